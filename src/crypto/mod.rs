@@ -1,0 +1,370 @@
+//! Cryptography: the [`Crypto`] backend trait and the types that keep its use safe.
+//!
+//! Matter has one suite (AES-128-CCM, SHA-256, P-256), so the backend is a static generic and
+//! nothing is negotiated. `RustCrypto` is the default backend; a firmware with accelerators
+//! implements [`Crypto`] itself.
+
+mod nonce;
+mod once;
+mod passcode;
+#[cfg(feature = "rustcrypto")]
+mod rustcrypto;
+mod secret;
+pub mod spake2p;
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+use thiserror::Error;
+
+pub(crate) use self::nonce::random_start;
+pub use self::nonce::{CounterExhausted, FreshCounter, NONCE_LEN, OpenNonce, SealNonce, TxCounter};
+pub(crate) use self::once::OneTimeKey;
+pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
+#[cfg(feature = "rustcrypto")]
+pub use self::rustcrypto::RustCrypto;
+pub use self::secret::Secret;
+
+/// Length of a symmetric key in octets.
+pub const KEY_LEN: usize = 16;
+/// Length of a message integrity code in octets.
+pub const MIC_LEN: usize = 16;
+/// Length of a SHA-256 digest in octets.
+pub const HASH_LEN: usize = 32;
+/// Length of an uncompressed P-256 point in octets.
+pub const PUBLIC_KEY_LEN: usize = 65;
+/// Length of a raw `r || s` ECDSA signature in octets.
+pub const SIGNATURE_LEN: usize = 64;
+
+/// A cryptographic operation did not yield a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CryptoError {
+    /// A message integrity code, signature or confirmation value does not verify.
+    #[error("authentication failed")]
+    Unauthentic,
+    /// A public key is not a point of P-256, or an operation ended in the point at infinity.
+    #[error("invalid elliptic curve point")]
+    InvalidPoint,
+    /// A private key or scalar is zero or not below the group order.
+    #[error("invalid private key")]
+    InvalidScalar,
+    /// An input is longer than the primitive takes.
+    #[error("input too long")]
+    TooLong,
+    /// The backend (an accelerator, say) failed.
+    #[error("crypto backend failed")]
+    Backend,
+}
+
+/// An uncompressed P-256 public key (SEC1: `04 || x || y`).
+///
+/// The leading octet is checked on construction; that the point lies on the curve is checked by
+/// the backend wherever the key is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey([u8; PUBLIC_KEY_LEN]);
+
+impl PublicKey {
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] unless `bytes` are 65 and begin with `04`.
+    pub fn new(bytes: &[u8]) -> Result<Self, CryptoError> {
+        match <&[u8; PUBLIC_KEY_LEN]>::try_from(bytes) {
+            Ok(bytes) if bytes[0] == 0x04 => Ok(Self(*bytes)),
+            _ => Err(CryptoError::InvalidPoint),
+        }
+    }
+
+    /// The 65 octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; PUBLIC_KEY_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [_, a, b, c, d, ..] = self.0;
+        write!(f, "PublicKey({a:02x}{b:02x}{c:02x}{d:02x}..)")
+    }
+}
+
+/// An ECDSA-SHA256 signature, raw `r || s`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature([u8; SIGNATURE_LEN]);
+
+impl Signature {
+    /// Takes `r || s`; whether it verifies is the backend's to say.
+    #[must_use]
+    pub const fn new(bytes: [u8; SIGNATURE_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 64 octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; SIGNATURE_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signature(..)")
+    }
+}
+
+/// An AES-128-CCM key with its schedule: 13-octet nonces, 16-octet integrity codes, in place.
+pub trait Aead {
+    /// Encrypts `in_out` and returns the integrity code over it and `aad`.
+    ///
+    /// # Errors
+    /// [`CryptoError::TooLong`] above 65,535 octets, [`CryptoError::Backend`].
+    fn seal(
+        &self,
+        nonce: SealNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<[u8; MIC_LEN], CryptoError>;
+
+    /// Checks the integrity code and decrypts `in_out`. On error its content is lost.
+    ///
+    /// # Errors
+    /// [`CryptoError::Unauthentic`] if the code does not verify, [`CryptoError::Backend`].
+    fn open(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError>;
+}
+
+/// An incremental SHA-256, cloned to read the transcript so far.
+pub trait Sha256: Clone {
+    /// Appends to the hashed message.
+    fn update(&mut self, data: &[u8]);
+
+    /// The digest of all that was appended.
+    fn finish(self) -> [u8; HASH_LEN];
+}
+
+/// The two secret points at the end of a SPAKE2+ exchange, uncompressed.
+#[derive(Debug)]
+pub struct SpakeSecrets {
+    /// `Z = x * (Y - w0*N) = y * (X - w0*M)`.
+    pub z: Secret<PUBLIC_KEY_LEN>,
+    /// `V = w1 * (Y - w0*N) = y * L`.
+    pub v: Secret<PUBLIC_KEY_LEN>,
+}
+
+/// A crypto backend: the primitives of Matter's one cipher suite.
+///
+/// [Core, "Cryptographic Primitives"]. Methods take keys by reference and hold nothing between
+/// calls. Every point that comes from a peer must be refused unless it lies on the curve and is
+/// not the identity.
+pub trait Crypto {
+    /// A ready AES-128-CCM key; wiped on drop.
+    type Aead: Aead;
+    /// An incremental SHA-256.
+    type Sha256: Sha256;
+    /// A P-256 key pair for one key agreement; wiped on drop.
+    type Ephemeral;
+
+    /// Prepares an AES-128-CCM key.
+    fn aead(&self, key: &Secret<KEY_LEN>) -> Self::Aead;
+
+    /// Seals a batch of messages under many keys. Backends may interleave them.
+    fn seal_batch(&self, jobs: &mut [SealJob<'_, Self::Aead>]) {
+        for job in jobs {
+            job.run();
+        }
+    }
+
+    /// Opens a batch of messages under many keys. Backends may interleave them.
+    fn open_batch(&self, jobs: &mut [OpenJob<'_, Self::Aead>]) {
+        for job in jobs {
+            job.run();
+        }
+    }
+
+    /// A new SHA-256.
+    fn sha256(&self) -> Self::Sha256;
+
+    /// HMAC-SHA256 over the concatenation of `parts`.
+    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> [u8; HASH_LEN];
+
+    /// HKDF-SHA256, extract and expand.
+    ///
+    /// # Errors
+    /// [`CryptoError::TooLong`] when `out` exceeds 255 blocks.
+    fn hkdf(
+        &self,
+        secret: &[u8],
+        salt: &[u8],
+        info: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError>;
+
+    /// PBKDF2-HMAC-SHA256.
+    fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]);
+
+    /// Draws a P-256 key pair.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`].
+    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<Self::Ephemeral, CryptoError>;
+
+    /// The public half.
+    fn ephemeral_public(&self, own: &Self::Ephemeral) -> PublicKey;
+
+    /// ECDH: the x coordinate of the common point. Consumes the key: one use each.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] if `peer` is not a point of the curve.
+    fn ecdh(&self, own: Self::Ephemeral, peer: &PublicKey) -> Result<Secret<32>, CryptoError>;
+
+    /// Verifies an ECDSA signature over a SHA-256 digest.
+    ///
+    /// # Errors
+    /// [`CryptoError::Unauthentic`] or [`CryptoError::InvalidPoint`].
+    fn verify(
+        &self,
+        key: &PublicKey,
+        digest: &[u8; HASH_LEN],
+        signature: &Signature,
+    ) -> Result<(), CryptoError>;
+
+    /// Draws a secret scalar in `1..n`.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`].
+    fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError>;
+
+    /// SPAKE2+: a 40-octet big-endian integer modulo the group order.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidScalar`] when the result is zero.
+    fn spake_reduce(&self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError>;
+
+    /// SPAKE2+ registration: `L = w1 * G`.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidScalar`].
+    fn spake_l(&self, w1: &Secret<32>) -> Result<PublicKey, CryptoError>;
+
+    /// SPAKE2+ prover, first step: the share `X = x*G + w0*M`.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidScalar`], [`CryptoError::InvalidPoint`].
+    fn spake_prover_share(&self, x: &Secret<32>, w0: &Secret<32>)
+    -> Result<PublicKey, CryptoError>;
+
+    /// SPAKE2+ prover, second step: the secrets from the verifier's share `Y`.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] if the share is no point or a secret is the identity.
+    fn spake_prover_finish(
+        &self,
+        x: &Secret<32>,
+        w0: &Secret<32>,
+        w1: &Secret<32>,
+        y_share: &PublicKey,
+    ) -> Result<SpakeSecrets, CryptoError>;
+
+    /// SPAKE2+ verifier: the share `Y = y*G + w0*N` and the secrets, from the prover's share `X`.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] if a share or `l` is no point or a secret is the identity.
+    fn spake_verifier(
+        &self,
+        y: &Secret<32>,
+        w0: &Secret<32>,
+        l: &PublicKey,
+        x_share: &PublicKey,
+    ) -> Result<(PublicKey, SpakeSecrets), CryptoError>;
+}
+
+/// One message of [`Crypto::seal_batch`].
+#[derive(Debug)]
+pub struct SealJob<'a, A> {
+    key: &'a A,
+    nonce: Option<SealNonce>,
+    aad: &'a [u8],
+    in_out: &'a mut [u8],
+    result: Result<[u8; MIC_LEN], CryptoError>,
+}
+
+impl<'a, A: Aead> SealJob<'a, A> {
+    /// Describes the sealing of `in_out` in place.
+    pub const fn new(key: &'a A, nonce: SealNonce, aad: &'a [u8], in_out: &'a mut [u8]) -> Self {
+        Self { key, nonce: Some(nonce), aad, in_out, result: Err(CryptoError::Backend) }
+    }
+
+    /// Runs the job alone; a second call changes nothing.
+    pub fn run(&mut self) {
+        if let Some(nonce) = self.nonce.take() {
+            self.result = self.key.seal(nonce, self.aad, self.in_out);
+        }
+    }
+
+    /// The integrity code.
+    ///
+    /// # Errors
+    /// What sealing failed with; [`CryptoError::Backend`] if the job was never run.
+    pub const fn result(&self) -> Result<[u8; MIC_LEN], CryptoError> {
+        self.result
+    }
+}
+
+/// One message of [`Crypto::open_batch`].
+#[derive(Debug)]
+pub struct OpenJob<'a, A> {
+    key: &'a A,
+    nonce: Option<OpenNonce>,
+    aad: &'a [u8],
+    in_out: &'a mut [u8],
+    mic: &'a [u8; MIC_LEN],
+    result: Result<(), CryptoError>,
+}
+
+impl<'a, A: Aead> OpenJob<'a, A> {
+    /// Describes the opening of `in_out` in place.
+    pub const fn new(
+        key: &'a A,
+        nonce: OpenNonce,
+        aad: &'a [u8],
+        in_out: &'a mut [u8],
+        mic: &'a [u8; MIC_LEN],
+    ) -> Self {
+        let result = Err(CryptoError::Backend);
+        Self { key, nonce: Some(nonce), aad, in_out, mic, result }
+    }
+
+    /// Runs the job alone; a second call changes nothing.
+    pub fn run(&mut self) {
+        if let Some(nonce) = self.nonce.take() {
+            self.result = self.key.open(nonce, self.aad, self.in_out, self.mic);
+        }
+    }
+
+    /// Whether the message is authentic.
+    ///
+    /// # Errors
+    /// What opening failed with; [`CryptoError::Backend`] if the job was never run.
+    pub const fn result(&self) -> Result<(), CryptoError> {
+        self.result
+    }
+}
+
+/// A signing key failed or declined to sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the operational key did not sign")]
+pub struct SignError;
+
+/// A node's operational private key, in memory or behind a secure element.
+pub trait OperationalKey {
+    /// Signs a SHA-256 digest with ECDSA on P-256.
+    ///
+    /// # Errors
+    /// [`SignError`] when the key is unavailable; the handshake that asked ends.
+    fn sign_digest(&mut self, digest: &[u8; HASH_LEN]) -> Result<Signature, SignError>;
+}

@@ -1,0 +1,153 @@
+//! AEAD nonces and the counters that make them.
+//!
+//! ```text
+//! nonce (13 octets) = security flags (1) || message counter LE (4) || source node id LE (8)
+//! ```
+//! A [`SealNonce`] is made from a [`FreshCounter`], which only [`TxCounter::take`] yields, and is
+//! consumed by sealing: one key never seals twice under one nonce. [Core, "Message Security"]
+
+use rand_core::CryptoRng;
+use thiserror::Error;
+
+use crate::ids::{MessageCounter, NodeId};
+
+/// Length of a nonce in octets.
+pub const NONCE_LEN: usize = 13;
+
+fn layout(security_flags: u8, counter: MessageCounter, node: NodeId) -> [u8; NONCE_LEN] {
+    let [c0, c1, c2, c3] = counter.get().to_le_bytes();
+    let [n0, n1, n2, n3, n4, n5, n6, n7] = node.get().to_le_bytes();
+    [security_flags, c0, c1, c2, c3, n0, n1, n2, n3, n4, n5, n6, n7]
+}
+
+/// A nonce for sealing: neither `Clone` nor constructible outside the crate.
+#[derive(Debug)]
+pub struct SealNonce([u8; NONCE_LEN]);
+
+impl SealNonce {
+    pub(crate) fn new(security_flags: u8, counter: FreshCounter, source: NodeId) -> Self {
+        Self(layout(security_flags, counter.0, source))
+    }
+
+    /// A handshake's fixed nonce. Sound only with a key that is used once, which
+    /// [`OneTimeKey`](super::OneTimeKey), its only caller, sees to.
+    pub(super) const fn fixed(label: &[u8; NONCE_LEN]) -> Self {
+        Self(*label)
+    }
+
+    /// The octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
+        &self.0
+    }
+}
+
+/// A nonce for opening a received message.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenNonce([u8; NONCE_LEN]);
+
+impl OpenNonce {
+    /// The nonce of a message with these header fields, from this source.
+    #[must_use]
+    pub fn new(security_flags: u8, counter: MessageCounter, source: NodeId) -> Self {
+        Self(layout(security_flags, counter, source))
+    }
+
+    pub(super) const fn fixed(label: &[u8; NONCE_LEN]) -> Self {
+        Self(*label)
+    }
+
+    /// The octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
+        &self.0
+    }
+}
+
+/// The sending counter of a secure session has reached its end: establish a new session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the session's message counter is exhausted; establish a new session")]
+pub struct CounterExhausted;
+
+/// A counter value that has been used for nothing yet. Move-only.
+#[derive(Debug)]
+pub struct FreshCounter(MessageCounter);
+
+impl FreshCounter {
+    /// The value, to be written into the message header.
+    #[must_use]
+    pub const fn value(&self) -> MessageCounter {
+        self.0
+    }
+}
+
+/// The sending counter of one secure session: starts at random, counts up, ends for good.
+///
+/// Not `Clone`, has no setter, and no value comes out of it twice.
+/// [Core, "Secure Session Message Counters"]
+#[derive(Debug)]
+pub struct TxCounter {
+    next: u32,
+}
+
+impl TxCounter {
+    /// Starts at a random value in `1..=2^28`.
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        Self { next: random_start(rng) }
+    }
+
+    /// Starts at a given value, for tests of recorded traffic and of exhaustion.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub const fn starting_at(next: u32) -> Self {
+        Self { next }
+    }
+
+    /// The next value.
+    ///
+    /// # Errors
+    /// [`CounterExhausted`] once `0xFFFF_FFFF` is reached; that value is never used.
+    pub const fn take(&mut self) -> Result<FreshCounter, CounterExhausted> {
+        match self.next.checked_add(1) {
+            Some(after) => {
+                let value = MessageCounter::new(self.next);
+                self.next = after;
+                Ok(FreshCounter(value))
+            }
+            None => Err(CounterExhausted),
+        }
+    }
+
+    /// How many messages can still be sent.
+    #[must_use]
+    pub const fn remaining(&self) -> u32 {
+        u32::MAX - self.next
+    }
+}
+
+/// The start of any message counter: 28 random bits plus 1. [Core, "Message Counters"]
+pub(crate) fn random_start(rng: &mut dyn CryptoRng) -> u32 {
+    (rng.next_u32() & 0x0FFF_FFFF) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_hard_at_the_end() {
+        let mut counter = TxCounter::starting_at(u32::MAX - 2);
+        assert_eq!(counter.remaining(), 2);
+        assert_eq!(counter.take().unwrap().value().get(), u32::MAX - 2);
+        assert_eq!(counter.take().unwrap().value().get(), u32::MAX - 1);
+        assert_eq!(counter.take().unwrap_err(), CounterExhausted);
+        assert_eq!(counter.take().unwrap_err(), CounterExhausted);
+    }
+
+    #[test]
+    fn nonce_layout_is_flags_counter_node() {
+        let mut counter = TxCounter::starting_at(0x0102_0304);
+        let nonce = SealNonce::new(0x81, counter.take().unwrap(), NodeId::new(0x1122));
+        assert_eq!(nonce.as_bytes(), &[0x81, 4, 3, 2, 1, 0x22, 0x11, 0, 0, 0, 0, 0, 0]);
+    }
+}

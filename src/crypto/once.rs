@@ -1,0 +1,45 @@
+//! Keys that are used once.
+
+use super::{Aead, Crypto, CryptoError, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce, Secret};
+
+/// A key that seals or opens one message under a fixed nonce and is gone.
+///
+/// The handshake's keys (S2K, S3K, S1RK, S2RK) come from fresh randoms on both sides; consuming
+/// them is what makes their fixed nonces sound.
+#[derive(Debug)]
+pub(crate) struct OneTimeKey(Secret<16>);
+
+impl OneTimeKey {
+    /// Derives the key with HKDF.
+    pub(crate) fn derive<C: Crypto>(
+        crypto: &C,
+        secret: &[u8],
+        salt: &[u8],
+        info: &[u8],
+    ) -> Result<Self, CryptoError> {
+        let mut key = Secret::zero();
+        crypto.hkdf(secret, salt, info, key.as_mut_bytes())?;
+        Ok(Self(key))
+    }
+
+    /// Encrypts in place, no associated data.
+    pub(crate) fn seal<C: Crypto>(
+        self,
+        crypto: &C,
+        nonce: &[u8; NONCE_LEN],
+        in_out: &mut [u8],
+    ) -> Result<[u8; MIC_LEN], CryptoError> {
+        crypto.aead(&self.0).seal(SealNonce::fixed(nonce), &[], in_out)
+    }
+
+    /// Verifies and decrypts in place, no associated data.
+    pub(crate) fn open<C: Crypto>(
+        self,
+        crypto: &C,
+        nonce: &[u8; NONCE_LEN],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        crypto.aead(&self.0).open(OpenNonce::fixed(nonce), &[], in_out, mic)
+    }
+}

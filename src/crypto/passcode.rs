@@ -1,0 +1,223 @@
+//! Passcodes, PBKDF parameters and the verifier that a device keeps.
+//!
+//! [Core, "Passcode-Authenticated Session Establishment (PASE)"]
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+use thiserror::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret};
+
+/// A value that must not be a passcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a valid passcode: it must be 1 to 99999998 and none of the trivial ones")]
+pub struct PasscodeError;
+
+/// The eight-digit setup passcode of a device. Wiped on drop, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Passcode(u32);
+
+impl Passcode {
+    const MAX: u32 = 99_999_998;
+
+    /// Takes a passcode in.
+    ///
+    /// # Errors
+    /// [`PasscodeError`] outside `1..=99999998` and for the values that the specification
+    /// forbids: eight equal digits, 12345678 and 87654321.
+    pub const fn new(value: u32) -> Result<Self, PasscodeError> {
+        let trivial = value % 11_111_111 == 0 || value == 12_345_678 || value == 87_654_321;
+        if trivial || value > Self::MAX { Err(PasscodeError) } else { Ok(Self(value)) }
+    }
+
+    /// The 80 octets `w0s || w1s` that PBKDF2 makes of it.
+    fn stretch<C: Crypto>(&self, crypto: &C, parameters: &PbkdfParameters) -> Secret<80> {
+        let password = Secret::new(self.0.to_le_bytes());
+        let mut stretched = Secret::zero();
+        crypto.pbkdf2(
+            password.as_bytes(),
+            parameters.salt(),
+            parameters.iterations(),
+            stretched.as_mut_bytes(),
+        );
+        stretched
+    }
+
+    /// The prover's two scalars `(w0, w1)`: one PBKDF2 run.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidScalar`] if one of them is zero, which does not happen by chance.
+    pub(crate) fn scalars<C: Crypto>(
+        &self,
+        crypto: &C,
+        parameters: &PbkdfParameters,
+    ) -> Result<(Secret<32>, Secret<32>), CryptoError> {
+        let stretched = self.stretch(crypto, parameters);
+        let reduce = |half: &[u8]| {
+            let half = half.try_into().map_err(|_| CryptoError::Backend)?;
+            crypto.spake_reduce(half)
+        };
+        let (w0s, w1s) = stretched.as_bytes().split_at(40);
+        Ok((reduce(w0s)?, reduce(w1s)?))
+    }
+}
+
+impl Drop for Passcode {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Passcode {}
+
+impl fmt::Debug for Passcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passcode(..)")
+    }
+}
+
+/// PBKDF parameters outside the limits of the specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PbkdfError {
+    /// Fewer than 1,000 or more than 100,000 iterations.
+    #[error("PBKDF iterations must be 1000 to 100000")]
+    Iterations,
+    /// A salt shorter than 16 or longer than 32 octets.
+    #[error("PBKDF salt must be 16 to 32 octets")]
+    Salt,
+}
+
+/// Iterations and salt of the passcode's stretching, always within their limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PbkdfParameters {
+    iterations: u32,
+    salt: [u8; Self::MAX_SALT_LEN],
+    salt_len: u8,
+}
+
+impl PbkdfParameters {
+    /// The fewest iterations.
+    pub const MIN_ITERATIONS: u32 = 1_000;
+    /// The most iterations.
+    pub const MAX_ITERATIONS: u32 = 100_000;
+    /// The shortest salt, in octets.
+    pub const MIN_SALT_LEN: usize = 16;
+    /// The longest salt, in octets.
+    pub const MAX_SALT_LEN: usize = 32;
+
+    /// Takes parameters in: `iterations` in `1000..=100000`, `salt` of 16 to 32 octets.
+    ///
+    /// # Errors
+    /// [`PbkdfError`] outside these limits.
+    pub fn new(iterations: u32, salt: &[u8]) -> Result<Self, PbkdfError> {
+        if !(Self::MIN_ITERATIONS..=Self::MAX_ITERATIONS).contains(&iterations) {
+            return Err(PbkdfError::Iterations);
+        }
+        if salt.len() < Self::MIN_SALT_LEN {
+            return Err(PbkdfError::Salt);
+        }
+        let mut own = [0; Self::MAX_SALT_LEN];
+        own.get_mut(..salt.len()).ok_or(PbkdfError::Salt)?.copy_from_slice(salt);
+        let salt_len = u8::try_from(salt.len()).map_err(|_| PbkdfError::Salt)?;
+        Ok(Self { iterations, salt: own, salt_len })
+    }
+
+    /// The given number of iterations with a random salt of 32 octets.
+    ///
+    /// # Errors
+    /// [`PbkdfError::Iterations`] outside `1000..=100000`.
+    pub fn random(iterations: u32, rng: &mut dyn CryptoRng) -> Result<Self, PbkdfError> {
+        let mut salt = [0; Self::MAX_SALT_LEN];
+        rng.fill_bytes(&mut salt);
+        Self::new(iterations, &salt)
+    }
+
+    /// The number of iterations.
+    #[must_use]
+    pub const fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
+    /// The salt.
+    #[must_use]
+    pub fn salt(&self) -> &[u8] {
+        self.salt.get(..usize::from(self.salt_len)).unwrap_or(&self.salt)
+    }
+}
+
+/// What a device keeps instead of the passcode: `w0` and `L`, 97 octets.
+///
+/// It does not reveal the passcode, but a thief of it can try passcodes offline and can
+/// impersonate the device: keep it like a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verifier {
+    pub(crate) w0: Secret<HASH_LEN>,
+    pub(crate) l: PublicKey,
+}
+
+impl Verifier {
+    /// Length of the stored form in octets: `w0` (32) and `L` (65, uncompressed).
+    pub const LEN: usize = HASH_LEN + PUBLIC_KEY_LEN;
+
+    /// Computes the verifier of a passcode: one PBKDF2 run and one point multiplication.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the backend fails.
+    pub fn generate<C: Crypto>(
+        crypto: &C,
+        passcode: &Passcode,
+        parameters: &PbkdfParameters,
+    ) -> Result<Self, CryptoError> {
+        let (w0, w1) = passcode.scalars(crypto, parameters)?;
+        Ok(Self { w0, l: crypto.spake_l(&w1)? })
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] when `L` has not the form of an uncompressed point. That it
+    /// lies on the curve is checked by every handshake.
+    pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, CryptoError> {
+        let (w0, l) = bytes.split_first_chunk::<HASH_LEN>().ok_or(CryptoError::InvalidPoint)?;
+        Ok(Self { w0: Secret::from(w0), l: PublicKey::new(l)? })
+    }
+
+    /// The stored form, `w0 || L`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Secret<{ Self::LEN }> {
+        let mut bytes = Secret::zero();
+        let (w0, l) = bytes.as_mut_bytes().split_at_mut(HASH_LEN);
+        w0.copy_from_slice(self.w0.as_bytes());
+        l.copy_from_slice(self.l.as_bytes());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forbidden_passcodes_are_refused() {
+        let forbidden = [0, 11_111_111, 88_888_888, 99_999_999, 12_345_678, 87_654_321, u32::MAX];
+        for value in forbidden {
+            assert_eq!(Passcode::new(value), Err(PasscodeError), "{value}");
+        }
+        for value in [1, 20_202_021, 99_999_998] {
+            assert_eq!(std::format!("{:?}", Passcode::new(value).unwrap()), "Passcode(..)");
+        }
+    }
+
+    #[test]
+    fn parameters_outside_their_limits_are_refused() {
+        assert_eq!(PbkdfParameters::new(999, &[0; 16]), Err(PbkdfError::Iterations));
+        assert_eq!(PbkdfParameters::new(100_001, &[0; 16]), Err(PbkdfError::Iterations));
+        assert_eq!(PbkdfParameters::new(1000, &[0; 15]), Err(PbkdfError::Salt));
+        assert_eq!(PbkdfParameters::new(1000, &[0; 33]), Err(PbkdfError::Salt));
+        let parameters = PbkdfParameters::new(100_000, &[7; 17]).unwrap();
+        assert_eq!(parameters.salt(), [7; 17]);
+    }
+}

@@ -1,0 +1,317 @@
+//! The default backend, on the RustCrypto crates.
+
+use aes::Aes128Enc;
+use ccm::aead::AeadInOut;
+use ccm::consts::{U13, U16};
+use hmac::{KeyInit, Mac};
+use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use p256::elliptic_curve::group::ff::FromUniformBytes;
+use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::elliptic_curve::{BatchNormalize, Generate, Group};
+use p256::{AffinePoint, NonZeroScalar, ProjectivePoint, Scalar, SecretKey};
+use rand_core::CryptoRng;
+use sha2::Digest;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    Aead, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, OpenNonce, OperationalKey,
+    PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SealNonce, Secret, Sha256, SignError, Signature,
+    SpakeSecrets, spake2p,
+};
+
+type Ccm = ccm::Ccm<Aes128Enc, U16, U13>;
+
+/// The default [`Crypto`] backend: pure Rust, constant time, AES and SHA instructions where the
+/// processor has them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RustCrypto;
+
+/// An AES-128-CCM key schedule, 176 octets, wiped on drop.
+pub struct AesCcm(Ccm);
+
+impl core::fmt::Debug for AesCcm {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("AesCcm(..)")
+    }
+}
+
+impl Aead for AesCcm {
+    fn seal(
+        &self,
+        nonce: SealNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<[u8; MIC_LEN], CryptoError> {
+        self.0
+            .encrypt_inout_detached(nonce.as_bytes().into(), aad, in_out.into())
+            .map(Into::into)
+            .map_err(|_| CryptoError::TooLong)
+    }
+
+    fn open(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        self.0
+            .decrypt_inout_detached(nonce.as_bytes().into(), aad, in_out.into(), mic.into())
+            .map_err(|_| CryptoError::Unauthentic)
+    }
+}
+
+/// SHA-256; its state is wiped on drop.
+#[derive(Clone, Debug, Default)]
+pub struct Sha256State(sha2::Sha256);
+
+impl Sha256 for Sha256State {
+    fn update(&mut self, data: &[u8]) {
+        Digest::update(&mut self.0, data);
+    }
+
+    fn finish(self) -> [u8; HASH_LEN] {
+        self.0.finalize().into()
+    }
+}
+
+/// A P-256 key pair for one key agreement; wiped on drop.
+#[derive(Debug)]
+pub struct EphemeralKey {
+    secret: SecretKey,
+    public: PublicKey,
+}
+
+impl Crypto for RustCrypto {
+    type Aead = AesCcm;
+    type Sha256 = Sha256State;
+    type Ephemeral = EphemeralKey;
+
+    fn aead(&self, key: &Secret<KEY_LEN>) -> AesCcm {
+        AesCcm(Ccm::new(key.as_bytes().into()))
+    }
+
+    fn sha256(&self) -> Sha256State {
+        Sha256State::default()
+    }
+
+    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> [u8; HASH_LEN] {
+        // An HMAC key of any length is taken; the error case of the trait does not occur.
+        match <hmac::Hmac<sha2::Sha256> as KeyInit>::new_from_slice(key) {
+            Ok(mut mac) => {
+                for part in parts {
+                    mac.update(part);
+                }
+                mac.finalize().into_bytes().into()
+            }
+            Err(_) => [0; HASH_LEN],
+        }
+    }
+
+    fn hkdf(
+        &self,
+        secret: &[u8],
+        salt: &[u8],
+        info: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        hkdf::Hkdf::<sha2::Sha256>::new(Some(salt), secret)
+            .expand(info, out)
+            .map_err(|_| CryptoError::TooLong)
+    }
+
+    fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
+        pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, iterations, out);
+    }
+
+    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<EphemeralKey, CryptoError> {
+        let secret = SecretKey::generate_from_rng(rng);
+        let public = encode(secret.public_key().as_affine())?;
+        Ok(EphemeralKey { secret, public })
+    }
+
+    fn ephemeral_public(&self, own: &EphemeralKey) -> PublicKey {
+        own.public
+    }
+
+    fn ecdh(&self, own: EphemeralKey, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+        let shared = own.secret.diffie_hellman(&decode(peer)?);
+        Ok(Secret::new((*shared.raw_secret_bytes()).into()))
+    }
+
+    fn verify(
+        &self,
+        key: &PublicKey,
+        digest: &[u8; HASH_LEN],
+        signature: &Signature,
+    ) -> Result<(), CryptoError> {
+        let key = p256::ecdsa::VerifyingKey::from(decode(key)?);
+        p256::ecdsa::Signature::from_slice(signature.as_bytes())
+            .and_then(|signature| key.verify_prehash(digest, &signature))
+            .map_err(|_| CryptoError::Unauthentic)
+    }
+
+    fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
+        Ok(Secret::new(SecretKey::generate_from_rng(rng).to_bytes().into()))
+    }
+
+    fn spake_reduce(&self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
+        let mut padded = Zeroizing::new([0; 64]);
+        let (_, low) = padded.split_at_mut(24);
+        low.copy_from_slice(wide);
+        let scalar = Zeroizing::new(Scalar::from_uniform_bytes(&padded));
+        if bool::from(p256::elliptic_curve::ff::Field::is_zero(&*scalar)) {
+            return Err(CryptoError::InvalidScalar);
+        }
+        Ok(Secret::new(scalar.to_bytes().into()))
+    }
+
+    fn spake_l(&self, w1: &Secret<32>) -> Result<PublicKey, CryptoError> {
+        let w1 = scalar(w1)?;
+        encode(&ProjectivePoint::mul_by_generator(&w1).to_affine())
+    }
+
+    fn spake_prover_share(
+        &self,
+        x: &Secret<32>,
+        w0: &Secret<32>,
+    ) -> Result<PublicKey, CryptoError> {
+        let (x, w0) = (scalar(x)?, scalar(w0)?);
+        let m = decode(&spake2p::M)?.to_projective();
+        let share = ProjectivePoint::mul_by_generator(&x) + m * *w0;
+        if bool::from(share.is_identity()) {
+            return Err(CryptoError::InvalidPoint);
+        }
+        encode(&share.to_affine())
+    }
+
+    fn spake_prover_finish(
+        &self,
+        x: &Secret<32>,
+        w0: &Secret<32>,
+        w1: &Secret<32>,
+        y_share: &PublicKey,
+    ) -> Result<SpakeSecrets, CryptoError> {
+        let (x, w0, w1) = (scalar(x)?, scalar(w0)?, scalar(w1)?);
+        let y = decode(y_share)?.to_projective();
+        let n = decode(&spake2p::N)?.to_projective();
+        let blinded = Zeroizing::new(y - n * *w0);
+        secrets([*blinded * *x, *blinded * *w1]).map(|[z, v]| SpakeSecrets { z, v })
+    }
+
+    fn spake_verifier(
+        &self,
+        y: &Secret<32>,
+        w0: &Secret<32>,
+        l: &PublicKey,
+        x_share: &PublicKey,
+    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
+        let (y, w0) = (scalar(y)?, scalar(w0)?);
+        let x = decode(x_share)?.to_projective();
+        let l = decode(l)?.to_projective();
+        let m = decode(&spake2p::M)?.to_projective();
+        let n = decode(&spake2p::N)?.to_projective();
+        let blinded = Zeroizing::new(x - m * *w0);
+        let share = ProjectivePoint::mul_by_generator(&y) + n * *w0;
+        let [share, z, v] = secrets([share, *blinded * *y, l * *y])?;
+        Ok((PublicKey::new(share.as_bytes())?, SpakeSecrets { z, v }))
+    }
+}
+
+/// A P-256 signing key in memory: an operational key, or the key of a certificate authority.
+pub struct SigningKey {
+    key: p256::ecdsa::SigningKey,
+    public: PublicKey,
+}
+
+impl core::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SigningKey").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+impl SigningKey {
+    /// Draws a key.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`].
+    pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
+        Self::from_key(p256::ecdsa::SigningKey::from(SecretKey::generate_from_rng(rng)))
+    }
+
+    /// Takes a stored key in: a 32-octet big-endian scalar.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidScalar`] for zero and for values not below the group order.
+    pub fn from_bytes(bytes: &Secret<32>) -> Result<Self, CryptoError> {
+        let key = p256::ecdsa::SigningKey::from_slice(bytes.as_bytes())
+            .map_err(|_| CryptoError::InvalidScalar)?;
+        Self::from_key(key)
+    }
+
+    fn from_key(key: p256::ecdsa::SigningKey) -> Result<Self, CryptoError> {
+        let public = encode(key.verifying_key().as_affine())?;
+        Ok(Self { key, public })
+    }
+
+    /// The key's stored form.
+    #[must_use]
+    pub fn to_bytes(&self) -> Secret<32> {
+        Secret::new(self.key.to_bytes().into())
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public_key(&self) -> PublicKey {
+        self.public
+    }
+}
+
+impl OperationalKey for SigningKey {
+    /// Deterministic (RFC 6979): needs no randomness.
+    fn sign_digest(&mut self, digest: &[u8; HASH_LEN]) -> Result<Signature, SignError> {
+        let signature: p256::ecdsa::Signature =
+            self.key.sign_prehash(digest).map_err(|_| SignError)?;
+        let bytes: [u8; SIGNATURE_LEN] = signature.to_bytes().into();
+        Ok(Signature::new(bytes))
+    }
+}
+
+/// Reads a point; refuses what is not on the curve (the identity has no uncompressed form).
+fn decode(key: &PublicKey) -> Result<p256::PublicKey, CryptoError> {
+    p256::PublicKey::from_sec1_bytes(key.as_bytes()).map_err(|_| CryptoError::InvalidPoint)
+}
+
+fn encode(point: &AffinePoint) -> Result<PublicKey, CryptoError> {
+    PublicKey::new(point.to_sec1_point(false).as_bytes())
+}
+
+/// A scalar in `1..n`, wiped on drop.
+fn scalar(bytes: &Secret<32>) -> Result<Zeroizing<Scalar>, CryptoError> {
+    NonZeroScalar::from_repr((*bytes.as_bytes()).into())
+        .into_option()
+        .map(|scalar| Zeroizing::new(*scalar))
+        .ok_or(CryptoError::InvalidScalar)
+}
+
+/// Normalises points with one inversion and wipes them; refuses the identity.
+fn secrets<const N: usize>(
+    mut points: [ProjectivePoint; N],
+) -> Result<[Secret<PUBLIC_KEY_LEN>; N], CryptoError>
+where
+    ProjectivePoint: BatchNormalize<[ProjectivePoint; N], Output = [AffinePoint; N]>,
+{
+    let affine = if points.iter().any(|point| point.is_identity().into()) {
+        Err(CryptoError::InvalidPoint)
+    } else {
+        Ok(ProjectivePoint::batch_normalize(&points))
+    };
+    points.zeroize();
+    let mut affine = affine?;
+    let mut encoded = [const { Secret::zero() }; N];
+    for (secret, point) in encoded.iter_mut().zip(&affine) {
+        *secret.as_mut_bytes() = *encode(point)?.as_bytes();
+    }
+    affine.zeroize();
+    Ok(encoded)
+}

@@ -1,0 +1,15 @@
+//! Matter session layer.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod crypto;
+pub mod ids;
+pub mod time;
+pub mod tlv;
+
+pub use rand_core;

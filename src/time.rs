@@ -1,0 +1,115 @@
+//! Points in time, as the caller measures them.
+//!
+//! The library reads no clock. [`Instant`] is the caller's monotonic clock and drives every timer;
+//! [`MatterTime`] and [`WallClock`] say what the caller knows of the calendar, which only
+//! certificate validity needs.
+
+use core::fmt;
+use core::ops::Add;
+use core::time::Duration;
+
+/// A reading of the caller's monotonic clock, in milliseconds since an origin of its choice.
+///
+/// Arithmetic saturates: a clock that jumps back yields a zero duration, never a panic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The origin of the clock.
+    pub const ZERO: Self = Self(0);
+
+    /// The instant `millis` milliseconds after the origin.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the origin.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The time passed since `earlier`; zero if `earlier` lies in the future.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// Adds a duration; parts of a millisecond are rounded up, so that no timer fires early.
+    fn add(self, duration: Duration) -> Self {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}s", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+/// A calendar time in whole seconds since 2000-01-01T00:00:00Z, the epoch of Matter certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MatterTime(u32);
+
+impl MatterTime {
+    /// Seconds from the Unix epoch to the Matter epoch.
+    const EPOCH_UNIX_SECONDS: u64 = 946_684_800;
+
+    /// The time `seconds` after 2000-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn from_seconds(seconds: u32) -> Self {
+        Self(seconds)
+    }
+
+    /// The time `seconds` after 1970-01-01T00:00:00Z; `None` before 2000 and after 2136-02-07.
+    #[must_use]
+    pub fn from_unix_seconds(seconds: u64) -> Option<Self> {
+        let seconds = seconds.checked_sub(Self::EPOCH_UNIX_SECONDS)?;
+        u32::try_from(seconds).ok().map(Self)
+    }
+
+    /// Seconds since 2000-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn as_seconds(self) -> u32 {
+        self.0
+    }
+}
+
+/// What the caller knows of the present calendar time when a certificate's validity is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WallClock {
+    /// No idea: validity periods are not checked.
+    #[default]
+    Unknown,
+    /// The last time known to have passed (a build date, say). A certificate that had expired by
+    /// then is refused; one that is not yet valid is not, as the present may be much later.
+    LastKnownGood(MatterTime),
+    /// The present time: both ends of the validity period are checked, inclusively.
+    Known(MatterTime),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_round_up_and_saturate() {
+        let t = Instant::from_millis(10);
+        assert_eq!(t + Duration::from_micros(1), Instant::from_millis(11));
+        assert_eq!(t + Duration::MAX, Instant::from_millis(u64::MAX));
+        assert_eq!(t.saturating_since(Instant::from_millis(20)), Duration::ZERO);
+    }
+
+    #[test]
+    fn unix_time_outside_the_epoch_is_none() {
+        assert_eq!(MatterTime::from_unix_seconds(946_684_799), None);
+        assert_eq!(MatterTime::from_unix_seconds(946_684_800), Some(MatterTime(0)));
+        assert_eq!(MatterTime::from_unix_seconds(u64::MAX), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! Writing TLV into anything that takes octets.
+
+use thiserror::Error;
+
+use super::{Tag, element_type};
+
+/// The buffer is too small for what is written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("output buffer too small")]
+pub struct Overflow;
+
+/// Where encoded octets go: a [`Buffer`], a hash, or a [`Counter`] that only measures.
+pub trait Sink {
+    /// Appends `octets`.
+    ///
+    /// # Errors
+    /// [`Overflow`] when there is no room; nothing is appended then.
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow>;
+}
+
+/// A caller's buffer, filled from its start.
+#[derive(Debug)]
+pub struct Buffer<'b> {
+    octets: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> Buffer<'b> {
+    /// Writes from the start of `octets`.
+    pub const fn new(octets: &'b mut [u8]) -> Self {
+        Self { octets, len: 0 }
+    }
+
+    /// The number of octets written.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True before the first octet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn into_written(self) -> &'b mut [u8] {
+        self.octets.get_mut(..self.len).unwrap_or_default()
+    }
+
+    /// What was written so far, to be encrypted in place, say.
+    #[must_use]
+    pub fn written_mut(&mut self) -> &mut [u8] {
+        self.octets.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+impl Sink for Buffer<'_> {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
+        let end = self.len.checked_add(octets.len()).ok_or(Overflow)?;
+        self.octets.get_mut(self.len..end).ok_or(Overflow)?.copy_from_slice(octets);
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// Counts octets without keeping them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counter(usize);
+
+impl Counter {
+    /// The number of octets put.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0
+    }
+
+    /// True before the first octet.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Sink for Counter {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
+        self.0 = self.0.checked_add(octets.len()).ok_or(Overflow)?;
+        Ok(())
+    }
+}
+
+impl<S: Sink> Sink for &mut S {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
+        (**self).put(octets)
+    }
+}
+
+/// Appends TLV elements in the minimal encoding that every Matter sender uses.
+///
+/// Containers are opened and closed by the caller, as the schema reads.
+#[derive(Debug)]
+pub struct Writer<S> {
+    sink: S,
+}
+
+impl<S: Sink> Writer<S> {
+    /// Writes to `sink`.
+    pub const fn new(sink: S) -> Self {
+        Self { sink }
+    }
+
+    /// The sink.
+    pub fn into_sink(self) -> S {
+        self.sink
+    }
+
+    /// The sink, to append octets that are encoded already.
+    pub const fn sink(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
+    fn control(&mut self, tag: Tag, kind: u8) -> Result<(), Overflow> {
+        match tag {
+            Tag::Context(tag) => self.sink.put(&[0x20 | kind, tag]),
+            // Profile tags are read over, never written.
+            Tag::Anonymous | Tag::Profile => self.sink.put(&[kind]),
+        }
+    }
+
+    /// A control octet whose low bits tell how wide `value` is, then `value`.
+    fn sized(&mut self, tag: Tag, kind: u8, value: u64) -> Result<(), Overflow> {
+        let (log2, width) = match value {
+            0..=0xFF => (0, 1),
+            0x100..=0xFFFF => (1, 2),
+            0x1_0000..=0xFFFF_FFFF => (2, 4),
+            _ => (3, 8),
+        };
+        self.control(tag, kind | log2)?;
+        self.sink.put(value.to_le_bytes().get(..width).unwrap_or_default())
+    }
+
+    /// # Errors
+    /// [`Overflow`].
+    pub fn unsigned(&mut self, tag: Tag, value: impl Into<u64>) -> Result<(), Overflow> {
+        self.sized(tag, element_type::UNSIGNED, value.into())
+    }
+
+    /// # Errors
+    /// [`Overflow`].
+    pub fn bool(&mut self, tag: Tag, value: bool) -> Result<(), Overflow> {
+        self.control(tag, if value { element_type::TRUE } else { element_type::FALSE })
+    }
+
+    /// # Errors
+    /// [`Overflow`].
+    pub fn bytes(&mut self, tag: Tag, value: &[u8]) -> Result<(), Overflow> {
+        self.bytes_header(tag, value.len())?;
+        self.sink.put(value)
+    }
+
+    /// The head of an octet string whose `len` octets the caller puts into the sink next.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn bytes_header(&mut self, tag: Tag, len: usize) -> Result<(), Overflow> {
+        self.sized(tag, element_type::BYTES, len as u64)
+    }
+
+    /// # Errors
+    /// [`Overflow`].
+    pub fn utf8(&mut self, tag: Tag, value: &str) -> Result<(), Overflow> {
+        self.sized(tag, element_type::UTF8, value.len() as u64)?;
+        self.sink.put(value.as_bytes())
+    }
+
+    /// # Errors
+    /// [`Overflow`].
+    pub fn start_structure(&mut self, tag: Tag) -> Result<(), Overflow> {
+        self.control(tag, element_type::STRUCTURE)
+    }
+
+    /// # Errors
+    /// [`Overflow`].
+    pub fn start_array(&mut self, tag: Tag) -> Result<(), Overflow> {
+        self.control(tag, element_type::ARRAY)
+    }
+
+    /// # Errors
+    /// [`Overflow`].
+    pub fn start_list(&mut self, tag: Tag) -> Result<(), Overflow> {
+        self.control(tag, element_type::LIST)
+    }
+
+    /// Closes the innermost open container.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn end(&mut self) -> Result<(), Overflow> {
+        self.sink.put(&[element_type::END])
+    }
+}
