@@ -11,5 +11,6 @@ pub mod crypto;
 pub mod ids;
 pub mod time;
 pub mod tlv;
+pub mod wire;
 
 pub use rand_core;

@@ -1,0 +1,190 @@
+//! The layout of a message being sent.
+
+use core::ops::Range;
+
+use super::{Destination, EncodeError, MessageHeader, ProtocolHeader};
+use super::{MAX_MESSAGE_HEADER, MAX_PROTOCOL_HEADER};
+use crate::ids::MessageCounter;
+
+/// Octets in front of the payload that [`MessageBuf`] keeps for the headers.
+pub const HEADROOM: usize = MAX_MESSAGE_HEADER + MAX_PROTOCOL_HEADER;
+/// Octets behind the payload that [`MessageBuf`] keeps for the message integrity code.
+pub const TAILROOM: usize = 16;
+
+/// A caller's buffer, laid out for a message.
+///
+/// ```text
+/// | headroom (36) | payload ...                     | unused | tailroom (16) |
+///        <- headers are written backwards       MIC ->
+/// ```
+/// The caller writes the payload into its final place, or has it copied there once; encoding then
+/// puts the headers directly in front of it, so the datagram is contiguous wherever the payload
+/// ends. The buffer needs [`HEADROOM`] + payload + [`TAILROOM`] octets.
+#[derive(Debug)]
+pub struct MessageBuf<'b> {
+    octets: &'b mut [u8],
+    start: usize,
+    end: usize,
+}
+
+impl<'b> MessageBuf<'b> {
+    /// Lays out `buf` with an empty payload.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`] below [`HEADROOM`] + [`TAILROOM`] octets.
+    #[inline]
+    pub const fn new(buf: &'b mut [u8]) -> Result<Self, EncodeError> {
+        let needed = HEADROOM + TAILROOM;
+        if buf.len() < needed {
+            return Err(EncodeError::BufferTooSmall { needed });
+        }
+        Ok(Self { octets: buf, start: HEADROOM, end: HEADROOM })
+    }
+
+    /// Lays out `buf` and copies `payload` into its place.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferTooSmall`] unless headroom, payload and tailroom fit.
+    #[inline]
+    pub fn with_payload(buf: &'b mut [u8], payload: &[u8]) -> Result<Self, EncodeError> {
+        let needed = payload.len().saturating_add(HEADROOM + TAILROOM);
+        let too_small = EncodeError::BufferTooSmall { needed };
+        let mut this = Self::new(buf).map_err(|_| too_small)?;
+        this.payload_mut().get_mut(..payload.len()).ok_or(too_small)?.copy_from_slice(payload);
+        this.set_payload_len(payload.len())?;
+        Ok(this)
+    }
+
+    /// All the room there is for the payload: write from its start, then
+    /// [`set_payload_len`](Self::set_payload_len).
+    #[must_use]
+    #[inline]
+    pub fn payload_mut(&mut self) -> &mut [u8] {
+        let end = self.octets.len().saturating_sub(TAILROOM);
+        self.octets.get_mut(HEADROOM..end).unwrap_or_default()
+    }
+
+    /// The most octets that the payload can have.
+    #[must_use]
+    #[inline]
+    pub const fn payload_capacity(&self) -> usize {
+        self.octets.len().saturating_sub(HEADROOM + TAILROOM)
+    }
+
+    /// The payload's length in octets.
+    #[must_use]
+    #[inline]
+    pub const fn payload_len(&self) -> usize {
+        self.end.saturating_sub(HEADROOM)
+    }
+
+    /// Says how many octets of [`payload_mut`](Self::payload_mut) are the payload.
+    ///
+    /// # Errors
+    /// [`EncodeError::PayloadTooLong`] above [`payload_capacity`](Self::payload_capacity).
+    #[inline]
+    pub const fn set_payload_len(&mut self, len: usize) -> Result<(), EncodeError> {
+        if len > self.payload_capacity() {
+            return Err(EncodeError::PayloadTooLong);
+        }
+        self.end = HEADROOM.saturating_add(len);
+        Ok(())
+    }
+
+    /// Writes both headers and ends the message without encryption.
+    ///
+    /// # Errors
+    /// None occur: the headroom takes every header.
+    #[inline]
+    pub fn into_plain(
+        mut self,
+        header: &MessageHeader,
+        protocol: &ProtocolHeader,
+    ) -> Result<Encoded<'b>, EncodeError> {
+        self.write_headers(header, protocol)?;
+        let range = self.start..self.end;
+        Ok(Encoded { counter: header.counter, octets: self.octets, range })
+    }
+
+    /// Writes both headers and lets `seal` encrypt in place: it is given the associated data and
+    /// the plaintext, and returns the message integrity code.
+    #[inline]
+    pub(crate) fn into_sealed(
+        mut self,
+        header: &MessageHeader,
+        protocol: &ProtocolHeader,
+        seal: impl FnOnce(&[u8], &mut [u8]) -> Result<[u8; TAILROOM], EncodeError>,
+    ) -> Result<Encoded<'b>, EncodeError> {
+        let header_len = self.write_headers(header, protocol)?;
+        let missing = EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM };
+        let message = self.octets.get_mut(self.start..).ok_or(missing)?;
+        let (aad, rest) = message.split_at_mut_checked(header_len).ok_or(missing)?;
+        let body_len = self.end.saturating_sub(self.start).saturating_sub(header_len);
+        let (body, tail) = rest.split_at_mut_checked(body_len).ok_or(missing)?;
+        *tail.first_chunk_mut().ok_or(missing)? = seal(aad, body)?;
+        let range = self.start..self.end.saturating_add(TAILROOM);
+        Ok(Encoded { counter: header.counter, octets: self.octets, range })
+    }
+
+    /// Puts `octets` in front of what has been written.
+    #[inline]
+    pub(super) fn prepend<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), EncodeError> {
+        let missing = EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM };
+        let room = self.octets.get_mut(..self.start).ok_or(missing)?;
+        *room.last_chunk_mut().ok_or(missing)? = octets;
+        self.start = self.start.saturating_sub(N);
+        Ok(())
+    }
+
+    /// Returns the length of the message header.
+    #[inline]
+    fn write_headers(
+        &mut self,
+        header: &MessageHeader,
+        protocol: &ProtocolHeader,
+    ) -> Result<usize, EncodeError> {
+        protocol.prepend_to(self)?;
+        let body = self.start;
+        match header.destination {
+            Destination::None => {}
+            Destination::Node(node) => self.prepend(node.get().to_le_bytes())?,
+            Destination::Group(group) => self.prepend(group.get().to_le_bytes())?,
+        }
+        if let Some(source) = header.source {
+            self.prepend(source.get().to_le_bytes())?;
+        }
+        self.prepend(header.fixed_part())?;
+        Ok(body.saturating_sub(self.start))
+    }
+}
+
+/// A datagram ready to be sent, within the buffer that [`MessageBuf`] was given.
+#[derive(Debug)]
+pub struct Encoded<'b> {
+    counter: MessageCounter,
+    octets: &'b [u8],
+    range: Range<usize>,
+}
+
+impl<'b> Encoded<'b> {
+    /// The datagram.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &'b [u8] {
+        self.octets.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// Where in the buffer the datagram lies.
+    #[must_use]
+    #[inline]
+    pub const fn range(&self) -> Range<usize> {
+        self.range.start..self.range.end
+    }
+
+    /// The message counter, by which the peer acknowledges it.
+    #[must_use]
+    #[inline]
+    pub const fn counter(&self) -> MessageCounter {
+        self.counter
+    }
+}

@@ -1,0 +1,102 @@
+//! The protocol header: exchange, protocol, opcode, acknowledgement.
+//!
+//! ```text
+//! 0      exchange flags   reserved (7..5) | V | SX | R | A | I
+//! 1      opcode
+//! 2..4   exchange id      u16
+//!        vendor id        u16                  if V
+//!        protocol id      u16
+//!        acked counter    u32                  if A
+//!        extensions       u16 length, octets   if SX
+//! ```
+
+use super::{EncodeError, MessageBuf, Octets, WireError};
+use crate::ids::{ExchangeId, MessageCounter, ProtocolId, VendorId};
+
+/// The shortest protocol header in octets.
+pub const MIN_PROTOCOL_HEADER: usize = 6;
+/// The longest protocol header without extensions, which are never sent, in octets.
+pub const MAX_PROTOCOL_HEADER: usize = 12;
+
+/// A protocol header. [Core, "Protocol Header Field Descriptions"]
+///
+/// Extensions are skipped on receipt and never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtocolHeader {
+    /// The exchange.
+    pub exchange: ExchangeId,
+    /// The protocol that defines the opcode.
+    pub protocol: ProtocolId,
+    /// The message type within the protocol.
+    pub opcode: u8,
+    /// The sender began the exchange.
+    pub initiator: bool,
+    /// The sender wants an acknowledgement.
+    pub needs_ack: bool,
+    /// The counter of the message that this one acknowledges.
+    pub ack: Option<MessageCounter>,
+}
+
+impl ProtocolHeader {
+    /// Reads a header; also returns where in `octets` the application payload begins.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`].
+    #[inline]
+    pub fn parse(octets: &[u8]) -> Result<(Self, usize), WireError> {
+        let mut rest = Octets(octets);
+        let [flags, opcode, e0, e1] = rest.array()?;
+        let vendor = if flags & VENDOR != 0 { rest.u16()? } else { 0 };
+        let protocol = ProtocolId::vendor(VendorId::new(vendor), rest.u16()?);
+        let ack = if flags & ACK != 0 { Some(MessageCounter::new(rest.u32()?)) } else { None };
+        if flags & EXTENSIONS != 0 {
+            rest.skip_extension()?;
+        }
+        let header = Self {
+            exchange: ExchangeId::new(u16::from_le_bytes([e0, e1])),
+            protocol,
+            opcode,
+            initiator: flags & INITIATOR != 0,
+            needs_ack: flags & RELIABLE != 0,
+            ack,
+        };
+        Ok((header, octets.len().saturating_sub(rest.0.len())))
+    }
+
+    /// The length in octets when sent.
+    #[must_use]
+    pub const fn encoded_len(&self) -> usize {
+        let vendor = if self.protocol.vendor.get() != 0 { 2 } else { 0 };
+        let ack = if self.ack.is_some() { 4 } else { 0 };
+        MIN_PROTOCOL_HEADER + vendor + ack
+    }
+
+    /// Writes the header in front of what `buf` holds.
+    #[inline]
+    pub(super) fn prepend_to(&self, buf: &mut MessageBuf<'_>) -> Result<(), EncodeError> {
+        let mut flags = 0;
+        if self.initiator {
+            flags |= INITIATOR;
+        }
+        if self.needs_ack {
+            flags |= RELIABLE;
+        }
+        if let Some(counter) = self.ack {
+            flags |= ACK;
+            buf.prepend(counter.get().to_le_bytes())?;
+        }
+        buf.prepend(self.protocol.id.to_le_bytes())?;
+        if self.protocol.vendor.get() != 0 {
+            flags |= VENDOR;
+            buf.prepend(self.protocol.vendor.get().to_le_bytes())?;
+        }
+        let [e0, e1] = self.exchange.get().to_le_bytes();
+        buf.prepend([flags, self.opcode, e0, e1])
+    }
+}
+
+const INITIATOR: u8 = 0x01;
+const ACK: u8 = 0x02;
+const RELIABLE: u8 = 0x04;
+const EXTENSIONS: u8 = 0x08;
+const VENDOR: u8 = 0x10;
