@@ -9,6 +9,7 @@ extern crate std;
 
 pub mod crypto;
 pub mod ids;
+pub mod session;
 pub mod time;
 pub mod tlv;
 pub mod wire;

@@ -1,0 +1,36 @@
+//! The counter of unsecured messages.
+
+use rand_core::CryptoRng;
+
+use crate::crypto::random_start;
+use crate::ids::MessageCounter;
+
+/// The sending counter of all unsecured messages of a node: starts at random, wraps.
+///
+/// One per node, borrowed by whatever sends. It guards no key, so it may wrap.
+/// [Core, "Unencrypted Message Counters"]
+#[derive(Debug)]
+pub struct UnsecuredCounter {
+    next: u32,
+}
+
+impl UnsecuredCounter {
+    /// Starts at a random value in `1..=2^28`.
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        Self { next: random_start(rng) }
+    }
+
+    /// Starts at a given value, for tests of recorded traffic.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub const fn starting_at(next: u32) -> Self {
+        Self { next }
+    }
+
+    /// The next value.
+    pub const fn take(&mut self) -> MessageCounter {
+        let value = MessageCounter::new(self.next);
+        self.next = self.next.wrapping_add(1);
+        value
+    }
+}

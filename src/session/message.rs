@@ -1,0 +1,70 @@
+//! Decoded and encoded messages. None can be made outside the crate.
+
+use core::ops::Range;
+
+use crate::ids::MessageCounter;
+use crate::wire::{Encoded, ProtocolHeader};
+
+/// A message of a secure session: authentic and decrypted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Opened<'b> {
+    /// The protocol header.
+    pub header: ProtocolHeader,
+    /// The message counter, by which it is acknowledged.
+    pub counter: MessageCounter,
+    /// The application payload, in the receive buffer.
+    pub payload: &'b mut [u8],
+    /// Where in the datagram the payload begins.
+    pub payload_offset: usize,
+    /// It was received before: acknowledge it if it asks for that, deliver it to nobody.
+    pub duplicate: bool,
+}
+
+/// A message of an unsecured session: anybody may have sent it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unauthenticated<'b> {
+    /// The protocol header.
+    pub header: ProtocolHeader,
+    /// The message counter, by which it is acknowledged.
+    pub counter: MessageCounter,
+    /// The payload, in the receive buffer. Handshakes decrypt parts of it in place.
+    pub payload: &'b mut [u8],
+    /// Where in the datagram the payload begins.
+    pub payload_offset: usize,
+    /// It was received before: acknowledge it if it asks for that, deliver it to nobody.
+    pub duplicate: bool,
+}
+
+/// A datagram of a secure session, ready to be sent. Retransmissions repeat these octets.
+#[derive(Debug)]
+pub struct Sealed<'b>(Encoded<'b>);
+
+impl<'b> Sealed<'b> {
+    #[inline]
+    pub(super) const fn new(encoded: Encoded<'b>) -> Self {
+        Self(encoded)
+    }
+
+    /// The datagram.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &'b [u8] {
+        self.0.as_bytes()
+    }
+
+    /// Where in the buffer that the message was laid out in the datagram lies.
+    #[must_use]
+    #[inline]
+    pub const fn range(&self) -> Range<usize> {
+        self.0.range()
+    }
+
+    /// The message counter, by which the peer acknowledges it.
+    #[must_use]
+    #[inline]
+    pub const fn counter(&self) -> MessageCounter {
+        self.0.counter()
+    }
+}

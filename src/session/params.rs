@@ -1,0 +1,245 @@
+//! Session parameters: what each node tells the other about itself in a handshake.
+
+use core::time::Duration;
+
+use crate::tlv::{Container, Overflow, Sink, Tag, TlvError, Writer};
+
+/// The session parameter structure of one node. [Core, "Session Parameters"]
+///
+/// The values describe the node that declares them: its peer uses the intervals to time
+/// retransmissions to it. Fields hold the values as declared, even unreasonable ones; the methods
+/// that return a [`Duration`] are what timers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SessionParameters {
+    /// How often the node listens when idle, in ms.
+    #[doc(alias = "SII")]
+    pub idle_interval_ms: u32,
+    /// How often the node listens when active, in ms.
+    #[doc(alias = "SAI")]
+    pub active_interval_ms: u32,
+    /// How long the node stays active after its last message, in ms.
+    #[doc(alias = "SAT")]
+    pub active_threshold_ms: u16,
+    /// The revision of the data model; nodes before Matter 1.3 do not tell.
+    pub data_model_revision: Option<u16>,
+    /// The revision of the interaction model; nodes before Matter 1.3 do not tell.
+    pub interaction_model_revision: Option<u16>,
+    /// The version of the specification, `0xMMmmpp00`; nodes before Matter 1.3 do not tell.
+    pub specification_version: Option<u32>,
+    /// How many paths one invoke request may have. 0 counts as 1.
+    pub max_paths_per_invoke: u16,
+    /// What the node can use besides MRP.
+    pub transports: Transports,
+    /// The largest message over TCP in octets, without its length prefix.
+    pub max_tcp_message: u32,
+}
+
+impl SessionParameters {
+    /// What Matter 1.6 says of itself: data model revision 21, interaction model revision 12,
+    /// specification version 1.6; intervals as by [`default`](Self::default).
+    ///
+    /// The revisions belong to the application on top, not to this layer. They are here, and here
+    /// alone, so that an application can start from a complete set.
+    #[must_use]
+    pub const fn matter_1_6() -> Self {
+        Self {
+            data_model_revision: Some(21),
+            interaction_model_revision: Some(12),
+            specification_version: Some(0x0106_0000),
+            ..Self::DEFAULT
+        }
+    }
+
+    /// Sets the three intervals in ms.
+    #[must_use]
+    pub const fn with_intervals(mut self, idle: u32, active: u32, threshold: u16) -> Self {
+        self.idle_interval_ms = idle;
+        self.active_interval_ms = active;
+        self.active_threshold_ms = threshold;
+        self
+    }
+
+    /// Sets the revisions: data model, interaction model, specification (`0xMMmmpp00`).
+    #[must_use]
+    pub const fn with_revisions(
+        mut self,
+        data_model: u16,
+        interaction_model: u16,
+        specification: u32,
+    ) -> Self {
+        self.data_model_revision = Some(data_model);
+        self.interaction_model_revision = Some(interaction_model);
+        self.specification_version = Some(specification);
+        self
+    }
+
+    /// Sets how many paths one invoke request may have.
+    #[must_use]
+    pub const fn with_max_paths_per_invoke(mut self, paths: u16) -> Self {
+        self.max_paths_per_invoke = paths;
+        self
+    }
+
+    /// Declares TCP, for messages of at most this many octets.
+    #[must_use]
+    pub const fn with_tcp(mut self, transports: Transports, max_message: u32) -> Self {
+        self.transports = transports;
+        self.max_tcp_message = max_message;
+        self
+    }
+
+    /// The idle interval for timers: at least 100 ms, at most one hour.
+    #[must_use]
+    pub fn idle_interval(&self) -> Duration {
+        clamp(self.idle_interval_ms)
+    }
+
+    /// The active interval for timers: at least 100 ms, at most one hour.
+    #[must_use]
+    pub fn active_interval(&self) -> Duration {
+        clamp(self.active_interval_ms)
+    }
+
+    /// The active threshold. Zero, for a node that never stays active, is meant as it is.
+    #[must_use]
+    pub const fn active_threshold(&self) -> Duration {
+        Duration::from_millis(self.active_threshold_ms as u64)
+    }
+
+    /// How many paths one invoke request may have, at least 1.
+    #[must_use]
+    pub fn paths_per_invoke(&self) -> u16 {
+        self.max_paths_per_invoke.max(1)
+    }
+
+    /// Reads a structure. Every member may be absent; unknown ones are skipped.
+    ///
+    /// # Errors
+    /// Errors of the elements; [`TlvError::WrongType`] and [`TlvError::OutOfRange`] for a known
+    /// member with another type or width than its own.
+    pub fn read(mut structure: Container<'_>) -> Result<Self, TlvError> {
+        let mut params = Self::default();
+        while let Some(element) = structure.element()? {
+            let Tag::Context(tag) = element.tag else { continue };
+            let value = element.value;
+            match tag {
+                tag::IDLE_INTERVAL => params.idle_interval_ms = value.u32()?,
+                tag::ACTIVE_INTERVAL => params.active_interval_ms = value.u32()?,
+                tag::ACTIVE_THRESHOLD => params.active_threshold_ms = value.u16()?,
+                tag::DATA_MODEL_REVISION => params.data_model_revision = Some(value.u16()?),
+                tag::INTERACTION_MODEL_REVISION => {
+                    params.interaction_model_revision = Some(value.u16()?);
+                }
+                tag::SPECIFICATION_VERSION => params.specification_version = Some(value.u32()?),
+                tag::MAX_PATHS_PER_INVOKE => params.max_paths_per_invoke = value.u16()?,
+                tag::TRANSPORTS => params.transports = Transports::from_bits(value.u64()?),
+                tag::MAX_TCP_MESSAGE => params.max_tcp_message = value.u32()?,
+                _ => {}
+            }
+        }
+        Ok(params)
+    }
+
+    /// Writes the structure with the given tag: every member, but revisions only if set and the
+    /// TCP message size only with TCP. It is never empty, which some receivers refuse.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, tag: Tag, writer: &mut Writer<S>) -> Result<(), Overflow> {
+        writer.start_structure(tag)?;
+        writer.unsigned(Tag::Context(tag::IDLE_INTERVAL), self.idle_interval_ms)?;
+        writer.unsigned(Tag::Context(tag::ACTIVE_INTERVAL), self.active_interval_ms)?;
+        writer.unsigned(Tag::Context(tag::ACTIVE_THRESHOLD), self.active_threshold_ms)?;
+        if let Some(revision) = self.data_model_revision {
+            writer.unsigned(Tag::Context(tag::DATA_MODEL_REVISION), revision)?;
+        }
+        if let Some(revision) = self.interaction_model_revision {
+            writer.unsigned(Tag::Context(tag::INTERACTION_MODEL_REVISION), revision)?;
+        }
+        if let Some(version) = self.specification_version {
+            writer.unsigned(Tag::Context(tag::SPECIFICATION_VERSION), version)?;
+        }
+        writer.unsigned(Tag::Context(tag::MAX_PATHS_PER_INVOKE), self.max_paths_per_invoke)?;
+        writer.unsigned(Tag::Context(tag::TRANSPORTS), self.transports.0)?;
+        if self.transports.any_tcp() {
+            writer.unsigned(Tag::Context(tag::MAX_TCP_MESSAGE), self.max_tcp_message)?;
+        }
+        writer.end()
+    }
+
+    const DEFAULT: Self = Self {
+        idle_interval_ms: 500,
+        active_interval_ms: 300,
+        active_threshold_ms: 4000,
+        data_model_revision: None,
+        interaction_model_revision: None,
+        specification_version: None,
+        max_paths_per_invoke: 1,
+        transports: Transports::NONE,
+        max_tcp_message: 64_000,
+    };
+}
+
+impl Default for SessionParameters {
+    /// What holds for a node that declares nothing: 500 ms idle, 300 ms active, 4000 ms threshold.
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The transports that a node supports besides MRP over UDP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Transports(u8);
+
+impl Transports {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// It connects to others over TCP.
+    pub const TCP_CLIENT: Self = Self(1 << 1);
+    /// It accepts TCP connections.
+    pub const TCP_SERVER: Self = Self(1 << 2);
+
+    /// Both of two sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True if all of `other` are supported.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    const fn any_tcp(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Keeps the bits that have a meaning.
+    const fn from_bits(bits: u64) -> Self {
+        let client = if bits & Self::TCP_CLIENT.0 as u64 != 0 { Self::TCP_CLIENT.0 } else { 0 };
+        let server = if bits & Self::TCP_SERVER.0 as u64 != 0 { Self::TCP_SERVER.0 } else { 0 };
+        Self(client | server)
+    }
+}
+
+fn clamp(millis: u32) -> Duration {
+    Duration::from_millis(u64::from(millis.clamp(MIN_TIMER_MS, MAX_TIMER_MS)))
+}
+
+const MIN_TIMER_MS: u32 = 100;
+const MAX_TIMER_MS: u32 = 3_600_000;
+
+/// Context tags of the structure.
+mod tag {
+    pub(super) const IDLE_INTERVAL: u8 = 1;
+    pub(super) const ACTIVE_INTERVAL: u8 = 2;
+    pub(super) const ACTIVE_THRESHOLD: u8 = 3;
+    pub(super) const DATA_MODEL_REVISION: u8 = 4;
+    pub(super) const INTERACTION_MODEL_REVISION: u8 = 5;
+    pub(super) const SPECIFICATION_VERSION: u8 = 6;
+    pub(super) const MAX_PATHS_PER_INVOKE: u8 = 7;
+    pub(super) const TRANSPORTS: u8 = 8;
+    pub(super) const MAX_TCP_MESSAGE: u8 = 9;
+}

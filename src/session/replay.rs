@@ -1,0 +1,185 @@
+//! Telling new message counters from old ones.
+//!
+//! ```text
+//!            before window │  in window: a bit each  │ max │ future
+//! ... ──────────────────── max-33 ─ max-32 ... max-1 ─ max ─ max+1 ...
+//!   secure:    duplicate        by bit             duplicate   new    plain comparison
+//!   group:     duplicate        by bit             duplicate   new    modulo 2^32
+//!   unsecured: new              by bit             duplicate   new    modulo 2^32
+//! ```
+//! Judging and committing are two steps: a counter is committed only once its message is known
+//! to be authentic, or, on an unsecured session, once it is acted upon.
+//! [Core, "Message Reception State"]
+
+use super::secure::Authentic;
+use crate::ids::MessageCounter;
+
+/// How far behind the largest counter a message may come, in messages.
+pub const WINDOW: u32 = 32;
+
+/// What a [`ReplayWindow`] says of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Not seen before.
+    New,
+    /// Seen before, or too old to tell.
+    Duplicate,
+}
+
+/// The message reception state of one peer: its largest counter, and which of the 32 before it
+/// have been seen.
+#[derive(Clone, Debug)]
+pub struct ReplayWindow {
+    max: u32,
+    /// Bit `k - 1` is set when `max - k` counts as seen.
+    seen: u32,
+    policy: Policy,
+    synchronized: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    /// Never wraps: the session ends before.
+    Secure,
+    /// Wraps; what is not recent may come from a peer that has restarted.
+    Unsecured,
+    /// Wraps; what is not recent is old.
+    Group,
+}
+
+impl ReplayWindow {
+    /// For a secure unicast session: every counter from 1 is new.
+    #[must_use]
+    pub const fn secure() -> Self {
+        Self { max: 0, seen: ALL, policy: Policy::Secure, synchronized: true }
+    }
+
+    /// For an unsecured session: the first counter is taken as it comes, and so are those shortly
+    /// before it, which a reordering network may deliver later.
+    #[must_use]
+    pub const fn unsecured() -> Self {
+        Self { max: 0, seen: 0, policy: Policy::Unsecured, synchronized: false }
+    }
+
+    /// For a sender to a group, trusted on first sight: the first counter is taken as it comes,
+    /// none before it.
+    #[must_use]
+    pub const fn group_trust_first() -> Self {
+        Self { max: 0, seen: ALL, policy: Policy::Group, synchronized: false }
+    }
+
+    /// As [`group_trust_first`](Self::group_trust_first), but with nothing seen before the first
+    /// counter, as recorded traces of other implementations have it. Open to replay.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub const fn dangerous_group_empty() -> Self {
+        Self { max: 0, seen: 0, policy: Policy::Group, synchronized: false }
+    }
+
+    /// Judges a counter without remembering it.
+    #[must_use]
+    #[inline]
+    pub const fn check(&self, counter: MessageCounter) -> Verdict {
+        match self.position(counter.get()) {
+            Position::Future(_) | Position::First => Verdict::New,
+            Position::Max => Verdict::Duplicate,
+            Position::Window(bit) if self.seen & bit == 0 => Verdict::New,
+            Position::Window(_) => Verdict::Duplicate,
+            Position::Before => match self.policy {
+                Policy::Unsecured => Verdict::New,
+                Policy::Secure | Policy::Group => Verdict::Duplicate,
+            },
+        }
+    }
+
+    /// Remembers a counter; a duplicate changes nothing.
+    #[inline]
+    pub const fn commit(&mut self, counter: MessageCounter) {
+        let counter = counter.get();
+        match self.position(counter) {
+            Position::First => {
+                self.max = counter;
+                self.synchronized = true;
+            }
+            Position::Future(by) => {
+                let moved = match self.seen.checked_shl(by) {
+                    Some(seen) => seen,
+                    None => 0,
+                };
+                let old_max = match 1_u32.checked_shl(by.wrapping_sub(1)) {
+                    Some(bit) => bit,
+                    None => 0,
+                };
+                self.seen = moved | old_max;
+                self.max = counter;
+            }
+            Position::Window(bit) => self.seen |= bit,
+            Position::Before if matches!(self.policy, Policy::Unsecured) => {
+                self.max = counter;
+                self.seen = 0;
+            }
+            Position::Max | Position::Before => {}
+        }
+    }
+
+    #[inline]
+    const fn position(&self, counter: u32) -> Position {
+        if !self.synchronized {
+            return Position::First;
+        }
+        let ahead = counter.wrapping_sub(self.max);
+        let behind = self.max.wrapping_sub(counter);
+        let is_future = match self.policy {
+            Policy::Secure => counter > self.max,
+            Policy::Unsecured | Policy::Group => ahead <= FUTURE,
+        };
+        if ahead == 0 {
+            Position::Max
+        } else if is_future {
+            Position::Future(ahead)
+        } else if behind <= WINDOW {
+            Position::Window(1 << behind.wrapping_sub(1))
+        } else {
+            Position::Before
+        }
+    }
+}
+
+/// The window of a secure session: what was seen changes by authentic messages alone.
+#[derive(Debug)]
+pub(super) struct AuthenticWindow(ReplayWindow);
+
+impl AuthenticWindow {
+    pub(super) const fn new() -> Self {
+        Self(ReplayWindow::secure())
+    }
+
+    #[inline]
+    pub(super) const fn check(&self, counter: MessageCounter) -> Verdict {
+        self.0.check(counter)
+    }
+
+    #[inline]
+    pub(super) const fn commit(&mut self, proof: &Authentic) {
+        self.0.commit(proof.counter());
+    }
+}
+
+/// Where a counter lies relative to the largest one.
+#[derive(Clone, Copy)]
+enum Position {
+    /// No counter has been seen yet.
+    First,
+    /// Larger, by this much.
+    Future(u32),
+    /// The largest itself.
+    Max,
+    /// At most 32 smaller: this bit of the window.
+    Window(u32),
+    /// Smaller by more.
+    Before,
+}
+
+const ALL: u32 = u32::MAX;
+/// The largest advance that counts as one where counters wrap.
+const FUTURE: u32 = (1 << 31) - 1;

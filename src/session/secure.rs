@@ -1,0 +1,335 @@
+//! Secure unicast sessions.
+//!
+//! ```text
+//! message header (8) │ protocol header │ payload │ MIC (16)
+//! `----- AAD ------'   `------ encrypted -----'
+//! nonce = security flags || counter || the sender's node id (0 on PASE sessions)
+//! ```
+//! [Core, "Message Security"]
+
+use core::fmt;
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+
+use super::replay::{AuthenticWindow, Verdict};
+use super::{
+    DecodeError, Identity, Opened, PeerActivity, ResumptionId, Sealed, SessionKeys, SessionKind,
+    SessionParameters, SessionRole,
+};
+use crate::crypto::{Aead, Crypto, CryptoError, MIC_LEN, OpenNonce, SealNonce, Secret, TxCounter};
+use crate::ids::{FabricIndex, LocalSessionId, MessageCounter, PeerSessionId};
+use crate::time::Instant;
+use crate::wire::{
+    EncodeError, MIN_PROTOCOL_HEADER, MessageBuf, MessageHeader, MessageKind, Packet,
+    ProtocolHeader, SessionRoute,
+};
+
+/// What a handshake has agreed on, besides the keys.
+#[derive(Clone, Debug)]
+pub struct SessionSetup {
+    /// Which side of the handshake this node was.
+    pub role: SessionRole,
+    /// The identifier that this node gave out.
+    pub local_session_id: LocalSessionId,
+    /// The identifier that the peer gave out.
+    pub peer_session_id: PeerSessionId,
+    /// The two ends.
+    pub identity: Identity,
+    /// What the peer declared.
+    pub peer_parameters: SessionParameters,
+    /// How the session can be resumed.
+    pub resumption_id: Option<ResumptionId>,
+}
+
+/// A unicast session with keys, made by a PASE or CASE handshake.
+///
+/// It can be neither cloned nor stored: a second copy would repeat nonces. The keys never leave
+/// it. [Core, "Secure Sessions"]
+pub struct SecureSession<C: Crypto> {
+    seal_key: C::Aead,
+    open_key: C::Aead,
+    tx: TxCounter,
+    window: AuthenticWindow,
+    setup: SessionSetup,
+    attestation_challenge: Secret<16>,
+    activity: PeerActivity,
+    created_at: Instant,
+    last_activity: Instant,
+}
+
+impl<C: Crypto> SecureSession<C> {
+    /// The peer counts as active: the handshake was its latest message.
+    #[allow(dead_code, reason = "called by the handshakes")]
+    pub(crate) fn new(
+        crypto: &C,
+        keys: &SessionKeys,
+        setup: SessionSetup,
+        rng: &mut dyn CryptoRng,
+        now: Instant,
+    ) -> Self {
+        Self::with_counter(crypto, keys, setup, TxCounter::random(rng), now)
+    }
+
+    /// A session with known keys and a known first counter, for tests of recorded traffic.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub fn dangerous_from_keys(
+        crypto: &C,
+        keys: &SessionKeys,
+        setup: SessionSetup,
+        counter: TxCounter,
+        now: Instant,
+    ) -> Self {
+        Self::with_counter(crypto, keys, setup, counter, now)
+    }
+
+    #[allow(dead_code, reason = "called by the handshakes")]
+    fn with_counter(
+        crypto: &C,
+        keys: &SessionKeys,
+        setup: SessionSetup,
+        tx: TxCounter,
+        now: Instant,
+    ) -> Self {
+        let (seal_key, open_key) = match setup.role {
+            SessionRole::Initiator => (keys.i2r(), keys.r2i()),
+            SessionRole::Responder => (keys.r2i(), keys.i2r()),
+        };
+        Self {
+            seal_key: crypto.aead(&seal_key),
+            open_key: crypto.aead(&open_key),
+            tx,
+            window: AuthenticWindow::new(),
+            setup,
+            attestation_challenge: keys.attestation_challenge(),
+            activity: PeerActivity::heard(now),
+            created_at: now,
+            last_activity: now,
+        }
+    }
+
+    /// Encrypts the payload in `msg` in place and writes the headers in front of it. To
+    /// retransmit, send the same octets again.
+    ///
+    /// # Errors
+    /// [`EncodeError::CounterExhausted`] after 2^32 messages or a little less: the session can
+    /// send no more. [`EncodeError::PayloadTooLong`] above what the cipher takes (65,535 octets
+    /// with the protocol header); [`EncodeError::Crypto`].
+    #[inline]
+    pub fn encode<'b>(
+        &mut self,
+        header: &ProtocolHeader,
+        msg: MessageBuf<'b>,
+        now: Instant,
+    ) -> Result<Sealed<'b>, EncodeError> {
+        let counter = self.tx.take().map_err(|_| EncodeError::CounterExhausted)?;
+        let route = SessionRoute::to_peer(self.setup.peer_session_id);
+        let message = MessageHeader::new(route, counter.value());
+        let source = self.setup.identity.local_node;
+        let nonce = SealNonce::new(message.security_flags(), counter, source);
+        let sealed = msg.into_sealed(&message, header, |aad, body| {
+            self.seal_key.seal(nonce, aad, body).map_err(|error| match error {
+                CryptoError::TooLong => EncodeError::PayloadTooLong,
+                _ => EncodeError::Crypto,
+            })
+        })?;
+        self.notify_activity(now);
+        Ok(Sealed::new(sealed))
+    }
+
+    /// Authenticates and decrypts a message in place.
+    ///
+    /// A duplicate is returned as such, once it is known to be authentic; it changes nothing.
+    /// Node identifiers in the header mean nothing beyond being authenticated.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; nothing changes then, but the packet's content is lost.
+    #[inline]
+    pub fn decode<'b>(
+        &mut self,
+        packet: Packet<'b>,
+        now: Instant,
+    ) -> Result<Opened<'b>, DecodeError> {
+        if packet.header().kind()? != MessageKind::Unicast(self.setup.local_session_id) {
+            return Err(DecodeError::WrongSession);
+        }
+        let (message, aad, body) = packet.into_parts();
+        let verdict = self.window.check(message.counter);
+        let nonce = OpenNonce::new(
+            message.security_flags(),
+            message.counter,
+            self.setup.identity.peer_node,
+        );
+        let (plain, proof) = Authentic::open(&self.open_key, nonce, message.counter, aad, body)?;
+        let (header, offset) =
+            ProtocolHeader::parse(plain).map_err(|_| DecodeError::ProtocolHeader)?;
+        if verdict == Verdict::New {
+            self.window.commit(&proof);
+            self.activity.mark(now);
+            self.notify_activity(now);
+        }
+        Ok(Opened {
+            header,
+            counter: message.counter,
+            payload: plain.get_mut(offset..).unwrap_or_default(),
+            payload_offset: aad.len().saturating_add(offset),
+            duplicate: verdict == Verdict::Duplicate,
+        })
+    }
+
+    /// The identifier by which messages to this node name the session.
+    #[must_use]
+    #[inline]
+    pub const fn local_session_id(&self) -> LocalSessionId {
+        self.setup.local_session_id
+    }
+
+    /// The identifier by which messages to the peer name the session.
+    #[must_use]
+    #[inline]
+    pub const fn peer_session_id(&self) -> PeerSessionId {
+        self.setup.peer_session_id
+    }
+
+    /// Which handshake made the session.
+    #[must_use]
+    pub const fn kind(&self) -> SessionKind {
+        self.setup.identity.kind
+    }
+
+    /// Which side of the handshake this node was.
+    #[must_use]
+    pub const fn role(&self) -> SessionRole {
+        self.setup.role
+    }
+
+    /// Who is at either end.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.setup.identity
+    }
+
+    /// Ties a PASE session to the fabric that was added over it. Returns false, and changes
+    /// nothing, on a CASE session, whose fabric is proven.
+    pub const fn associate_fabric(&mut self, fabric: FabricIndex) -> bool {
+        let is_pase = matches!(self.setup.identity.kind, SessionKind::Pase);
+        if is_pase {
+            self.setup.identity.fabric = Some(fabric);
+        }
+        is_pase
+    }
+
+    /// Binds attestation and certificate requests to this session.
+    /// [Core, "Attestation Challenge"]
+    #[must_use]
+    pub const fn attestation_challenge(&self) -> &[u8; 16] {
+        self.attestation_challenge.as_bytes()
+    }
+
+    /// How the session can be resumed; `None` for PASE.
+    #[must_use]
+    pub const fn resumption_id(&self) -> Option<&ResumptionId> {
+        self.setup.resumption_id.as_ref()
+    }
+
+    /// What the peer declared in the handshake.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> &SessionParameters {
+        &self.setup.peer_parameters
+    }
+
+    /// True if the peer is likely to listen without delay.
+    #[must_use]
+    pub fn is_peer_active(&self, now: Instant) -> bool {
+        self.activity.is_active(now, &self.setup.peer_parameters)
+    }
+
+    /// The interval from which retransmission timeouts to the peer are computed.
+    #[must_use]
+    pub fn base_interval(&self, now: Instant) -> Duration {
+        self.activity.base_interval(now, &self.setup.peer_parameters)
+    }
+
+    /// Counts `now` as a moment of use: a retransmission, which no encoding sees.
+    #[inline]
+    pub fn notify_activity(&mut self, now: Instant) {
+        self.last_activity = self.last_activity.max(now);
+    }
+
+    /// When the session was established.
+    #[must_use]
+    pub const fn created_at(&self) -> Instant {
+        self.created_at
+    }
+
+    /// When a message was last sent or received.
+    #[must_use]
+    pub const fn last_activity(&self) -> Instant {
+        self.last_activity
+    }
+
+    /// When an authentic message was last received; the handshake's end counts as one.
+    #[must_use]
+    pub const fn last_received(&self) -> Option<Instant> {
+        self.activity.last_received()
+    }
+
+    /// How many more messages can be sent.
+    #[must_use]
+    pub const fn remaining_messages(&self) -> u32 {
+        self.tx.remaining()
+    }
+}
+
+impl<C: Crypto> fmt::Debug for SecureSession<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecureSession")
+            .field("setup", &self.setup)
+            .field("tx", &self.tx)
+            .field("window", &self.window)
+            .field("activity", &self.activity)
+            .field("created_at", &self.created_at)
+            .field("last_activity", &self.last_activity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Crypto> fmt::Display for SecureSession<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Identity { kind, peer_node, fabric, .. } = self.setup.identity;
+        write!(f, "{kind} session {}", self.setup.local_session_id)?;
+        match (kind, fabric) {
+            (SessionKind::Case, Some(fabric)) => write!(f, " with {peer_node} on fabric {fabric}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Proof that the message with this counter is authentic.
+#[derive(Debug)]
+pub(super) struct Authentic(MessageCounter);
+
+impl Authentic {
+    /// The only way to a proof: opening the message. Also returns the plaintext.
+    #[inline]
+    fn open<'b, A: Aead>(
+        key: &A,
+        nonce: OpenNonce,
+        counter: MessageCounter,
+        aad: &[u8],
+        body: &'b mut [u8],
+    ) -> Result<(&'b mut [u8], Self), DecodeError> {
+        let (text, mic) = body.split_last_chunk_mut::<MIC_LEN>().ok_or(DecodeError::TooShort)?;
+        if text.len() < MIN_PROTOCOL_HEADER {
+            return Err(DecodeError::TooShort);
+        }
+        key.open(nonce, aad, text, mic)?;
+        Ok((text, Self(counter)))
+    }
+
+    #[inline]
+    pub(super) const fn counter(&self) -> MessageCounter {
+        self.0
+    }
+}

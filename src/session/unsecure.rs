@@ -1,0 +1,241 @@
+//! Unsecured sessions: what handshakes run on.
+//!
+//! ```text
+//! initiator ── source = its ephemeral node id ──────▶ responder
+//! initiator ◀── destination = that same id ────────── responder
+//! ```
+
+use core::fmt;
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+
+use super::replay::{ReplayWindow, Verdict};
+use super::{
+    DecodeError, PeerActivity, SessionParameters, SessionRole, Unauthenticated, UnsecuredCounter,
+};
+use crate::ids::{MessageCounter, NodeId};
+use crate::time::Instant;
+use crate::wire::{
+    Destination, EncodeError, Encoded, MessageBuf, MessageHeader, MessageKind, Packet,
+    ProtocolHeader, SessionRoute,
+};
+
+/// The node identifier that a handshake's initiator gives itself.
+/// [Core, "Ephemeral Initiator Node ID"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EphemeralNodeId(NodeId);
+
+impl EphemeralNodeId {
+    /// Draws one from the operational range.
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        loop {
+            let node = NodeId::new(rng.next_u64());
+            // All but 2^36 of 2^64 values pass.
+            if node.is_operational() {
+                return Self(node);
+            }
+        }
+    }
+
+    /// The one that an initiator chose, as found in its message.
+    #[must_use]
+    pub const fn received(node: NodeId) -> Self {
+        Self(node)
+    }
+
+    /// The node identifier.
+    #[must_use]
+    pub const fn node(self) -> NodeId {
+        self.0
+    }
+}
+
+/// One end of an unsecured session. [Core, "Unsecured Sessions"]
+///
+/// It proves nothing about the peer. The message counter of what it sends belongs to the node and
+/// is borrowed in.
+#[derive(Debug)]
+pub struct UnsecureSession {
+    role: SessionRole,
+    ephemeral: EphemeralNodeId,
+    window: ReplayWindow,
+    peer_parameters: SessionParameters,
+    activity: PeerActivity,
+    created_at: Instant,
+    last_activity: Instant,
+}
+
+impl UnsecureSession {
+    /// The initiator's end. The peer counts as idle until it is heard.
+    pub fn initiator(rng: &mut dyn CryptoRng, now: Instant) -> Self {
+        Self::new(SessionRole::Initiator, EphemeralNodeId::random(rng), now)
+    }
+
+    /// The responder's end, for the initiator that called itself so.
+    #[must_use]
+    pub fn responder(ephemeral: EphemeralNodeId, now: Instant) -> Self {
+        Self::new(SessionRole::Responder, ephemeral, now)
+    }
+
+    /// An initiator's end with a known identifier, for tests of recorded traffic.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub fn dangerous_initiator(ephemeral: EphemeralNodeId, now: Instant) -> Self {
+        Self::new(SessionRole::Initiator, ephemeral, now)
+    }
+
+    fn new(role: SessionRole, ephemeral: EphemeralNodeId, now: Instant) -> Self {
+        Self {
+            role,
+            ephemeral,
+            window: ReplayWindow::unsecured(),
+            peer_parameters: SessionParameters::default(),
+            activity: PeerActivity::IDLE,
+            created_at: now,
+            last_activity: now,
+        }
+    }
+
+    /// Writes the headers around the payload in `msg`.
+    ///
+    /// # Errors
+    /// None occur beyond those of making the [`MessageBuf`].
+    pub fn encode<'b>(
+        &mut self,
+        counter: &mut UnsecuredCounter,
+        header: &ProtocolHeader,
+        msg: MessageBuf<'b>,
+        now: Instant,
+    ) -> Result<Encoded<'b>, EncodeError> {
+        let mut message = MessageHeader::new(SessionRoute::Unsecured, counter.take());
+        match self.role {
+            SessionRole::Initiator => message.source = Some(self.ephemeral.0),
+            SessionRole::Responder => message.destination = Destination::Node(self.ephemeral.0),
+        }
+        let encoded = msg.into_plain(&message, header)?;
+        self.notify_activity(now);
+        Ok(encoded)
+    }
+
+    /// Reads a message and, unless it is a duplicate, remembers its counter and that the peer was
+    /// heard.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; nothing changes then.
+    pub fn decode<'b>(
+        &mut self,
+        packet: Packet<'b>,
+        now: Instant,
+    ) -> Result<Unauthenticated<'b>, DecodeError> {
+        let message = self.decode_uncommitted(packet)?;
+        if !message.duplicate {
+            self.commit(message.counter, now);
+        }
+        Ok(message)
+    }
+
+    /// Reads a message and remembers nothing: a message that opens a handshake and is turned away
+    /// must be new again when it is retransmitted. [`commit`](Self::commit) follows if it is acted
+    /// upon.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode_uncommitted<'b>(
+        &self,
+        packet: Packet<'b>,
+    ) -> Result<Unauthenticated<'b>, DecodeError> {
+        match (packet.header().kind()?, self.role) {
+            (MessageKind::FromInitiator(node), SessionRole::Responder)
+            | (MessageKind::FromResponder(node), SessionRole::Initiator)
+                if node == self.ephemeral.0 => {}
+            _ => return Err(DecodeError::WrongSession),
+        }
+        let (message, aad, body) = packet.into_parts();
+        let (header, offset) =
+            ProtocolHeader::parse(body).map_err(|_| DecodeError::ProtocolHeader)?;
+        Ok(Unauthenticated {
+            header,
+            counter: message.counter,
+            payload: body.get_mut(offset..).unwrap_or_default(),
+            payload_offset: aad.len().saturating_add(offset),
+            duplicate: self.window.check(message.counter) == Verdict::Duplicate,
+        })
+    }
+
+    /// Remembers the counter of a message, and that the peer was heard.
+    pub fn commit(&mut self, counter: MessageCounter, now: Instant) {
+        self.window.commit(counter);
+        self.mark_peer_active(now);
+    }
+
+    /// Counts the peer as active: a commissioner has just met the device that it connects to.
+    pub fn mark_peer_active(&mut self, now: Instant) {
+        self.activity.mark(now);
+        self.notify_activity(now);
+    }
+
+    /// Counts `now` as a moment of use: a retransmission, which no encoding sees.
+    pub fn notify_activity(&mut self, now: Instant) {
+        self.last_activity = self.last_activity.max(now);
+    }
+
+    /// Takes over what the peer has declared in the handshake.
+    pub const fn set_peer_parameters(&mut self, parameters: SessionParameters) {
+        self.peer_parameters = parameters;
+    }
+
+    /// Which side of the handshake this node is.
+    #[must_use]
+    pub const fn role(&self) -> SessionRole {
+        self.role
+    }
+
+    /// The identifier that the initiator gave itself.
+    #[must_use]
+    pub const fn ephemeral_node_id(&self) -> EphemeralNodeId {
+        self.ephemeral
+    }
+
+    /// What the peer has declared, or the defaults.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> &SessionParameters {
+        &self.peer_parameters
+    }
+
+    /// True if the peer is likely to listen without delay.
+    #[must_use]
+    pub fn is_peer_active(&self, now: Instant) -> bool {
+        self.activity.is_active(now, &self.peer_parameters)
+    }
+
+    /// The interval from which retransmission timeouts to the peer are computed.
+    #[must_use]
+    pub fn base_interval(&self, now: Instant) -> Duration {
+        self.activity.base_interval(now, &self.peer_parameters)
+    }
+
+    /// When the session came to be.
+    #[must_use]
+    pub const fn created_at(&self) -> Instant {
+        self.created_at
+    }
+
+    /// When a message was last sent or received.
+    #[must_use]
+    pub const fn last_activity(&self) -> Instant {
+        self.last_activity
+    }
+
+    /// When a message was last received.
+    #[must_use]
+    pub const fn last_received(&self) -> Option<Instant> {
+        self.activity.last_received()
+    }
+}
+
+impl fmt::Display for UnsecureSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unsecured session {}", self.ephemeral.0)
+    }
+}

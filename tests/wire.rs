@@ -1,0 +1,416 @@
+//! Message headers, protocol headers and status reports: recorded vectors and properties.
+
+use std::time::Duration;
+use std::{env, fs};
+
+use matter_session::ids::{
+    ExchangeId, GroupId, GroupSessionId, LocalSessionId, MessageCounter, NodeId, ProtocolId,
+    VendorId,
+};
+use matter_session::tlv::Buffer;
+use matter_session::wire::secure_channel::Opcode;
+use matter_session::wire::{
+    Destination, EncodeError, GeneralCode, HEADROOM, MAX_UDP_MESSAGE, MAX_UDP_PAYLOAD, MessageBuf,
+    MessageHeader, MessageKind, Packet, ProtocolHeader, SessionRoute, StatusReport, TAILROOM,
+    WireError,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+#[test]
+fn matterjs_unsecured() {
+    let vectors = &matterjs()["unsecured"];
+    for v in list(vectors, 8) {
+        both_ways(&v["input"], &hex(&v["packet"]));
+    }
+}
+
+#[test]
+fn matterjs_group_header() {
+    let v = &matterjs()["groupHeaderUnsecuredForm"];
+    both_ways(&v["input"], &hex(&v["packet"]));
+    let mut packet = hex(&v["packet"]);
+    let packet = Packet::parse(&mut packet).unwrap();
+    assert_eq!(packet.into_parts().1, &hex(&v["header"])[..]);
+}
+
+#[test]
+fn matterjs_extensions_are_skipped_but_authenticated() {
+    for v in list(&matterjs()["extensions"], 1) {
+        let mut octets = hex(&v["packet"]);
+        let packet = Packet::parse(&mut octets).unwrap();
+        assert_eq!(packet.header().security_flags(), 0x20);
+        let (_, aad, body) = packet.into_parts();
+        assert!(aad.ends_with(&hex(&v["messageExtension"])));
+        let (_, offset) = ProtocolHeader::parse(body).unwrap();
+        assert!(body[..offset].ends_with(&hex(&v["securedExtension"])));
+        assert_eq!(body[offset..], hex(&v["payload"])[..]);
+    }
+}
+
+#[test]
+fn matterjs_rejected() {
+    for v in list(&matterjs()["rejected"], 14) {
+        let name = v["name"].as_str().unwrap();
+        let result = read_all(&mut hex(&v["packet"]));
+        if name == "group-data-requires-ack" {
+            // Well-formed; it is the receiving group session that refuses it.
+            assert!(
+                matches!(result, Ok((MessageKind::GroupData { .. }, header)) if header.needs_ack)
+            );
+        } else {
+            assert!(result.is_err(), "{name}: {result:?}");
+        }
+    }
+}
+
+#[test]
+fn matterjs_status_reports() {
+    for v in list(&matterjs()["statusReports"], 7) {
+        let payload = hex(&v["payload"]);
+        let report = StatusReport::parse(&payload).unwrap();
+        assert_eq!(u64::from(report.general.0), v["generalStatus"]);
+        assert_eq!(u64::from(report.protocol.id), v["protocolId"]);
+        assert_eq!(u64::from(report.code), v["protocolStatus"]);
+        assert_eq!(report.data(), hex(&v["protocolData"]));
+        assert_eq!(written(&report), payload);
+        let made = match v["name"].as_str().unwrap() {
+            "session-establishment-success" => StatusReport::success(),
+            "busy-500ms" => StatusReport::busy(Duration::from_millis(500)),
+            "busy-5000ms" => StatusReport::busy(Duration::from_secs(5)),
+            "close-session" => StatusReport::close_session(),
+            "invalid-param" => StatusReport::invalid_parameter(),
+            "no-shared-trust-roots" => StatusReport::no_shared_trust_roots(),
+            _ => continue,
+        };
+        assert_eq!(made, report);
+        assert_eq!(written(&made), payload);
+    }
+}
+
+#[test]
+fn chip_message_headers() {
+    let Some(chip) = chip() else { return };
+    for v in list(&chip["message_header"]["spec_compliance"], 3) {
+        let mut octets = hex(&v["encoded"]);
+        let packet = Packet::parse_clear(&mut octets).unwrap();
+        let header = packet.header();
+        assert_eq!(u64::from(header.route.session_id()), v["session_id"]);
+        assert_eq!(u64::from(header.security_flags()), v["security_flags"]);
+        assert_eq!(u64::from(header.counter.get()), v["message_counter"]);
+        assert_eq!(header.route != SessionRoute::Unsecured, v["is_secure"]);
+        let group = match header.destination {
+            Destination::Group(group) => i64::from(group.get()),
+            _ => -1,
+        };
+        assert_eq!(group, v["group_id"]);
+    }
+    for v in list(&chip["message_header"]["extensions"], 10) {
+        let mut octets = hex(&v["message"]);
+        let (_, aad, body) = Packet::parse(&mut octets).unwrap().into_parts();
+        assert_eq!(aad.len() as u64, v["payload_header_offset"]);
+        assert_eq!(ProtocolHeader::parse(body).unwrap().1 as u64, v["payload_header_len"]);
+        assert_eq!(body[body.len() - 2..], [0xBB, 0xBB]);
+    }
+}
+
+#[test]
+fn chip_group_headers_are_routed_before_anything_else() {
+    let Some(chip) = chip() else { return };
+    for v in list(&chip["message_dispatch"]["vectors"], 10) {
+        let mut octets = hex(&v["privacy"]);
+        let peek = Packet::peek(&octets).unwrap();
+        let session = u16::try_from(v["session_id"].as_u64().unwrap()).unwrap();
+        assert_eq!(peek.route().session_id(), session);
+        assert_eq!(peek.privacy(), octets[3] & 0x80 != 0);
+        assert_eq!(Packet::parse(&mut octets).is_err(), peek.privacy());
+        let mut clear = hex(&v["encrypted"]);
+        if let Some(group) = v["group_id"].as_u64().filter(|_| !clear.is_empty()) {
+            let packet = Packet::parse_clear(&mut clear).unwrap();
+            assert_eq!(4 + peek.fields_len() as u64, v["header_len"]);
+            assert_eq!(packet.header_len() as u64, v["header_len"]);
+            let group = GroupId::new(u16::try_from(group).unwrap());
+            assert_eq!(
+                packet.header().kind(),
+                Ok(MessageKind::GroupData {
+                    session: GroupSessionId::new(session),
+                    source: NodeId::new(1),
+                    group,
+                })
+            );
+        }
+    }
+}
+
+#[test]
+fn chip_status_reports() {
+    let Some(chip) = chip() else { return };
+    for v in list(&chip["status_report"]["cases"], 8) {
+        let octets = hex(&v["message"]);
+        let report = StatusReport::parse(&octets);
+        if v["reject"] == true {
+            assert_eq!(report, Err(WireError::Truncated));
+            continue;
+        }
+        let report = report.unwrap();
+        assert_eq!(u64::from(report.general.0), v["general"]);
+        assert_eq!(u64::from(report.protocol.to_u32()), v["protocol"]);
+        assert_eq!(u64::from(report.code), v["code"]);
+        assert_eq!(report.data(), hex(&v["data"]));
+        assert_eq!(written(&report), octets);
+        if report.is_busy() {
+            let millis = v["minimum_wait_ms"].as_u64().unwrap_or(0);
+            assert_eq!(report.busy_wait(), Some(Duration::from_millis(millis)));
+        } else {
+            assert_eq!(report.busy_wait(), None);
+        }
+    }
+}
+
+#[test]
+fn every_cut_of_a_header_is_refused() {
+    let octets = [
+        0x05, 1, 0, 0x20, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 9, 9, 9,
+    ];
+    assert_eq!(Packet::parse(&mut octets.clone()).unwrap().header_len(), octets.len());
+    for len in 0..octets.len() {
+        let error = Packet::parse(&mut octets.clone()[..len]).unwrap_err();
+        assert_eq!(error, WireError::Truncated, "cut at {len}");
+    }
+    let octets = [0x1F, 2, 1, 0, 0xF1, 0xFF, 1, 0, 7, 0, 0, 0, 1, 0, 9];
+    assert_eq!(ProtocolHeader::parse(&octets).unwrap().1, octets.len());
+    for len in 0..octets.len() {
+        assert_eq!(ProtocolHeader::parse(&octets[..len]), Err(WireError::Truncated));
+    }
+}
+
+#[test]
+fn busy_waits_round_up_and_saturate() {
+    let wait = |wait| StatusReport::busy(wait).busy_wait().unwrap().as_millis();
+    assert_eq!(wait(Duration::ZERO), 0);
+    assert_eq!(wait(Duration::from_micros(1)), 1);
+    assert_eq!(wait(Duration::MAX), 65_535);
+    assert_eq!(GeneralCode(99).to_string(), "general code 99");
+    assert!(!GeneralCode(99).is_success());
+}
+
+#[test]
+fn the_largest_message_fits_udp_with_the_largest_headers() {
+    let mut buf = [0; MAX_UDP_MESSAGE];
+    let mut msg = MessageBuf::new(&mut buf).unwrap();
+    assert_eq!(msg.payload_capacity(), MAX_UDP_PAYLOAD);
+    assert_eq!(msg.payload_mut().len(), MAX_UDP_PAYLOAD);
+    msg.set_payload_len(MAX_UDP_PAYLOAD).unwrap();
+    assert_eq!(msg.set_payload_len(MAX_UDP_PAYLOAD + 1), Err(EncodeError::PayloadTooLong));
+    let header = MessageHeader {
+        source: Some(NodeId::new(1)),
+        destination: Destination::Node(NodeId::new(2)),
+        ..MessageHeader::new(SessionRoute::Unsecured, MessageCounter::new(1))
+    };
+    let protocol = ProtocolHeader {
+        exchange: ExchangeId::new(1),
+        protocol: ProtocolId::vendor(VendorId::new(0xFFF1), 1),
+        opcode: 1,
+        initiator: true,
+        needs_ack: true,
+        ack: Some(MessageCounter::new(3)),
+    };
+    let encoded = msg.into_plain(&header, &protocol).unwrap();
+    assert_eq!(encoded.range(), 0..MAX_UDP_MESSAGE - TAILROOM);
+    for len in 0..HEADROOM + TAILROOM {
+        assert_eq!(
+            MessageBuf::new(&mut [0; 64][..len]).unwrap_err(),
+            EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM }
+        );
+    }
+    assert_eq!(
+        MessageBuf::with_payload(&mut [0; 60], &[0; 9]).unwrap_err(),
+        EncodeError::BufferTooSmall { needed: 61 }
+    );
+}
+
+#[test]
+fn opcodes_have_names() {
+    assert_eq!(Opcode::CASE_SIGMA1.to_string(), "CASE Sigma1");
+    assert_eq!(Opcode(0x77).to_string(), "opcode 0x77");
+    let establishing = (0..=255).filter(|op| Opcode(*op).is_session_establishment()).count();
+    assert_eq!(establishing, 9);
+    assert!(!Opcode::STATUS_REPORT.is_session_establishment());
+}
+
+proptest! {
+    #[test]
+    fn datagrams_round_trip(
+        header in message_header(),
+        protocol in protocol_header(),
+        payload in prop::collection::vec(any::<u8>(), 0..200),
+        room in 0_usize..50,
+    ) {
+        let mut buf = vec![0xA5; payload.len() + HEADROOM + TAILROOM + room];
+        let msg = MessageBuf::with_payload(&mut buf, &payload).unwrap();
+        let encoded = msg.into_plain(&header, &protocol).unwrap();
+        prop_assert_eq!(encoded.counter(), header.counter);
+        let range = encoded.range();
+        let mut octets = encoded.as_bytes().to_vec();
+        prop_assert_eq!(&buf[range], &octets[..]);
+        let (read, aad, body) = Packet::parse_clear(&mut octets).unwrap().into_parts();
+        prop_assert_eq!(read, header);
+        prop_assert_eq!(aad[3], header.security_flags());
+        let (read, offset) = ProtocolHeader::parse(body).unwrap();
+        prop_assert_eq!(read, protocol);
+        prop_assert_eq!(offset, protocol.encoded_len());
+        prop_assert_eq!(&body[offset..], &payload[..]);
+    }
+
+    #[test]
+    fn status_reports_round_trip(
+        general: u16, protocol: u32, code: u16,
+        data in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let protocol = ProtocolId::from_u32(protocol);
+        let report = StatusReport::new(GeneralCode(general), protocol, code, &data);
+        let octets = written(&report);
+        prop_assert_eq!(octets.len(), report.encoded_len());
+        if report.is_busy() && data.len() == 1 {
+            prop_assert!(StatusReport::parse(&octets).is_err());
+        } else {
+            prop_assert_eq!(StatusReport::parse(&octets), Ok(report));
+        }
+    }
+
+    #[test]
+    fn no_octets_panic(mut octets in prop::collection::vec(any::<u8>(), 0..80), plausible: bool) {
+        if let (true, [flags, _, _, security, ..]) = (plausible, &mut octets[..]) {
+            *flags &= 0x0F;
+            *security &= 0xFD;
+        }
+        let peek = Packet::peek(&octets);
+        let _ = StatusReport::parse(&octets);
+        let _ = ProtocolHeader::parse(&octets);
+        if let Ok((_, header)) = read_all(&mut octets) {
+            prop_assert!(header.encoded_len() <= octets.len());
+            prop_assert!(!peek.unwrap().privacy());
+        }
+    }
+}
+
+fn message_header() -> impl Strategy<Value = MessageHeader> {
+    let route = prop_oneof![
+        Just(SessionRoute::Unsecured),
+        (1..=u16::MAX).prop_map(|id| SessionRoute::Unicast(LocalSessionId::new(id).unwrap())),
+        any::<u16>().prop_map(|id| SessionRoute::Group(GroupSessionId::new(id))),
+    ];
+    let destination = prop_oneof![
+        Just(Destination::None),
+        any::<u64>().prop_map(|node| Destination::Node(NodeId::new(node))),
+        any::<u16>().prop_map(|group| Destination::Group(GroupId::new(group))),
+    ];
+    let source = any::<Option<u64>>();
+    (route, any::<(bool, bool, u32)>(), source, destination)
+        .prop_filter("groups are for group messages", |(route, _, _, destination)| {
+            matches!(route, SessionRoute::Group(_)) || !matches!(destination, Destination::Group(_))
+        })
+        .prop_map(|(route, (control, privacy, counter), source, destination)| MessageHeader {
+            control,
+            privacy,
+            source: source.map(NodeId::new),
+            destination,
+            ..MessageHeader::new(route, MessageCounter::new(counter))
+        })
+}
+
+fn protocol_header() -> impl Strategy<Value = ProtocolHeader> {
+    any::<(u16, u32, u8, bool, bool, Option<u32>)>().prop_map(
+        |(exchange, protocol, opcode, initiator, needs_ack, ack)| ProtocolHeader {
+            exchange: ExchangeId::new(exchange),
+            protocol: ProtocolId::from_u32(if initiator { protocol } else { protocol & 0xFFFF }),
+            opcode,
+            initiator,
+            needs_ack,
+            ack: ack.map(MessageCounter::new),
+        },
+    )
+}
+
+/// Reads a clear datagram as far as its headers go.
+fn read_all(octets: &mut [u8]) -> Result<(MessageKind, ProtocolHeader), WireError> {
+    let packet = Packet::parse(octets)?;
+    let kind = packet.header().kind()?;
+    let (_, _, body) = packet.into_parts();
+    Ok((kind, ProtocolHeader::parse(body)?.0))
+}
+
+/// Checks that `packet` reads as `input` says and that `input` is written as `packet`.
+fn both_ways(input: &Value, packet: &[u8]) {
+    let session = u16::try_from(input["sessionId"].as_u64().unwrap()).unwrap();
+    let route = match (input["sessionType"].as_str().unwrap(), LocalSessionId::new(session)) {
+        ("group", _) => SessionRoute::Group(GroupSessionId::new(session)),
+        (_, Some(session)) => SessionRoute::Unicast(session),
+        (_, None) => SessionRoute::Unsecured,
+    };
+    let node = |name: &str| {
+        input[name].as_str().map(|id| NodeId::new(u64::from_str_radix(id, 16).unwrap()))
+    };
+    let number = |name: &str| u32::try_from(input[name].as_u64().unwrap()).unwrap();
+    let destination = match (node("destNodeId"), input["destGroupId"].as_u64()) {
+        (Some(node), _) => Destination::Node(node),
+        (_, Some(group)) => Destination::Group(GroupId::new(u16::try_from(group).unwrap())),
+        _ => Destination::None,
+    };
+    let header = MessageHeader {
+        privacy: input["privacy"].as_bool().unwrap(),
+        source: node("sourceNodeId"),
+        destination,
+        ..MessageHeader::new(route, MessageCounter::new(number("messageCounter")))
+    };
+    let protocol = ProtocolHeader {
+        exchange: ExchangeId::new(u16::try_from(number("exchangeId")).unwrap()),
+        protocol: ProtocolId::from_u32(number("protocolVendorId") << 16 | number("protocolId")),
+        opcode: u8::try_from(number("opcode")).unwrap(),
+        initiator: input["initiator"].as_bool().unwrap(),
+        needs_ack: input["requiresAck"].as_bool().unwrap(),
+        ack: input.get("ackCounter").map(|_| MessageCounter::new(number("ackCounter"))),
+    };
+    let payload = hex(&input["payload"]);
+
+    let mut octets = packet.to_vec();
+    let (read, _, body) = Packet::parse(&mut octets).unwrap().into_parts();
+    assert_eq!(read, header);
+    let (read, offset) = ProtocolHeader::parse(body).unwrap();
+    assert_eq!(read, protocol);
+    assert_eq!(body[offset..], payload[..]);
+
+    let mut buf = [0; 512];
+    let msg = MessageBuf::with_payload(&mut buf, &payload).unwrap();
+    assert_eq!(msg.into_plain(&header, &protocol).unwrap().as_bytes(), packet);
+}
+
+fn written(report: &StatusReport<'_>) -> Vec<u8> {
+    let mut buf = [0; 64];
+    let mut sink = Buffer::new(&mut buf);
+    report.write(&mut sink).unwrap();
+    sink.into_written().to_vec()
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    let text = value.as_str().unwrap();
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+}
+
+fn list(value: &Value, len: usize) -> &[Value] {
+    let list = value.as_array().unwrap();
+    assert_eq!(list.len(), len);
+    list
+}
+
+fn matterjs() -> Value {
+    serde_json::from_str(include_str!("vectors/matterjs.json")).unwrap()
+}
+
+fn chip() -> Option<Value> {
+    let Ok(path) = env::var("MATTER_CHIP_VECTORS") else {
+        println!("skipped: MATTER_CHIP_VECTORS is not set");
+        return None;
+    };
+    Some(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
+}
