@@ -7,6 +7,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod cert;
 pub mod crypto;
 pub mod ids;
 pub mod session;

@@ -4,6 +4,7 @@
 //! nothing is negotiated. `RustCrypto` is the default backend; a firmware with accelerators
 //! implements [`Crypto`] itself.
 
+mod hash_sink;
 mod nonce;
 mod once;
 mod passcode;
@@ -17,12 +18,13 @@ use core::fmt;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+pub use self::hash_sink::HashSink;
 pub(crate) use self::nonce::random_start;
 pub use self::nonce::{CounterExhausted, FreshCounter, NONCE_LEN, OpenNonce, SealNonce, TxCounter};
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
 #[cfg(feature = "rustcrypto")]
-pub use self::rustcrypto::RustCrypto;
+pub use self::rustcrypto::{RustCrypto, SigningKey};
 pub use self::secret::Secret;
 
 /// Length of a symmetric key in octets.

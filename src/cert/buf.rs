@@ -1,0 +1,107 @@
+//! A certificate's octets, owned.
+
+use core::fmt;
+
+use super::{CertError, Certificate, MAX_CERT_LEN};
+use crate::tlv::{Overflow, Sink};
+
+/// Room for one certificate in Matter TLV, inline: no allocation.
+///
+/// Holds any octets up to [`MAX_CERT_LEN`]; [`certificate`](Self::certificate) reads them.
+#[derive(Clone)]
+pub struct CertificateBuf {
+    octets: [u8; MAX_CERT_LEN],
+    len: usize,
+}
+
+impl CertificateBuf {
+    /// An empty buffer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { octets: [0; MAX_CERT_LEN], len: 0 }
+    }
+
+    /// The octets of the certificate.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+
+    #[cfg(feature = "issue")]
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.octets.get_mut(..self.len).unwrap_or_default()
+    }
+
+    /// The number of octets.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True when the buffer holds nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Reads the certificate.
+    ///
+    /// # Errors
+    /// Those of [`Certificate::parse`].
+    pub fn certificate(&self) -> Result<Certificate<'_>, CertError> {
+        Certificate::parse(self.as_slice())
+    }
+}
+
+impl Default for CertificateBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TryFrom<&[u8]> for CertificateBuf {
+    type Error = CertError;
+
+    /// Copies the octets; fails with [`CertError::TooLong`] above [`MAX_CERT_LEN`].
+    fn try_from(octets: &[u8]) -> Result<Self, CertError> {
+        let mut buf = Self::new();
+        buf.put(octets).map_err(|_| CertError::TooLong)?;
+        Ok(buf)
+    }
+}
+
+impl From<&Certificate<'_>> for CertificateBuf {
+    fn from(certificate: &Certificate<'_>) -> Self {
+        // A parsed certificate always fits.
+        Self::try_from(certificate.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl Sink for CertificateBuf {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
+        let end = self.len.checked_add(octets.len()).ok_or(Overflow)?;
+        self.octets.get_mut(self.len..end).ok_or(Overflow)?.copy_from_slice(octets);
+        self.len = end;
+        Ok(())
+    }
+}
+
+impl AsRef<[u8]> for CertificateBuf {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl PartialEq for CertificateBuf {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for CertificateBuf {}
+
+impl fmt::Debug for CertificateBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificateBuf({} octets)", self.len)
+    }
+}

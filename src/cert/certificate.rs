@@ -1,0 +1,251 @@
+//! The view of one certificate.
+
+use super::extensions::{BasicConstraints, ExtendedKeyUsage, Extensions, KeyIdentifier, KeyUsage};
+use super::name::{CertKind, DistinguishedName, Subject};
+use super::{CertError, MAX_CERT_LEN, MAX_X509_LEN};
+use crate::crypto::{Crypto, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature};
+use crate::ids::{CaseAuthTags, FabricId, NodeId};
+use crate::time::MatterTime;
+use crate::tlv::{Container, Value};
+
+/// A certificate in Matter TLV, read without copying.
+///
+/// A value of this type is well formed, but nothing about it is verified: see
+/// [`verify_chain`](super::verify_chain).
+#[derive(Clone, Copy, Debug)]
+pub struct Certificate<'a> {
+    octets: &'a [u8],
+    pub(super) serial_number: &'a [u8],
+    issuer: DistinguishedName<'a>,
+    pub(super) not_before: u32,
+    pub(super) not_after: u32,
+    subject: DistinguishedName<'a>,
+    identity: Subject,
+    public_key: PublicKey,
+    pub(super) extensions: Extensions<'a>,
+    signature: Signature,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads a certificate of at most [`MAX_CERT_LEN`] octets, which must fill `octets`.
+    ///
+    /// Everything is refused that cannot be a certificate of any kind: unknown fields,
+    /// attributes, extensions and algorithms, identifiers out of range, subjects that contradict
+    /// themselves. [Core, "Operational Certificate Encoding"]
+    ///
+    /// # Errors
+    /// Any [`CertError`] but [`CertError::Signature`].
+    pub fn parse(octets: &'a [u8]) -> Result<Self, CertError> {
+        if octets.len() > MAX_CERT_LEN {
+            return Err(CertError::TooLong);
+        }
+        let mut fields = Container::message(octets)?;
+        if Container::message_len(octets)? != octets.len() {
+            return Err(CertError::TrailingOctets);
+        }
+        let serial_number = fields.field(tag::SERIAL_NUMBER)?.bytes()?;
+        if !(1..=MAX_SERIAL_LEN).contains(&serial_number.len()) {
+            return Err(CertError::SerialNumber);
+        }
+        expect_algorithm(fields.field(tag::SIGNATURE_ALGORITHM)?)?;
+        let issuer = DistinguishedName::parse(fields.field(tag::ISSUER)?)?;
+        let not_before = fields.field(tag::NOT_BEFORE)?.u32()?;
+        let not_after = fields.field(tag::NOT_AFTER)?.u32()?;
+        if not_after != 0 && not_after <= not_before {
+            return Err(CertError::Validity);
+        }
+        let subject = DistinguishedName::parse(fields.field(tag::SUBJECT)?)?;
+        let identity = Subject::of(&subject)?;
+        expect_algorithm(fields.field(tag::PUBLIC_KEY_ALGORITHM)?)?;
+        expect_algorithm(fields.field(tag::CURVE)?)?;
+        let public_key = fields.field(tag::PUBLIC_KEY)?.array::<PUBLIC_KEY_LEN>()?;
+        let public_key = PublicKey::new(public_key).map_err(|_| CertError::PublicKey)?;
+        let extensions = Extensions::parse(fields.field(tag::EXTENSIONS)?)?;
+        let signature = fields.field(tag::SIGNATURE)?.array::<SIGNATURE_LEN>()?;
+        fields.expect_end()?;
+        let certificate = Self {
+            octets,
+            serial_number,
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            identity,
+            public_key,
+            extensions,
+            signature: Signature::new(*signature),
+        };
+        match certificate.x509_len() {
+            Ok(0..=MAX_X509_LEN) => Ok(certificate),
+            _ => Err(CertError::TooLong),
+        }
+    }
+
+    /// The TLV that was read.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.octets
+    }
+
+    /// The serial number: 1 to 20 octets, the content of a DER INTEGER.
+    #[must_use]
+    pub const fn serial_number(&self) -> &'a [u8] {
+        self.serial_number
+    }
+
+    /// Whom the certificate is for.
+    #[must_use]
+    pub const fn subject(&self) -> &DistinguishedName<'a> {
+        &self.subject
+    }
+
+    /// Who signed it.
+    #[must_use]
+    pub const fn issuer(&self) -> &DistinguishedName<'a> {
+        &self.issuer
+    }
+
+    /// What the subject says the certificate is.
+    #[must_use]
+    pub const fn kind(&self) -> CertKind {
+        self.identity.kind
+    }
+
+    /// The subject's node identifier: of a NOC, and of no other kind.
+    #[must_use]
+    pub const fn node_id(&self) -> Option<NodeId> {
+        self.identity.node_id
+    }
+
+    /// The subject's fabric identifier: always there in a NOC, optional in an RCAC or ICAC.
+    #[must_use]
+    pub const fn fabric_id(&self) -> Option<FabricId> {
+        self.identity.fabric_id
+    }
+
+    /// The subject's CASE Authenticated Tags; none unless it is a NOC.
+    #[must_use]
+    pub const fn cats(&self) -> CaseAuthTags {
+        self.identity.cats
+    }
+
+    /// The first second of the validity period.
+    #[must_use]
+    pub const fn not_before(&self) -> MatterTime {
+        MatterTime::from_seconds(self.not_before)
+    }
+
+    /// The last second of the validity period; `None` if the certificate never expires.
+    #[must_use]
+    pub const fn not_after(&self) -> Option<MatterTime> {
+        match self.not_after {
+            0 => None,
+            seconds => Some(MatterTime::from_seconds(seconds)),
+        }
+    }
+
+    /// The subject's public key. That it lies on the curve shows when it is used.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// Whether the subject is an authority.
+    #[must_use]
+    pub const fn basic_constraints(&self) -> Option<BasicConstraints> {
+        self.extensions.basic_constraints
+    }
+
+    /// What the key may be used for.
+    #[must_use]
+    pub const fn key_usage(&self) -> Option<KeyUsage> {
+        self.extensions.key_usage
+    }
+
+    /// For which purposes the key may be used.
+    #[must_use]
+    pub const fn extended_key_usage(&self) -> Option<ExtendedKeyUsage> {
+        self.extensions.extended_key_usage
+    }
+
+    /// The name of the subject's key.
+    #[must_use]
+    pub const fn subject_key_id(&self) -> Option<&'a KeyIdentifier> {
+        self.extensions.subject_key_id
+    }
+
+    /// The name of the issuer's key.
+    #[must_use]
+    pub const fn authority_key_id(&self) -> Option<&'a KeyIdentifier> {
+        self.extensions.authority_key_id
+    }
+
+    /// True when the certificate carries an extension that is unknown and marked critical, which
+    /// bars it from every chain.
+    #[must_use]
+    pub const fn has_critical_unknown_extension(&self) -> bool {
+        self.extensions.has_critical_unknown
+    }
+
+    /// The issuer's signature over the X.509 form.
+    #[must_use]
+    pub const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// True when the certificate names itself as its issuer, by name and by key identifier.
+    ///
+    /// That its signature is its own as well is for
+    /// [`verify_signature`](Self::verify_signature) to say.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.is_issued_by(self)
+    }
+
+    /// True when `issuer`'s subject and key identifier are those that this certificate points to.
+    pub(super) fn is_issued_by(&self, issuer: &Certificate<'_>) -> bool {
+        self.issuer == issuer.subject
+            && self.authority_key_id().is_some()
+            && self.authority_key_id() == issuer.subject_key_id()
+    }
+
+    /// Checks the signature, and nothing else, with the issuer's key.
+    ///
+    /// # Errors
+    /// [`CertError::Signature`] if it does not verify or the key is no point of the curve.
+    pub fn verify_signature<C: Crypto>(
+        &self,
+        crypto: &C,
+        issuer_key: &PublicKey,
+    ) -> Result<(), CertError> {
+        crypto
+            .verify(issuer_key, &self.tbs_digest(crypto), &self.signature)
+            .map_err(|_| CertError::Signature)
+    }
+}
+
+/// Each algorithm field has one permitted value.
+fn expect_algorithm(value: Value<'_>) -> Result<(), CertError> {
+    if value.u64()? == ALGORITHM { Ok(()) } else { Err(CertError::Algorithm) }
+}
+
+/// The field tags of the certificate structure.
+pub(super) mod tag {
+    pub(crate) const SERIAL_NUMBER: u8 = 1;
+    pub(crate) const SIGNATURE_ALGORITHM: u8 = 2;
+    pub(crate) const ISSUER: u8 = 3;
+    pub(crate) const NOT_BEFORE: u8 = 4;
+    pub(crate) const NOT_AFTER: u8 = 5;
+    pub(crate) const SUBJECT: u8 = 6;
+    pub(crate) const PUBLIC_KEY_ALGORITHM: u8 = 7;
+    pub(crate) const CURVE: u8 = 8;
+    pub(crate) const PUBLIC_KEY: u8 = 9;
+    pub(crate) const EXTENSIONS: u8 = 10;
+    pub(crate) const SIGNATURE: u8 = 11;
+}
+
+/// ECDSA-SHA256, EC and prime256v1 all have the number 1 in their fields.
+pub(super) const ALGORITHM: u64 = 1;
+
+/// The longest serial number, in octets.
+pub(super) const MAX_SERIAL_LEN: usize = 20;

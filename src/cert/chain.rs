@@ -1,0 +1,369 @@
+//! Verifying a chain up to a trusted root.
+
+use thiserror::Error;
+
+use super::certificate::Certificate;
+use super::extensions::{ExtendedKeyUsage, KeyUsage};
+use super::name::CertKind;
+use crate::crypto::{Crypto, HASH_LEN, PublicKey, Sha256};
+use crate::ids::{CaseAuthTags, FabricId, NodeId};
+use crate::time::WallClock;
+
+/// Proof that a NOC chains up to a trusted root, and what the NOC says of its node.
+///
+/// Only [`verify_chain`] makes one. It says whose key [`public_key`](Self::public_key) is; that
+/// the peer holds the private half is for the handshake to show.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a verified identity still has to be compared with the expected one"]
+pub struct ChainVerified {
+    node_id: NodeId,
+    fabric_id: FabricId,
+    cats: CaseAuthTags,
+    public_key: PublicKey,
+}
+
+impl ChainVerified {
+    /// The node that the NOC belongs to.
+    #[must_use]
+    pub const fn node_id(&self) -> NodeId {
+        self.node_id
+    }
+
+    /// The fabric that the NOC belongs to. The caller compares it with the fabric it speaks for.
+    #[must_use]
+    pub const fn fabric_id(&self) -> FabricId {
+        self.fabric_id
+    }
+
+    /// The node's CASE Authenticated Tags.
+    #[must_use]
+    pub const fn cats(&self) -> CaseAuthTags {
+        self.cats
+    }
+
+    /// The node's operational public key.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+}
+
+/// How closely the certificates of a chain must follow the specification's templates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    /// As the specification has it:
+    ///
+    /// - NOC: key usage is digitalSignature alone, extended key usage serverAuth and clientAuth
+    ///   alone, and it is no authority;
+    /// - ICAC, RCAC: key usage is keyCertSign and cRLSign, perhaps digitalSignature, and extended
+    ///   key usage is absent;
+    /// - RCAC: it names itself as its issuer.
+    ///
+    /// [Core, "Node Operational Credentials Specification: Certificate Elements"]
+    #[default]
+    Strict,
+    /// As connectedhomeip has it, for peers whose certificates say more, or less, than they
+    /// should: the NOC has digitalSignature and serverAuth among its usages, the authorities have
+    /// keyCertSign among theirs. Everything that trust rests upon is checked all the same.
+    Lenient,
+}
+
+/// What a chain is verified against, besides the root.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct ChainPolicy {
+    /// What is known of the present time. All certificates of a chain must be valid then.
+    pub clock: WallClock,
+    /// How closely certificates must follow the templates.
+    pub profile: Profile,
+}
+
+impl ChainPolicy {
+    /// The strict profile at this time.
+    #[must_use]
+    pub const fn new(clock: WallClock) -> Self {
+        Self { clock, profile: Profile::Strict }
+    }
+
+    /// The same with another profile.
+    #[must_use]
+    pub const fn with_profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+}
+
+/// Remembers issuer certificates whose signature has been verified, to save doing it again.
+///
+/// A fingerprint is a SHA-256 over the issuer's public key and the certificate, so an entry
+/// vouches for one certificate under one key and never goes stale. All other checks are made
+/// anew each time. An implementation must be bounded: fingerprints come from peers.
+pub trait VerifiedCache {
+    /// True when `fingerprint` was inserted earlier.
+    fn contains(&self, fingerprint: &[u8; HASH_LEN]) -> bool;
+
+    /// Remembers `fingerprint`, at the cost of an older one if need be.
+    fn insert(&mut self, fingerprint: [u8; HASH_LEN]);
+}
+
+/// No cache: every signature is verified every time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCache;
+
+impl VerifiedCache for NoCache {
+    fn contains(&self, _: &[u8; HASH_LEN]) -> bool {
+        false
+    }
+
+    fn insert(&mut self, _: [u8; HASH_LEN]) {}
+}
+
+/// A place in a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The node's certificate.
+    Noc,
+    /// The intermediate authority.
+    Icac,
+    /// The root.
+    Rcac,
+}
+
+/// A chain that does not hold: which certificate is at fault, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{position:?}: {fault}")]
+pub struct ChainError {
+    /// The certificate at fault.
+    pub position: Position,
+    /// What is wrong with it.
+    pub fault: ChainFault,
+}
+
+/// What is wrong with a certificate in its place in a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ChainFault {
+    /// It is a certificate of another kind.
+    #[error("certificate of a wrong kind")]
+    Kind,
+    /// It carries an unknown extension marked critical.
+    #[error("unknown critical extension")]
+    CriticalExtension,
+    /// Its subject or authority key identifier is missing.
+    #[error("key identifier missing")]
+    KeyIdentifier,
+    /// Its validity period has not begun.
+    #[error("not yet valid")]
+    NotYetValid,
+    /// Its validity period is over.
+    #[error("expired")]
+    Expired,
+    /// It is no authority in an authority's place, or the reverse.
+    #[error("wrong basic constraints")]
+    BasicConstraints,
+    /// More authorities stand below it than it permits.
+    #[error("path too long")]
+    PathLength,
+    /// Its key usage is missing or wrong.
+    #[error("wrong key usage")]
+    KeyUsage,
+    /// Its extended key usage is wrong, or missing in a NOC.
+    #[error("wrong extended key usage")]
+    ExtendedKeyUsage,
+    /// It names another issuer than the certificate above it.
+    #[error("issued by another authority")]
+    Issuer,
+    /// Its fabric identifier is not that of the NOC.
+    #[error("wrong fabric id")]
+    FabricId,
+    /// Its signature does not verify under its issuer's key.
+    #[error("signature does not verify")]
+    Signature,
+}
+
+/// Verifies that `noc` chains up, through `icac` if given, to the trusted `rcac`.
+///
+/// The root's own signature is not looked at: it is trusted because the caller says so, and was
+/// checked by [`verify_root`] when it was installed. The cheap checks come first.
+/// [Core, "Node Operational Credentials Specification: Certificate Chain Validation"]
+///
+/// # Errors
+/// [`ChainError`] for the first certificate found at fault.
+pub fn verify_chain<C: Crypto>(
+    crypto: &C,
+    noc: &Certificate<'_>,
+    icac: Option<&Certificate<'_>>,
+    rcac: &Certificate<'_>,
+    policy: &ChainPolicy,
+    cache: &mut dyn VerifiedCache,
+) -> Result<ChainVerified, ChainError> {
+    let identity = check_noc(noc, policy).map_err(Position::Noc.fault())?;
+    if let Some(icac) = icac {
+        check_authority(icac, CertKind::Icac, 0, policy)
+            .and_then(|()| check_fabric(icac, identity.fabric_id))
+            .and_then(|()| check_link(icac, rcac))
+            .map_err(Position::Icac.fault())?;
+    }
+    check_root(rcac, u8::from(icac.is_some()), policy)
+        .and_then(|()| check_fabric(rcac, identity.fabric_id))
+        .map_err(Position::Rcac.fault())?;
+    let noc_issuer = icac.unwrap_or(rcac);
+    check_link(noc, noc_issuer).map_err(Position::Noc.fault())?;
+    if let Some(icac) = icac {
+        check_issuer_signature(crypto, icac, rcac.public_key(), cache)
+            .map_err(Position::Icac.fault())?;
+    }
+    check_signature(crypto, noc, noc_issuer.public_key()).map_err(Position::Noc.fault())?;
+    Ok(identity)
+}
+
+/// The checks of a root that is about to be trusted: that it is one, and signed by itself.
+///
+/// Its validity period is not looked at. [Core, "AddTrustedRootCertificate Command"]
+///
+/// # Errors
+/// [`ChainError`], always for [`Position::Rcac`].
+pub fn verify_root<C: Crypto>(
+    crypto: &C,
+    rcac: &Certificate<'_>,
+    profile: Profile,
+) -> Result<(), ChainError> {
+    let policy = ChainPolicy { clock: WallClock::Unknown, profile };
+    check_root(rcac, 0, &policy)
+        .and_then(|()| check_link(rcac, rcac))
+        .and_then(|()| match rcac.basic_constraints().and_then(|c| c.path_length) {
+            None | Some(0..=MAX_INTERMEDIATES) => Ok(()),
+            Some(_) => Err(ChainFault::PathLength),
+        })
+        .and_then(|()| check_signature(crypto, rcac, rcac.public_key()))
+        .map_err(Position::Rcac.fault())
+}
+
+impl Position {
+    fn fault(self) -> impl FnOnce(ChainFault) -> ChainError {
+        move |fault| ChainError { position: self, fault }
+    }
+}
+
+fn check_noc(noc: &Certificate<'_>, policy: &ChainPolicy) -> Result<ChainVerified, ChainFault> {
+    let (CertKind::Noc, Some(node_id), Some(fabric_id)) =
+        (noc.kind(), noc.node_id(), noc.fabric_id())
+    else {
+        return Err(ChainFault::Kind);
+    };
+    check_any(noc, policy)?;
+    let usage = noc.key_usage().ok_or(ChainFault::KeyUsage)?;
+    let purposes = noc.extended_key_usage().ok_or(ChainFault::ExtendedKeyUsage)?;
+    let both = ExtendedKeyUsage::SERVER_AUTH.union(ExtendedKeyUsage::CLIENT_AUTH);
+    let (usage_fits, purposes_fit, constraints_fit) = match policy.profile {
+        Profile::Strict => (
+            usage == KeyUsage::DIGITAL_SIGNATURE,
+            purposes == both,
+            noc.basic_constraints().is_some_and(|c| !c.is_ca && c.path_length.is_none()),
+        ),
+        Profile::Lenient => (
+            usage.contains(KeyUsage::DIGITAL_SIGNATURE),
+            purposes.contains(ExtendedKeyUsage::SERVER_AUTH),
+            true,
+        ),
+    };
+    require(usage_fits, ChainFault::KeyUsage)?;
+    require(purposes_fit, ChainFault::ExtendedKeyUsage)?;
+    require(constraints_fit, ChainFault::BasicConstraints)?;
+    Ok(ChainVerified { node_id, fabric_id, cats: noc.cats(), public_key: *noc.public_key() })
+}
+
+fn check_root(
+    rcac: &Certificate<'_>,
+    authorities_below: u8,
+    policy: &ChainPolicy,
+) -> Result<(), ChainFault> {
+    check_authority(rcac, CertKind::Rcac, authorities_below, policy)?;
+    match policy.profile {
+        Profile::Strict => check_link(rcac, rcac),
+        Profile::Lenient => Ok(()),
+    }
+}
+
+fn check_authority(
+    authority: &Certificate<'_>,
+    kind: CertKind,
+    authorities_below: u8,
+    policy: &ChainPolicy,
+) -> Result<(), ChainFault> {
+    require(authority.kind() == kind, ChainFault::Kind)?;
+    check_any(authority, policy)?;
+    let constraints = authority.basic_constraints().ok_or(ChainFault::BasicConstraints)?;
+    require(constraints.is_ca, ChainFault::BasicConstraints)?;
+    let path_fits = constraints.path_length.is_none_or(|most| authorities_below <= most);
+    require(path_fits, ChainFault::PathLength)?;
+    let usage = authority.key_usage().ok_or(ChainFault::KeyUsage)?;
+    match policy.profile {
+        Profile::Strict => {
+            let needed = KeyUsage::KEY_CERT_SIGN.union(KeyUsage::CRL_SIGN);
+            let allowed = needed.union(KeyUsage::DIGITAL_SIGNATURE);
+            let usage_fits = usage.contains(needed) && allowed.contains(usage);
+            require(usage_fits, ChainFault::KeyUsage)?;
+            require(authority.extended_key_usage().is_none(), ChainFault::ExtendedKeyUsage)
+        }
+        Profile::Lenient => require(usage.contains(KeyUsage::KEY_CERT_SIGN), ChainFault::KeyUsage),
+    }
+}
+
+/// What holds for a certificate in any place.
+fn check_any(certificate: &Certificate<'_>, policy: &ChainPolicy) -> Result<(), ChainFault> {
+    require(!certificate.has_critical_unknown_extension(), ChainFault::CriticalExtension)?;
+    let ids = (certificate.subject_key_id(), certificate.authority_key_id());
+    require(matches!(ids, (Some(_), Some(_))), ChainFault::KeyIdentifier)?;
+    let (begun_by, over_by) = match policy.clock {
+        WallClock::Unknown => (None, None),
+        WallClock::LastKnownGood(time) => (None, Some(time)),
+        WallClock::Known(time) => (Some(time), Some(time)),
+    };
+    let begun = begun_by.is_none_or(|now| certificate.not_before() <= now);
+    require(begun, ChainFault::NotYetValid)?;
+    let over = over_by.zip(certificate.not_after()).is_some_and(|(now, end)| now > end);
+    require(!over, ChainFault::Expired)
+}
+
+/// An authority restricted to a fabric signs for that fabric alone.
+fn check_fabric(authority: &Certificate<'_>, fabric_id: FabricId) -> Result<(), ChainFault> {
+    require(authority.fabric_id().is_none_or(|id| id == fabric_id), ChainFault::FabricId)
+}
+
+fn check_link(certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> Result<(), ChainFault> {
+    require(certificate.is_issued_by(issuer), ChainFault::Issuer)
+}
+
+fn check_signature<C: Crypto>(
+    crypto: &C,
+    certificate: &Certificate<'_>,
+    issuer_key: &PublicKey,
+) -> Result<(), ChainFault> {
+    certificate.verify_signature(crypto, issuer_key).map_err(|_| ChainFault::Signature)
+}
+
+/// As [`check_signature`], unless this very certificate was verified under this key before.
+fn check_issuer_signature<C: Crypto>(
+    crypto: &C,
+    certificate: &Certificate<'_>,
+    issuer_key: &PublicKey,
+    cache: &mut dyn VerifiedCache,
+) -> Result<(), ChainFault> {
+    let mut hash = crypto.sha256();
+    hash.update(issuer_key.as_bytes());
+    hash.update(certificate.as_bytes());
+    let fingerprint = hash.finish();
+    if !cache.contains(&fingerprint) {
+        check_signature(crypto, certificate, issuer_key)?;
+        cache.insert(fingerprint);
+    }
+    Ok(())
+}
+
+fn require(holds: bool, fault: ChainFault) -> Result<(), ChainFault> {
+    if holds { Ok(()) } else { Err(fault) }
+}
+
+/// How many intermediate authorities a chain can have.
+const MAX_INTERMEDIATES: u8 = 1;

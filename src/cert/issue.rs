@@ -1,0 +1,432 @@
+//! Making certificates, as the authority of a fabric does.
+
+use rand_core::CryptoRng;
+use thiserror::Error;
+
+use super::certificate::{ALGORITHM, Certificate, MAX_SERIAL_LEN, tag};
+use super::extensions::{ExtendedKeyUsage, KEY_ID_LEN, KeyIdentifier, KeyUsage};
+use super::name::{Attribute, CertKind, TextAttribute};
+use super::{CertError, CertificateBuf};
+use crate::crypto::{
+    Crypto, OperationalKey, PublicKey, SIGNATURE_LEN, Sha256, SignError, Signature,
+};
+use crate::ids::{CaseAuthTags, FabricId, NodeId};
+use crate::time::MatterTime;
+use crate::tlv::{Overflow, Tag, Writer};
+
+/// A certificate could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The request asks for what its kind of certificate cannot have, or what this issuer cannot
+    /// give: tags for an authority, a path length for a node, another fabric, a root from a root.
+    #[error("contradictory certificate request")]
+    Request,
+    /// The issuer's certificate is not that of an authority, or has no subject key identifier.
+    #[error("issuer is no certificate authority")]
+    Issuer,
+    /// What came of the request is no certificate; too long, for one.
+    #[error("certificate cannot be made: {0}")]
+    Certificate(#[from] CertError),
+    /// The issuer's key did not sign, or is not the key of the issuer's certificate.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+impl From<Overflow> for IssueError {
+    fn from(_: Overflow) -> Self {
+        Self::Certificate(CertError::TooLong)
+    }
+}
+
+/// The serial number of a certificate: 1 to 20 octets, unique for its issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SerialNumber {
+    octets: [u8; MAX_SERIAL_LEN],
+    len: usize,
+}
+
+impl SerialNumber {
+    const RANDOM_LEN: usize = 16;
+
+    /// The serial number with these octets, the content of a DER INTEGER; `None` unless they are
+    /// 1 to 20. Other stacks expect a positive number without needless leading zeros.
+    #[must_use]
+    pub fn new(octets: &[u8]) -> Option<Self> {
+        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: octets.len() };
+        serial.octets.get_mut(..octets.len())?.copy_from_slice(octets);
+        (!octets.is_empty()).then_some(serial)
+    }
+
+    /// A positive number of 16 octets, 126 bits of which are random.
+    #[must_use]
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: Self::RANDOM_LEN };
+        let (octets, _) = serial.octets.split_at_mut(Self::RANDOM_LEN);
+        rng.fill_bytes(octets);
+        if let Some(first) = octets.first_mut() {
+            *first = *first & 0x7F | 0x40;
+        }
+        serial
+    }
+
+    /// The octets.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// From when until when a certificate is valid, both seconds included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    not_before: MatterTime,
+    not_after: Option<MatterTime>,
+}
+
+impl Validity {
+    /// A validity period; `None` for `not_after` never ends.
+    ///
+    /// Returns `None` if the period is empty, or begins with the very first second of the year
+    /// 2000, for which certificates have no notation.
+    #[must_use]
+    pub fn new(not_before: MatterTime, not_after: Option<MatterTime>) -> Option<Self> {
+        let begins = not_before.as_seconds() > 0;
+        let lasts = not_after.is_none_or(|end| end > not_before);
+        (begins && lasts).then_some(Self { not_before, not_after })
+    }
+}
+
+/// What a new certificate shall say.
+///
+/// ```
+/// use matter_session::cert::{
+///     CertificateRequest, ChainPolicy, Issuer, NoCache, SerialNumber, Validity, verify_chain,
+/// };
+/// use matter_session::crypto::{RustCrypto, SigningKey};
+/// use matter_session::ids::{FabricId, NodeId};
+/// use matter_session::time::{MatterTime, WallClock};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use getrandom::{SysRng, rand_core::UnwrapErr};
+/// # let mut rng = UnwrapErr(SysRng);
+/// let now = MatterTime::from_seconds(800_000_000);
+/// let validity = Validity::new(now, None).ok_or("empty")?;
+/// let (mut root_key, node_key) = (SigningKey::generate(&mut rng)?, SigningKey::generate(&mut rng)?);
+///
+/// let serial = SerialNumber::random(&mut rng);
+/// let rcac = CertificateRequest::rcac(1, root_key.public_key(), serial, validity)
+///     .self_sign(&RustCrypto, &mut root_key)?;
+/// let rcac = rcac.certificate()?;
+///
+/// let fabric = FabricId::new(0x2906).ok_or("zero")?;
+/// let serial = SerialNumber::random(&mut rng);
+/// let node = NodeId::new(0x1234);
+/// let noc = CertificateRequest::noc(node, fabric, node_key.public_key(), serial, validity)
+///     .sign(&RustCrypto, &mut Issuer::new(&rcac, &mut root_key)?)?;
+///
+/// let policy = ChainPolicy::new(WallClock::Known(now));
+/// let verified =
+///     verify_chain(&RustCrypto, &noc.certificate()?, None, &rcac, &policy, &mut NoCache)?;
+/// assert_eq!(verified.node_id(), node);
+/// # Ok(())
+/// # }
+/// ```
+/// Everything else follows from the kind of certificate, in the form of the strict
+/// [`Profile`](super::Profile).
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a request makes no certificate until it is signed"]
+pub struct CertificateRequest<'a> {
+    identity: Identity,
+    fabric_id: Option<FabricId>,
+    cats: CaseAuthTags,
+    text: Option<(TextAttribute, &'a str)>,
+    path_length: Option<u8>,
+    public_key: PublicKey,
+    subject_key_id: Option<KeyIdentifier>,
+    serial: SerialNumber,
+    validity: Validity,
+}
+
+/// The attribute of a subject that tells the certificate's kind.
+#[derive(Clone, Copy, Debug)]
+enum Identity {
+    Rcac(u64),
+    Icac(u64),
+    Noc(NodeId),
+}
+
+impl<'a> CertificateRequest<'a> {
+    /// A root certificate with this RCAC identifier.
+    pub const fn rcac(
+        id: u64,
+        public_key: PublicKey,
+        serial: SerialNumber,
+        validity: Validity,
+    ) -> Self {
+        Self::of(Identity::Rcac(id), None, public_key, serial, validity)
+    }
+
+    /// An intermediate certificate with this ICAC identifier.
+    pub const fn icac(
+        id: u64,
+        public_key: PublicKey,
+        serial: SerialNumber,
+        validity: Validity,
+    ) -> Self {
+        Self::of(Identity::Icac(id), None, public_key, serial, validity)
+    }
+
+    /// A node's certificate. `node` must be an operational node identifier.
+    pub const fn noc(
+        node: NodeId,
+        fabric: FabricId,
+        public_key: PublicKey,
+        serial: SerialNumber,
+        validity: Validity,
+    ) -> Self {
+        Self::of(Identity::Noc(node), Some(fabric), public_key, serial, validity)
+    }
+
+    const fn of(
+        identity: Identity,
+        fabric_id: Option<FabricId>,
+        public_key: PublicKey,
+        serial: SerialNumber,
+        validity: Validity,
+    ) -> Self {
+        Self {
+            identity,
+            fabric_id,
+            cats: CaseAuthTags::NONE,
+            text: None,
+            path_length: None,
+            public_key,
+            subject_key_id: None,
+            serial,
+            validity,
+        }
+    }
+
+    /// Restricts an authority to one fabric; replaces the fabric of a NOC.
+    pub const fn fabric_id(mut self, fabric_id: FabricId) -> Self {
+        self.fabric_id = Some(fabric_id);
+        self
+    }
+
+    /// Gives a node tags that access control lists may name.
+    pub const fn cats(mut self, cats: CaseAuthTags) -> Self {
+        self.cats = cats;
+        self
+    }
+
+    /// Limits how many intermediate authorities may stand below an authority.
+    pub const fn path_length(mut self, path_length: u8) -> Self {
+        self.path_length = Some(path_length);
+        self
+    }
+
+    /// Adds a text to the subject, behind the identifiers. Joint fabrics mark their anchor's ICAC
+    /// with the organisational unit `jf-anchor-icac`.
+    pub const fn text(mut self, attribute: TextAttribute, value: &'a str) -> Self {
+        self.text = Some((attribute, value));
+        self
+    }
+
+    /// Sets the subject key identifier, instead of the first 20 octets of the public key's
+    /// SHA-256 digest (RFC 7093, method 1). Other stacks take its SHA-1 digest, which is no
+    /// different to those who verify: the identifier is compared, never computed.
+    pub const fn subject_key_id(mut self, id: KeyIdentifier) -> Self {
+        self.subject_key_id = Some(id);
+        self
+    }
+
+    /// Makes a root certificate, signed by its own `key`.
+    ///
+    /// # Errors
+    /// Any [`IssueError`] but [`IssueError::Issuer`].
+    pub fn self_sign<C: Crypto>(
+        &self,
+        crypto: &C,
+        key: &mut dyn OperationalKey,
+    ) -> Result<CertificateBuf, IssueError> {
+        if !matches!(self.identity, Identity::Rcac(_)) {
+            return Err(IssueError::Request);
+        }
+        let subject_key_id = self.key_id(crypto);
+        let certificate = self.write(self.subject(), &subject_key_id, &subject_key_id)?;
+        sign(crypto, certificate, &self.public_key, key)
+    }
+
+    /// Makes an ICAC or NOC, signed by `issuer`.
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    pub fn sign<C: Crypto>(
+        &self,
+        crypto: &C,
+        issuer: &mut Issuer<'_>,
+    ) -> Result<CertificateBuf, IssueError> {
+        let authority = issuer.certificate;
+        let authority_key_id = authority.subject_key_id().ok_or(IssueError::Issuer)?;
+        let other_fabric =
+            self.fabric_id.zip(authority.fabric_id()).is_some_and(|(own, its)| own != its);
+        let fits = match self.identity {
+            Identity::Rcac(_) => false,
+            Identity::Icac(_) => {
+                let path_length = authority.basic_constraints().and_then(|c| c.path_length);
+                authority.kind() == CertKind::Rcac && path_length != Some(0)
+            }
+            Identity::Noc(_) => true,
+        };
+        if other_fabric || !fits {
+            return Err(IssueError::Request);
+        }
+        let names = authority.subject().attributes();
+        let certificate = self.write(names, &self.key_id(crypto), authority_key_id)?;
+        sign(crypto, certificate, authority.public_key(), issuer.key)
+    }
+
+    /// The attributes of the subject, in the order of other stacks.
+    fn subject(&self) -> impl Iterator<Item = Attribute<'_>> {
+        let fabric = self.fabric_id.map(Attribute::FabricId);
+        let [first, second] = match self.identity {
+            Identity::Rcac(id) => [Some(Attribute::RcacId(id)), fabric],
+            Identity::Icac(id) => [Some(Attribute::IcacId(id)), fabric],
+            Identity::Noc(id) => [fabric, Some(Attribute::NodeId(id))],
+        };
+        let text = self.text.map(|(attribute, value)| Attribute::Text {
+            attribute,
+            printable: false,
+            value,
+        });
+        let cats = self.cats.iter().map(Attribute::CaseAuthTag);
+        [first, second].into_iter().flatten().chain(cats).chain(text)
+    }
+
+    fn key_id<C: Crypto>(&self, crypto: &C) -> KeyIdentifier {
+        self.subject_key_id.unwrap_or_else(|| {
+            let mut hash = crypto.sha256();
+            hash.update(self.public_key.as_bytes());
+            let digest = hash.finish();
+            digest.first_chunk::<KEY_ID_LEN>().copied().unwrap_or_default()
+        })
+    }
+
+    /// The certificate with an empty signature.
+    fn write<'n>(
+        &self,
+        issuer: impl Iterator<Item = Attribute<'n>>,
+        subject_key_id: &KeyIdentifier,
+        authority_key_id: &KeyIdentifier,
+    ) -> Result<CertificateBuf, IssueError> {
+        let is_ca = !matches!(self.identity, Identity::Noc(_));
+        if !is_ca && self.path_length.is_some() {
+            return Err(IssueError::Request);
+        }
+        if is_ca && self.cats.iter().next().is_some() {
+            return Err(IssueError::Request);
+        }
+        let field = Tag::Context;
+        let mut tlv = Writer::new(CertificateBuf::new());
+        tlv.start_structure(Tag::Anonymous)?;
+        tlv.bytes(field(tag::SERIAL_NUMBER), self.serial.as_bytes())?;
+        tlv.unsigned(field(tag::SIGNATURE_ALGORITHM), ALGORITHM)?;
+        write_name(&mut tlv, tag::ISSUER, issuer)?;
+        let not_after = self.validity.not_after.map_or(0, MatterTime::as_seconds);
+        tlv.unsigned(field(tag::NOT_BEFORE), self.validity.not_before.as_seconds())?;
+        tlv.unsigned(field(tag::NOT_AFTER), not_after)?;
+        write_name(&mut tlv, tag::SUBJECT, self.subject())?;
+        tlv.unsigned(field(tag::PUBLIC_KEY_ALGORITHM), ALGORITHM)?;
+        tlv.unsigned(field(tag::CURVE), ALGORITHM)?;
+        tlv.bytes(field(tag::PUBLIC_KEY), self.public_key.as_bytes())?;
+        tlv.start_list(field(tag::EXTENSIONS))?;
+        tlv.start_structure(field(1))?;
+        tlv.bool(field(1), is_ca)?;
+        if let Some(path_length) = self.path_length {
+            tlv.unsigned(field(2), path_length)?;
+        }
+        tlv.end()?;
+        if is_ca {
+            let usage = KeyUsage::KEY_CERT_SIGN.union(KeyUsage::CRL_SIGN);
+            tlv.unsigned(field(2), usage.bits())?;
+        } else {
+            tlv.unsigned(field(2), KeyUsage::DIGITAL_SIGNATURE.bits())?;
+            tlv.start_array(field(3))?;
+            for purpose in ExtendedKeyUsage::OF_A_NODE {
+                tlv.unsigned(Tag::Anonymous, purpose)?;
+            }
+            tlv.end()?;
+        }
+        tlv.bytes(field(4), subject_key_id)?;
+        tlv.bytes(field(5), authority_key_id)?;
+        tlv.end()?;
+        tlv.bytes(field(tag::SIGNATURE), &[0; SIGNATURE_LEN])?;
+        tlv.end()?;
+        Ok(tlv.into_sink())
+    }
+}
+
+/// An authority that signs certificates: its own certificate and its key.
+pub struct Issuer<'a> {
+    certificate: &'a Certificate<'a>,
+    key: &'a mut dyn OperationalKey,
+}
+
+impl core::fmt::Debug for Issuer<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Issuer")
+            .field("subject", self.certificate.subject())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Issuer<'a> {
+    /// The authority with this RCAC or ICAC and the key that belongs to it.
+    ///
+    /// # Errors
+    /// [`IssueError::Issuer`] if the certificate is not that of an authority.
+    pub fn new(
+        certificate: &'a Certificate<'a>,
+        key: &'a mut dyn OperationalKey,
+    ) -> Result<Self, IssueError> {
+        let is_ca = certificate.basic_constraints().is_some_and(|c| c.is_ca);
+        let is_authority = matches!(certificate.kind(), CertKind::Rcac | CertKind::Icac);
+        if is_ca && is_authority && certificate.subject_key_id().is_some() {
+            Ok(Self { certificate, key })
+        } else {
+            Err(IssueError::Issuer)
+        }
+    }
+}
+
+fn write_name<'n>(
+    tlv: &mut Writer<CertificateBuf>,
+    tag: u8,
+    mut attributes: impl Iterator<Item = Attribute<'n>>,
+) -> Result<(), Overflow> {
+    tlv.start_list(Tag::Context(tag))?;
+    attributes.try_for_each(|attribute| attribute.write_tlv(tlv))?;
+    tlv.end()
+}
+
+/// Signs a certificate and puts the signature in its place, once it has verified: a key that is
+/// not the issuer's, or that fails, must not get a certificate into the world.
+fn sign<C: Crypto>(
+    crypto: &C,
+    mut buf: CertificateBuf,
+    issuer_key: &PublicKey,
+    key: &mut dyn OperationalKey,
+) -> Result<CertificateBuf, IssueError> {
+    let digest = buf.certificate()?.tbs_digest(crypto);
+    let signature: Signature = key.sign_digest(&digest)?;
+    crypto.verify(issuer_key, &digest, &signature).map_err(|_| SignError)?;
+    let place = buf
+        .as_mut_slice()
+        .split_last_mut()
+        .and_then(|(_end_of_structure, fields)| fields.last_chunk_mut::<SIGNATURE_LEN>());
+    *place.ok_or(CertError::TooLong)? = *signature.as_bytes();
+    // The signature's length in X.509 depends on its value, so look once more.
+    buf.certificate()?;
+    Ok(buf)
+}
