@@ -153,6 +153,14 @@ nonzero_id! {
     FabricId(NonZeroU64, u64)
 }
 
+impl LocalSessionId {
+    /// The same id from the peer's point of view: what we give out, it sends to.
+    #[must_use]
+    pub const fn as_seen_by_peer(self) -> PeerSessionId {
+        PeerSessionId(self.0)
+    }
+}
+
 /// This node's own number for a fabric it has joined: 1 to 254.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FabricIndex(NonZeroU8);

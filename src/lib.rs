@@ -9,7 +9,10 @@ extern crate std;
 
 pub mod cert;
 pub mod crypto;
+pub mod fabric;
+pub mod handshake;
 pub mod ids;
+pub mod resumption;
 pub mod session;
 pub mod time;
 pub mod tlv;

@@ -100,13 +100,16 @@ impl Identity {
 
 /// The identifier under which a CASE session can be resumed. It is not secret on the wire, but
 /// of use to nobody else.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ResumptionId([u8; 16]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResumptionId([u8; Self::LEN]);
 
 impl ResumptionId {
+    /// Length in octets.
+    pub const LEN: usize = 16;
+
     /// The identifier with these octets.
     #[must_use]
-    pub const fn new(octets: [u8; 16]) -> Self {
+    pub const fn new(octets: [u8; Self::LEN]) -> Self {
         Self(octets)
     }
 

@@ -1,0 +1,399 @@
+//! The initiator of CASE: a controller, or any node that dials another.
+
+use core::{fmt, mem};
+
+use super::keys::{
+    ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
+    session_keys, write_tbe,
+};
+use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
+use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
+use super::{CaseEnv, PeerCertificates, PeerIdentity, Proof, Rejected, establish};
+use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use crate::fabric::Fabric;
+use crate::handshake::error::{early_report, read_report};
+use crate::handshake::step::{Move, Written, settle};
+use crate::handshake::{
+    Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, SignRequest,
+    Signed, Step,
+};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::resumption::ResumptionRecord;
+use crate::session::ResumptionId;
+use crate::session::{SessionKeys, SessionRole};
+use crate::time::Instant;
+use crate::tlv::{Tag, TlvError};
+use crate::wire::secure_channel::Opcode;
+
+/// The initiator of CASE.
+///
+/// ```text
+/// start ─▶ ExpectSigma2 ──Sigma2──▶ AwaitSignature ──resume──▶ ExpectReport ─▶ established
+///                └───────Sigma2Resume─────────────────────────────────────▶ established
+///                any error, timeout ▶ ended
+/// ```
+pub struct CaseClient<C: Crypto> {
+    state: State<C>,
+    target: Target,
+    deadline: Instant,
+    peer: Option<PeerCertificates>,
+}
+
+/// Whom the handshake is for, fixed at its start.
+struct Target {
+    fabric: FabricIndex,
+    node: NodeId,
+    ipk: Secret<16>,
+    local: LocalSessionId,
+}
+
+enum State<C: Crypto> {
+    ExpectSigma2(ExpectSigma2<C>),
+    AwaitSignature(AwaitSignature<C>),
+    ExpectReport(ExpectReport),
+    Ended,
+}
+
+struct ExpectSigma2<C: Crypto> {
+    random: [u8; 32],
+    ephemeral: C::Ephemeral,
+    public: PublicKey,
+    transcript: C::Sha256,
+    resuming: Option<ResumptionRecord>,
+}
+
+struct AwaitSignature<C: Crypto> {
+    digest: [u8; 32],
+    shared: Secret<32>,
+    transcript: C::Sha256,
+    peer: PeerVerified,
+    resumption_id: ResumptionId,
+    ends: Ends,
+}
+
+struct ExpectReport {
+    keys: SessionKeys,
+    shared: Secret<32>,
+    peer: PeerVerified,
+    resumption_id: ResumptionId,
+    ends: Ends,
+}
+
+impl<C: Crypto> CaseClient<C> {
+    /// Begins a handshake: the first message is a Sigma1 at the start of `out`.
+    ///
+    /// `local` must not be in use by another session or handshake. With a record of this peer
+    /// the responder is offered to resume; it is free to insist on the full handshake.
+    ///
+    /// # Errors
+    /// [`HandshakeError::UnknownFabric`] when `env` has no such fabric,
+    /// [`HandshakeError::BufferTooSmall`], [`HandshakeError::Crypto`].
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the handshake")]
+    pub fn start<'o>(
+        fabric: FabricIndex,
+        node: NodeId,
+        record: Option<ResumptionRecord>,
+        local: LocalSessionId,
+        env: &CaseEnv<'_>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+        out: &'o mut [u8],
+    ) -> Result<(Self, Outgoing<'o>), HandshakeError> {
+        let own = env.fabrics.by_index(fabric).ok_or(HandshakeError::UnknownFabric)?;
+        let ipk = own.current_ipk().ok_or(HandshakeError::UnknownFabric)?.clone();
+        let resuming = record.filter(|r| r.fabric == fabric && r.peer == node);
+        let mut random = [0; 32];
+        cx.rng.fill_bytes(&mut random);
+        let ephemeral = crypto.ephemeral(cx.rng)?;
+        let public = crypto.ephemeral_public(&ephemeral);
+        let mic = match &resuming {
+            Some(r) => ResumeMic::Sigma1.make(crypto, &r.shared_secret, &random, &r.id)?,
+            None => [0; 16],
+        };
+        let sigma1 = Sigma1 {
+            initiator_random: &random,
+            initiator_session_id: local.as_seen_by_peer(),
+            destination_id: &own.destination_id(crypto, &ipk, &random, node),
+            initiator_public_key: public,
+            session_parameters: Some(*env.parameters),
+            resumption: resuming.as_ref().map(|r| ResumeRequest { id: r.id, mic: &mic }),
+        };
+        let written = Written::message(Opcode::CASE_SIGMA1, out, |w| sigma1.write(w))?;
+        let mut transcript = crypto.sha256();
+        transcript.update(written.payload(out));
+        let state =
+            State::ExpectSigma2(ExpectSigma2 { random, ephemeral, public, transcript, resuming });
+        let target = Target { fabric, node, ipk, local };
+        let deadline = cx.now + HANDSHAKE_TIMEOUT;
+        Ok((Self { state, target, deadline, peer: None }, written.outgoing(out)))
+    }
+
+    /// Takes the next message of the responder. After an error the handshake is over.
+    ///
+    /// # Errors
+    /// [`Failure`]: the reason, and the StatusReport to send if the peer gets one.
+    pub fn handle<'o>(
+        &mut self,
+        message: Incoming<'_>,
+        env: &mut CaseEnv<'_>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+        out: &'o mut [u8],
+    ) -> Result<Step<'o, C>, Failure<'o>> {
+        let outcome = self.advance(message, env, cx, crypto, out);
+        self.deadline = cx.now + HANDSHAKE_TIMEOUT;
+        settle(outcome, &mut self.state, out)
+    }
+
+    fn advance(
+        &mut self,
+        message: Incoming<'_>,
+        env: &mut CaseEnv<'_>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+        out: &mut [u8],
+    ) -> Result<Move<State<C>, C>, HandshakeError> {
+        let Incoming { opcode, payload } = message;
+        match (mem::replace(&mut self.state, State::Ended), opcode) {
+            (State::Ended, _) => Err(HandshakeError::Ended),
+            (State::ExpectSigma2(state), Opcode::CASE_SIGMA2) => {
+                let (next, certificates) = state.full(&self.target, payload, env, cx, crypto)?;
+                self.peer = Some(certificates);
+                Ok(next)
+            }
+            (State::ExpectSigma2(state), Opcode::CASE_SIGMA2_RESUME) => {
+                state.resume(&self.target, payload, env, cx, crypto, out)
+            }
+            (State::ExpectReport(state), Opcode::STATUS_REPORT) => {
+                read_report(payload)?;
+                state.established(&self.target, env, cx, crypto)
+            }
+            (_, Opcode::STATUS_REPORT) => Err(early_report(payload)),
+            (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
+        }
+    }
+
+    /// Goes on with the signature that [`Step::Sign`] asked for: the next message is Sigma3.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::StaleSignature`] if the signature answers another
+    /// request (the handshake goes on then), or with what went wrong.
+    pub fn resume<'o>(
+        &mut self,
+        signed: &Signed,
+        env: &CaseEnv<'_>,
+        cx: &Context<'_>,
+        crypto: &C,
+        out: &'o mut [u8],
+    ) -> Result<Step<'o, C>, Failure<'o>> {
+        let outcome = match mem::replace(&mut self.state, State::Ended) {
+            State::AwaitSignature(state) if signed.answers(&state.digest) => {
+                state.sigma3(&self.target, signed, env, crypto, out)
+            }
+            state => {
+                self.state = state;
+                Err(HandshakeError::StaleSignature)
+            }
+        };
+        if outcome.is_ok() {
+            self.deadline = cx.now + HANDSHAKE_TIMEOUT;
+        }
+        settle(outcome, &mut self.state, out)
+    }
+
+    /// Whether `signed` is the signature that this handshake waits for.
+    #[must_use]
+    pub fn awaits(&self, signed: &Signed) -> bool {
+        matches!(&self.state, State::AwaitSignature(state) if signed.answers(&state.digest))
+    }
+
+    /// The peer's certificates, from Sigma2 on; `None` for a resumed session.
+    #[must_use]
+    pub const fn peer_certificates(&self) -> Option<&PeerCertificates> {
+        self.peer.as_ref()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Ended => None,
+            _ => Some(self.deadline),
+        }
+    }
+
+    /// Ends the handshake if its time is over; early calls do nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::TimedOut`].
+    pub fn handle_timeout<'o>(
+        &mut self,
+        now: Instant,
+        out: &'o mut [u8],
+    ) -> Result<(), Failure<'o>> {
+        match self.poll_timeout() {
+            Some(deadline) if now >= deadline => {
+                self.state = State::Ended;
+                Err(Failure::new(HandshakeError::TimedOut, out))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Target {
+    fn fabric<'a>(&self, env: &CaseEnv<'a>) -> Result<&'a Fabric, HandshakeError> {
+        env.fabrics.by_index(self.fabric).ok_or(HandshakeError::UnknownFabric)
+    }
+}
+
+impl<C: Crypto> ExpectSigma2<C> {
+    /// Sigma2: the full handshake. Verifies the responder and asks for our signature.
+    fn full(
+        mut self,
+        target: &Target,
+        payload: &mut [u8],
+        env: &mut CaseEnv<'_>,
+        cx: &Context<'_>,
+        crypto: &C,
+    ) -> Result<(Move<State<C>, C>, PeerCertificates), HandshakeError> {
+        let sigma2 = Sigma2::parse(payload)?;
+        let fabric = target.fabric(env)?;
+        let responder_key = sigma2.responder_public_key;
+        let shared = crypto.ecdh(self.ephemeral, &responder_key)?;
+        let sigma1_hash = self.transcript.clone();
+        self.transcript.update(payload);
+
+        let random = &sigma2.responder_random;
+        let key = s2k(crypto, &shared, &target.ipk, random, &responder_key, sigma1_hash)?;
+        let encrypted = payload.get_mut(sigma2.encrypted).ok_or(TlvError::Truncated)?;
+        let tbe = TbeData::parse2(open_tbe(crypto, key, TBE_DATA2_NONCE, encrypted)?)?;
+        let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
+        let keys = Keys { own: &self.public, peer: &responder_key };
+        let (peer, certificates) =
+            verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
+
+        let tbs = TbsData {
+            noc: fabric.noc(),
+            icac: fabric.icac(),
+            sender: &self.public,
+            receiver: &responder_key,
+        };
+        let digest = tbs_digest(crypto, &tbs)?;
+        let ends = Ends {
+            role: SessionRole::Initiator,
+            local: target.local,
+            peer: sigma2.responder_session_id,
+            peer_parameters: sigma2.session_parameters.unwrap_or_default(),
+        };
+        let transcript = self.transcript;
+        let next = AwaitSignature { digest, shared, transcript, peer, resumption_id, ends };
+        let request = SignRequest::new(digest, target.fabric);
+        Ok((Move::Sign(State::AwaitSignature(next), request), certificates))
+    }
+
+    /// Sigma2Resume: the responder holds our record.
+    fn resume(
+        self,
+        target: &Target,
+        payload: &[u8],
+        env: &CaseEnv<'_>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+        out: &mut [u8],
+    ) -> Result<Move<State<C>, C>, HandshakeError> {
+        let unexpected = HandshakeError::UnexpectedMessage(Opcode::CASE_SIGMA2_RESUME);
+        let old = self.resuming.ok_or(unexpected)?;
+        let message = Sigma2Resume::parse(payload)?;
+        let fabric = target.fabric(env)?;
+        let verified = ResumeMic::Sigma2
+            .verify(crypto, &old.shared_secret, &self.random, &message.resumption_id, message.mic)
+            .map_err(|_| HandshakeError::WrongResumption)?;
+        let identity =
+            PeerIdentity { fabric: old.fabric, node: old.peer, cats: old.cats, certificates: None };
+        cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
+        let keys = resumed_session_keys(crypto, &old.shared_secret, &self.random, &old.id)?;
+        let record = ResumptionRecord { id: message.resumption_id, ..old };
+        let ends = Ends {
+            role: SessionRole::Initiator,
+            local: target.local,
+            peer: message.responder_session_id,
+            peer_parameters: message.session_parameters.unwrap_or_default(),
+        };
+        let written = Written::success(out)?;
+        let proof = Proof::Resumption { record, _verified: verified };
+        let established = establish(crypto, fabric, &ends, &keys, proof, cx);
+        Ok(Move::Establish(State::Ended, Some(written), established))
+    }
+}
+
+impl<C: Crypto> AwaitSignature<C> {
+    fn sigma3(
+        mut self,
+        target: &Target,
+        signed: &Signed,
+        env: &CaseEnv<'_>,
+        crypto: &C,
+        out: &mut [u8],
+    ) -> Result<Move<State<C>, C>, HandshakeError> {
+        let signature = signed.result()?;
+        let fabric = target.fabric(env)?;
+        let tbe =
+            TbeData { noc: fabric.noc(), icac: fabric.icac(), signature, resumption_id: None };
+        let key = s3k(crypto, &self.shared, &target.ipk, self.transcript.clone())?;
+        let written = Written::try_message(Opcode::CASE_SIGMA3, out, |writer| {
+            writer.start_structure(Tag::Anonymous)?;
+            write_tbe(writer, Tag::Context(1), &tbe, crypto, key, TBE_DATA3_NONCE)?;
+            Ok(writer.end()?)
+        })?;
+        self.transcript.update(written.payload(out));
+        let keys = session_keys(crypto, &self.shared, &target.ipk, self.transcript)?;
+        let next = State::ExpectReport(ExpectReport {
+            keys,
+            shared: self.shared,
+            peer: self.peer,
+            resumption_id: self.resumption_id,
+            ends: self.ends,
+        });
+        Ok(Move::Send(next, written))
+    }
+}
+
+impl ExpectReport {
+    fn established<C: Crypto>(
+        self,
+        target: &Target,
+        env: &CaseEnv<'_>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+    ) -> Result<Move<State<C>, C>, HandshakeError> {
+        let fabric = target.fabric(env)?;
+        let proof = Proof::Certificates {
+            peer: self.peer,
+            resumption_id: self.resumption_id,
+            shared_secret: self.shared,
+        };
+        let established = establish(crypto, fabric, &self.ends, &self.keys, proof, cx);
+        Ok(Move::Establish(State::Ended, None, established))
+    }
+}
+
+impl<C: Crypto> State<C> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::ExpectSigma2(_) => "ExpectSigma2",
+            Self::AwaitSignature(_) => "AwaitSignature",
+            Self::ExpectReport(_) => "ExpectReport",
+            Self::Ended => "Ended",
+        }
+    }
+}
+
+impl<C: Crypto> fmt::Debug for CaseClient<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaseClient")
+            .field("state", &self.state.name())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! CASE: a session from operational certificates, or from a former session.
+//!
+//! ```text
+//! initiator (CaseClient)                          responder (CaseServer)
+//!   │ Sigma1  random, session id, destination id, key      │  finds its fabric by destination id
+//!   │─────────────────────────────────────────────────────▶│
+//!   │ Sigma2  random, session id, key, {NOC, ICAC, sig}    │  signs
+//!   │◀─────────────────────────────────────────────────────│
+//!   │ Sigma3  {NOC, ICAC, signature}                       │  the initiator verifies and signs
+//!   │─────────────────────────────────────────────────────▶│  the responder verifies
+//!   │ StatusReport: success                                │
+//!   │◀─────────────────────────────────────────────────────│
+//!
+//! resumed:
+//!   │ Sigma1  ..., resumption id, MIC                      │  knows the record, verifies the MIC
+//!   │─────────────────────────────────────────────────────▶│  (else answers Sigma2: full handshake)
+//!   │ Sigma2Resume  new resumption id, MIC, session id     │
+//!   │◀─────────────────────────────────────────────────────│
+//!   │ StatusReport: success                                │
+//!   │─────────────────────────────────────────────────────▶│
+//! ```
+//! [Core, "Certificate Authenticated Session Establishment (CASE)"]
+
+mod client;
+mod keys;
+pub mod messages;
+mod peer;
+mod server;
+
+use core::fmt;
+
+use self::keys::ResumptionVerified;
+use self::peer::PeerVerified;
+use super::{Context, Ends, Established};
+
+pub use self::client::CaseClient;
+pub use self::peer::{AcceptAll, PeerCertificates, PeerIdentity, PeerPolicy, Rejected};
+pub use self::server::CaseServer;
+use crate::cert::{Profile, VerifiedCache};
+use crate::crypto::{Crypto, Secret};
+use crate::fabric::{Fabric, FabricTable};
+use crate::resumption::{ResumptionRecord, ResumptionStore};
+use crate::session::{Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters};
+
+/// What CASE needs to know of this node. Borrowed per call.
+pub struct CaseEnv<'a> {
+    /// The fabrics this node belongs to.
+    pub fabrics: &'a dyn FabricTable,
+    /// Where the responder looks up what an initiator wants to resume.
+    pub resumption: &'a dyn ResumptionStore,
+    /// Certificates that were verified before; [`NoCache`](crate::cert::NoCache) for none.
+    pub verified: &'a mut dyn VerifiedCache,
+    /// How strictly certificates are read.
+    pub profile: Profile,
+    /// This node's own session parameters, announced to the peer.
+    pub parameters: &'a SessionParameters,
+}
+
+impl fmt::Debug for CaseEnv<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaseEnv").finish_non_exhaustive()
+    }
+}
+
+/// What entitles a peer to a session: nothing else makes one.
+enum Proof {
+    /// Certificates, and a signature by their key.
+    Certificates { peer: PeerVerified, resumption_id: ResumptionId, shared_secret: Secret<32> },
+    /// Possession of the resumption record, which now has a new id.
+    Resumption { record: ResumptionRecord, _verified: ResumptionVerified },
+}
+
+fn establish<C: Crypto>(
+    crypto: &C,
+    fabric: &Fabric,
+    ends: &Ends,
+    keys: &SessionKeys,
+    proof: Proof,
+    cx: &mut Context<'_>,
+) -> Established<C> {
+    let resumed = matches!(proof, Proof::Resumption { .. });
+    let record = match proof {
+        Proof::Certificates { peer, resumption_id, shared_secret } => ResumptionRecord {
+            id: resumption_id,
+            fabric: fabric.index(),
+            peer: peer.node,
+            cats: peer.cats,
+            shared_secret,
+        },
+        Proof::Resumption { record, .. } => record,
+    };
+    let identity = Identity::case(fabric.index(), fabric.node_id(), record.peer, record.cats);
+    let setup = ends.setup(identity, Some(record.id));
+    let session = SecureSession::new(crypto, keys, setup, cx.rng, cx.now);
+    Established { session, record: Some(record), resumed }
+}

@@ -1,0 +1,154 @@
+//! Who the peer is: its certificates, checked, and the application's say on it.
+
+use thiserror::Error;
+
+use super::CaseEnv;
+use super::messages::{TbeData, TbsData};
+use crate::cert::{self, Certificate, CertificateBuf, ChainPolicy, ChainVerified};
+use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey};
+use crate::fabric::Fabric;
+use crate::handshake::{Context, HandshakeError};
+use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
+use crate::tlv::Writer;
+
+/// An authenticated peer, before a session with it is made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PeerIdentity<'a> {
+    /// Our index of the fabric that we share.
+    pub fabric: FabricIndex,
+    /// The peer's node id.
+    pub node: NodeId,
+    /// The peer's CASE Authenticated Tags.
+    pub cats: CaseAuthTags,
+    /// Its certificates; `None` when the session is resumed.
+    pub certificates: Option<&'a PeerCertificates>,
+}
+
+/// The peer is not wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("rejected by policy")]
+pub struct Rejected;
+
+/// The application's say on peers whose chain has been verified: a revocation list, say.
+pub trait PeerPolicy {
+    /// Accepts or rejects the peer.
+    ///
+    /// # Errors
+    /// [`Rejected`] ends the handshake with an InvalidParameter report.
+    fn authorize(&self, peer: &PeerIdentity<'_>) -> Result<(), Rejected>;
+}
+
+/// Accepts every peer that belongs to the fabric.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AcceptAll;
+
+impl PeerPolicy for AcceptAll {
+    fn authorize(&self, _: &PeerIdentity<'_>) -> Result<(), Rejected> {
+        Ok(())
+    }
+}
+
+/// The certificates that the peer presented, verified.
+#[derive(Clone, Debug)]
+pub struct PeerCertificates {
+    noc: CertificateBuf,
+    icac: Option<CertificateBuf>,
+    public_key: PublicKey,
+}
+
+impl PeerCertificates {
+    /// The operational certificate, Matter TLV.
+    #[must_use]
+    pub fn noc(&self) -> &[u8] {
+        self.noc.as_slice()
+    }
+
+    /// The intermediate certificate, Matter TLV.
+    #[must_use]
+    pub fn icac(&self) -> Option<&[u8]> {
+        self.icac.as_ref().map(CertificateBuf::as_slice)
+    }
+
+    /// The public key of the operational certificate.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+}
+
+/// Proof that the peer holds the operational key of a certificate of the fabric.
+#[derive(Debug)]
+pub(super) struct PeerVerified {
+    pub(super) node: NodeId,
+    pub(super) cats: CaseAuthTags,
+}
+
+/// The digest that the sender of certificates signs.
+pub(super) fn tbs_digest<C: Crypto>(
+    crypto: &C,
+    tbs: &TbsData<'_>,
+) -> Result<[u8; HASH_LEN], HandshakeError> {
+    let mut writer = Writer::new(HashSink::new(crypto.sha256()));
+    tbs.write(&mut writer)?;
+    Ok(writer.into_sink().finish())
+}
+
+/// Checks everything about the peer that certificates can say: chain, validity, fabric, node,
+/// signature, policy.
+///
+/// `dialled`: the node that the initiator wants to reach; `None` on the responder.
+pub(super) fn verify_peer<C: Crypto>(
+    crypto: &C,
+    tbe: &TbeData<'_>,
+    keys: Keys<'_>,
+    fabric: &Fabric,
+    dialled: Option<NodeId>,
+    env: &mut CaseEnv<'_>,
+    cx: &Context<'_>,
+) -> Result<(PeerVerified, PeerCertificates), HandshakeError> {
+    let chain = verify_chain(crypto, tbe, fabric, env, cx)?;
+    if chain.fabric_id() != fabric.id() {
+        return Err(HandshakeError::WrongFabric);
+    }
+    if dialled.is_some_and(|dialled| dialled != chain.node_id()) {
+        return Err(HandshakeError::WrongNode);
+    }
+    let tbs = TbsData { noc: tbe.noc, icac: tbe.icac, sender: keys.peer, receiver: keys.own };
+    let digest = tbs_digest(crypto, &tbs)?;
+    crypto.verify(chain.public_key(), &digest, &tbe.signature).map_err(|error| match error {
+        CryptoError::Unauthentic => HandshakeError::WrongSignature,
+        other => other.into(),
+    })?;
+    let certificates = PeerCertificates {
+        noc: CertificateBuf::try_from(tbe.noc)?,
+        icac: tbe.icac.map(CertificateBuf::try_from).transpose()?,
+        public_key: *chain.public_key(),
+    };
+    let (node, cats) = (chain.node_id(), chain.cats());
+    let identity =
+        PeerIdentity { fabric: fabric.index(), node, cats, certificates: Some(&certificates) };
+    cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
+    Ok((PeerVerified { node, cats }, certificates))
+}
+
+/// The ephemeral public keys of both sides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys<'a> {
+    pub(super) own: &'a PublicKey,
+    pub(super) peer: &'a PublicKey,
+}
+
+fn verify_chain<C: Crypto>(
+    crypto: &C,
+    tbe: &TbeData<'_>,
+    fabric: &Fabric,
+    env: &mut CaseEnv<'_>,
+    cx: &Context<'_>,
+) -> Result<ChainVerified, HandshakeError> {
+    let noc = Certificate::parse(tbe.noc)?;
+    let icac = tbe.icac.map(Certificate::parse).transpose()?;
+    let root = Certificate::parse(fabric.root())?;
+    let policy = ChainPolicy::new(cx.wall).with_profile(env.profile);
+    Ok(cert::verify_chain(crypto, &noc, icac.as_ref(), &root, &policy, env.verified)?)
+}

@@ -1,0 +1,198 @@
+//! Why handshakes fail, and what the peer is told.
+
+use core::time::Duration;
+
+use thiserror::Error;
+
+use super::Outgoing;
+use crate::cert::{CertError, ChainError};
+use crate::crypto::{CryptoError, PbkdfError, SignError};
+use crate::ids::ProtocolId;
+use crate::tlv::{Buffer, Overflow, TlvError};
+use crate::wire::secure_channel::{Opcode, status_code};
+use crate::wire::{GeneralCode, StatusReport, WireError};
+
+/// A handshake ended without a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The peer ended the handshake with a StatusReport.
+    #[error("refused by the peer: {0}")]
+    Refused(Refusal),
+    /// The peer's message is not what the schema says.
+    #[error("malformed handshake message: {0}")]
+    Malformed(#[from] TlvError),
+    /// A StatusReport that cannot be read.
+    #[error("malformed status report: {0}")]
+    MalformedReport(WireError),
+    /// A message that has no place in this state of the handshake.
+    #[error("unexpected {0}")]
+    UnexpectedMessage(Opcode),
+    /// A report of success before anything could have succeeded.
+    #[error("success reported too early")]
+    PrematureSuccess,
+    /// The peer chose session id 0, which would make our messages look unsecured.
+    #[error("peer session id is zero")]
+    InvalidSessionId,
+    /// PASE: the peer asks for a passcode other than the default one.
+    #[error("unknown passcode id")]
+    UnknownPasscodeId,
+    /// PASE: the response answers another request.
+    #[error("the response does not echo our random")]
+    RandomMismatch,
+    /// PASE: the device wants parameters outside the limits of the specification.
+    #[error(transparent)]
+    Pbkdf(#[from] PbkdfError),
+    /// PASE: the peer does not know the passcode.
+    #[error("wrong passcode")]
+    WrongPasscode,
+    /// CASE responder: none of our fabrics is meant.
+    #[error("the destination id matches none of our fabrics")]
+    NoSharedTrustRoots,
+    /// CASE: the encrypted part does not decrypt, so the peer has another key.
+    #[error("the encrypted part is not authentic")]
+    Undecryptable,
+    /// CASE: a certificate of the peer is malformed.
+    #[error("invalid certificate: {0}")]
+    Certificate(#[from] CertError),
+    /// CASE: the peer's certificates do not chain to the fabric's root.
+    #[error("invalid certificate chain: {0}")]
+    Chain(#[from] ChainError),
+    /// CASE: the peer's certificate is of another fabric.
+    #[error("the peer's certificate is of another fabric")]
+    WrongFabric,
+    /// CASE initiator: the peer is not the node that was dialled.
+    #[error("the peer is not the node that was dialled")]
+    WrongNode,
+    /// CASE: the peer does not hold the key of its certificate.
+    #[error("the peer's signature does not verify")]
+    WrongSignature,
+    /// CASE initiator: the answer to our resumption does not verify.
+    #[error("the resumption is not authentic")]
+    WrongResumption,
+    /// CASE: the application's policy rejects the peer.
+    #[error("rejected by policy")]
+    Rejected,
+    /// CASE: our fabric was removed or changed meanwhile, or never existed.
+    #[error("no such fabric")]
+    UnknownFabric,
+    /// CASE: our own operational key did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// CASE: this completed [`SignRequest`](super::SignRequest) belongs to no waiting handshake.
+    #[error("this signature was asked for by another handshake, or answers too late")]
+    StaleSignature,
+    /// The peer took too long.
+    #[error("handshake timed out")]
+    TimedOut,
+    /// The caller's output buffer is too small; see [`MAX_MESSAGE_LEN`](super::MAX_MESSAGE_LEN).
+    #[error("output buffer too small for a handshake message")]
+    BufferTooSmall,
+    /// The crypto backend failed, or a public key of the peer is invalid.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// The handshake has ended already.
+    #[error("the handshake has ended already")]
+    Ended,
+}
+
+/// How a peer refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is busy; try again, not before the wait it named.
+    #[error("busy, wait {} ms", wait.as_millis())]
+    Busy {
+        /// The least time to wait; zero if it named none.
+        wait: Duration,
+    },
+    /// None of its fabrics is the one we meant.
+    #[error("no shared trust roots")]
+    NoSharedTrustRoots,
+    /// It found one of our messages wrong; with PASE, usually the passcode.
+    #[error("invalid parameter")]
+    InvalidParameter,
+    /// Anything else.
+    #[error("general code {}, protocol code {code}", general.0)]
+    Other {
+        /// The general code.
+        general: GeneralCode,
+        /// The protocol code.
+        code: u16,
+    },
+}
+
+impl HandshakeError {
+    /// The report that tells the peer. `None` where there is nothing to tell: it told us, it is
+    /// gone, or nothing was sent to it.
+    #[must_use]
+    pub const fn status_report(&self) -> Option<StatusReport<'static>> {
+        match self {
+            Self::Refused(_)
+            | Self::MalformedReport(_)
+            | Self::PrematureSuccess
+            | Self::StaleSignature
+            | Self::Ended => None,
+            Self::NoSharedTrustRoots => Some(StatusReport::no_shared_trust_roots()),
+            _ => Some(StatusReport::invalid_parameter()),
+        }
+    }
+}
+
+impl From<Overflow> for HandshakeError {
+    fn from(_: Overflow) -> Self {
+        Self::BufferTooSmall
+    }
+}
+
+/// A failed handshake: the reason, and the report for the peer if it gets one.
+#[derive(Debug)]
+pub struct Failure<'o> {
+    /// Why.
+    pub error: HandshakeError,
+    /// The StatusReport to send, at the start of the output buffer.
+    pub reply: Option<Outgoing<'o>>,
+}
+
+impl<'o> Failure<'o> {
+    /// Encodes the report for `error` into `out`.
+    pub(super) fn new(error: HandshakeError, out: &'o mut [u8]) -> Self {
+        let reply = error.status_report().and_then(|report| encode_report(&report, out));
+        Self { error, reply }
+    }
+}
+
+/// Encodes a report; `None` if the buffer is too small even for that.
+pub(super) fn encode_report<'o>(
+    report: &StatusReport<'_>,
+    out: &'o mut [u8],
+) -> Option<Outgoing<'o>> {
+    let mut buffer = Buffer::new(out);
+    report.write(&mut buffer).ok()?;
+    let payload = buffer.into_written();
+    Some(Outgoing { opcode: Opcode::STATUS_REPORT, payload, reliable: true })
+}
+
+/// Reads the report that ends a handshake; anything but success is an error.
+pub(super) fn read_report(payload: &[u8]) -> Result<(), HandshakeError> {
+    let report = StatusReport::parse(payload).map_err(HandshakeError::MalformedReport)?;
+    if report.is_success() { Ok(()) } else { Err(HandshakeError::Refused(refusal(&report))) }
+}
+
+/// What a report means where nothing can have succeeded yet.
+pub(super) fn early_report(payload: &[u8]) -> HandshakeError {
+    read_report(payload).err().unwrap_or(HandshakeError::PrematureSuccess)
+}
+
+fn refusal(report: &StatusReport<'_>) -> Refusal {
+    if let Some(wait) = report.busy_wait() {
+        return Refusal::Busy { wait };
+    }
+    match (report.protocol, report.code) {
+        (ProtocolId::SECURE_CHANNEL, status_code::NO_SHARED_TRUST_ROOTS) => {
+            Refusal::NoSharedTrustRoots
+        }
+        (ProtocolId::SECURE_CHANNEL, status_code::INVALID_PARAMETER) => Refusal::InvalidParameter,
+        _ => Refusal::Other { general: report.general, code: report.code },
+    }
+}

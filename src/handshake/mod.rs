@@ -1,0 +1,159 @@
+//! Handshakes: PASE and CASE, both roles, as state machines that take and return bytes.
+//!
+//! ```text
+//!              ┌───────────┐ Step::Send(message)          ─▶ to the peer
+//!  Incoming ──▶│ handshake │ Step::Sign(request)          ─▶ to the operational key, then resume()
+//!              └───────────┘ Step::Established{..}        ─▶ a SecureSession
+//!                            Failure{error, reply}        ─▶ a StatusReport to the peer
+//! ```
+//! A handshake neither knows sockets nor retransmits: the exchange below it does. Each holds its
+//! state by value, in a few hundred octets, and writes its messages into the caller's buffer.
+
+pub mod case;
+mod error;
+mod fields;
+pub mod pase;
+mod sign;
+mod step;
+
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+
+use self::case::{AcceptAll, PeerPolicy};
+pub use self::case::{CaseClient, CaseEnv, CaseServer};
+pub use self::error::{Failure, HandshakeError, Refusal};
+pub use self::pase::{PaseClient, PaseServer};
+pub use self::sign::{SignRequest, Signed};
+use crate::crypto::Crypto;
+use crate::ids::{LocalSessionId, PeerSessionId};
+use crate::resumption::ResumptionRecord;
+use crate::session::{
+    Identity, ResumptionId, SecureSession, SessionParameters, SessionRole, SessionSetup,
+    Unauthenticated,
+};
+use crate::time::{Instant, WallClock};
+use crate::wire::secure_channel::Opcode;
+
+/// How long a PASE establishment may take in all, and how long a CASE handshake may stand still.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The smallest output buffer that holds every handshake message, in octets.
+pub const MAX_MESSAGE_LEN: usize = crate::wire::MAX_UDP_PAYLOAD;
+
+/// What a call needs from its surroundings: time, randomness, policy. Borrowed, never kept.
+pub struct Context<'a> {
+    /// The present reading of the caller's monotonic clock.
+    pub now: Instant,
+    /// What is known of the calendar time, for certificate validity.
+    pub wall: WallClock,
+    /// A cryptographically secure source of randomness.
+    pub rng: &'a mut dyn CryptoRng,
+    /// The application's say on peers that CASE has authenticated.
+    pub policy: &'a dyn PeerPolicy,
+}
+
+impl<'a> Context<'a> {
+    /// A context without calendar time that accepts every authenticated peer; set
+    /// [`wall`](Self::wall) and [`policy`](Self::policy) where more is known.
+    pub const fn new(now: Instant, rng: &'a mut dyn CryptoRng) -> Self {
+        Self { now, wall: WallClock::Unknown, rng, policy: &AcceptAll }
+    }
+}
+
+impl core::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .field("wall", &self.wall)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handshake message from the peer.
+///
+/// Made from an [`Unauthenticated`] message only: what a secure session decrypted cannot enter a
+/// handshake. The payload is mutable because its encrypted part is decrypted in place.
+#[derive(Debug)]
+pub struct Incoming<'m> {
+    pub(crate) opcode: Opcode,
+    pub(crate) payload: &'m mut [u8],
+}
+
+impl<'m> Incoming<'m> {
+    /// A message as it would arrive, for tests with recorded transcripts.
+    #[cfg(any(test, feature = "_test-util"))]
+    pub const fn new(opcode: Opcode, payload: &'m mut [u8]) -> Self {
+        Self { opcode, payload }
+    }
+}
+
+impl<'m> From<Unauthenticated<'m>> for Incoming<'m> {
+    fn from(message: Unauthenticated<'m>) -> Self {
+        Self { opcode: Opcode(message.header.opcode), payload: message.payload }
+    }
+}
+
+/// A message for the peer, at the start of the caller's output buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'o> {
+    /// The secure channel opcode.
+    pub opcode: Opcode,
+    /// The payload.
+    pub payload: &'o [u8],
+    /// Whether it is sent reliably. Only a Busy report is not.
+    pub reliable: bool,
+}
+
+/// What a handshake wants next.
+#[must_use]
+#[derive(Debug)]
+pub enum Step<'o, C: Crypto> {
+    /// Send this message and wait for the answer.
+    Send(Outgoing<'o>),
+    /// Have this signed and call `resume` with the result, at once or later.
+    Sign(SignRequest),
+    /// The session stands. If there is a last message, send it.
+    Established {
+        /// The report that tells the peer, from the side that verifies last.
+        reply: Option<Outgoing<'o>>,
+        /// The session and what else came of the handshake.
+        established: Established<C>,
+    },
+}
+
+/// What a handshake ends in.
+#[derive(Debug)]
+pub struct Established<C: Crypto> {
+    /// The session.
+    pub session: SecureSession<C>,
+    /// CASE: the record to resume this session from; it replaces the peer's former one.
+    pub record: Option<ResumptionRecord>,
+    /// CASE: whether this session was itself resumed.
+    pub resumed: bool,
+}
+
+/// The two ends of a session to be.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    role: SessionRole,
+    local: LocalSessionId,
+    peer: PeerSessionId,
+    peer_parameters: SessionParameters,
+}
+
+impl Ends {
+    fn setup(&self, identity: Identity, resumption_id: Option<ResumptionId>) -> SessionSetup {
+        SessionSetup {
+            role: self.role,
+            local_session_id: self.local,
+            peer_session_id: self.peer,
+            identity,
+            peer_parameters: self.peer_parameters,
+            resumption_id,
+        }
+    }
+}
+
+/// HKDF info of the session keys.
+const SESSION_KEYS_INFO: &[u8] = b"SessionKeys";

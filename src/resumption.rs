@@ -1,0 +1,163 @@
+//! Resumption records: what lets two nodes establish a session again without certificates.
+//!
+//! [Core, "Session Resumption"]
+
+use thiserror::Error;
+
+use crate::crypto::Secret;
+use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId};
+use crate::session::ResumptionId;
+
+/// What is kept of a session with a peer, so that the next one needs no certificates.
+///
+/// One per fabric and peer node. The peer's identity and tags in a resumed session come from
+/// here, so a record must not outlive the trust in them: it goes with its fabric, and when the
+/// peer's certificate is revoked or replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumptionRecord {
+    /// The name under which the peer will refer to it.
+    pub id: ResumptionId,
+    /// The fabric.
+    pub fabric: FabricIndex,
+    /// The peer.
+    pub peer: NodeId,
+    /// The peer's CASE Authenticated Tags.
+    pub cats: CaseAuthTags,
+    /// The ECDH secret of the full handshake, carried along unchanged.
+    pub shared_secret: Secret<32>,
+}
+
+/// Bytes that are not an encoded [`ResumptionRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a resumption record of a known version")]
+pub struct RecordError;
+
+impl ResumptionRecord {
+    /// Length of the encoded form in octets.
+    pub const ENCODED_LEN: usize = 1 + 1 + 8 + ResumptionId::LEN + 32 + 4 * CaseAuthTags::CAPACITY;
+    const VERSION: u8 = 1;
+
+    /// The record as versioned bytes, to be stored. They are secret: whoever has them can
+    /// impersonate either node to the other.
+    ///
+    /// ```text
+    /// version 1 | fabric index | node id LE (8) | id (16) | secret (32) | 3 tags LE (4 each, 0 = none)
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> Secret<{ Self::ENCODED_LEN }> {
+        let mut bytes = Secret::zero();
+        let mut tags = self.cats.iter().map(CaseAuthTag::get);
+        let mut tag = || tags.next().unwrap_or(0).to_le_bytes();
+        let parts: [&[u8]; 8] = [
+            &[Self::VERSION],
+            &[self.fabric.get()],
+            &self.peer.get().to_le_bytes(),
+            self.id.as_bytes(),
+            self.shared_secret.as_bytes(),
+            &tag(),
+            &tag(),
+            &tag(),
+        ];
+        let octets = parts.iter().copied().flatten();
+        for (to, from) in bytes.as_mut_bytes().iter_mut().zip(octets) {
+            *to = *from;
+        }
+        bytes
+    }
+
+    /// Reads the encoded form.
+    ///
+    /// # Errors
+    /// [`RecordError`] for another length or version, and for values that no record has.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], RecordError> {
+            let (head, tail) = rest.split_first_chunk().ok_or(RecordError)?;
+            *rest = tail;
+            Ok(head)
+        }
+        let mut rest = bytes;
+        if bytes.len() != Self::ENCODED_LEN || take(&mut rest)? != &[Self::VERSION] {
+            return Err(RecordError);
+        }
+        let [fabric] = *take(&mut rest)?;
+        let fabric = FabricIndex::new(fabric).ok_or(RecordError)?;
+        let peer = NodeId::new(u64::from_le_bytes(*take(&mut rest)?));
+        if !peer.is_operational() {
+            return Err(RecordError);
+        }
+        let id = ResumptionId::new(*take(&mut rest)?);
+        let shared_secret = Secret::from(take(&mut rest)?);
+        let mut cats = CaseAuthTags::NONE;
+        for _ in 0..CaseAuthTags::CAPACITY {
+            match u32::from_le_bytes(*take(&mut rest)?) {
+                0 => {}
+                tag => {
+                    let tag = CaseAuthTag::new(tag).ok_or(RecordError)?;
+                    if !cats.insert(tag) {
+                        return Err(RecordError);
+                    }
+                }
+            }
+        }
+        Ok(Self { id, fabric, peer, cats, shared_secret })
+    }
+}
+
+/// Where a handshake looks resumption records up.
+///
+/// Lookups are synchronous and in memory; persistence happens in reaction to the manager's
+/// events, never on this path.
+pub trait ResumptionStore {
+    /// The record with this id.
+    fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord>;
+}
+
+/// Keeps no records: every handshake is a full one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoRecords;
+
+impl ResumptionStore for NoRecords {
+    fn by_id(&self, _: &ResumptionId) -> Option<ResumptionRecord> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> ResumptionRecord {
+        let mut cats = CaseAuthTags::NONE;
+        assert!(cats.insert(CaseAuthTag::new(0xABCD_0002).unwrap()));
+        ResumptionRecord {
+            id: ResumptionId::new([7; 16]),
+            fabric: FabricIndex::new(3).unwrap(),
+            peer: NodeId::new(0x0123_4567_89AB_CDEF),
+            cats,
+            shared_secret: Secret::new([9; 32]),
+        }
+    }
+
+    #[test]
+    fn records_survive_their_encoding() {
+        let bytes = record().to_bytes();
+        assert_eq!(ResumptionRecord::from_bytes(bytes.as_bytes()), Ok(record()));
+    }
+
+    #[test]
+    fn damaged_records_are_refused() {
+        let bytes = *record().to_bytes().as_bytes();
+        assert_eq!(ResumptionRecord::from_bytes(&bytes[1..]), Err(RecordError));
+        for (at, value) in [(0, 2), (1, 0), (1, 255), (58, 0)] {
+            let mut bad = bytes;
+            bad[at] = value;
+            if at == 58 {
+                bad[59] = 0; // the tag's version becomes 0
+            }
+            assert_eq!(ResumptionRecord::from_bytes(&bad), Err(RecordError), "octet {at}");
+        }
+        let mut no_node = bytes;
+        no_node[2..10].fill(0);
+        assert_eq!(ResumptionRecord::from_bytes(&no_node), Err(RecordError));
+    }
+}
