@@ -62,8 +62,8 @@ impl SessionKeys {
 }
 
 #[cfg(all(test, feature = "rustcrypto"))]
+#[allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "tests have std and panic")]
 mod tests {
-    use std::string::String;
     use std::vec::Vec;
     use std::{env, fs, println};
 
@@ -109,7 +109,7 @@ mod tests {
             println!("skipped: MATTER_CHIP_VECTORS is not set");
             return;
         };
-        let text: String = fs::read_to_string(path).unwrap();
+        let text = fs::read_to_string(path).unwrap();
         let all: Value = serde_json::from_str(&text).unwrap();
         for v in all["session_key_derivation"]["derive_session_keys"].as_array().unwrap() {
             let parts = [&v["i2r_key"], &v["r2i_key"], &v["attestation_challenge"]];
