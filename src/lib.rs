@@ -9,6 +9,7 @@ extern crate std;
 
 pub mod cert;
 pub mod crypto;
+pub mod exchange;
 pub mod fabric;
 pub mod handshake;
 pub mod ids;

@@ -1,0 +1,289 @@
+//! Exchanges: conversations within a session, and what makes their messages reliable.
+//!
+//! ```text
+//! received, R ──▶ owed ──200 ms, or another R──▶ due ──▶ sent as a standalone acknowledgement
+//!                   └──any message sent carries it──▶ settled
+//!
+//! sent reliably ──▶ in flight ──acknowledged──▶ settled
+//!                     │   ▲ └──after five transmissions──▶ given up
+//!                     └───┘ sent again: the same octets, never encrypted anew
+//! ```
+//! An [`Exchange`] holds at most one message in flight, as sealed octets. It neither encrypts nor
+//! knows its session: whoever owns it encodes the acknowledgements that it names and sends the
+//! octets that it lends. [Core, "Message Exchanges"]
+
+mod mrp;
+
+use core::ops::Range;
+use core::time::Duration;
+
+pub use self::mrp::{
+    MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
+};
+use crate::ids::{ExchangeId, MessageCounter, ProtocolId};
+use crate::time::Instant;
+use crate::wire::ProtocolHeader;
+use crate::wire::secure_channel::Opcode;
+
+/// What an exchange makes of a received message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The message is for the application.
+    pub deliver: bool,
+    /// The message acknowledged the one that was in flight.
+    pub acknowledged: bool,
+}
+
+/// One end of a conversation. `M` holds the octets of the message in flight.
+#[derive(Debug)]
+pub struct Exchange<M> {
+    id: ExchangeId,
+    initiator: bool,
+    acks: Acks,
+    flight: Option<Flight<M>>,
+    last_used: Instant,
+}
+
+/// Acknowledgements that this end owes.
+#[derive(Debug, Default)]
+struct Acks {
+    /// Waits for a message to travel on, until then.
+    owed: Option<(MessageCounter, Instant)>,
+    /// Leave on their own as soon as possible, oldest first.
+    due: [Option<MessageCounter>; 2],
+    /// Travels along with every further message, so that a lost one heals.
+    last: Option<MessageCounter>,
+}
+
+#[derive(Debug)]
+struct Flight<M> {
+    message: M,
+    datagram: Range<usize>,
+    counter: MessageCounter,
+    transmit: bool,
+    /// `None` where the transport is reliable by itself: the message is sent once.
+    retry: Option<Retry>,
+}
+
+#[derive(Debug)]
+struct Retry {
+    transmissions: u8,
+    next: Instant,
+}
+
+impl<M: AsRef<[u8]>> Exchange<M> {
+    /// An exchange that this node begins (`initiator`), or that the peer began.
+    pub fn new(id: ExchangeId, initiator: bool, now: Instant) -> Self {
+        Self { id, initiator, acks: Acks::default(), flight: None, last_used: now }
+    }
+
+    /// The exchange id.
+    pub const fn id(&self) -> ExchangeId {
+        self.id
+    }
+
+    /// Whether this node began the exchange.
+    pub const fn is_initiator(&self) -> bool {
+        self.initiator
+    }
+
+    /// When a message was last sent or received.
+    pub const fn last_used(&self) -> Instant {
+        self.last_used
+    }
+
+    /// Whether a received header belongs to this exchange: same id, sent by the other role.
+    pub fn matches(&self, header: &ProtocolHeader) -> bool {
+        header.exchange == self.id && header.initiator != self.initiator
+    }
+
+    /// Takes note of a received message.
+    ///
+    /// A duplicate is acknowledged again at once if it asks for that and is never delivered; the
+    /// acknowledgement that it carries is not looked at.
+    pub fn receive(
+        &mut self,
+        header: &ProtocolHeader,
+        counter: MessageCounter,
+        duplicate: bool,
+        now: Instant,
+    ) -> Receipt {
+        if duplicate {
+            if header.needs_ack {
+                self.acks.answer_now(counter);
+            }
+            return Receipt { deliver: false, acknowledged: false };
+        }
+        self.last_used = self.last_used.max(now);
+        let acknowledged =
+            self.flight.as_ref().is_some_and(|flight| header.ack == Some(flight.counter));
+        if acknowledged {
+            self.flight = None;
+        }
+        let standalone = is_standalone_ack(header);
+        if header.needs_ack && !standalone {
+            self.acks.owe(counter, now);
+        }
+        Receipt { deliver: !standalone, acknowledged }
+    }
+
+    /// The header for a message on this exchange; it carries the acknowledgement that is owed,
+    /// or the last one again. Once encoded, [`sent`](Self::sent) settles it.
+    pub fn header(&self, protocol: ProtocolId, opcode: u8, reliable: bool) -> ProtocolHeader {
+        let owed = self.acks.owed.map(|(counter, _)| counter);
+        ProtocolHeader {
+            exchange: self.id,
+            protocol,
+            opcode,
+            initiator: self.initiator,
+            needs_ack: reliable,
+            ack: owed.or(self.acks.last),
+        }
+    }
+
+    /// The header of the next standalone acknowledgement that must leave.
+    pub fn next_ack(&self) -> Option<ProtocolHeader> {
+        let ack = self.acks.due.iter().flatten().next().copied()?;
+        let opcode = Opcode::MRP_STANDALONE_ACK.0;
+        let header = self.header(ProtocolId::SECURE_CHANNEL, opcode, false);
+        Some(ProtocolHeader { ack: Some(ack), ..header })
+    }
+
+    /// Settles the acknowledgement that a message with this header carried.
+    pub fn sent(&mut self, header: &ProtocolHeader, now: Instant) {
+        self.last_used = self.last_used.max(now);
+        if self.acks.owed.is_some_and(|(counter, _)| header.ack == Some(counter)) {
+            self.acks.last = header.ack;
+            self.acks.owed = None;
+        }
+        for due in &mut self.acks.due {
+            if due.is_some() && *due == header.ack {
+                *due = None;
+            }
+        }
+    }
+
+    /// Puts a sealed message in flight, due at once: `message` holds its octets at `datagram`.
+    /// One that was in flight before is forgotten.
+    ///
+    /// `retry`: the wait for its acknowledgement; `None` to send it once.
+    pub fn launch(
+        &mut self,
+        message: M,
+        datagram: Range<usize>,
+        counter: MessageCounter,
+        retry: Option<Duration>,
+        now: Instant,
+    ) {
+        let retry = retry.map(|wait| Retry { transmissions: 1, next: now + wait });
+        self.flight = Some(Flight { message, datagram, counter, retry, transmit: true });
+    }
+
+    /// Whether a message waits for its acknowledgement or its first transmission. One that is
+    /// sent once counts until the next is launched.
+    pub fn is_in_flight(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.transmit || flight.retry.is_some())
+    }
+
+    /// Forgets the message in flight: what the peer answered makes it moot.
+    pub fn ground(&mut self) {
+        self.flight = None;
+    }
+
+    /// Whether nothing is left to do: no message in flight, no acknowledgement owed.
+    pub fn is_settled(&self) -> bool {
+        !self.is_in_flight() && self.acks.owed.is_none() && !self.acks.is_due()
+    }
+
+    /// Makes an owed acknowledgement leave at once: no message will carry it.
+    pub fn flush_ack(&mut self) {
+        if let Some((counter, _)) = self.acks.owed.take() {
+            self.acks.answer_now(counter);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let ack = self.acks.owed.map(|(_, due)| due);
+        let retry = self.flight.as_ref().and_then(|flight| flight.retry.as_ref());
+        let retry = retry.map(|retry| retry.next);
+        [ack, retry].into_iter().flatten().min()
+    }
+
+    /// Lets time pass: acknowledgements and retransmissions become due. However late the call,
+    /// a message is sent again once.
+    ///
+    /// `base`: the peer's interval as of now; `jitter`: a random octet. Returns true when the
+    /// message in flight was given up.
+    pub fn handle_timeout(&mut self, now: Instant, base: Duration, jitter: u8) -> bool {
+        if self.acks.owed.is_some_and(|(_, due)| now >= due) {
+            self.flush_ack();
+        }
+        let Some(flight) = &mut self.flight else { return false };
+        let Some(retry) = flight.retry.as_mut().filter(|retry| now >= retry.next) else {
+            return false;
+        };
+        if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
+            self.flight = None;
+            return true;
+        }
+        retry.next = now + backoff(base, retry.transmissions, jitter);
+        retry.transmissions = retry.transmissions.saturating_add(1);
+        flight.transmit = true;
+        false
+    }
+
+    /// Whether there is something to send now.
+    pub fn has_output(&self) -> bool {
+        self.acks.is_due() || self.flight.as_ref().is_some_and(|flight| flight.transmit)
+    }
+
+    /// Takes the transmission that is due: true if [`datagram`](Self::datagram) must be sent now.
+    pub fn take_transmission(&mut self) -> bool {
+        self.flight.as_mut().is_some_and(|flight| core::mem::take(&mut flight.transmit))
+    }
+
+    /// The octets of the message in flight.
+    pub fn datagram(&self) -> &[u8] {
+        self.flight
+            .as_ref()
+            .and_then(|flight| flight.message.as_ref().get(flight.datagram.clone()))
+            .unwrap_or_default()
+    }
+}
+
+impl Acks {
+    fn owe(&mut self, counter: MessageCounter, now: Instant) {
+        if let Some((older, _)) = self.owed.take() {
+            self.answer_now(older);
+        }
+        self.owed = Some((counter, now + MRP_STANDALONE_ACK_TIMEOUT));
+    }
+
+    /// Queues a standalone acknowledgement. When two wait already the older one is dropped: the
+    /// peer will ask again.
+    fn answer_now(&mut self, counter: MessageCounter) {
+        if self.owed.is_some_and(|(owed, _)| owed == counter) {
+            self.owed = None;
+        }
+        self.last = Some(counter);
+        if self.due.contains(&Some(counter)) {
+            return;
+        }
+        self.due = match self.due {
+            [None, None] => [Some(counter), None],
+            [first, None] => [first, Some(counter)],
+            [_, second] => [second, Some(counter)],
+        };
+    }
+
+    fn is_due(&self) -> bool {
+        self.due.iter().any(Option::is_some)
+    }
+}
+
+/// Whether a header is that of a standalone acknowledgement.
+#[must_use]
+pub fn is_standalone_ack(header: &ProtocolHeader) -> bool {
+    header.protocol == ProtocolId::SECURE_CHANNEL && header.opcode == Opcode::MRP_STANDALONE_ACK.0
+}

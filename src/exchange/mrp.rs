@@ -1,0 +1,68 @@
+//! The Message Reliability Protocol's numbers: when to send again, when to give up.
+//!
+//! [Core, "Message Reliability Protocol (MRP)"]
+
+use core::time::Duration;
+
+/// How often a reliable message is sent before it counts as lost: once, and four times again.
+pub const MRP_MAX_TRANSMISSIONS: u8 = 5;
+/// How long an acknowledgement waits for a message to travel on.
+pub const MRP_STANDALONE_ACK_TIMEOUT: Duration = Duration::from_millis(200);
+/// `MRP_BACKOFF_BASE` is 1.6: each wait is this many tenths of the one before.
+const BACKOFF_BASE_TENTHS: u64 = 16;
+/// `MRP_BACKOFF_MARGIN` is 1.1: in 1024ths.
+const BACKOFF_MARGIN_1024THS: u64 = 1127;
+/// `MRP_BACKOFF_THRESHOLD`: this many waits stay linear.
+const BACKOFF_THRESHOLD: u8 = 1;
+
+/// The wait for an acknowledgement after a transmission.
+///
+/// `base`: the peer's idle or active interval. `transmission`: 0 after the first sending, 1 after
+/// the first repetition, and so on. `jitter`: a random octet, adding up to a quarter.
+///
+/// ```text
+/// t = base * 1.1 * 1.6 ^ max(0, transmission - 1) * (1 + jitter / 1024)
+/// ```
+#[must_use]
+pub fn backoff(base: Duration, transmission: u8, jitter: u8) -> Duration {
+    let base = u64::try_from(base.as_millis()).unwrap_or(u64::MAX);
+    let exponent = transmission.saturating_sub(BACKOFF_THRESHOLD).min(MRP_MAX_TRANSMISSIONS - 1);
+    let margined = base.saturating_mul(BACKOFF_MARGIN_1024THS) >> 10;
+    let numerator = BACKOFF_BASE_TENTHS.saturating_pow(exponent.into());
+    let denominator = 10_u64.saturating_pow(exponent.into());
+    let grown = margined.saturating_mul(numerator).checked_div(denominator).unwrap_or(margined);
+    let jittered = grown.saturating_mul(u64::from(jitter).saturating_add(1024)) >> 10;
+    Duration::from_millis(jittered)
+}
+
+/// The longest time from a first transmission until the message counts as lost, in the worst
+/// case of jitter: with the `first` interval for the first wait and the `later` one after.
+#[must_use]
+pub fn max_transmission_time(first: Duration, later: Duration) -> Duration {
+    (0..MRP_MAX_TRANSMISSIONS).fold(Duration::ZERO, |total, transmission| {
+        let base = if transmission == 0 { first } else { later };
+        total.saturating_add(backoff(base, transmission, u8::MAX))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_as_the_specification_says() {
+        let wait = |base, n, jitter| backoff(Duration::from_millis(base), n, jitter).as_millis();
+        assert_eq!([0, 1, 2, 3, 4].map(|n| wait(300, n, 0)), [330, 330, 528, 844, 1351]);
+        assert_eq!([0, 1, 2, 3, 4].map(|n| wait(300, n, 255)), [412, 412, 659, 1054, 1687]);
+        assert_eq!(wait(500, 0, 0), 550);
+        assert_eq!(wait(300, 200, 0), wait(300, 5, 0), "the exponent is bounded");
+        assert!(backoff(Duration::MAX, 255, 255) > Duration::from_secs(3600), "saturates");
+    }
+
+    #[test]
+    fn the_whole_takes_four_seconds_to_an_active_peer() {
+        let active = Duration::from_millis(300);
+        let total = max_transmission_time(active, active);
+        assert_eq!(total.as_millis(), 412 + 412 + 659 + 1054 + 1687);
+    }
+}
