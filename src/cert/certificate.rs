@@ -15,7 +15,7 @@ use crate::tlv::{Container, Value};
 #[derive(Clone, Copy, Debug)]
 pub struct Certificate<'a> {
     octets: &'a [u8],
-    pub(super) serial_number: &'a [u8],
+    serial_number: &'a [u8],
     issuer: DistinguishedName<'a>,
     pub(super) not_before: u32,
     pub(super) not_after: u32,
@@ -211,6 +211,10 @@ impl<'a> Certificate<'a> {
 
     /// Checks the signature, and nothing else, with the issuer's key.
     ///
+    /// A serial number that is no positive DER integer (one whose first bit is set, say) has two
+    /// readings: connectedhomeip takes it over into X.509 as it is, a negative number; matter.js
+    /// makes a positive one of it. A signature over either counts.
+    ///
     /// # Errors
     /// [`CertError::Signature`] if it does not verify or the key is no point of the curve.
     pub fn verify_signature<C: Crypto>(
@@ -218,8 +222,9 @@ impl<'a> Certificate<'a> {
         crypto: &C,
         issuer_key: &PublicKey,
     ) -> Result<(), CertError> {
-        crypto
-            .verify(issuer_key, &self.tbs_digest(crypto), &self.signature)
+        let verify = |digest| crypto.verify(issuer_key, &digest, &self.signature);
+        verify(self.tbs_digest(crypto))
+            .or_else(|error| verify(self.alternative_tbs_digest(crypto).ok_or(error)?))
             .map_err(|_| CertError::Signature)
     }
 }

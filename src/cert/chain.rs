@@ -198,22 +198,24 @@ pub fn verify_chain<C: Crypto>(
     cache: &mut dyn VerifiedCache,
 ) -> Result<ChainVerified, ChainError> {
     let identity = check_noc(noc, policy).map_err(Position::Noc.fault())?;
+    let fabric_id = identity.fabric_id;
     if let Some(icac) = icac {
         check_authority(icac, CertKind::Icac, 0, policy)
-            .and_then(|()| check_fabric(icac, identity.fabric_id))
-            .and_then(|()| check_link(icac, rcac))
+            .and_then(|()| check_fabric(icac, fabric_id))
             .map_err(Position::Icac.fault())?;
     }
     check_root(rcac, u8::from(icac.is_some()), policy)
-        .and_then(|()| check_fabric(rcac, identity.fabric_id))
+        .and_then(|()| check_fabric(rcac, fabric_id))
         .map_err(Position::Rcac.fault())?;
-    let noc_issuer = icac.unwrap_or(rcac);
-    check_link(noc, noc_issuer).map_err(Position::Noc.fault())?;
+
+    let issuer = icac.unwrap_or(rcac);
+    check_link(noc, issuer).map_err(Position::Noc.fault())?;
     if let Some(icac) = icac {
-        check_issuer_signature(crypto, icac, rcac.public_key(), cache)
+        check_link(icac, rcac)
+            .and_then(|()| check_issuer_signature(crypto, icac, rcac.public_key(), cache))
             .map_err(Position::Icac.fault())?;
     }
-    check_signature(crypto, noc, noc_issuer.public_key()).map_err(Position::Noc.fault())?;
+    check_signature(crypto, noc, issuer.public_key()).map_err(Position::Noc.fault())?;
     Ok(identity)
 }
 

@@ -132,33 +132,37 @@ mod tests {
     use super::*;
     use crate::tlv::Buffer;
 
-    fn written(content: impl Fn(&mut Der<'_>) -> Result<(), Overflow>) -> std::vec::Vec<u8> {
-        let mut octets = [0; 1024];
-        let mut buffer = Buffer::new(&mut octets);
+    fn written(
+        out: &mut [u8; 1024],
+        content: impl Fn(&mut Der<'_>) -> Result<(), Overflow>,
+    ) -> &[u8] {
+        let mut buffer = Buffer::new(out);
         content(&mut Der::new(&mut buffer)).unwrap();
         assert_eq!(Der::measure(content), Ok(buffer.len()));
-        buffer.into_written().to_vec()
+        buffer.into_written()
     }
 
     #[test]
     fn integers_are_minimal() {
-        assert_eq!(written(|der| der.unsigned(&[0, 0, 1])), [2, 1, 1]);
-        assert_eq!(written(|der| der.unsigned(&[0, 0x80])), [2, 2, 0, 0x80]);
-        assert_eq!(written(|der| der.unsigned(&[0, 0])), [2, 1, 0]);
+        let mut out = [0; 1024];
+        assert_eq!(written(&mut out, |der| der.unsigned(&[0, 0, 1])), [2, 1, 1]);
+        assert_eq!(written(&mut out, |der| der.unsigned(&[0, 0x80])), [2, 2, 0, 0x80]);
+        assert_eq!(written(&mut out, |der| der.unsigned(&[0, 0])), [2, 1, 0]);
     }
 
     #[test]
     fn lengths_take_one_two_or_three_octets() {
         for len in [0, 1, 127, 128, 255, 256, 700] {
-            let content = std::vec![7; len];
-            let der = written(|der| {
-                der.nested(SEQUENCE, |der| der.nested(SET, |der| der.element(4, &content)))
+            let content = &[7; 700][..len];
+            let mut out = [0; 1024];
+            let der = written(&mut out, |der| {
+                der.nested(SEQUENCE, |der| der.nested(SET, |der| der.element(4, content)))
             });
-            let (tag, set, rest) = split_element(&der).unwrap();
+            let (tag, set, rest) = split_element(der).unwrap();
             assert_eq!((tag, rest), (SEQUENCE, &[][..]));
             let (tag, inner, _) = split_element(set).unwrap();
             assert_eq!(tag, SET);
-            assert_eq!(split_element(inner), Some((4, &content[..], &[][..])));
+            assert_eq!(split_element(inner), Some((4, content, &[][..])));
         }
     }
 

@@ -1,9 +1,11 @@
 //! Making certificates, as the authority of a fabric does.
 
-use rand_core::CryptoRng;
+mod terms;
+
 use thiserror::Error;
 
-use super::certificate::{ALGORITHM, Certificate, MAX_SERIAL_LEN, tag};
+pub use self::terms::{SerialNumber, Validity};
+use super::certificate::{ALGORITHM, Certificate, tag};
 use super::extensions::{ExtendedKeyUsage, KEY_ID_LEN, KeyIdentifier, KeyUsage};
 use super::name::{Attribute, CertKind, TextAttribute};
 use super::{CertError, CertificateBuf};
@@ -36,64 +38,6 @@ pub enum IssueError {
 impl From<Overflow> for IssueError {
     fn from(_: Overflow) -> Self {
         Self::Certificate(CertError::TooLong)
-    }
-}
-
-/// The serial number of a certificate: 1 to 20 octets, unique for its issuer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SerialNumber {
-    octets: [u8; MAX_SERIAL_LEN],
-    len: usize,
-}
-
-impl SerialNumber {
-    const RANDOM_LEN: usize = 16;
-
-    /// The serial number with these octets, the content of a DER INTEGER; `None` unless they are
-    /// 1 to 20. Other stacks expect a positive number without needless leading zeros.
-    #[must_use]
-    pub fn new(octets: &[u8]) -> Option<Self> {
-        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: octets.len() };
-        serial.octets.get_mut(..octets.len())?.copy_from_slice(octets);
-        (!octets.is_empty()).then_some(serial)
-    }
-
-    /// A positive number of 16 octets, 126 bits of which are random.
-    #[must_use]
-    pub fn random(rng: &mut dyn CryptoRng) -> Self {
-        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: Self::RANDOM_LEN };
-        let (octets, _) = serial.octets.split_at_mut(Self::RANDOM_LEN);
-        rng.fill_bytes(octets);
-        if let Some(first) = octets.first_mut() {
-            *first = *first & 0x7F | 0x40;
-        }
-        serial
-    }
-
-    /// The octets.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or_default()
-    }
-}
-
-/// From when until when a certificate is valid, both seconds included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    not_before: MatterTime,
-    not_after: Option<MatterTime>,
-}
-
-impl Validity {
-    /// A validity period; `None` for `not_after` never ends.
-    ///
-    /// Returns `None` if the period is empty, or begins with the very first second of the year
-    /// 2000, for which certificates have no notation.
-    #[must_use]
-    pub fn new(not_before: MatterTime, not_after: Option<MatterTime>) -> Option<Self> {
-        let begins = not_before.as_seconds() > 0;
-        let lasts = not_after.is_none_or(|end| end > not_before);
-        (begins && lasts).then_some(Self { not_before, not_after })
     }
 }
 

@@ -8,12 +8,13 @@ use crate::tlv::{Overflow, Sink};
 impl Certificate<'_> {
     /// Writes the TBSCertificate in DER: the octets that the issuer signs.
     ///
-    /// At most [`MAX_X509_LEN`](super::MAX_X509_LEN) octets.
+    /// The serial number is taken over as it is; see [`verify_signature`](Self::verify_signature)
+    /// for the one case in which stacks differ. At most [`MAX_X509_LEN`](super::MAX_X509_LEN) octets.
     ///
     /// # Errors
     /// [`Overflow`] if `sink` is too small.
     pub fn write_tbs(&self, sink: &mut dyn Sink) -> Result<(), Overflow> {
-        self.tbs(&mut Der::new(sink))
+        self.tbs(&mut Der::new(sink), SerialForm::Verbatim)
     }
 
     /// Writes the whole X.509 certificate in DER.
@@ -28,8 +29,19 @@ impl Certificate<'_> {
 
     /// The SHA-256 digest of the TBSCertificate, which is what ECDSA signs.
     pub fn tbs_digest<C: Crypto>(&self, crypto: &C) -> [u8; HASH_LEN] {
+        self.tbs_digest_with(crypto, SerialForm::Verbatim)
+    }
+
+    /// The digest of the other TBSCertificate that stacks make of this certificate, if there is
+    /// one: with the serial number as a non-negative integer.
+    pub(super) fn alternative_tbs_digest<C: Crypto>(&self, crypto: &C) -> Option<[u8; HASH_LEN]> {
+        let ambiguous = !is_non_negative_integer(self.serial_number());
+        ambiguous.then(|| self.tbs_digest_with(crypto, SerialForm::NonNegative))
+    }
+
+    fn tbs_digest_with<C: Crypto>(&self, crypto: &C, form: SerialForm) -> [u8; HASH_LEN] {
         let mut sink = HashSink::new(crypto.sha256());
-        let written = self.write_tbs(&mut sink);
+        let written = self.tbs(&mut Der::new(&mut sink), form);
         debug_assert!(written.is_ok(), "a hash takes any number of octets");
         sink.finish()
     }
@@ -41,7 +53,7 @@ impl Certificate<'_> {
     fn x509(&self, der: &mut Der<'_>) -> Result<(), Overflow> {
         let (r, s) = self.signature().as_bytes().split_at(32);
         der.nested(der::SEQUENCE, |der| {
-            self.tbs(der)?;
+            self.tbs(der, SerialForm::Verbatim)?;
             signature_algorithm(der)?;
             der.nested(der::BIT_STRING, |der| {
                 der.raw(&[0])?; // no unused bits
@@ -53,10 +65,13 @@ impl Certificate<'_> {
         })
     }
 
-    fn tbs(&self, der: &mut Der<'_>) -> Result<(), Overflow> {
+    fn tbs(&self, der: &mut Der<'_>, form: SerialForm) -> Result<(), Overflow> {
         der.nested(der::SEQUENCE, |der| {
             der.nested(der::context(0), |der| der.unsigned(&[VERSION_3]))?;
-            der.element(der::INTEGER, self.serial_number)?;
+            match form {
+                SerialForm::Verbatim => der.element(der::INTEGER, self.serial_number())?,
+                SerialForm::NonNegative => der.unsigned(self.serial_number())?,
+            }
             signature_algorithm(der)?;
             self.issuer().write_der(der)?;
             der.nested(der::SEQUENCE, |der| {
@@ -76,6 +91,24 @@ impl Certificate<'_> {
             })?;
             self.extensions.write_der(der)
         })
+    }
+}
+
+/// How the serial number becomes an INTEGER.
+#[derive(Clone, Copy)]
+enum SerialForm {
+    /// The octets are the INTEGER's content.
+    Verbatim,
+    /// The octets are the magnitude of the INTEGER.
+    NonNegative,
+}
+
+/// True for the DER content of an INTEGER that is not negative: both [`SerialForm`]s are one.
+pub(super) fn is_non_negative_integer(content: &[u8]) -> bool {
+    match content {
+        [] => false,
+        [0, next, ..] => *next >= 0x80,
+        [first, ..] => *first < 0x80,
     }
 }
 

@@ -1,0 +1,67 @@
+//! The parts of a certificate that its issuer is free to choose.
+
+use rand_core::CryptoRng;
+
+use crate::cert::certificate::MAX_SERIAL_LEN;
+use crate::cert::x509::is_non_negative_integer;
+use crate::time::MatterTime;
+
+/// The serial number of a certificate: 1 to 20 octets, unique for its issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SerialNumber {
+    octets: [u8; MAX_SERIAL_LEN],
+    len: usize,
+}
+
+impl SerialNumber {
+    const RANDOM_LEN: usize = 16;
+
+    /// The serial number with these big-endian octets.
+    ///
+    /// `None` unless they are 1 to 20 octets, do not begin with a needless zero octet, and have
+    /// their first bit clear: stacks do not agree on the X.509 form of any other.
+    #[must_use]
+    pub fn new(octets: &[u8]) -> Option<Self> {
+        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: octets.len() };
+        serial.octets.get_mut(..octets.len())?.copy_from_slice(octets);
+        is_non_negative_integer(octets).then_some(serial)
+    }
+
+    /// A positive number of 16 octets, 126 bits of which are random.
+    #[must_use]
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: Self::RANDOM_LEN };
+        let (octets, _) = serial.octets.split_at_mut(Self::RANDOM_LEN);
+        rng.fill_bytes(octets);
+        if let Some(first) = octets.first_mut() {
+            *first = *first & 0x7F | 0x40;
+        }
+        serial
+    }
+
+    /// The octets.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// From when until when a certificate is valid, both seconds included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    pub(super) not_before: MatterTime,
+    pub(super) not_after: Option<MatterTime>,
+}
+
+impl Validity {
+    /// A validity period; `None` for `not_after` never ends.
+    ///
+    /// Returns `None` if the period is empty, or begins with the very first second of the year
+    /// 2000, for which certificates have no notation.
+    #[must_use]
+    pub fn new(not_before: MatterTime, not_after: Option<MatterTime>) -> Option<Self> {
+        let begins = not_before.as_seconds() > 0;
+        let lasts = not_after.is_none_or(|end| end > not_before);
+        (begins && lasts).then_some(Self { not_before, not_after })
+    }
+}

@@ -1,0 +1,166 @@
+//! Making certificates.
+
+use super::*;
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use matter_session::cert::{
+    CertificateRequest, IssueError, Issuer, SerialNumber, TextAttribute, Validity,
+};
+use matter_session::crypto::{Secret, SigningKey};
+use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, NodeId};
+
+const FABRIC_ID: u64 = 0xfab0_0000_0000_001d;
+
+fn validity(not_after: Option<u32>) -> Validity {
+    let not_after = not_after.map(MatterTime::from_seconds);
+    Validity::new(MatterTime::from_seconds(704_643_072), not_after).unwrap()
+}
+
+fn serial(octets: &[u8]) -> SerialNumber {
+    SerialNumber::new(octets).unwrap()
+}
+
+fn cats(values: &[u32]) -> CaseAuthTags {
+    let mut tags = CaseAuthTags::NONE;
+    assert!(values.iter().all(|&v| tags.insert(CaseAuthTag::new(v).unwrap())));
+    tags
+}
+
+fn signing_key(hex_value: &Value) -> SigningKey {
+    SigningKey::from_bytes(&Secret::new(hex(hex_value).try_into().unwrap())).unwrap()
+}
+
+/// Makes root A and the lower part of chain B again from their keys, with the key identifiers
+/// of the vectors.
+#[test]
+fn issued_certificates_equal_those_of_matterjs() {
+    let all = matterjs();
+    let vector = |name: &str| all.iter().find(|v| v["name"] == name).unwrap();
+    let (root, icac, noc) =
+        (vector("A/root"), vector("B/icac"), vector("B/noc-initiator-with-cats"));
+    let fabric = FabricId::new(FABRIC_ID).unwrap();
+    let period = validity(Some(1_073_741_824));
+    let key_id = |vector: &Value| {
+        *Certificate::parse(&hex(&vector["tlv"])).unwrap().subject_key_id().unwrap()
+    };
+    let public = |vector: &Value| key(&vector["subjectPublicKey"]);
+    let made = CertificateRequest::rcac(0xcaca_caca_caca_caca, public(root), serial(&[1]), period)
+        .subject_key_id(key_id(root))
+        .self_sign(&RustCrypto, &mut signing_key(&root["subjectPrivateKey"]))
+        .unwrap();
+    same_but_for_signature(&made, root);
+    let mut issuer_key = signing_key(&icac["issuerPrivateKey"]);
+    let issuer = tlv("B/root-with-fabric-id-no-expiry");
+    let issuer = Certificate::parse(&issuer).unwrap();
+    let made = CertificateRequest::icac(0xcaca_cacb_0000_0003, public(icac), serial(&[2]), period)
+        .fabric_id(fabric)
+        .path_length(0)
+        .subject_key_id(key_id(icac))
+        .sign(&RustCrypto, &mut Issuer::new(&issuer, &mut issuer_key).unwrap())
+        .unwrap();
+    same_but_for_signature(&made, icac);
+    let mut issuer_key = signing_key(&noc["issuerPrivateKey"]);
+    let issuer = made.certificate().unwrap();
+    let node = NodeId::new(0xcd55_44aa_7b13_ef14);
+    let made = CertificateRequest::noc(node, fabric, public(noc), serial(&[3]), period)
+        .cats(cats(&[0xabcd_0001, 0x0001_0002]))
+        .subject_key_id(key_id(noc))
+        .sign(&RustCrypto, &mut Issuer::new(&issuer, &mut issuer_key).unwrap())
+        .unwrap();
+    same_but_for_signature(&made, noc);
+}
+
+fn same_but_for_signature(made: &CertificateBuf, vector: &Value) {
+    let tlv = hex(&vector["tlv"]);
+    let unsigned = tlv.len() - 65;
+    assert_eq!(made.as_slice()[..unsigned], tlv[..unsigned], "{}", vector["name"]);
+    assert_eq!(tbs(&made.certificate().unwrap()), hex(&vector["x509Tbs"]));
+}
+
+#[test]
+fn the_largest_chain_verifies_in_the_strict_profile() {
+    let mut rng = UnwrapErr(SysRng);
+    let mut root_key = SigningKey::generate(&mut rng).unwrap();
+    let mut icac_key = SigningKey::generate(&mut rng).unwrap();
+    let node_key = SigningKey::generate(&mut rng).unwrap().public_key();
+    let fabric = FabricId::new(FABRIC_ID).unwrap();
+    let period = validity(Some(u32::MAX));
+    let mut random = || SerialNumber::random(&mut rng);
+    let rcac = CertificateRequest::rcac(u64::MAX, root_key.public_key(), random(), period)
+        .fabric_id(fabric)
+        .path_length(1)
+        .self_sign(&RustCrypto, &mut root_key)
+        .unwrap();
+    let rcac = rcac.certificate().unwrap();
+    assert_eq!(verify_root(&RustCrypto, &rcac, Profile::Strict), Ok(()));
+    let icac = CertificateRequest::icac(3, icac_key.public_key(), random(), period)
+        .text(TextAttribute::OrganizationalUnitName, "jf-anchor-icac")
+        .sign(&RustCrypto, &mut Issuer::new(&rcac, &mut root_key).unwrap())
+        .unwrap();
+    let icac = icac.certificate().unwrap();
+    let wanted = cats(&[0xFFFF_0001, 0xFFFE_0001, 0x0001_FFFF]);
+    let noc = CertificateRequest::noc(NodeId::new(9), fabric, node_key, random(), period)
+        .cats(wanted)
+        .sign(&RustCrypto, &mut Issuer::new(&icac, &mut icac_key).unwrap())
+        .unwrap();
+    let noc = noc.certificate().unwrap();
+    let policy = ChainPolicy::new(WallClock::Known(MatterTime::from_seconds(800_000_000)));
+    let verified =
+        verify_chain(&RustCrypto, &noc, Some(&icac), &rcac, &policy, &mut NoCache).unwrap();
+    assert_eq!(verified.cats(), wanted);
+    assert_eq!(verified.node_id(), NodeId::new(9));
+    assert_eq!(*verified.public_key(), node_key);
+}
+
+#[test]
+fn contradictory_requests_are_refused() {
+    let mut rng = UnwrapErr(SysRng);
+    let mut key = SigningKey::generate(&mut rng).unwrap();
+    let mut other = SigningKey::generate(&mut rng).unwrap();
+    let public = key.public_key();
+    let (fabric, foreign) = (FabricId::new(1).unwrap(), FabricId::new(2).unwrap());
+    let number = serial(&[1]);
+    let root = CertificateRequest::rcac(1, public, number, validity(None))
+        .fabric_id(fabric)
+        .path_length(0);
+    let refused = Some(IssueError::Request);
+    let tagged = root.cats(cats(&[0x0001_0001]));
+    assert_eq!(tagged.self_sign(&RustCrypto, &mut key).err(), refused);
+    let rcac = root.self_sign(&RustCrypto, &mut key).unwrap();
+    let rcac = rcac.certificate().unwrap();
+    let noc =
+        |node| CertificateRequest::noc(NodeId::new(node), fabric, public, number, validity(None));
+    let icac = CertificateRequest::icac(1, public, number, validity(None));
+    assert_eq!(noc(1).self_sign(&RustCrypto, &mut key).err(), refused);
+    let mut issue = |request: CertificateRequest<'_>| {
+        request.sign(&RustCrypto, &mut Issuer::new(&rcac, &mut key).unwrap()).err()
+    };
+    assert_eq!(issue(noc(1)), None);
+    assert_eq!(issue(root), refused);
+    assert_eq!(issue(icac), refused); // the root's path length is 0
+    assert_eq!(issue(noc(1).fabric_id(foreign)), refused);
+    assert_eq!(issue(noc(1).path_length(0)), refused);
+    assert_eq!(issue(noc(0)), Some(IssueError::Certificate(CertError::NodeId)));
+    let long = "x".repeat(200);
+    let long = noc(1).text(TextAttribute::CommonName, &long);
+    assert_eq!(issue(long), Some(IssueError::Certificate(CertError::TooLong)));
+    let wrong = noc(1).sign(&RustCrypto, &mut Issuer::new(&rcac, &mut other).unwrap());
+    assert!(matches!(wrong, Err(IssueError::Sign(_))));
+    let leaf = noc(1).sign(&RustCrypto, &mut Issuer::new(&rcac, &mut key).unwrap()).unwrap();
+    let leaf = leaf.certificate().unwrap();
+    assert_eq!(Issuer::new(&leaf, &mut key).err(), Some(IssueError::Issuer));
+}
+
+#[test]
+fn validity_and_serial_numbers_refuse_nonsense() {
+    let time = MatterTime::from_seconds;
+    assert_eq!(Validity::new(time(0), None), None);
+    assert_eq!(Validity::new(time(5), Some(time(5))), None);
+    assert_eq!(SerialNumber::new(&[]), None);
+    assert_eq!(SerialNumber::new(&[1; 21]), None);
+    assert_eq!(SerialNumber::new(&[0x80]), None);
+    assert_eq!(SerialNumber::new(&[0, 1]), None);
+    assert!(SerialNumber::new(&[0, 0x80]).is_some());
+    let random = SerialNumber::random(&mut UnwrapErr(SysRng));
+    assert!((0x40..0x80).contains(&random.as_bytes()[0]));
+}
