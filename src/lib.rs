@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod fabric;
 pub mod handshake;
 pub mod ids;
+pub mod manager;
 pub mod resumption;
 pub mod session;
 pub mod time;

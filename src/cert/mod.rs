@@ -42,6 +42,7 @@ mod extensions;
 #[cfg(feature = "issue")]
 mod issue;
 mod name;
+mod recent;
 mod x509;
 
 use thiserror::Error;
@@ -60,6 +61,7 @@ pub use self::extensions::{
 #[cfg(feature = "issue")]
 pub use self::issue::{CertificateRequest, IssueError, Issuer, SerialNumber, Validity};
 pub use self::name::{Attribute, CertKind, DistinguishedName, TextAttribute};
+pub use self::recent::RecentlyVerified;
 
 /// The largest operational certificate in Matter TLV, in octets.
 pub const MAX_CERT_LEN: usize = 400;

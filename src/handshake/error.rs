@@ -156,7 +156,7 @@ pub struct Failure<'o> {
 
 impl<'o> Failure<'o> {
     /// Encodes the report for `error` into `out`.
-    pub(super) fn new(error: HandshakeError, out: &'o mut [u8]) -> Self {
+    pub(crate) fn new(error: HandshakeError, out: &'o mut [u8]) -> Self {
         let reply = error.status_report().and_then(|report| encode_report(&report, out));
         Self { error, reply }
     }

@@ -18,7 +18,6 @@ impl SessionKeys {
     ///
     /// # Errors
     /// [`CryptoError::Backend`].
-    #[cfg_attr(not(test), allow(dead_code, reason = "called by the handshakes"))]
     pub(crate) fn derive<C: Crypto>(
         crypto: &C,
         secret: &[u8],

@@ -60,7 +60,6 @@ pub struct SecureSession<C: Crypto> {
 
 impl<C: Crypto> SecureSession<C> {
     /// The peer counts as active: the handshake was its latest message.
-    #[allow(dead_code, reason = "called by the handshakes")]
     pub(crate) fn new(
         crypto: &C,
         keys: &SessionKeys,
@@ -84,7 +83,6 @@ impl<C: Crypto> SecureSession<C> {
         Self::with_counter(crypto, keys, setup, counter, now)
     }
 
-    #[allow(dead_code, reason = "called by the handshakes")]
     fn with_counter(
         crypto: &C,
         keys: &SessionKeys,
@@ -151,6 +149,21 @@ impl<C: Crypto> SecureSession<C> {
         packet: Packet<'b>,
         now: Instant,
     ) -> Result<Opened<'b>, DecodeError> {
+        self.decode_if(packet, now, |_| true)
+    }
+
+    /// Like [`decode`](Self::decode), but remembers a new message only if `accept` says so after
+    /// a look at its header. One that is not accepted stays new when the peer repeats it.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; nothing changes then, but the packet's content is lost.
+    #[inline]
+    pub fn decode_if<'b>(
+        &mut self,
+        packet: Packet<'b>,
+        now: Instant,
+        accept: impl FnOnce(&ProtocolHeader) -> bool,
+    ) -> Result<Opened<'b>, DecodeError> {
         if packet.header().kind()? != MessageKind::Unicast(self.setup.local_session_id) {
             return Err(DecodeError::WrongSession);
         }
@@ -164,7 +177,7 @@ impl<C: Crypto> SecureSession<C> {
         let (plain, proof) = Authentic::open(&self.open_key, nonce, message.counter, aad, body)?;
         let (header, offset) =
             ProtocolHeader::parse(plain).map_err(|_| DecodeError::ProtocolHeader)?;
-        if verdict == Verdict::New {
+        if verdict == Verdict::New && accept(&header) {
             self.window.commit(&proof);
             self.activity.mark(now);
             self.notify_activity(now);

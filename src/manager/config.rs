@@ -1,0 +1,120 @@
+//! Settings of a manager.
+
+use core::time::Duration;
+
+use crate::cert::Profile;
+use crate::session::SessionParameters;
+use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, TAILROOM};
+
+/// Limits and timing of a [`SessionManager`](super::SessionManager). The defaults suit a
+/// controller on a desktop; each `with_` method changes one of them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// This node's session parameters, announced in every handshake.
+    pub parameters: SessionParameters,
+    /// Most secure sessions at once: 1 to 65,535, as a session id has 16 bits.
+    pub max_sessions: usize,
+    /// Most exchanges of secure sessions at once.
+    pub max_exchanges: usize,
+    /// Most handshakes at once, both roles together; a peer beyond that is told to come back.
+    pub max_handshakes: usize,
+    /// Most fabrics.
+    pub max_fabrics: usize,
+    /// Most resumption records; the one that was used least recently makes room.
+    pub max_records: usize,
+    /// Most events that wait to be polled.
+    pub max_events: usize,
+    /// The largest message to send over UDP, in octets, headers and integrity code included.
+    pub max_message: usize,
+    /// How long a resumption record may be used after its last session was established.
+    pub record_lifetime: Duration,
+    /// How long an exchange of which nobody speaks any more is kept.
+    pub exchange_lifetime: Duration,
+    /// Added to every wait for an acknowledgement: for networks slower than the parameters say.
+    pub retransmission_boost: Duration,
+    /// What a peer that has to wait for a free handshake slot is told.
+    pub busy_wait: Duration,
+    /// How strictly certificates are read.
+    pub certificate_profile: Profile,
+    /// Whether intermediate certificates that were verified before are verified again.
+    pub remember_certificates: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            parameters: SessionParameters::matter_1_6(),
+            max_sessions: 1024,
+            max_exchanges: 1024,
+            max_handshakes: 32,
+            max_fabrics: 16,
+            max_records: 1024,
+            max_events: 4096,
+            max_message: MAX_UDP_MESSAGE,
+            record_lifetime: Duration::from_secs(30 * 24 * 3600),
+            exchange_lifetime: Duration::from_secs(60),
+            retransmission_boost: Duration::ZERO,
+            busy_wait: Duration::from_secs(5),
+            certificate_profile: Profile::default(),
+            remember_certificates: false,
+        }
+    }
+}
+
+impl Config {
+    /// Announces other session parameters.
+    #[must_use]
+    pub const fn with_parameters(mut self, parameters: SessionParameters) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Limits the tables of sessions and exchanges; `sessions` is brought into `1..=65535`.
+    #[must_use]
+    pub const fn with_sessions(mut self, sessions: usize, exchanges: usize) -> Self {
+        self.max_sessions = match sessions {
+            0 => 1,
+            65_536.. => 65_535,
+            sessions => sessions,
+        };
+        self.max_exchanges = exchanges;
+        self
+    }
+
+    /// Limits the handshakes at once and sets what a peer is told when there are as many.
+    #[must_use]
+    pub const fn with_handshakes(mut self, handshakes: usize, busy_wait: Duration) -> Self {
+        self.max_handshakes = handshakes;
+        self.busy_wait = busy_wait;
+        self
+    }
+
+    /// Limits number and lifetime of resumption records.
+    #[must_use]
+    pub const fn with_records(mut self, records: usize, lifetime: Duration) -> Self {
+        self.max_records = records;
+        self.record_lifetime = lifetime;
+        self
+    }
+
+    /// Sends messages of up to `octets` over UDP. Above 1,232 they exceed the minimum MTU of
+    /// IPv6 and may be fragmented; peers need not take them.
+    #[must_use]
+    pub const fn with_max_message(mut self, octets: usize) -> Self {
+        self.max_message = octets;
+        self
+    }
+
+    /// Trusts an intermediate certificate that was verified before under the same key.
+    #[must_use]
+    pub const fn with_remembered_certificates(mut self) -> Self {
+        self.remember_certificates = true;
+        self
+    }
+
+    /// The room that a message of `payload` octets needs while it is put together.
+    pub(super) const fn buffer_len(payload: usize) -> usize {
+        payload.saturating_add(HEADROOM + TAILROOM)
+    }
+}

@@ -1,0 +1,314 @@
+//! What a manager tells its caller.
+
+use thiserror::Error;
+
+use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+use crate::handshake::{HandshakeError, SignRequest};
+use crate::ids::{FabricIndex, MessageCounter, NodeId, ProtocolId};
+use crate::session::DecodeError;
+
+/// Something happened. Polled with [`poll_event`](super::SessionManager::poll_event).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<T> {
+    /// A handshake ended in a session. Until the next event is polled,
+    /// [`peer_certificates`](super::SessionManager::peer_certificates) lends what the peer
+    /// presented.
+    Established {
+        /// The session.
+        session: SessionHandle,
+        /// The handshake, if this node began it.
+        handshake: Option<HandshakeHandle>,
+        /// Whether a former session was resumed.
+        resumed: bool,
+    },
+    /// A handshake ended without a session.
+    HandshakeFailed {
+        /// The handshake, if this node began it.
+        handshake: Option<HandshakeHandle>,
+        /// The peer.
+        peer: PeerAddress,
+        /// Why.
+        error: HandshakeError,
+    },
+    /// Sign this and hand it to [`sign`](super::SessionManager::sign), now or later.
+    SignRequest(SignRequest),
+    /// The peer acknowledged the message in flight on this exchange.
+    Acknowledged {
+        /// The exchange.
+        exchange: ExchangeHandle,
+    },
+    /// The peer did not acknowledge the message in flight, however often it was sent. The session
+    /// counts as defunct until the peer is heard again.
+    Undelivered {
+        /// The exchange.
+        exchange: ExchangeHandle,
+    },
+    /// A session is gone, and its exchanges with it.
+    Closed {
+        /// The session it was.
+        session: SessionHandle,
+        /// The application's data of that session.
+        context: T,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A session can send only few messages more: establish a new one soon.
+    CounterLow {
+        /// The session.
+        session: SessionHandle,
+    },
+    /// The resumption record of a peer was made or replaced: store it, or
+    /// [`record`](super::SessionManager::record) says `None`: remove it from the store.
+    RecordChanged {
+        /// The fabric.
+        fabric: FabricIndex,
+        /// The peer.
+        peer: NodeId,
+    },
+    /// The commissioning window has closed by itself.
+    WindowClosed {
+        /// Why.
+        reason: WindowCloseReason,
+    },
+}
+
+/// Why a session is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This node closed it.
+    Local,
+    /// The peer closed it.
+    Peer,
+    /// It made room for a new one.
+    Evicted,
+    /// Its fabric was removed.
+    FabricRemoved,
+}
+
+/// Why the commissioning window has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WindowCloseReason {
+    /// Its time was over.
+    Expired,
+    /// Twenty attempts failed.
+    TooManyFailures,
+}
+
+/// What a datagram turned out to be.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Received<'b> {
+    /// A message for the application.
+    Message(Message<'b>),
+    /// Something that the manager dealt with: a handshake, an acknowledgement, a duplicate.
+    Handled,
+}
+
+/// A message of a secure session: authentic, decrypted, delivered once.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Message<'b> {
+    /// The session.
+    pub session: SessionHandle,
+    /// The exchange, on which an answer goes.
+    pub exchange: ExchangeHandle,
+    /// Whether this message began the exchange.
+    pub first: bool,
+    /// The protocol that defines the opcode.
+    pub protocol: ProtocolId,
+    /// The message type within the protocol.
+    pub opcode: u8,
+    /// Whether the peer wants an acknowledgement; the manager sees to it.
+    pub needs_ack: bool,
+    /// The message counter.
+    pub counter: MessageCounter,
+    /// The payload, in the caller's buffer.
+    pub payload: &'b mut [u8],
+}
+
+/// A datagram to be sent.
+#[derive(Debug)]
+pub struct Transmit<'a> {
+    /// Whither.
+    pub to: PeerAddress,
+    /// The octets.
+    pub datagram: &'a [u8],
+}
+
+/// A received datagram was dropped: nothing changed, nothing is sent because of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum Dropped {
+    /// It cannot be read, or is not authentic.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It names a session that does not exist.
+    #[error("unknown session")]
+    UnknownSession,
+    /// It is a group message, and no group is known.
+    #[error("group message")]
+    Group,
+    /// It belongs to a handshake that does not exist.
+    #[error("unknown handshake")]
+    UnknownHandshake,
+    /// It belongs to no exchange and cannot begin one.
+    #[error("unsolicited message")]
+    Unsolicited,
+    /// A handshake message on a secure session.
+    #[error("handshake message on a secure session")]
+    Misplaced,
+    /// There is no room for another exchange. The peer sends it again.
+    #[error("no room for another exchange")]
+    NoExchange,
+    /// Too many events wait to be polled. The peer sends it again.
+    #[error("too many events wait to be polled")]
+    Backlog,
+}
+
+impl Dropped {
+    /// How many reasons there are: the size of a table of counters.
+    pub const COUNT: usize = DecodeError::COUNT + 7;
+
+    /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        let own = match self {
+            Self::Decode(error) => return error.index(),
+            Self::UnknownSession => 0,
+            Self::Group => 1,
+            Self::UnknownHandshake => 2,
+            Self::Unsolicited => 3,
+            Self::Misplaced => 4,
+            Self::NoExchange => 5,
+            Self::Backlog => 6,
+        };
+        DecodeError::COUNT + own
+    }
+}
+
+/// What a manager has counted since it was made.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    pub(super) dropped: [u32; Dropped::COUNT],
+    /// Handshakes turned away as busy.
+    pub busy: u32,
+    /// Short replies that were dropped because too many waited.
+    pub replies_dropped: u32,
+}
+
+impl Statistics {
+    pub(super) const fn new() -> Self {
+        Self { dropped: [0; Dropped::COUNT], busy: 0, replies_dropped: 0 }
+    }
+
+    /// How many datagrams were dropped for this reason.
+    #[must_use]
+    pub fn dropped(&self, reason: Dropped) -> u32 {
+        self.dropped.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    /// How many datagrams were dropped in all.
+    #[must_use]
+    pub fn dropped_in_all(&self) -> u64 {
+        self.dropped.iter().copied().map(u64::from).sum()
+    }
+
+    pub(super) fn count(&mut self, reason: Dropped) {
+        if let Some(count) = self.dropped.get_mut(reason.index()) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+/// A message was not sent. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The exchange is closed, or its session is.
+    #[error("the exchange or its session is closed")]
+    Closed,
+    /// A reliable message is in flight on this exchange; wait for its acknowledgement.
+    #[error("a message is in flight on this exchange; wait for Acknowledged")]
+    InFlight,
+    /// The message would be too long.
+    #[error("payload too long: at most {max} octets")]
+    TooLong {
+        /// The longest payload in octets that can be sent on this exchange now.
+        max: usize,
+    },
+    /// The caller's buffer is too small.
+    #[error("buffer too small: {needed} octets are needed")]
+    BufferTooSmall {
+        /// The least length in octets that serves.
+        needed: usize,
+    },
+    /// The session's message counter is used up; establish a new session.
+    #[error("the session's message counter is exhausted; establish a new session")]
+    CounterExhausted,
+    /// The storage has no room for the message.
+    #[error("no room for the message")]
+    NoRoom,
+    /// The crypto backend failed.
+    #[error("crypto backend failed")]
+    Crypto,
+}
+
+/// No exchange was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The session is closed.
+    #[error("the session is closed")]
+    Closed,
+    /// The table of exchanges is full; close one first.
+    #[error("too many exchanges; close one first")]
+    TooMany,
+}
+
+/// No handshake was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// As many handshakes as can be run at once are running; wait for one to end.
+    #[error("too many handshakes; wait for one to end")]
+    TooMany,
+    /// Every session id is in use; close a session first.
+    #[error("every session id is in use; close a session first")]
+    NoSessionId,
+    /// The handshake could not even begin.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The storage has no room for the first message.
+    #[error("no room for the first message")]
+    NoRoom,
+}
+
+/// The commissioning window was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WindowError {
+    /// It is open already; close it first.
+    #[error("the commissioning window is open already; close it first")]
+    Open,
+}
+
+/// The fabric was not added or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FabricTableError {
+    /// The credentials do not make a fabric.
+    #[error(transparent)]
+    Credentials(#[from] crate::fabric::FabricError),
+    /// The table is full; remove a fabric first.
+    #[error("too many fabrics; remove one first")]
+    TooMany,
+    /// This node is a member of that fabric already; update it instead.
+    #[error("this node is a member of that fabric already; update it instead")]
+    Exists,
+    /// There is no fabric with this index.
+    #[error("no fabric with this index")]
+    Unknown,
+}

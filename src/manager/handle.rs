@@ -1,0 +1,119 @@
+//! Names for what a manager holds: sessions, exchanges, handshakes, peers.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId};
+
+/// Where datagrams come from and go to, and what carries them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum PeerAddress {
+    /// UDP: messages are acknowledged and retransmitted (MRP).
+    Udp(SocketAddr),
+    /// A TCP connection to this address: reliable by itself, MRP is off.
+    Tcp(SocketAddr),
+    /// A BTP connection (Bluetooth Low Energy, NFC) that the caller numbers: reliable by itself.
+    Btp(u32),
+}
+
+impl PeerAddress {
+    /// Whether the transport delivers every message by itself.
+    #[must_use]
+    pub const fn is_reliable(&self) -> bool {
+        !matches!(self, Self::Udp(_))
+    }
+}
+
+impl From<SocketAddr> for PeerAddress {
+    /// A UDP address.
+    fn from(address: SocketAddr) -> Self {
+        Self::Udp(address)
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp(address) => write!(f, "udp:{address}"),
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Btp(connection) => write!(f, "btp:{connection}"),
+        }
+    }
+}
+
+/// Names a secure session for as long as it lives; never another one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionHandle {
+    pub(super) local: LocalSessionId,
+    pub(super) serial: u64,
+}
+
+impl SessionHandle {
+    /// The local session id.
+    #[must_use]
+    pub const fn local_session_id(self) -> LocalSessionId {
+        self.local
+    }
+}
+
+/// Names an exchange of a secure session for as long as it lives; never another one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeHandle {
+    pub(super) key: ExchangeKey,
+    pub(super) serial: u64,
+}
+
+impl ExchangeHandle {
+    /// The exchange id.
+    #[must_use]
+    pub const fn id(self) -> ExchangeId {
+        self.key.id
+    }
+
+    /// The local id of the session that the exchange belongs to.
+    #[must_use]
+    pub const fn local_session_id(self) -> LocalSessionId {
+        self.key.session
+    }
+}
+
+/// Names a handshake that this node began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HandshakeHandle(pub(super) HandshakeId);
+
+/// A handshake slot's number; given out once.
+pub(crate) type HandshakeId = u64;
+
+/// What makes an exchange unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeKey {
+    pub(super) session: LocalSessionId,
+    pub(super) id: ExchangeId,
+    /// Whether this node began it.
+    pub(super) initiator: bool,
+}
+
+impl ExchangeKey {
+    /// Before every exchange of a session.
+    pub(super) const fn first_of(session: LocalSessionId) -> Self {
+        Self { session, id: ExchangeId::new(0), initiator: false }
+    }
+}
+
+/// An entry of the index of sessions by peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerKey {
+    pub(super) fabric: FabricIndex,
+    pub(super) node: NodeId,
+    pub(super) session: Option<LocalSessionId>,
+}
+
+/// What has deadlines and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A handshake.
+    Handshake(HandshakeId),
+    /// An exchange of a secure session.
+    Exchange(ExchangeKey),
+}

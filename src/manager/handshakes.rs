@@ -1,0 +1,533 @@
+//! Handshakes in flight: each has its own slot, with its unsecured session and its exchange.
+
+use core::time::Duration;
+
+use super::event::ConnectError;
+use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
+use super::storage::{Map, MessageSlot, Storage};
+use super::{Config, Event, SessionManager};
+use crate::crypto::{Crypto, Passcode};
+use crate::exchange::{Exchange, backoff};
+use crate::handshake::case::PeerCertificates;
+use crate::handshake::{
+    CaseClient, CaseServer, Context, Established, Failure, HandshakeError, Incoming, Outgoing,
+    PaseClient, PaseServer, SignRequest, Signed, Step,
+};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
+use crate::session::{SessionRole, UnsecureSession};
+use crate::time::Instant;
+use crate::wire::secure_channel::Opcode;
+use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
+
+/// How long an ended handshake can still acknowledge what the peer repeats: as long as a peer
+/// repeats it. A new handshake may take its slot earlier.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// One handshake.
+pub(super) struct Slot<C: Crypto, S: Storage> {
+    pub(super) machine: Machine<C>,
+    pub(super) unsecured: UnsecureSession,
+    pub(super) exchange: Exchange<S::Message>,
+    pub(super) peer: PeerAddress,
+    /// The id of the session to be, reserved until the handshake ends.
+    local: LocalSessionId,
+    /// Set when the handshake has ended: how long the slot stays.
+    pub(super) ended: Option<Instant>,
+    /// The session it ended in, until the application has polled that event.
+    lends_to: Option<SessionHandle>,
+    pub(super) filed: Option<Instant>,
+}
+
+/// A handshake of either kind, in either role.
+#[expect(clippy::large_enum_variant, reason = "slots are few, and no box exists without alloc")]
+pub(super) enum Machine<C: Crypto> {
+    PaseClient(PaseClient<C>),
+    PaseServer(PaseServer<C>),
+    CaseClient(FabricIndex, CaseClient<C>),
+    CaseServer(CaseServer<C>),
+}
+
+impl<C: Crypto> Machine<C> {
+    fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::PaseClient(machine) => machine.poll_timeout(),
+            Self::PaseServer(machine) => machine.poll_timeout(),
+            Self::CaseClient(_, machine) => machine.poll_timeout(),
+            Self::CaseServer(machine) => machine.poll_timeout(),
+        }
+    }
+
+    fn peer_certificates(&self) -> Option<&PeerCertificates> {
+        match self {
+            Self::PaseClient(_) | Self::PaseServer(_) => None,
+            Self::CaseClient(_, machine) => machine.peer_certificates(),
+            Self::CaseServer(machine) => machine.peer_certificates(),
+        }
+    }
+
+    /// The fabric that the handshake is for, once known.
+    fn fabric(&self) -> Option<FabricIndex> {
+        match self {
+            Self::PaseClient(_) | Self::PaseServer(_) => None,
+            Self::CaseClient(fabric, _) => Some(*fabric),
+            Self::CaseServer(machine) => machine.fabric(),
+        }
+    }
+
+    fn awaits(&self, signed: &Signed) -> bool {
+        match self {
+            Self::PaseClient(_) | Self::PaseServer(_) => false,
+            Self::CaseClient(_, machine) => machine.awaits(signed),
+            Self::CaseServer(machine) => machine.awaits(signed),
+        }
+    }
+
+    /// Whether the peer has had the means to test a passcode.
+    fn attempted(&self) -> bool {
+        matches!(self, Self::PaseServer(machine) if machine.attempted())
+    }
+}
+
+impl<C: Crypto, S: Storage> Slot<C, S> {
+    pub(super) fn is_ours(&self) -> bool {
+        self.unsecured.role() == SessionRole::Initiator
+    }
+
+    /// Whether a new handshake may have the slot.
+    fn is_spare(&self) -> bool {
+        self.ended.is_some() && self.lends_to.is_none() && !self.exchange.is_in_flight()
+    }
+}
+
+/// A handshake's move, freed from the buffer that its message stands in.
+struct Taken<C: Crypto> {
+    message: Option<TakenMessage>,
+    outcome: Outcome<C>,
+}
+
+struct TakenMessage {
+    opcode: Opcode,
+    len: usize,
+    reliable: bool,
+}
+
+enum Outcome<C: Crypto> {
+    Goes,
+    Signs(SignRequest),
+    Established(Established<C>),
+    Failed(HandshakeError),
+}
+
+impl<C: Crypto> From<Result<Step<'_, C>, Failure<'_>>> for Taken<C> {
+    fn from(step: Result<Step<'_, C>, Failure<'_>>) -> Self {
+        let (message, outcome) = match step {
+            Ok(Step::Send(message)) => (Some(message), Outcome::Goes),
+            Ok(Step::Sign(request)) => (None, Outcome::Signs(request)),
+            Ok(Step::Established { reply, established }) => {
+                (reply, Outcome::Established(established))
+            }
+            Err(Failure { error, reply }) => (reply, Outcome::Failed(error)),
+        };
+        let taken = |message: Outgoing<'_>| TakenMessage {
+            opcode: message.opcode,
+            len: message.payload.len(),
+            reliable: message.reliable,
+        };
+        Self { message: message.map(taken), outcome }
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Begins PASE with a device whose passcode is known.
+    ///
+    /// It ends in [`Event::Established`] or [`Event::HandshakeFailed`] with the handle returned.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing is begun then.
+    pub fn connect_pase(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        passcode: Passcode,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        let local = self.reserve()?;
+        let (mut message, parameters) = (handshake_message::<S>()?, self.node.config.parameters);
+        let mut buf = MessageBuf::new(message.as_mut()).map_err(|_| ConnectError::NoRoom)?;
+        let out = buf.payload_mut();
+        let (machine, first) =
+            PaseClient::start(passcode, None, local, &parameters, cx, &self.crypto, out)?;
+        let first = (first.opcode, first.payload.len());
+        let mut unsecured = UnsecureSession::initiator(cx.rng, cx.now);
+        // A commissioner has just discovered the device, which therefore listens.
+        unsecured.mark_peer_active(cx.now);
+        self.dial(cx, peer, Machine::PaseClient(machine), unsecured, local, first, message)
+    }
+
+    /// Begins CASE with a node of a fabric. If a resumption record of it is known, resumption is
+    /// offered; whether the session was resumed or made anew, the event says.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing is begun then.
+    pub fn connect_case(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        fabric: FabricIndex,
+        node: NodeId,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        let local = self.reserve()?;
+        let mut message = handshake_message::<S>()?;
+        let mut buf = MessageBuf::new(message.as_mut()).map_err(|_| ConnectError::NoRoom)?;
+        let out = buf.payload_mut();
+        let record =
+            self.node.records.at(cx.now, self.node.config.record_lifetime).by_peer((fabric, node));
+        let crypto = &self.crypto;
+        let (machine, first) = self.node.with_env(cx.now, |env| {
+            CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
+                .map(|(machine, first)| (machine, (first.opcode, first.payload.len())))
+        })?;
+        let unsecured = UnsecureSession::initiator(cx.rng, cx.now);
+        let machine = Machine::CaseClient(fabric, machine);
+        self.dial(cx, peer, machine, unsecured, local, first, message)
+    }
+
+    /// Ends a handshake that this node began. The peer is not told: it will run into its timer.
+    /// Returns false if it has ended already.
+    pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
+        let running = self.handshakes.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
+        if running {
+            self.drop_handshake(handshake.0);
+        }
+        running
+    }
+
+    /// Goes on with the handshake that [`Event::SignRequest`] came from. A signature that no
+    /// handshake waits for any more is ignored; returns whether one did.
+    pub fn sign(&mut self, cx: &mut Context<'_>, signed: Signed) -> bool {
+        let waiting = self.handshakes.iter().find(|(_, slot)| slot.machine.awaits(&signed));
+        let Some(id) = waiting.map(|(id, _)| *id) else { return false };
+        self.advance(id, cx, |machine, env, cx, crypto, out| match machine {
+            Machine::CaseClient(_, machine) => machine.resume(&signed, env, cx, crypto, out),
+            Machine::CaseServer(machine) => machine.resume(&signed, env, cx, crypto, out),
+            Machine::PaseClient(_) | Machine::PaseServer(_) => {
+                Err(Failure { error: HandshakeError::StaleSignature, reply: None })
+            }
+        });
+        true
+    }
+
+    /// What the peer presented, after [`Event::Established`] was polled and until the next event
+    /// is: its certificates and public key. `None` for PASE and for resumed sessions.
+    #[must_use]
+    pub fn peer_certificates(&self) -> Option<&PeerCertificates> {
+        self.handshakes.get(&self.lending?)?.machine.peer_certificates()
+    }
+
+    /// How many handshakes are running.
+    #[must_use]
+    pub fn handshake_count(&self) -> usize {
+        self.handshakes.iter().filter(|(_, slot)| slot.ended.is_none()).count()
+    }
+
+    /// Frees a slot if need be and reserves a session id.
+    fn reserve(&mut self) -> Result<LocalSessionId, ConnectError> {
+        if !self.make_handshake_room() || self.is_backlogged() {
+            return Err(ConnectError::TooMany);
+        }
+        self.free_session_id().ok_or(ConnectError::NoSessionId)
+    }
+
+    pub(super) fn free_session_id(&mut self) -> Option<LocalSessionId> {
+        let in_use = self.sessions.len().saturating_add(self.handshakes.len());
+        if in_use >= usize::from(u16::MAX) {
+            return None;
+        }
+        let handshakes = &self.handshakes;
+        self.sessions.free_id(|id| {
+            handshakes.iter().any(|(_, slot)| slot.ended.is_none() && slot.local == id)
+        })
+    }
+
+    /// Whether there is a free slot, after an ended handshake has given way if it must.
+    pub(super) fn make_handshake_room(&mut self) -> bool {
+        if self.handshakes.len() < self.handshakes.capacity() {
+            return true;
+        }
+        let spare = self.handshakes.iter().filter(|(_, slot)| slot.is_spare());
+        let spare = spare.min_by_key(|(_, slot)| slot.ended).map(|(id, _)| *id);
+        spare.is_some_and(|id| {
+            self.drop_handshake(id);
+            true
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a slot")]
+    fn dial(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        machine: Machine<C>,
+        unsecured: UnsecureSession,
+        local: LocalSessionId,
+        (opcode, len): (Opcode, usize),
+        message: S::Message,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        let exchange = Exchange::new(self.exchange_id(), true, cx.now);
+        let id = self.serial();
+        let slot = Slot {
+            machine,
+            unsecured,
+            exchange,
+            peer,
+            local,
+            ended: None,
+            lends_to: None,
+            filed: None,
+        };
+        self.handshakes.insert(id, slot).map_err(|_| ConnectError::TooMany)?;
+        self.launch(id, message, &TakenMessage { opcode, len, reliable: true }, cx);
+        self.update(Source::Handshake(id));
+        Ok(HandshakeHandle(id))
+    }
+
+    /// Makes a slot for a handshake that a peer begins.
+    pub(super) fn answer(
+        &mut self,
+        peer: PeerAddress,
+        machine: Machine<C>,
+        unsecured: UnsecureSession,
+        exchange: Exchange<S::Message>,
+        local: LocalSessionId,
+    ) -> Option<HandshakeId> {
+        let id = self.serial();
+        let slot = Slot {
+            machine,
+            unsecured,
+            exchange,
+            peer,
+            local,
+            ended: None,
+            lends_to: None,
+            filed: None,
+        };
+        self.handshakes.insert(id, slot).ok().map(|()| id)
+    }
+
+    /// Feeds a message of the peer to a handshake. Returns the error if it failed.
+    pub(super) fn feed(
+        &mut self,
+        id: HandshakeId,
+        message: Incoming<'_>,
+        cx: &mut Context<'_>,
+    ) -> Option<HandshakeError> {
+        self.advance(id, cx, |machine, env, cx, crypto, out| match machine {
+            Machine::PaseClient(machine) => machine.handle(message, cx, crypto, out),
+            Machine::PaseServer(machine) => machine.handle(message, cx, crypto, out),
+            Machine::CaseClient(_, machine) => machine.handle(message, env, cx, crypto, out),
+            Machine::CaseServer(machine) => machine.handle(message, env, cx, crypto, out),
+        })
+    }
+
+    /// Runs a step of a handshake and does what it asks for.
+    fn advance(
+        &mut self,
+        id: HandshakeId,
+        cx: &mut Context<'_>,
+        step: impl for<'o> FnOnce(
+            &mut Machine<C>,
+            &mut crate::handshake::CaseEnv<'_>,
+            &mut Context<'_>,
+            &C,
+            &'o mut [u8],
+        ) -> Result<Step<'o, C>, Failure<'o>>,
+    ) -> Option<HandshakeError> {
+        let slot = self.handshakes.get_mut(&id)?;
+        // A slot without room for the answer is a handshake that fails by its timer.
+        let mut message = handshake_message::<S>().ok()?;
+        let mut buf = MessageBuf::new(message.as_mut()).ok()?;
+        let crypto = &self.crypto;
+        let taken = self.node.with_env(cx.now, |env| {
+            Taken::from(step(&mut slot.machine, env, cx, crypto, buf.payload_mut()))
+        });
+        let error = self.carry_out(id, taken, message, cx);
+        self.update(Source::Handshake(id));
+        error
+    }
+
+    fn carry_out(
+        &mut self,
+        id: HandshakeId,
+        taken: Taken<C>,
+        message: S::Message,
+        cx: &mut Context<'_>,
+    ) -> Option<HandshakeError> {
+        if let Outcome::Failed(HandshakeError::StaleSignature) = taken.outcome {
+            return None;
+        }
+        let slot = self.handshakes.get_mut(&id)?;
+        // Whatever the peer sent, it answers what we had in flight.
+        slot.exchange.ground();
+        match &taken.message {
+            Some(reply) => self.launch(id, message, reply, cx),
+            None if !matches!(taken.outcome, Outcome::Signs(_)) => slot.exchange.flush_ack(),
+            None => {}
+        }
+        match taken.outcome {
+            Outcome::Goes => None,
+            Outcome::Signs(request) => {
+                self.tell(Event::SignRequest(request));
+                None
+            }
+            Outcome::Established(established) => {
+                self.establish(id, established, cx);
+                None
+            }
+            Outcome::Failed(error) => {
+                self.fail(id, error, cx.now);
+                Some(error)
+            }
+        }
+    }
+
+    /// Encodes a handshake message and puts it in flight.
+    fn launch(
+        &mut self,
+        id: HandshakeId,
+        mut message: S::Message,
+        taken: &TakenMessage,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(slot) = self.handshakes.get_mut(&id) else { return };
+        let reliable = taken.reliable && !slot.peer.is_reliable();
+        let header = slot.exchange.header(ProtocolId::SECURE_CHANNEL, taken.opcode.0, reliable);
+        let Ok(mut buf) = MessageBuf::new(message.as_mut()) else { return };
+        if buf.set_payload_len(taken.len).is_err() {
+            return;
+        }
+        let counter = &mut self.unsecured_counter;
+        let Ok(encoded) = slot.unsecured.encode(counter, &header, buf, cx.now) else { return };
+        let (datagram, counter) = (encoded.range(), encoded.counter());
+        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
+        let boost = self.node.config.retransmission_boost;
+        let retry =
+            reliable.then(|| backoff(slot.unsecured.base_interval(cx.now), 0, jitter) + boost);
+        slot.exchange.sent(&header, cx.now);
+        slot.exchange.launch(message, datagram, counter, retry, cx.now);
+    }
+
+    fn establish(&mut self, id: HandshakeId, established: Established<C>, cx: &mut Context<'_>) {
+        let Established { session, record, resumed } = established;
+        let Some(slot) = self.handshakes.get_mut(&id) else { return };
+        slot.ended = Some(cx.now + LINGER);
+        let (peer, ours) = (slot.peer, slot.is_ours());
+        let Some(session) = self.add_session(session, peer, cx.now) else { return };
+        if let Some(slot) = self.handshakes.get_mut(&id) {
+            slot.lends_to = Some(session);
+        }
+        self.served(id, Some(session), true);
+        let handshake = ours.then_some(HandshakeHandle(id));
+        self.tell(Event::Established { session, handshake, resumed });
+        if let Some(record) = record {
+            self.save_record(record, cx.now);
+        }
+    }
+
+    /// Takes note that a handshake has failed; its slot stays while its report is in flight.
+    pub(super) fn fail(&mut self, id: HandshakeId, error: HandshakeError, now: Instant) {
+        let Some(slot) = self.handshakes.get_mut(&id).filter(|slot| slot.ended.is_none()) else {
+            return;
+        };
+        slot.ended = Some(now + LINGER);
+        let (peer, attempted) = (slot.peer, slot.machine.attempted());
+        let handshake = slot.is_ours().then_some(HandshakeHandle(id));
+        self.tell(Event::HandshakeFailed { handshake, peer, error });
+        self.served(id, None, attempted);
+    }
+
+    /// Fails every running handshake on a fabric.
+    pub(super) fn fail_handshakes_of(
+        &mut self,
+        fabric: FabricIndex,
+        error: HandshakeError,
+        cx: &mut Context<'_>,
+    ) {
+        while let Some(id) = self.running_handshake_of(fabric) {
+            self.abort(id, error, cx);
+        }
+    }
+
+    fn running_handshake_of(&self, fabric: FabricIndex) -> Option<HandshakeId> {
+        self.handshakes
+            .iter()
+            .find(|(_, slot)| slot.ended.is_none() && slot.machine.fabric() == Some(fabric))
+            .map(|(id, _)| *id)
+    }
+
+    /// Fails a handshake for a reason of our own, and tells the peer.
+    fn abort(&mut self, id: HandshakeId, error: HandshakeError, cx: &mut Context<'_>) {
+        self.advance(id, cx, |_, _, _, _, out| Err(Failure::new(error, out)));
+    }
+
+    /// Frees a slot.
+    pub(super) fn drop_handshake(&mut self, id: HandshakeId) {
+        if let Some(slot) = self.handshakes.remove(&id) {
+            self.schedule.forget(Source::Handshake(id), slot.filed);
+            if slot.ended.is_none() {
+                self.served(id, None, slot.machine.attempted());
+            }
+        }
+    }
+
+    /// The slot that holds the certificates of a session just established.
+    pub(super) fn lender_of(&self, session: SessionHandle) -> Option<HandshakeId> {
+        let lends = |slot: &Slot<C, S>| slot.lends_to == Some(session);
+        self.handshakes.iter().find(|(_, slot)| lends(slot)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn end_lending(&mut self, id: HandshakeId) {
+        if let Some(slot) = self.handshakes.get_mut(&id) {
+            slot.lends_to = None;
+        }
+        self.update(Source::Handshake(id));
+    }
+
+    pub(super) fn update_handshake(&mut self, id: HandshakeId) {
+        let Some(slot) = self.handshakes.get_mut(&id) else { return };
+        let life = match slot.ended {
+            Some(ended) if slot.lends_to.is_none() => Some(ended),
+            Some(_) => None,
+            None => slot.machine.poll_timeout(),
+        };
+        let deadline = [life, slot.exchange.poll_timeout()].into_iter().flatten().min();
+        let has_output = slot.exchange.has_output();
+        self.schedule.file(Source::Handshake(id), &mut slot.filed, deadline, has_output);
+    }
+
+    /// Lets time pass for a handshake.
+    pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
+        let Some(slot) = self.handshakes.get_mut(&id) else { return };
+        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
+        let base = slot.unsecured.base_interval(cx.now);
+        let gave_up = slot.exchange.handle_timeout(cx.now, base, jitter);
+        match slot.ended {
+            Some(ended) if cx.now >= ended && !slot.exchange.is_in_flight() => {
+                if slot.lends_to.is_none() {
+                    return self.drop_handshake(id);
+                }
+            }
+            Some(_) => {}
+            None if gave_up => self.fail(id, HandshakeError::TimedOut, cx.now),
+            None => {
+                if slot.machine.poll_timeout().is_some_and(|due| cx.now >= due) {
+                    self.abort(id, HandshakeError::TimedOut, cx);
+                }
+            }
+        }
+        self.update(Source::Handshake(id));
+    }
+}
+
+/// A buffer for any handshake message.
+fn handshake_message<S: Storage>() -> Result<S::Message, ConnectError> {
+    S::Message::allocate(Config::buffer_len(MAX_UDP_PAYLOAD)).ok_or(ConnectError::NoRoom)
+}

@@ -1,0 +1,229 @@
+//! The top of the house: every session, exchange and handshake of a node behind a socket.
+//!
+//! ```text
+//!  socket ──datagram──▶ handle_datagram ──▶ Received::Message      ─▶ application
+//!                        │ handshakes, acknowledgements, duplicates: handled here
+//!  clock  ──now───────▶ handle_timeout  (due at poll_timeout)
+//!  application ───────▶ connect_pase, connect_case, open_exchange, send, close, sign, ...
+//!                        │
+//!  socket ◀──Transmit── poll_transmit        application ◀──Event── poll_event
+//! ```
+//! After any call: send what [`poll_transmit`](SessionManager::poll_transmit) yields, look at what
+//! [`poll_event`](SessionManager::poll_event) tells, and come back at
+//! [`poll_timeout`](SessionManager::poll_timeout). No order is required; what is polled late
+//! happens late, nothing more.
+
+mod config;
+mod event;
+mod evict;
+mod fabrics;
+pub(crate) mod handle;
+mod handshakes;
+mod outbox;
+mod receive;
+mod records;
+mod schedule;
+mod send;
+mod sessions;
+mod storage;
+mod timers;
+mod unsecured;
+mod window;
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+
+pub use self::config::Config;
+pub use self::event::{
+    CloseReason, ConnectError, Dropped, Event, FabricTableError, Message, OpenError, Received,
+    SendError, Statistics, Transmit, WindowCloseReason, WindowError,
+};
+pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+pub use self::sessions::SessionRef;
+#[cfg(feature = "alloc")]
+pub use self::storage::Heap;
+pub use self::storage::{MessageSlot, Storage};
+pub use self::window::CommissioningWindow;
+
+use self::fabrics::Fabrics;
+use self::handle::{HandshakeId, Source};
+use self::handshakes::Slot;
+use self::outbox::Outbox;
+use self::records::Records;
+use self::schedule::Schedule;
+use self::send::ExchangeEntry;
+use self::sessions::SessionTable;
+use self::storage::{Map, Queue};
+use self::window::OpenWindow;
+use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
+use crate::crypto::Crypto;
+#[cfg(feature = "rustcrypto")]
+use crate::crypto::RustCrypto;
+use crate::handshake::CaseEnv;
+use crate::ids::ExchangeId;
+use crate::session::UnsecuredCounter;
+use crate::time::Instant;
+
+/// A manager on the heap with the default crypto backend.
+#[cfg(all(feature = "alloc", feature = "rustcrypto"))]
+pub type HeapSessionManager<T = ()> = SessionManager<RustCrypto, Heap, T>;
+
+/// All sessions of a node behind one socket. See the [module](self) for how it is driven.
+///
+/// `T` is the application's data of each secure session: made by [`Default`], reached through
+/// [`context_mut`](Self::context_mut), handed back when the session closes.
+pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
+    crypto: C,
+    node: Node<S>,
+    sessions: SessionTable<C, S, T>,
+    exchanges: S::Exchanges<ExchangeEntry<S>>,
+    handshakes: S::Handshakes<Slot<C, S>>,
+    schedule: Schedule<S>,
+    outbox: Outbox<S>,
+    events: S::Queue<Event<T>>,
+    window: Option<OpenWindow>,
+    unsecured_counter: UnsecuredCounter,
+    next_exchange: u16,
+    next_serial: u64,
+    /// The handshake whose certificates the event polled last lends.
+    lending: Option<HandshakeId>,
+    turning_away: Option<core::time::Duration>,
+    statistics: Statistics,
+}
+
+/// What handshakes read of this node: settings, fabrics, records, remembered certificates.
+struct Node<S: Storage> {
+    config: Config,
+    fabrics: Fabrics<S>,
+    records: Records<S>,
+    verified: RecentlyVerified,
+}
+
+impl<S: Storage> Node<S> {
+    /// Runs a step of a CASE handshake.
+    fn with_env<R>(&mut self, now: Instant, step: impl FnOnce(&mut CaseEnv<'_>) -> R) -> R {
+        let resumption = self.records.at(now, self.config.record_lifetime);
+        let verified: &mut dyn VerifiedCache =
+            if self.config.remember_certificates { &mut self.verified } else { &mut NoCache };
+        step(&mut CaseEnv {
+            fabrics: &self.fabrics,
+            resumption: &resumption,
+            verified,
+            profile: self.config.certificate_profile,
+            parameters: &self.config.parameters,
+        })
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// A manager without fabrics, sessions or an open commissioning window.
+    ///
+    /// `rng` draws where counters and identifiers start.
+    pub fn new(config: Config, crypto: C, rng: &mut dyn CryptoRng) -> Self {
+        let [a, b, c, d] = rng.next_u32().to_le_bytes();
+        Self {
+            crypto,
+            sessions: SessionTable::new(config.max_sessions, u16::from_le_bytes([a, b])),
+            exchanges: Map::with_capacity(config.max_exchanges),
+            handshakes: Map::with_capacity(config.max_handshakes),
+            schedule: Schedule::new(&config),
+            outbox: Outbox::new(),
+            events: Queue::with_capacity(config.max_events),
+            window: None,
+            unsecured_counter: UnsecuredCounter::random(rng),
+            next_exchange: u16::from_le_bytes([c, d]),
+            next_serial: 0,
+            lending: None,
+            turning_away: None,
+            statistics: Statistics::new(),
+            node: Node {
+                fabrics: Fabrics::new(config.max_fabrics),
+                records: Records::new(config.max_records),
+                verified: RecentlyVerified::default(),
+                config,
+            },
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.node.config
+    }
+
+    /// The crypto backend.
+    #[must_use]
+    pub const fn crypto(&self) -> &C {
+        &self.crypto
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Announces other session parameters from the next handshake on.
+    pub const fn set_parameters(&mut self, parameters: crate::session::SessionParameters) {
+        self.node.config.parameters = parameters;
+    }
+
+    /// Turns every new handshake away as busy, naming this wait; `None` ends that. For times in
+    /// which the application cannot take sessions.
+    pub const fn set_busy(&mut self, wait: Option<core::time::Duration>) {
+        self.turning_away = wait;
+    }
+
+    /// The next thing that happened, oldest first.
+    #[must_use = "an event is told once"]
+    pub fn poll_event(&mut self) -> Option<Event<T>> {
+        if let Some(id) = self.lending.take() {
+            self.end_lending(id);
+        }
+        let event = self.events.pop();
+        if let Some(Event::Established { session, .. }) = &event {
+            self.lending = self.lender_of(*session);
+        }
+        event
+    }
+
+    /// Appends an event. When the queue is full it is lost: handshakes are refused and messages
+    /// left unacknowledged well before that, see [`is_backlogged`](Self::is_backlogged).
+    fn tell(&mut self, event: Event<T>) {
+        let told = self.events.push(event);
+        debug_assert!(told.is_ok(), "room for events is kept free");
+    }
+
+    /// Whether the application has left so many events unpolled that nothing new is begun.
+    fn is_backlogged(&self) -> bool {
+        self.events.len() >= self.events.capacity() / 2
+    }
+
+    fn serial(&mut self) -> u64 {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        self.next_serial
+    }
+
+    fn exchange_id(&mut self) -> ExchangeId {
+        self.next_exchange = self.next_exchange.wrapping_add(1);
+        ExchangeId::new(self.next_exchange)
+    }
+
+    /// Re-arms the timer of an exchange or handshake and notes whether it has output; drops it
+    /// when it has nothing left to do. To be called after every change to one.
+    fn update(&mut self, source: Source) {
+        match source {
+            Source::Exchange(key) => self.update_exchange(key),
+            Source::Handshake(id) => self.update_handshake(id),
+        }
+    }
+}
+
+impl<C: Crypto, S: Storage, T> fmt::Debug for SessionManager<C, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("statistics", &self.statistics)
+            .finish_non_exhaustive()
+    }
+}

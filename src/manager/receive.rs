@@ -1,0 +1,189 @@
+//! Received datagrams: where they belong, and what comes of them.
+
+use super::event::{Dropped, Message, Received};
+use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
+use super::send::ExchangeEntry;
+use super::storage::{Map, Storage};
+use super::{CloseReason, Event, SessionManager};
+use crate::crypto::Crypto;
+use crate::exchange::Exchange;
+use crate::handshake::Context;
+use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
+use crate::session::{DecodeError, Opened};
+use crate::wire::secure_channel::Opcode;
+use crate::wire::{Packet, ProtocolHeader, SessionRoute, StatusReport};
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Takes in a datagram, or a message of a reliable transport. It is decrypted in place; what
+    /// is returned borrows the datagram alone, so an answer can be sent while it is read.
+    ///
+    /// # Errors
+    /// [`Dropped`] says why it was ignored. Nothing changes then but the
+    /// [`statistics`](Self::statistics).
+    pub fn handle_datagram<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Dropped> {
+        self.route(cx, from, datagram).inspect_err(|reason| self.statistics.count(*reason))
+    }
+
+    fn route<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Dropped> {
+        match Packet::peek(datagram).map_err(DecodeError::from)?.route() {
+            SessionRoute::Group(_) => Err(Dropped::Group),
+            SessionRoute::Unicast(local) => {
+                let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
+                self.receive_secure(cx, from, local, packet)
+            }
+            SessionRoute::Unsecured => {
+                let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
+                self.receive_unsecured(cx, from, packet).map(|()| Received::Handled)
+            }
+        }
+    }
+
+    fn receive_secure<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        local: LocalSessionId,
+        packet: Packet<'b>,
+    ) -> Result<Received<'b>, Dropped> {
+        let backlogged = self.is_backlogged();
+        let room = self.exchanges.len() < self.exchanges.capacity();
+        let entry = self.sessions.by_local(local).ok_or(Dropped::UnknownSession)?;
+        let session = SessionHandle { local, serial: entry.serial };
+        let exchanges = &self.exchanges;
+        // A message that asks for an acknowledgement must not be taken in unless it will be
+        // delivered: the peer would not send it again.
+        let mut refusal = None;
+        let opened = entry.session.decode_if(packet, cx.now, |header| {
+            let key = key_of(local, header);
+            refusal = refuse(header, exchanges.get(&key).is_some(), room, backlogged);
+            refusal.is_none()
+        })?;
+        if let Some(reason) = refusal {
+            return Err(reason);
+        }
+        if !opened.duplicate {
+            entry.address = from;
+            entry.defunct = false;
+        }
+        self.receive_opened(cx, session, opened)
+    }
+
+    fn receive_opened<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: SessionHandle,
+        opened: Opened<'b>,
+    ) -> Result<Received<'b>, Dropped> {
+        let Opened { header, counter, payload, duplicate, .. } = opened;
+        let key = key_of(session.local, &header);
+        let first = self.exchanges.get(&key).is_none();
+        if !duplicate && is_close_session(&header, payload) {
+            self.end_session(session, CloseReason::Peer, cx.now);
+            return Ok(Received::Handled);
+        }
+        if first {
+            if duplicate || !begins_exchange(&header) {
+                if header.needs_ack {
+                    let ack = acknowledgement(&header, counter);
+                    self.push_secure(session, &ack, &[], cx.now);
+                }
+                let reason =
+                    if is_handshake(&header) { Dropped::Misplaced } else { Dropped::Unsolicited };
+                return if duplicate { Ok(Received::Handled) } else { Err(reason) };
+            }
+            let entry = ExchangeEntry {
+                exchange: Exchange::new(header.exchange, false, cx.now),
+                serial: self.serial(),
+                filed: None,
+                closing: false,
+            };
+            self.exchanges.insert(key, entry).map_err(|_| Dropped::NoExchange)?;
+        }
+        let Some(entry) = self.exchanges.get_mut(&key) else { return Err(Dropped::NoExchange) };
+        let exchange = ExchangeHandle { key, serial: entry.serial };
+        let closing = entry.closing;
+        let receipt = entry.exchange.receive(&header, counter, duplicate, cx.now);
+        if closing {
+            // The application is through with it: no answer of its own will carry the
+            // acknowledgement.
+            entry.exchange.flush_ack();
+        }
+        if receipt.acknowledged {
+            self.tell(Event::Acknowledged { exchange });
+        }
+        self.update(Source::Exchange(key));
+        if !receipt.deliver || closing {
+            return Ok(Received::Handled);
+        }
+        Ok(Received::Message(Message {
+            session,
+            exchange,
+            first,
+            protocol: header.protocol,
+            opcode: header.opcode,
+            needs_ack: header.needs_ack,
+            counter,
+            payload,
+        }))
+    }
+}
+
+/// Why a message must not be taken in now, although it is authentic.
+fn refuse(
+    header: &ProtocolHeader,
+    known_exchange: bool,
+    room: bool,
+    backlogged: bool,
+) -> Option<Dropped> {
+    if backlogged {
+        Some(Dropped::Backlog)
+    } else if !known_exchange && !room && begins_exchange(header) {
+        Some(Dropped::NoExchange)
+    } else {
+        None
+    }
+}
+
+/// The exchange that a received message belongs to.
+const fn key_of(session: LocalSessionId, header: &ProtocolHeader) -> ExchangeKey {
+    ExchangeKey { session, id: header.exchange, initiator: !header.initiator }
+}
+
+/// Whether a message that belongs to no exchange may begin one: its sender says so, and it is
+/// not of the secure channel protocol, all of whose messages answer others or belong elsewhere.
+fn begins_exchange(header: &ProtocolHeader) -> bool {
+    header.initiator && header.protocol != ProtocolId::SECURE_CHANNEL
+}
+
+fn is_handshake(header: &ProtocolHeader) -> bool {
+    header.protocol == ProtocolId::SECURE_CHANNEL
+        && Opcode(header.opcode).is_session_establishment()
+}
+
+fn is_close_session(header: &ProtocolHeader, payload: &[u8]) -> bool {
+    header.protocol == ProtocolId::SECURE_CHANNEL
+        && header.opcode == Opcode::STATUS_REPORT.0
+        && StatusReport::parse(payload).is_ok_and(|report| report.is_close_session())
+}
+
+/// The header of an acknowledgement on an exchange that is not kept.
+pub(super) fn acknowledgement(header: &ProtocolHeader, counter: MessageCounter) -> ProtocolHeader {
+    ProtocolHeader {
+        exchange: header.exchange,
+        protocol: ProtocolId::SECURE_CHANNEL,
+        opcode: Opcode::MRP_STANDALONE_ACK.0,
+        initiator: !header.initiator,
+        needs_ack: false,
+        ack: Some(counter),
+    }
+}

@@ -1,0 +1,71 @@
+//! Which exchange or handshake is due when, and which has something to send.
+
+use super::Config;
+use super::handle::Source;
+use super::storage::{Map, Storage};
+use crate::time::Instant;
+
+/// Deadlines and readiness. Each source remembers the deadline that is filed for it.
+pub(super) struct Schedule<S: Storage> {
+    deadlines: S::Deadlines,
+    ready: S::Ready,
+}
+
+impl<S: Storage> Schedule<S> {
+    pub(super) fn new(config: &Config) -> Self {
+        let sources = config.max_exchanges.saturating_add(config.max_handshakes);
+        Self { deadlines: Map::with_capacity(sources), ready: Map::with_capacity(sources) }
+    }
+
+    /// Files `deadline` for `source` in place of `filed`, and whether it has output.
+    pub(super) fn file(
+        &mut self,
+        source: Source,
+        filed: &mut Option<Instant>,
+        deadline: Option<Instant>,
+        has_output: bool,
+    ) {
+        if *filed != deadline {
+            if let Some(old) = filed.take() {
+                self.deadlines.remove(&(old, source));
+            }
+            if let Some(new) = deadline {
+                let inserted = self.deadlines.insert((new, source), ());
+                debug_assert!(inserted.is_ok(), "one deadline per source");
+            }
+            *filed = deadline;
+        }
+        if has_output {
+            let inserted = self.ready.insert(source, ());
+            debug_assert!(inserted.is_ok(), "one entry per source");
+        } else {
+            self.ready.remove(&source);
+        }
+    }
+
+    /// Forgets a source that is gone.
+    pub(super) fn forget(&mut self, source: Source, filed: Option<Instant>) {
+        self.file(source, &mut { filed }, None, false);
+    }
+
+    /// Takes the readiness of a source back.
+    pub(super) fn idle(&mut self, source: Source) {
+        self.ready.remove(&source);
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.deadlines.iter().next().map(|((due, _), ())| *due)
+    }
+
+    /// A source whose deadline has come.
+    pub(super) fn due(&self, now: Instant) -> Option<Source> {
+        let ((due, source), ()) = self.deadlines.iter().next()?;
+        (*due <= now).then_some(*source)
+    }
+
+    /// A source with output.
+    pub(super) fn ready(&self) -> Option<Source> {
+        self.ready.iter().next().map(|(source, ())| *source)
+    }
+}

@@ -1,0 +1,332 @@
+//! Exchanges of secure sessions, and everything that leaves.
+
+use super::event::{OpenError, SendError, Transmit};
+use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
+use super::outbox::SHORT_LEN;
+use super::storage::{Map, MessageSlot, Storage};
+use super::{Config, Event, PeerAddress, SessionManager};
+use crate::crypto::Crypto;
+use crate::exchange::{Exchange, backoff};
+use crate::handshake::Context;
+use crate::ids::ProtocolId;
+use crate::time::Instant;
+use crate::wire::{EncodeError, MIN_MESSAGE_HEADER, MessageBuf, ProtocolHeader, TAILROOM};
+
+/// An exchange of a secure session.
+pub(super) struct ExchangeEntry<S: Storage> {
+    pub(super) exchange: Exchange<S::Message>,
+    pub(super) serial: u64,
+    pub(super) filed: Option<Instant>,
+    /// The application is through with it; it goes when nothing is left to do.
+    pub(super) closing: bool,
+}
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// The least length in octets of the buffer that [`poll_transmit`](Self::poll_transmit)
+    /// needs.
+    pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
+
+    /// Opens an exchange on a session. Close it when the conversation is over.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_exchange(
+        &mut self,
+        now: Instant,
+        session: SessionHandle,
+    ) -> Result<ExchangeHandle, OpenError> {
+        if self.sessions.get(session).is_none() {
+            return Err(OpenError::Closed);
+        }
+        let key = self.new_exchange_key(session.local);
+        let serial = self.serial();
+        let exchange = Exchange::new(key.id, true, now);
+        let entry = ExchangeEntry { exchange, serial, filed: None, closing: false };
+        self.exchanges.insert(key, entry).map_err(|_| OpenError::TooMany)?;
+        self.update(Source::Exchange(key));
+        Ok(ExchangeHandle { key, serial })
+    }
+
+    /// Says that the conversation is over. A message in flight is still repeated until it is
+    /// acknowledged, an acknowledgement that is owed leaves at once.
+    pub fn close_exchange(&mut self, exchange: ExchangeHandle) {
+        if let Some(entry) = self.exchange_mut(exchange) {
+            entry.closing = true;
+            entry.exchange.flush_ack();
+            self.update(Source::Exchange(exchange.key));
+        }
+    }
+
+    /// How many exchanges are open.
+    #[must_use]
+    pub fn exchange_count(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Sends a message reliably: encrypted once, here, and repeated until the peer acknowledges
+    /// it ([`Event::Acknowledged`]) or five transmissions were in vain
+    /// ([`Event::Undelivered`]). Over a reliable transport it is sent once.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is sent then.
+    pub fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: ExchangeHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
+        if entry.exchange.is_in_flight() {
+            return Err(SendError::InFlight);
+        }
+        let mut message =
+            S::Message::allocate(Config::buffer_len(payload.len())).ok_or(SendError::NoRoom)?;
+        let now = cx.now;
+        let (header, address) = self.header(exchange, protocol, opcode, payload.len(), true)?;
+        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let buf = MessageBuf::with_payload(message.as_mut(), payload)?;
+        let sealed = session.session.encode(&header, buf, now)?;
+        let (datagram, counter) = (sealed.range(), sealed.counter());
+        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
+        let boost = self.node.config.retransmission_boost;
+        let wait = backoff(session.session.base_interval(now), 0, jitter) + boost;
+        let retry = (!address.is_reliable()).then_some(wait);
+        let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
+        entry.exchange.sent(&header, now);
+        entry.exchange.launch(message, datagram, counter, retry, now);
+        self.finish_send(exchange);
+        Ok(())
+    }
+
+    /// Sends a message once, sealed straight into `buf`, which must hold 52 octets more than the
+    /// payload. Send what is returned.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is to be sent then.
+    pub fn send_unreliable<'b>(
+        &mut self,
+        now: Instant,
+        exchange: ExchangeHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: &[u8],
+        buf: &'b mut [u8],
+    ) -> Result<Transmit<'b>, SendError> {
+        let (header, to) = self.header(exchange, protocol, opcode, payload.len(), false)?;
+        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let message = MessageBuf::with_payload(buf, payload)?;
+        let datagram = session.session.encode(&header, message, now)?.as_bytes();
+        if let Some(entry) = self.exchange_mut(exchange) {
+            entry.exchange.sent(&header, now);
+        }
+        self.finish_send(exchange);
+        Ok(Transmit { to, datagram })
+    }
+
+    /// The longest payload in octets that can be sent on an exchange now, with this protocol.
+    #[must_use]
+    pub fn max_payload(&self, exchange: ExchangeHandle, protocol: ProtocolId) -> Option<usize> {
+        let entry = self.exchanges.get(&exchange.key)?;
+        let session = self.sessions.handle(exchange.key.session)?;
+        let address = self.sessions.get(session)?.address;
+        let header = entry.exchange.header(protocol, 0, true);
+        Some(self.room(&header, address))
+    }
+
+    /// The payload that fits a message with this header to this address.
+    fn room(&self, header: &ProtocolHeader, address: PeerAddress) -> usize {
+        /// What the cipher takes, with the protocol header.
+        const CIPHER_LIMIT: usize = 0xFFFF;
+        let limit = if address.is_reliable() {
+            CIPHER_LIMIT
+        } else {
+            self.node.config.max_message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM)
+        };
+        limit.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
+    }
+
+    /// The header of a message to be sent, and where it goes, once it is known to fit.
+    fn header(
+        &mut self,
+        exchange: ExchangeHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: usize,
+        reliable: bool,
+    ) -> Result<(ProtocolHeader, PeerAddress), SendError> {
+        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let address = session.address;
+        let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
+        let reliable = reliable && !address.is_reliable();
+        let header = entry.exchange.header(protocol, opcode, reliable);
+        let max = self.room(&header, address);
+        if payload > max {
+            return Err(SendError::TooLong { max });
+        }
+        Ok((header, address))
+    }
+
+    fn finish_send(&mut self, exchange: ExchangeHandle) {
+        if let Some(session) = self.sessions.handle(exchange.key.session) {
+            self.watch_counter(session);
+        }
+        self.update(Source::Exchange(exchange.key));
+    }
+
+    fn exchange_mut(&mut self, exchange: ExchangeHandle) -> Option<&mut ExchangeEntry<S>> {
+        self.exchanges.get_mut(&exchange.key).filter(|entry| entry.serial == exchange.serial)
+    }
+
+    /// The next datagram to send. `buf` is scratch of at least
+    /// [`TRANSMIT_BUFFER_LEN`](Self::TRANSMIT_BUFFER_LEN) octets for short messages; long ones
+    /// are lent from where they are kept for retransmission. `None` when there is nothing more,
+    /// or when `buf` is too small.
+    #[must_use = "what is polled counts as sent"]
+    pub fn poll_transmit<'a>(
+        &'a mut self,
+        now: Instant,
+        buf: &'a mut [u8],
+    ) -> Option<Transmit<'a>> {
+        if buf.len() < Self::TRANSMIT_BUFFER_LEN {
+            return None;
+        }
+        if let Some(short) = self.outbox.pop() {
+            let datagram = buf.get_mut(..short.datagram().len())?;
+            datagram.copy_from_slice(short.datagram());
+            return Some(Transmit { to: short.to, datagram });
+        }
+        loop {
+            let source = self.schedule.ready()?;
+            match self.next_output(source, now, buf) {
+                Some(Output::Ack { to, len }) => {
+                    return Some(Transmit { to, datagram: buf.get(..len)? });
+                }
+                Some(Output::InFlight) => return self.in_flight(source),
+                None => {}
+            }
+        }
+    }
+
+    /// Encodes the next acknowledgement of a source into `buf`, or takes its transmission.
+    fn next_output(&mut self, source: Source, now: Instant, buf: &mut [u8]) -> Option<Output> {
+        let output = match source {
+            Source::Exchange(key) => self.exchange_output(key, now, buf),
+            Source::Handshake(id) => self.handshake_output(id, now, buf),
+        };
+        if output.is_none() {
+            // Nothing could be made of it: it must not stay ready for ever.
+            self.schedule.idle(source);
+        }
+        self.update(source);
+        output
+    }
+
+    fn exchange_output(
+        &mut self,
+        key: ExchangeKey,
+        now: Instant,
+        buf: &mut [u8],
+    ) -> Option<Output> {
+        let entry = self.exchanges.get_mut(&key)?;
+        let session = self.sessions.by_local(key.session)?;
+        if let Some(header) = entry.exchange.next_ack() {
+            entry.exchange.sent(&header, now);
+            let message = MessageBuf::new(buf).ok()?;
+            let range = session.session.encode(&header, message, now).ok()?.range();
+            let len = range.len();
+            buf.copy_within(range, 0);
+            return Some(Output::Ack { to: session.address, len });
+        }
+        session.session.notify_activity(now);
+        entry.exchange.take_transmission().then_some(Output::InFlight)
+    }
+
+    fn handshake_output(
+        &mut self,
+        id: HandshakeId,
+        now: Instant,
+        buf: &mut [u8],
+    ) -> Option<Output> {
+        let slot = self.handshakes.get_mut(&id)?;
+        if let Some(header) = slot.exchange.next_ack() {
+            slot.exchange.sent(&header, now);
+            let message = MessageBuf::new(buf).ok()?;
+            let counter = &mut self.unsecured_counter;
+            let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
+            let len = range.len();
+            buf.copy_within(range, 0);
+            return Some(Output::Ack { to: slot.peer, len });
+        }
+        slot.exchange.take_transmission().then_some(Output::InFlight)
+    }
+
+    fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
+        match source {
+            Source::Exchange(key) => {
+                let session = self.sessions.handle(key.session)?;
+                let to = self.sessions.get(session)?.address;
+                Some(Transmit { to, datagram: self.exchanges.get(&key)?.exchange.datagram() })
+            }
+            Source::Handshake(id) => {
+                let slot = self.handshakes.get(&id)?;
+                Some(Transmit { to: slot.peer, datagram: slot.exchange.datagram() })
+            }
+        }
+    }
+
+    pub(super) fn update_exchange(&mut self, key: ExchangeKey) {
+        let lifetime = self.node.config.exchange_lifetime;
+        let Some(entry) = self.exchanges.get_mut(&key) else { return };
+        if entry.closing && entry.exchange.is_settled() && !entry.exchange.has_output() {
+            let filed = entry.filed;
+            self.exchanges.remove(&key);
+            return self.schedule.forget(Source::Exchange(key), filed);
+        }
+        let own = entry.exchange.poll_timeout();
+        let deadline = own.unwrap_or_else(|| entry.exchange.last_used() + lifetime);
+        let has_output = entry.exchange.has_output();
+        self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(deadline), has_output);
+    }
+
+    /// Lets time pass for an exchange.
+    pub(super) fn exchange_timeout(&mut self, key: ExchangeKey, cx: &mut Context<'_>) {
+        let lifetime = self.node.config.exchange_lifetime;
+        let Some(entry) = self.exchanges.get_mut(&key) else { return };
+        let Some(session) = self.sessions.by_local(key.session) else { return };
+        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
+        let base = session.session.base_interval(cx.now);
+        let gave_up = entry.exchange.handle_timeout(cx.now, base, jitter);
+        if entry.exchange.poll_timeout().is_none()
+            && cx.now >= entry.exchange.last_used() + lifetime
+        {
+            entry.closing = true;
+        }
+        let exchange = ExchangeHandle { key, serial: entry.serial };
+        if gave_up {
+            session.defunct = true;
+            self.tell(Event::Undelivered { exchange });
+        }
+        self.update(Source::Exchange(key));
+    }
+}
+
+/// What a source has to send.
+enum Output {
+    /// An acknowledgement, encoded at the start of the scratch buffer.
+    Ack { to: PeerAddress, len: usize },
+    /// The message in flight.
+    InFlight,
+}
+
+impl From<EncodeError> for SendError {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::BufferTooSmall { needed } => Self::BufferTooSmall { needed },
+            EncodeError::PayloadTooLong => Self::TooLong { max: 0xFFFF },
+            EncodeError::CounterExhausted => Self::CounterExhausted,
+            EncodeError::Crypto => Self::Crypto,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Tables on the heap.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec;
+
+use super::{Full, Map, MessageSlot, Queue, Storage};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::manager::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
+use crate::session::ResumptionId;
+use crate::time::Instant;
+
+/// Tables that grow on demand, up to the limits of [`Config`](crate::manager::Config).
+///
+/// They are B-trees: peers choose some of the keys, and no choice of keys makes a B-tree slow.
+#[derive(Clone, Copy, Debug)]
+pub struct Heap;
+
+impl Storage for Heap {
+    type Sessions<V> = Tree<LocalSessionId, V>;
+    type Peers = Tree<PeerKey, ()>;
+    type Exchanges<V> = Tree<ExchangeKey, V>;
+    type Handshakes<V> = Tree<HandshakeId, V>;
+    type Fabrics<V> = Tree<FabricIndex, V>;
+    type Records<V> = Tree<(FabricIndex, NodeId), V>;
+    type RecordIds = Tree<ResumptionId, (FabricIndex, NodeId)>;
+    type Deadlines = Tree<(Instant, Source), ()>;
+    type Ready = Tree<Source, ()>;
+    type Queue<V> = Ring<V>;
+    type Message = Box<[u8]>;
+}
+
+/// A B-tree with a limit.
+#[derive(Debug)]
+pub struct Tree<K, V> {
+    entries: BTreeMap<K, V>,
+    capacity: usize,
+}
+
+impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { entries: BTreeMap::new(), capacity }
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key)
+    }
+
+    fn insert(&mut self, key: K, value: V) -> Result<(), Full> {
+        if self.entries.len() >= self.capacity && !self.entries.contains_key(&key) {
+            return Err(Full);
+        }
+        self.entries.insert(key, value);
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &K) -> Option<V> {
+        self.entries.remove(key)
+    }
+
+    fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
+    where
+        K: 'a,
+        V: 'a,
+    {
+        self.entries.iter()
+    }
+
+    fn from<'a>(&'a self, first: K) -> impl Iterator<Item = (&'a K, &'a V)>
+    where
+        K: 'a,
+        V: 'a,
+    {
+        self.entries.range(first..)
+    }
+}
+
+/// A ring buffer with a limit.
+#[derive(Debug)]
+pub struct Ring<V> {
+    entries: VecDeque<V>,
+    capacity: usize,
+}
+
+impl<V> Queue<V> for Ring<V> {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { entries: VecDeque::new(), capacity }
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn push(&mut self, value: V) -> Result<(), Full> {
+        if self.entries.len() >= self.capacity {
+            return Err(Full);
+        }
+        self.entries.push_back(value);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<V> {
+        self.entries.pop_front()
+    }
+}
+
+impl MessageSlot for Box<[u8]> {
+    fn allocate(len: usize) -> Option<Self> {
+        Some(vec![0; len].into_boxed_slice())
+    }
+}

@@ -1,0 +1,33 @@
+//! Time passes.
+
+use super::handle::Source;
+use super::storage::Storage;
+use super::{SessionManager, WindowCloseReason};
+use crate::crypto::Crypto;
+use crate::handshake::Context;
+use crate::time::Instant;
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` when nothing will happen
+    /// without a datagram or a call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let window = self.window.as_ref().and_then(super::OpenWindow::closes);
+        [self.schedule.next(), window].into_iter().flatten().min()
+    }
+
+    /// Lets time pass: acknowledgements and retransmissions become due, handshakes and the
+    /// commissioning window expire. Early and late calls do no harm.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        while let Some(source) = self.schedule.due(cx.now) {
+            match source {
+                Source::Exchange(key) => self.exchange_timeout(key, cx),
+                Source::Handshake(id) => self.handshake_timeout(id, cx),
+            }
+        }
+        let closes = self.window.as_ref().and_then(super::OpenWindow::closes);
+        if closes.is_some_and(|closes| cx.now >= closes) {
+            self.expire_window(WindowCloseReason::Expired);
+        }
+    }
+}

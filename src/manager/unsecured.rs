@@ -1,0 +1,236 @@
+//! Received unsecured messages: handshakes, and what strangers send.
+
+use core::time::Duration;
+
+use super::SessionManager;
+use super::event::Dropped;
+use super::handle::{HandshakeId, PeerAddress, Source};
+use super::handshakes::Machine;
+use super::outbox::SHORT_LEN;
+use super::receive::acknowledgement;
+use super::storage::{Map, Storage};
+use crate::crypto::Crypto;
+use crate::exchange::Exchange;
+use crate::handshake::{CaseServer, Context, Incoming, PaseServer};
+use crate::ids::{NodeId, ProtocolId};
+use crate::session::{DecodeError, EphemeralNodeId, SessionRole, Unauthenticated, UnsecureSession};
+use crate::time::Instant;
+use crate::tlv::Buffer;
+use crate::wire::secure_channel::Opcode;
+use crate::wire::{MessageBuf, MessageKind, Packet, ProtocolHeader, StatusReport};
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    pub(super) fn receive_unsecured(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        packet: Packet<'_>,
+    ) -> Result<(), Dropped> {
+        let (node, role) = match packet.header().kind().map_err(DecodeError::from)? {
+            MessageKind::FromInitiator(node) => (node, SessionRole::Responder),
+            MessageKind::FromResponder(node) => (node, SessionRole::Initiator),
+            _ => return Err(DecodeError::Shape.into()),
+        };
+        match self.handshake_of(node, role, from) {
+            Some(id) => self.receive_handshake(cx, id, packet),
+            None if role == SessionRole::Responder => self.receive_stranger(cx, from, node, packet),
+            None => Err(Dropped::UnknownHandshake),
+        }
+    }
+
+    /// The handshake that an unsecured message belongs to: by the initiator's ephemeral node id,
+    /// and on the responder also by the address, which a stranger cannot easily share.
+    fn handshake_of(
+        &self,
+        node: NodeId,
+        role: SessionRole,
+        from: PeerAddress,
+    ) -> Option<HandshakeId> {
+        self.handshakes
+            .iter()
+            .find(|(_, slot)| {
+                slot.unsecured.role() == role
+                    && slot.unsecured.ephemeral_node_id().node() == node
+                    && slot.peer == from
+            })
+            .map(|(id, _)| *id)
+    }
+
+    fn receive_handshake(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: HandshakeId,
+        packet: Packet<'_>,
+    ) -> Result<(), Dropped> {
+        let Some(slot) = self.handshakes.get_mut(&id) else {
+            return Err(Dropped::UnknownHandshake);
+        };
+        let message = slot.unsecured.decode_uncommitted(packet)?;
+        if !slot.exchange.matches(&message.header) {
+            let (peer, node) = (slot.peer, slot.unsecured.ephemeral_node_id());
+            return self.receive_beside(cx, peer, node, &message);
+        }
+        let Unauthenticated { header, counter, payload, duplicate, .. } = message;
+        if header.protocol != ProtocolId::SECURE_CHANNEL {
+            return Err(Dropped::Unsolicited);
+        }
+        if !duplicate {
+            slot.unsecured.commit(counter, cx.now);
+        }
+        let receipt = slot.exchange.receive(&header, counter, duplicate, cx.now);
+        if receipt.deliver && slot.ended.is_none() {
+            let incoming = Incoming { opcode: Opcode(header.opcode), payload };
+            self.feed(id, incoming, cx);
+        } else if slot.ended.is_some() {
+            slot.exchange.flush_ack();
+        }
+        self.update(Source::Handshake(id));
+        Ok(())
+    }
+
+    /// A message from an initiator that has a handshake here, but on another exchange.
+    fn receive_beside(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        node: EphemeralNodeId,
+        message: &Unauthenticated<'_>,
+    ) -> Result<(), Dropped> {
+        if !message.header.needs_ack || message.header.initiator {
+            return Err(Dropped::Unsolicited);
+        }
+        let ack = acknowledgement(&message.header, message.counter);
+        self.push_unsecured(from, node, &ack, &[], cx.now);
+        Ok(())
+    }
+
+    /// A message from an initiator that has no handshake here.
+    fn receive_stranger(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        node: NodeId,
+        packet: Packet<'_>,
+    ) -> Result<(), Dropped> {
+        let mut unsecured = UnsecureSession::responder(EphemeralNodeId::received(node), cx.now);
+        let message = unsecured.decode(packet, cx.now)?;
+        let header = message.header;
+        let opcode = Opcode(header.opcode);
+        let begins = header.protocol == ProtocolId::SECURE_CHANNEL
+            && header.initiator
+            && opcode.begins_handshake();
+        if begins {
+            return self.begin(cx, from, unsecured, message);
+        }
+        if !header.needs_ack {
+            return Err(Dropped::Unsolicited);
+        }
+        // The end of a handshake that is forgotten here, most likely.
+        let ack = acknowledgement(&header, message.counter);
+        self.push_unsecured(from, unsecured.ephemeral_node_id(), &ack, &[], cx.now);
+        Ok(())
+    }
+
+    /// A Sigma1 or PBKDFParamRequest. Refusals keep no state: a repeated request is judged anew.
+    fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        unsecured: UnsecureSession,
+        message: Unauthenticated<'_>,
+    ) -> Result<(), Dropped> {
+        let Unauthenticated { header, counter, payload, .. } = message;
+        let node = unsecured.ephemeral_node_id();
+        let opcode = Opcode(header.opcode);
+        let refuse = |manager: &mut Self, report: &StatusReport<'_>| {
+            let ack = acknowledgement(&header, counter);
+            manager.push_report(from, node, &ack, report, cx.now);
+            Ok(())
+        };
+        if let Some(wait) = self.busy(opcode) {
+            self.statistics.busy = self.statistics.busy.saturating_add(1);
+            return refuse(self, &StatusReport::busy(wait));
+        }
+        let Some(local) = self.free_session_id() else {
+            return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
+        };
+        let machine = match &self.window {
+            _ if opcode == Opcode::CASE_SIGMA1 => {
+                Machine::CaseServer(CaseServer::new(local, cx.now))
+            }
+            Some(window) => Machine::PaseServer(PaseServer::new(
+                window.verifier.clone(),
+                window.pbkdf,
+                local,
+                &self.node.config.parameters,
+                cx.now,
+            )),
+            None => return refuse(self, &StatusReport::invalid_parameter()),
+        };
+        let mut exchange = Exchange::new(header.exchange, false, cx.now);
+        exchange.receive(&header, counter, false, cx.now);
+        let Some(id) = self.answer(from, machine, unsecured, exchange, local) else {
+            return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
+        };
+        if opcode == Opcode::PBKDF_PARAM_REQUEST
+            && let Some(window) = &mut self.window
+        {
+            window.serving = Some(id);
+        }
+        if let Some(error) = self.feed(id, Incoming { opcode, payload }, cx) {
+            self.drop_handshake(id);
+            if let Some(report) = error.status_report() {
+                let ack = acknowledgement(&header, counter);
+                self.push_report(from, node, &ack, &report, cx.now);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a new handshake has to wait, if it must.
+    fn busy(&mut self, opcode: Opcode) -> Option<Duration> {
+        if self.turning_away.is_some() {
+            return self.turning_away;
+        }
+        let commissioning = opcode == Opcode::PBKDF_PARAM_REQUEST && self.is_commissioning();
+        let full = self.is_backlogged() || !self.make_handshake_room();
+        (commissioning || full).then_some(self.node.config.busy_wait)
+    }
+
+    /// Queues a report that refuses a handshake: once, without asking for an acknowledgement.
+    fn push_report(
+        &mut self,
+        to: PeerAddress,
+        node: EphemeralNodeId,
+        ack: &ProtocolHeader,
+        report: &StatusReport<'_>,
+        now: Instant,
+    ) {
+        let mut payload = [0; 10];
+        let mut buffer = Buffer::new(&mut payload);
+        if report.write(&mut buffer).is_ok() {
+            let header = ProtocolHeader { opcode: Opcode::STATUS_REPORT.0, ..*ack };
+            self.push_unsecured(to, node, &header, buffer.into_written(), now);
+        }
+    }
+
+    /// Queues a short unsecured message to an initiator.
+    fn push_unsecured(
+        &mut self,
+        to: PeerAddress,
+        node: EphemeralNodeId,
+        header: &ProtocolHeader,
+        payload: &[u8],
+        now: Instant,
+    ) {
+        let mut buf = [0; SHORT_LEN];
+        let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
+        let mut unsecured = UnsecureSession::responder(node, now);
+        let counter = &mut self.unsecured_counter;
+        if let Ok(encoded) = unsecured.encode(counter, header, message, now) {
+            let dropped = self.outbox.push(to, encoded.as_bytes());
+            self.statistics.replies_dropped =
+                self.statistics.replies_dropped.saturating_add(dropped);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The commissioning window: when PASE is served, to whom, and how often it may fail.
+//!
+//! [Core, "Commissioning Window"], [Core, "PASE: Responder"]
+
+use core::time::Duration;
+
+use super::handle::{HandshakeId, SessionHandle};
+use super::storage::Storage;
+use super::{Event, SessionManager, WindowCloseReason, WindowError};
+use crate::crypto::{Crypto, PbkdfParameters, Verifier};
+use crate::time::Instant;
+
+/// How many attempts with a wrong passcode close the window.
+const MAX_FAILURES: u8 = 20;
+
+/// What a commissioning window is opened with.
+#[derive(Clone, Debug)]
+pub struct CommissioningWindow {
+    /// The verifier of the passcode.
+    pub verifier: Verifier,
+    /// The parameters that the verifier was generated with.
+    pub pbkdf: PbkdfParameters,
+    /// When the window closes by itself; `None` to keep it open. The specification allows 3 to
+    /// 15 minutes once a device is commissioned.
+    pub duration: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct OpenWindow {
+    pub(super) verifier: Verifier,
+    pub(super) pbkdf: PbkdfParameters,
+    closes: Option<Instant>,
+    failures: u8,
+    /// The handshake being served, if any.
+    pub(super) serving: Option<HandshakeId>,
+    /// The session that came of the last one: none is served while it lives.
+    session: Option<SessionHandle>,
+}
+
+impl OpenWindow {
+    pub(super) const fn closes(&self) -> Option<Instant> {
+        self.closes
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Opens the commissioning window: whoever knows the passcode can establish a PASE session,
+    /// one at a time. Twenty failed attempts close it.
+    ///
+    /// # Errors
+    /// [`WindowError::Open`].
+    pub fn open_commissioning_window(
+        &mut self,
+        now: Instant,
+        window: CommissioningWindow,
+    ) -> Result<(), WindowError> {
+        if self.window.is_some() {
+            return Err(WindowError::Open);
+        }
+        let CommissioningWindow { verifier, pbkdf, duration } = window;
+        let closes = duration.map(|duration| now + duration);
+        self.window =
+            Some(OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None, session: None });
+        Ok(())
+    }
+
+    /// Closes the commissioning window. A handshake that is being served ends; an established
+    /// PASE session stays.
+    pub fn close_commissioning_window(&mut self) {
+        if let Some(window) = self.window.take()
+            && let Some(id) = window.serving
+        {
+            self.drop_handshake(id);
+        }
+    }
+
+    /// Whether the commissioning window is open.
+    #[must_use]
+    pub const fn is_commissioning_window_open(&self) -> bool {
+        self.window.is_some()
+    }
+
+    /// Whether PASE is being served, or a session that came of it still lives.
+    pub(super) fn is_commissioning(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| {
+            window.serving.is_some()
+                || window.session.is_some_and(|session| self.sessions.get(session).is_some())
+        })
+    }
+
+    /// Takes note of the end of a handshake that the window served. `attempted`: the peer had
+    /// the means to test a passcode.
+    pub(super) fn served(
+        &mut self,
+        id: HandshakeId,
+        session: Option<SessionHandle>,
+        attempted: bool,
+    ) {
+        let Some(window) = self.window.as_mut().filter(|window| window.serving == Some(id)) else {
+            return;
+        };
+        window.serving = None;
+        window.session = session.or(window.session);
+        if session.is_none() && attempted {
+            window.failures = window.failures.saturating_add(1);
+            if window.failures >= MAX_FAILURES {
+                self.expire_window(WindowCloseReason::TooManyFailures);
+            }
+        }
+    }
+
+    pub(super) fn expire_window(&mut self, reason: WindowCloseReason) {
+        self.close_commissioning_window();
+        self.tell(Event::WindowClosed { reason });
+    }
+}
