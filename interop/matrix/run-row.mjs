@@ -1,0 +1,87 @@
+// Runs one row: responder, wire, then the initiator once per run; afterwards judges what was seen.
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createWriteStream, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { initiatorCommand, responderCommand } from "./commands.mjs";
+import { eventually, Program } from "./program.mjs";
+import { parseSessions } from "./sessions.mjs";
+import { observe, verdict } from "./verdict.mjs";
+import { Wire } from "./wire.mjs";
+
+// matter.js waits 30 s and more for some answers that never come; such a row fails, but by itself
+const RUN_LIMIT = 60_000;
+// Long enough for a first retransmission, which starts 300 to 700 ms after the original
+const SETTLE_LIMIT = 5_000;
+
+/** A UDP port that the system considers free. */
+async function freePort(host) {
+    const socket = createSocket(host.includes(":") ? "udp6" : "udp4").bind(0, host);
+    await once(socket, "listening");
+    const { port } = socket.address();
+    socket.close();
+    return port;
+}
+
+export async function runRow(row, places) {
+    const logs = join(places.logs, row.name.replace(/[^a-z0-9]+/gi, "-"));
+    mkdirSync(logs, { recursive: true });
+    const wireLog = createWriteStream(join(logs, "wire.log"));
+    const host = row.ipv6 ? "::1" : "127.0.0.1";
+    const responderPort = await freePort(host);
+
+    const responder = new Program(responderCommand(row, { host, port: responderPort }, places), join(logs, "responder.log"));
+    const initiators = [];
+    const log = line => wireLog.write(line);
+    const wire = await Wire.open({ host, responderPort, lose: row.lose, log });
+    const started = performance.now();
+    let result;
+    try {
+        await responder.ready();
+        const runsStarted = performance.now();
+        for (const run of row.runs) {
+            const command = initiatorCommand(row, run, { host, port: wire.port }, places);
+            const initiator = new Program(command, join(logs, `initiator-${initiators.length + 1}.log`));
+            initiators.push(initiator);
+            initiator.code = await initiator.end(RUN_LIMIT);
+        }
+        const ms = performance.now() - runsStarted;
+        await settle(row, { wire, responder, initiators });
+        result = { ms, ...judge(row, { wire, responder, initiators }) };
+    } catch (error) {
+        result = { ms: performance.now() - started, want: "", got: `cannot run: ${error.message}`, pass: false };
+    } finally {
+        await Promise.all([responder, ...initiators].map(program => program.stop()));
+        wire.close();
+        wireLog.end();
+    }
+    return { row, logs, ...result };
+}
+
+const sessionsOf = programs => programs.flatMap(program => parseSessions(program.lines));
+
+/** The initiator may be done before the responder has printed its line or repeated its message. */
+async function settle(row, { wire, responder, initiators }) {
+    const { again, closed } = row.expect;
+    const closes = () => responder.lines.some(line => line.startsWith("CLOSED"));
+    await eventually(
+        () =>
+            sessionsOf([responder]).length >= sessionsOf(initiators).length &&
+            (!again || wire.repeatedAfterLoss(again)) &&
+            (!closed || row.ours === "device" || closes()),
+        SETTLE_LIMIT,
+    );
+}
+
+function judge(row, { wire, responder, initiators }) {
+    const theirs = row.matterjsRole === "responder" ? [responder] : initiators;
+    const observed = observe({
+        row,
+        runs: initiators.map(({ code }) => (code === 0 ? true : code === 1 ? false : `exit ${code}`)),
+        initiator: sessionsOf(initiators),
+        responder: sessionsOf([responder]),
+        matterjs: { lines: theirs.flatMap(program => program.lines), sessions: sessionsOf(theirs) },
+        wire,
+    });
+    return verdict(row.expect, observed);
+}

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { test } from "node:test";
+import { classify } from "./datagram.mjs";
+import { Wire } from "./wire.mjs";
+
+const unsecured = (opcode, counter, { ack = false, payload = "" } = {}) => {
+    const header = Buffer.alloc(22); // 8 + 8 (source node id) + 6 (protocol header)
+    header[0] = 0x04;
+    header.writeUInt32LE(counter, 4);
+    header[16] = ack ? 0x07 : 0x05;
+    header[17] = opcode;
+    return Buffer.concat([header, Buffer.alloc(ack ? 4 : 0), Buffer.from(payload, "hex")]);
+};
+const secured = size => Buffer.concat([Buffer.from("0034120001000000", "hex"), Buffer.alloc(size)]);
+
+test("kinds", () => {
+    assert.equal(classify(unsecured(0x30, 7), "initiator").kind, "Sigma1");
+    assert.equal(classify(unsecured(0x30, 7), "initiator").counter, 7);
+    assert.equal(classify(unsecured(0x10, 7, { ack: true }), "initiator").kind, "Ack");
+    const report = payload => classify(unsecured(0x40, 7, { ack: true, payload }), "responder").kind;
+    assert.equal(report("0000000000000000"), "StatusReport");
+    assert.equal(report("0100000000000100"), "NoSharedTrustRoots");
+    assert.equal(report("0100000000000200"), "InvalidParameter");
+    assert.equal(report("0800000000000400f401"), "Busy");
+    assert.equal(report("0100000000000500"), "StatusReport(1,5)");
+    assert.equal(classify(secured(26), "initiator").kind, "EncryptedAck");
+    assert.equal(classify(secured(30), "initiator").kind, "CloseSession");
+    assert.equal(classify(secured(40), "initiator").kind, "Request");
+    assert.equal(classify(secured(40), "responder").kind, "Answer");
+    assert.equal(classify(secured(40), "responder").hasNodeIds, false);
+    assert.equal(classify(unsecured(0x30, 7), "initiator").hasNodeIds, true);
+});
+
+/** Sends the datagrams through a wire one by one and returns the counters that arrive. */
+async function through(lose, datagrams) {
+    const host = "127.0.0.1";
+    const [sender, receiver] = [createSocket("udp4"), createSocket("udp4")];
+    const arrived = [];
+    receiver.on("message", data => arrived.push(data.readUInt32LE(4)));
+    receiver.bind(0, host);
+    await once(receiver, "listening");
+    const wire = await Wire.open({ host, responderPort: receiver.address().port, lose, log() {} });
+    for (const data of datagrams) {
+        sender.send(data, wire.port, host);
+        await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    for (const closable of [sender, receiver, wire]) closable.close();
+    return { arrived, wire };
+}
+const sigma1 = counter => unsecured(0x30, counter);
+const rule = { from: "initiator", kind: "Sigma1" };
+
+test("the first of its kind is lost once, and its repetition noticed", async () => {
+    const { arrived, wire } = await through(rule, [sigma1(1), sigma1(1), sigma1(2)]);
+    assert.deepEqual(arrived, [1, 2]);
+    assert.equal(wire.repeatedAfterLoss(rule), true);
+    assert.equal(wire.hasRepeats(), true);
+});
+
+test("another message of the kind is no repetition", async () => {
+    const { wire } = await through(rule, [sigma1(1), sigma1(2)]);
+    assert.equal(wire.repeatedAfterLoss(rule), false);
+    assert.equal(wire.hasRepeats(), false);
+});
+
+test("the n-th message is told by its counter", async () => {
+    const { arrived } = await through({ ...rule, nth: 2 }, [sigma1(1), sigma1(1), sigma1(2), sigma1(2)]);
+    assert.deepEqual(arrived, [1, 1, 2]);
+});
+
+test("nothing is lost before the message named by `after`", async () => {
+    const { arrived } = await through({ ...rule, after: "Sigma3" }, [sigma1(1), unsecured(0x32, 2), sigma1(3)]);
+    assert.deepEqual(arrived, [1, 2]);
+});

@@ -1,0 +1,95 @@
+// Makes a fabric of two nodes, so that CASE can run without commissioning.
+//
+//   node make-fabric.mjs [--out fabric.json] [--icac] [--cat 0xABCD0001]
+//
+// The certificates come from matter.js's own CertificateAuthority. All values are lowercase hex; keys are raw
+// (private: 32-octet scalar, public: 65-octet uncompressed point). TEST MATERIAL ONLY: private keys are in the file.
+import { writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { Crypto, Environment } from "@matter/general";
+import { CertificateAuthority, Fabric, Rcac } from "@matter/protocol";
+import { CaseAuthenticatedTag, FabricId, FabricIndex, NodeId, VendorId } from "@matter/types";
+import { hex, logToStderr, parseArgs, unhex } from "./stack.mjs";
+
+const NODE_IDS = { initiator: "cd5544aa7b13ef14", responder: "0123456789abcdef" };
+
+const id = text => BigInt(`0x${text}`);
+
+/** @param cats CASE authenticated tags per role, e.g. `{ initiator: [0xABCD0001] }` */
+export async function makeFabric({ icac = false, fabricId = "fab000000000001d", cats = {} } = {}) {
+    const crypto = Environment.default.get(Crypto);
+    const ca = await CertificateAuthority.create(crypto, icac);
+    const { config } = ca;
+    const json = {
+        format: "matter-interop-fabric-1",
+        fabricId,
+        rootCertTlv: hex(config.rootCertBytes),
+        rootPublicKey: hex(Rcac.publicKeyOfTlv(config.rootCertBytes)),
+        rootPrivateKey: hex(config.rootKeyPair.privateKey),
+        icacTlv: icac ? hex(config.icacCertBytes) : null,
+        icacPrivateKey: icac ? hex(config.icacKeyPair.privateKey) : null,
+        ipkEpochKey: hex(crypto.randomBytes(16)),
+        nodes: {},
+    };
+    for (const [role, nodeId] of Object.entries(NODE_IDS)) {
+        const key = await crypto.createKeyPair();
+        const tags = cats[role]?.map(tag => CaseAuthenticatedTag(tag));
+        const noc = await ca.generateNoc(key.publicKey, FabricId(id(fabricId)), NodeId(id(nodeId)), tags);
+        json.nodes[role] = {
+            nodeId,
+            opPrivateKey: hex(key.privateKey),
+            opPublicKey: hex(key.publicKey),
+            nocTlv: hex(noc),
+        };
+    }
+
+    // Derived values let another implementation check its own derivation first
+    const fabric = await Fabric.create(crypto, fabricConfig(json, "initiator"));
+    json.derived = {
+        compressedFabricId: fabric.globalId.toString(16).padStart(16, "0"),
+        operationalIpk: hex(fabric.operationalIdentityProtectionKey),
+    };
+    return json;
+}
+
+/** The same fabric as one node knows it: without the other node's key and certificate and without the CA's keys. */
+export function fabricSeenBy(role, json) {
+    const other = role === "initiator" ? "responder" : "initiator";
+    return {
+        ...json,
+        rootPrivateKey: null,
+        icacPrivateKey: null,
+        nodes: {
+            ...json.nodes,
+            [other]: { nodeId: json.nodes[other].nodeId, opPrivateKey: null, opPublicKey: null, nocTlv: null },
+        },
+    };
+}
+
+/** Fabric file + role -> matter.js Fabric.Config */
+export function fabricConfig(json, role) {
+    const node = json.nodes[role];
+    return {
+        fabricIndex: FabricIndex(1),
+        fabricId: FabricId(id(json.fabricId)),
+        nodeId: NodeId(id(node.nodeId)),
+        rootNodeId: NodeId(id(json.nodes.initiator.nodeId)),
+        rootVendorId: VendorId(0xfff1),
+        keyPair: { privateKey: unhex(node.opPrivateKey), publicKey: unhex(node.opPublicKey) },
+        rootCert: unhex(json.rootCertTlv),
+        intermediateCACert: json.icacTlv ? unhex(json.icacTlv) : undefined,
+        operationalCert: unhex(node.nocTlv),
+        identityProtectionKey: unhex(json.ipkEpochKey),
+        label: "interop",
+    };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+    const args = parseArgs();
+    logToStderr("warn");
+    const json = await makeFabric({
+        icac: !!args.icac,
+        cats: args.cat ? { initiator: [Number(args.cat)] } : {},
+    });
+    writeFileSync(args.out ?? "fabric.json", `${JSON.stringify(json, null, 2)}\n`);
+}
