@@ -494,7 +494,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(super) fn update_handshake(&mut self, id: HandshakeId) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
         let life = match slot.ended {
-            Some(ended) if slot.lends_to.is_none() => Some(ended),
+            // A report in flight has a deadline of its own; so has who reads the certificates.
+            Some(ended) if slot.is_spare() => Some(ended),
             Some(_) => None,
             None => slot.machine.poll_timeout(),
         };
