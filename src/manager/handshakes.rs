@@ -521,6 +521,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             None => {
                 if slot.machine.poll_timeout().is_some_and(|due| cx.now >= due) {
                     self.abort(id, HandshakeError::TimedOut, cx);
+                    // Whether or not there was room for a report.
+                    self.fail(id, HandshakeError::TimedOut, cx.now);
                 }
             }
         }
