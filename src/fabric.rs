@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::cert::{
     self, CertError, Certificate, CertificateBuf, ChainError, ChainPolicy, NoCache, Profile,
 };
-use crate::crypto::{Crypto, CryptoError, HASH_LEN, PublicKey, Secret};
+use crate::crypto::{Crypto, CryptoError, HASH_LEN, PublicKey, Secret, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
 use crate::time::WallClock;
 
@@ -119,7 +119,12 @@ pub struct Fabric {
     icac: Option<CertificateBuf>,
     noc: CertificateBuf,
     ipks: [Option<Secret<16>>; Self::MAX_IPKS],
+    fingerprint: Fingerprint,
 }
+
+/// Stands for the certificates of a fabric: an index alone may be given out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u8; HASH_LEN]);
 
 impl Fabric {
     /// How many epochs of the identity protection key a node accepts.
@@ -147,6 +152,11 @@ impl Fabric {
         if credentials.ipks.is_empty() || credentials.ipks.len() > Self::MAX_IPKS {
             return Err(FabricError::Ipks);
         }
+        let mut fingerprint = crypto.sha256();
+        for certificate in [credentials.root, credentials.icac.unwrap_or_default(), credentials.noc]
+        {
+            fingerprint.update(certificate);
+        }
         let mut ipks = [const { None }; Self::MAX_IPKS];
         for (slot, ipk) in ipks.iter_mut().zip(credentials.ipks) {
             *slot = Some(ipk.operational(crypto, compressed_id)?);
@@ -163,6 +173,7 @@ impl Fabric {
             icac: icac.as_ref().map(CertificateBuf::from),
             noc: CertificateBuf::from(&noc),
             ipks,
+            fingerprint: Fingerprint(fingerprint.finish()),
         })
     }
 
@@ -226,6 +237,12 @@ impl Fabric {
         self.noc.as_slice()
     }
 
+    /// What tells this fabric from any later one of the same index, and from itself once its
+    /// certificates were updated.
+    pub(crate) const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// The operational identity protection keys, oldest first.
     pub(crate) fn ipks(&self) -> impl Iterator<Item = &Secret<16>> {
         self.ipks.iter().flatten()
@@ -273,6 +290,16 @@ pub trait FabricTable {
 
     /// The `n`-th fabric in any stable order; `None` behind the last.
     fn nth(&self, n: usize) -> Option<&Fabric>;
+}
+
+impl<T: FabricTable + ?Sized> FabricTable for &T {
+    fn by_index(&self, index: FabricIndex) -> Option<&Fabric> {
+        (**self).by_index(index)
+    }
+
+    fn nth(&self, n: usize) -> Option<&Fabric> {
+        (**self).nth(n)
+    }
 }
 
 impl FabricTable for [Fabric] {

@@ -35,6 +35,13 @@ impl SealNonce {
         Self(*label)
     }
 
+    /// A nonce of the caller's choice, for tests with recorded ciphertexts.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub const fn dangerous_from_bytes(octets: &[u8; NONCE_LEN]) -> Self {
+        Self(*octets)
+    }
+
     /// The octets.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
@@ -55,6 +62,13 @@ impl OpenNonce {
 
     pub(super) const fn fixed(label: &[u8; NONCE_LEN]) -> Self {
         Self(*label)
+    }
+
+    /// A nonce of the caller's choice, for tests with recorded ciphertexts.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub const fn dangerous_from_bytes(octets: &[u8; NONCE_LEN]) -> Self {
+        Self(*octets)
     }
 
     /// The octets.

@@ -152,7 +152,7 @@ impl PbkdfParameters {
 ///
 /// It does not reveal the passcode, but a thief of it can try passcodes offline and can
 /// impersonate the device: keep it like a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Verifier {
     pub(crate) w0: Secret<HASH_LEN>,
     pub(crate) l: PublicKey,
@@ -193,6 +193,13 @@ impl Verifier {
         w0.copy_from_slice(self.w0.as_bytes());
         l.copy_from_slice(self.l.as_bytes());
         bytes
+    }
+}
+
+impl fmt::Debug for Verifier {
+    /// Prints nothing of `L` either: a few of its octets are enough to tell passcodes apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verifier(..)")
     }
 }
 

@@ -7,7 +7,7 @@ use hmac::{KeyInit, Mac};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::elliptic_curve::group::ff::FromUniformBytes;
 use p256::elliptic_curve::sec1::ToSec1Point;
-use p256::elliptic_curve::{BatchNormalize, Generate, Group};
+use p256::elliptic_curve::{BatchNormalize, Group};
 use p256::{AffinePoint, NonZeroScalar, ProjectivePoint, Scalar, SecretKey};
 use rand_core::CryptoRng;
 use sha2::Digest;
@@ -125,7 +125,7 @@ impl Crypto for RustCrypto {
     }
 
     fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<EphemeralKey, CryptoError> {
-        let secret = SecretKey::generate_from_rng(rng);
+        let secret = draw(rng)?;
         let public = encode(secret.public_key().as_affine())?;
         Ok(EphemeralKey { secret, public })
     }
@@ -152,7 +152,7 @@ impl Crypto for RustCrypto {
     }
 
     fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
-        Ok(Secret::new(SecretKey::generate_from_rng(rng).to_bytes().into()))
+        Ok(Secret::new(draw(rng)?.to_bytes().into()))
     }
 
     fn spake_reduce(&self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
@@ -236,7 +236,7 @@ impl SigningKey {
     /// # Errors
     /// [`CryptoError::Backend`].
     pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
-        Self::from_key(p256::ecdsa::SigningKey::from(SecretKey::generate_from_rng(rng)))
+        Self::from_key(p256::ecdsa::SigningKey::from(draw(rng)?))
     }
 
     /// Takes a stored key in: a 32-octet big-endian scalar.
@@ -284,6 +284,20 @@ fn decode(key: &PublicKey) -> Result<p256::PublicKey, CryptoError> {
 
 fn encode(point: &AffinePoint) -> Result<PublicKey, CryptoError> {
     PublicKey::new(point.to_sec1_point(false).as_bytes())
+}
+
+/// Draws a private key: 32 octets, big-endian, and again if they are zero or not below the group
+/// order. That happens once in 2^32 draws; a source that does it all the time is broken.
+fn draw(rng: &mut dyn CryptoRng) -> Result<SecretKey, CryptoError> {
+    const MAX_DRAWS: usize = 16;
+    let mut octets = Secret::<32>::zero();
+    for _ in 0..MAX_DRAWS {
+        rng.fill_bytes(octets.as_mut_bytes());
+        if let Ok(key) = SecretKey::from_slice(octets.as_bytes()) {
+            return Ok(key);
+        }
+    }
+    Err(CryptoError::Backend)
 }
 
 /// A scalar in `1..n`, wiped on drop.

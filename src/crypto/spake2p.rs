@@ -43,13 +43,14 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
-    /// Hashes the transcript and derives keys and confirmations.
+    /// Hashes the transcript and derives keys and confirmations. In PASE, `context` is a SHA-256
+    /// digest.
     ///
     /// # Errors
     /// [`CryptoError`] if the backend fails.
     pub fn derive<C: Crypto>(
         crypto: &C,
-        context: &[u8; HASH_LEN],
+        context: &[u8],
         x_share: &PublicKey,
         y_share: &PublicKey,
         secrets: &SpakeSecrets,

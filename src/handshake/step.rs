@@ -3,6 +3,7 @@
 use super::error::encode_report;
 use super::{Established, Failure, HandshakeError, Outgoing, SignRequest, Step};
 use crate::crypto::Crypto;
+use crate::time::Instant;
 use crate::tlv::{Buffer, Overflow, Writer};
 use crate::wire::StatusReport;
 use crate::wire::secure_channel::Opcode;
@@ -82,4 +83,19 @@ pub(super) fn settle<'o, S, C: Crypto>(
         }
         Err(error) => Err(Failure::new(error, out)),
     }
+}
+
+/// Ends a handshake whose `deadline` has come; early and late calls do nothing.
+pub(super) fn expire<'o, S>(
+    state: &mut S,
+    ended: S,
+    deadline: Option<Instant>,
+    now: Instant,
+    out: &'o mut [u8],
+) -> Result<(), Failure<'o>> {
+    if deadline.is_none_or(|deadline| now < deadline) {
+        return Ok(());
+    }
+    *state = ended;
+    Err(Failure::new(HandshakeError::TimedOut, out))
 }

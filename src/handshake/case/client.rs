@@ -8,11 +8,10 @@ use super::keys::{
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
-use super::{CaseEnv, PeerCertificates, PeerIdentity, Proof, Rejected, establish};
+use super::{BoundFabric, CaseEnv, PeerCertificates, PeerIdentity, Proof, Rejected, establish};
 use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
-use crate::fabric::Fabric;
 use crate::handshake::error::{early_report, read_report};
-use crate::handshake::step::{Move, Written, settle};
+use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
     Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, SignRequest,
     Signed, Step,
@@ -41,7 +40,7 @@ pub struct CaseClient<C: Crypto> {
 
 /// Whom the handshake is for, fixed at its start.
 struct Target {
-    fabric: FabricIndex,
+    fabric: BoundFabric,
     node: NodeId,
     ipk: Secret<16>,
     local: LocalSessionId,
@@ -123,7 +122,7 @@ impl<C: Crypto> CaseClient<C> {
         transcript.update(written.payload(out));
         let state =
             State::ExpectSigma2(ExpectSigma2 { random, ephemeral, public, transcript, resuming });
-        let target = Target { fabric, node, ipk, local };
+        let target = Target { fabric: BoundFabric::to(own), node, ipk, local };
         let deadline = cx.now + HANDSHAKE_TIMEOUT;
         Ok((Self { state, target, deadline, peer: None }, written.outgoing(out)))
     }
@@ -231,19 +230,8 @@ impl<C: Crypto> CaseClient<C> {
         now: Instant,
         out: &'o mut [u8],
     ) -> Result<(), Failure<'o>> {
-        match self.poll_timeout() {
-            Some(deadline) if now >= deadline => {
-                self.state = State::Ended;
-                Err(Failure::new(HandshakeError::TimedOut, out))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Target {
-    fn fabric<'a>(&self, env: &CaseEnv<'a>) -> Result<&'a Fabric, HandshakeError> {
-        env.fabrics.by_index(self.fabric).ok_or(HandshakeError::UnknownFabric)
+        let deadline = self.poll_timeout();
+        expire(&mut self.state, State::Ended, deadline, now, out)
     }
 }
 
@@ -258,7 +246,7 @@ impl<C: Crypto> ExpectSigma2<C> {
         crypto: &C,
     ) -> Result<(Move<State<C>, C>, PeerCertificates), HandshakeError> {
         let sigma2 = Sigma2::parse(payload)?;
-        let fabric = target.fabric(env)?;
+        let fabric = target.fabric.find(env)?;
         let responder_key = sigma2.responder_public_key;
         let shared = crypto.ecdh(self.ephemeral, &responder_key)?;
         let sigma1_hash = self.transcript.clone();
@@ -288,7 +276,7 @@ impl<C: Crypto> ExpectSigma2<C> {
         };
         let transcript = self.transcript;
         let next = AwaitSignature { digest, shared, transcript, peer, resumption_id, ends };
-        let request = SignRequest::new(digest, target.fabric);
+        let request = SignRequest::new(digest, fabric.index());
         Ok((Move::Sign(State::AwaitSignature(next), request), certificates))
     }
 
@@ -305,7 +293,7 @@ impl<C: Crypto> ExpectSigma2<C> {
         let unexpected = HandshakeError::UnexpectedMessage(Opcode::CASE_SIGMA2_RESUME);
         let old = self.resuming.ok_or(unexpected)?;
         let message = Sigma2Resume::parse(payload)?;
-        let fabric = target.fabric(env)?;
+        let fabric = target.fabric.find(env)?;
         let verified = ResumeMic::Sigma2
             .verify(crypto, &old.shared_secret, &self.random, &message.resumption_id, message.mic)
             .map_err(|_| HandshakeError::WrongResumption)?;
@@ -337,7 +325,7 @@ impl<C: Crypto> AwaitSignature<C> {
         out: &mut [u8],
     ) -> Result<Move<State<C>, C>, HandshakeError> {
         let signature = signed.result()?;
-        let fabric = target.fabric(env)?;
+        let fabric = target.fabric.find(env)?;
         let tbe =
             TbeData { noc: fabric.noc(), icac: fabric.icac(), signature, resumption_id: None };
         let key = s3k(crypto, &self.shared, &target.ipk, self.transcript.clone())?;
@@ -367,7 +355,7 @@ impl ExpectReport {
         cx: &mut Context<'_>,
         crypto: &C,
     ) -> Result<Move<State<C>, C>, HandshakeError> {
-        let fabric = target.fabric(env)?;
+        let fabric = target.fabric.find(env)?;
         let proof = Proof::Certificates {
             peer: self.peer,
             resumption_id: self.resumption_id,

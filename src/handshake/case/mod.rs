@@ -31,14 +31,15 @@ use core::fmt;
 
 use self::keys::ResumptionVerified;
 use self::peer::PeerVerified;
-use super::{Context, Ends, Established};
+use super::{Context, Ends, Established, HandshakeError};
 
 pub use self::client::CaseClient;
 pub use self::peer::{AcceptAll, PeerCertificates, PeerIdentity, PeerPolicy, Rejected};
 pub use self::server::CaseServer;
 use crate::cert::{Profile, VerifiedCache};
 use crate::crypto::{Crypto, Secret};
-use crate::fabric::{Fabric, FabricTable};
+use crate::fabric::{Fabric, FabricTable, Fingerprint};
+use crate::ids::FabricIndex;
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::{Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters};
 
@@ -59,6 +60,27 @@ pub struct CaseEnv<'a> {
 impl fmt::Debug for CaseEnv<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CaseEnv").finish_non_exhaustive()
+    }
+}
+
+/// The fabric that a handshake is about, as it was when the handshake settled on it.
+#[derive(Clone, Copy, Debug)]
+struct BoundFabric {
+    index: FabricIndex,
+    fingerprint: Fingerprint,
+}
+
+impl BoundFabric {
+    const fn to(fabric: &Fabric) -> Self {
+        Self { index: fabric.index(), fingerprint: fabric.fingerprint() }
+    }
+
+    /// The fabric, unless it was removed, updated or replaced meanwhile.
+    fn find<'a>(&self, env: &CaseEnv<'a>) -> Result<&'a Fabric, HandshakeError> {
+        env.fabrics
+            .by_index(self.index)
+            .filter(|fabric| fabric.fingerprint() == self.fingerprint)
+            .ok_or(HandshakeError::UnknownFabric)
     }
 }
 

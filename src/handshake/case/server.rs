@@ -10,11 +10,11 @@ use super::keys::{
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, tbs_digest, verify_peer};
-use super::{CaseEnv, PeerCertificates, PeerIdentity, Proof, establish};
+use super::{BoundFabric, CaseEnv, PeerCertificates, PeerIdentity, Proof, establish};
 use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
 use crate::fabric::{Fabric, FabricTable};
 use crate::handshake::error::{early_report, read_report};
-use crate::handshake::step::{Move, Written, settle};
+use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
     Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, SignRequest, Signed, Step,
 };
@@ -51,7 +51,7 @@ enum State<C: Crypto> {
 
 /// What Sigma1 settled for the rest of a full handshake.
 struct Agreed {
-    fabric: FabricIndex,
+    fabric: BoundFabric,
     ipk: Secret<16>,
     shared: Secret<32>,
     own_key: PublicKey,
@@ -73,6 +73,7 @@ struct ExpectSigma3<C: Crypto> {
 }
 
 struct ExpectReport {
+    fabric: BoundFabric,
     keys: SessionKeys,
     record: ResumptionRecord,
     verified: ResumptionVerified,
@@ -223,13 +224,8 @@ impl<C: Crypto> CaseServer<C> {
         now: Instant,
         out: &'o mut [u8],
     ) -> Result<(), Failure<'o>> {
-        match self.poll_timeout() {
-            Some(deadline) if now >= deadline => {
-                self.state = State::Ended;
-                Err(Failure::new(HandshakeError::TimedOut, out))
-            }
-            _ => Ok(()),
-        }
+        let deadline = self.poll_timeout();
+        expire(&mut self.state, State::Ended, deadline, now, out)
     }
 }
 
@@ -282,10 +278,12 @@ fn accept_resumption<C: Crypto>(
         certificates: None,
     };
     cx.policy.authorize(&identity).ok()?;
-    Some(AcceptedResumption { record, verified, ends })
+    let fabric = BoundFabric::to(fabric);
+    Some(AcceptedResumption { fabric, record, verified, ends })
 }
 
 struct AcceptedResumption {
+    fabric: BoundFabric,
     record: ResumptionRecord,
     verified: ResumptionVerified,
     ends: Ends,
@@ -301,7 +299,7 @@ impl AcceptedResumption {
         crypto: &C,
         out: &mut [u8],
     ) -> Result<Move<State<C>, C>, HandshakeError> {
-        let Self { record, verified, ends } = self;
+        let Self { fabric, record, verified, ends } = self;
         let new = random_id(cx);
         let secret = &record.shared_secret;
         let keys = resumed_session_keys(crypto, secret, initiator_random, &old)?;
@@ -313,7 +311,7 @@ impl AcceptedResumption {
         };
         let written = Written::message(Opcode::CASE_SIGMA2_RESUME, out, |w| message.write(w))?;
         let record = ResumptionRecord { id: new, ..record };
-        let next = State::ExpectReport(ExpectReport { keys, record, verified, ends });
+        let next = State::ExpectReport(ExpectReport { fabric, keys, record, verified, ends });
         Ok(Move::Send(next, written))
     }
 }
@@ -339,11 +337,12 @@ fn full<C: Crypto>(
     let digest = tbs_digest(crypto, &tbs)?;
     let mut transcript = crypto.sha256();
     transcript.update(payload);
-    let fabric = fabric.index();
+    let request = SignRequest::new(digest, fabric.index());
+    let fabric = BoundFabric::to(fabric);
     let resumption_id = random_id(cx);
     let agreed = Agreed { fabric, ipk, shared, own_key, peer_key, resumption_id, ends };
     let next = AwaitSignature { agreed, digest, random, transcript };
-    Ok(Move::Sign(State::AwaitSignature(next), SignRequest::new(digest, fabric)))
+    Ok(Move::Sign(State::AwaitSignature(next), request))
 }
 
 impl<C: Crypto> AwaitSignature<C> {
@@ -356,7 +355,7 @@ impl<C: Crypto> AwaitSignature<C> {
     ) -> Result<Move<State<C>, C>, HandshakeError> {
         let Self { agreed, random, mut transcript, .. } = self;
         let signature = signed.result()?;
-        let fabric = agreed.fabric(env)?;
+        let fabric = agreed.fabric.find(env)?;
         let tbe = TbeData {
             noc: fabric.noc(),
             icac: fabric.icac(),
@@ -389,7 +388,7 @@ impl<C: Crypto> ExpectSigma3<C> {
         out: &mut [u8],
     ) -> Result<(Move<State<C>, C>, PeerCertificates), HandshakeError> {
         let Self { agreed, mut transcript } = self;
-        let fabric = agreed.fabric(env)?;
+        let fabric = agreed.fabric.find(env)?;
         let sigma3 = Sigma3::parse(payload)?;
         let key = s3k(crypto, &agreed.shared, &agreed.ipk, transcript.clone())?;
         transcript.update(payload);
@@ -409,13 +408,6 @@ impl<C: Crypto> ExpectSigma3<C> {
     }
 }
 
-impl Agreed {
-    /// The fabric, which may have been removed meanwhile.
-    fn fabric<'a>(&self, env: &CaseEnv<'a>) -> Result<&'a Fabric, HandshakeError> {
-        env.fabrics.by_index(self.fabric).ok_or(HandshakeError::UnknownFabric)
-    }
-}
-
 impl ExpectReport {
     fn established<C: Crypto>(
         self,
@@ -423,8 +415,7 @@ impl ExpectReport {
         cx: &mut Context<'_>,
         crypto: &C,
     ) -> Result<Move<State<C>, C>, HandshakeError> {
-        let fabric = env.fabrics.by_index(self.record.fabric);
-        let fabric = fabric.ok_or(HandshakeError::UnknownFabric)?;
+        let fabric = self.fabric.find(env)?;
         let proof = Proof::Resumption { record: self.record, _verified: self.verified };
         let established = establish(crypto, fabric, &self.ends, &self.keys, proof, cx);
         Ok(Move::Establish(State::Ended, None, established))

@@ -7,7 +7,7 @@ use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, Transcript, establish};
 use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, PbkdfParameters, Secret, Verifier};
 use crate::handshake::error::early_report;
-use crate::handshake::step::{Move, Written, settle};
+use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Step};
 use crate::ids::LocalSessionId;
 use crate::session::{SessionParameters, SessionRole};
@@ -136,13 +136,8 @@ impl<C: Crypto> PaseServer<C> {
         now: Instant,
         out: &'o mut [u8],
     ) -> Result<(), Failure<'o>> {
-        match self.poll_timeout() {
-            Some(deadline) if now >= deadline => {
-                self.state = State::Ended;
-                Err(Failure::new(HandshakeError::TimedOut, out))
-            }
-            _ => Ok(()),
-        }
+        let deadline = self.poll_timeout();
+        expire(&mut self.state, State::Ended, deadline, now, out)
     }
 }
 

@@ -1,0 +1,126 @@
+//! What the tests of the handshakes share: recorded vectors, scripted randomness, a node's
+//! surroundings.
+#![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
+
+pub mod node;
+pub mod suite;
+pub mod tlv;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::{env, fs};
+
+use matter_session::rand_core::{TryCryptoRng, TryRng};
+use serde_json::Value;
+
+/// The octets that a string of hexadecimal digits stands for.
+pub fn hex(value: &Value) -> Vec<u8> {
+    let text = value.as_str().unwrap_or_else(|| panic!("no string: {value}"));
+    let octet = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(octet).collect()
+}
+
+/// The same, of a length known in advance.
+pub fn array<const N: usize>(value: &Value) -> [u8; N] {
+    hex(value).try_into().unwrap_or_else(|v: Vec<u8>| panic!("{} octets for {N}", v.len()))
+}
+
+/// An identifier of 16 hexadecimal digits.
+pub fn id(value: &Value) -> u64 {
+    u64::from_str_radix(value.as_str().unwrap(), 16).unwrap()
+}
+
+/// A number that fits.
+pub fn number<T: TryFrom<u64>>(value: &Value) -> T {
+    T::try_from(value.as_u64().unwrap()).ok().unwrap()
+}
+
+/// The elements of a list, which must have this many.
+pub fn list(value: &Value, len: usize) -> &[Value] {
+    let all = value.as_array().unwrap();
+    assert_eq!(all.len(), len);
+    all
+}
+
+/// Recorded by running matter.js 0.17.9 with fixed keys.
+pub fn matterjs() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/matterjs.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Test data of connectedhomeip, if the environment says where it is.
+pub fn chip() -> Option<Value> {
+    let Ok(path) = env::var("MATTER_CHIP_VECTORS") else {
+        println!("skipped: MATTER_CHIP_VECTORS is not set");
+        return None;
+    };
+    Some(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
+}
+
+/// Yields recorded octets in the order in which they are asked for, then a seeded sequence that
+/// matters to no recording.
+///
+/// The order in which the machines draw:
+/// - `PaseClient`: random (32) at the start, scalar x (32) with the response, counter (4) at the end
+/// - `PaseServer`: random (32) with the request, scalar y (32) with Pake1, counter (4) at the end
+/// - `CaseClient`: random (32) and ephemeral key (32) at the start, counter (4) at the end
+/// - `CaseServer`: random (32), ephemeral key (32) and resumption id (16) with Sigma1, or the new
+///   resumption id (16) alone if it resumes; counter (4) at the end
+///
+/// Keys and scalars are drawn big-endian; the counter is the low 28 bits of a little-endian word,
+/// plus one.
+pub struct Script {
+    recorded: VecDeque<u8>,
+    seed: u64,
+}
+
+impl Script {
+    pub fn new(parts: &[&[u8]]) -> Self {
+        Self { recorded: parts.concat().into(), seed: 1 }
+    }
+
+    /// Nothing recorded: reproducible octets.
+    pub fn seeded(seed: u64) -> Self {
+        Self { recorded: VecDeque::new(), seed }
+    }
+
+    /// Appends the word that makes a session start with this counter.
+    pub fn then_counter(mut self, first: u32) -> Self {
+        self.recorded.extend((first - 1).to_le_bytes());
+        self
+    }
+
+    pub fn is_used_up(&self) -> bool {
+        self.recorded.is_empty()
+    }
+
+    fn octet(&mut self) -> u8 {
+        self.recorded.pop_front().unwrap_or_else(|| {
+            self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.seed >> 56) as u8
+        })
+    }
+}
+
+impl TryRng for Script {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut word = [0; 4];
+        self.try_fill_bytes(&mut word)?;
+        Ok(u32::from_le_bytes(word))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut word = [0; 8];
+        self.try_fill_bytes(&mut word)?;
+        Ok(u64::from_le_bytes(word))
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        dst.iter_mut().for_each(|octet| *octet = self.octet());
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Script {}

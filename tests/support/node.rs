@@ -1,0 +1,428 @@
+//! A node's surroundings, and a handshake of any role in them.
+
+use matter_session::cert::{NoCache, Profile};
+use matter_session::crypto::{
+    Crypto, OperationalKey, Passcode, PbkdfParameters, RustCrypto, Secret, Signature, SigningKey,
+    TxCounter, Verifier,
+};
+use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::handshake::case::PeerPolicy;
+use matter_session::handshake::{
+    CaseClient, CaseEnv, CaseServer, Context, Established, Failure, HandshakeError, Incoming,
+    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, SignRequest, Signed, Step,
+};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::session::{
+    Identity, ResumptionId, SecureSession, SessionKeys, SessionKind, SessionParameters,
+    SessionRole, SessionSetup,
+};
+use matter_session::time::{Instant, WallClock};
+use matter_session::wire::secure_channel::Opcode;
+use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
+
+use super::Script;
+
+/// A message on its way.
+pub type Message = (Opcode, Vec<u8>);
+
+/// The present of all tests that do not say otherwise.
+pub const NOW: Instant = Instant::from_millis(1_000_000);
+
+pub fn session_id(value: u16) -> LocalSessionId {
+    LocalSessionId::new(value).unwrap()
+}
+
+pub fn index(value: u8) -> FabricIndex {
+    FabricIndex::new(value).unwrap()
+}
+
+/// What CASE needs to know of a node.
+#[derive(Clone)]
+pub struct Node {
+    pub fabrics: Vec<Fabric>,
+    pub records: Vec<ResumptionRecord>,
+    pub parameters: SessionParameters,
+    pub profile: Profile,
+    pub wall: WallClock,
+}
+
+impl Node {
+    pub fn new(fabrics: Vec<Fabric>) -> Self {
+        Self {
+            fabrics,
+            records: Vec::new(),
+            parameters: SessionParameters::matter_1_6(),
+            profile: Profile::Strict,
+            wall: WallClock::Unknown,
+        }
+    }
+
+    pub fn env<R>(&self, run: impl FnOnce(&mut CaseEnv<'_>) -> R) -> R {
+        let (fabrics, resumption) = (self.fabrics.as_slice(), Records(&self.records));
+        run(&mut CaseEnv {
+            fabrics: &fabrics,
+            resumption: &resumption,
+            verified: &mut NoCache,
+            profile: self.profile,
+            parameters: &self.parameters,
+        })
+    }
+}
+
+struct Records<'a>(&'a [ResumptionRecord]);
+
+impl ResumptionStore for Records<'_> {
+    fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord> {
+        self.0.iter().find(|record| record.id == *id).cloned()
+    }
+}
+
+pub fn fabric(
+    at: u8,
+    root: &[u8],
+    icac: Option<&[u8]>,
+    noc: &[u8],
+    epoch_keys: &[[u8; 16]],
+) -> Fabric {
+    let ipks: Vec<_> = epoch_keys.iter().map(|key| Ipk::EpochKey(Secret::from(key))).collect();
+    let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
+    Fabric::new(&RustCrypto, index(at), &credentials).unwrap()
+}
+
+pub fn signing_key(octets: [u8; 32]) -> SigningKey {
+    SigningKey::from_bytes(&Secret::new(octets)).unwrap()
+}
+
+/// How a party answers a request to sign.
+pub enum Sign {
+    Key(SigningKey),
+    Recorded(Signature),
+    /// Not at once: the request is handed out.
+    Later,
+}
+
+pub enum Machine<C: Crypto> {
+    PaseClient(PaseClient<C>),
+    PaseServer(PaseServer<C>),
+    CaseClient(CaseClient<C>),
+    CaseServer(CaseServer<C>),
+}
+
+/// One side of a handshake with all it needs.
+pub struct Party<'a, C: Crypto = RustCrypto> {
+    pub crypto: &'a C,
+    pub machine: Machine<C>,
+    pub node: Option<&'a Node>,
+    pub rng: Script,
+    pub sign: Sign,
+    pub now: Instant,
+    pub policy: Option<&'a dyn PeerPolicy>,
+    /// The length of the output buffer.
+    pub room: usize,
+}
+
+/// What a machine did, owned.
+#[derive(Debug)]
+pub enum Did<C: Crypto> {
+    Sent(Message),
+    Sign(SignRequest),
+    Established { reply: Option<Message>, established: Box<Established<C>> },
+    Failed { error: HandshakeError, reply: Option<Message> },
+}
+
+impl<'a, C: Crypto> Party<'a, C> {
+    pub fn new(crypto: &'a C, machine: Machine<C>, node: Option<&'a Node>, rng: Script) -> Self {
+        let (sign, policy) = (Sign::Later, None);
+        Self { crypto, machine, node, rng, sign, now: NOW, policy, room: MAX_MESSAGE_LEN }
+    }
+
+    pub fn pase_client(
+        crypto: &'a C,
+        passcode: u32,
+        known: Option<PbkdfParameters>,
+        id: u16,
+        parameters: &SessionParameters,
+        mut rng: Script,
+    ) -> (Self, Message) {
+        let mut out = [0; MAX_MESSAGE_LEN];
+        let passcode = Passcode::new(passcode).unwrap();
+        let mut cx = Context::new(NOW, &mut rng);
+        let (machine, message) = PaseClient::start(
+            passcode,
+            known,
+            session_id(id),
+            parameters,
+            &mut cx,
+            crypto,
+            &mut out,
+        )
+        .unwrap();
+        let message = own(message);
+        (Self::new(crypto, Machine::PaseClient(machine), None, rng), message)
+    }
+
+    pub fn pase_server(
+        crypto: &'a C,
+        passcode: u32,
+        pbkdf: PbkdfParameters,
+        id: u16,
+        parameters: &SessionParameters,
+        rng: Script,
+    ) -> Self {
+        let passcode = Passcode::new(passcode).unwrap();
+        let verifier = Verifier::generate(crypto, &passcode, &pbkdf).unwrap();
+        let machine = PaseServer::new(verifier, pbkdf, session_id(id), parameters, NOW);
+        Self::new(crypto, Machine::PaseServer(machine), None, rng)
+    }
+
+    /// Dials `peer` on the fabric with index 1.
+    pub fn case_client(
+        crypto: &'a C,
+        node: &'a Node,
+        peer: NodeId,
+        record: Option<ResumptionRecord>,
+        id: u16,
+        mut rng: Script,
+    ) -> (Self, Message) {
+        let mut out = [0; MAX_MESSAGE_LEN];
+        let mut cx = Context::new(NOW, &mut rng);
+        let (machine, message) = node
+            .env(|env| {
+                let id = session_id(id);
+                CaseClient::start(index(1), peer, record, id, env, &mut cx, crypto, &mut out)
+            })
+            .unwrap();
+        let message = own(message);
+        (Self::new(crypto, Machine::CaseClient(machine), Some(node), rng), message)
+    }
+
+    pub fn case_server(crypto: &'a C, node: &'a Node, id: u16, rng: Script) -> Self {
+        let machine = CaseServer::new(session_id(id), NOW);
+        Self::new(crypto, Machine::CaseServer(machine), Some(node), rng)
+    }
+
+    pub fn signing(mut self, sign: Sign) -> Self {
+        self.sign = sign;
+        self
+    }
+
+    /// Hands a message over, and signs if that is what it leads to and the party can.
+    pub fn feed(&mut self, opcode: Opcode, payload: &[u8]) -> Did<C> {
+        let mut payload = payload.to_vec();
+        let mut out = vec![0; self.room];
+        let mut cx = Context { wall: self.wall(), ..Context::new(self.now, &mut self.rng) };
+        if let Some(policy) = self.policy {
+            cx.policy = policy;
+        }
+        let incoming = Incoming::new(opcode, &mut payload);
+        let (crypto, out) = (self.crypto, &mut out[..]);
+        let node = || self.node.unwrap();
+        let did = match &mut self.machine {
+            Machine::PaseClient(m) => did(m.handle(incoming, &mut cx, crypto, out)),
+            Machine::PaseServer(m) => did(m.handle(incoming, &mut cx, crypto, out)),
+            Machine::CaseClient(m) => {
+                did(node().env(|env| m.handle(incoming, env, &mut cx, crypto, out)))
+            }
+            Machine::CaseServer(m) => {
+                did(node().env(|env| m.handle(incoming, env, &mut cx, crypto, out)))
+            }
+        };
+        match (did, &mut self.sign) {
+            (Did::Sign(request), Sign::Key(key)) => {
+                let result = key.sign_digest(request.digest());
+                self.resume(&request.complete(result))
+            }
+            (Did::Sign(request), Sign::Recorded(signature)) => {
+                let signed = request.complete(Ok(*signature));
+                self.resume(&signed)
+            }
+            (did, _) => did,
+        }
+    }
+
+    pub fn resume(&mut self, signed: &Signed) -> Did<C> {
+        let mut out = vec![0; self.room];
+        let cx = Context::new(self.now, &mut self.rng);
+        let (crypto, node, out) = (self.crypto, self.node.unwrap(), &mut out[..]);
+        match &mut self.machine {
+            Machine::CaseClient(m) => did(node.env(|env| m.resume(signed, env, &cx, crypto, out))),
+            Machine::CaseServer(m) => did(node.env(|env| m.resume(signed, env, &cx, crypto, out))),
+            _ => unreachable!("PASE signs nothing"),
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.machine {
+            Machine::PaseClient(m) => m.poll_timeout(),
+            Machine::PaseServer(m) => m.poll_timeout(),
+            Machine::CaseClient(m) => m.poll_timeout(),
+            Machine::CaseServer(m) => m.poll_timeout(),
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), HandshakeError> {
+        let mut out = [0; 64];
+        let result = match &mut self.machine {
+            Machine::PaseClient(m) => m.handle_timeout(now, &mut out),
+            Machine::PaseServer(m) => m.handle_timeout(now, &mut out),
+            Machine::CaseClient(m) => m.handle_timeout(now, &mut out),
+            Machine::CaseServer(m) => m.handle_timeout(now, &mut out),
+        };
+        result.map_err(|failure| failure.error)
+    }
+
+    pub fn is_ended(&mut self) -> bool {
+        let ended = self.poll_timeout().is_none();
+        let error = self.feed(Opcode::STATUS_REPORT, &[0; 8]).error();
+        assert_eq!(ended, error == HandshakeError::Ended);
+        ended
+    }
+
+    fn wall(&self) -> WallClock {
+        self.node.map_or(WallClock::Unknown, |node| node.wall)
+    }
+}
+
+pub fn own(message: Outgoing<'_>) -> Message {
+    assert!(message.reliable);
+    (message.opcode, message.payload.to_vec())
+}
+
+pub fn did<C: Crypto>(result: Result<Step<'_, C>, Failure<'_>>) -> Did<C> {
+    match result {
+        Ok(Step::Send(message)) => Did::Sent(own(message)),
+        Ok(Step::Sign(request)) => Did::Sign(request),
+        Ok(Step::Established { reply, established }) => {
+            Did::Established { reply: reply.map(own), established: Box::new(established) }
+        }
+        Err(failure) => {
+            let told = failure.error.status_report().is_some();
+            assert!(told || failure.reply.is_none());
+            Did::Failed { error: failure.error, reply: failure.reply.map(own) }
+        }
+    }
+}
+
+impl<C: Crypto> Did<C> {
+    #[track_caller]
+    pub fn sent(self, opcode: Opcode) -> Vec<u8> {
+        match self {
+            Self::Sent((sent, payload)) if sent == opcode => payload,
+            other => panic!("{opcode} expected, but {}", other.name()),
+        }
+    }
+
+    #[track_caller]
+    pub fn request(self) -> SignRequest {
+        match self {
+            Self::Sign(request) => request,
+            other => panic!("a request to sign expected, but {}", other.name()),
+        }
+    }
+
+    #[track_caller]
+    pub fn established(self) -> (Option<Message>, Established<C>) {
+        match self {
+            Self::Established { reply, established } => (reply, *established),
+            other => panic!("a session expected, but {}", other.name()),
+        }
+    }
+
+    #[track_caller]
+    pub fn error(self) -> HandshakeError {
+        match self {
+            Self::Failed { error, .. } => error,
+            other => panic!("an error expected, but {}", other.name()),
+        }
+    }
+
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sent((opcode, _)) => format!("{opcode}"),
+            Self::Sign(_) => "a request to sign".into(),
+            Self::Established { .. } => "a session".into(),
+            Self::Failed { error, .. } => format!("{error:?}"),
+        }
+    }
+}
+
+/// Passes messages on until one side fails or both have a session; says which.
+pub fn converse<'a, C: Crypto>(
+    receiver: &mut Party<'a, C>,
+    sender: &mut Party<'a, C>,
+    message: &Message,
+) -> Result<(), HandshakeError> {
+    let (mut to, mut from) = (receiver, sender);
+    let mut message = message.clone();
+    for _ in 0..8 {
+        match to.feed(message.0, &message.1) {
+            Did::Sent(next) => message = next,
+            Did::Established { reply: Some(last), .. } => {
+                return match from.feed(last.0, &last.1) {
+                    Did::Established { reply: None, .. } => Ok(()),
+                    other => Err(other.error()),
+                };
+            }
+            other => return Err(other.error()),
+        }
+        (to, from) = (from, to);
+    }
+    panic!("a handshake without an end");
+}
+
+/// Shows that the session has these keys: its peer, made from them, understands it and is
+/// understood.
+pub fn check_keys<C: Crypto>(crypto: &C, session: &mut SecureSession<C>, block: [Vec<u8>; 3]) {
+    assert_eq!(session.attestation_challenge()[..], block[2]);
+    let mut peer = mirror(crypto, session, block.concat().try_into().unwrap());
+    let header = ProtocolHeader::parse(&[5, 2, 7, 0, 1, 0]).unwrap().0;
+    for (from, to) in [(0, 1), (1, 0)] {
+        let sides = [&mut *session, &mut peer];
+        let mut buf = [0; 128];
+        let msg = MessageBuf::with_payload(&mut buf, b"both ways").unwrap();
+        let mut wire = sides[from].encode(&header, msg, NOW).unwrap().as_bytes().to_vec();
+        let packet = Packet::parse(&mut wire).unwrap();
+        assert_eq!(sides[to].decode(packet, NOW).unwrap().payload, b"both ways");
+    }
+}
+
+fn mirror<C: Crypto>(crypto: &C, session: &SecureSession<C>, keys: [u8; 48]) -> SecureSession<C> {
+    let own = session.identity();
+    let identity = match own.kind() {
+        SessionKind::Pase => Identity::pase(),
+        SessionKind::Case => {
+            let fabric = own.fabric().unwrap();
+            Identity::case(fabric, own.peer_node(), own.local_node(), *own.tags())
+        }
+    };
+    let setup = SessionSetup {
+        role: match session.role() {
+            SessionRole::Initiator => SessionRole::Responder,
+            SessionRole::Responder => SessionRole::Initiator,
+        },
+        local_session_id: session_id(session.peer_session_id().get()),
+        peer_session_id: session.local_session_id().as_seen_by_peer(),
+        identity,
+        peer_parameters: SessionParameters::default(),
+        resumption_id: None,
+    };
+    let keys = SessionKeys::dangerous_from_bytes(&keys);
+    let counter = TxCounter::starting_at(77);
+    SecureSession::dangerous_from_keys(crypto, &keys, setup, counter, NOW)
+}
+
+/// Opens a recorded message of the peer; returns its payload.
+pub fn open<C: Crypto>(session: &mut SecureSession<C>, wire: &[u8]) -> Vec<u8> {
+    let mut wire = wire.to_vec();
+    let opened = session.decode(Packet::parse(&mut wire).unwrap(), NOW).unwrap();
+    opened.payload.to_vec()
+}
+
+/// Seals a message with this protocol header.
+pub fn seal<C: Crypto>(session: &mut SecureSession<C>, header: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut buf = [0; 256];
+    let msg = MessageBuf::with_payload(&mut buf, payload).unwrap();
+    let header = ProtocolHeader::parse(header).unwrap().0;
+    session.encode(&header, msg, NOW).unwrap().as_bytes().to_vec()
+}
