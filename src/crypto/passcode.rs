@@ -28,7 +28,8 @@ impl Passcode {
     /// [`PasscodeError`] outside `1..=99999998` and for the values that the specification
     /// forbids: eight equal digits, 12345678 and 87654321.
     pub const fn new(value: u32) -> Result<Self, PasscodeError> {
-        let trivial = value % 11_111_111 == 0 || value == 12_345_678 || value == 87_654_321;
+        let trivial =
+            value.is_multiple_of(11_111_111) || value == 12_345_678 || value == 87_654_321;
         if trivial || value > Self::MAX { Err(PasscodeError) } else { Ok(Self(value)) }
     }
 

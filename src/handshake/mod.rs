@@ -108,6 +108,7 @@ pub struct Outgoing<'o> {
 /// What a handshake wants next.
 #[must_use]
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box a session in")]
 pub enum Step<'o, C: Crypto> {
     /// Send this message and wait for the answer.
     Send(Outgoing<'o>),

@@ -54,6 +54,7 @@ impl Written {
 }
 
 /// A move of a state machine: the state it goes to, and what it asks of the caller.
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box a session in")]
 pub(super) enum Move<S, C: Crypto> {
     Send(S, Written),
     Sign(S, SignRequest),
