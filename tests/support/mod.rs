@@ -2,6 +2,7 @@
 //! surroundings.
 #![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
 
+pub mod case;
 pub mod node;
 pub mod suite;
 pub mod tlv;
@@ -124,3 +125,8 @@ impl TryRng for Script {
 }
 
 impl TryCryptoRng for Script {}
+
+/// The private key of the root of fabric A.
+pub fn root_key() -> [u8; 32] {
+    array(&matterjs()["certificates"]["list"][0]["subjectPrivateKey"])
+}

@@ -66,7 +66,12 @@ impl<'a> Sigma1<'a> {
             (None, None) => None,
             _ => return Err(TlvError::UnexpectedTag.into()),
         };
-        fields.finish()?;
+        while let Some(field) = fields.element()? {
+            // Both or neither: not one of them behind a field that we do not know, either.
+            if matches!(field.tag, Tag::Context(6 | 7)) {
+                return Err(TlvError::UnexpectedTag.into());
+            }
+        }
         Ok(Self {
             initiator_random,
             initiator_session_id,
