@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     clippy::std_instead_of_alloc,
     reason = "tests have std and fail by panicking"
 )]
@@ -172,7 +173,7 @@ fn points_off_the_curve_or_compressed_are_refused() {
             assert_eq!(Rig::full().refused(n, &off, "curve"), invalid);
         }
         let compressed = tlv::with(&Rig::full().messages[n].1, tag, |f| {
-            *f = Field::bytes(tag, &f.value()[..33].to_vec());
+            *f = Field::bytes(tag, &f.value()[..33]);
         });
         let error = Rig::full().refused(n, &compressed, "compressed");
         assert_eq!(error, HandshakeError::Malformed(TlvError::OutOfRange));

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     clippy::std_instead_of_alloc,
     reason = "tests have std and fail by panicking"
 )]
@@ -90,7 +91,7 @@ impl Honest {
 
     /// The sender of message `n`, which has just sent it.
     fn sender(n: usize) -> Party<'static> {
-        let mut party = if n % 2 == 0 { fresh_client().0 } else { fresh_server() };
+        let mut party = if n.is_multiple_of(2) { fresh_client().0 } else { fresh_server() };
         Self::catch_up(&mut party, n);
         party
     }
@@ -290,16 +291,16 @@ fn points_off_the_curve_compressed_or_infinite_are_refused() {
         let change = |change: &dyn Fn(&mut [u8])| {
             tlv::with(&Honest::message(n).1, 1, |field| change(&mut field.body[1..]))
         };
-        let bad: [&dyn Fn(&mut [u8]); 6] = [
-            &|point| point[64] ^= 1,
-            &|point| point[0] = 2,
-            &|point| point[0] = 6,
-            &|point| point[0] = 0,
-            &|point| point[1..].fill(0),
-            &|point| point[1..].fill(0xFF),
+        let bad: [fn(&mut [u8]); 6] = [
+            |point| point[64] ^= 1,
+            |point| point[0] = 2,
+            |point| point[0] = 6,
+            |point| point[0] = 0,
+            |point| point[1..].fill(0),
+            |point| point[1..].fill(0xFF),
         ];
         for bad in bad {
-            assert_eq!(refused(n, &change(bad), "point"), invalid);
+            assert_eq!(refused(n, &change(&bad), "point"), invalid);
         }
         let compressed = tlv::with(&Honest::message(n).1, 1, |field| {
             *field = Field::bytes(1, &[&[2][..], &field.value()[1..33]].concat());
@@ -392,7 +393,7 @@ fn unknown_fields_wide_integers_and_sparse_parameters_are_accepted() {
         for width in 1..4 {
             accept(n, tlv::with(honest, id, |f| *f = Field::unsigned(id, 0x1234, width)));
         }
-        accept(n, tlv::with(honest, 1, |f| *f = Field::bytes(1, &f.value().to_vec())));
+        accept(n, tlv::with(honest, 1, |f| *f = Field::bytes(1, f.value())));
         accept(n, [honest.clone(), vec![1, 2, 3]].concat());
     }
     accept(2, tlv::and(&Honest::message(2).1, &more));

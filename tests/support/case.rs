@@ -127,7 +127,7 @@ impl Rig {
 
     /// The sender of message `n`, which has just sent it.
     pub fn sender(&self, n: usize) -> Party<'_> {
-        self.caught_up(if n % 2 == 0 { self.client().0 } else { self.server() }, n)
+        self.caught_up(if n.is_multiple_of(2) { self.client().0 } else { self.server() }, n)
     }
 
     fn caught_up<'a>(&self, mut party: Party<'a>, n: usize) -> Party<'a> {

@@ -8,9 +8,7 @@ use matter_session::tlv::TlvError;
 
 use super::support::Script;
 use super::support::case::{Credentials, Rig, Tbe, forge_sigma2, forge_sigma3};
-use super::support::node::{
-    Did, Machine, NOW, Node, Party, Sign, converse, index, session_id, signing_key,
-};
+use super::support::node::{Did, Machine, NOW, Node, Party, Sign, converse, index, session_id};
 use super::support::tlv::{self, Field, structure};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA3, SUCCESS};
 
@@ -174,7 +172,7 @@ fn a_certificate_of_another_fabric_under_our_root_is_refused() {
     use matter_session::cert::{Certificate, CertificateRequest, Issuer, SerialNumber, Validity};
     use matter_session::ids::FabricId;
     let root = Certificate::parse(&Rig::full().credentials[0].root).unwrap();
-    let mut root_key = signing_key(super::support::root_key());
+    let mut root_key = super::support::node::signing_key(super::support::root_key());
     let validity = Validity::new(MatterTime::from_seconds(1), None).unwrap();
     for (at, fabric, expected) in [
         (0, 0xFAB0_0000_0000_001D, None),
@@ -318,8 +316,8 @@ fn a_fabric_that_is_gone_or_changed_ends_the_handshake_in_every_state() {
         let fabric = Credentials::of(1, side).fabric(1);
         Node::new(vec![fabric])
     });
-    for side in 0..2 {
-        for node in [&none, &other[side]] {
+    for (side, other) in other.iter().enumerate() {
+        for node in [&none, other] {
             let (mut party, signed) = waiting().into_iter().nth(side).unwrap();
             party.node = Some(node);
             assert_eq!(party.resume(&signed).error(), HandshakeError::UnknownFabric);

@@ -7,8 +7,8 @@ pub mod node;
 pub mod suite;
 pub mod tlv;
 
+use core::convert::Infallible;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::{env, fs};
 
 use matter_session::rand_core::{TryCryptoRng, TryRng};
