@@ -141,8 +141,9 @@ impl SessionParameters {
         Ok(params)
     }
 
-    /// Writes the structure with the given tag: every member, but revisions only if set and the
-    /// TCP message size only with TCP. It is never empty, which some receivers refuse.
+    /// Writes the structure with the given tag: every member, but revisions only if set, the
+    /// transports not when a version before 1.5 is declared, which knew none but UDP, and the TCP
+    /// message size only with TCP. It is never empty, which some receivers refuse.
     ///
     /// # Errors
     /// [`Overflow`].
@@ -161,9 +162,11 @@ impl SessionParameters {
             writer.unsigned(Tag::Context(tag::SPECIFICATION_VERSION), version)?;
         }
         writer.unsigned(Tag::Context(tag::MAX_PATHS_PER_INVOKE), self.max_paths_per_invoke)?;
-        writer.unsigned(Tag::Context(tag::TRANSPORTS), self.transports.0)?;
-        if self.transports.any_tcp() {
-            writer.unsigned(Tag::Context(tag::MAX_TCP_MESSAGE), self.max_tcp_message)?;
+        if self.specification_version.is_none_or(|version| version >= VERSION_1_5) {
+            writer.unsigned(Tag::Context(tag::TRANSPORTS), self.transports.0)?;
+            if self.transports.any_tcp() {
+                writer.unsigned(Tag::Context(tag::MAX_TCP_MESSAGE), self.max_tcp_message)?;
+            }
         }
         writer.end()
     }
@@ -180,6 +183,9 @@ impl SessionParameters {
         max_tcp_message: 64_000,
     };
 }
+
+/// Specification version 1.5, the first with TCP.
+const VERSION_1_5: u32 = 0x0105_0000;
 
 impl Default for SessionParameters {
     /// What holds for a node that declares nothing: 500 ms idle, 300 ms active, 4000 ms threshold.

@@ -4,7 +4,6 @@
 
 pub mod case;
 pub mod node;
-pub mod suite;
 pub mod tlv;
 
 use core::convert::Infallible;

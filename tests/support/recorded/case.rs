@@ -9,7 +9,6 @@ use matter_session::session::{ResumptionId, SessionParameters};
 use serde_json::Value;
 
 use super::support::node::{Node, Party, Sign, check_keys, fabric, index, open, seal, signing_key};
-use super::support::suite::{Without8, without_8};
 use super::support::{Script, array, chip, hex, id, list, matterjs, number, tlv};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA2_RESUME, SIGMA3, SUCCESS};
 
@@ -138,7 +137,7 @@ fn matterjs_tags_of_the_peer_reach_session_and_record() {
     assert_eq!(client.session.identity().tags().iter().count(), 0);
 }
 
-/// The recording has session parameters without member 8, see [`Without8`].
+/// The recording is of a node that declares version 1.4, so without member 8.
 #[test]
 fn chip_handshake_and_its_resumption_replay_in_both_roles() {
     let Some(chip) = chip() else { return };
@@ -170,16 +169,16 @@ fn chip_handshake_and_its_resumption_replay_in_both_roles() {
         .then_counter(counter("initiator"));
     let local = number(&v["initiator_session_id"]);
     let (client, first) =
-        Party::case_client(&Without8, &initiator.node, responder.id, None, local, rng);
+        Party::case_client(&RustCrypto, &initiator.node, responder.id, None, local, rng);
     let mut client = client.signing(initiator.sign());
-    assert_eq!(&without_8(&first.1), sigma1);
+    assert_eq!(&first.1, sigma1);
     let (random, new) = (of_sigma2.responder_random, hex(&v["resumption_id"]));
     let rng = Script::new(&[&random, &hex(&v["responder_eph_private"]), &new])
         .then_counter(counter("responder"));
     let local = number(&v["responder_session_id"]);
     let mut server =
-        Party::case_server(&Without8, &responder.node, local, rng).signing(responder.sign());
-    assert_eq!(&without_8(&server.feed(SIGMA1, sigma1).sent(SIGMA2)), sigma2);
+        Party::case_server(&RustCrypto, &responder.node, local, rng).signing(responder.sign());
+    assert_eq!(&server.feed(SIGMA1, sigma1).sent(SIGMA2), sigma2);
     assert_eq!(&client.feed(SIGMA2, sigma2).sent(SIGMA3), sigma3);
     let (_, server_end) = server.feed(SIGMA3, sigma3).established();
     let (_, client_end) = client.feed(REPORT, &SUCCESS).established();
@@ -189,7 +188,7 @@ fn chip_handshake_and_its_resumption_replay_in_both_roles() {
         let message = &v[format!("first_message_{side}")];
         let (header, payload) = (hex(&message["protocol_header"]), hex(&message["payload"]));
         assert_eq!(seal(&mut end.session, &header, &payload), hex(&message["wire"]));
-        check_keys(&Without8, &mut end.session, block(v));
+        check_keys(&RustCrypto, &mut end.session, block(v));
         let record = end.record.as_ref().unwrap();
         assert_eq!(record.shared_secret.as_bytes()[..], hex(&v["shared_secret"]));
         assert_eq!(record.id.as_bytes()[..], new);
@@ -215,12 +214,12 @@ fn resume(v: &Value, initiator: &Side, mut responder: Side, record: Option<Resum
     let rng = Script::new(&[&hex(&v["initiator_random"]), &hex(&v["initiator_eph_private"])]);
     let local = of_sigma1.initiator_session_id.get();
     let (mut client, first) =
-        Party::case_client(&Without8, &initiator.node, responder.id, record, local, rng);
-    assert_eq!(without_8(&first.1), sigma1);
+        Party::case_client(&RustCrypto, &initiator.node, responder.id, record, local, rng);
+    assert_eq!(first.1, sigma1);
     let rng = Script::new(&[&hex(&v["new_resumption_id"])]);
     let local = of_sigma2.responder_session_id.get();
-    let mut server = Party::case_server(&Without8, &responder.node, local, rng);
-    assert_eq!(without_8(&server.feed(SIGMA1, &sigma1).sent(SIGMA2_RESUME)), sigma2);
+    let mut server = Party::case_server(&RustCrypto, &responder.node, local, rng);
+    assert_eq!(server.feed(SIGMA1, &sigma1).sent(SIGMA2_RESUME), sigma2);
     let (report, client_end) = client.feed(SIGMA2_RESUME, &sigma2).established();
     assert_eq!(report, Some((REPORT, SUCCESS.to_vec())));
     let (_, server_end) = server.feed(REPORT, &SUCCESS).established();
@@ -228,7 +227,7 @@ fn resume(v: &Value, initiator: &Side, mut responder: Side, record: Option<Resum
         assert!(end.resumed);
         let record = end.record.as_ref().unwrap();
         assert_eq!(record.id.as_bytes()[..], hex(&v["new_resumption_id"]));
-        check_keys(&Without8, &mut end.session, block(v));
+        check_keys(&RustCrypto, &mut end.session, block(v));
     }
 }
 
