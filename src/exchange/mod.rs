@@ -153,8 +153,10 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     pub fn sent(&mut self, header: &ProtocolHeader, now: Instant) {
         self.last_used = self.last_used.max(now);
         if self.acks.owed.is_some_and(|(counter, _)| header.ack == Some(counter)) {
-            self.acks.last = header.ack;
             self.acks.owed = None;
+        }
+        if let Some(counter) = header.ack {
+            self.acks.remember(counter);
         }
         for due in &mut self.acks.due {
             if due.is_some() && *due == header.ack {
@@ -213,9 +215,10 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     /// Lets time pass: acknowledgements and retransmissions become due. However late the call,
     /// a message is sent again once.
     ///
-    /// `base`: the peer's interval as of now; `jitter`: a random octet. Returns true when the
-    /// message in flight was given up.
-    pub fn handle_timeout(&mut self, now: Instant, base: Duration, jitter: u8) -> bool {
+    /// `wait`: how long to wait for an acknowledgement after so many repetitions, see
+    /// [`backoff`]; asked anew each time, as the peer may have fallen asleep. Returns true when
+    /// the message in flight was given up.
+    pub fn handle_timeout(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) -> bool {
         if self.acks.owed.is_some_and(|(_, due)| now >= due) {
             self.flush_ack();
         }
@@ -223,11 +226,16 @@ impl<M: AsRef<[u8]>> Exchange<M> {
         let Some(retry) = flight.retry.as_mut().filter(|retry| now >= retry.next) else {
             return false;
         };
+        if flight.transmit {
+            // Nobody has taken the last transmission yet: it does not count twice.
+            retry.next = now + wait(retry.transmissions.saturating_sub(1));
+            return false;
+        }
         if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
             self.flight = None;
             return true;
         }
-        retry.next = now + backoff(base, retry.transmissions, jitter);
+        retry.next = now + wait(retry.transmissions);
         retry.transmissions = retry.transmissions.saturating_add(1);
         flight.transmit = true;
         false
@@ -266,7 +274,7 @@ impl Acks {
         if self.owed.is_some_and(|(owed, _)| owed == counter) {
             self.owed = None;
         }
-        self.last = Some(counter);
+        self.remember(counter);
         if self.due.contains(&Some(counter)) {
             return;
         }
@@ -275,6 +283,16 @@ impl Acks {
             [first, None] => [first, Some(counter)],
             [_, second] => [second, Some(counter)],
         };
+    }
+
+    /// Keeps the newest counter that was acknowledged; counters of unsecured messages wrap.
+    fn remember(&mut self, counter: MessageCounter) {
+        let newer = |last: MessageCounter| {
+            counter.get().wrapping_sub(last.get()).cast_signed().is_positive()
+        };
+        if self.last.is_none_or(newer) {
+            self.last = Some(counter);
+        }
     }
 
     fn is_due(&self) -> bool {

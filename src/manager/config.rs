@@ -13,17 +13,22 @@ use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, TAILROOM};
 pub struct Config {
     /// This node's session parameters, announced in every handshake.
     pub parameters: SessionParameters,
-    /// Most secure sessions at once: 1 to 65,535, as a session id has 16 bits.
+    /// Most CASE sessions at once: 1 to 65,534, as a session id has 16 bits. One more place is
+    /// kept for PASE, so that a full node can be commissioned.
     pub max_sessions: usize,
     /// Most exchanges of secure sessions at once.
     pub max_exchanges: usize,
+    /// Most exchanges at once that the peer of one session may begin: none can take the places
+    /// of all others. Nodes should not have more than five at a time.
+    pub max_exchanges_per_session: usize,
     /// Most handshakes at once, both roles together; a peer beyond that is told to come back.
     pub max_handshakes: usize,
     /// Most fabrics.
     pub max_fabrics: usize,
     /// Most resumption records; the one that was used least recently makes room.
     pub max_records: usize,
-    /// Most events that wait to be polled.
+    /// How many events may wait to be polled before nothing is begun that could cause more. What
+    /// lives already can still tell its end: no event is ever lost.
     pub max_events: usize,
     /// The largest message to send over UDP, in octets, headers and integrity code included.
     pub max_message: usize,
@@ -47,6 +52,7 @@ impl Default for Config {
             parameters: SessionParameters::matter_1_6(),
             max_sessions: 1024,
             max_exchanges: 1024,
+            max_exchanges_per_session: 16,
             max_handshakes: 32,
             max_fabrics: 16,
             max_records: 1024,
@@ -70,15 +76,26 @@ impl Config {
         self
     }
 
-    /// Limits the tables of sessions and exchanges; `sessions` is brought into `1..=65535`.
+    /// Limits the tables of sessions and exchanges; `sessions` is brought into `1..=65534`.
     #[must_use]
     pub const fn with_sessions(mut self, sessions: usize, exchanges: usize) -> Self {
-        self.max_sessions = match sessions {
-            0 => 1,
-            65_536.. => 65_535,
-            sessions => sessions,
-        };
+        self.max_sessions = sessions;
+        self.max_sessions = self.sessions();
         self.max_exchanges = exchanges;
+        self
+    }
+
+    /// Limits the exchanges that the peer of one session may have begun at once.
+    #[must_use]
+    pub const fn with_exchanges_per_session(mut self, exchanges: usize) -> Self {
+        self.max_exchanges_per_session = exchanges;
+        self
+    }
+
+    /// Limits the events that wait to be polled.
+    #[must_use]
+    pub const fn with_events(mut self, events: usize) -> Self {
+        self.max_events = events;
         self
     }
 
@@ -111,6 +128,31 @@ impl Config {
     pub const fn with_remembered_certificates(mut self) -> Self {
         self.remember_certificates = true;
         self
+    }
+
+    /// The limit of CASE sessions within what session ids allow.
+    pub(super) const fn sessions(&self) -> usize {
+        match self.max_sessions {
+            0 => 1,
+            65_535.. => 65_534,
+            sessions => sessions,
+        }
+    }
+
+    /// Room for events such that none is lost: what may wait, and what everything that lives can
+    /// still tell while nothing new is begun.
+    pub(super) const fn event_room(&self) -> usize {
+        /// What a single call can add before the backlog is noticed.
+        const STEP: usize = 8;
+        // A session: CounterLow and Closed. An exchange: Acknowledged or Undelivered. A
+        // handshake: HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
+        let sessions = self.sessions().saturating_add(1).saturating_mul(2);
+        self.max_events
+            .saturating_add(sessions)
+            .saturating_add(self.max_exchanges)
+            .saturating_add(self.max_handshakes)
+            .saturating_add(self.max_records)
+            .saturating_add(STEP)
     }
 
     /// The room that a message of `payload` octets needs while it is put together.

@@ -138,7 +138,8 @@ pub struct Transmit<'a> {
     pub datagram: &'a [u8],
 }
 
-/// A received datagram was dropped: nothing changed, nothing is sent because of it.
+/// A received datagram was dropped: nothing changed, and nothing is sent because of it, but for
+/// the two reasons that say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Dropped {
@@ -154,23 +155,29 @@ pub enum Dropped {
     /// It belongs to a handshake that does not exist.
     #[error("unknown handshake")]
     UnknownHandshake,
-    /// It belongs to no exchange and cannot begin one.
+    /// It belongs to no exchange and cannot begin one. If it is authentic, its sender counts as
+    /// heard, and gets the acknowledgement that it asks for.
     #[error("unsolicited message")]
     Unsolicited,
-    /// A handshake message on a secure session.
+    /// A handshake message on a secure session. Its sender is authentic, counts as heard, and
+    /// gets the acknowledgement that it asks for.
     #[error("handshake message on a secure session")]
     Misplaced,
-    /// There is no room for another exchange. The peer sends it again.
+    /// There is no room for another exchange, or its session has too many. The peer sends it
+    /// again.
     #[error("no room for another exchange")]
     NoExchange,
     /// Too many events wait to be polled. The peer sends it again.
     #[error("too many events wait to be polled")]
     Backlog,
+    /// Its session belongs to another connection, or to another kind of transport.
+    #[error("session of another transport or connection")]
+    OtherTransport,
 }
 
 impl Dropped {
     /// How many reasons there are: the size of a table of counters.
-    pub const COUNT: usize = DecodeError::COUNT + 7;
+    pub const COUNT: usize = DecodeError::COUNT + 8;
 
     /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
     #[must_use]
@@ -184,6 +191,7 @@ impl Dropped {
             Self::Misplaced => 4,
             Self::NoExchange => 5,
             Self::Backlog => 6,
+            Self::OtherTransport => 7,
         };
         DecodeError::COUNT + own
     }
@@ -251,6 +259,9 @@ pub enum SendError {
     /// The storage has no room for the message.
     #[error("no room for the message")]
     NoRoom,
+    /// Too many events wait: poll them first.
+    #[error("too many events wait; poll them first")]
+    Backlog,
     /// The crypto backend failed.
     #[error("crypto backend failed")]
     Crypto,
@@ -278,6 +289,9 @@ pub enum ConnectError {
     /// Every session id is in use; close a session first.
     #[error("every session id is in use; close a session first")]
     NoSessionId,
+    /// Too many events wait: poll them first.
+    #[error("too many events wait; poll them first")]
+    Backlog,
     /// The handshake could not even begin.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -293,6 +307,9 @@ pub enum WindowError {
     /// It is open already; close it first.
     #[error("the commissioning window is open already; close it first")]
     Open,
+    /// Too many events wait: poll them first.
+    #[error("too many events wait; poll them first")]
+    Backlog,
 }
 
 /// The fabric was not added or changed.
@@ -308,6 +325,9 @@ pub enum FabricTableError {
     /// This node is a member of that fabric already; update it instead.
     #[error("this node is a member of that fabric already; update it instead")]
     Exists,
+    /// The new credentials are of another fabric; add it instead.
+    #[error("the credentials are of another fabric; add it instead")]
+    OtherFabric,
     /// There is no fabric with this index.
     #[error("no fabric with this index")]
     Unknown,

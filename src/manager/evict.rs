@@ -2,61 +2,79 @@
 
 use core::cmp::Reverse;
 
-use super::SessionManager;
 use super::handle::SessionHandle;
-use super::sessions::Entry;
+use super::sessions::{Entry, SessionTable};
 use super::storage::Storage;
 use crate::crypto::Crypto;
-use crate::ids::FabricIndex;
-use crate::session::{Identity, SecureSession, SessionKind};
-use crate::time::Instant;
+use crate::ids::{FabricIndex, NodeId};
+use crate::session::{Identity, SessionKind};
 
-/// How many CASE sessions a fabric keeps whatever the others need. [Core, "Session Eviction"]
-const GUARANTEED_PER_FABRIC: usize = 3;
-
-/// How much a session deserves to go; the greatest goes.
-///
-/// First the fabric that has most, then that of the newcomer; the peer that has most, then that
-/// of the newcomer unless it is its only working session; defunct before active; idle longest.
-type Rank = (usize, bool, usize, bool, bool, Reverse<Instant>);
-
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// The session that goes for `newcomer`. PASE sessions are never chosen, nor those that a
-    /// fabric is guaranteed, as long as there are others.
-    pub(super) fn choose_victim(&self, newcomer: &SecureSession<C>) -> Option<SessionHandle> {
-        let candidates = || {
-            self.sessions.iter().filter_map(|entry| {
-                let identity = entry.session.identity();
-                let fabric = identity.fabric()?;
-                (identity.kind() == SessionKind::Case).then_some((entry, fabric))
-            })
+impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
+    /// The session that goes for a newcomer, found in two passes over the sessions.
+    ///
+    /// From the fabric that has most, in doubt that of the newcomer: so a fabric keeps the three
+    /// sessions that it is guaranteed as long as the table has room for three per fabric. Of its
+    /// peers the one that has most sessions, in doubt that of the newcomer, unless that is its
+    /// only working session. Then a defunct one before an active one, and the one idle longest.
+    /// [Core, "Session Eviction"]
+    ///
+    /// PASE and CASE sessions do not drive each other out while either has one to give.
+    pub(super) fn choose_victim(&self, newcomer: &Identity) -> Option<SessionHandle> {
+        let case = || self.case_victim(newcomer);
+        let pase = || {
+            let idle_longest = self.pase().max_by_key(|entry| idle_rank(entry));
+            idle_longest.map(Entry::handle)
         };
-        let rank = |(entry, fabric): &(&Entry<C, T>, FabricIndex)| {
-            self.rank(entry, *fabric, newcomer.identity())
-        };
-        candidates()
-            .filter(|(_, fabric)| self.sessions.count_of_fabric(*fabric) > GUARANTEED_PER_FABRIC)
-            .max_by_key(rank)
-            .or_else(|| candidates().max_by_key(rank))
-            .map(|(entry, _)| SessionHandle {
-                local: entry.session.local_session_id(),
-                serial: entry.serial,
-            })
+        match newcomer.kind() {
+            SessionKind::Case => case().or_else(pase),
+            SessionKind::Pase => pase().or_else(case),
+        }
     }
 
-    fn rank(&self, entry: &Entry<C, T>, fabric: FabricIndex, newcomer: &Identity) -> Rank {
-        let node = entry.session.identity().peer_node();
-        let of_peer = self.sessions.of_peer(fabric, node).count();
-        let same_fabric = newcomer.fabric() == Some(fabric);
-        let same_peer = same_fabric && newcomer.peer_node() == node;
-        let only_working = of_peer == 1 && !entry.defunct;
-        (
-            self.sessions.count_of_fabric(fabric),
-            same_fabric,
-            of_peer,
-            same_peer && !only_working,
-            entry.defunct,
-            Reverse(entry.session.last_activity()),
-        )
+    fn case_victim(&self, newcomer: &Identity) -> Option<SessionHandle> {
+        let same_fabric = |fabric: FabricIndex| newcomer.fabric() == Some(fabric);
+        let fabrics = Runs(self.by_peer().map(|(key, _)| key.fabric).peekable());
+        let (fabric, _) = fabrics.max_by_key(|(fabric, count)| (*count, same_fabric(*fabric)))?;
+
+        let mut peers = Runs(self.of_fabric(fabric).map(|(key, _)| key.node).peekable());
+        let mut peer: Option<(NodeId, usize)> = None;
+        let mut victim = None;
+        for (key, entry) in self.of_fabric(fabric) {
+            let of_peer = match peer {
+                Some((node, count)) if node == key.node => count,
+                _ => {
+                    peer = peers.next();
+                    peer.map_or(0, |(_, count)| count)
+                }
+            };
+            let same_peer = same_fabric(fabric) && newcomer.peer_node() == key.node;
+            let only_working = of_peer == 1 && !entry.defunct;
+            let rank = (of_peer, same_peer && !only_working, idle_rank(entry));
+            if victim.as_ref().is_none_or(|(best, _)| rank > *best) {
+                victim = Some((rank, entry.handle()));
+            }
+        }
+        victim.map(|(_, session)| session)
+    }
+}
+
+/// How little a session is used: defunct ones least of all.
+fn idle_rank<C: Crypto, T>(entry: &Entry<C, T>) -> impl Ord + use<C, T> {
+    (entry.defunct, Reverse(entry.session.last_activity()), Reverse(entry.serial))
+}
+
+/// Runs of equal items, with their lengths.
+struct Runs<I: Iterator>(core::iter::Peekable<I>);
+
+impl<I: Iterator<Item: PartialEq>> Iterator for Runs<I> {
+    type Item = (I::Item, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = self.0.next()?;
+        let mut count = 1_usize;
+        while self.0.next_if(|item| *item == first).is_some() {
+            count = count.saturating_add(1);
+        }
+        Some((first, count))
     }
 }

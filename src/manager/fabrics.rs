@@ -26,6 +26,11 @@ impl<S: Storage> Fabrics<S> {
     }
 }
 
+/// Whether two sets of credentials are of one fabric.
+fn is_same(a: &Fabric, b: &Fabric) -> bool {
+    a.id() == b.id() && a.root_public_key() == b.root_public_key()
+}
+
 impl<S: Storage> FabricTable for Fabrics<S> {
     fn by_index(&self, index: FabricIndex) -> Option<&Fabric> {
         self.0.get(&index)
@@ -48,10 +53,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ) -> Result<FabricIndex, FabricTableError> {
         let index = self.node.fabrics.free_index().ok_or(FabricTableError::TooMany)?;
         let fabric = Fabric::new(&self.crypto, index, credentials)?;
-        let same = |other: &Fabric| {
-            other.id() == fabric.id() && other.root_public_key() == fabric.root_public_key()
-        };
-        if self.node.fabrics.iter().any(same) {
+        if self.node.fabrics.iter().any(|other| is_same(other, &fabric)) {
             return Err(FabricTableError::Exists);
         }
         self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
@@ -62,17 +64,21 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// on the fabric end and its resumption records are forgotten; sessions stay.
     ///
     /// # Errors
-    /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`]; nothing changes then.
+    /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],
+    /// [`FabricTableError::OtherFabric`]; nothing changes then.
     pub fn update_fabric(
         &mut self,
         cx: &mut Context<'_>,
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
     ) -> Result<(), FabricTableError> {
-        if self.fabric(index).is_none() {
+        let Some(former) = self.node.fabrics.by_index(index) else {
             return Err(FabricTableError::Unknown);
-        }
+        };
         let fabric = Fabric::new(&self.crypto, index, credentials)?;
+        if !is_same(former, &fabric) {
+            return Err(FabricTableError::OtherFabric);
+        }
         self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
         self.forget_records_of(index);
@@ -81,6 +87,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Ends this node's membership: sessions (each with a goodbye to the peer), handshakes and
     /// resumption records of the fabric go with it. Returns false if there was none.
+    ///
+    /// A node that is told to leave over a session of that very fabric sends its answer first
+    /// and calls this once the answer is [`Acknowledged`](super::Event::Acknowledged).
     pub fn remove_fabric(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
         if self.node.fabrics.0.remove(&index).is_none() {
             return false;

@@ -23,6 +23,12 @@ impl PeerAddress {
     pub const fn is_reliable(&self) -> bool {
         !matches!(self, Self::Udp(_))
     }
+
+    /// Whether messages of one session may come from both: from any address over UDP, but over
+    /// one connection elsewhere.
+    pub(super) fn shares_sessions(self, other: Self) -> bool {
+        self == other || matches!((self, other), (Self::Udp(_), Self::Udp(_)))
+    }
 }
 
 impl From<SocketAddr> for PeerAddress {

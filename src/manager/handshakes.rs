@@ -14,7 +14,7 @@ use crate::handshake::{
     PaseClient, PaseServer, SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
-use crate::session::{SessionRole, UnsecureSession};
+use crate::session::{SessionParameters, SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
@@ -54,6 +54,16 @@ impl<C: Crypto> Machine<C> {
             Self::PaseServer(machine) => machine.poll_timeout(),
             Self::CaseClient(_, machine) => machine.poll_timeout(),
             Self::CaseServer(machine) => machine.poll_timeout(),
+        }
+    }
+
+    /// What the peer has declared, once it has.
+    const fn peer_parameters(&self) -> Option<&SessionParameters> {
+        match self {
+            Self::PaseClient(machine) => machine.peer_parameters(),
+            Self::PaseServer(machine) => machine.peer_parameters(),
+            Self::CaseClient(_, machine) => machine.peer_parameters(),
+            Self::CaseServer(machine) => machine.peer_parameters(),
         }
     }
 
@@ -231,14 +241,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Frees a slot if need be and reserves a session id.
     fn reserve(&mut self) -> Result<LocalSessionId, ConnectError> {
-        if !self.make_handshake_room() || self.is_backlogged() {
+        if self.is_backlogged() {
+            return Err(ConnectError::Backlog);
+        }
+        if !self.make_handshake_room() {
             return Err(ConnectError::TooMany);
         }
         self.free_session_id().ok_or(ConnectError::NoSessionId)
     }
 
     pub(super) fn free_session_id(&mut self) -> Option<LocalSessionId> {
-        let in_use = self.sessions.len().saturating_add(self.handshakes.len());
+        let in_use = self.sessions.len().saturating_add(self.handshake_count());
         if in_use >= usize::from(u16::MAX) {
             return None;
         }
@@ -349,6 +362,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let taken = self.node.with_env(cx.now, |env| {
             Taken::from(step(&mut slot.machine, env, cx, crypto, buf.payload_mut()))
         });
+        // From now on retransmissions suit the peer that has told its timing.
+        let told = match &taken.outcome {
+            Outcome::Established(established) => Some(established.session.peer_parameters()),
+            _ => slot.machine.peer_parameters(),
+        };
+        if let Some(parameters) = told {
+            slot.unsecured.set_peer_parameters(*parameters);
+        }
         let error = self.carry_out(id, taken, message, cx);
         self.update(Source::Handshake(id));
         error
@@ -417,11 +438,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     fn establish(&mut self, id: HandshakeId, established: Established<C>, cx: &mut Context<'_>) {
         let Established { session, record, resumed } = established;
-        let Some(slot) = self.handshakes.get_mut(&id) else { return };
-        slot.ended = Some(cx.now + LINGER);
+        let Some(slot) = self.handshakes.get(&id) else { return };
         let (peer, ours) = (slot.peer, slot.is_ours());
-        let Some(session) = self.add_session(session, peer, cx.now) else { return };
+        let Some(session) = self.add_session(session, peer, cx.now) else {
+            return self.fail(id, HandshakeError::Ended, cx.now);
+        };
         if let Some(slot) = self.handshakes.get_mut(&id) {
+            slot.ended = Some(cx.now + LINGER);
             slot.lends_to = Some(session);
         }
         self.served(id, Some(session), true);
@@ -466,16 +489,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Fails a handshake for a reason of our own, and tells the peer.
     fn abort(&mut self, id: HandshakeId, error: HandshakeError, cx: &mut Context<'_>) {
         self.advance(id, cx, |_, _, _, _, out| Err(Failure::new(error, out)));
+        // Whether or not there was room for a report.
+        self.fail(id, error, cx.now);
+        self.update(Source::Handshake(id));
     }
 
     /// Frees a slot.
-    pub(super) fn drop_handshake(&mut self, id: HandshakeId) {
-        if let Some(slot) = self.handshakes.remove(&id) {
-            self.schedule.forget(Source::Handshake(id), slot.filed);
-            if slot.ended.is_none() {
-                self.served(id, None, slot.machine.attempted());
-            }
+    pub(super) fn drop_handshake(&mut self, id: HandshakeId) -> Option<Slot<C, S>> {
+        let slot = self.handshakes.remove(&id)?;
+        self.schedule.forget(Source::Handshake(id), slot.filed);
+        if slot.ended.is_none() {
+            self.served(id, None, slot.machine.attempted());
         }
+        Some(slot)
     }
 
     /// The slot that holds the certificates of a session just established.
@@ -507,13 +533,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Lets time pass for a handshake.
     pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
+        slot.filed = None;
         let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
         let base = slot.unsecured.base_interval(cx.now);
-        let gave_up = slot.exchange.handle_timeout(cx.now, base, jitter);
+        let boost = self.node.config.retransmission_boost;
+        let gave_up = slot.exchange.handle_timeout(cx.now, |n| backoff(base, n, jitter) + boost);
         match slot.ended {
             Some(ended) if cx.now >= ended && !slot.exchange.is_in_flight() => {
                 if slot.lends_to.is_none() {
-                    return self.drop_handshake(id);
+                    self.drop_handshake(id);
+                    return;
                 }
             }
             Some(_) => {}
@@ -521,8 +550,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             None => {
                 if slot.machine.poll_timeout().is_some_and(|due| cx.now >= due) {
                     self.abort(id, HandshakeError::TimedOut, cx);
-                    // Whether or not there was room for a report.
-                    self.fail(id, HandshakeError::TimedOut, cx.now);
                 }
             }
         }

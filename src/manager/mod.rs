@@ -83,6 +83,8 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     outbox: Outbox<S>,
     events: S::Queue<Event<T>>,
     window: Option<OpenWindow>,
+    /// The session that came of serving PASE last: while it lives none is served.
+    commissioned: Option<SessionHandle>,
     unsecured_counter: UnsecuredCounter,
     next_exchange: u16,
     next_serial: u64,
@@ -124,13 +126,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
         Self {
             crypto,
-            sessions: SessionTable::new(config.max_sessions, u16::from_le_bytes([a, b])),
+            sessions: SessionTable::new(config.sessions(), u16::from_le_bytes([a, b])),
             exchanges: Map::with_capacity(config.max_exchanges),
             handshakes: Map::with_capacity(config.max_handshakes),
             schedule: Schedule::new(&config),
-            outbox: Outbox::new(),
-            events: Queue::with_capacity(config.max_events),
+            outbox: Outbox::new(&config),
+            events: Queue::with_capacity(config.event_room()),
             window: None,
+            commissioned: None,
             unsecured_counter: UnsecuredCounter::random(rng),
             next_exchange: u16::from_le_bytes([c, d]),
             next_serial: 0,
@@ -188,8 +191,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         event
     }
 
-    /// Appends an event. When the queue is full it is lost: handshakes are refused and messages
-    /// left unacknowledged well before that, see [`is_backlogged`](Self::is_backlogged).
+    /// Appends an event. There is room for whatever can still happen to all that lives, and
+    /// nothing new is begun while the application [lags behind](Self::is_backlogged).
     fn tell(&mut self, event: Event<T>) {
         let told = self.events.push(event);
         debug_assert!(told.is_ok(), "room for events is kept free");
@@ -197,7 +200,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Whether the application has left so many events unpolled that nothing new is begun.
     fn is_backlogged(&self) -> bool {
-        self.events.len() >= self.events.capacity() / 2
+        self.events.len() >= self.node.config.max_events.max(1)
     }
 
     fn serial(&mut self) -> u64 {

@@ -1,12 +1,14 @@
 //! Short messages that belong to no exchange: refusals, goodbyes, acknowledgements to strangers.
 
+use super::Config;
 use super::handle::PeerAddress;
 use super::storage::{Queue, Storage};
 
 /// Room for one: a CloseSession with every header field takes 60 octets.
 pub(super) const SHORT_LEN: usize = 64;
-/// How many wait at most; the oldest gives way, as each of them may be lost without harm.
-const CAPACITY: usize = 32;
+/// How many wait at most, for small and for large nodes: a goodbye to every session should fit.
+/// The oldest gives way, as each of them may be lost without harm.
+const CAPACITY: (usize, usize) = (32, 1024);
 
 #[derive(Debug)]
 pub(super) struct Short {
@@ -24,8 +26,9 @@ impl Short {
 pub(super) struct Outbox<S: Storage>(S::Queue<Short>);
 
 impl<S: Storage> Outbox<S> {
-    pub(super) fn new() -> Self {
-        Self(Queue::with_capacity(CAPACITY))
+    pub(super) fn new(config: &Config) -> Self {
+        let (least, most) = CAPACITY;
+        Self(Queue::with_capacity(config.sessions().clamp(least, most)))
     }
 
     /// Queues a datagram; returns how many older ones were dropped for it.

@@ -55,21 +55,24 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         local: LocalSessionId,
         packet: Packet<'b>,
     ) -> Result<Received<'b>, Dropped> {
-        let backlogged = self.is_backlogged();
-        let room = self.exchanges.len() < self.exchanges.capacity();
+        let room = self.exchanges.len() < self.exchanges.capacity()
+            && self.exchanges_by_peer(local) < self.node.config.max_exchanges_per_session;
         let entry = self.sessions.by_local(local).ok_or(Dropped::UnknownSession)?;
         let session = SessionHandle { local, serial: entry.serial };
+        if !entry.address.shares_sessions(from) {
+            return Err(Dropped::OtherTransport);
+        }
         let exchanges = &self.exchanges;
         // A message that asks for an acknowledgement must not be taken in unless it will be
         // delivered: the peer would not send it again.
-        let mut refusal = None;
+        let mut refused = false;
         let opened = entry.session.decode_if(packet, cx.now, |header| {
-            let key = key_of(local, header);
-            refusal = refuse(header, exchanges.get(&key).is_some(), room, backlogged);
-            refusal.is_none()
+            let known = exchanges.get(&key_of(local, header)).is_some();
+            refused = !known && !room && begins_exchange(header);
+            !refused
         })?;
-        if let Some(reason) = refusal {
-            return Err(reason);
+        if refused {
+            return Err(Dropped::NoExchange);
         }
         if !opened.duplicate {
             entry.address = from;
@@ -122,7 +125,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.tell(Event::Acknowledged { exchange });
         }
         self.update(Source::Exchange(key));
-        if !receipt.deliver || closing {
+        if is_handshake(&header) && !duplicate {
+            return Err(Dropped::Misplaced);
+        }
+        if !receipt.deliver || closing || !is_for_application(&header) {
             return Ok(Received::Handled);
         }
         Ok(Received::Message(Message {
@@ -138,22 +144,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 }
 
-/// Why a message must not be taken in now, although it is authentic.
-fn refuse(
-    header: &ProtocolHeader,
-    known_exchange: bool,
-    room: bool,
-    backlogged: bool,
-) -> Option<Dropped> {
-    if backlogged {
-        Some(Dropped::Backlog)
-    } else if !known_exchange && !room && begins_exchange(header) {
-        Some(Dropped::NoExchange)
-    } else {
-        None
-    }
-}
-
 /// The exchange that a received message belongs to.
 const fn key_of(session: LocalSessionId, header: &ProtocolHeader) -> ExchangeKey {
     ExchangeKey { session, id: header.exchange, initiator: !header.initiator }
@@ -163,6 +153,12 @@ const fn key_of(session: LocalSessionId, header: &ProtocolHeader) -> ExchangeKey
 /// not of the secure channel protocol, all of whose messages answer others or belong elsewhere.
 fn begins_exchange(header: &ProtocolHeader) -> bool {
     header.initiator && header.protocol != ProtocolId::SECURE_CHANNEL
+}
+
+/// Whether a message of an exchange is the application's: of the secure channel protocol only
+/// status reports are, whatever the exchange is about.
+fn is_for_application(header: &ProtocolHeader) -> bool {
+    header.protocol != ProtocolId::SECURE_CHANNEL || header.opcode == Opcode::STATUS_REPORT.0
 }
 
 fn is_handshake(header: &ProtocolHeader) -> bool {

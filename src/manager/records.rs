@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::storage::{Map, Storage};
 use super::{Event, SessionManager};
 use crate::crypto::Crypto;
+use crate::fabric::FabricTable;
 use crate::ids::{FabricIndex, NodeId};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
@@ -13,6 +14,8 @@ use crate::time::Instant;
 pub(super) struct Records<S: Storage> {
     by_peer: S::Records<Entry>,
     by_id: S::RecordIds,
+    /// When the oldest was saved.
+    oldest: Option<Instant>,
 }
 
 struct Entry {
@@ -24,7 +27,22 @@ type Peer = (FabricIndex, NodeId);
 
 impl<S: Storage> Records<S> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { by_peer: Map::with_capacity(capacity), by_id: Map::with_capacity(capacity) }
+        let (by_peer, by_id) = (Map::with_capacity(capacity), Map::with_capacity(capacity));
+        Self { by_peer, by_id, oldest: None }
+    }
+
+    /// When the next record expires.
+    pub(super) fn expiry(&self, lifetime: Duration) -> Option<Instant> {
+        self.oldest.map(|saved| saved + lifetime)
+    }
+
+    fn is_full(&self) -> bool {
+        self.by_peer.len() >= self.by_peer.capacity()
+    }
+
+    fn oldest(&self) -> Option<Peer> {
+        let oldest = self.by_peer.iter().min_by_key(|(_, entry)| entry.saved);
+        oldest.map(|(peer, _)| *peer)
     }
 
     /// The records as they are valid at `now`.
@@ -38,29 +56,41 @@ impl<S: Storage> Records<S> {
 
     /// Adds a record in place of the peer's former one. When there is no room the oldest makes
     /// some; its peer is returned.
+    ///
+    /// Ids are random, but the responder chooses them: one that repeats the id of another peer's
+    /// record must not cost that peer its record, so it gets none itself.
     fn save(&mut self, record: ResumptionRecord, now: Instant) -> Option<Peer> {
         let peer = (record.fabric, record.peer);
         self.forget(peer);
-        let evicted = if self.by_peer.len() >= self.by_peer.capacity() {
-            let oldest = self.by_peer.iter().min_by_key(|(_, entry)| entry.saved);
-            let oldest = oldest.map(|(peer, _)| *peer);
-            oldest.inspect(|peer| self.forget(*peer))
-        } else {
-            None
-        };
+        if self.by_id.get(&record.id).is_some() {
+            return None;
+        }
+        let evicted = self.oldest().filter(|_| self.is_full());
+        if let Some(evicted) = evicted {
+            self.forget(evicted);
+        }
         let id = record.id;
-        if self.by_peer.insert(peer, Entry { record, saved: now }).is_ok()
-            && self.by_id.insert(id, peer).is_err()
-        {
-            self.by_peer.remove(&peer);
+        if self.by_peer.insert(peer, Entry { record, saved: now }).is_ok() {
+            self.oldest = Some(self.oldest.map_or(now, |oldest| oldest.min(now)));
+            if self.by_id.insert(id, peer).is_err() {
+                self.forget(peer);
+            }
         }
         evicted
     }
 
     fn forget(&mut self, peer: Peer) {
-        if let Some(entry) = self.by_peer.remove(&peer) {
-            self.by_id.remove(&entry.record.id);
+        let Some(entry) = self.by_peer.remove(&peer) else { return };
+        self.by_id.remove(&entry.record.id);
+        if self.oldest == Some(entry.saved) {
+            self.oldest = self.by_peer.iter().map(|(_, entry)| entry.saved).min();
         }
+    }
+
+    /// A record whose time is over.
+    fn expired(&self, now: Instant, lifetime: Duration) -> Option<Peer> {
+        self.expiry(lifetime).filter(|expiry| now >= *expiry)?;
+        self.oldest()
     }
 }
 
@@ -104,12 +134,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Takes in a record that was stored before. Its lifetime begins anew. Returns false, and
-    /// takes nothing in, when its fabric is unknown.
+    /// takes nothing in, when its fabric is unknown, when the table is full, or when another
+    /// peer's record has the same id. No event tells of it.
     pub fn restore_record(&mut self, record: ResumptionRecord, now: Instant) -> bool {
-        if self.fabric(record.fabric).is_none() {
+        let peer = (record.fabric, record.peer);
+        let records = &mut self.node.records;
+        let takes = records.by_peer(peer).is_some() || !records.is_full();
+        let clashes = records.by_id.get(&record.id).is_some_and(|holder| *holder != peer);
+        if self.node.fabrics.by_index(record.fabric).is_none() || !takes || clashes {
             return false;
         }
-        self.save_record(record, now);
+        self.node.records.save(record, now);
         true
     }
 
@@ -135,6 +170,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.tell_record(fabric, peer);
         }
         self.tell_record(fabric, peer);
+    }
+
+    /// Forgets the records whose time is over.
+    pub(super) fn expire_records(&mut self, now: Instant) {
+        let lifetime = self.node.config.record_lifetime;
+        while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
+            self.forget_record(fabric, peer);
+        }
     }
 
     pub(super) fn forget_records_of(&mut self, fabric: FabricIndex) {

@@ -58,10 +58,15 @@ impl<S: Storage> Schedule<S> {
         self.deadlines.iter().next().map(|((due, _), ())| *due)
     }
 
-    /// A source whose deadline has come.
-    pub(super) fn due(&self, now: Instant) -> Option<Source> {
-        let ((due, source), ()) = self.deadlines.iter().next()?;
-        (*due <= now).then_some(*source)
+    /// Takes the earliest deadline if it has come. Its source must take note that none is filed
+    /// for it any more.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Source> {
+        let (due, source) = self.deadlines.first()?;
+        if due > now {
+            return None;
+        }
+        self.deadlines.remove(&(due, source));
+        Some(source)
     }
 
     /// A source with output.

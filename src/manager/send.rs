@@ -3,12 +3,14 @@
 use super::event::{OpenError, SendError, Transmit};
 use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
+use super::sessions::Entry;
 use super::storage::{Map, MessageSlot, Storage};
 use super::{Config, Event, PeerAddress, SessionManager};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, backoff};
 use crate::handshake::Context;
 use crate::ids::ProtocolId;
+use crate::session::SessionKind;
 use crate::time::Instant;
 use crate::wire::{EncodeError, MIN_MESSAGE_HEADER, MessageBuf, ProtocolHeader, TAILROOM};
 
@@ -38,7 +40,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if self.sessions.get(session).is_none() {
             return Err(OpenError::Closed);
         }
-        let key = self.new_exchange_key(session.local);
+        let key = self.new_exchange_key(session.local).ok_or(OpenError::TooMany)?;
         let serial = self.serial();
         let exchange = Exchange::new(key.id, true, now);
         let entry = ExchangeEntry { exchange, serial, filed: None, closing: false };
@@ -81,10 +83,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if entry.exchange.is_in_flight() {
             return Err(SendError::InFlight);
         }
-        let mut message =
-            S::Message::allocate(Config::buffer_len(payload.len())).ok_or(SendError::NoRoom)?;
+        if self.is_backlogged() {
+            return Err(SendError::Backlog);
+        }
         let now = cx.now;
         let (header, address) = self.header(exchange, protocol, opcode, payload.len(), true)?;
+        let mut message =
+            S::Message::allocate(Config::buffer_len(payload.len())).ok_or(SendError::NoRoom)?;
         let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
         let buf = MessageBuf::with_payload(message.as_mut(), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
@@ -129,39 +134,46 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[must_use]
     pub fn max_payload(&self, exchange: ExchangeHandle, protocol: ProtocolId) -> Option<usize> {
         let entry = self.exchanges.get(&exchange.key)?;
+        if entry.serial != exchange.serial {
+            return None;
+        }
         let session = self.sessions.handle(exchange.key.session)?;
-        let address = self.sessions.get(session)?.address;
         let header = entry.exchange.header(protocol, 0, true);
-        Some(self.room(&header, address))
+        Some(self.room(&header, self.sessions.get(session)?))
     }
 
-    /// The payload that fits a message with this header to this address.
-    fn room(&self, header: &ProtocolHeader, address: PeerAddress) -> usize {
+    /// The payload that fits a message with this header on this session.
+    fn room(&self, header: &ProtocolHeader, session: &Entry<C, T>) -> usize {
         /// What the cipher takes, with the protocol header.
         const CIPHER_LIMIT: usize = 0xFFFF;
-        let limit = if address.is_reliable() {
-            CIPHER_LIMIT
-        } else {
-            self.node.config.max_message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM)
+        let message = match session.address {
+            PeerAddress::Udp(_) => self.node.config.max_message,
+            PeerAddress::Tcp(_) => {
+                let declared = session.session.peer_parameters().max_tcp_message;
+                usize::try_from(declared).unwrap_or(usize::MAX)
+            }
+            PeerAddress::Btp(_) => usize::MAX,
         };
-        limit.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
+        let sealed = message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM);
+        sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
     }
 
     /// The header of a message to be sent, and where it goes, once it is known to fit.
     fn header(
-        &mut self,
+        &self,
         exchange: ExchangeHandle,
         protocol: ProtocolId,
         opcode: u8,
         payload: usize,
         reliable: bool,
     ) -> Result<(ProtocolHeader, PeerAddress), SendError> {
-        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let entry = self.exchange(exchange).ok_or(SendError::Closed)?;
+        let session = self.sessions.handle(exchange.key.session).ok_or(SendError::Closed)?;
+        let session = self.sessions.get(session).ok_or(SendError::Closed)?;
         let address = session.address;
-        let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
         let reliable = reliable && !address.is_reliable();
         let header = entry.exchange.header(protocol, opcode, reliable);
-        let max = self.room(&header, address);
+        let max = self.room(&header, session);
         if payload > max {
             return Err(SendError::TooLong { max });
         }
@@ -175,8 +187,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.update(Source::Exchange(exchange.key));
     }
 
+    /// An exchange, unless the application has closed it.
+    fn exchange(&self, exchange: ExchangeHandle) -> Option<&ExchangeEntry<S>> {
+        let entry = self.exchanges.get(&exchange.key)?;
+        (entry.serial == exchange.serial && !entry.closing).then_some(entry)
+    }
+
     fn exchange_mut(&mut self, exchange: ExchangeHandle) -> Option<&mut ExchangeEntry<S>> {
-        self.exchanges.get_mut(&exchange.key).filter(|entry| entry.serial == exchange.serial)
+        self.exchanges
+            .get_mut(&exchange.key)
+            .filter(|entry| entry.serial == exchange.serial && !entry.closing)
     }
 
     /// The next datagram to send. `buf` is scratch of at least
@@ -279,25 +299,31 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(super) fn update_exchange(&mut self, key: ExchangeKey) {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };
-        if entry.closing && entry.exchange.is_settled() && !entry.exchange.has_output() {
+        let has_session = self.sessions.by_local(key.session).is_some();
+        if !has_session || (entry.closing && entry.exchange.is_settled()) {
             let filed = entry.filed;
             self.exchanges.remove(&key);
             return self.schedule.forget(Source::Exchange(key), filed);
         }
-        let own = entry.exchange.poll_timeout();
-        let deadline = own.unwrap_or_else(|| entry.exchange.last_used() + lifetime);
+        // What is closing waits for nothing but its own end.
+        let idle = (!entry.closing).then(|| entry.exchange.last_used() + lifetime);
+        let deadline = entry.exchange.poll_timeout().or(idle);
         let has_output = entry.exchange.has_output();
-        self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(deadline), has_output);
+        self.schedule.file(Source::Exchange(key), &mut entry.filed, deadline, has_output);
     }
 
     /// Lets time pass for an exchange.
     pub(super) fn exchange_timeout(&mut self, key: ExchangeKey, cx: &mut Context<'_>) {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };
-        let Some(session) = self.sessions.by_local(key.session) else { return };
+        entry.filed = None;
+        let Some(session) = self.sessions.by_local(key.session) else {
+            return self.update(Source::Exchange(key));
+        };
         let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
         let base = session.session.base_interval(cx.now);
-        let gave_up = entry.exchange.handle_timeout(cx.now, base, jitter);
+        let boost = self.node.config.retransmission_boost;
+        let gave_up = entry.exchange.handle_timeout(cx.now, |n| backoff(base, n, jitter) + boost);
         if entry.exchange.poll_timeout().is_none()
             && cx.now >= entry.exchange.last_used() + lifetime
         {
@@ -305,7 +331,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let exchange = ExchangeHandle { key, serial: entry.serial };
         if gave_up {
-            session.defunct = true;
+            session.defunct = session.session.kind() == SessionKind::Case;
             self.tell(Event::Undelivered { exchange });
         }
         self.update(Source::Exchange(key));

@@ -33,7 +33,7 @@ pub(super) struct Entry<C: Crypto, T> {
 }
 
 impl<C: Crypto, T> Entry<C, T> {
-    const fn handle(&self) -> SessionHandle {
+    pub(super) const fn handle(&self) -> SessionHandle {
         SessionHandle { local: self.session.local_session_id(), serial: self.serial }
     }
 
@@ -52,17 +52,23 @@ impl<C: Crypto, T> fmt::Debug for Entry<C, T> {
 }
 
 impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
-    pub(super) fn new(capacity: usize, last_id: u16) -> Self {
-        let (entries, peers) = (Map::with_capacity(capacity), Map::with_capacity(capacity));
-        Self { entries, peers, last_id }
+    /// A table for so many CASE sessions, with one more place that is kept for PASE.
+    pub(super) fn new(case_sessions: usize, last_id: u16) -> Self {
+        let entries = Map::with_capacity(case_sessions.saturating_add(1));
+        Self { entries, peers: Map::with_capacity(case_sessions), last_id }
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= self.entries.capacity()
+    /// Whether there is no place left for a session of this kind.
+    pub(super) fn is_full(&self, kind: SessionKind) -> bool {
+        let no_place = self.entries.len() >= self.entries.capacity();
+        match kind {
+            SessionKind::Pase => no_place,
+            SessionKind::Case => no_place || self.peers.len() >= self.peers.capacity(),
+        }
     }
 
     pub(super) fn by_local(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
@@ -100,16 +106,35 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             .filter_map(|key| self.entries.get(&key.session?))
     }
 
-    /// How many CASE sessions a fabric has.
-    pub(super) fn count_of_fabric(&self, fabric: FabricIndex) -> usize {
+    /// All CASE sessions, ordered by fabric and then by peer.
+    pub(super) fn by_peer(&self) -> impl Iterator<Item = (PeerKey, &Entry<C, T>)> {
+        let entry = |key: PeerKey| Some((key, self.entries.get(&key.session?)?));
+        self.peers.iter().filter_map(move |(key, ())| entry(*key))
+    }
+
+    /// The CASE sessions of a fabric, ordered by peer.
+    pub(super) fn of_fabric(
+        &self,
+        fabric: FabricIndex,
+    ) -> impl Iterator<Item = (PeerKey, &Entry<C, T>)> {
         let first = PeerKey { fabric, node: NodeId::UNSPECIFIED, session: None };
-        self.peers.from(first).take_while(|(key, ())| key.fabric == fabric).count()
+        let entry = |key: PeerKey| Some((key, self.entries.get(&key.session?)?));
+        self.peers
+            .from(first)
+            .take_while(move |(key, ())| key.fabric == fabric)
+            .filter_map(move |(key, ())| entry(*key))
     }
 
     /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
     pub(super) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
-        let of_fabric = |entry: &&Entry<C, T>| entry.session.identity().fabric() == Some(fabric);
-        self.iter().find(of_fabric).map(Entry::handle)
+        let case = self.of_fabric(fabric).next().map(|(_, entry)| entry);
+        let pase = || self.pase().find(|e| e.session.identity().fabric() == Some(fabric));
+        case.or_else(pase).map(Entry::handle)
+    }
+
+    /// The PASE sessions.
+    pub(super) fn pase(&self) -> impl Iterator<Item = &Entry<C, T>> {
+        self.iter().filter(|entry| entry.session.kind() == SessionKind::Pase)
     }
 
     /// The next local id that is neither in use nor `reserved`: ids go round, so that none comes
@@ -230,11 +255,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// The PASE session, if there is one; the newest, if this node commissions several devices.
     #[must_use]
     pub fn pase_session(&self) -> Option<SessionHandle> {
-        self.sessions
-            .iter()
-            .filter(|entry| entry.session.kind() == SessionKind::Pase)
-            .max_by_key(|entry| entry.serial)
-            .map(Entry::handle)
+        self.sessions.pase().max_by_key(|entry| entry.serial).map(Entry::handle)
     }
 
     /// The application's data of a session.
@@ -342,8 +363,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         address: PeerAddress,
         now: Instant,
     ) -> Option<SessionHandle> {
-        if self.sessions.is_full()
-            && let Some(victim) = self.choose_victim(&session)
+        if self.sessions.is_full(session.kind())
+            && let Some(victim) = self.sessions.choose_victim(session.identity())
         {
             self.end_session(victim, CloseReason::Evicted, now);
         }
@@ -366,15 +387,22 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    /// The key of a new exchange that this node begins on a session.
-    pub(super) fn new_exchange_key(&mut self, session: LocalSessionId) -> ExchangeKey {
-        loop {
+    /// The key of a new exchange that this node begins on a session; `None` when every exchange
+    /// id is in use there.
+    pub(super) fn new_exchange_key(&mut self, session: LocalSessionId) -> Option<ExchangeKey> {
+        (0..=u16::MAX).find_map(|_| {
             let id: ExchangeId = self.exchange_id();
             let key = ExchangeKey { session, id, initiator: true };
-            // Fewer exchanges fit than there are ids.
-            if self.exchanges.get(&key).is_none() {
-                return key;
-            }
-        }
+            self.exchanges.get(&key).is_none().then_some(key)
+        })
+    }
+
+    /// How many exchanges the peer of a session has begun.
+    pub(super) fn exchanges_by_peer(&self, session: LocalSessionId) -> usize {
+        self.exchanges
+            .from(ExchangeKey::first_of(session))
+            .take_while(|(key, _)| key.session == session)
+            .filter(|(key, _)| !key.initiator)
+            .count()
     }
 }

@@ -13,13 +13,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let window = self.window.as_ref().and_then(super::OpenWindow::closes);
-        [self.schedule.next(), window].into_iter().flatten().min()
+        let records = self.node.records.expiry(self.node.config.record_lifetime);
+        [self.schedule.next(), window, records].into_iter().flatten().min()
     }
 
-    /// Lets time pass: acknowledgements and retransmissions become due, handshakes and the
-    /// commissioning window expire. Early and late calls do no harm.
+    /// Lets time pass: acknowledgements and retransmissions become due; handshakes, the
+    /// commissioning window and resumption records expire. Early and late calls do no harm.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        while let Some(source) = self.schedule.due(cx.now) {
+        while let Some(source) = self.schedule.take_due(cx.now) {
             match source {
                 Source::Exchange(key) => self.exchange_timeout(key, cx),
                 Source::Handshake(id) => self.handshake_timeout(id, cx),
@@ -29,5 +30,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if closes.is_some_and(|closes| cx.now >= closes) {
             self.expire_window(WindowCloseReason::Expired);
         }
+        self.expire_records(cx.now);
     }
 }

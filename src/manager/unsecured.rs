@@ -5,14 +5,14 @@ use core::time::Duration;
 use super::SessionManager;
 use super::event::Dropped;
 use super::handle::{HandshakeId, PeerAddress, Source};
-use super::handshakes::Machine;
+use super::handshakes::{Machine, Slot};
 use super::outbox::SHORT_LEN;
 use super::receive::acknowledgement;
 use super::storage::{Map, Storage};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
-use crate::handshake::{CaseServer, Context, Incoming, PaseServer};
-use crate::ids::{NodeId, ProtocolId};
+use crate::handshake::{CaseServer, Context, HandshakeError, Incoming, PaseServer};
+use crate::ids::{MessageCounter, NodeId, ProtocolId};
 use crate::session::{DecodeError, EphemeralNodeId, SessionRole, Unauthenticated, UnsecureSession};
 use crate::time::Instant;
 use crate::tlv::Buffer;
@@ -31,27 +31,37 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             MessageKind::FromResponder(node) => (node, SessionRole::Initiator),
             _ => return Err(DecodeError::Shape.into()),
         };
-        match self.handshake_of(node, role, from) {
-            Some(id) => self.receive_handshake(cx, id, packet),
-            None if role == SessionRole::Responder => self.receive_stranger(cx, from, node, packet),
+        let message = UnsecureSession::read(packet)?;
+        match self.handshake_of(node, role, from, &message.header) {
+            Some(id) => self.receive_handshake(cx, id, message),
+            None if role == SessionRole::Responder => {
+                self.receive_stranger(cx, from, node, message)
+            }
             None => Err(Dropped::UnknownHandshake),
         }
     }
 
-    /// The handshake that an unsecured message belongs to: by the initiator's ephemeral node id,
-    /// and on the responder also by the address, which a stranger cannot easily share.
+    /// The handshake that an unsecured message belongs to: by its exchange and the initiator's
+    /// ephemeral node id, and on the responder also by the address, which a stranger cannot
+    /// easily share. A responder may answer from another of its addresses.
     fn handshake_of(
         &self,
         node: NodeId,
         role: SessionRole,
         from: PeerAddress,
+        header: &ProtocolHeader,
     ) -> Option<HandshakeId> {
+        let is_peer = |peer: PeerAddress| match role {
+            SessionRole::Responder => peer == from,
+            SessionRole::Initiator => peer.shares_sessions(from),
+        };
         self.handshakes
             .iter()
             .find(|(_, slot)| {
-                slot.unsecured.role() == role
+                slot.exchange.matches(header)
+                    && slot.unsecured.role() == role
                     && slot.unsecured.ephemeral_node_id().node() == node
-                    && slot.peer == from
+                    && is_peer(slot.peer)
             })
             .map(|(id, _)| *id)
     }
@@ -60,66 +70,54 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         cx: &mut Context<'_>,
         id: HandshakeId,
-        packet: Packet<'_>,
+        message: Unauthenticated<'_>,
     ) -> Result<(), Dropped> {
+        let backlogged = self.is_backlogged();
         let Some(slot) = self.handshakes.get_mut(&id) else {
             return Err(Dropped::UnknownHandshake);
         };
-        let message = slot.unsecured.decode_uncommitted(packet)?;
-        if !slot.exchange.matches(&message.header) {
-            let (peer, node) = (slot.peer, slot.unsecured.ephemeral_node_id());
-            return self.receive_beside(cx, peer, node, &message);
-        }
-        let Unauthenticated { header, counter, payload, duplicate, .. } = message;
+        let Unauthenticated { header, counter, payload, .. } = message;
         if header.protocol != ProtocolId::SECURE_CHANNEL {
             return Err(Dropped::Unsolicited);
         }
+        let opcode = Opcode(header.opcode);
+        let running = slot.ended.is_none();
+        if running && backlogged && opcode != Opcode::MRP_STANDALONE_ACK {
+            return Err(Dropped::Backlog);
+        }
+        // What began the handshake comes once, even if its counter has left the window.
+        let duplicate = opcode.begins_handshake() || slot.unsecured.is_duplicate(counter);
         if !duplicate {
             slot.unsecured.commit(counter, cx.now);
         }
         let receipt = slot.exchange.receive(&header, counter, duplicate, cx.now);
-        if receipt.deliver && slot.ended.is_none() {
-            let incoming = Incoming { opcode: Opcode(header.opcode), payload };
-            self.feed(id, incoming, cx);
-        } else if slot.ended.is_some() {
+        if receipt.deliver && running {
+            self.feed(id, Incoming { opcode, payload }, cx);
+        } else if !running {
             slot.exchange.flush_ack();
         }
         self.update(Source::Handshake(id));
         Ok(())
     }
 
-    /// A message from an initiator that has a handshake here, but on another exchange.
-    fn receive_beside(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: PeerAddress,
-        node: EphemeralNodeId,
-        message: &Unauthenticated<'_>,
-    ) -> Result<(), Dropped> {
-        if !message.header.needs_ack || message.header.initiator {
-            return Err(Dropped::Unsolicited);
-        }
-        let ack = acknowledgement(&message.header, message.counter);
-        self.push_unsecured(from, node, &ack, &[], cx.now);
-        Ok(())
-    }
-
-    /// A message from an initiator that has no handshake here.
+    /// A message from an initiator that has no handshake here, or none on this exchange.
     fn receive_stranger(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
         node: NodeId,
-        packet: Packet<'_>,
+        message: Unauthenticated<'_>,
     ) -> Result<(), Dropped> {
-        let mut unsecured = UnsecureSession::responder(EphemeralNodeId::received(node), cx.now);
-        let message = unsecured.decode(packet, cx.now)?;
         let header = message.header;
-        let opcode = Opcode(header.opcode);
+        let node = EphemeralNodeId::received(node);
         let begins = header.protocol == ProtocolId::SECURE_CHANNEL
             && header.initiator
-            && opcode.begins_handshake();
-        if begins {
+            && Opcode(header.opcode).begins_handshake();
+        if begins && !self.is_beside(node, from, message.counter) {
+            let mut unsecured = self
+                .supersede(node, from, cx.now)
+                .unwrap_or_else(|| UnsecureSession::responder(node, cx.now));
+            unsecured.commit(message.counter, cx.now);
             return self.begin(cx, from, unsecured, message);
         }
         if !header.needs_ack {
@@ -127,8 +125,52 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         // The end of a handshake that is forgotten here, most likely.
         let ack = acknowledgement(&header, message.counter);
-        self.push_unsecured(from, unsecured.ephemeral_node_id(), &ack, &[], cx.now);
+        self.push_unsecured(from, node, &ack, &[], cx.now);
         Ok(())
+    }
+
+    /// The handshakes that this initiator has here, running or ended.
+    fn handshakes_of(
+        &self,
+        node: EphemeralNodeId,
+        from: PeerAddress,
+    ) -> impl Iterator<Item = (HandshakeId, &Slot<C, S>)> {
+        self.handshakes.iter().map(|(id, slot)| (*id, slot)).filter(move |(_, slot)| {
+            !slot.is_ours() && slot.unsecured.ephemeral_node_id() == node && slot.peer == from
+        })
+    }
+
+    /// Whether another handshake of this initiator has seen this message counter: the message is
+    /// a late copy of one that began a handshake which is over.
+    fn is_beside(&self, node: EphemeralNodeId, from: PeerAddress, counter: MessageCounter) -> bool {
+        self.handshakes_of(node, from).any(|(_, slot)| slot.unsecured.is_duplicate(counter))
+    }
+
+    /// Ends the running handshake of an initiator that begins another one as the same node: it
+    /// will not go on with the former. Returns the unsecured session that the two share.
+    fn supersede(
+        &mut self,
+        node: EphemeralNodeId,
+        from: PeerAddress,
+        now: Instant,
+    ) -> Option<UnsecureSession> {
+        let mut running = self.handshakes_of(node, from).filter(|(_, slot)| slot.ended.is_none());
+        let (id, _) = running.next()?;
+        drop(running);
+        self.fail(id, HandshakeError::TimedOut, now);
+        self.drop_handshake(id).map(|slot| slot.unsecured)
+    }
+
+    /// Tells the peer of a handshake once that it has failed.
+    pub(super) fn refuse_further(&mut self, id: HandshakeId, error: &HandshakeError) {
+        let Some(slot) = self.handshakes.get(&id) else { return };
+        let (peer, node) = (slot.peer, slot.unsecured.ephemeral_node_id());
+        let opcode = Opcode::STATUS_REPORT.0;
+        let header = slot.exchange.header(ProtocolId::SECURE_CHANNEL, opcode, false);
+        if let Some(report) = error.status_report().filter(|_| !slot.is_ours()) {
+            let now = slot.exchange.last_used();
+            self.push_report(peer, node, &header, &report, now);
+        }
     }
 
     /// A Sigma1 or PBKDFParamRequest. Refusals keep no state: a repeated request is judged anew.
@@ -168,7 +210,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             None => return refuse(self, &StatusReport::invalid_parameter()),
         };
         let mut exchange = Exchange::new(header.exchange, false, cx.now);
-        exchange.receive(&header, counter, false, cx.now);
+        let _ = exchange.receive(&header, counter, false, cx.now);
         let Some(id) = self.answer(from, machine, unsecured, exchange, local) else {
             return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
         };
@@ -178,6 +220,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             window.serving = Some(id);
         }
         if let Some(error) = self.feed(id, Incoming { opcode, payload }, cx) {
+            // Refused at once: no slot is kept for a report that may as well get lost.
             self.drop_handshake(id);
             if let Some(report) = error.status_report() {
                 let ack = acknowledgement(&header, counter);

@@ -5,9 +5,10 @@
 use core::time::Duration;
 
 use super::handle::{HandshakeId, SessionHandle};
-use super::storage::Storage;
+use super::storage::{Map, Storage};
 use super::{Event, SessionManager, WindowCloseReason, WindowError};
 use crate::crypto::{Crypto, PbkdfParameters, Verifier};
+use crate::handshake::HandshakeError;
 use crate::time::Instant;
 
 /// How many attempts with a wrong passcode close the window.
@@ -33,8 +34,6 @@ pub(super) struct OpenWindow {
     failures: u8,
     /// The handshake being served, if any.
     pub(super) serving: Option<HandshakeId>,
-    /// The session that came of the last one: none is served while it lives.
-    session: Option<SessionHandle>,
 }
 
 impl OpenWindow {
@@ -48,7 +47,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// one at a time. Twenty failed attempts close it.
     ///
     /// # Errors
-    /// [`WindowError::Open`].
+    /// [`WindowError`]; nothing changes then.
     pub fn open_commissioning_window(
         &mut self,
         now: Instant,
@@ -57,19 +56,24 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if self.window.is_some() {
             return Err(WindowError::Open);
         }
+        if self.is_backlogged() {
+            return Err(WindowError::Backlog);
+        }
         let CommissioningWindow { verifier, pbkdf, duration } = window;
         let closes = duration.map(|duration| now + duration);
-        self.window =
-            Some(OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None, session: None });
+        self.window = Some(OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None });
         Ok(())
     }
 
-    /// Closes the commissioning window. A handshake that is being served ends; an established
-    /// PASE session stays.
+    /// Closes the commissioning window. A handshake that is being served ends, which the peer is
+    /// told once; an established PASE session stays.
     pub fn close_commissioning_window(&mut self) {
         if let Some(window) = self.window.take()
             && let Some(id) = window.serving
         {
+            if self.handshakes.get(&id).is_some_and(|slot| slot.ended.is_none()) {
+                self.refuse_further(id, &HandshakeError::TimedOut);
+            }
             self.drop_handshake(id);
         }
     }
@@ -82,10 +86,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Whether PASE is being served, or a session that came of it still lives.
     pub(super) fn is_commissioning(&self) -> bool {
-        self.window.as_ref().is_some_and(|window| {
-            window.serving.is_some()
-                || window.session.is_some_and(|session| self.sessions.get(session).is_some())
-        })
+        self.window.as_ref().is_some_and(|window| window.serving.is_some())
+            || self.commissioned.is_some_and(|session| self.sessions.get(session).is_some())
     }
 
     /// Takes note of the end of a handshake that the window served. `attempted`: the peer had
@@ -100,7 +102,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return;
         };
         window.serving = None;
-        window.session = session.or(window.session);
+        self.commissioned = session.or(self.commissioned);
         if session.is_none() && attempted {
             window.failures = window.failures.saturating_add(1);
             if window.failures >= MAX_FAILURES {

@@ -151,6 +151,18 @@ impl UnsecureSession {
                 if node == self.ephemeral.0 => {}
             _ => return Err(DecodeError::WrongSession),
         }
+        let message = Self::read(packet)?;
+        let duplicate = self.is_duplicate(message.counter);
+        Ok(Unauthenticated { duplicate, ..message })
+    }
+
+    /// Whether a message with this counter was received before.
+    pub(crate) fn is_duplicate(&self, counter: MessageCounter) -> bool {
+        self.window.check(counter) == Verdict::Duplicate
+    }
+
+    /// Reads an unsecured message before it is known which session it belongs to.
+    pub(crate) fn read(packet: Packet<'_>) -> Result<Unauthenticated<'_>, DecodeError> {
         let (message, aad, body) = packet.into_parts();
         let (header, offset) =
             ProtocolHeader::parse(body).map_err(|_| DecodeError::ProtocolHeader)?;
@@ -159,7 +171,7 @@ impl UnsecureSession {
             counter: message.counter,
             payload: body.get_mut(offset..).unwrap_or_default(),
             payload_offset: aad.len().saturating_add(offset),
-            duplicate: self.window.check(message.counter) == Verdict::Duplicate,
+            duplicate: false,
         })
     }
 

@@ -18,8 +18,7 @@ use crate::handshake::{
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;
-use crate::session::ResumptionId;
-use crate::session::{SessionKeys, SessionRole};
+use crate::session::{ResumptionId, SessionKeys, SessionParameters, SessionRole};
 use crate::time::Instant;
 use crate::tlv::{Tag, TlvError};
 use crate::wire::secure_channel::Opcode;
@@ -210,6 +209,16 @@ impl<C: Crypto> CaseClient<C> {
     #[must_use]
     pub const fn peer_certificates(&self) -> Option<&PeerCertificates> {
         self.peer.as_ref()
+    }
+
+    /// What the responder has declared, from Sigma2 on and until the handshake ends.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> Option<&SessionParameters> {
+        match &self.state {
+            State::AwaitSignature(AwaitSignature { ends, .. })
+            | State::ExpectReport(ExpectReport { ends, .. }) => Some(&ends.peer_parameters),
+            State::ExpectSigma2(_) | State::Ended => None,
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.

@@ -20,8 +20,7 @@ use crate::handshake::{
 };
 use crate::ids::{FabricIndex, LocalSessionId};
 use crate::resumption::ResumptionRecord;
-use crate::session::ResumptionId;
-use crate::session::{SessionKeys, SessionRole};
+use crate::session::{ResumptionId, SessionKeys, SessionParameters, SessionRole};
 use crate::time::Instant;
 use crate::tlv::{Tag, TlvError};
 use crate::wire::secure_channel::Opcode;
@@ -204,6 +203,17 @@ impl<C: Crypto> CaseServer<C> {
     #[must_use]
     pub const fn peer_certificates(&self) -> Option<&PeerCertificates> {
         self.peer.as_ref()
+    }
+
+    /// What the initiator has declared, from Sigma1 on and until the handshake ends.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> Option<&SessionParameters> {
+        match &self.state {
+            State::AwaitSignature(AwaitSignature { agreed: Agreed { ends, .. }, .. })
+            | State::ExpectSigma3(ExpectSigma3 { agreed: Agreed { ends, .. }, .. })
+            | State::ExpectReport(ExpectReport { ends, .. }) => Some(&ends.peer_parameters),
+            State::ExpectSigma1 | State::Ended => None,
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.

@@ -131,6 +131,16 @@ impl<C: Crypto> PaseClient<C> {
         }
     }
 
+    /// What the responder has declared, once it has answered and until the handshake ends.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> Option<&SessionParameters> {
+        match &self.state {
+            State::ExpectPake2(ExpectPake2 { ends, .. })
+            | State::ExpectReport(ExpectReport { ends, .. }) => Some(&ends.peer_parameters),
+            State::ExpectResponse(_) | State::Ended => None,
+        }
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Instant> {

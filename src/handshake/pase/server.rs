@@ -118,6 +118,16 @@ impl<C: Crypto> PaseServer<C> {
         }
     }
 
+    /// What the initiator has declared, from its request on and until the handshake ends.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> Option<&SessionParameters> {
+        match &self.state {
+            State::ExpectPake1(ExpectPake1 { ends, .. })
+            | State::ExpectPake3(ExpectPake3 { ends, .. }) => Some(&ends.peer_parameters),
+            State::ExpectRequest(_) | State::Ended => None,
+        }
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Instant> {
