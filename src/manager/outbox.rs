@@ -47,6 +47,10 @@ impl<S: Storage> Outbox<S> {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+
     pub(super) fn pop(&mut self) -> Option<Short> {
         self.0.pop()
     }

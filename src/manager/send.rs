@@ -130,6 +130,18 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Ok(Transmit { to, datagram })
     }
 
+    /// Whether nothing is left to send or to be acknowledged, and no handshake is running: a
+    /// program may end now without leaving a peer in doubt.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.outbox.is_empty()
+            && self.exchanges.iter().all(|(_, entry)| entry.exchange.is_settled())
+            && self
+                .handshakes
+                .iter()
+                .all(|(_, slot)| slot.ended.is_some() && slot.exchange.is_settled())
+    }
+
     /// The longest payload in octets that can be sent on an exchange now, with this protocol.
     #[must_use]
     pub fn max_payload(&self, exchange: ExchangeHandle, protocol: ProtocolId) -> Option<usize> {

@@ -1,0 +1,273 @@
+//! A controller: establishes sessions with a device and sends it something.
+//!
+//! ```text
+//! cargo run --release --example controller -- pase --peer 127.0.0.1:5540 --send read
+//! cargo run --release --example controller -- case --peer [::1]:5540 --fabric fabric.json --times 3
+//! ```
+//! Each session gets a line, and so does the answer; from the second CASE on the former session is
+//! resumed if the peer agrees. The exit code is 0 if every handshake gave a session and every
+//! answer came, else 1. `examples/device.rs` is its counterpart; `examples/support/udp.rs` holds
+//! the loop.
+
+mod support;
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use lexopt::Arg::{Long, Value};
+use matter_session::crypto::Passcode;
+use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
+use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
+
+use support::args::{self, TEST_PASSCODE};
+use support::fabric_file::{FabricFile, Role};
+use support::loss::Loss;
+use support::protocols::{
+    ECHO, ECHO_REQUEST, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA,
+};
+use support::udp::{Happening, Message, Node};
+use support::{Result, report};
+
+const USAGE: &str = "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
+       [--send echo|read|close] [--echo-size N] [--large] [--drop rx:N,tx:N]
+
+  --times      so many handshakes, one after the other
+  --send       what to do with each session (default: echo)
+  --echo-size  octets to be echoed (default: 32)
+  --large      send messages of more than 1232 octets
+  --drop       lose the N-th datagram received or sent, on purpose";
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long messages that nobody acknowledges are repeated before the program ends.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
+struct Args {
+    case: bool,
+    peer: SocketAddr,
+    passcode: Passcode,
+    fabric: Option<String>,
+    times: u32,
+    send: Send,
+    echo_size: usize,
+    large: bool,
+    loss: Loss,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Send {
+    Echo,
+    Read,
+    Close,
+}
+
+fn main() -> ExitCode {
+    match parse().and_then(|args| args.map_or(Ok(()), run)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("controller: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse() -> Result<Option<Args>> {
+    let mut parser = lexopt::Parser::from_env();
+    let (mut case, mut peer) = (None, None);
+    let mut args = Args {
+        case: false,
+        peer: SocketAddr::from(([127, 0, 0, 1], 0)),
+        passcode: Passcode::new(TEST_PASSCODE)?,
+        fabric: None,
+        times: 1,
+        send: Send::Echo,
+        echo_size: 32,
+        large: false,
+        loss: Loss::default(),
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Value(handshake) if handshake == "pase" => case = Some(false),
+            Value(handshake) if handshake == "case" => case = Some(true),
+            Long("peer") => peer = Some(args::value(&mut parser)?),
+            Long("passcode") => args.passcode = args::passcode(&mut parser)?,
+            Long("fabric") => args.fabric = Some(args::value(&mut parser)?),
+            Long("times") => args.times = args::value(&mut parser)?,
+            Long("send") => {
+                args.send = match args::value::<String>(&mut parser)?.as_str() {
+                    "echo" => Send::Echo,
+                    "read" => Send::Read,
+                    "close" => Send::Close,
+                    other => return Err(format!("cannot send {other:?}").into()),
+                }
+            }
+            Long("echo-size") => args.echo_size = args::value(&mut parser)?,
+            Long("large") => args.large = true,
+            Long("drop") => args.loss = args::value(&mut parser)?,
+            Long("help") => {
+                println!("{USAGE}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    args.case = case.ok_or("which handshake, pase or case?")?;
+    args.peer = peer.ok_or("--peer is missing")?;
+    Ok(Some(args))
+}
+
+fn run(args: Args) -> Result<()> {
+    let any: SocketAddr = match args.peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let mut node = Node::bind(any, args::config(args.large), args.loss)?;
+    let way = if args.case {
+        let path = args.fabric.ok_or("--fabric is missing")?;
+        let fabric = FabricFile::read(&path, Role::Initiator)?;
+        let peer = fabric.peer;
+        Way::Case(node.join(fabric)?, peer)
+    } else {
+        Way::Pase(args.passcode)
+    };
+    let mut controller = Controller { node, peer: args.peer, way };
+    let outcome = controller.meet(args.times, args.send, args.echo_size);
+    // Also after a failure: the peer shall know of it.
+    controller.node.drain(LAST_PATIENCE)?;
+    outcome
+}
+
+struct Controller {
+    node: Node,
+    peer: SocketAddr,
+    way: Way,
+}
+
+enum Way {
+    Pase(Passcode),
+    Case(FabricIndex, NodeId),
+}
+
+impl Controller {
+    fn meet(&mut self, times: u32, send: Send, echo_size: usize) -> Result<()> {
+        for time in 1..=times {
+            let session = self.establish()?;
+            match send {
+                Send::Echo => self.echo(session, echo_size)?,
+                Send::Read => self.read(session)?,
+                Send::Close => {}
+            }
+            // A device serves one commissioner at a time: the next session needs the place.
+            if send == Send::Close || (time < times && matches!(self.way, Way::Pase(_))) {
+                self.node.with(|manager, cx| manager.close(cx, session));
+            }
+        }
+        Ok(())
+    }
+
+    /// A session with the peer. If it is busy this waits as told and tries once more.
+    fn establish(&mut self) -> Result<SessionHandle> {
+        let handshake = self.connect()?;
+        let wait = match self.outcome(handshake)? {
+            Err(HandshakeError::Refused(Refusal::Busy { wait })) => wait,
+            outcome => return Ok(outcome?),
+        };
+        println!("BUSY wait={}", wait.as_millis());
+        let until = self.node.now() + wait;
+        while self.node.now() < until {
+            self.node.turn(Some(until))?;
+        }
+        let handshake = self.connect()?;
+        Ok(self.outcome(handshake)??)
+    }
+
+    fn connect(&mut self) -> Result<HandshakeHandle, ConnectError> {
+        let (way, peer) = (&self.way, self.peer.into());
+        self.node.with(|manager, cx| match way {
+            Way::Pase(passcode) => manager.connect_pase(cx, peer, passcode.clone()),
+            Way::Case(fabric, node) => manager.connect_case(cx, peer, *fabric, *node),
+        })
+    }
+
+    /// What becomes of a handshake. The manager sees to it that something does, in time.
+    fn outcome(&mut self, ours: HandshakeHandle) -> Result<Result<SessionHandle, HandshakeError>> {
+        loop {
+            match self.node.turn(None)? {
+                Some(Happening::Event(Event::Established { session, handshake, resumed }))
+                    if handshake == Some(ours) =>
+                {
+                    if let Some(line) = report::session_line(&self.node.manager, session, resumed) {
+                        println!("{line}");
+                    }
+                    return Ok(Ok(session));
+                }
+                Some(Happening::Event(Event::HandshakeFailed { handshake, error, .. }))
+                    if handshake == Some(ours) =>
+                {
+                    return Ok(Err(error));
+                }
+                Some(Happening::Message(message)) => self.acknowledge(&message),
+                _ => {}
+            }
+        }
+    }
+
+    fn echo(&mut self, session: SessionHandle, size: usize) -> Result<()> {
+        let payload: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
+        let answer = self.ask(session, ECHO, ECHO_REQUEST, &payload)?;
+        if answer.opcode != ECHO_REQUEST + 1 || answer.payload != payload {
+            return Err("not an echo".into());
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, session: SessionHandle) -> Result<()> {
+        let protocol = ProtocolId::INTERACTION_MODEL;
+        let answer = self.ask(session, protocol, READ_REQUEST, READ_VENDOR_NAME)?;
+        println!("REPORT {}", report::hex(&answer.payload));
+        if answer.opcode != REPORT_DATA {
+            return Err("not a report".into());
+        }
+        Ok(())
+    }
+
+    /// One request, one answer, on an exchange of their own.
+    fn ask(
+        &mut self,
+        session: SessionHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: &[u8],
+    ) -> Result<Message> {
+        let exchange = self.node.manager.open_exchange(self.node.now(), session)?;
+        self.node.with(|manager, cx| manager.send(cx, exchange, protocol, opcode, payload))?;
+        let until = self.node.now() + PATIENCE;
+        while self.node.now() < until {
+            match self.node.turn(Some(until))? {
+                Some(Happening::Message(message)) => {
+                    self.acknowledge(&message);
+                    if message.exchange == exchange {
+                        println!("ANSWER opcode={} size={}", message.opcode, message.payload.len());
+                        return Ok(message);
+                    }
+                }
+                Some(Happening::Event(Event::Undelivered { exchange: e })) if e == exchange => {
+                    return Err("the request was not acknowledged".into());
+                }
+                Some(Happening::Event(Event::Closed { session: s, .. })) if s == session => {
+                    return Err("the session was closed before the answer came".into());
+                }
+                _ => {}
+            }
+        }
+        Err("no answer came".into())
+    }
+
+    /// Nothing will be sent on the exchange any more, so the acknowledgement leaves at once.
+    fn acknowledge(&mut self, message: &Message) {
+        self.node.manager.close_exchange(message.exchange);
+    }
+}

@@ -1,0 +1,203 @@
+//! A device: serves PASE within a commissioning window that stays open, and CASE on a fabric.
+//!
+//! ```text
+//! cargo run --release --example device -- --listen 127.0.0.1:5540
+//! cargo run --release --example device -- --listen [::1]:5540 --fabric fabric.json
+//! ```
+//! It prints `READY`, then a line for each session. Peers may send to its echo protocol, or read,
+//! write and invoke anything: reports are empty, everything else succeeds. `examples/controller.rs`
+//! is its counterpart; `examples/support/udp.rs` holds the loop.
+
+mod support;
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use lexopt::Arg::Long;
+use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
+use matter_session::manager::{CommissioningWindow, Event, SendError, SessionHandle};
+use matter_session::rand_core::UnwrapErr;
+use matter_session::session::SessionKind;
+use matter_session::time::Instant;
+
+use support::args::{self, TEST_PASSCODE};
+use support::fabric_file::{FabricFile, Role};
+use support::loss::Loss;
+use support::udp::{Happening, Message, Node};
+use support::{Result, protocols, report};
+
+const USAGE: &str = "device --listen ADDR:PORT [--passcode N] [--fabric FILE] [--drop rx:N,tx:N]
+       [--busy N] [--forget] [--large] [--seconds S]
+
+  --drop     lose the N-th datagram received or sent, on purpose
+  --busy     turn the first N handshakes away as busy
+  --forget   forget resumption records as soon as they are made
+  --large    send messages of more than 1232 octets
+  --seconds  end after that time";
+
+/// How long a commissioner may take: then its session ends, and another one gets its turn.
+const FAIL_SAFE: Duration = Duration::from_secs(60);
+/// What a peer that is turned away is asked to wait.
+const BUSY_WAIT: Duration = Duration::from_millis(500);
+/// The fewest that are allowed: this device shall start fast.
+const PBKDF_ITERATIONS: u32 = PbkdfParameters::MIN_ITERATIONS;
+
+struct Args {
+    listen: SocketAddr,
+    passcode: Passcode,
+    fabric: Option<String>,
+    loss: Loss,
+    busy: u32,
+    forget: bool,
+    large: bool,
+    seconds: Option<Duration>,
+}
+
+fn main() -> ExitCode {
+    match parse().and_then(|args| args.map_or(Ok(()), run)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("device: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse() -> Result<Option<Args>> {
+    let mut parser = lexopt::Parser::from_env();
+    let mut listen = None;
+    let mut args = Args {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        passcode: Passcode::new(TEST_PASSCODE)?,
+        fabric: None,
+        loss: Loss::default(),
+        busy: 0,
+        forget: false,
+        large: false,
+        seconds: None,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("listen") => listen = Some(args::value(&mut parser)?),
+            Long("passcode") => args.passcode = args::passcode(&mut parser)?,
+            Long("fabric") => args.fabric = Some(args::value(&mut parser)?),
+            Long("drop") => args.loss = args::value(&mut parser)?,
+            Long("busy") => args.busy = args::value(&mut parser)?,
+            Long("forget") => args.forget = true,
+            Long("large") => args.large = true,
+            Long("seconds") => args.seconds = Some(args::seconds(&mut parser)?),
+            Long("help") => {
+                println!("{USAGE}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    args.listen = listen.ok_or("--listen is missing")?;
+    Ok(Some(args))
+}
+
+fn run(args: Args) -> Result<()> {
+    let mut node = Node::bind(args.listen, args::config(args.large), args.loss)?;
+    if let Some(path) = &args.fabric {
+        node.join(FabricFile::read(path, Role::Responder)?)?;
+    }
+    open_window(&mut node, &args.passcode)?;
+    if args.busy > 0 {
+        node.manager.set_busy(Some(BUSY_WAIT));
+    }
+    println!("READY {}", args.listen);
+
+    let end = args.seconds.map(|seconds| node.now() + seconds);
+    let mut device = Device { node, forget: args.forget, commissioner: None };
+    while end.is_none_or(|end| device.node.now() < end) {
+        if device.node.manager.statistics().busy >= args.busy {
+            device.node.manager.set_busy(None);
+        }
+        device.turn(end)?;
+    }
+    Ok(())
+}
+
+fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let pbkdf = PbkdfParameters::random(PBKDF_ITERATIONS, &mut rng)?;
+    // A real device gets its verifier in the factory and never knows the passcode.
+    let verifier = Verifier::generate(&RustCrypto, passcode, &pbkdf)?;
+    let window = CommissioningWindow { verifier, pbkdf, duration: None };
+    Ok(node.manager.open_commissioning_window(node.now(), window)?)
+}
+
+struct Device {
+    node: Node,
+    forget: bool,
+    /// The PASE session, and when it ends at the latest. No other is served while it lives.
+    commissioner: Option<(SessionHandle, Instant)>,
+}
+
+impl Device {
+    fn turn(&mut self, end: Option<Instant>) -> Result<()> {
+        let fail_safe = self.commissioner.map(|(_, expires)| expires);
+        match self.node.turn([fail_safe, end].into_iter().flatten().min())? {
+            Some(Happening::Event(event)) => self.on_event(event),
+            Some(Happening::Message(message)) => self.on_message(&message)?,
+            None => {}
+        }
+        if let Some((session, expires)) = self.commissioner
+            && self.node.now() >= expires
+        {
+            self.node.with(|manager, cx| manager.close(cx, session));
+            self.commissioner = None;
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, event: Event<()>) {
+        let node = &mut self.node;
+        match event {
+            Event::Established { session, resumed, .. } => {
+                if let Some(line) = report::session_line(&node.manager, session, resumed) {
+                    println!("{line}");
+                }
+                let kind = node.manager.session(session).map(|session| session.session().kind());
+                if kind == Some(SessionKind::Pase) {
+                    self.commissioner = Some((session, node.now() + FAIL_SAFE));
+                }
+                if self.forget {
+                    node.manager.forget_records();
+                }
+            }
+            Event::HandshakeFailed { peer, error, .. } => {
+                println!("FAILED handshake of {peer}: {error}");
+            }
+            Event::Closed { session, reason, .. } => {
+                println!("CLOSED local={} {reason:?}", session.local_session_id().get());
+                self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
+            }
+            Event::WindowClosed { reason } => {
+                println!("WINDOW closed: {reason:?}; no further commissioner is served");
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers a request, which acknowledges it; what gets no answer is acknowledged alone.
+    fn on_message(&mut self, message: &Message) -> Result<(), SendError> {
+        let Message { exchange, protocol, .. } = *message;
+        let answer = protocols::answer(protocol, message.opcode, &message.payload);
+        let sent = self.node.with(|manager, cx| {
+            answer.map_or(Ok(()), |(opcode, payload)| {
+                manager.send(cx, exchange, protocol, opcode, payload)
+            })
+        });
+        self.node.manager.close_exchange(exchange);
+        match sent {
+            Err(SendError::TooLong { max }) => {
+                println!("TOOLONG an answer of {} octets, at most {max}", message.payload.len());
+                Ok(())
+            }
+            sent => sent,
+        }
+    }
+}

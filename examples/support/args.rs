@@ -1,0 +1,34 @@
+//! Pieces of the command line.
+
+use core::time::Duration;
+
+use lexopt::ValueExt;
+use matter_session::crypto::Passcode;
+use matter_session::manager::Config;
+
+use super::Result;
+
+/// The passcode that test devices have.
+pub(crate) const TEST_PASSCODE: u32 = 20_202_021;
+
+/// The value of the option just read, as any type that can be parsed.
+pub(crate) fn value<V>(parser: &mut lexopt::Parser) -> Result<V>
+where
+    V: core::str::FromStr<Err: Into<Box<dyn core::error::Error + Send + Sync>>>,
+{
+    Ok(parser.value()?.parse()?)
+}
+
+pub(crate) fn seconds(parser: &mut lexopt::Parser) -> Result<Duration> {
+    value(parser).map(Duration::from_secs)
+}
+
+pub(crate) fn passcode(parser: &mut lexopt::Parser) -> Result<Passcode> {
+    Ok(Passcode::new(value(parser)?)?)
+}
+
+/// `--large`: messages that need more than the smallest MTU of IPv6.
+pub(crate) fn config(large: bool) -> Config {
+    const LARGEST_UDP_PAYLOAD: usize = 65_507;
+    if large { Config::default().with_max_message(LARGEST_UDP_PAYLOAD) } else { Config::default() }
+}

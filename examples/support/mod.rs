@@ -1,0 +1,13 @@
+//! What the examples share: a node behind a UDP socket, its fabric file, its command line.
+#![allow(dead_code, reason = "each example uses its part")]
+
+pub(crate) mod args;
+pub(crate) mod drain;
+pub(crate) mod fabric_file;
+pub(crate) mod loss;
+pub(crate) mod protocols;
+pub(crate) mod report;
+pub(crate) mod udp;
+
+/// Any error: the examples only print them.
+pub(crate) type Result<T, E = Box<dyn std::error::Error>> = core::result::Result<T, E>;

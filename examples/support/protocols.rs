@@ -1,0 +1,38 @@
+//! The protocols on top of the sessions: an echo, and as much Interaction Model as it takes to
+//! ask one question and to answer any.
+
+use matter_session::ids::{ProtocolId, VendorId};
+
+/// A vendor's echo protocol: the payload comes back under the next opcode.
+pub(crate) const ECHO: ProtocolId = ProtocolId::vendor(VendorId::new(0xFFF1), 1);
+/// The same without a vendor id in the header.
+pub(crate) const ECHO_WITHOUT_VENDOR: ProtocolId = ProtocolId::standard(0x00F1);
+pub(crate) const ECHO_REQUEST: u8 = 1;
+
+pub(crate) const STATUS_RESPONSE: u8 = 1;
+pub(crate) const READ_REQUEST: u8 = 2;
+pub(crate) const REPORT_DATA: u8 = 5;
+
+/// ReadRequest { attributes: [BasicInformation.VendorName of endpoint 0], filtered: no }
+pub(crate) const READ_VENDOR_NAME: &[u8] = &[
+    0x15, // structure
+    0x36, 0x00, 0x17, // 0: array of lists
+    0x24, 0x02, 0x00, 0x24, 0x03, 0x28, 0x24, 0x04, 0x01, // endpoint, cluster, attribute
+    0x18, 0x18, 0x28, 0x03, // 3: not filtered by fabric
+    0x24, 0xFF, 0x0C, 0x18, // 255: revision 12
+];
+/// ReportData { suppress response: yes, revision: 12 }
+const EMPTY_REPORT: &[u8] = &[0x15, 0x29, 0x04, 0x24, 0xFF, 0x0C, 0x18];
+/// StatusResponse { status: success, revision: 12 }
+const SUCCESS: &[u8] = &[0x15, 0x24, 0x00, 0x00, 0x24, 0xFF, 0x0C, 0x18];
+
+/// Opcode and payload of the answer to a request; `None` if it gets none.
+pub(crate) fn answer(protocol: ProtocolId, opcode: u8, payload: &[u8]) -> Option<(u8, &[u8])> {
+    match (protocol, opcode) {
+        (ECHO | ECHO_WITHOUT_VENDOR, _) => Some((opcode.wrapping_add(1), payload)),
+        (ProtocolId::INTERACTION_MODEL, READ_REQUEST) => Some((REPORT_DATA, EMPTY_REPORT)),
+        (ProtocolId::INTERACTION_MODEL, STATUS_RESPONSE | REPORT_DATA) => None,
+        (ProtocolId::INTERACTION_MODEL, _) => Some((STATUS_RESPONSE, SUCCESS)),
+        _ => None,
+    }
+}
