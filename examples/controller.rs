@@ -11,9 +11,8 @@
 
 mod support;
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use lexopt::Arg::{Long, Value};
@@ -25,13 +24,12 @@ use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandl
 use support::args::{self, TEST_PASSCODE};
 use support::fabric_file::{FabricFile, Role};
 use support::loss::Loss;
-use support::protocols::{
-    ECHO, ECHO_REQUEST, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA,
-};
+use support::protocols::{ECHO, ECHO_REQUEST, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA};
 use support::udp::{Happening, Message, Node};
 use support::{Result, report};
 
-const USAGE: &str = "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
+const USAGE: &str =
+    "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
        [--send echo|read|close] [--echo-size N] [--large] [--drop rx:N,tx:N]
 
   --times      so many handshakes, one after the other

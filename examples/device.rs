@@ -10,8 +10,8 @@
 
 mod support;
 
+use core::net::SocketAddr;
 use core::time::Duration;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use lexopt::Arg::Long;

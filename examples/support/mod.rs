@@ -10,4 +10,4 @@ pub(crate) mod report;
 pub(crate) mod udp;
 
 /// Any error: the examples only print them.
-pub(crate) type Result<T, E = Box<dyn std::error::Error>> = core::result::Result<T, E>;
+pub(crate) type Result<T, E = Box<dyn core::error::Error>> = core::result::Result<T, E>;

@@ -3,9 +3,10 @@
 //! Each turn lets time pass, sends what is due, tells one event, and then sleeps until a datagram
 //! or the manager's next deadline. There is no other thread and no other timer.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use matter_session::crypto::{RustCrypto, SigningKey};
