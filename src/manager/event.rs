@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+use crate::crypto::CryptoError;
 use crate::handshake::{HandshakeError, SignRequest};
 use crate::ids::{FabricIndex, MessageCounter, NodeId, ProtocolId};
 use crate::session::DecodeError;
@@ -310,6 +311,9 @@ pub enum WindowError {
     /// Too many events wait: poll them first.
     #[error("too many events wait; poll them first")]
     Backlog,
+    /// No verifier could be made of the passcode.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
 }
 
 /// The fabric was not added or changed.

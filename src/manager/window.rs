@@ -7,8 +7,8 @@ use core::time::Duration;
 use super::handle::{HandshakeId, SessionHandle};
 use super::storage::{Map, Storage};
 use super::{Event, SessionManager, WindowCloseReason, WindowError};
-use crate::crypto::{Crypto, PbkdfParameters, Verifier};
-use crate::handshake::HandshakeError;
+use crate::crypto::{Crypto, CryptoError, Passcode, PbkdfParameters, Verifier};
+use crate::handshake::{Context, HandshakeError};
 use crate::time::Instant;
 
 /// How many attempts with a wrong passcode close the window.
@@ -63,6 +63,26 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let closes = duration.map(|duration| now + duration);
         self.window = Some(OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None });
         Ok(())
+    }
+
+    /// Opens the commissioning window for a passcode that this node knows: draws a salt and
+    /// computes the verifier, with the fewest iterations that the specification allows. A device
+    /// that ships with a verifier uses
+    /// [`open_commissioning_window`](Self::open_commissioning_window).
+    ///
+    /// # Errors
+    /// [`WindowError`].
+    pub fn open_commissioning_window_for(
+        &mut self,
+        cx: &mut Context<'_>,
+        passcode: &Passcode,
+        duration: Option<Duration>,
+    ) -> Result<(), WindowError> {
+        let pbkdf = PbkdfParameters::random(PbkdfParameters::MIN_ITERATIONS, cx.rng)
+            .map_err(|_| CryptoError::Backend)?;
+        let verifier = Verifier::generate(&self.crypto, passcode, &pbkdf)?;
+        let window = CommissioningWindow { verifier, pbkdf, duration };
+        self.open_commissioning_window(cx.now, window)
     }
 
     /// Closes the commissioning window. A handshake that is being served ends, which the peer is
