@@ -1,0 +1,116 @@
+//! The drawing itself.
+
+use core::fmt::Write;
+
+use matter_session::crypto::Crypto;
+use matter_session::session::{SecureSession, SessionKind};
+use matter_session::time::Instant;
+
+use super::{Description, describe};
+
+/// Columns between the two rails.
+const WIDTH: usize = 86;
+
+/// Which way a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    ToDevice,
+    ToController,
+}
+
+/// Begins a ladder.
+pub(crate) fn draw_heading(title: &str) {
+    println!("\n{title}\n{}\n", "=".repeat(title.chars().count()));
+    println!("controller{:>width$}", "device", width = WIDTH + 3);
+    rung("");
+}
+
+/// A line between the rails.
+pub(crate) fn draw_note(text: &str) {
+    rung(&format!("{text:^WIDTH$}"));
+}
+
+/// An arrow with the message's name and length in octets above it, and its fields below.
+pub(crate) fn draw_datagram(now: Instant, direction: Direction, datagram: &[u8]) {
+    let Description { name, fields } = describe(datagram);
+    let label = format!(" {name}, {} octets", datagram.len());
+    let time = format!("{now} ");
+    rung(&format!("{label}{time:>rest$}", rest = WIDTH - label.chars().count()));
+    let shaft = "─".repeat(WIDTH - 1);
+    match direction {
+        Direction::ToDevice => rung(&format!("{shaft}▶")),
+        Direction::ToController => rung(&format!("◀{shaft}")),
+    }
+    for (name, value) in fields {
+        draw_field(name, &value);
+    }
+}
+
+/// A datagram in one line; `lost` if it does not arrive.
+pub(crate) fn draw_line(now: Instant, direction: Direction, name: &str, len: usize, lost: bool) {
+    const WIDTH: usize = 60;
+    let label = format!(" {name}, {len} octets ");
+    let shaft = |reach: usize| format!("{label:─^reach$}");
+    let (arrow, note) = match (direction, lost) {
+        (Direction::ToDevice, false) => (format!("{}▶", shaft(WIDTH - 1)), ""),
+        (Direction::ToController, false) => (format!("◀{}", shaft(WIDTH - 1)), ""),
+        (Direction::ToDevice, true) => (format!("{}✗", shaft(WIDTH - 9)), "  lost"),
+        (Direction::ToController, true) => {
+            (format!("{:>WIDTH$}", format!("✗{}", shaft(WIDTH - 9))), "  lost")
+        }
+    };
+    println!("{:>6} ms │{arrow:<WIDTH$}│{note}", now.as_millis());
+}
+
+/// A field of the datagram drawn last.
+pub(crate) fn draw_field(name: &str, value: &str) {
+    rung(&format!("   {name:<20} {value}"));
+}
+
+/// Room between two datagrams.
+pub(crate) fn draw_gap() {
+    rung("");
+}
+
+/// The facts of an established session.
+pub(crate) fn draw_session<C: Crypto>(whose: &str, session: &SecureSession<C>) {
+    let identity = session.identity();
+    let parameters = session.peer_parameters();
+    println!("{whose}: {session}");
+    println!(
+        "   {:?}; receives on session id {}, sends on {}",
+        session.role(),
+        session.local_session_id(),
+        session.peer_session_id()
+    );
+    if identity.kind() == SessionKind::Case {
+        let tags: Vec<_> = identity.tags().iter().map(|tag| format!("{tag:?}")).collect();
+        println!("   own node id {}, peer's tags [{}]", identity.local_node(), tags.join(", "));
+    }
+    if let Some(id) = session.resumption_id() {
+        println!("   can be resumed as {}", hex(id.as_bytes()));
+    }
+    println!("   attestation challenge {}", hex(session.attestation_challenge()));
+    println!(
+        "   the peer listens every {} ms when active, every {} ms when idle",
+        parameters.active_interval_ms, parameters.idle_interval_ms
+    );
+}
+
+/// Octets in hexadecimal, cut short.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    const MOST: usize = 16;
+    let mut text = String::new();
+    for octet in octets.iter().take(MOST) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{octet:02x}");
+    }
+    if octets.len() > MOST {
+        text.push_str("..");
+    }
+    text
+}
+
+fn rung(text: &str) {
+    println!("     │{text:<WIDTH$}│");
+}

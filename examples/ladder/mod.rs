@@ -1,0 +1,30 @@
+//! Two nodes in one process, and everything that they send each other drawn as a ladder.
+//!
+//! Shared by the examples; not an example itself.
+#![allow(dead_code, unused_imports, reason = "no example needs all of it")]
+
+mod authority;
+mod diagram;
+mod fields;
+mod pair;
+mod wire;
+
+pub(crate) use self::authority::Authority;
+pub(crate) use self::diagram::{
+    Direction, draw_datagram, draw_field, draw_gap, draw_heading, draw_line, draw_note,
+    draw_session, hex,
+};
+pub(crate) use self::fields::{Description, describe};
+pub(crate) use self::pair::{CONTROLLER, DEVICE, Delivered, Node, Pair};
+pub(crate) use self::wire::Wire;
+
+use getrandom::SysRng;
+use matter_session::rand_core::UnwrapErr;
+
+/// Examples fail with whatever error comes first.
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn core::error::Error>>;
+
+/// The operating system's source of randomness.
+pub(crate) const fn system_rng() -> UnwrapErr<SysRng> {
+    UnwrapErr(SysRng)
+}
