@@ -43,7 +43,7 @@ export class Program {
         return this.exitCode !== undefined;
     }
 
-    async ready(ms = 20_000) {
+    async ready(ms = 60_000) {
         await eventually(() => this.ended || this.lines.some(line => line.startsWith("READY")), ms);
         if (this.ended || !this.lines.some(line => line.startsWith("READY"))) throw new Error("responder is not ready");
     }

@@ -124,7 +124,12 @@ const lossyRows = [
     lossy("case resumed", resumed, "responder", "Sigma2Resume"),
     lossy("case resumed", resumed, "initiator", "StatusReport"),
     lossy("case resumed", resumed, "responder", "Ack", { ...repeatsReport("initiator"), after: "Sigma2Resume" }),
-    lossy("case wrong fabric", wrongFabric, "responder", "NoSharedTrustRoots"),
+    // matter.js repeats this report until it is acknowledged; our device keeps no state of those it turns away, refuses
+    // without R, and judges the repeated Sigma1 afresh
+    lossy("case wrong fabric", { ...wrongFabric, only: "controller" }, "responder", "NoSharedTrustRoots"),
+    lossy("case wrong fabric", { ...wrongFabric, only: "device" }, "responder", "NoSharedTrustRoots", {
+        again: { from: "initiator", kind: "Sigma1" },
+    }),
     // Busy goes out without R, so nobody repeats it: the initiator repeats Sigma1, which gets Busy again or gets in
     lossy("case busy", busy, "responder", "Busy", { again: { from: "initiator", kind: "Sigma1" } }),
 ];
