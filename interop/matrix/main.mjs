@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fabricFile } from "./commands.mjs";
+import { Host } from "./program.mjs";
 import { FABRICS, rows } from "./rows.mjs";
 import { runRow } from "./run-row.mjs";
 import { failureLogs, header, line, summary } from "./table.mjs";
@@ -43,11 +44,13 @@ async function runAll(selected) {
     const results = [];
     const waiting = [...selected];
     const worker = async () => {
+        const host = new Host(join(places.peers, "host.mjs"));
         for (let row; (row = waiting.shift()); ) {
-            const result = await runRow(row, places);
+            const result = await runRow(row, places, host);
             results.push(result);
             console.log(line(result));
         }
+        host.kill();
     };
     await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
     return results;

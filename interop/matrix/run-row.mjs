@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { initiatorCommand, responderCommand } from "./commands.mjs";
-import { eventually, Program } from "./program.mjs";
+import { eventually, Host, Process } from "./program.mjs";
 import { parseSessions } from "./sessions.mjs";
 import { observe, verdict } from "./verdict.mjs";
 import { Wire } from "./wire.mjs";
@@ -23,25 +23,28 @@ async function freePort(host) {
     return port;
 }
 
-export async function runRow(row, places) {
+/** @param host runs the matter.js side, where it can */
+export async function runRow(row, places, host) {
+    const start = (command, logFile) =>
+        Host.runs(command) ? host.run(command, logFile) : new Process(command, logFile);
     const logs = join(places.logs, row.name.replace(/[^a-z0-9]+/gi, "-"));
     mkdirSync(logs, { recursive: true });
     const wireLog = createWriteStream(join(logs, "wire.log"));
-    const host = row.ipv6 ? "::1" : "127.0.0.1";
-    const responderPort = await freePort(host);
+    const address = row.ipv6 ? "::1" : "127.0.0.1";
+    const responderPort = await freePort(address);
 
-    const responder = new Program(responderCommand(row, { host, port: responderPort }, places), join(logs, "responder.log"));
+    const responder = start(responderCommand(row, { host: address, port: responderPort }, places), join(logs, "responder.log"));
     const initiators = [];
     const log = line => wireLog.write(line);
-    const wire = await Wire.open({ host, responderPort, lose: row.lose, log });
+    const wire = await Wire.open({ host: address, responderPort, lose: row.lose, log });
     const started = performance.now();
     let result;
     try {
         await responder.ready();
         const runsStarted = performance.now();
         for (const run of row.runs) {
-            const command = initiatorCommand(row, run, { host, port: wire.port }, places);
-            const initiator = new Program(command, join(logs, `initiator-${initiators.length + 1}.log`));
+            const command = initiatorCommand(row, run, { host: address, port: wire.port }, places);
+            const initiator = start(command, join(logs, `initiator-${initiators.length + 1}.log`));
             initiators.push(initiator);
             initiator.code = await initiator.end(RUN_LIMIT);
         }

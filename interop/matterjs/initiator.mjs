@@ -11,89 +11,97 @@ import { CaseClient, PaseClient, SecureChannelProtocol } from "@matter/protocol"
 import { INTERACTION_PROTOCOL_ID, NodeId, SECURE_CHANNEL_PROTOCOL_ID, TlvReadRequest } from "@matter/types";
 import { Seconds } from "@matter/general";
 import { fabricConfig } from "./make-fabric.mjs";
-import { announceSessions, ECHO_PROTOCOLS, hex, logToStderr, makeStack, parseAddress, parseArgs, say } from "./stack.mjs";
+import { announceSessions, ECHO_PROTOCOLS, hex, isMain, logToStderr, makeStack, parseAddress, parseArgs, say } from "./stack.mjs";
 
 const READ_REQUEST = 0x02;
 const REPORT_DATA = 0x05;
 const ECHO = 0x01;
 
-const args = parseArgs();
-logToStderr();
-const [handshake] = args._;
-const peer = parseAddress(args.peer);
-const fabricFile = args.fabric && JSON.parse(readFileSync(args.fabric, "utf8"));
-const stack = await makeStack({
-    host: peer.host.includes(":") ? "::1" : "127.0.0.1",
-    fabrics: fabricFile ? [fabricConfig(fabricFile, "initiator")] : [],
-});
-announceSessions(stack.sessions, { bareHeaders: !!args["bare-headers"] });
-// Understands the peer's CloseSession and stray secure channel messages
-stack.exchanges.addProtocolHandler(new SecureChannelProtocol(stack.sessions, stack.fabrics));
+/** Returns the exit code. */
+export async function initiate(args) {
+    const [handshake] = args._;
+    const peer = parseAddress(args.peer);
+    const fabricFile = args.fabric && JSON.parse(readFileSync(args.fabric, "utf8"));
+    const stack = await makeStack({
+        host: peer.host.includes(":") ? "::1" : "127.0.0.1",
+        fabrics: fabricFile ? [fabricConfig(fabricFile, "initiator")] : [],
+    });
+    announceSessions(stack.sessions, { bareHeaders: !!args["bare-headers"] });
+    // Understands the peer's CloseSession and stray secure channel messages
+    stack.exchanges.addProtocolHandler(new SecureChannelProtocol(stack.sessions, stack.fabrics));
 
-async function establish() {
-    const channel = await stack.transport.openChannel({ type: "udp", ip: peer.host, port: peer.port });
-    const unsecured = stack.sessions.createUnsecuredSession({ channel, isInitiator: true });
-    const exchange = stack.exchanges.initiateExchangeForSession(unsecured, SECURE_CHANNEL_PROTOCOL_ID);
-    try {
-        if (handshake === "pase") {
-            const passcode = Number(args.passcode ?? 20202021);
-            const parameters = stack.sessions.sessionParameters;
-            return await new PaseClient(stack.sessions).pair(parameters, exchange, channel, passcode);
+    async function establish() {
+        const channel = await stack.transport.openChannel({ type: "udp", ip: peer.host, port: peer.port });
+        const unsecured = stack.sessions.createUnsecuredSession({ channel, isInitiator: true });
+        const exchange = stack.exchanges.initiateExchangeForSession(unsecured, SECURE_CHANNEL_PROTOCOL_ID);
+        try {
+            if (handshake === "pase") {
+                const passcode = Number(args.passcode ?? 20202021);
+                const parameters = stack.sessions.sessionParameters;
+                return await new PaseClient(stack.sessions).pair(parameters, exchange, channel, passcode);
+            }
+            const [fabric] = [...stack.fabrics];
+            const peerNodeId = NodeId(BigInt(`0x${fabricFile.nodes.responder.nodeId}`));
+            return (await new CaseClient(stack.sessions).pair(exchange, fabric, peerNodeId)).session;
+        } finally {
+            await unsecured.detachChannel()?.release?.();
         }
-        const [fabric] = [...stack.fabrics];
-        const peerNodeId = NodeId(BigInt(`0x${fabricFile.nodes.responder.nodeId}`));
-        return (await new CaseClient(stack.sessions).pair(exchange, fabric, peerNodeId)).session;
-    } finally {
-        await unsecured.detachChannel()?.release?.();
     }
-}
 
-async function establishUnlessBusy() {
+    async function establishUnlessBusy() {
+        try {
+            return await establish();
+        } catch (error) {
+            if (error.busyDelay === undefined) throw error;
+            say(`BUSY wait=${error.busyDelay}`);
+            await sleep(error.busyDelay);
+            return establish();
+        }
+    }
+
+    /** One request, one answer; send() waits for the acknowledgement, close() acknowledges the answer. */
+    async function ask(session, protocol, opcode, payload) {
+        const exchange = stack.exchanges.initiateExchangeForSession(session, protocol);
+        await exchange.send(opcode, payload, { expectedProcessingTime: Seconds(2) });
+        const { payloadHeader, payload: answer } = await exchange.nextMessage({ timeout: Seconds(10) });
+        say(`ANSWER opcode=${payloadHeader.messageType} size=${answer.byteLength}`);
+        await exchange.close();
+        return { opcode: payloadHeader.messageType, payload: answer };
+    }
+
+    const messages = {
+        async echo(session) {
+            const payload = new Uint8Array(Number(args["echo-size"] ?? 32)).map((_, i) => i);
+            const answer = await ask(session, Number(args["echo-protocol"] ?? ECHO_PROTOCOLS[0]), ECHO, payload);
+            if (answer.opcode !== ECHO + 1 || hex(answer.payload) !== hex(payload)) throw new Error("not an echo");
+        },
+        async read(session) {
+            const request = TlvReadRequest.encode({
+                attributeRequests: [{ endpointId: 0, clusterId: 0x28, attributeId: 1 }], // BasicInformation.VendorName
+                isFabricFiltered: false,
+                interactionModelRevision: 12,
+            });
+            const answer = await ask(session, INTERACTION_PROTOCOL_ID, READ_REQUEST, request);
+            if (answer.opcode !== REPORT_DATA) throw new Error("not a report");
+        },
+        close: session => session.initiateClose(),
+    };
+
     try {
-        return await establish();
+        for (let run = 0; run < Number(args.times ?? 1); run++) {
+            const session = await establishUnlessBusy();
+            await messages[args.send ?? "echo"](session);
+        }
+        return 0;
     } catch (error) {
-        if (error.busyDelay === undefined) throw error;
-        say(`BUSY wait=${error.busyDelay}`);
-        await sleep(error.busyDelay);
-        return establish();
+        say(`ERROR ${error?.constructor?.name}: ${error?.message}`);
+        return 1;
+    } finally {
+        await stack.transport.close();
     }
 }
 
-/** One request, one answer; send() waits for the acknowledgement, close() acknowledges the answer. */
-async function ask(session, protocol, opcode, payload) {
-    const exchange = stack.exchanges.initiateExchangeForSession(session, protocol);
-    await exchange.send(opcode, payload, { expectedProcessingTime: Seconds(2) });
-    const { payloadHeader, payload: answer } = await exchange.nextMessage({ timeout: Seconds(10) });
-    say(`ANSWER opcode=${payloadHeader.messageType} size=${answer.byteLength}`);
-    await exchange.close();
-    return { opcode: payloadHeader.messageType, payload: answer };
+if (isMain(import.meta)) {
+    logToStderr();
+    process.exit(await initiate(parseArgs()));
 }
-
-const messages = {
-    async echo(session) {
-        const payload = new Uint8Array(Number(args["echo-size"] ?? 32)).map((_, i) => i);
-        const answer = await ask(session, Number(args["echo-protocol"] ?? ECHO_PROTOCOLS[0]), ECHO, payload);
-        if (answer.opcode !== ECHO + 1 || hex(answer.payload) !== hex(payload)) throw new Error("not an echo");
-    },
-    async read(session) {
-        const request = TlvReadRequest.encode({
-            attributeRequests: [{ endpointId: 0, clusterId: 0x28, attributeId: 1 }], // BasicInformation.VendorName
-            isFabricFiltered: false,
-            interactionModelRevision: 12,
-        });
-        const answer = await ask(session, INTERACTION_PROTOCOL_ID, READ_REQUEST, request);
-        if (answer.opcode !== REPORT_DATA) throw new Error("not a report");
-    },
-    close: session => session.initiateClose(),
-};
-
-try {
-    for (let run = 0; run < Number(args.times ?? 1); run++) {
-        const session = await establishUnlessBusy();
-        await messages[args.send ?? "echo"](session);
-    }
-} catch (error) {
-    say(`ERROR ${error?.constructor?.name}: ${error?.message}`);
-    process.exit(1);
-}
-process.exit(0);

@@ -5,11 +5,10 @@
 // The certificates come from matter.js's own CertificateAuthority. All values are lowercase hex; keys are raw
 // (private: 32-octet scalar, public: 65-octet uncompressed point). TEST MATERIAL ONLY: private keys are in the file.
 import { writeFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
 import { Crypto, Environment } from "@matter/general";
 import { CertificateAuthority, Fabric, Rcac } from "@matter/protocol";
 import { CaseAuthenticatedTag, FabricId, FabricIndex, NodeId, VendorId } from "@matter/types";
-import { hex, logToStderr, parseArgs, unhex } from "./stack.mjs";
+import { hex, isMain, logToStderr, parseArgs, unhex } from "./stack.mjs";
 
 const NODE_IDS = { initiator: "cd5544aa7b13ef14", responder: "0123456789abcdef" };
 
@@ -84,7 +83,7 @@ export function fabricConfig(json, role) {
     };
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isMain(import.meta)) {
     const args = parseArgs();
     logToStderr("warn");
     const json = await makeFabric({

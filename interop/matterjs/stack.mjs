@@ -1,6 +1,7 @@
 // The smallest matter.js stack that speaks the Matter message layer:
 // UDP socket -> UdpTransport -> ExchangeManager -> SessionManager (+ FabricManager).
 // Public matter.js exports only; all storage in memory, no mDNS, no data model.
+import { pathToFileURL } from "node:url";
 import {
     Bytes,
     Crypto,
@@ -37,6 +38,9 @@ export function parseArgs(argv = process.argv.slice(2)) {
     }
     return args;
 }
+
+/** Whether a module was started as a program, not imported. */
+export const isMain = ({ url }) => url === pathToFileURL(process.argv[1]).href;
 
 /** "127.0.0.1:5540" or "[::1]:5540" */
 export function parseAddress(text) {
