@@ -1,0 +1,219 @@
+//! Messages of an established session: sealed and opened by the session alone, and sent and
+//! received through managers.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
+
+use core::hint::black_box;
+use core::time::Duration;
+use std::time::Instant as Clock;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
+use matter_session::handshake::Context;
+use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
+use matter_session::manager::{
+    Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle,
+};
+use matter_session::rand_core::UnwrapErr;
+use matter_session::session::{
+    Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
+};
+use matter_session::time::Instant;
+use matter_session::wire::{HEADROOM, MessageBuf, Packet, ProtocolHeader, TAILROOM};
+
+/// Payload lengths in octets; 1,178 is the most that every stack takes over UDP.
+const PAYLOADS: [usize; 5] = [16, 64, 256, 1024, 1178];
+
+const NOW: Instant = Instant::ZERO;
+
+fn session(role: SessionRole) -> SecureSession<RustCrypto> {
+    let setup = SessionSetup {
+        role,
+        local_session_id: LocalSessionId::new(1).unwrap(),
+        peer_session_id: PeerSessionId::new(1).unwrap(),
+        identity: Identity::pase(),
+        peer_parameters: SessionParameters::default(),
+        resumption_id: None,
+    };
+    let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
+    SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, TxCounter::starting_at(1), NOW)
+}
+
+const HEADER: ProtocolHeader = ProtocolHeader {
+    exchange: ExchangeId::new(1),
+    protocol: ProtocolId::INTERACTION_MODEL,
+    opcode: 8,
+    initiator: true,
+    needs_ack: true,
+    ack: None,
+};
+
+fn sessions(c: &mut Criterion) {
+    let mut group = c.benchmark_group("session/encode");
+    for len in PAYLOADS {
+        group.throughput(Throughput::Bytes(len as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(len), &len, |b, &len| {
+            let mut sender = session(SessionRole::Initiator);
+            let payload = vec![0x5A; len];
+            let mut buf = vec![0; HEADROOM + len + TAILROOM];
+            b.iter(|| {
+                let message = MessageBuf::with_payload(&mut buf, black_box(&payload)).unwrap();
+                black_box(sender.encode(&HEADER, message, NOW).unwrap().as_bytes().len())
+            });
+        });
+    }
+    group.finish();
+
+    let mut group = c.benchmark_group("session/decode");
+    for len in PAYLOADS {
+        group.throughput(Throughput::Bytes(len as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(len), &len, |b, &len| {
+            let mut sender = session(SessionRole::Initiator);
+            let mut receiver = session(SessionRole::Responder);
+            let payload = vec![0x5A; len];
+            let mut buf = vec![0; HEADROOM + len + TAILROOM];
+            // Every message is new: a batch is sealed beforehand, in the order of its opening.
+            let mut seal = || {
+                let message = MessageBuf::with_payload(&mut buf, &payload).unwrap();
+                sender.encode(&HEADER, message, NOW).unwrap().as_bytes().to_vec()
+            };
+            b.iter_batched_ref(
+                &mut seal,
+                |datagram| {
+                    let packet = Packet::parse(datagram).unwrap();
+                    black_box(receiver.decode(packet, NOW).unwrap().payload.len())
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// Two managers with a session between them.
+struct Pair {
+    a: HeapSessionManager,
+    b: HeapSessionManager,
+    session: SessionHandle,
+}
+
+/// How many exchanges a batch has: each carries one message, as on a busy controller.
+const BATCH: usize = 64;
+
+/// Where the time of a batch goes.
+#[derive(Clone, Copy)]
+enum Part {
+    /// `send` and `poll_transmit`.
+    Send,
+    /// `handle_datagram`.
+    Receive,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        let mut cx = Context::new(NOW, &mut rng);
+        let mut a = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng);
+        let mut b = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng);
+        let passcode = Passcode::new(20_202_021).unwrap();
+        b.open_commissioning_window_for(&mut cx, &passcode, None).unwrap();
+        a.connect_pase(&mut cx, address(2), passcode).unwrap();
+        while carry(&mut a, &mut b, 1, &mut cx) + carry(&mut b, &mut a, 2, &mut cx) > 0 {}
+        let session = a.pase_session().unwrap();
+        let mut this = Self { a, b, session };
+        this.discard_events();
+        this
+    }
+
+    /// Sends a message on each of many exchanges, and has all of them acknowledged. Returns how
+    /// long `part` took.
+    fn batch(&mut self, payload: &[u8], part: Part) -> Duration {
+        let Self { a, b, session } = self;
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        let mut cx = Context::new(NOW, &mut rng);
+        let mut scratch = [0; HeapSessionManager::<()>::TRANSMIT_BUFFER_LEN];
+        let exchanges: Vec<_> =
+            (0..BATCH).map(|_| a.open_exchange(NOW, *session).unwrap()).collect();
+        let mut datagrams: Vec<_> = (0..BATCH).map(|_| Vec::with_capacity(1280)).collect();
+
+        let begin = Clock::now();
+        for (exchange, datagram) in exchanges.iter().zip(&mut datagrams) {
+            a.send(&mut cx, *exchange, ProtocolId::INTERACTION_MODEL, 8, payload).unwrap();
+            let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
+            datagram.extend_from_slice(transmit.datagram);
+        }
+        let sending = begin.elapsed();
+
+        let mut received = Vec::with_capacity(BATCH);
+        let begin = Clock::now();
+        for datagram in &mut datagrams {
+            match b.handle_datagram(&mut cx, address(1), datagram) {
+                Ok(Received::Message(message)) => received.push(message.exchange),
+                other => unreachable!("{other:?}"),
+            }
+        }
+        let receiving = begin.elapsed();
+
+        for exchange in received {
+            b.close_exchange(exchange);
+        }
+        carry(b, a, 2, &mut cx);
+        for exchange in exchanges {
+            a.close_exchange(exchange);
+        }
+        assert_eq!((a.exchange_count(), b.exchange_count()), (0, 0), "all is acknowledged");
+        self.discard_events();
+        match part {
+            Part::Send => sending,
+            Part::Receive => receiving,
+        }
+    }
+
+    fn discard_events(&mut self) {
+        while let Some(event) = self.a.poll_event() {
+            assert!(!matches!(event, Event::Undelivered { .. }));
+        }
+        while self.b.poll_event().is_some() {}
+    }
+}
+
+fn address(port: u16) -> PeerAddress {
+    PeerAddress::Udp(([127, 0, 0, 1], port).into())
+}
+
+/// Carries what `from` has to send; returns how much that was.
+fn carry(
+    from: &mut HeapSessionManager,
+    to: &mut HeapSessionManager,
+    port: u16,
+    cx: &mut Context<'_>,
+) -> usize {
+    let mut scratch = [0; HeapSessionManager::<()>::TRANSMIT_BUFFER_LEN];
+    let mut count = 0;
+    while let Some(transmit) = from.poll_transmit(cx.now, &mut scratch) {
+        to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();
+        count += 1;
+    }
+    count
+}
+
+fn managers(c: &mut Criterion) {
+    for (name, part) in [("manager/send", Part::Send), ("manager/receive", Part::Receive)] {
+        let mut group = c.benchmark_group(name);
+        for len in PAYLOADS {
+            group.throughput(Throughput::Bytes(len as u64));
+            group.bench_with_input(BenchmarkId::from_parameter(len), &len, |b, &len| {
+                let mut pair = Pair::new();
+                let payload = vec![0x5A; len];
+                b.iter_custom(|iterations| {
+                    let batches = iterations.div_ceil(BATCH as u64);
+                    let spent: Duration = (0..batches).map(|_| pair.batch(&payload, part)).sum();
+                    spent.mul_f64(iterations as f64 / (batches * BATCH as u64) as f64)
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, sessions, managers);
+criterion_main!(benches);
