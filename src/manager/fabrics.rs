@@ -14,6 +14,10 @@ impl<S: Storage> Fabrics<S> {
         Self(Map::with_capacity(capacity))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Fabric> {
         self.0.iter().map(|(_, fabric)| fabric)
     }

@@ -226,6 +226,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 impl<C: Crypto, S: Storage, T> fmt::Debug for SessionManager<C, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionManager")
+            .field("sessions", &self.sessions.len())
+            .field("exchanges", &self.exchanges.len())
+            .field("handshakes", &self.handshakes.len())
+            .field("fabrics", &self.node.fabrics.len())
+            .field("records", &self.node.records.len())
+            .field("events", &self.events.len())
+            .field("scheduled", &self.schedule)
             .field("statistics", &self.statistics)
             .finish_non_exhaustive()
     }

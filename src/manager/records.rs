@@ -36,6 +36,10 @@ impl<S: Storage> Records<S> {
         self.oldest.map(|saved| saved + lifetime)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_peer.len()
+    }
+
     fn is_full(&self) -> bool {
         self.by_peer.len() >= self.by_peer.capacity()
     }

@@ -1,5 +1,7 @@
 //! Which exchange or handshake is due when, and which has something to send.
 
+use core::fmt;
+
 use super::Config;
 use super::handle::Source;
 use super::storage::{Map, Storage};
@@ -9,6 +11,15 @@ use crate::time::Instant;
 pub(super) struct Schedule<S: Storage> {
     deadlines: S::Deadlines,
     ready: S::Ready,
+}
+
+impl<S: Storage> fmt::Debug for Schedule<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schedule")
+            .field("deadlines", &self.deadlines.len())
+            .field("ready", &self.ready.len())
+            .finish()
+    }
 }
 
 impl<S: Storage> Schedule<S> {

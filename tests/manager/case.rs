@@ -1,0 +1,185 @@
+//! CASE: full and resumed, in both roles.
+
+use matter_session::ids::NodeId;
+use matter_session::manager::Event;
+use matter_session::session::SessionKind;
+
+use crate::net::{Authority, Net, index};
+
+fn resumed(net: &Net, n: usize) -> bool {
+    let last = net.nodes[n].events.iter().rev().find_map(|event| match event {
+        Event::Established { resumed, .. } => Some(*resumed),
+        _ => None,
+    });
+    last.expect("no session was established")
+}
+
+fn members(with_icac: bool) -> Net {
+    let mut net = Net::pair();
+    let mut authority = Authority::new(1, with_icac);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net
+}
+
+#[test]
+fn case_makes_a_session_with_and_without_intermediate_certificate() {
+    for with_icac in [false, true] {
+        let mut net = members(with_icac);
+        net.dial_case(0, 1, 1, 200);
+        net.run(1000);
+        let (a, b) = (net.node(0).established(), net.node(1).established());
+        assert!(!resumed(&net, 0) && !resumed(&net, 1));
+        for (n, session, own, peer) in [(0, a, 100, 200), (1, b, 200, 100)] {
+            let session = net.nodes[n].manager.session(session).unwrap();
+            let identity = session.session().identity();
+            assert_eq!(identity.kind(), SessionKind::Case);
+            assert_eq!(identity.fabric(), Some(index(1)));
+            assert_eq!(identity.local_node(), NodeId::new(own));
+            assert_eq!(identity.peer_node(), NodeId::new(peer));
+            assert_eq!(identity.tags().iter().count(), 1);
+        }
+        let exchange = net.say(0, a, 2);
+        net.run(1000);
+        assert!(net.node(0).acknowledged(exchange));
+        assert_eq!(net.node(1).got[0].payload, [2; 20]);
+        assert_eq!(net.node(1).manager.session_with(index(1), NodeId::new(100)), Some(b));
+        net.assert_clean();
+    }
+}
+
+#[test]
+fn the_certificates_of_the_peer_are_lent_with_the_event() {
+    let mut net = members(true);
+    net.node(0).polls = false;
+    net.node(0).signs = false;
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    let Some(Event::SignRequest(request)) = net.node(0).manager.poll_event() else { panic!() };
+    let signed = request.sign_with(net.node(0).keys.get_mut(&index(1)).unwrap());
+    assert!(net.call(0, |manager, cx| manager.sign(cx, signed)));
+    net.run(1000);
+    assert!(net.node(0).manager.peer_certificates().is_none());
+    let event = net.node(0).manager.poll_event();
+    assert!(matches!(event, Some(Event::Established { handshake: Some(_), .. })));
+    let theirs = net.nodes[0].manager.peer_certificates().unwrap();
+    let noc = net.nodes[1].manager.fabric(index(1)).unwrap().noc();
+    assert!(format!("{theirs:?}").len() > 10 && !noc.is_empty());
+    while net.node(0).manager.poll_event().is_some() {}
+    assert!(net.node(0).manager.peer_certificates().is_none());
+    net.assert_clean();
+}
+
+#[test]
+fn a_second_session_is_resumed_and_its_id_is_new() {
+    let mut net = members(false);
+    net.case(200);
+    let record = |net: &Net, n: usize, peer| {
+        net.nodes[n].manager.record(index(1), NodeId::new(peer)).unwrap().clone()
+    };
+    let first = record(&net, 0, 200);
+    assert_eq!(first.id, record(&net, 1, 100).id);
+    let since = net.sent.len();
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    assert!(resumed(&net, 0) && resumed(&net, 1));
+    let second = record(&net, 0, 200);
+    assert_ne!(first.id, second.id);
+    assert_eq!(second.id, record(&net, 1, 100).id);
+    assert_eq!(first.shared_secret, second.shared_secret);
+    let opcodes: Vec<_> = net.sent[since..].iter().filter_map(|d| d.handshake_opcode()).collect();
+    assert_eq!(opcodes, [0x30, 0x33, 0x40, 0x10]);
+    // And the other way round, with the same record.
+    net.dial_case(1, 0, 1, 100);
+    net.run(1000);
+    assert!(resumed(&net, 0) && resumed(&net, 1));
+    assert_eq!(net.node(0).manager.session_count(), 3);
+    net.assert_clean();
+}
+
+#[test]
+fn a_responder_without_the_record_insists_on_the_full_handshake() {
+    let mut net = members(false);
+    net.case(200);
+    net.node(1).manager.forget_records();
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    assert!(!resumed(&net, 0) && !resumed(&net, 1));
+    assert!(net.node(0).failures().is_empty());
+    // Both hold the new record, which serves.
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    assert!(resumed(&net, 0));
+    net.assert_clean();
+}
+
+#[test]
+fn two_nodes_dial_each_other_at_once() {
+    let mut net = members(false);
+    net.dial_case(0, 1, 1, 200);
+    net.dial_case(1, 0, 1, 100);
+    net.run(1000);
+    for n in 0..2 {
+        assert_eq!(net.nodes[n].manager.session_count(), 2);
+        assert!(net.nodes[n].failures().is_empty());
+    }
+    assert_eq!(net.node(0).manager.by_peer(index(1), NodeId::new(200)).count(), 2);
+    net.assert_clean();
+}
+
+#[test]
+fn several_fabrics_with_the_same_node_ids_stay_apart() {
+    let mut net = Net::pair();
+    for fabric in 1..=3 {
+        let mut authority = Authority::new(fabric, fabric == 2);
+        authority.join(&mut net, 0, 100);
+        authority.join(&mut net, 1, 200);
+    }
+    for fabric in 1..=3 {
+        net.dial_case(0, 1, fabric, 200);
+    }
+    net.run(1000);
+    for n in 0..2 {
+        assert_eq!(net.nodes[n].manager.session_count(), 3);
+        assert_eq!(net.nodes[n].manager.records().count(), 3);
+    }
+    for fabric in 1..=3 {
+        let peer = (index(fabric), NodeId::new(200));
+        let session = net.node(0).manager.session_with(peer.0, peer.1).unwrap();
+        let session = net.nodes[0].manager.session(session).unwrap();
+        assert_eq!(session.session().identity().fabric(), Some(index(fabric)));
+    }
+    net.assert_clean();
+}
+
+#[test]
+fn many_handshakes_at_once_are_served_up_to_the_limit() {
+    let mut net = members(false);
+    for _ in 0..32 {
+        net.dial_case(0, 1, 1, 200);
+    }
+    net.run(3000);
+    assert_eq!(net.node(1).manager.session_count(), 32);
+    net.assert_clean();
+}
+
+#[test]
+fn retransmissions_suit_the_timing_that_the_peer_has_declared() {
+    use crate::net::{Fate, udp};
+    use matter_session::manager::Config;
+    use matter_session::session::SessionParameters;
+    let slow = SessionParameters::matter_1_6().with_intervals(5000, 2000, 4000);
+    let config = Config::default().with_parameters(slow);
+    let mut net = Net::with(vec![(udp(1), config), (udp(2), Config::default())]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net.on_send(|d| if d.handshake_opcode() == Some(0x31) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(0, 1, 1, 200);
+    net.run(20_000);
+    let sent: Vec<_> = net.sent_by(1, 0);
+    let at: Vec<_> =
+        sent.iter().filter(|d| d.handshake_opcode() == Some(0x31)).map(|d| d.at).collect();
+    assert!((2200..=2760).contains(&(at[1] - at[0])), "{at:?}");
+    net.assert_clean();
+}

@@ -1,0 +1,28 @@
+//! What a `SessionManager` promises, shown by nodes on a network in virtual time.
+#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "a test that panics has failed"
+)]
+
+mod case;
+mod closing;
+mod fabrics;
+mod hostile;
+mod limits;
+mod loss;
+#[path = "../net/mod.rs"]
+mod net;
+mod pase;
+mod properties;
+mod records;
+mod reliability;
+mod signing;
+mod timing;
+mod transports;

@@ -1,0 +1,244 @@
+//! PASE: the commissioning window and who gets through it.
+
+use core::time::Duration;
+
+use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::manager::{
+    CommissioningWindow, Config, Event, WindowCloseReason, WindowError,
+};
+use matter_session::session::SessionKind;
+
+use crate::net::{Fate, Net, PASSCODE, udp, window};
+
+#[test]
+fn pase_makes_a_session_and_messages_pass() {
+    let mut net = Net::pair();
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.settle();
+    let (a, b) = (net.node(0).established(), net.node(1).established());
+    let challenge = |net: &Net, n: usize, s| {
+        let session = net.nodes[n].manager.session(s).unwrap();
+        assert_eq!(session.session().kind(), SessionKind::Pase);
+        *session.session().attestation_challenge()
+    };
+    assert_eq!(challenge(&net, 0, a), challenge(&net, 1, b));
+    assert_eq!(net.node(0).manager.pase_session(), Some(a));
+    let exchange = net.say(0, a, 2);
+    net.settle();
+    assert!(net.node(0).acknowledged(exchange));
+    assert_eq!(net.node(1).got.len(), 1);
+    assert!(net.node(1).got[0].first);
+    net.close_exchange(0, exchange);
+    let theirs = net.node(1).got[0].exchange;
+    net.close_exchange(1, theirs);
+    net.assert_clean();
+}
+
+#[test]
+fn a_second_pase_while_one_runs_is_told_to_wait() {
+    let mut net = Net::with(
+        (1..=3).map(|port| (udp(port), Config::default())).collect(),
+    );
+    net.open_window(1);
+    // The first initiator falls silent after its request.
+    net.on_send(|datagram| {
+        let silent = datagram.from == udp(1) && datagram.handshake_opcode() != Some(0x20);
+        if silent { Fate::Lost } else { Fate::Arrives }
+    });
+    net.dial_pase(0, 1, PASSCODE);
+    net.pump();
+    net.dial_pase(2, 1, PASSCODE);
+    net.run(100);
+    let busy = Refusal::Busy { wait: Duration::from_secs(5) };
+    assert_eq!(net.node(2).failures(), [HandshakeError::Refused(busy)]);
+    assert_eq!(net.node(1).manager.statistics().busy, 1);
+    // Once the first has failed the next one is served.
+    net.settle();
+    net.dial_pase(2, 1, PASSCODE);
+    net.settle();
+    net.node(2).established();
+    net.assert_clean();
+}
+
+#[test]
+fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
+    let mut net = Net::pair();
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.settle();
+    let session = net.node(1).established();
+    net.node(1).manager.close_commissioning_window();
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.settle();
+    assert!(matches!(
+        net.node(0).failures()[..],
+        [HandshakeError::Refused(Refusal::Busy { .. })]
+    ));
+    net.call(1, |manager, cx| manager.close(cx, session));
+    net.dial_pase(0, 1, PASSCODE);
+    net.settle();
+    assert_ne!(net.node(1).established(), session);
+}
+
+#[test]
+fn with_the_window_closed_pase_is_refused_and_no_attempt_counts() {
+    let mut net = Net::pair();
+    for _ in 0..25 {
+        net.dial_pase(0, 1, PASSCODE);
+        net.settle();
+    }
+    let refused = HandshakeError::Refused(Refusal::InvalidParameter);
+    assert_eq!(net.node(0).failures(), [refused; 25]);
+    assert!(net.node(1).events.is_empty());
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.settle();
+    net.node(0).established();
+}
+
+#[test]
+fn twenty_wrong_passcodes_close_the_window() {
+    let mut net = Net::pair();
+    net.open_window(1);
+    for n in 1..=20 {
+        assert!(net.node(1).manager.is_commissioning_window_open(), "{n}");
+        net.dial_pase(0, 1, PASSCODE + 1);
+        net.settle();
+    }
+    assert!(!net.node(1).manager.is_commissioning_window_open());
+    let reason = WindowCloseReason::TooManyFailures;
+    let closed = |e: &Event<u32>| matches!(e, Event::WindowClosed { reason: r } if *r == reason);
+    assert_eq!(net.node(1).events.iter().filter(|e| closed(e)).count(), 1);
+    assert_eq!(net.node(0).failures(), [HandshakeError::WrongPasscode; 20]);
+    net.assert_clean();
+}
+
+#[test]
+fn garbage_of_bystanders_is_no_attempt() {
+    let mut net = Net::pair();
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.pump();
+    net.settle();
+    let handshake: Vec<_> = net.sent.iter().filter(|d| d.to == udp(2)).cloned().collect();
+    let session = net.node(1).established();
+    net.call(1, |manager, cx| manager.close(cx, session));
+    for _ in 0..30 {
+        for datagram in &handshake {
+            for n in 0..datagram.octets.len().min(64) {
+                let mut octets = datagram.octets.clone();
+                if datagram.handshake_opcode() == Some(0x20) {
+                    octets.truncate(n);
+                } else {
+                    octets[n] ^= 0x10;
+                }
+                let _ = net.hand(1, udp(9), &octets);
+            }
+        }
+        net.run(1_000);
+    }
+    assert!(net.node(1).manager.is_commissioning_window_open());
+    net.dial_pase(0, 1, PASSCODE);
+    net.settle();
+    assert_ne!(net.node(1).established(), session);
+    net.assert_clean();
+}
+
+#[test]
+fn the_window_closes_by_itself_and_tells_the_peer_being_served() {
+    let mut net = Net::pair();
+    let now = net.instant();
+    let duration = Some(Duration::from_secs(180));
+    let timed = CommissioningWindow { duration, ..window() };
+    net.node(1).manager.open_commissioning_window(now, timed).unwrap();
+    let again = net.node(1).manager.open_commissioning_window(now, window());
+    assert_eq!(again, Err(WindowError::Open));
+    net.run(179_900);
+    net.on_send(|datagram| match datagram.handshake_opcode() {
+        Some(0x22) => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(99);
+    assert!(net.node(1).manager.is_commissioning_window_open());
+    net.run(1);
+    let closed = Event::<u32>::WindowClosed { reason: WindowCloseReason::Expired };
+    assert_eq!(format!("{:?}", net.node(1).events), format!("[{closed:?}]"));
+    let refused = HandshakeError::Refused(Refusal::InvalidParameter);
+    assert_eq!(net.node(0).failures(), [refused]);
+    net.assert_clean();
+}
+
+#[test]
+fn the_handshake_ends_after_sixty_seconds() {
+    let mut net = Net::pair();
+    net.open_window(1);
+    // Every message is acknowledged, but Pake1 never comes.
+    net.on_send(|datagram| match datagram.handshake_opcode() {
+        Some(0x22) => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    net.dial_pase(0, 1, PASSCODE);
+    net.pump();
+    // Node 0 acknowledges by hand what its lost message would have.
+    net.run(59_000);
+    assert!(net.node(0).manager.handshake_count() + net.node(1).manager.handshake_count() <= 1);
+    net.run(2_000);
+    assert_eq!(net.node(0).failures(), [HandshakeError::TimedOut]);
+    assert_eq!(net.node(1).failures(), [HandshakeError::TimedOut]);
+    net.assert_clean();
+}
+
+#[test]
+fn an_initiator_that_begins_again_as_the_same_node_is_not_locked_out() {
+    let mut net = Net::pair();
+    net.open_window(1);
+    net.on_send(|datagram| if datagram.to == udp(1) { Fate::Lost } else { Fate::Arrives });
+    net.dial_pase(0, 1, PASSCODE);
+    net.pump();
+    let request = net.sent[0].octets.clone();
+    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    // The same ephemeral node id, the next counter, another exchange.
+    let mut again = request.clone();
+    again[4] = again[4].wrapping_add(1);
+    again[18] ^= 0x55;
+    assert_eq!(net.hand(1, udp(1), &again), Ok(()));
+    net.pump();
+    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    assert_eq!(net.node(1).failures(), [HandshakeError::TimedOut]);
+    let answer = net.sent.last().unwrap();
+    assert_eq!(answer.handshake_opcode(), Some(0x21));
+    assert_eq!(answer.octets[18], again[18], "on the new exchange");
+    // A late copy of the first request does not begin it a third time.
+    assert_eq!(net.hand(1, udp(1), &request), Ok(()));
+    net.pump();
+    let ack = net.sent.last().unwrap();
+    assert_eq!(ack.handshake_opcode(), Some(0x10));
+    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    net.assert_clean();
+}
+
+#[test]
+fn a_full_node_can_be_commissioned() {
+    let config = Config::default().with_sessions(1, 8);
+    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
+    let mut authority = crate::net::Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net.case(200);
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.settle();
+    let pase = net.node(1).established();
+    assert_eq!(net.node(1).manager.session_count(), 2);
+    // The next CASE session takes the place of the former, not of commissioning.
+    let (_, case) = net.case(200);
+    assert_eq!(net.node(1).manager.session_count(), 2);
+    assert!(net.node(1).manager.session(pase).is_some());
+    assert!(net.node(1).manager.session(case).is_some());
+    let exchange = net.say(0, net.nodes[0].manager.pase_session().unwrap(), 2);
+    net.settle();
+    assert!(net.node(0).acknowledged(exchange));
+}
