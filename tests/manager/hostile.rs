@@ -1,1 +1,220 @@
-//! To come.
+//! What strangers and peers with bad intentions cannot do.
+
+use matter_session::manager::{Dropped, PeerAddress};
+use matter_session::session::DecodeError;
+use matter_session::wire::{StatusReport, WireError};
+
+use crate::net::{Dice, Fate, IM, Net, udp};
+
+/// A datagram of node 0 that did not arrive.
+fn withheld(net: &mut Net, opcode: u8) -> Vec<u8> {
+    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
+    net.on_send(|_| Fate::Lost);
+    let since = net.sent.len();
+    let exchange = net.say(0, session, opcode);
+    net.pump();
+    net.close_exchange(0, exchange);
+    net.on_send(|_| Fate::Arrives);
+    net.sent[since].octets.clone()
+}
+
+#[test]
+fn a_damaged_datagram_changes_nothing() {
+    let (mut net, ..) = Net::with_case();
+    let message = withheld(&mut net, 2);
+    let before = net.node(1).facts();
+    net.run(3);
+    for at in 0..message.len() {
+        for bit in 0..8 {
+            let mut octets = message.clone();
+            octets[at] ^= 1 << bit;
+            net.hand(1, udp(9), &octets).unwrap_err();
+        }
+        net.hand(1, udp(9), &message[..at]).unwrap_err();
+    }
+    assert_eq!(net.node(1).facts(), before);
+    let statistics = net.node(1).manager.statistics().clone();
+    assert_eq!(statistics.dropped_in_all(), message.len() as u64 * 9);
+    assert!(statistics.dropped(Dropped::Decode(DecodeError::Unauthentic)) > 100);
+    assert!(net.sent_by(1, net.sent.len() - 1).is_empty());
+    net.hand(1, udp(1), &message).unwrap();
+    net.assert_clean();
+}
+
+#[test]
+fn random_datagrams_change_nothing() {
+    let (mut net, ..) = Net::with_case();
+    let before = net.node(1).facts();
+    let since = net.sent.len();
+    let mut dice = Dice::new(5);
+    for _ in 0..20_000 {
+        let len = dice.below(80) as usize;
+        let mut octets: Vec<u8> = (0..len).map(|_| dice.roll() as u8).collect();
+        if let [flags, _, _, security, ..] = &mut octets[..] {
+            *flags &= 0x07;
+            *security &= 0x03;
+        }
+        let _ = net.hand(1, udp(9), &octets);
+    }
+    assert_eq!(net.node(1).facts(), before);
+    net.pump();
+    assert_eq!(net.sent.len(), since);
+}
+
+#[test]
+fn an_unknown_session_is_met_with_silence() {
+    let (mut net, _, b) = Net::with_case();
+    let message = withheld(&mut net, 2);
+    net.call(1, |manager, cx| manager.close(cx, b));
+    net.pump();
+    let since = net.sent.len();
+    assert_eq!(net.hand(1, udp(1), &message), Err(Dropped::UnknownSession));
+    net.run(1000);
+    assert!(net.sent_by(1, since).is_empty());
+}
+
+#[test]
+fn only_authentic_new_messages_move_the_address_of_a_peer() {
+    let (mut net, a, b) = Net::with_case();
+    let message = withheld(&mut net, 2);
+    let address = |net: &Net| net.nodes[1].manager.session(b).unwrap().peer_address();
+    net.hand(1, udp(1), &message).unwrap();
+    net.hand(1, udp(9), &message).unwrap();
+    assert_eq!(address(&net), udp(1), "a replay");
+    net.run(10);
+    assert!(net.sent_by(1, 0).iter().all(|d| d.to == udp(1)), "whoever replays gets no answer");
+    let next = withheld(&mut net, 4);
+    net.hand(1, udp(9), &next).unwrap();
+    assert_eq!(address(&net), udp(9), "the peer has moved");
+    let _ = a;
+}
+
+#[test]
+fn a_group_message_is_dropped_and_counted() {
+    let (mut net, ..) = Net::with_case();
+    let message = withheld(&mut net, 2);
+    let before = net.node(1).facts();
+    for flags in [0x06, 0x86, 0x02] {
+        let mut group = message.clone();
+        group[0] = flags & 7;
+        group[3] = flags & 0x80 | 1;
+        assert_eq!(net.hand(1, udp(1), &group), Err(Dropped::Group));
+    }
+    assert_eq!(net.node(1).manager.statistics().dropped(Dropped::Group), 3);
+    assert_eq!(net.node(1).facts(), before);
+}
+
+#[test]
+fn privacy_and_reserved_session_types_are_refused() {
+    let (mut net, ..) = Net::with_case();
+    let message = withheld(&mut net, 2);
+    for (security, reason) in [
+        (0x80, DecodeError::Privacy),
+        (0x40, DecodeError::Shape),
+        (0x02, DecodeError::from(WireError::SessionType)),
+    ] {
+        let mut octets = message.clone();
+        octets[3] = security;
+        assert_eq!(net.hand(1, udp(1), &octets), Err(Dropped::Decode(reason)));
+    }
+}
+
+/// Sends any message on a session: the application of the peer is hostile.
+fn send_raw(net: &mut Net, protocol: matter_session::ids::ProtocolId, opcode: u8, data: &[u8]) {
+    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
+    net.call(0, |manager, cx| {
+        let exchange = manager.open_exchange(cx.now, session).unwrap();
+        manager.send(cx, exchange, protocol, opcode, data).unwrap();
+        manager.close_exchange(exchange);
+    });
+    net.pump();
+}
+
+#[test]
+fn handshake_messages_on_a_secure_session_are_misplaced() {
+    let (mut net, ..) = Net::with_case();
+    let channel = matter_session::ids::ProtocolId::SECURE_CHANNEL;
+    for opcode in [0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32, 0x33] {
+        send_raw(&mut net, channel, opcode, &[0x15, 0x18]);
+    }
+    assert_eq!(net.node(1).dropped, [Dropped::Misplaced; 9]);
+    // On an exchange that exists, too.
+    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
+    let exchange = net.say(0, session, 2);
+    net.run(500);
+    net.call(0, |m, cx| m.send(cx, exchange, channel, 0x30, &[0x15, 0x18])).unwrap();
+    net.run(500);
+    assert_eq!(net.node(1).dropped, [Dropped::Misplaced; 10]);
+    assert_eq!(net.node(1).got.len(), 1);
+    assert_eq!(net.node(1).manager.handshake_count(), 0);
+    net.assert_clean();
+}
+
+#[test]
+fn unsolicited_reports_close_nothing() {
+    let (mut net, _, b) = Net::with_case();
+    let channel = matter_session::ids::ProtocolId::SECURE_CHANNEL;
+    let busy = StatusReport::busy(core::time::Duration::from_secs(1));
+    for report in [StatusReport::success(), StatusReport::invalid_parameter(), busy] {
+        let mut payload = [0; 16];
+        let mut buffer = matter_session::tlv::Buffer::new(&mut payload);
+        report.write(&mut buffer).unwrap();
+        let written = buffer.into_written().to_vec();
+        send_raw(&mut net, channel, 0x40, &written);
+    }
+    send_raw(&mut net, channel, 0x40, &[1, 0, 0]);
+    assert_eq!(net.node(1).dropped, [Dropped::Unsolicited; 4]);
+    assert!(net.nodes[1].manager.session(b).is_some());
+    // Unsecured, a CloseSession means nothing.
+    let mut unsecured = vec![4, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    unsecured.extend([1, 0x40, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0]);
+    assert_eq!(net.hand(1, udp(1), &unsecured), Err(Dropped::Unsolicited));
+    assert!(net.nodes[1].manager.session(b).is_some());
+    net.assert_clean();
+}
+
+#[test]
+fn a_report_on_an_exchange_reaches_the_application() {
+    let (mut net, a, _) = Net::with_case();
+    let channel = matter_session::ids::ProtocolId::SECURE_CHANNEL;
+    let exchange = net.say(0, a, 2);
+    net.run(500);
+    let theirs = net.node(1).got[0].exchange;
+    let report = [1, 0, 1, 0, 0, 0, 5, 0];
+    net.call(1, |m, cx| m.send(cx, theirs, channel, 0x40, &report)).unwrap();
+    net.run(500);
+    assert_eq!(net.node(0).got[0].exchange, exchange);
+    assert_eq!(net.node(0).got[0].payload, report);
+    net.assert_clean();
+}
+
+#[test]
+fn answers_to_nothing_get_no_answer() {
+    let (mut net, ..) = Net::with_case();
+    let since = net.sent.len();
+    // From a responder to an initiator that nobody is, with a request for acknowledgement.
+    let mut octets = vec![1, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    octets.extend([4, 0x40, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(net.hand(1, udp(1), &octets), Err(Dropped::UnknownHandshake));
+    net.run(1000);
+    assert_eq!(net.sent.len(), since);
+}
+
+#[test]
+fn two_nodes_that_have_both_forgotten_everything_fall_silent() {
+    let (mut net, a, _) = Net::with_case();
+    let exchange = net.say(0, a, 2);
+    net.on_send(|_| Fate::Late(50));
+    net.dial_case(0, 1, 1, 200);
+    net.run(60);
+    // Both restart in the middle of a handshake and a conversation.
+    let fresh = Net::pair();
+    for (node, other) in net.nodes.iter_mut().zip(fresh.nodes) {
+        node.manager = other.manager;
+    }
+    let since = net.sent.len();
+    net.run(60_000);
+    assert!(net.sent.len() - since <= 2, "{:?}", &net.sent[since..]);
+    let _ = (exchange, IM, PeerAddress::Btp(1));
+    net.assert_clean();
+}

@@ -1,1 +1,263 @@
-//! To come.
+//! Full tables, and applications that do not keep up.
+
+use core::time::Duration;
+
+use matter_session::crypto::Passcode;
+use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::ids::NodeId;
+use matter_session::manager::{
+    Config, ConnectError, Dropped, Event, OpenError, SendError, WindowError,
+};
+
+use crate::net::{Authority, Fate, IM, Manager, Net, PASSCODE, index, udp, window};
+
+fn members(a: Config, b: Config) -> Net {
+    let mut net = Net::with(vec![(udp(1), a), (udp(2), b)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net
+}
+
+#[test]
+fn a_message_for_which_there_is_no_exchange_gets_through_later() {
+    let mut net = members(Config::default(), Config::default().with_sessions(8, 2));
+    let (a, _) = net.case(200);
+    for _ in 0..2 {
+        net.say(0, a, 2);
+    }
+    net.run(400);
+    assert_eq!(net.node(1).got.len(), 2);
+    let since = net.sent.len();
+    let third = net.say(0, a, 4);
+    net.run(500);
+    assert_eq!(net.node(1).got.len(), 2);
+    assert!(net.sent_by(1, since).is_empty(), "not acknowledged");
+    assert!(net.node(1).dropped.contains(&Dropped::NoExchange));
+    let theirs = net.node(1).got[0].exchange;
+    net.close_exchange(1, theirs);
+    net.run(5000);
+    assert_eq!(net.node(1).got.len(), 3, "not taken for a duplicate");
+    assert!(net.node(0).acknowledged(third));
+    net.assert_clean();
+}
+
+#[test]
+fn one_peer_cannot_take_all_exchanges() {
+    let config = Config::default().with_exchanges_per_session(5);
+    let mut net = members(Config::default(), config);
+    let (a, b) = net.case(200);
+    let (other, _) = net.case(200);
+    for _ in 0..20 {
+        net.say(0, a, 2);
+    }
+    net.pump();
+    assert_eq!(net.node(1).got.len(), 5);
+    net.say(0, other, 4);
+    net.pump();
+    assert_eq!(net.node(1).got.len(), 6);
+    // What this node begins itself is not limited by it.
+    for _ in 0..10 {
+        net.say(1, b, 6);
+    }
+    net.pump();
+    assert_eq!(net.node(0).got.len(), 10);
+    net.assert_clean();
+}
+
+#[test]
+fn the_application_is_told_when_its_own_exchanges_are_too_many() {
+    let mut net = members(Config::default().with_sessions(8, 2), Config::default());
+    let (a, _) = net.case(200);
+    let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx.now, a));
+    let first = open(&mut net).unwrap();
+    open(&mut net).unwrap();
+    let before = net.node(0).facts();
+    assert_eq!(open(&mut net), Err(OpenError::TooMany));
+    assert_eq!(net.node(0).facts(), before);
+    net.close_exchange(0, first);
+    open(&mut net).unwrap();
+    net.assert_clean();
+}
+
+#[test]
+fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
+    let few = Config::default().with_handshakes(2, Duration::from_millis(1234));
+    let mut net = members(Config::default(), few);
+    net.node(1).signs = false;
+    for _ in 0..3 {
+        net.dial_case(0, 1, 1, 200);
+    }
+    net.run(1000);
+    let busy = Refusal::Busy { wait: Duration::from_millis(1234) };
+    assert_eq!(net.node(0).failures(), [HandshakeError::Refused(busy)]);
+    assert_eq!(net.node(1).manager.statistics().busy, 1);
+    assert_eq!(net.node(1).manager.handshake_count(), 2);
+    let to = udp(1);
+    let dial = net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100)));
+    assert_eq!(dial, Err(ConnectError::TooMany));
+    net.settle();
+    net.run(60_000);
+    net.node(1).signs = true;
+    net.node(1).requests.clear();
+    net.case(200);
+    net.assert_clean();
+}
+
+#[test]
+fn a_node_that_is_set_busy_turns_everybody_away() {
+    let mut net = members(Config::default(), Config::default());
+    net.open_window(1);
+    net.node(1).manager.set_busy(Some(Duration::from_secs(9)));
+    net.dial_case(0, 1, 1, 200);
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(1000);
+    let busy = HandshakeError::Refused(Refusal::Busy { wait: Duration::from_secs(9) });
+    assert_eq!(net.node(0).failures(), [busy, busy]);
+    net.node(1).manager.set_busy(None);
+    net.case(200);
+    net.assert_clean();
+}
+
+#[test]
+fn no_event_is_lost_when_nobody_polls() {
+    let config = Config::default().with_events(6).with_sessions(40, 64);
+    let mut net = members(Config::default(), config);
+    let sessions: Vec<_> = (0..4).map(|_| net.case(200)).collect();
+    net.settle();
+    for (n, (_, b)) in sessions.iter().enumerate() {
+        *net.node(1).manager.context_mut(*b).unwrap() = n as u32 + 1;
+    }
+    net.node(1).polls = false;
+    // The application sends until it is told to poll.
+    let mut sent = 0;
+    for _ in 0..40 {
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now, sessions[0].1)).unwrap();
+        match net.call(1, |m, cx| m.send(cx, exchange, IM, 2, b"x")) {
+            Ok(()) => sent += 1,
+            Err(error) => assert_eq!(error, SendError::Backlog),
+        }
+        net.run(300);
+    }
+    assert!((6..10).contains(&sent), "{sent}");
+    // Nothing new is begun, and all is refused in a way that can be repeated.
+    net.dial_case(0, 1, 1, 200);
+    net.run(100);
+    assert!(matches!(
+        net.node(0).failures()[..],
+        [HandshakeError::Refused(Refusal::Busy { .. })]
+    ));
+    let now = net.instant();
+    let opened = net.node(1).manager.open_commissioning_window(now, window());
+    assert_eq!(opened, Err(WindowError::Backlog));
+    let to = udp(1);
+    let passcode = || Passcode::new(PASSCODE).unwrap();
+    let dial = net.call(1, |m, cx| m.connect_pase(cx, to, passcode()));
+    assert_eq!(dial, Err(ConnectError::Backlog));
+    // Messages still come in, and everything can still end.
+    net.say(0, sessions[1].0, 2);
+    net.pump();
+    assert_eq!(net.node(1).got.len(), 1);
+    net.call(0, |m, cx| m.close(cx, sessions[0].0));
+    net.pump();
+    net.call(1, |m, cx| assert!(m.remove_fabric(cx, index(1))));
+    net.node(1).polls = true;
+    net.settle();
+    let mut contexts: Vec<_> = net.node(1).closed().iter().map(|closed| closed.1).collect();
+    contexts.sort_unstable();
+    assert_eq!(contexts, [1, 2, 3, 4]);
+    let acknowledged =
+        |e: &&Event<u32>| matches!(e, Event::Acknowledged { .. } | Event::Undelivered { .. });
+    assert_eq!(net.nodes[1].events.iter().filter(acknowledged).count(), sent);
+    net.assert_clean();
+}
+
+#[test]
+fn a_handshake_pauses_while_events_are_not_polled() {
+    let mut net = members(Config::default(), Config::default().with_events(1));
+    net.dial_case(0, 1, 1, 200);
+    net.node(1).polls = false;
+    net.run(700);
+    // The signing request waits; nothing more is taken in.
+    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    net.node(1).polls = true;
+    net.settle();
+    net.node(0).established();
+    net.node(1).established();
+    net.assert_clean();
+}
+
+#[test]
+fn a_buffer_that_is_too_small_loses_nothing() {
+    let (mut net, a, _) = Net::with_case();
+    net.say(0, a, 2);
+    net.call(0, |m, cx| m.close(cx, a));
+    let now = net.instant();
+    for len in 0..Manager::TRANSMIT_BUFFER_LEN {
+        let mut buf = vec![0; len];
+        assert!(net.node(0).manager.poll_transmit(now, &mut buf).is_none());
+    }
+    net.run(1000);
+    assert_eq!(net.node(1).manager.session_count(), 0, "the goodbye has arrived");
+    net.assert_clean();
+}
+
+#[test]
+fn an_unreliable_message_says_how_much_room_it_needs() {
+    let (mut net, a, _) = Net::with_case();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+    let before = net.node(0).facts();
+    let now = net.instant();
+    let mut small = [0; 20];
+    let manager = &mut net.node(0).manager;
+    let sent = manager.send_unreliable(now, exchange, IM, 2, b"12345", &mut small);
+    let Err(SendError::BufferTooSmall { needed }) = sent else { panic!("{sent:?}") };
+    assert_eq!(net.node(0).facts(), before);
+    let mut buf = vec![0; needed];
+    net.node(0).manager.send_unreliable(now, exchange, IM, 2, b"12345", &mut buf).unwrap();
+    net.assert_clean();
+}
+
+#[test]
+fn handles_of_what_is_gone_name_nothing() {
+    let (mut net, a, _) = Net::with_case();
+    let exchange = net.say(0, a, 2);
+    net.call(0, |m, cx| m.close(cx, a));
+    for _ in 0..3 {
+        net.run(1000);
+        net.case(200);
+    }
+    let manager = &mut net.node(0).manager;
+    assert!(manager.session(a).is_none());
+    assert!(manager.context_mut(a).is_none());
+    assert!(manager.max_payload(exchange, IM).is_none());
+    manager.close_exchange(exchange);
+    assert!(!manager.associate_fabric(a, index(1)));
+    let mut buf = [0; 128];
+    let now = net.instant();
+    let sent = net.node(0).manager.send_unreliable(now, exchange, IM, 2, b"", &mut buf);
+    assert!(matches!(sent, Err(SendError::Closed)));
+    net.assert_clean();
+}
+
+#[test]
+fn a_flood_of_requests_leaves_room_behind() {
+    let few = Config::default().with_handshakes(4, Duration::from_secs(1));
+    let mut net = members(Config::default(), few);
+    net.on_send(|d| if d.to == udp(2) { Fate::Arrives } else { Fate::Lost });
+    for _ in 0..200 {
+        net.dial_case(0, 1, 1, 200);
+        net.run(50);
+        let id = net.nodes[0].manager.handshake_count();
+        assert!(id <= 32);
+        if id == 32 {
+            net.run(20_000);
+        }
+    }
+    assert!(net.node(1).manager.handshake_count() <= 4);
+    net.on_send(|_| Fate::Arrives);
+    net.run(70_000);
+    net.node(0).events.clear();
+    net.case(200);
+    net.assert_clean();
+}

@@ -1,1 +1,110 @@
-//! To come.
+//! Resumption records: kept, stored, restored, forgotten.
+
+use core::time::Duration;
+
+use matter_session::ids::NodeId;
+use matter_session::manager::{Config, Event};
+use matter_session::resumption::ResumptionRecord;
+
+use crate::net::{Authority, Net, index, udp};
+
+fn changes(net: &mut Net, n: usize) -> Vec<u64> {
+    let events = core::mem::take(&mut net.node(n).events);
+    let peer = |event: Event<u32>| match event {
+        Event::RecordChanged { peer, .. } => Some(peer.get()),
+        _ => None,
+    };
+    events.into_iter().filter_map(peer).collect()
+}
+
+#[test]
+fn records_survive_a_restart_as_bytes() {
+    let (mut net, ..) = Net::with_case();
+    let stored: Vec<Vec<u8>> = (0..2)
+        .map(|n| net.nodes[n].manager.records().next().unwrap().to_bytes().as_bytes().to_vec())
+        .collect();
+    let mut net = Net::pair();
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    for n in 0..2 {
+        let record = ResumptionRecord::from_bytes(&stored[n]).unwrap();
+        let now = net.instant();
+        assert!(net.node(n).manager.restore_record(record.clone(), now));
+        assert_eq!(net.node(n).manager.record_by_id(&record.id), Some(&record));
+        // A record of a fabric that is gone is not taken in.
+        let foreign = ResumptionRecord { fabric: index(7), ..record };
+        assert!(!net.node(n).manager.restore_record(foreign, now));
+    }
+    assert!(changes(&mut net, 0).is_empty());
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    assert!(matches!(
+        net.node(1).events[0],
+        Event::Established { resumed: true, handshake: None, .. }
+    ));
+    assert_eq!(changes(&mut net, 0), [200]);
+    net.assert_clean();
+}
+
+#[test]
+fn expired_records_vanish_and_tell() {
+    let config = Config::default().with_records(8, Duration::from_secs(3600));
+    let mut net = Net::with(vec![(udp(1), config.clone()), (udp(2), config)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net.case(200);
+    net.run(3_590_000);
+    assert_eq!(net.node(0).manager.records().count(), 1);
+    net.run(20_000);
+    for (n, peer) in [(0, 200), (1, 100)] {
+        assert_eq!(net.node(n).manager.records().count(), 0);
+        assert_eq!(changes(&mut net, n), [peer]);
+        assert_eq!(net.node(n).manager.poll_timeout(), None);
+    }
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    assert!(matches!(net.node(0).events[0], Event::Established { resumed: false, .. }));
+    net.assert_clean();
+}
+
+#[test]
+fn the_oldest_record_makes_room() {
+    let config = Config::default().with_records(2, Duration::from_secs(3600));
+    let nodes = (1..=4).map(|port| (udp(port), config.clone())).collect();
+    let mut net = Net::with(nodes);
+    let mut authority = Authority::new(1, false);
+    for n in 0..4 {
+        authority.join(&mut net, n, 100 * (n as u64 + 1));
+    }
+    for n in 1..4 {
+        net.dial_case(0, n, 1, 100 * (n as u64 + 1));
+        net.run(1000);
+    }
+    assert_eq!(changes(&mut net, 0), [200, 300, 200, 400]);
+    let kept: Vec<_> = net.node(0).manager.records().map(|record| record.peer.get()).collect();
+    assert_eq!(kept, [300, 400]);
+    // A full table takes no stored records in, except in place of their own.
+    let now = net.instant();
+    let mut record = net.node(0).manager.records().next().unwrap().clone();
+    assert!(net.node(0).manager.restore_record(record.clone(), now));
+    record.peer = NodeId::new(200);
+    assert!(!net.node(0).manager.restore_record(record, now));
+    net.assert_clean();
+}
+
+#[test]
+fn forgotten_records_are_told_of() {
+    let (mut net, ..) = Net::with_case();
+    let peer = NodeId::new(200);
+    net.node(0).manager.forget_record(index(1), peer);
+    net.node(0).manager.forget_record(index(1), peer);
+    net.pump();
+    assert_eq!(changes(&mut net, 0), [200]);
+    assert!(net.node(0).manager.record(index(1), peer).is_none());
+    net.node(1).manager.forget_records();
+    net.pump();
+    assert_eq!(changes(&mut net, 1), [100]);
+    net.assert_clean();
+}

@@ -1,1 +1,112 @@
-//! To come.
+//! Operational keys that take their time.
+
+use matter_session::crypto::SignError;
+use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::manager::Event;
+
+use crate::net::{Authority, Net, index};
+
+fn slow_keys() -> Net {
+    let mut net = Net::pair();
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net.node(0).signs = false;
+    net.node(1).signs = false;
+    net
+}
+
+/// Signs what a node was asked to.
+fn sign(net: &mut Net, n: usize) -> bool {
+    let request = net.node(n).requests.remove(0);
+    let signed = request.sign_with(net.node(n).keys.get_mut(&index(1)).unwrap());
+    net.call(n, |manager, cx| manager.sign(cx, signed))
+}
+
+#[test]
+fn a_signature_may_take_half_a_minute() {
+    let mut net = slow_keys();
+    net.dial_case(0, 1, 1, 200);
+    net.run(30_000);
+    // Meanwhile the responder has acknowledged, and the initiator is quiet.
+    assert_eq!(net.sent_by(0, 0).len(), 1);
+    assert!(sign(&mut net, 1));
+    net.run(30_000);
+    assert!(sign(&mut net, 0));
+    net.run(1000);
+    net.node(0).established();
+    net.node(1).established();
+    net.assert_clean();
+}
+
+#[test]
+fn a_signature_that_comes_too_late_is_ignored() {
+    let mut net = slow_keys();
+    net.dial_case(0, 1, 1, 200);
+    net.run(70_000);
+    assert_eq!(net.node(0).failures(), [HandshakeError::TimedOut]);
+    let failures = net.node(1).failures();
+    assert_eq!(failures.len(), 1);
+    assert!(!sign(&mut net, 1));
+    net.assert_clean();
+}
+
+#[test]
+fn a_key_that_fails_ends_its_handshake_alone() {
+    let mut net = slow_keys();
+    net.dial_case(0, 1, 1, 200);
+    net.dial_case(0, 1, 1, 200);
+    net.run(500);
+    let request = net.node(1).requests.remove(0);
+    let failed = request.complete(Err(SignError));
+    assert!(net.call(1, |manager, cx| manager.sign(cx, failed)));
+    assert!(sign(&mut net, 1));
+    net.run(500);
+    assert!(sign(&mut net, 0));
+    net.run(500);
+    assert!(matches!(net.node(1).failures()[..], [HandshakeError::Sign(_)]));
+    let refused = HandshakeError::Refused(Refusal::InvalidParameter);
+    assert_eq!(net.node(0).failures(), [refused]);
+    net.node(0).established();
+    net.node(1).established();
+    net.assert_clean();
+}
+
+#[test]
+fn signatures_go_to_the_handshake_that_asked() {
+    let mut net = slow_keys();
+    for _ in 0..3 {
+        net.dial_case(0, 1, 1, 200);
+    }
+    net.run(500);
+    net.node(1).requests.reverse();
+    for _ in 0..3 {
+        assert!(sign(&mut net, 1));
+    }
+    net.run(500);
+    net.node(0).requests.reverse();
+    for _ in 0..3 {
+        assert!(sign(&mut net, 0));
+    }
+    net.run(500);
+    assert_eq!(net.node(0).manager.session_count(), 3);
+    assert_eq!(net.node(1).manager.session_count(), 3);
+    net.assert_clean();
+}
+
+#[test]
+fn a_cancelled_handshake_makes_no_session_and_no_event() {
+    let mut net = slow_keys();
+    let (to, fabric) = (net.nodes[1].address, index(1));
+    let peer = matter_session::ids::NodeId::new(200);
+    let handshake = net.call(0, |m, cx| m.connect_case(cx, to, fabric, peer)).unwrap();
+    net.run(500);
+    assert!(net.node(0).manager.cancel(handshake));
+    assert!(!net.node(0).manager.cancel(handshake));
+    assert!(sign(&mut net, 1));
+    net.run(60_000);
+    assert!(net.node(0).events.is_empty());
+    assert_eq!(net.node(1).failures(), [HandshakeError::TimedOut]);
+    assert!(!net.nodes[1].events.iter().any(|e| matches!(e, Event::Established { .. })));
+    net.assert_clean();
+}

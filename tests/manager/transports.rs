@@ -1,1 +1,125 @@
-//! To come.
+//! Reliable transports: MRP is off.
+
+use matter_session::handshake::HandshakeError;
+use matter_session::manager::{Config, Dropped, PeerAddress, SendError};
+use matter_session::session::{SessionParameters, Transports};
+
+use crate::net::{Authority, Fate, IM, Net, PASSCODE, udp};
+
+fn over(a: PeerAddress, b: PeerAddress) -> Net {
+    let mut net = Net::with(vec![(a, Config::default()), (b, Config::default())]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net
+}
+
+fn tcp(port: u16) -> PeerAddress {
+    PeerAddress::Tcp(([127, 0, 0, 1], port).into())
+}
+
+#[test]
+fn tcp_and_btp_carry_each_message_once_and_unacknowledged() {
+    for (a, b) in [(tcp(1), tcp(2)), (PeerAddress::Btp(1), PeerAddress::Btp(2))] {
+        let mut net = over(a, b);
+        net.dial_case(0, 1, 1, 200);
+        net.run(10_000);
+        let opcodes: Vec<_> = net.sent.iter().filter_map(|d| d.handshake_opcode()).collect();
+        assert_eq!(opcodes, [0x30, 0x31, 0x32, 0x40]);
+        let flags = |d: &&crate::net::Datagram| d.octets[16] & 4;
+        assert!(net.sent.iter().all(|d| flags(&d) == 0), "no message asks to be acknowledged");
+        let session = net.node(0).established();
+        net.node(1).answers = true;
+        let since = net.sent.len();
+        let exchange = net.say(0, session, 2);
+        net.run(10_000);
+        assert_eq!(net.sent.len() - since, 2);
+        assert_eq!(net.node(0).got.len(), 1);
+        assert!(!net.node(0).acknowledged(exchange));
+        // The next message needs not wait for anything.
+        net.answer(0, exchange, 4);
+        net.run(1);
+        net.answer(0, exchange, 6);
+        net.run(10_000);
+        net.assert_clean();
+    }
+}
+
+#[test]
+fn nothing_is_repeated_and_the_handshake_ends_by_its_own_timer() {
+    let mut net = over(tcp(1), tcp(2));
+    net.open_window(1);
+    net.on_send(|d| if d.handshake_opcode() == Some(0x22) { Fate::Lost } else { Fate::Arrives });
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(59_999);
+    assert_eq!(net.sent.len(), 3);
+    assert!(net.node(1).failures().is_empty());
+    net.run(2);
+    assert_eq!(net.node(1).failures(), [HandshakeError::TimedOut]);
+    assert_eq!(net.node(0).failures().len(), 1);
+    net.assert_clean();
+}
+
+#[test]
+fn a_request_for_acknowledgement_is_met_even_there() {
+    let mut net = over(tcp(1), tcp(2));
+    net.open_window(1);
+    net.on_send(|_| Fate::Lost);
+    net.dial_pase(0, 1, PASSCODE);
+    net.pump();
+    let mut request = net.sent[0].octets.clone();
+    request[16] |= 4;
+    net.hand(1, tcp(1), &request).unwrap();
+    net.pump();
+    let answer = net.sent.last().unwrap();
+    assert_eq!(answer.handshake_opcode(), Some(0x21));
+    assert_eq!(answer.octets[16] & 6, 2, "acknowledges, and asks for nothing");
+}
+
+#[test]
+fn a_session_stays_on_its_connection() {
+    let mut net = over(tcp(1), tcp(2));
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    let session = net.node(0).established();
+    net.on_send(|_| Fate::Lost);
+    net.say(0, session, 2);
+    net.pump();
+    let message = net.sent.last().unwrap().octets.clone();
+    let before = net.node(1).facts();
+    for stranger in [tcp(9), udp(1), PeerAddress::Btp(1)] {
+        assert_eq!(net.hand(1, stranger, &message), Err(Dropped::OtherTransport));
+    }
+    assert_eq!(net.node(1).facts(), before);
+    net.hand(1, tcp(1), &message).unwrap();
+    net.assert_clean();
+}
+
+#[test]
+fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
+    let tcp_node = SessionParameters::matter_1_6().with_tcp(Transports::TCP_SERVER, 10_000);
+    let config = Config::default().with_parameters(tcp_node);
+    let mut net = Net::with(vec![(tcp(1), Config::default()), (tcp(2), config)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    let (a, _) = net.case(200);
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+    let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
+    assert_eq!(max, 10_000 - 8 - 6 - 16);
+    let long = vec![7; max + 1];
+    let send = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &long));
+    assert_eq!(send, Err(SendError::TooLong { max }));
+    net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &long[1..])).unwrap();
+    net.run(1000);
+    assert_eq!(net.node(1).got[0].payload.len(), max);
+    assert_eq!(net.sent.last().unwrap().octets.len(), 10_000);
+
+    let (mut net, a, _) = Net::with_case();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+    let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &vec![7; max])).unwrap();
+    net.run(1000);
+    assert_eq!(net.sent[net.sent.len() - 2].octets.len(), 1232);
+    net.assert_clean();
+}

@@ -1,0 +1,221 @@
+//! One end of an exchange, by itself.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
+
+use core::time::Duration;
+
+use matter_session::exchange::{
+    Exchange, MRP_MAX_TRANSMISSIONS, Receipt, backoff, max_transmission_time,
+};
+use matter_session::ids::{ExchangeId, MessageCounter, ProtocolId};
+use matter_session::time::Instant;
+use matter_session::wire::ProtocolHeader;
+use serde_json::Value;
+
+fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+fn counter(value: u32) -> MessageCounter {
+    MessageCounter::new(value)
+}
+
+/// A message of the peer, which began the exchange.
+fn message(needs_ack: bool, ack: Option<u32>) -> ProtocolHeader {
+    ProtocolHeader {
+        exchange: ExchangeId::new(5),
+        protocol: ProtocolId::INTERACTION_MODEL,
+        opcode: 2,
+        initiator: true,
+        needs_ack,
+        ack: ack.map(counter),
+    }
+}
+
+fn exchange() -> Exchange<Vec<u8>> {
+    Exchange::new(ExchangeId::new(5), false, at(0))
+}
+
+fn settle(exchange: &mut Exchange<Vec<u8>>, now: u64) -> Vec<u32> {
+    let mut acks = Vec::new();
+    while let Some(header) = exchange.next_ack() {
+        assert!(!header.needs_ack);
+        acks.push(header.ack.unwrap().get());
+        exchange.sent(&header, at(now));
+    }
+    acks
+}
+
+const DELIVERED: Receipt = Receipt { deliver: true, acknowledged: false };
+
+#[test]
+fn an_acknowledgement_waits_200_ms_for_a_ride() {
+    let mut exchange = exchange();
+    assert_eq!(exchange.receive(&message(true, None), counter(7), false, at(0)), DELIVERED);
+    assert_eq!(exchange.poll_timeout(), Some(at(200)));
+    assert!(!exchange.has_output());
+    assert!(!exchange.handle_timeout(at(199), |_| Duration::ZERO));
+    assert!(exchange.next_ack().is_none());
+    assert!(!exchange.handle_timeout(at(200), |_| Duration::ZERO));
+    assert_eq!(settle(&mut exchange, 200), [7]);
+    assert!(exchange.is_settled());
+}
+
+#[test]
+fn a_message_carries_the_acknowledgement_and_later_ones_repeat_it() {
+    let mut exchange = exchange();
+    let _ = exchange.receive(&message(true, None), counter(7), false, at(0));
+    for opcode in 3..6 {
+        let header = exchange.header(ProtocolId::INTERACTION_MODEL, opcode, true);
+        assert_eq!(header.ack, Some(counter(7)));
+        assert!(!header.initiator && header.needs_ack);
+        exchange.sent(&header, at(1));
+        assert!(exchange.is_settled());
+    }
+}
+
+#[test]
+fn a_second_reliable_message_flushes_the_acknowledgement_of_the_first() {
+    let mut exchange = exchange();
+    let _ = exchange.receive(&message(true, None), counter(7), false, at(0));
+    let _ = exchange.receive(&message(true, None), counter(8), false, at(10));
+    assert_eq!(settle(&mut exchange, 10), [7]);
+    assert_eq!(exchange.poll_timeout(), Some(at(210)));
+    exchange.flush_ack();
+    assert_eq!(settle(&mut exchange, 10), [8]);
+}
+
+#[test]
+fn a_duplicate_is_answered_at_once_and_its_acknowledgement_is_not_looked_at() {
+    let mut exchange = exchange();
+    let _ = exchange.receive(&message(true, None), counter(7), false, at(0));
+    let header = exchange.header(ProtocolId::INTERACTION_MODEL, 3, true);
+    exchange.sent(&header, at(0));
+    let wait = Some(Duration::from_millis(300));
+    exchange.launch(vec![1, 2, 3], 0..3, counter(50), wait, at(0));
+    let receipt = exchange.receive(&message(true, Some(50)), counter(7), true, at(5));
+    assert_eq!(receipt, Receipt { deliver: false, acknowledged: false });
+    assert_eq!(settle(&mut exchange, 5), [7]);
+    assert!(exchange.is_in_flight());
+    let quiet = exchange.receive(&message(false, None), counter(6), true, at(5));
+    assert!(!quiet.deliver && exchange.next_ack().is_none());
+    let receipt = exchange.receive(&message(false, Some(50)), counter(9), false, at(6));
+    assert_eq!(receipt, Receipt { deliver: true, acknowledged: true });
+    assert!(exchange.is_settled());
+}
+
+#[test]
+fn a_late_duplicate_does_not_turn_the_acknowledgement_back() {
+    let mut exchange = exchange();
+    for value in [u32::MAX, 0, 1] {
+        let _ = exchange.receive(&message(true, None), counter(value), false, at(0));
+        exchange.flush_ack();
+        settle(&mut exchange, 0);
+    }
+    let _ = exchange.receive(&message(true, None), counter(u32::MAX), true, at(1));
+    assert_eq!(settle(&mut exchange, 1), [u32::MAX]);
+    let header = exchange.header(ProtocolId::INTERACTION_MODEL, 3, true);
+    assert_eq!(header.ack, Some(counter(1)));
+}
+
+#[test]
+fn a_foreign_or_old_acknowledgement_is_ignored() {
+    let mut exchange = exchange();
+    let wait = Some(Duration::from_millis(300));
+    exchange.launch(vec![0; 8], 2..6, counter(50), wait, at(0));
+    let _ = exchange.receive(&message(false, Some(49)), counter(1), false, at(1));
+    assert!(exchange.is_in_flight());
+}
+
+#[test]
+fn five_transmissions_of_the_same_octets_then_it_gives_up() {
+    let mut exchange = exchange();
+    let wait = |n: u8| Duration::from_millis(100 * (u64::from(n) + 1));
+    exchange.launch(vec![9, 8, 7, 6], 1..4, counter(50), Some(wait(0)), at(0));
+    let (mut now, mut sent) = (0, 0);
+    loop {
+        if exchange.take_transmission() {
+            assert_eq!(exchange.datagram(), [8, 7, 6]);
+            sent += 1;
+        }
+        now = exchange.poll_timeout().unwrap().as_millis();
+        if exchange.handle_timeout(at(now), wait) {
+            break;
+        }
+    }
+    assert_eq!(sent, MRP_MAX_TRANSMISSIONS);
+    assert_eq!(now, 100 + 200 + 300 + 400 + 500);
+    assert!(exchange.is_settled() && exchange.datagram().is_empty());
+}
+
+#[test]
+fn over_a_reliable_transport_a_message_is_sent_once() {
+    let mut exchange = exchange();
+    exchange.launch(vec![1], 0..1, counter(50), None, at(0));
+    assert!(exchange.is_in_flight());
+    assert_eq!(exchange.poll_timeout(), None);
+    assert!(exchange.take_transmission());
+    assert!(!exchange.take_transmission());
+    assert!(exchange.is_settled());
+}
+
+#[test]
+fn the_acknowledgements_that_wait_are_bounded() {
+    let mut exchange = exchange();
+    for value in 0..1000 {
+        let _ = exchange.receive(&message(true, None), counter(value), false, at(0));
+    }
+    assert_eq!(settle(&mut exchange, 0), [997, 998]);
+    exchange.flush_ack();
+    assert_eq!(settle(&mut exchange, 0), [999]);
+}
+
+/// Both ends of a row: `backoff` with the least and the most jitter lies between them, give or
+/// take the milliseconds that integer arithmetic cuts off.
+fn check(base: u64, n: u8, min: u64, max: u64) {
+    let wait = |jitter| backoff(Duration::from_millis(base), n, jitter).as_millis() as u64;
+    let slack = 2 + max / 1000;
+    assert!((min - slack..=max + slack).contains(&wait(0)), "{base} {n}: {}", wait(0));
+    assert!((min..=max).contains(&wait(255)), "{base} {n}: {}", wait(255));
+    assert!(wait(0).abs_diff(min) <= slack && wait(255).abs_diff(max) <= 2 + max / 200);
+}
+
+#[test]
+fn backoff_matches_matter_js() {
+    let vectors: Value = serde_json::from_str(include_str!("vectors/matterjs.json")).unwrap();
+    let rows = vectors["mrp"]["table"].as_array().unwrap();
+    assert_eq!(rows.len(), 10);
+    for row in rows {
+        let number = |name: &str| row[name].as_u64().unwrap();
+        check(number("baseMs"), number("n") as u8, number("minMs"), number("maxMs"));
+    }
+}
+
+#[test]
+fn backoff_matches_connectedhomeip() {
+    let Ok(path) = std::env::var("MATTER_CHIP_VECTORS") else {
+        println!("skipped: MATTER_CHIP_VECTORS names no file");
+        return;
+    };
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let rows = vectors["mrp_backoff"]["vectors"].as_array().unwrap();
+    assert_eq!(rows.len(), 15);
+    for row in rows {
+        let number = |name: &str| row[name].as_u64().unwrap();
+        check(number("base_ms"), number("attempt") as u8, number("min_ms"), number("max_ms"));
+    }
+}
+
+#[test]
+fn the_longest_wait_is_the_sum_of_all() {
+    let (idle, active) = (Duration::from_millis(500), Duration::from_millis(300));
+    let total = max_transmission_time(idle, active);
+    let first = backoff(idle, 0, 255);
+    let later: Duration = (1..5).map(|n| backoff(active, n, 255)).sum();
+    assert_eq!(total, first + later);
+}
