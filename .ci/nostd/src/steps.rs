@@ -1,0 +1,291 @@
+//! Both handshakes and a message over each session, through the public interface.
+
+use core::convert::Infallible;
+
+use matter_session::cert::{
+    Certificate, CertificateBuf, CertificateRequest, Issuer, NoCache, Profile, SerialNumber,
+    Validity,
+};
+use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Secret, SigningKey, Verifier};
+use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::handshake::{
+    CaseClient, CaseEnv, CaseServer, Context, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer,
+    Step,
+};
+use matter_session::ids::{ExchangeId, FabricId, FabricIndex, LocalSessionId, NodeId, ProtocolId};
+use matter_session::rand_core::{TryCryptoRng, TryRng};
+use matter_session::resumption::NoRecords;
+use matter_session::session::{
+    SecureSession, SessionParameters, UnsecureSession, UnsecuredCounter,
+};
+use matter_session::time::{Instant, MatterTime};
+use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
+
+pub static STEPS: &[fn() -> Option<()>] = &[certificates, pase, case];
+
+const NOW: Instant = Instant::from_millis(1);
+
+fn certificates() -> Option<()> {
+    let chain = Chain::issue(&mut Sequence(1), NodeId::new(1))?;
+    Certificate::parse(chain.noc.as_slice()).ok()?;
+    Certificate::parse(&chain.noc.as_slice()[1..]).is_err().then_some(())
+}
+
+fn pase() -> Option<()> {
+    let mut rng = Sequence(2);
+    let parameters = SessionParameters::default();
+    let pbkdf = PbkdfParameters::random(1000, &mut rng).ok()?;
+    let verifier =
+        Verifier::generate(&RustCrypto, &Passcode::new(20_202_021).ok()?, &pbkdf).ok()?;
+    let (a, b) = (LocalSessionId::new(1)?, LocalSessionId::new(2)?);
+    let mut link = Link::new(&mut rng)?;
+    let mut cx = Context::new(NOW, &mut rng);
+    let mut out = [0; MAX_MESSAGE_LEN];
+    let mut server = PaseServer::new(verifier, pbkdf, b, &parameters, NOW);
+    let passcode = Passcode::new(20_202_021).ok()?;
+    let (mut client, first) =
+        PaseClient::start(passcode, None, a, &parameters, &mut cx, &RustCrypto, &mut out).ok()?;
+    link.to_responder.put(first.opcode.0, first.payload)?;
+    let (mut sessions, mut turn) = ((None, None), true);
+    while sessions.0.is_none() || sessions.1.is_none() {
+        let mut answer = [0; MAX_MESSAGE_LEN];
+        let incoming = link.carry(turn)?;
+        let step = if turn {
+            server.handle(incoming, &mut cx, &RustCrypto, &mut answer)
+        } else {
+            client.handle(incoming, &mut cx, &RustCrypto, &mut answer)
+        };
+        let reply = match step.ok()? {
+            Step::Send(message) => Some(message),
+            Step::Sign(_) => return None,
+            Step::Established { reply, established } => {
+                let end = if turn { &mut sessions.1 } else { &mut sessions.0 };
+                *end = Some(established.session);
+                reply
+            }
+        };
+        if let Some(message) = reply {
+            link.post(!turn).put(message.opcode.0, message.payload)?;
+        }
+        turn = !turn;
+    }
+    talk(sessions.0?, sessions.1?)
+}
+
+fn case() -> Option<()> {
+    let mut rng = Sequence(3);
+    let parameters = SessionParameters::default();
+    let chain = Chain::issue(&mut rng, NodeId::new(7))?;
+    let fabric = chain.fabric()?;
+    let index = fabric.index();
+    let fabrics: &[Fabric] = &[fabric];
+    let mut cache = NoCache;
+    let mut env = CaseEnv {
+        fabrics: &fabrics,
+        resumption: &NoRecords,
+        verified: &mut cache,
+        profile: Profile::default(),
+        parameters: &parameters,
+    };
+    let (a, b) = (LocalSessionId::new(3)?, LocalSessionId::new(4)?);
+    let mut key = SigningKey::from_bytes(&chain.key).ok()?;
+    let mut link = Link::new(&mut rng)?;
+    let mut cx = Context::new(NOW, &mut rng);
+    let mut out = [0; MAX_MESSAGE_LEN];
+    // The node connects to itself: one fabric is enough for both ends.
+    let (mut client, first) =
+        CaseClient::start(index, NodeId::new(7), None, a, &env, &mut cx, &RustCrypto, &mut out)
+            .ok()?;
+    let mut server = CaseServer::new(b, NOW);
+    link.to_responder.put(first.opcode.0, first.payload)?;
+    let (mut sessions, mut turn) = ((None, None), true);
+    while sessions.0.is_none() || sessions.1.is_none() {
+        let (mut unsigned, mut answer) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
+        let incoming = link.carry(turn)?;
+        let mut step = if turn {
+            server.handle(incoming, &mut env, &mut cx, &RustCrypto, &mut unsigned)
+        } else {
+            client.handle(incoming, &mut env, &mut cx, &RustCrypto, &mut unsigned)
+        }
+        .ok()?;
+        if let Step::Sign(request) = step {
+            let signed = request.sign_with(&mut key);
+            step = if turn {
+                server.resume(&signed, &mut env, &mut cx, &RustCrypto, &mut answer)
+            } else {
+                client.resume(&signed, &mut env, &mut cx, &RustCrypto, &mut answer)
+            }
+            .ok()?;
+        }
+        let reply = match step {
+            Step::Send(message) => Some(message),
+            Step::Sign(_) => return None,
+            Step::Established { reply, established } => {
+                let end = if turn { &mut sessions.1 } else { &mut sessions.0 };
+                *end = Some(established.session);
+                reply
+            }
+        };
+        if let Some(message) = reply {
+            link.post(!turn).put(message.opcode.0, message.payload)?;
+        }
+        turn = !turn;
+    }
+    talk(sessions.0?, sessions.1?)
+}
+
+/// One message over the new session, there; its repetition is a duplicate, its forgery refused.
+fn talk(mut a: SecureSession<RustCrypto>, mut b: SecureSession<RustCrypto>) -> Option<()> {
+    let mut buf = [0; 128];
+    let msg = MessageBuf::with_payload(&mut buf, b"octets").ok()?;
+    let range = a.encode(&header(0x42), msg, NOW).ok()?.range();
+    let datagram = buf.get(range)?;
+    let (mut first, mut again, mut forged) = ([0; 128], [0; 128], [0; 128]);
+    for copy in [&mut first, &mut again, &mut forged] {
+        copy.get_mut(..datagram.len())?.copy_from_slice(datagram);
+    }
+    *forged.get_mut(datagram.len() - 1)? ^= 1;
+    let mut open = |copy: &mut [u8; 128], expected: Option<bool>| {
+        let packet = Packet::parse(copy.get_mut(..datagram.len())?).ok()?;
+        let opened = b.decode(packet, NOW).ok();
+        let right = opened.as_ref().is_none_or(|opened| *opened.payload == *b"octets");
+        (right && opened.map(|opened| opened.duplicate) == expected).then_some(())
+    };
+    open(&mut forged, None)?;
+    open(&mut first, Some(false))?;
+    open(&mut again, Some(true))
+}
+
+fn header(opcode: u8) -> ProtocolHeader {
+    ProtocolHeader {
+        exchange: ExchangeId::new(1),
+        protocol: ProtocolId::SECURE_CHANNEL,
+        opcode,
+        initiator: true,
+        needs_ack: true,
+        ack: None,
+    }
+}
+
+/// Two unsecured sessions and what is on its way between them.
+struct Link {
+    initiator: UnsecureSession,
+    responder: UnsecureSession,
+    counter: UnsecuredCounter,
+    to_responder: Post,
+    to_initiator: Post,
+    datagram: [u8; 1280],
+}
+
+/// A payload that waits to be carried.
+struct Post {
+    opcode: u8,
+    payload: [u8; MAX_MESSAGE_LEN],
+    len: usize,
+}
+
+impl Post {
+    const EMPTY: Self = Self { opcode: 0, payload: [0; MAX_MESSAGE_LEN], len: 0 };
+
+    fn put(&mut self, opcode: u8, payload: &[u8]) -> Option<()> {
+        self.payload.get_mut(..payload.len())?.copy_from_slice(payload);
+        (self.opcode, self.len) = (opcode, payload.len());
+        Some(())
+    }
+}
+
+impl Link {
+    fn new(rng: &mut Sequence) -> Option<Self> {
+        let initiator = UnsecureSession::initiator(rng, NOW);
+        Some(Self {
+            responder: UnsecureSession::responder(initiator.ephemeral_node_id(), NOW),
+            initiator,
+            counter: UnsecuredCounter::random(rng),
+            to_responder: Post::EMPTY,
+            to_initiator: Post::EMPTY,
+            datagram: [0; 1280],
+        })
+    }
+
+    fn post(&mut self, to_responder: bool) -> &mut Post {
+        if to_responder { &mut self.to_responder } else { &mut self.to_initiator }
+    }
+
+    /// Encodes what waits, and decodes it at the other end.
+    fn carry(&mut self, to_responder: bool) -> Option<Incoming<'_>> {
+        let (from, to, post) = if to_responder {
+            (&mut self.initiator, &mut self.responder, &self.to_responder)
+        } else {
+            (&mut self.responder, &mut self.initiator, &self.to_initiator)
+        };
+        let payload = post.payload.get(..post.len)?;
+        let msg = MessageBuf::with_payload(&mut self.datagram, payload).ok()?;
+        let range = from.encode(&mut self.counter, &header(post.opcode), msg, NOW).ok()?.range();
+        let packet = Packet::parse(self.datagram.get_mut(range)?).ok()?;
+        to.decode(packet, NOW).ok().map(Incoming::from)
+    }
+}
+
+/// A root and one node that it certified.
+struct Chain {
+    rcac: CertificateBuf,
+    noc: CertificateBuf,
+    key: Secret<32>,
+}
+
+impl Chain {
+    fn issue(rng: &mut Sequence, node: NodeId) -> Option<Self> {
+        let mut root_key = SigningKey::generate(rng).ok()?;
+        let node_key = SigningKey::generate(rng).ok()?;
+        let validity = Validity::new(MatterTime::from_seconds(1), None)?;
+        let rcac =
+            CertificateRequest::rcac(1, root_key.public_key(), SerialNumber::random(rng), validity)
+                .self_sign(&RustCrypto, &mut root_key)
+                .ok()?;
+        let root = rcac.certificate().ok()?;
+        let mut issuer = Issuer::new(&root, &mut root_key).ok()?;
+        let fabric = FabricId::new(0x2906)?;
+        let serial = SerialNumber::random(rng);
+        let noc = CertificateRequest::noc(node, fabric, node_key.public_key(), serial, validity)
+            .sign(&RustCrypto, &mut issuer)
+            .ok()?;
+        Some(Self { rcac, noc, key: node_key.to_bytes() })
+    }
+
+    fn fabric(&self) -> Option<Fabric> {
+        let credentials = FabricCredentials {
+            root: self.rcac.as_slice(),
+            icac: None,
+            noc: self.noc.as_slice(),
+            ipks: &[Ipk::EpochKey(Secret::new([5; 16]))],
+        };
+        Fabric::new(&RustCrypto, FabricIndex::new(1)?, &credentials).ok()
+    }
+}
+
+/// The same numbers every time (xorshift): no secret is made here.
+struct Sequence(u64);
+
+impl TryRng for Sequence {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|word| (word >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        Ok(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D))
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        for octet in dst {
+            *octet = (self.try_next_u64()? >> 56) as u8;
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Sequence {}
