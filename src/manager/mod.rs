@@ -58,7 +58,7 @@ use self::storage::{Map, Queue};
 use self::window::OpenWindow;
 use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use crate::crypto::Crypto;
-#[cfg(feature = "rustcrypto")]
+#[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
 use crate::handshake::CaseEnv;
 use crate::ids::ExchangeId;
