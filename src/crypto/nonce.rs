@@ -6,6 +6,8 @@
 //! A [`SealNonce`] is made from a [`FreshCounter`], which only [`TxCounter::take`] yields, and is
 //! consumed by sealing: one key never seals twice under one nonce. [Core, "Message Security"]
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use rand_core::CryptoRng;
 use thiserror::Error;
 
@@ -135,13 +137,13 @@ impl TxCounter {
     /// How many messages can still be sent.
     #[must_use]
     pub const fn remaining(&self) -> u32 {
-        u32::MAX - self.next
+        u32::MAX.saturating_sub(self.next)
     }
 }
 
 /// The start of any message counter: 28 random bits plus 1. [Core, "Message Counters"]
 pub(crate) fn random_start(rng: &mut dyn CryptoRng) -> u32 {
-    (rng.next_u32() & 0x0FFF_FFFF) + 1
+    (rng.next_u32() & 0x0FFF_FFFF).saturating_add(1)
 }
 
 #[cfg(test)]

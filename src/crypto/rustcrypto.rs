@@ -329,3 +329,27 @@ where
     affine.zeroize();
     Ok(encoded)
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    /// What holds secrets wipes them: the crates behind this backend promise it by their type.
+    #[test]
+    fn secrets_are_wiped_on_drop() {
+        const fn wiped<T: ZeroizeOnDrop>() {}
+        wiped::<Aes128Enc>();
+        wiped::<sha2::Sha256>();
+        wiped::<SecretKey>();
+        wiped::<p256::ecdsa::SigningKey>();
+        wiped::<Secret<PUBLIC_KEY_LEN>>();
+        // HMAC promises nothing itself, but is made of two SHA-256 states and a buffer that do.
+        assert!(core::mem::needs_drop::<hmac::Hmac<sha2::Sha256>>());
+        assert!(core::mem::needs_drop::<AesCcm>());
+        assert!(core::mem::needs_drop::<Sha256State>());
+        assert!(core::mem::needs_drop::<EphemeralKey>());
+        assert!(core::mem::needs_drop::<SigningKey>());
+    }
+}

@@ -11,6 +11,8 @@
 //! [`Opened`] and [`Unauthenticated`] are different types, so that one never passes for the
 //! other. A message that is refused changes nothing. [Core, "Sessions"]
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod activity;
 mod counter;
 mod identity;

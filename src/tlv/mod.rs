@@ -9,6 +9,8 @@
 //! [`Writer`] appends elements to a [`Sink`]: a buffer, a hash or a mere octet count.
 //! [Core, "Tag-length-value (TLV) Encoding Format"]
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod reader;
 mod writer;
 

@@ -244,8 +244,13 @@ impl<'a> Octets<'a> {
 
     fn signed(&mut self, width: usize) -> Result<i64, TlvError> {
         let value = self.unsigned(width)?;
-        let unused_bits = 64_usize.saturating_sub(width.saturating_mul(8)) & 63;
-        Ok(value.wrapping_shl(unused_bits as u32).cast_signed() >> unused_bits)
+        let unused_bits = match width {
+            1 => 56,
+            2 => 48,
+            4 => 32,
+            _ => 0,
+        };
+        Ok((value << unused_bits).cast_signed() >> unused_bits)
     }
 
     /// A control octet and the tag behind it: tag and element type.

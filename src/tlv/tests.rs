@@ -1,3 +1,5 @@
+#![allow(clippy::std_instead_of_alloc, reason = "tests have std")]
+
 use super::*;
 
 fn hex(text: &str) -> std::vec::Vec<u8> {

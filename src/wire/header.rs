@@ -260,7 +260,7 @@ impl Flags {
             DSIZ_GROUP => 2,
             _ => 0,
         };
-        4 + source + destination
+        4_usize.saturating_add(source).saturating_add(destination)
     }
 
     #[inline]

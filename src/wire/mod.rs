@@ -9,6 +9,8 @@
 //! decrypts, keeps state or allocates. All integers are little-endian.
 //! [Core, "Secure Channel: Message Frame Format"]
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod buf;
 mod header;
 mod packet;

@@ -68,7 +68,7 @@ impl ProtocolHeader {
     pub const fn encoded_len(&self) -> usize {
         let vendor = if self.protocol.vendor.get() != 0 { 2 } else { 0 };
         let ack = if self.ack.is_some() { 4 } else { 0 };
-        MIN_PROTOCOL_HEADER + vendor + ack
+        MIN_PROTOCOL_HEADER.saturating_add(vendor).saturating_add(ack)
     }
 
     /// Writes the header in front of what `buf` holds.
