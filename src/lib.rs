@@ -1,4 +1,262 @@
-//! Matter session layer.
+//! The session layer of the Matter smart-home protocol, without I/O of its own.
+//!
+//! It establishes secure sessions by passcode ([PASE](handshake::pase)) and by operational
+//! certificates ([CASE](handshake::case), with resumption), encrypts and authenticates messages
+//! within them, refuses replays, and acknowledges and repeats messages over UDP (MRP). The caller
+//! owns sockets, clock, randomness and storage: bytes and the time go in, bytes and events come
+//! out. `no_std`, no `unsafe`.
+//!
+//! It is **not** a whole Matter stack. It opens no sockets, discovers no nodes, holds no data
+//! model and does no commissioning beyond the session that commissioning runs on. Group sessions
+//! are not there yet: group messages are counted and dropped.
+//!
+//! # How the parts meet
+//!
+//! ```text
+//!    application             SessionManager               socket            peer
+//!         │  connect_pase()       │                          │                │
+//!         │──────────────────────▶│      poll_transmit()     │   datagrams    │
+//!         │                       │─────────────────────────▶│───────────────▶│
+//!         │                       │      handle_datagram()   │                │
+//!         │                       │◀─────────────────────────│◀───────────────│
+//!         │  Event::Established   │            ...           │                │
+//!         │◀──────────────────────│                          │                │
+//!         │  open_exchange()      │                          │                │
+//!         │  send()               │      sealed once         │                │
+//!         │──────────────────────▶│─────────────────────────▶│───────X lost   │
+//!         │                       │ ◀─ handle_timeout()      │                │
+//!         │                       │      the same octets     │                │
+//!         │                       │─────────────────────────▶│───────────────▶│
+//!         │  Event::Acknowledged  │                          │                │
+//!         │  Received::Message    │                          │                │
+//!         │◀──────────────────────│◀─────────────────────────│◀───────────────│
+//! ```
+//!
+//! [`SessionManager`] is the top of the house: every session, exchange, handshake and timer of
+//! a node behind one socket. Each part below it is public and usable alone:
+//! [`session::SecureSession`], [`session::UnsecureSession`], the four handshakes in
+//! [`handshake`], [`exchange::Exchange`], [`cert`], [`tlv`], [`wire`].
+//!
+//! # A session in one process
+//!
+//! A phone commissions a lamp and sends it one encrypted message:
+//!
+#![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
+#![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
+//! use matter_session::{
+//!     CommissioningWindow, Config, Context, Event, HeapSessionManager, Instant, Passcode,
+//!     PbkdfParameters, PeerAddress, ProtocolId, Received, RustCrypto, Verifier,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+//! let mut phone = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+//! let mut lamp = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+//! let [at_phone, at_lamp] = [1, 2].map(|port| PeerAddress::Udp(([127, 0, 0, 1], port).into()));
+//! let now = Instant::ZERO;
+//!
+//! // The lamp keeps a verifier; whoever knows the passcode gets in.
+//! let (passcode, pbkdf) = (Passcode::new(20202021)?, PbkdfParameters::random(1000, &mut rng)?);
+//! let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf)?;
+//! lamp.open_commissioning_window(now, CommissioningWindow { verifier, pbkdf, duration: None })?;
+//! let mut cx = Context::new(now, &mut rng);
+//! phone.connect_pase(&mut cx, at_lamp, passcode)?;
+//!
+//! let (mut scratch, mut heard) = ([0; 64], None);
+//! while heard.is_none() {
+//!     while let Some(sent) = phone.poll_transmit(now, &mut scratch) {
+//!         let mut datagram = sent.datagram.to_vec();
+//!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram)? {
+//!             heard = Some(m.payload.to_vec());
+//!         }
+//!     }
+//!     while let Some(sent) = lamp.poll_transmit(now, &mut scratch) {
+//!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec())?;
+//!     }
+//!     if let Some(Event::Established { session, .. }) = phone.poll_event() {
+//!         let exchange = phone.open_exchange(now, session)?;
+//!         phone.send(&mut cx, exchange, ProtocolId::INTERACTION_MODEL, 0x02, b"hello")?;
+//!     }
+//! }
+//! assert_eq!(heard.as_deref(), Some(&b"hello"[..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The loop
+//!
+//! No order of calls is required: what is polled late happens late, nothing more. This one
+//! serves:
+//!
+#![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
+//! use std::io::{ErrorKind, Result};
+//! use std::net::UdpSocket;
+//! use std::time::Duration;
+//!
+//! use matter_session::rand_core::CryptoRng;
+//! use matter_session::{
+//!     Context, Event, HeapSessionManager, Instant, OperationalKey, PeerAddress, Received,
+//! };
+//!
+//! fn run(
+//!     socket: &UdpSocket,
+//!     node: &mut HeapSessionManager,
+//!     key: &mut impl OperationalKey,
+//!     rng: &mut dyn CryptoRng,
+//! ) -> Result<()> {
+//!     let clock = std::time::Instant::now();
+//!     let now = || Instant::from_millis(clock.elapsed().as_millis() as u64);
+//!     let (mut scratch, mut datagram) = ([0; 64], [0; 1280]);
+//!     loop {
+//!         // 1. Let time pass, and react to what has happened.
+//!         let mut cx = Context::new(now(), rng);
+//!         node.handle_timeout(&mut cx);
+//!         while let Some(event) = node.poll_event() {
+//!             match event {
+//!                 Event::SignRequest(request) => {
+//!                     node.sign(&mut cx, request.sign_with(key));
+//!                 }
+//!                 Event::Established { session, .. } => println!("{session:?}"),
+//!                 _ => {}
+//!             }
+//!         }
+//!         // 2. Send. A datagram that the socket refuses counts as lost: it is repeated.
+//!         while let Some(sent) = node.poll_transmit(cx.now, &mut scratch) {
+//!             if let PeerAddress::Udp(to) = sent.to {
+//!                 let _ = socket.send_to(sent.datagram, to);
+//!             }
+//!         }
+//!         // 3. Wait for a datagram or the next deadline.
+//!         let wait = node.poll_timeout().map(|due| due.saturating_since(now()));
+//!         socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+//!         let (len, from) = match socket.recv_from(&mut datagram) {
+//!             Ok(received) => received,
+//!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+//!             Err(e) => return Err(e),
+//!         };
+//!         // 4. Take it in. `Err` says why it was dropped; nothing is to be done about that.
+//!         let mut cx = Context::new(now(), rng);
+//!         let received = node.handle_datagram(&mut cx, from.into(), &mut datagram[..len]);
+//!         if let Ok(Received::Message(message)) = received {
+//!             let (exchange, protocol) = (message.exchange, message.protocol);
+//!             let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);
+//!             node.close_exchange(exchange);
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # CASE
+//!
+//! A node that is a member of a fabric dials another by fabric and node id. The operational key
+//! stays with the caller: the manager hands out a [`SignRequest`] with a digest, which may be
+//! answered at once, later or from another thread. If both sides still hold a record of an earlier
+//! session, the handshake resumes it and nobody signs.
+//!
+//! Certificates come from the fabric's administrator; feature `issue` makes them in
+//! [`cert`].
+//!
+#![cfg_attr(all(feature = "std", feature = "rustcrypto", feature = "issue"), doc = "```")]
+#![cfg_attr(
+    not(all(feature = "std", feature = "rustcrypto", feature = "issue")),
+    doc = "```ignore"
+)]
+//! # use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
+//! # use matter_session::crypto::Secret;
+//! # use matter_session::ids::FabricId;
+//! use matter_session::{
+//!     Config, Context, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime,
+//!     NodeId, PeerAddress, RustCrypto, SigningKey, WallClock,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+//! # let today = MatterTime::from_seconds(800_000_000);
+//! # let validity = Validity::new(today, None).ok_or("empty validity")?;
+//! # let fabric_id = FabricId::new(1).ok_or("fabric id 0")?;
+//! # let mut authority = SigningKey::generate(&mut rng)?;
+//! # let serial = SerialNumber::random(&mut rng);
+//! # let root = CertificateRequest::rcac(1, authority.public_key(), serial, validity)
+//! #     .self_sign(&RustCrypto, &mut authority)?;
+//! # let ipks = [Ipk::EpochKey(Secret::new(*b"temporary ipk 01"))];
+//! let mut nodes = Vec::new();
+//! for id in [NodeId::new(0xC0), NodeId::new(0xDE)] {
+//! #   let (key, serial) = (SigningKey::generate(&mut rng)?, SerialNumber::random(&mut rng));
+//! #   let noc = CertificateRequest::noc(id, fabric_id, key.public_key(), serial, validity)
+//! #       .sign(&RustCrypto, &mut Issuer::new(&root.certificate()?, &mut authority)?)?;
+//! #   let (root, noc, icac) = (root.as_slice(), noc.as_slice(), None);
+//!     // The key is the node's own; the rest came from the fabric's authority.
+//!     let mut node = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+//!     let fabric = node.add_fabric(&FabricCredentials { root, icac, noc, ipks: &ipks })?;
+//!     nodes.push((node, key, fabric));
+//! }
+//!
+//! // One dials the other.
+//! let address = |n| PeerAddress::Udp(([127, 0, 0, 1], n).into());
+//! let mut cx = Context::new(Instant::ZERO, &mut rng);
+//! cx.wall = WallClock::Known(today);
+//! let (controller, _, fabric) = &mut nodes[0];
+//! controller.connect_case(&mut cx, address(1), *fabric, NodeId::new(0xDE))?;
+//!
+//! let mut established = 0;
+//! while established < 2 {
+//!     for from in [0, 1] {
+//!         let (node, key, _) = &mut nodes[from];
+//!         let mut datagrams = Vec::new();
+//!         while let Some(event) = node.poll_event() {
+//!             match event {
+//!                 Event::SignRequest(request) => {
+//!                     node.sign(&mut cx, request.sign_with(key));
+//!                 }
+//!                 Event::Established { .. } => {
+//!                     assert!(node.peer_certificates().is_some()); // lent until the next event
+//!                     established += 1;
+//!                 }
+//!                 Event::HandshakeFailed { error, .. } => return Err(error.into()),
+//!                 _ => {}
+//!             }
+//!         }
+//!         while let Some(sent) = node.poll_transmit(cx.now, &mut [0; 64]) {
+//!             datagrams.push(sent.datagram.to_vec());
+//!         }
+//!         for mut datagram in datagrams {
+//!             nodes[1 - from].0.handle_datagram(&mut cx, address(from as u16), &mut datagram)?;
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `std` | yes | fast P-256 tables (about 25 kB of RAM, built on first use); implies `alloc` |
+//! | `alloc` | by `std` | [`Heap`], the storage of [`SessionManager`] |
+//! | `rustcrypto` | yes | [`RustCrypto`], the backend on the RustCrypto crates, and [`SigningKey`] |
+//! | `issue` | no | issuing certificates, as a controller does |
+//!
+//! Features add items; none changes what others do. Without `rustcrypto` the caller implements
+//! [`crypto::Crypto`].
+//!
+//! # Limits
+//!
+//! - A local session id has 16 bits, so **one manager holds at most 65,535 sessions**. More need
+//!   another manager behind another UDP port.
+//! - A session sends about four thousand million messages (its counter starts at random below
+//!   2^28 and ends at 2^32), then no more; [`Event::CounterLow`] comes well before.
+//! - Over UDP a message has at most 1,232 octets unless [`Config::with_max_message`] says
+//!   otherwise, which leaves 1,196 octets or a little more for the payload:
+//!   [`SessionManager::max_payload`] says how many. Over a reliable transport the cipher's 65,535
+//!   octets are the limit.
+//! - One reliable message at a time is in flight on an exchange; a session may have several
+//!   exchanges.
+//! - A node id, fabric and tags are kept with each session; certificates are lent once, with
+//!   [`Event::Established`].
+//! - [`SessionManager`] needs an allocator. What lies below it does not.
+
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -22,3 +280,26 @@ pub mod tlv;
 pub mod wire;
 
 pub use rand_core;
+
+pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
+#[cfg(feature = "rustcrypto")]
+pub use crate::crypto::{RustCrypto, SigningKey};
+pub use crate::fabric::{FabricCredentials, Ipk};
+pub use crate::handshake::{Context, HandshakeError, SignRequest};
+pub use crate::ids::{FabricIndex, NodeId, ProtocolId};
+#[cfg(feature = "alloc")]
+pub use crate::manager::Heap;
+#[cfg(all(feature = "alloc", feature = "rustcrypto"))]
+pub use crate::manager::HeapSessionManager;
+pub use crate::manager::{
+    CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, HandshakeHandle,
+    Message, PeerAddress, Received, SessionHandle, SessionManager, Transmit,
+};
+pub use crate::resumption::ResumptionRecord;
+pub use crate::session::SessionParameters;
+pub use crate::time::{Instant, MatterTime, WallClock};
+
+/// The snippets of README.md, compiled and run with the other tests.
+#[cfg(all(doctest, feature = "std", feature = "rustcrypto"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
