@@ -44,8 +44,8 @@
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
 //! use matter_session::{
-//!     CommissioningWindow, Config, Context, Event, HeapSessionManager, Instant, Passcode,
-//!     PbkdfParameters, PeerAddress, ProtocolId, Received, RustCrypto, Verifier,
+//!     Config, Context, Event, HeapSessionManager, Instant, Passcode, PeerAddress, ProtocolId,
+//!     Received, RustCrypto,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,11 +55,10 @@
 //! let [at_phone, at_lamp] = [1, 2].map(|port| PeerAddress::Udp(([127, 0, 0, 1], port).into()));
 //! let now = Instant::ZERO;
 //!
-//! // The lamp keeps a verifier; whoever knows the passcode gets in.
-//! let (passcode, pbkdf) = (Passcode::new(20202021)?, PbkdfParameters::random(1000, &mut rng)?);
-//! let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf)?;
-//! lamp.open_commissioning_window(now, CommissioningWindow { verifier, pbkdf, duration: None })?;
+//! // Whoever knows the passcode gets in.
+//! let passcode = Passcode::new(20202021)?;
 //! let mut cx = Context::new(now, &mut rng);
+//! lamp.open_commissioning_window_for(&mut cx, &passcode, None)?;
 //! phone.connect_pase(&mut cx, at_lamp, passcode)?;
 //!
 //! let (mut scratch, mut heard) = ([0; 64], None);
@@ -132,7 +131,9 @@
 //!         socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
 //!         let (len, from) = match socket.recv_from(&mut datagram) {
 //!             Ok(received) => received,
-//!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+//!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+//!                 continue;
+//!             }
 //!             Err(e) => return Err(e),
 //!         };
 //!         // 4. Take it in. `Err` says why it was dropped; nothing is to be done about that.
@@ -243,8 +244,8 @@
 //!
 //! # Limits
 //!
-//! - A local session id has 16 bits, so **one manager holds at most 65,535 sessions**. More need
-//!   another manager behind another UDP port.
+//! - A local session id has 16 bits, so **one manager holds at most 65,535 sessions**, 65,534 of
+//!   them CASE. More need another manager behind another UDP port.
 //! - A session sends about four thousand million messages (its counter starts at random below
 //!   2^28 and ends at 2^32), then no more; [`Event::CounterLow`] comes well before.
 //! - Over UDP a message has at most 1,232 octets unless [`Config::with_max_message`] says
