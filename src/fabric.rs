@@ -130,8 +130,8 @@ impl Fabric {
     /// How many epochs of the identity protection key a node accepts.
     pub const MAX_IPKS: usize = 3;
 
-    /// Verifies credentials (root self-signed, chain complete; validity periods are not looked
-    /// at) and derives the operational identity protection keys.
+    /// Verifies credentials (root self-signed, chain complete, the strict profile; validity
+    /// periods are not looked at) and derives the operational identity protection keys.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong.
@@ -140,11 +140,24 @@ impl Fabric {
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
     ) -> Result<Self, FabricError> {
+        Self::with_profile(crypto, index, credentials, Profile::default())
+    }
+
+    /// Like [`new`](Self::new), but reads the certificates as strictly as `profile` says.
+    ///
+    /// # Errors
+    /// [`FabricError`] says which part is wrong.
+    pub fn with_profile<C: Crypto>(
+        crypto: &C,
+        index: FabricIndex,
+        credentials: &FabricCredentials<'_>,
+        profile: Profile,
+    ) -> Result<Self, FabricError> {
         let root = Certificate::parse(credentials.root)?;
         let icac = credentials.icac.map(Certificate::parse).transpose()?;
         let noc = Certificate::parse(credentials.noc)?;
-        cert::verify_root(crypto, &root, Profile::default())?;
-        let policy = ChainPolicy::new(WallClock::Unknown);
+        cert::verify_root(crypto, &root, profile)?;
+        let policy = ChainPolicy::new(WallClock::Unknown).with_profile(profile);
         let chain = cert::verify_chain(crypto, &noc, icac.as_ref(), &root, &policy, &mut NoCache)?;
         let root_public_key = *root.public_key();
         let compressed_id =

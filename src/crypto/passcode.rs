@@ -33,6 +33,22 @@ impl Passcode {
         if trivial || value > Self::MAX { Err(PasscodeError) } else { Ok(Self(value)) }
     }
 
+    /// Draws a passcode: every valid one is as likely as any other.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`] when the source yields none, which one that works does not.
+    pub fn random(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
+        /// Three of four draws succeed.
+        const MAX_DRAWS: usize = 64;
+        (0..MAX_DRAWS).find_map(|_| Self::new(rng.next_u32() >> 5).ok()).ok_or(CryptoError::Backend)
+    }
+
+    /// The value, to be printed on a label. It is a secret like any other.
+    #[must_use]
+    pub const fn expose(&self) -> u32 {
+        self.0
+    }
+
     /// The 80 octets `w0s || w1s` that PBKDF2 makes of it.
     fn stretch<C: Crypto>(&self, crypto: &C, parameters: &PbkdfParameters) -> Secret<80> {
         let password = Secret::new(self.0.to_le_bytes());
@@ -217,6 +233,30 @@ mod tests {
         for value in [1, 20_202_021, 99_999_998] {
             assert_eq!(std::format!("{:?}", Passcode::new(value).unwrap()), "Passcode(..)");
         }
+    }
+
+    #[test]
+    fn random_passcodes_are_valid_and_a_stuck_source_is_an_error() {
+        use core::convert::Infallible;
+        use rand_core::{TryCryptoRng, TryRng};
+
+        struct Stuck(u32);
+        impl TryRng for Stuck {
+            type Error = Infallible;
+            fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+                Ok(self.0)
+            }
+            fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+                Ok(self.0.into())
+            }
+            fn try_fill_bytes(&mut self, octets: &mut [u8]) -> Result<(), Infallible> {
+                octets.fill(0);
+                Ok(())
+            }
+        }
+        impl TryCryptoRng for Stuck {}
+        assert_eq!(Passcode::random(&mut Stuck(20_202_021 << 5)).unwrap().expose(), 20_202_021);
+        assert_eq!(Passcode::random(&mut Stuck(0)), Err(CryptoError::Backend));
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!                            Failure{error, reply}        ─▶ a StatusReport to the peer
 //! ```
 //! A handshake neither knows sockets nor retransmits: the exchange below it does. Each holds its
-//! state by value, in a few hundred octets, and writes its messages into the caller's buffer.
+//! state by value (PASE in 264 octets, CASE in 1,368 on a 64-bit machine, as it keeps the peer's
+//! certificates until the session stands) and writes its messages into the caller's buffer.
 
 pub mod case;
 mod error;

@@ -3,7 +3,7 @@
 use super::storage::{Map, Storage};
 use super::{CloseReason, FabricTableError, SessionManager};
 use crate::crypto::Crypto;
-use crate::fabric::{Fabric, FabricCredentials, FabricTable};
+use crate::fabric::{Fabric, FabricCredentials, FabricError, FabricTable};
 use crate::handshake::{Context, HandshakeError};
 use crate::ids::FabricIndex;
 
@@ -56,7 +56,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         credentials: &FabricCredentials<'_>,
     ) -> Result<FabricIndex, FabricTableError> {
         let index = self.node.fabrics.free_index().ok_or(FabricTableError::TooMany)?;
-        let fabric = Fabric::new(&self.crypto, index, credentials)?;
+        let fabric = self.verify_credentials(index, credentials)?;
         if self.node.fabrics.iter().any(|other| is_same(other, &fabric)) {
             return Err(FabricTableError::Exists);
         }
@@ -79,7 +79,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Some(former) = self.node.fabrics.by_index(index) else {
             return Err(FabricTableError::Unknown);
         };
-        let fabric = Fabric::new(&self.crypto, index, credentials)?;
+        let fabric = self.verify_credentials(index, credentials)?;
         if !is_same(former, &fabric) {
             return Err(FabricTableError::OtherFabric);
         }
@@ -104,6 +104,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         self.forget_records_of(index);
         true
+    }
+
+    fn verify_credentials(
+        &self,
+        index: FabricIndex,
+        credentials: &FabricCredentials<'_>,
+    ) -> Result<Fabric, FabricError> {
+        let profile = self.node.config.certificate_profile;
+        Fabric::with_profile(&self.crypto, index, credentials, profile)
     }
 
     /// A fabric of this node.

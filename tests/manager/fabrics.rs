@@ -99,13 +99,11 @@ fn credentials_that_do_not_fit_change_nothing() {
     let (mut net, mut authority) = members();
     let mut other = Authority::new(2, false);
     let foreign = other.admit(200);
-    let update = net.call(1, |manager, cx| {
-        manager.update_fabric(cx, index(1), &foreign.credentials())
-    });
+    let update =
+        net.call(1, |manager, cx| manager.update_fabric(cx, index(1), &foreign.credentials()));
     assert_eq!(update, Err(FabricTableError::OtherFabric));
-    let unknown = net.call(1, |manager, cx| {
-        manager.update_fabric(cx, index(2), &foreign.credentials())
-    });
+    let unknown =
+        net.call(1, |manager, cx| manager.update_fabric(cx, index(2), &foreign.credentials()));
     assert_eq!(unknown, Err(FabricTableError::Unknown));
     let again = authority.admit(201);
     let add = net.node(1).manager.add_fabric(&again.credentials());
@@ -126,8 +124,7 @@ fn an_unknown_fabric_is_not_dialled() {
     let (mut net, _) = members();
     let to = net.nodes[1].address;
     let before = net.node(0).facts();
-    let dial =
-        net.call(0, |manager, cx| manager.connect_case(cx, to, index(9), NodeId::new(200)));
+    let dial = net.call(0, |manager, cx| manager.connect_case(cx, to, index(9), NodeId::new(200)));
     assert_eq!(dial, Err(ConnectError::Handshake(HandshakeError::UnknownFabric)));
     assert_eq!(net.node(0).facts(), before);
     net.on_send(|_| Fate::Arrives);

@@ -143,10 +143,7 @@ fn no_event_is_lost_when_nobody_polls() {
     // Nothing new is begun, and all is refused in a way that can be repeated.
     net.dial_case(0, 1, 1, 200);
     net.run(100);
-    assert!(matches!(
-        net.node(0).failures()[..],
-        [HandshakeError::Refused(Refusal::Busy { .. })]
-    ));
+    assert!(matches!(net.node(0).failures()[..], [HandshakeError::Refused(Refusal::Busy { .. })]));
     let now = net.instant();
     let opened = net.node(1).manager.open_commissioning_window(now, window());
     assert_eq!(opened, Err(WindowError::Backlog));

@@ -3,9 +3,7 @@
 use core::time::Duration;
 
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::manager::{
-    CommissioningWindow, Config, Event, WindowCloseReason, WindowError,
-};
+use matter_session::manager::{CommissioningWindow, Config, Event, WindowCloseReason, WindowError};
 use matter_session::session::SessionKind;
 
 use crate::net::{Fate, Net, PASSCODE, udp, window};
@@ -37,9 +35,7 @@ fn pase_makes_a_session_and_messages_pass() {
 
 #[test]
 fn a_second_pase_while_one_runs_is_told_to_wait() {
-    let mut net = Net::with(
-        (1..=3).map(|port| (udp(port), Config::default())).collect(),
-    );
+    let mut net = Net::with((1..=3).map(|port| (udp(port), Config::default())).collect());
     net.open_window(1);
     // The first initiator falls silent after its request.
     net.on_send(|datagram| {
@@ -72,10 +68,7 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
     net.open_window(1);
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
-    assert!(matches!(
-        net.node(0).failures()[..],
-        [HandshakeError::Refused(Refusal::Busy { .. })]
-    ));
+    assert!(matches!(net.node(0).failures()[..], [HandshakeError::Refused(Refusal::Busy { .. })]));
     net.call(1, |manager, cx| manager.close(cx, session));
     net.dial_pase(0, 1, PASSCODE);
     net.settle();

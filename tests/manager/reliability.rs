@@ -120,8 +120,7 @@ fn retransmissions_repeat_the_octets_five_times_then_the_session_is_defunct() {
     let at: Vec<_> = sent.iter().map(|d| d.at - start).collect();
     // The peer was not heard for long: the idle interval of 500 ms.
     let waits: Vec<_> = at.windows(2).map(|w| w[1] - w[0]).collect();
-    for (wait, (min, max)) in
-        waits.iter().zip([(550, 688), (550, 688), (880, 1101), (1408, 1762)])
+    for (wait, (min, max)) in waits.iter().zip([(550, 688), (550, 688), (880, 1101), (1408, 1762)])
     {
         assert!((min..=max).contains(wait), "{waits:?}");
     }

@@ -422,7 +422,8 @@ impl Node {
 
     /// The facts of all sessions, and the sizes of all tables.
     pub fn facts(&self) -> String {
-        let sessions: Vec<_> = self.manager.sessions().map(|s| (format!("{s:?}"), s.peer_address())).collect();
+        let sessions: Vec<_> =
+            self.manager.sessions().map(|s| (format!("{s:?}"), s.peer_address())).collect();
         let manager = format!("{:?}", self.manager);
         let (tables, _statistics) = manager.split_once("statistics").unwrap();
         format!("{sessions:?} {tables}")
