@@ -137,19 +137,19 @@ fn five_transmissions_of_the_same_octets_then_it_gives_up() {
     let mut exchange = exchange();
     let wait = |n: u8| Duration::from_millis(100 * (u64::from(n) + 1));
     exchange.launch(vec![9, 8, 7, 6], 1..4, counter(50), Some(wait(0)), at(0));
-    let (mut now, mut sent) = (0, 0);
-    loop {
+    let mut sent = 0;
+    let given_up = loop {
         if exchange.take_transmission() {
             assert_eq!(exchange.datagram(), [8, 7, 6]);
             sent += 1;
         }
-        now = exchange.poll_timeout().unwrap().as_millis();
-        if exchange.handle_timeout(at(now), wait) {
-            break;
+        let now = exchange.poll_timeout().unwrap();
+        if exchange.handle_timeout(now, wait) {
+            break now;
         }
-    }
+    };
     assert_eq!(sent, MRP_MAX_TRANSMISSIONS);
-    assert_eq!(now, 100 + 200 + 300 + 400 + 500);
+    assert_eq!(given_up.as_millis(), 100 + 200 + 300 + 400 + 500);
     assert!(exchange.is_settled() && exchange.datagram().is_empty());
 }
 

@@ -26,6 +26,8 @@ mod schedule;
 mod send;
 mod sessions;
 mod storage;
+#[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
+mod tests;
 mod timers;
 mod unsecured;
 mod window;

@@ -63,7 +63,7 @@ impl<S: Storage> Records<S> {
     ///
     /// Ids are random, but the responder chooses them: one that repeats the id of another peer's
     /// record must not cost that peer its record, so it gets none itself.
-    fn save(&mut self, record: ResumptionRecord, now: Instant) -> Option<Peer> {
+    pub(super) fn save(&mut self, record: ResumptionRecord, now: Instant) -> Option<Peer> {
         let peer = (record.fabric, record.peer);
         self.forget(peer);
         if self.by_id.get(&record.id).is_some() {

@@ -19,7 +19,7 @@ fn changes(net: &mut Net, n: usize) -> Vec<u64> {
 
 #[test]
 fn records_survive_a_restart_as_bytes() {
-    let (mut net, ..) = Net::with_case();
+    let (net, ..) = Net::with_case();
     let stored: Vec<Vec<u8>> = (0..2)
         .map(|n| net.nodes[n].manager.records().next().unwrap().to_bytes().as_bytes().to_vec())
         .collect();

@@ -1,0 +1,214 @@
+//! What cannot be reached from outside in reasonable time: used-up ids and counters.
+
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+use super::handle::PeerAddress;
+use super::sessions::SessionTable;
+use super::*;
+use crate::crypto::{RustCrypto, Secret, TxCounter};
+use crate::handshake::Context;
+use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId};
+use crate::resumption::ResumptionRecord;
+use crate::session::{
+    Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
+    SessionSetup,
+};
+use crate::wire::MessageBuf;
+
+type Manager = HeapSessionManager<u32>;
+
+fn rng() -> impl CryptoRng {
+    rand_core::UnwrapErr(getrandom::SysRng)
+}
+
+fn fabric(index: u8) -> FabricIndex {
+    FabricIndex::new(index).unwrap()
+}
+
+fn address() -> PeerAddress {
+    PeerAddress::Udp(([127, 0, 0, 1], 5540).into())
+}
+
+/// A session with known keys; `role` tells the two ends apart.
+fn session(
+    role: SessionRole,
+    local: u16,
+    identity: Identity,
+    counter: u32,
+) -> SecureSession<RustCrypto> {
+    let setup = SessionSetup {
+        role,
+        local_session_id: LocalSessionId::new(local).unwrap(),
+        peer_session_id: PeerSessionId::new(local).unwrap(),
+        identity,
+        peer_parameters: SessionParameters::default(),
+        resumption_id: None,
+    };
+    let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
+    let counter = TxCounter::starting_at(counter);
+    SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, counter, Instant::ZERO)
+}
+
+fn case(fabric_index: u8, peer: u64) -> Identity {
+    Identity::case(fabric(fabric_index), NodeId::new(1), NodeId::new(peer), CaseAuthTags::NONE)
+}
+
+fn manager(config: Config) -> Manager {
+    Manager::new(config, RustCrypto, &mut rng())
+}
+
+#[test]
+fn session_ids_go_round_and_run_out() {
+    let mut table = SessionTable::<RustCrypto, Heap, ()>::new(8, 65_533);
+    let mut next = || table.free_id(|_| false).map(LocalSessionId::get);
+    assert_eq!([next(), next(), next(), next()], [65_534, 65_535, 1, 2].map(Some), "never 0");
+    assert_eq!(table.free_id(|_| true), None);
+    let only = LocalSessionId::new(1000).unwrap();
+    assert_eq!(table.free_id(|id| id != only), Some(only));
+    // No id comes back before all others had their turn.
+    let mut given = BTreeSet::new();
+    while table.free_id(|_| false).is_some_and(|id| given.insert(id)) {}
+    assert_eq!(given.len(), 65_535);
+}
+
+#[test]
+fn without_a_free_session_id_nothing_is_begun_and_the_caller_is_told_why() {
+    let mut manager = manager(Config::default().with_sessions(usize::MAX, 8));
+    for id in 1..=u16::MAX {
+        let new = session(SessionRole::Initiator, id, Identity::pase(), 1);
+        assert!(manager.add_session(new, address(), Instant::ZERO).is_some());
+    }
+    assert_eq!(manager.session_count(), 65_535);
+    let passcode = crate::crypto::Passcode::new(20_202_021).unwrap();
+    let mut rng = rng();
+    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let refused = manager.connect_pase(&mut cx, address(), passcode.clone());
+    assert_eq!(refused, Err(ConnectError::NoSessionId));
+    let any = manager.sessions().next().unwrap().handle();
+    manager.close(&mut cx, any);
+    assert!(manager.connect_pase(&mut cx, address(), passcode).is_ok());
+}
+
+#[test]
+fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
+    let mut manager = manager(Config::default());
+    let new = session(SessionRole::Responder, 9, case(1, 5), u32::MAX - 1);
+    let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
+    let mut rng = rng();
+    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let exchange = manager.open_exchange(cx.now, handle).unwrap();
+    let mut buf = [0; 128];
+    let mut sent = 0;
+    let protocol = ProtocolId::INTERACTION_MODEL;
+    let exhausted = loop {
+        match manager.send_unreliable(cx.now, exchange, protocol, 2, b"x", &mut buf) {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(exhausted, SendError::CounterExhausted);
+    assert!((1..=2).contains(&sent));
+    assert_eq!(
+        manager.send(&mut cx, exchange, protocol, 2, b"x"),
+        Err(SendError::CounterExhausted)
+    );
+    assert!(
+        matches!(manager.poll_event(), Some(Event::CounterLow { session }) if session == handle)
+    );
+    assert!(manager.poll_event().is_none(), "warned once");
+
+    // The peer can still be heard; the acknowledgements owed to it cannot be sent.
+    let ends = Identity::case(fabric(1), NodeId::new(5), NodeId::new(1), CaseAuthTags::NONE);
+    let mut peer = session(SessionRole::Initiator, 9, ends, 1);
+    for id in 0..3 {
+        let header = crate::wire::ProtocolHeader {
+            exchange: ExchangeId::new(id),
+            protocol,
+            opcode: 2,
+            initiator: true,
+            needs_ack: true,
+            ack: None,
+        };
+        let mut buf = [0; 128];
+        let message = MessageBuf::with_payload(&mut buf, b"hello").unwrap();
+        let sealed = peer.encode(&header, message, cx.now).unwrap();
+        let mut datagram = sealed.as_bytes().to_vec();
+        let received = manager.handle_datagram(&mut cx, address(), &mut datagram);
+        assert!(matches!(received, Ok(Received::Message(_))));
+    }
+    cx.now = Instant::from_millis(500);
+    manager.handle_timeout(&mut cx);
+    let mut scratch = [0; Manager::TRANSMIT_BUFFER_LEN];
+    assert!(manager.poll_transmit(cx.now, &mut scratch).is_none(), "and nothing spins");
+    manager.close(&mut cx, handle);
+    assert!(manager.poll_transmit(cx.now, &mut scratch).is_none());
+    assert!(matches!(manager.poll_event(), Some(Event::Closed { .. })));
+    assert_eq!(manager.poll_timeout(), None);
+}
+
+#[test]
+fn a_record_id_that_is_taken_costs_nobody_a_record() {
+    let mut records = Records::<Heap>::new(4);
+    let record = |peer| ResumptionRecord {
+        id: ResumptionId::new([7; 16]),
+        fabric: fabric(1),
+        peer: NodeId::new(peer),
+        cats: CaseAuthTags::NONE,
+        shared_secret: Secret::new([peer as u8; 32]),
+    };
+    assert_eq!(records.save(record(1), Instant::ZERO), None);
+    assert_eq!(records.save(record(2), Instant::ZERO), None);
+    let holder = crate::resumption::ResumptionStore::by_id(
+        &records.at(Instant::ZERO, core::time::Duration::from_secs(1)),
+        &ResumptionId::new([7; 16]),
+    );
+    assert_eq!(holder, Some(record(1)));
+    assert_eq!(records.len(), 1);
+}
+
+#[test]
+fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer() {
+    let mut manager = manager(Config::default().with_sessions(5, 8));
+    // Fabric 1: peers 10, 11; fabric 2: peers 20, 21, 22. The later, the less idle.
+    let plan = [(1, 10), (1, 11), (2, 20), (2, 21), (2, 22)];
+    for (n, (fabric, peer)) in plan.into_iter().enumerate() {
+        let id = u16::try_from(n).unwrap() + 1;
+        let mut new = session(SessionRole::Initiator, id, case(fabric, peer), 1);
+        new.notify_activity(Instant::from_millis(id.into()));
+        manager.add_session(new, address(), Instant::ZERO).unwrap();
+    }
+    let victim = |manager: &Manager, newcomer: Identity| {
+        manager.sessions.choose_victim(&newcomer).unwrap().local.get()
+    };
+    assert_eq!(victim(&manager, case(1, 12)), 3, "from the fabric that has most");
+    assert_eq!(victim(&manager, case(2, 20)), 3, "its only session is treated like the others");
+    assert_eq!(victim(&manager, Identity::pase()), 3);
+    let defunct = LocalSessionId::new(5).unwrap();
+    manager.sessions.by_local(defunct).unwrap().defunct = true;
+    assert_eq!(victim(&manager, case(1, 12)), 5, "a defunct one first");
+    assert_eq!(victim(&manager, case(2, 22)), 5);
+    // A second session with peer 21 makes that peer the one with most.
+    manager.sessions.by_local(defunct).unwrap().defunct = false;
+    let new = session(SessionRole::Initiator, 6, case(2, 21), 1);
+    let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
+    assert_eq!(handle.local.get(), 6);
+    assert!(manager.sessions.by_local(LocalSessionId::new(3).unwrap()).is_none());
+    assert_eq!(victim(&manager, case(2, 22)), 6, "peer 21 has two, this one idle longest");
+}
+
+#[test]
+fn pase_sessions_make_room_for_each_other() {
+    let mut manager = manager(Config::default().with_sessions(2, 8));
+    for id in 1..=5 {
+        let mut new = session(SessionRole::Initiator, id, Identity::pase(), 1);
+        new.notify_activity(Instant::from_millis(id.into()));
+        manager.add_session(new, address(), Instant::ZERO).unwrap();
+    }
+    let left: Vec<u16> = manager.sessions().map(|s| s.handle().local.get()).collect();
+    assert_eq!(left, [3, 4, 5]);
+    // A CASE session finds room even then.
+    let new = session(SessionRole::Initiator, 9, case(1, 5), 1);
+    assert!(manager.add_session(new, address(), Instant::ZERO).is_some());
+    assert_eq!(manager.session_count(), 3);
+}
