@@ -4,17 +4,17 @@ use core::time::Duration;
 
 use super::event::ConnectError;
 use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
+use super::slot::{Machine, Outcome, Slot, Taken, TakenMessage};
 use super::storage::{Map, MessageSlot, Storage};
 use super::{Config, Event, SessionManager};
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::{Exchange, backoff};
 use crate::handshake::case::PeerCertificates;
 use crate::handshake::{
-    CaseClient, CaseServer, Context, Established, Failure, HandshakeError, Incoming, Outgoing,
-    PaseClient, PaseServer, SignRequest, Signed, Step,
+    CaseClient, Context, Established, Failure, HandshakeError, Incoming, PaseClient, Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
-use crate::session::{SessionParameters, SessionRole, UnsecureSession};
+use crate::session::UnsecureSession;
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
@@ -22,130 +22,6 @@ use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
 /// How long an ended handshake can still acknowledge what the peer repeats: as long as a peer
 /// repeats it. A new handshake may take its slot earlier.
 const LINGER: Duration = Duration::from_secs(10);
-
-/// One handshake.
-pub(super) struct Slot<C: Crypto, S: Storage> {
-    pub(super) machine: Machine<C>,
-    pub(super) unsecured: UnsecureSession,
-    pub(super) exchange: Exchange<S::Message>,
-    pub(super) peer: PeerAddress,
-    /// The id of the session to be, reserved until the handshake ends.
-    local: LocalSessionId,
-    /// Set when the handshake has ended: how long the slot stays.
-    pub(super) ended: Option<Instant>,
-    /// The session it ended in, until the application has polled that event.
-    lends_to: Option<SessionHandle>,
-    pub(super) filed: Option<Instant>,
-}
-
-/// A handshake of either kind, in either role.
-#[expect(clippy::large_enum_variant, reason = "slots are few, and no box exists without alloc")]
-pub(super) enum Machine<C: Crypto> {
-    PaseClient(PaseClient<C>),
-    PaseServer(PaseServer<C>),
-    CaseClient(FabricIndex, CaseClient<C>),
-    CaseServer(CaseServer<C>),
-}
-
-impl<C: Crypto> Machine<C> {
-    fn poll_timeout(&self) -> Option<Instant> {
-        match self {
-            Self::PaseClient(machine) => machine.poll_timeout(),
-            Self::PaseServer(machine) => machine.poll_timeout(),
-            Self::CaseClient(_, machine) => machine.poll_timeout(),
-            Self::CaseServer(machine) => machine.poll_timeout(),
-        }
-    }
-
-    /// What the peer has declared, once it has.
-    const fn peer_parameters(&self) -> Option<&SessionParameters> {
-        match self {
-            Self::PaseClient(machine) => machine.peer_parameters(),
-            Self::PaseServer(machine) => machine.peer_parameters(),
-            Self::CaseClient(_, machine) => machine.peer_parameters(),
-            Self::CaseServer(machine) => machine.peer_parameters(),
-        }
-    }
-
-    fn peer_certificates(&self) -> Option<&PeerCertificates> {
-        match self {
-            Self::PaseClient(_) | Self::PaseServer(_) => None,
-            Self::CaseClient(_, machine) => machine.peer_certificates(),
-            Self::CaseServer(machine) => machine.peer_certificates(),
-        }
-    }
-
-    /// The fabric that the handshake is for, once known.
-    fn fabric(&self) -> Option<FabricIndex> {
-        match self {
-            Self::PaseClient(_) | Self::PaseServer(_) => None,
-            Self::CaseClient(fabric, _) => Some(*fabric),
-            Self::CaseServer(machine) => machine.fabric(),
-        }
-    }
-
-    fn awaits(&self, signed: &Signed) -> bool {
-        match self {
-            Self::PaseClient(_) | Self::PaseServer(_) => false,
-            Self::CaseClient(_, machine) => machine.awaits(signed),
-            Self::CaseServer(machine) => machine.awaits(signed),
-        }
-    }
-
-    /// Whether the peer has had the means to test a passcode.
-    fn attempted(&self) -> bool {
-        matches!(self, Self::PaseServer(machine) if machine.attempted())
-    }
-}
-
-impl<C: Crypto, S: Storage> Slot<C, S> {
-    pub(super) fn is_ours(&self) -> bool {
-        self.unsecured.role() == SessionRole::Initiator
-    }
-
-    /// Whether a new handshake may have the slot.
-    fn is_spare(&self) -> bool {
-        self.ended.is_some() && self.lends_to.is_none() && !self.exchange.is_in_flight()
-    }
-}
-
-/// A handshake's move, freed from the buffer that its message stands in.
-struct Taken<C: Crypto> {
-    message: Option<TakenMessage>,
-    outcome: Outcome<C>,
-}
-
-struct TakenMessage {
-    opcode: Opcode,
-    len: usize,
-    reliable: bool,
-}
-
-enum Outcome<C: Crypto> {
-    Goes,
-    Signs(SignRequest),
-    Established(Established<C>),
-    Failed(HandshakeError),
-}
-
-impl<C: Crypto> From<Result<Step<'_, C>, Failure<'_>>> for Taken<C> {
-    fn from(step: Result<Step<'_, C>, Failure<'_>>) -> Self {
-        let (message, outcome) = match step {
-            Ok(Step::Send(message)) => (Some(message), Outcome::Goes),
-            Ok(Step::Sign(request)) => (None, Outcome::Signs(request)),
-            Ok(Step::Established { reply, established }) => {
-                (reply, Outcome::Established(established))
-            }
-            Err(Failure { error, reply }) => (reply, Outcome::Failed(error)),
-        };
-        let taken = |message: Outgoing<'_>| TakenMessage {
-            opcode: message.opcode,
-            len: message.payload.len(),
-            reliable: message.reliable,
-        };
-        Self { message: message.map(taken), outcome }
-    }
-}
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Begins PASE with a device whose passcode is known.
@@ -287,16 +163,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ) -> Result<HandshakeHandle, ConnectError> {
         let exchange = Exchange::new(self.exchange_id(), true, cx.now);
         let id = self.serial();
-        let slot = Slot {
-            machine,
-            unsecured,
-            exchange,
-            peer,
-            local,
-            ended: None,
-            lends_to: None,
-            filed: None,
-        };
+        let slot = Slot::new(machine, unsecured, exchange, peer, local);
         self.handshakes.insert(id, slot).map_err(|_| ConnectError::TooMany)?;
         self.launch(id, message, &TakenMessage { opcode, len, reliable: true }, cx);
         self.update(Source::Handshake(id));
@@ -313,16 +180,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         local: LocalSessionId,
     ) -> Option<HandshakeId> {
         let id = self.serial();
-        let slot = Slot {
-            machine,
-            unsecured,
-            exchange,
-            peer,
-            local,
-            ended: None,
-            lends_to: None,
-            filed: None,
-        };
+        let slot = Slot::new(machine, unsecured, exchange, peer, local);
         self.handshakes.insert(id, slot).ok().map(|()| id)
     }
 

@@ -25,8 +25,10 @@ mod records;
 mod schedule;
 mod send;
 mod sessions;
+mod slot;
 mod storage;
 #[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
 mod timers;
 mod unsecured;
@@ -50,12 +52,12 @@ pub use self::window::CommissioningWindow;
 
 use self::fabrics::Fabrics;
 use self::handle::{HandshakeId, Source};
-use self::handshakes::Slot;
 use self::outbox::Outbox;
 use self::records::Records;
 use self::schedule::Schedule;
 use self::send::ExchangeEntry;
 use self::sessions::SessionTable;
+use self::slot::Slot;
 use self::storage::{Map, Queue};
 use self::window::OpenWindow;
 use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};

@@ -1,7 +1,7 @@
 //! What cannot be reached from outside in reasonable time: used-up ids and counters.
 
-use std::collections::BTreeSet;
-use std::vec::Vec;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use super::handle::PeerAddress;
 use super::sessions::SessionTable;

@@ -1,0 +1,149 @@
+//! The slot of a handshake: its state machine with what carries its messages.
+
+use super::handle::{PeerAddress, SessionHandle};
+use super::storage::Storage;
+use crate::crypto::Crypto;
+use crate::exchange::Exchange;
+use crate::handshake::case::PeerCertificates;
+use crate::handshake::{
+    CaseClient, CaseServer, Established, Failure, HandshakeError, Outgoing, PaseClient, PaseServer,
+    SignRequest, Signed, Step,
+};
+use crate::ids::{FabricIndex, LocalSessionId};
+use crate::session::{SessionParameters, SessionRole, UnsecureSession};
+use crate::time::Instant;
+use crate::wire::secure_channel::Opcode;
+
+/// One handshake.
+pub(super) struct Slot<C: Crypto, S: Storage> {
+    pub(super) machine: Machine<C>,
+    pub(super) unsecured: UnsecureSession,
+    pub(super) exchange: Exchange<S::Message>,
+    pub(super) peer: PeerAddress,
+    /// The id of the session to be, reserved until the handshake ends.
+    pub(super) local: LocalSessionId,
+    /// Set when the handshake has ended: how long the slot stays.
+    pub(super) ended: Option<Instant>,
+    /// The session it ended in, until the application has polled that event.
+    pub(super) lends_to: Option<SessionHandle>,
+    pub(super) filed: Option<Instant>,
+}
+
+/// A handshake of either kind, in either role.
+pub(super) enum Machine<C: Crypto> {
+    PaseClient(PaseClient<C>),
+    PaseServer(PaseServer<C>),
+    CaseClient(FabricIndex, CaseClient<C>),
+    CaseServer(CaseServer<C>),
+}
+
+impl<C: Crypto> Machine<C> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::PaseClient(machine) => machine.poll_timeout(),
+            Self::PaseServer(machine) => machine.poll_timeout(),
+            Self::CaseClient(_, machine) => machine.poll_timeout(),
+            Self::CaseServer(machine) => machine.poll_timeout(),
+        }
+    }
+
+    /// What the peer has declared, once it has.
+    pub(super) const fn peer_parameters(&self) -> Option<&SessionParameters> {
+        match self {
+            Self::PaseClient(machine) => machine.peer_parameters(),
+            Self::PaseServer(machine) => machine.peer_parameters(),
+            Self::CaseClient(_, machine) => machine.peer_parameters(),
+            Self::CaseServer(machine) => machine.peer_parameters(),
+        }
+    }
+
+    pub(super) fn peer_certificates(&self) -> Option<&PeerCertificates> {
+        match self {
+            Self::PaseClient(_) | Self::PaseServer(_) => None,
+            Self::CaseClient(_, machine) => machine.peer_certificates(),
+            Self::CaseServer(machine) => machine.peer_certificates(),
+        }
+    }
+
+    /// The fabric that the handshake is for, once known.
+    pub(super) fn fabric(&self) -> Option<FabricIndex> {
+        match self {
+            Self::PaseClient(_) | Self::PaseServer(_) => None,
+            Self::CaseClient(fabric, _) => Some(*fabric),
+            Self::CaseServer(machine) => machine.fabric(),
+        }
+    }
+
+    pub(super) fn awaits(&self, signed: &Signed) -> bool {
+        match self {
+            Self::PaseClient(_) | Self::PaseServer(_) => false,
+            Self::CaseClient(_, machine) => machine.awaits(signed),
+            Self::CaseServer(machine) => machine.awaits(signed),
+        }
+    }
+
+    /// Whether the peer has had the means to test a passcode.
+    pub(super) fn attempted(&self) -> bool {
+        matches!(self, Self::PaseServer(machine) if machine.attempted())
+    }
+}
+
+impl<C: Crypto, S: Storage> Slot<C, S> {
+    pub(super) const fn new(
+        machine: Machine<C>,
+        unsecured: UnsecureSession,
+        exchange: Exchange<S::Message>,
+        peer: PeerAddress,
+        local: LocalSessionId,
+    ) -> Self {
+        Self { machine, unsecured, exchange, peer, local, ended: None, lends_to: None, filed: None }
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
+        self.unsecured.role() == SessionRole::Initiator
+    }
+
+    /// Whether a new handshake may have the slot.
+    pub(super) fn is_spare(&self) -> bool {
+        self.ended.is_some() && self.lends_to.is_none() && !self.exchange.is_in_flight()
+    }
+}
+
+/// A handshake's move, freed from the buffer that its message stands in.
+pub(super) struct Taken<C: Crypto> {
+    pub(super) message: Option<TakenMessage>,
+    pub(super) outcome: Outcome<C>,
+}
+
+pub(super) struct TakenMessage {
+    pub(super) opcode: Opcode,
+    pub(super) len: usize,
+    pub(super) reliable: bool,
+}
+
+#[expect(clippy::large_enum_variant, reason = "lives for one call")]
+pub(super) enum Outcome<C: Crypto> {
+    Goes,
+    Signs(SignRequest),
+    Established(Established<C>),
+    Failed(HandshakeError),
+}
+
+impl<C: Crypto> From<Result<Step<'_, C>, Failure<'_>>> for Taken<C> {
+    fn from(step: Result<Step<'_, C>, Failure<'_>>) -> Self {
+        let (message, outcome) = match step {
+            Ok(Step::Send(message)) => (Some(message), Outcome::Goes),
+            Ok(Step::Sign(request)) => (None, Outcome::Signs(request)),
+            Ok(Step::Established { reply, established }) => {
+                (reply, Outcome::Established(established))
+            }
+            Err(Failure { error, reply }) => (reply, Outcome::Failed(error)),
+        };
+        let taken = |message: Outgoing<'_>| TakenMessage {
+            opcode: message.opcode,
+            len: message.payload.len(),
+            reliable: message.reliable,
+        };
+        Self { message: message.map(taken), outcome }
+    }
+}
