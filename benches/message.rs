@@ -96,8 +96,8 @@ struct Pair {
     session: SessionHandle,
 }
 
-/// How many exchanges a batch has: each carries one message, as on a busy controller.
-const BATCH: usize = 64;
+/// How many exchanges a batch has, each for one message: as many as a peer may open by default.
+const BATCH: usize = 16;
 
 /// Where the time of a batch goes.
 #[derive(Clone, Copy)]
