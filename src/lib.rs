@@ -32,7 +32,7 @@
 //!         │◀──────────────────────│◀─────────────────────────│◀───────────────│
 //! ```
 //!
-//! [`SessionManager`] is the top of the house: every session, exchange, handshake and timer of
+//! [`SessionManager`] is the top of the crate: every session, exchange, handshake and timer of
 //! a node behind one socket. Each part below it is public and usable alone:
 //! [`session::SecureSession`], [`session::UnsecureSession`], the four handshakes in
 //! [`handshake`], [`exchange::Exchange`], [`cert`], [`tlv`], [`wire`].
@@ -85,7 +85,8 @@
 //! # The loop
 //!
 //! No order of calls is required: what is polled late happens late, nothing more. This one
-//! serves:
+//! serves. Where the date is known, say it in [`Context::wall`]: without it the validity periods
+//! of certificates are not checked.
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
@@ -246,8 +247,9 @@
 //!
 //! - A local session id has 16 bits, so **one manager holds at most 65,535 sessions**, 65,534 of
 //!   them CASE. More need another manager behind another UDP port.
-//! - A session sends about four thousand million messages (its counter starts at random below
-//!   2^28 and ends at 2^32), then no more; [`Event::CounterLow`] comes well before.
+//! - A session sends at least 2^32 - 2^28 messages, about four billion, and then no more (its
+//!   counter starts at random up to 2^28 and ends at 2^32); [`Event::CounterLow`] comes well
+//!   before.
 //! - Over UDP a message has at most 1,232 octets unless [`Config::with_max_message`] says
 //!   otherwise, which leaves 1,196 octets or a little more for the payload:
 //!   [`SessionManager::max_payload`] says how many. Over TCP the limit is what the peer declared.

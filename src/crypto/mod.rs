@@ -67,6 +67,8 @@ pub enum CryptoError {
 pub struct PublicKey([u8; PUBLIC_KEY_LEN]);
 
 impl PublicKey {
+    /// Takes an uncompressed point in.
+    ///
     /// # Errors
     /// [`CryptoError::InvalidPoint`] unless `bytes` are 65 and begin with `04`.
     pub fn new(bytes: &[u8]) -> Result<Self, CryptoError> {

@@ -102,7 +102,7 @@ pub struct Outgoing<'o> {
     pub opcode: Opcode,
     /// The payload.
     pub payload: &'o [u8],
-    /// Whether it is sent reliably. Only a Busy report is not.
+    /// Whether it is sent reliably. Every message that a handshake makes is.
     pub reliable: bool,
 }
 

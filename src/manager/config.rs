@@ -7,7 +7,8 @@ use crate::session::SessionParameters;
 use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, TAILROOM};
 
 /// Limits and timing of a [`SessionManager`](super::SessionManager). The defaults suit a
-/// controller on a desktop; each `with_` method changes one of them.
+/// controller on a desktop. The `with_` methods change the settings that go together; every
+/// setting is a public field, too.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -42,7 +43,8 @@ pub struct Config {
     pub busy_wait: Duration,
     /// How strictly certificates are read.
     pub certificate_profile: Profile,
-    /// Whether intermediate certificates that were verified before are verified again.
+    /// Whether an intermediate certificate that was verified before, under the same key, is
+    /// trusted without verifying its signature again.
     pub remember_certificates: bool,
 }
 

@@ -39,8 +39,8 @@ pub enum Event<T> {
         /// The exchange.
         exchange: ExchangeHandle,
     },
-    /// The peer did not acknowledge the message in flight, however often it was sent. The session
-    /// counts as defunct until the peer is heard again.
+    /// The peer did not acknowledge the message in flight, however often it was sent. A CASE
+    /// session counts as defunct until the peer is heard again.
     Undelivered {
         /// The exchange.
         exchange: ExchangeHandle,
@@ -59,8 +59,9 @@ pub enum Event<T> {
         /// The session.
         session: SessionHandle,
     },
-    /// The resumption record of a peer was made or replaced: store it, or
-    /// [`record`](super::SessionManager::record) says `None`: remove it from the store.
+    /// The resumption record of a peer was made, replaced or forgotten. Store what
+    /// [`record`](super::SessionManager::record) returns; if it returns `None`, delete what was
+    /// stored.
     RecordChanged {
         /// The fabric.
         fabric: FabricIndex,
@@ -133,7 +134,7 @@ pub struct Message<'b> {
 /// A datagram to be sent.
 #[derive(Debug)]
 pub struct Transmit<'a> {
-    /// Whither.
+    /// Where it goes.
     pub to: PeerAddress,
     /// The octets.
     pub datagram: &'a [u8],

@@ -93,7 +93,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// resumption records of the fabric go with it. Returns false if there was none.
     ///
     /// A node that is told to leave over a session of that very fabric sends its answer first
-    /// and calls this once the answer is [`Acknowledged`](super::Event::Acknowledged).
+    /// and calls this once the answer is [`Acknowledged`](super::Event::Acknowledged), or, over
+    /// a reliable transport, sent.
     pub fn remove_fabric(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
         if self.node.fabrics.0.remove(&index).is_none() {
             return false;

@@ -1,4 +1,4 @@
-//! The top of the house: every session, exchange and handshake of a node behind a socket.
+//! The top of the crate: every session, exchange and handshake of a node behind a socket.
 //!
 //! ```text
 //!  socket ──datagram──▶ handle_datagram ──▶ Received::Message      ─▶ application

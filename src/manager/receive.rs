@@ -18,8 +18,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// is returned borrows the datagram alone, so an answer can be sent while it is read.
     ///
     /// # Errors
-    /// [`Dropped`] says why it was ignored. Nothing changes then but the
-    /// [`statistics`](Self::statistics).
+    /// [`Dropped`] says why it was not taken in, and the [`statistics`](Self::statistics) count
+    /// it. The caller has nothing to do.
     pub fn handle_datagram<'b>(
         &mut self,
         cx: &mut Context<'_>,

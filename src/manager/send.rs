@@ -67,7 +67,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Sends a message reliably: encrypted once, here, and repeated until the peer acknowledges
     /// it ([`Event::Acknowledged`]) or five transmissions were in vain
-    /// ([`Event::Undelivered`]). Over a reliable transport it is sent once.
+    /// ([`Event::Undelivered`]). Over a reliable transport it is sent once, and neither event
+    /// follows.
     ///
     /// # Errors
     /// [`SendError`]; nothing is sent then.
@@ -105,8 +106,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Ok(())
     }
 
-    /// Sends a message once, sealed straight into `buf`, which must hold 52 octets more than the
-    /// payload. Send what is returned.
+    /// Sends a message once, sealed straight into `buf`, which must hold the payload and
+    /// [`HEADROOM`](crate::wire::HEADROOM) + [`TAILROOM`] octets (52) more. Send what is returned.
     ///
     /// # Errors
     /// [`SendError`]; nothing is to be sent then.
