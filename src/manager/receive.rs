@@ -55,20 +55,20 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         local: LocalSessionId,
         packet: Packet<'b>,
     ) -> Result<Received<'b>, Dropped> {
-        let room = self.exchanges.len() < self.exchanges.capacity()
-            && self.exchanges_by_peer(local) < self.node.config.max_exchanges_per_session;
-        let entry = self.sessions.by_local(local).ok_or(Dropped::UnknownSession)?;
+        let entry = self.sessions.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
         let session = SessionHandle { local, serial: entry.serial };
         if !entry.address.shares_sessions(from) {
             return Err(Dropped::OtherTransport);
         }
         let exchanges = &self.exchanges;
+        let most = self.node.config.max_exchanges_per_session;
         // A message that asks for an acknowledgement must not be taken in unless it will be
         // delivered: the peer would not send it again.
         let mut refused = false;
         let opened = entry.session.decode_if(packet, cx.now, |header| {
-            let known = exchanges.get(&key_of(local, header)).is_some();
-            refused = !known && !room && begins_exchange(header);
+            refused = begins_exchange(header)
+                && exchanges.get(&key_of(local, header)).is_none()
+                && !has_room(exchanges, local, most);
             !refused
         })?;
         if refused {
@@ -147,6 +147,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 /// The exchange that a received message belongs to.
 const fn key_of(session: LocalSessionId, header: &ProtocolHeader) -> ExchangeKey {
     ExchangeKey { session, id: header.exchange, initiator: !header.initiator }
+}
+
+/// Whether there is room for another exchange that the peer of this session begins, of which it
+/// may have so many.
+fn has_room<V>(exchanges: &impl Map<ExchangeKey, V>, session: LocalSessionId, most: usize) -> bool {
+    let of_session = exchanges
+        .from(ExchangeKey::first_of(session))
+        .take_while(|(key, _)| key.session == session);
+    exchanges.len() < exchanges.capacity()
+        && of_session.filter(|(key, _)| !key.initiator).count() < most
 }
 
 /// Whether a message that belongs to no exchange may begin one: its sender says so, and it is

@@ -1,5 +1,7 @@
 //! Exchanges of secure sessions, and everything that leaves.
 
+use core::ops::Range;
+
 use super::event::{OpenError, SendError, Transmit};
 use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
@@ -91,7 +93,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let (header, address) = self.header(exchange, protocol, opcode, payload.len(), true)?;
         let mut message =
             S::Message::allocate(Config::buffer_len(payload.len())).ok_or(SendError::NoRoom)?;
-        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let session = self.sessions.by_local_mut(exchange.key.session).ok_or(SendError::Closed)?;
         let buf = MessageBuf::with_payload(message.as_mut(), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
@@ -121,7 +123,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, SendError> {
         let (header, to) = self.header(exchange, protocol, opcode, payload.len(), false)?;
-        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let session = self.sessions.by_local_mut(exchange.key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;
         let datagram = session.session.encode(&header, message, now)?.as_bytes();
         if let Some(entry) = self.exchange_mut(exchange) {
@@ -150,9 +152,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if entry.serial != exchange.serial {
             return None;
         }
-        let session = self.sessions.handle(exchange.key.session)?;
         let header = entry.exchange.header(protocol, 0, true);
-        Some(self.room(&header, self.sessions.get(session)?))
+        Some(self.room(&header, self.sessions.by_local(exchange.key.session)?))
     }
 
     /// The payload that fits a message with this header on this session.
@@ -181,8 +182,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         reliable: bool,
     ) -> Result<(ProtocolHeader, PeerAddress), SendError> {
         let entry = self.exchange(exchange).ok_or(SendError::Closed)?;
-        let session = self.sessions.handle(exchange.key.session).ok_or(SendError::Closed)?;
-        let session = self.sessions.get(session).ok_or(SendError::Closed)?;
+        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
         let address = session.address;
         let reliable = reliable && !address.is_reliable();
         let header = entry.exchange.header(protocol, opcode, reliable);
@@ -233,8 +233,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         loop {
             let source = self.schedule.ready()?;
             match self.next_output(source, now, buf) {
-                Some(Output::Ack { to, len }) => {
-                    return Some(Transmit { to, datagram: buf.get(..len)? });
+                Some(Output::Ack { to, range }) => {
+                    return Some(Transmit { to, datagram: buf.get(range)? });
                 }
                 Some(Output::InFlight) => return self.in_flight(source),
                 None => {}
@@ -263,14 +263,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         buf: &mut [u8],
     ) -> Option<Output> {
         let entry = self.exchanges.get_mut(&key)?;
-        let session = self.sessions.by_local(key.session)?;
+        let session = self.sessions.by_local_mut(key.session)?;
         if let Some(header) = entry.exchange.next_ack() {
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(buf).ok()?;
             let range = session.session.encode(&header, message, now).ok()?.range();
-            let len = range.len();
-            buf.copy_within(range, 0);
-            return Some(Output::Ack { to: session.address, len });
+            return Some(Output::Ack { to: session.address, range });
         }
         session.session.notify_activity(now);
         entry.exchange.take_transmission().then_some(Output::InFlight)
@@ -288,9 +286,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let message = MessageBuf::new(buf).ok()?;
             let counter = &mut self.unsecured_counter;
             let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
-            let len = range.len();
-            buf.copy_within(range, 0);
-            return Some(Output::Ack { to: slot.peer, len });
+            return Some(Output::Ack { to: slot.peer, range });
         }
         slot.exchange.take_transmission().then_some(Output::InFlight)
     }
@@ -298,8 +294,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
         match source {
             Source::Exchange(key) => {
-                let session = self.sessions.handle(key.session)?;
-                let to = self.sessions.get(session)?.address;
+                let to = self.sessions.by_local(key.session)?.address;
                 Some(Transmit { to, datagram: self.exchanges.get(&key)?.exchange.datagram() })
             }
             Source::Handshake(id) => {
@@ -330,7 +325,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };
         entry.filed = None;
-        let Some(session) = self.sessions.by_local(key.session) else {
+        let Some(session) = self.sessions.by_local_mut(key.session) else {
             return self.update(Source::Exchange(key));
         };
         let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
@@ -353,8 +348,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
 /// What a source has to send.
 enum Output {
-    /// An acknowledgement, encoded at the start of the scratch buffer.
-    Ack { to: PeerAddress, len: usize },
+    /// An acknowledgement, which stands at `range` of the scratch buffer.
+    Ack { to: PeerAddress, range: Range<usize> },
     /// The message in flight.
     InFlight,
 }

@@ -71,7 +71,11 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         }
     }
 
-    pub(super) fn by_local(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
+    pub(super) fn by_local(&self, local: LocalSessionId) -> Option<&Entry<C, T>> {
+        self.entries.get(&local)
+    }
+
+    pub(super) fn by_local_mut(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
         self.entries.get_mut(&local)
     }
 
@@ -85,7 +89,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// The handle of the session that has this id now.
     pub(super) fn handle(&self, local: LocalSessionId) -> Option<SessionHandle> {
-        self.entries.get(&local).map(Entry::handle)
+        self.by_local(local).map(Entry::handle)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<C, T>> {
@@ -395,14 +399,5 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let key = ExchangeKey { session, id, initiator: true };
             self.exchanges.get(&key).is_none().then_some(key)
         })
-    }
-
-    /// How many exchanges the peer of a session has begun.
-    pub(super) fn exchanges_by_peer(&self, session: LocalSessionId) -> usize {
-        self.exchanges
-            .from(ExchangeKey::first_of(session))
-            .take_while(|(key, _)| key.session == session)
-            .filter(|(key, _)| !key.initiator)
-            .count()
     }
 }
