@@ -8,7 +8,7 @@ use super::slot::{Machine, Outcome, Slot, Taken, TakenMessage};
 use super::storage::{Map, MessageSlot, Storage};
 use super::{Config, Event, SessionManager};
 use crate::crypto::{Crypto, Passcode};
-use crate::exchange::{Exchange, backoff};
+use crate::exchange::Exchange;
 use crate::handshake::case::PeerCertificates;
 use crate::handshake::{
     CaseClient, Context, Established, Failure, HandshakeError, Incoming, PaseClient, Signed, Step,
@@ -286,10 +286,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let counter = &mut self.unsecured_counter;
         let Ok(encoded) = slot.unsecured.encode(counter, &header, buf, cx.now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
-        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
-        let boost = self.node.config.retransmission_boost;
-        let retry =
-            reliable.then(|| backoff(slot.unsecured.base_interval(cx.now), 0, jitter) + boost);
+        let wait = self.node.retry_wait(cx.rng)(slot.unsecured.base_interval(cx.now), 0);
+        let retry = reliable.then_some(wait);
         slot.exchange.sent(&header, cx.now);
         slot.exchange.launch(message, datagram, counter, retry, cx.now);
     }
@@ -392,10 +390,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
         slot.filed = None;
-        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
-        let base = slot.unsecured.base_interval(cx.now);
-        let boost = self.node.config.retransmission_boost;
-        let gave_up = slot.exchange.handle_timeout(cx.now, |n| backoff(base, n, jitter) + boost);
+        let wait = self.node.retry_wait(cx.rng);
+        let interval = slot.unsecured.base_interval(cx.now);
+        let gave_up = slot.exchange.handle_timeout(cx.now, |n| wait(interval, n));
         match slot.ended {
             Some(ended) if cx.now >= ended && !slot.exchange.is_in_flight() => {
                 if slot.lends_to.is_none() {

@@ -35,6 +35,7 @@ mod unsecured;
 mod window;
 
 use core::fmt;
+use core::time::Duration;
 
 use rand_core::CryptoRng;
 
@@ -64,9 +65,10 @@ use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
+use crate::exchange::backoff;
 use crate::handshake::CaseEnv;
 use crate::ids::ExchangeId;
-use crate::session::UnsecuredCounter;
+use crate::session::{SessionParameters, UnsecuredCounter};
 use crate::time::Instant;
 
 /// A manager on the heap with the default crypto backend.
@@ -94,7 +96,8 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     next_serial: u64,
     /// The handshake whose certificates the event polled last lends.
     lending: Option<HandshakeId>,
-    turning_away: Option<core::time::Duration>,
+    /// Set while every new handshake is turned away: the wait that is named.
+    turning_away: Option<Duration>,
     statistics: Statistics,
 }
 
@@ -107,6 +110,14 @@ struct Node<S: Storage> {
 }
 
 impl<S: Storage> Node<S> {
+    /// The wait for an acknowledgement, from the peer's interval and the number of repetitions so
+    /// far. Draws the jitter.
+    fn retry_wait(&self, rng: &mut dyn CryptoRng) -> impl Fn(Duration, u8) -> Duration + use<S> {
+        let [jitter, ..] = rng.next_u32().to_le_bytes();
+        let boost = self.config.retransmission_boost;
+        move |interval, repetitions| backoff(interval, repetitions, jitter).saturating_add(boost)
+    }
+
     /// Runs a step of a CASE handshake.
     fn with_env<R>(&mut self, now: Instant, step: impl FnOnce(&mut CaseEnv<'_>) -> R) -> R {
         let resumption = self.records.at(now, self.config.record_lifetime);
@@ -172,13 +183,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Announces other session parameters from the next handshake on.
-    pub const fn set_parameters(&mut self, parameters: crate::session::SessionParameters) {
+    pub const fn set_parameters(&mut self, parameters: SessionParameters) {
         self.node.config.parameters = parameters;
     }
 
     /// Turns every new handshake away as busy, naming this wait; `None` ends that. For times in
     /// which the application cannot take sessions.
-    pub const fn set_busy(&mut self, wait: Option<core::time::Duration>) {
+    pub const fn set_busy(&mut self, wait: Option<Duration>) {
         self.turning_away = wait;
     }
 

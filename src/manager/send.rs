@@ -9,7 +9,7 @@ use super::sessions::Entry;
 use super::storage::{Map, MessageSlot, Storage};
 use super::{Config, Event, PeerAddress, SessionManager};
 use crate::crypto::Crypto;
-use crate::exchange::{Exchange, backoff};
+use crate::exchange::Exchange;
 use crate::handshake::Context;
 use crate::ids::ProtocolId;
 use crate::session::SessionKind;
@@ -97,9 +97,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let buf = MessageBuf::with_payload(message.as_mut(), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
-        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
-        let boost = self.node.config.retransmission_boost;
-        let wait = backoff(session.session.base_interval(now), 0, jitter) + boost;
+        let wait = self.node.retry_wait(cx.rng)(session.session.base_interval(now), 0);
         let retry = (!address.is_reliable()).then_some(wait);
         let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
         entry.exchange.sent(&header, now);
@@ -328,10 +326,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Some(session) = self.sessions.by_local_mut(key.session) else {
             return self.update(Source::Exchange(key));
         };
-        let [jitter, ..] = cx.rng.next_u32().to_le_bytes();
-        let base = session.session.base_interval(cx.now);
-        let boost = self.node.config.retransmission_boost;
-        let gave_up = entry.exchange.handle_timeout(cx.now, |n| backoff(base, n, jitter) + boost);
+        let wait = self.node.retry_wait(cx.rng);
+        let interval = session.session.base_interval(cx.now);
+        let gave_up = entry.exchange.handle_timeout(cx.now, |n| wait(interval, n));
         if entry.exchange.poll_timeout().is_none()
             && cx.now >= entry.exchange.last_used() + lifetime
         {

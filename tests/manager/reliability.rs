@@ -175,6 +175,17 @@ fn the_boost_is_added_to_every_wait() {
 }
 
 #[test]
+fn a_boost_without_end_waits_for_ever() {
+    let mut config = Config::default();
+    config.retransmission_boost = core::time::Duration::MAX;
+    let mut net = Net::with(vec![(udp(1), config), (udp(2), Config::default())]);
+    net.dial_pase(0, 1, crate::net::PASSCODE);
+    net.on_send(|_| Fate::Lost);
+    net.run(50_000);
+    assert_eq!(net.sent.len(), 1);
+}
+
+#[test]
 fn a_closing_exchange_still_delivers_what_it_has_in_flight() {
     let (mut net, a, _) = Net::with_case();
     net.lose(&[0, 1]);
