@@ -73,26 +73,31 @@ struct Retry {
 
 impl<M: AsRef<[u8]>> Exchange<M> {
     /// An exchange that this node begins (`initiator`), or that the peer began.
+    #[must_use]
     pub fn new(id: ExchangeId, initiator: bool, now: Instant) -> Self {
         Self { id, initiator, acks: Acks::default(), flight: None, last_used: now }
     }
 
     /// The exchange id.
+    #[must_use]
     pub const fn id(&self) -> ExchangeId {
         self.id
     }
 
     /// Whether this node began the exchange.
+    #[must_use]
     pub const fn is_initiator(&self) -> bool {
         self.initiator
     }
 
     /// When a message was last sent or received.
+    #[must_use]
     pub const fn last_used(&self) -> Instant {
         self.last_used
     }
 
     /// Whether a received header belongs to this exchange: same id, sent by the other role.
+    #[must_use]
     pub fn matches(&self, header: &ProtocolHeader) -> bool {
         header.exchange == self.id && header.initiator != self.initiator
     }
@@ -129,6 +134,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
 
     /// The header for a message on this exchange; it carries the acknowledgement that is owed,
     /// or the last one again. Once encoded, [`sent`](Self::sent) settles it.
+    #[must_use]
     pub fn header(&self, protocol: ProtocolId, opcode: u8, reliable: bool) -> ProtocolHeader {
         let owed = self.acks.owed.map(|(counter, _)| counter);
         ProtocolHeader {
@@ -142,6 +148,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     }
 
     /// The header of the next standalone acknowledgement that must leave.
+    #[must_use]
     pub fn next_ack(&self) -> Option<ProtocolHeader> {
         let ack = self.acks.due.iter().flatten().next().copied()?;
         let opcode = Opcode::MRP_STANDALONE_ACK.0;
@@ -183,6 +190,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
 
     /// Whether a message waits for its acknowledgement or its first transmission. One that is
     /// sent once counts until the next is launched.
+    #[must_use]
     pub fn is_in_flight(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.transmit || flight.retry.is_some())
     }
@@ -193,6 +201,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     }
 
     /// Whether nothing is left to do: no message in flight, no acknowledgement owed.
+    #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.is_in_flight() && self.acks.owed.is_none() && !self.acks.is_due()
     }
@@ -205,6 +214,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ack = self.acks.owed.map(|(_, due)| due);
         let retry = self.flight.as_ref().and_then(|flight| flight.retry.as_ref());
@@ -218,6 +228,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     /// `wait`: how long to wait for an acknowledgement after so many repetitions, see
     /// [`backoff`]; asked anew each time, as the peer may have fallen asleep. Returns true when
     /// the message in flight was given up.
+    #[must_use = "a message that was given up is told once"]
     pub fn handle_timeout(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) -> bool {
         if self.acks.owed.is_some_and(|(_, due)| now >= due) {
             self.flush_ack();
@@ -242,16 +253,19 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     }
 
     /// Whether there is something to send now.
+    #[must_use]
     pub fn has_output(&self) -> bool {
         self.acks.is_due() || self.flight.as_ref().is_some_and(|flight| flight.transmit)
     }
 
     /// Takes the transmission that is due: true if [`datagram`](Self::datagram) must be sent now.
+    #[must_use = "what is taken counts as sent"]
     pub fn take_transmission(&mut self) -> bool {
         self.flight.as_mut().is_some_and(|flight| core::mem::take(&mut flight.transmit))
     }
 
     /// The octets of the message in flight.
+    #[must_use]
     pub fn datagram(&self) -> &[u8] {
         self.flight
             .as_ref()
