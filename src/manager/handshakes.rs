@@ -11,7 +11,8 @@ use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::PeerCertificates;
 use crate::handshake::{
-    CaseClient, Context, Established, Failure, HandshakeError, Incoming, PaseClient, Signed, Step,
+    CaseClient, CaseEnv, Context, Established, Failure, HandshakeError, Incoming, PaseClient,
+    Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
 use crate::session::UnsecureSession;
@@ -162,16 +163,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         message: S::Message,
     ) -> Result<HandshakeHandle, ConnectError> {
         let exchange = Exchange::new(self.exchange_id(), true, cx.now);
-        let id = self.serial();
-        let slot = Slot::new(machine, unsecured, exchange, peer, local);
-        self.handshakes.insert(id, slot).map_err(|_| ConnectError::TooMany)?;
+        let id = self
+            .add_handshake(peer, machine, unsecured, exchange, local)
+            .ok_or(ConnectError::TooMany)?;
         self.launch(id, message, &TakenMessage { opcode, len, reliable: true }, cx);
         self.update(Source::Handshake(id));
         Ok(HandshakeHandle(id))
     }
 
-    /// Makes a slot for a handshake that a peer begins.
-    pub(super) fn answer(
+    /// Makes a slot; `None` if there is no room.
+    pub(super) fn add_handshake(
         &mut self,
         peer: PeerAddress,
         machine: Machine<C>,
@@ -206,7 +207,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         cx: &mut Context<'_>,
         step: impl for<'o> FnOnce(
             &mut Machine<C>,
-            &mut crate::handshake::CaseEnv<'_>,
+            &mut CaseEnv<'_>,
             &mut Context<'_>,
             &C,
             &'o mut [u8],

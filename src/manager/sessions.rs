@@ -354,10 +354,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut buf = [0; SHORT_LEN];
         let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
         if let Ok(sealed) = entry.session.encode(header, message, now) {
-            let dropped = self.outbox.push(entry.address, sealed.as_bytes());
-            self.statistics.replies_dropped =
-                self.statistics.replies_dropped.saturating_add(dropped);
+            let to = entry.address;
+            self.push_short(to, sealed.as_bytes());
         }
+    }
+
+    /// Queues a short datagram, for which older ones give way.
+    pub(super) fn push_short(&mut self, to: PeerAddress, datagram: &[u8]) {
+        let dropped = self.outbox.push(to, datagram);
+        let count = &mut self.statistics.replies_dropped;
+        *count = count.saturating_add(dropped);
     }
 
     /// Takes a new session in; an old one makes room if it must.

@@ -113,7 +113,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let begins = header.protocol == ProtocolId::SECURE_CHANNEL
             && header.initiator
             && Opcode(header.opcode).begins_handshake();
-        if begins && !self.is_beside(node, from, message.counter) {
+        if begins && !self.is_late_copy(node, from, message.counter) {
             let mut unsecured = self
                 .supersede(node, from, cx.now)
                 .unwrap_or_else(|| UnsecureSession::responder(node, cx.now));
@@ -142,7 +142,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Whether another handshake of this initiator has seen this message counter: the message is
     /// a late copy of one that began a handshake which is over.
-    fn is_beside(&self, node: EphemeralNodeId, from: PeerAddress, counter: MessageCounter) -> bool {
+    fn is_late_copy(
+        &self,
+        node: EphemeralNodeId,
+        from: PeerAddress,
+        counter: MessageCounter,
+    ) -> bool {
         self.handshakes_of(node, from).any(|(_, slot)| slot.unsecured.is_duplicate(counter))
     }
 
@@ -162,7 +167,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Tells the peer of a handshake once that it has failed.
-    pub(super) fn refuse_further(&mut self, id: HandshakeId, error: &HandshakeError) {
+    pub(super) fn report_failure(&mut self, id: HandshakeId, error: &HandshakeError) {
         let Some(slot) = self.handshakes.get(&id) else { return };
         let (peer, node) = (slot.peer, slot.unsecured.ephemeral_node_id());
         let opcode = Opcode::STATUS_REPORT.0;
@@ -211,7 +216,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         let mut exchange = Exchange::new(header.exchange, false, cx.now);
         let _ = exchange.receive(&header, counter, false, cx.now);
-        let Some(id) = self.answer(from, machine, unsecured, exchange, local) else {
+        let Some(id) = self.add_handshake(from, machine, unsecured, exchange, local) else {
             return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
         };
         if opcode == Opcode::PBKDF_PARAM_REQUEST
@@ -271,9 +276,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut unsecured = UnsecureSession::responder(node, now);
         let counter = &mut self.unsecured_counter;
         if let Ok(encoded) = unsecured.encode(counter, header, message, now) {
-            let dropped = self.outbox.push(to, encoded.as_bytes());
-            self.statistics.replies_dropped =
-                self.statistics.replies_dropped.saturating_add(dropped);
+            self.push_short(to, encoded.as_bytes());
         }
     }
 }
