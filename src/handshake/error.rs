@@ -85,6 +85,9 @@ pub enum HandshakeError {
     /// The peer took too long.
     #[error("handshake timed out")]
     TimedOut,
+    /// The connection that carried the handshake is lost.
+    #[error("the connection is lost")]
+    Disconnected,
     /// The caller's output buffer is too small; see [`MAX_MESSAGE_LEN`](super::MAX_MESSAGE_LEN).
     #[error("output buffer too small for a handshake message")]
     BufferTooSmall,
@@ -132,6 +135,7 @@ impl HandshakeError {
             | Self::MalformedReport(_)
             | Self::PrematureSuccess
             | Self::StaleSignature
+            | Self::Disconnected
             | Self::Ended => None,
             Self::NoSharedTrustRoots => Some(StatusReport::no_shared_trust_roots()),
             _ => Some(StatusReport::invalid_parameter()),

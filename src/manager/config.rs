@@ -125,6 +125,35 @@ impl Config {
         self
     }
 
+    /// Limits the fabrics that this node can belong to.
+    #[must_use]
+    pub const fn with_fabrics(mut self, fabrics: usize) -> Self {
+        self.max_fabrics = fabrics;
+        self
+    }
+
+    /// Keeps an exchange of which nobody speaks any more for so long.
+    #[must_use]
+    pub const fn with_exchange_lifetime(mut self, lifetime: Duration) -> Self {
+        self.exchange_lifetime = lifetime;
+        self
+    }
+
+    /// Adds to every wait for an acknowledgement: for networks slower than the peers' parameters
+    /// say, Thread with many hops for instance.
+    #[must_use]
+    pub const fn with_retransmission_boost(mut self, boost: Duration) -> Self {
+        self.retransmission_boost = boost;
+        self
+    }
+
+    /// Reads certificates, own and peers', as strictly as this.
+    #[must_use]
+    pub const fn with_certificate_profile(mut self, profile: Profile) -> Self {
+        self.certificate_profile = profile;
+        self
+    }
+
     /// Trusts an intermediate certificate that was verified before under the same key.
     #[must_use]
     pub const fn with_remembered_certificates(mut self) -> Self {

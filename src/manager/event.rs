@@ -87,6 +87,15 @@ pub enum CloseReason {
     Evicted,
     /// Its fabric was removed.
     FabricRemoved,
+    /// The connection that carried it is lost.
+    Disconnected,
+}
+
+impl CloseReason {
+    /// Whether the peer still has the keys to understand a goodbye, and a way to receive it.
+    pub(super) const fn is_heard(self) -> bool {
+        !matches!(self, Self::Peer | Self::Disconnected)
+    }
 }
 
 /// Why the commissioning window has closed.

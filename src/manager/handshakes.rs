@@ -343,6 +343,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .map(|(id, _)| *id)
     }
 
+    /// Fails every handshake with a peer that is out of reach.
+    pub(super) fn fail_handshakes_over(&mut self, peer: PeerAddress, now: Instant) {
+        while let Some(id) = self.handshake_over(peer) {
+            self.fail(id, HandshakeError::Disconnected, now);
+            self.drop_handshake(id);
+        }
+    }
+
+    fn handshake_over(&self, peer: PeerAddress) -> Option<HandshakeId> {
+        let mut over = self.handshakes.iter().filter(|(_, slot)| slot.peer == peer);
+        over.next().map(|(id, _)| *id)
+    }
+
     /// Fails a handshake for a reason of our own, and tells the peer.
     fn abort(&mut self, id: HandshakeId, error: HandshakeError, cx: &mut Context<'_>) {
         self.advance(id, cx, |_, _, _, _, out| Err(Failure::new(error, out)));

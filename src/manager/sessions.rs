@@ -129,6 +129,17 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             .filter_map(move |(key, ())| entry(*key))
     }
 
+    fn first(&self) -> Option<SessionHandle> {
+        let first = self.iter().next();
+        first.map(Entry::handle)
+    }
+
+    /// Any session with a peer at this address.
+    fn first_over(&self, address: PeerAddress) -> Option<SessionHandle> {
+        let first = self.iter().find(|entry| entry.address == address);
+        first.map(Entry::handle)
+    }
+
     /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
     pub(super) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
         let case = self.of_fabric(fabric).next().map(|(_, entry)| entry);
@@ -226,6 +237,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.get(session).map(SessionRef)
     }
 
+    /// The secure session that has this local id now.
+    #[must_use]
+    pub fn session_by_id(&self, local: LocalSessionId) -> Option<SessionHandle> {
+        self.sessions.handle(local)
+    }
+
     /// All secure sessions, by ascending local id.
     pub fn sessions(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
         self.sessions.iter().map(SessionRef)
@@ -287,7 +304,24 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    /// Ends a session, with a goodbye unless the peer said its own.
+    /// Closes all secure sessions: before a shutdown, say. Send what
+    /// [`poll_transmit`](Self::poll_transmit) yields after it.
+    pub fn close_all(&mut self, cx: &mut Context<'_>) {
+        while let Some(session) = self.sessions.first() {
+            self.close(cx, session);
+        }
+    }
+
+    /// Ends what ran over a connection that is lost: the sessions and handshakes of a TCP or BTP
+    /// peer. Nobody is told goodbye. [Core, "TCP Considerations"]
+    pub fn disconnected(&mut self, cx: &mut Context<'_>, peer: PeerAddress) {
+        while let Some(session) = self.sessions.first_over(peer) {
+            self.end_session(session, CloseReason::Disconnected, cx.now);
+        }
+        self.fail_handshakes_over(peer, cx.now);
+    }
+
+    /// Ends a session, with a goodbye unless the peer said its own or is out of reach.
     pub(super) fn end_session(
         &mut self,
         session: SessionHandle,
@@ -298,7 +332,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return;
         }
         self.end_exchanges(session, reason, now);
-        if reason != CloseReason::Peer {
+        if reason.is_heard() {
             self.say_goodbye(session, now);
         }
         if let Some(Entry { context, .. }) = self.sessions.remove(session) {
@@ -314,8 +348,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         {
             let Some(mut entry) = self.exchanges.remove(&key) else { break };
             self.schedule.forget(Source::Exchange(key), entry.filed);
-            if reason == CloseReason::Peer {
-                continue; // it forgot the keys: no acknowledgement would be understood
+            if !reason.is_heard() {
+                continue;
             }
             entry.exchange.flush_ack();
             while let Some(header) = entry.exchange.next_ack() {
@@ -356,6 +390,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Ok(sealed) = entry.session.encode(header, message, now) {
             let to = entry.address;
             self.push_short(to, sealed.as_bytes());
+            self.watch_counter(session);
         }
     }
 

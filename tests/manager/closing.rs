@@ -157,3 +157,20 @@ fn all_sessions_with_a_peer_close_together() {
     assert_eq!(net.node(0).manager.session_with(index(1), peer), None);
     net.assert_clean();
 }
+
+#[test]
+fn closing_all_says_goodbye_on_each_session() {
+    let (mut net, a, _) = Net::with_case();
+    let (second, _) = net.case(200);
+    assert_eq!(net.node(0).manager.session_by_id(a.local_session_id()), Some(a));
+    let since = net.sent.len();
+    net.call(0, |manager, cx| manager.close_all(cx));
+    net.run(1000);
+    assert_eq!(net.sent_by(0, since).len(), 2);
+    for n in 0..2 {
+        assert_eq!(net.node(n).closed().len(), 2);
+        assert_eq!(net.nodes[n].manager.session_count(), 0);
+    }
+    assert_eq!(net.node(0).manager.session_by_id(second.local_session_id()), None);
+    net.assert_clean();
+}

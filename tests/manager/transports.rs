@@ -1,7 +1,7 @@
 //! Reliable transports: MRP is off.
 
 use matter_session::handshake::HandshakeError;
-use matter_session::manager::{Config, Dropped, PeerAddress, SendError};
+use matter_session::manager::{CloseReason, Config, Dropped, PeerAddress, SendError};
 use matter_session::session::{SessionParameters, Transports};
 
 use crate::net::{Authority, Fate, IM, Net, PASSCODE, udp};
@@ -122,4 +122,24 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     net.run(1000);
     assert_eq!(net.sent[net.sent.len() - 2].octets.len(), 1232);
     net.assert_clean();
+}
+
+#[test]
+fn a_lost_connection_ends_its_sessions_and_handshakes_without_a_word() {
+    let mut net = over(tcp(1), tcp(2));
+    net.dial_case(0, 1, 1, 200);
+    net.run(10_000);
+    let session = net.node(0).established();
+    net.say(0, session, 2);
+    net.dial_case(0, 1, 1, 200);
+    let since = net.sent.len();
+    net.on_send(|_| Fate::Lost);
+    net.call(0, |manager, cx| manager.disconnected(cx, tcp(9)));
+    assert_eq!(net.node(0).manager.session_count(), 1, "another connection");
+    net.call(0, |manager, cx| manager.disconnected(cx, tcp(2)));
+    net.run(100_000);
+    assert_eq!(net.node(0).closed(), [(session, 0, CloseReason::Disconnected)]);
+    assert_eq!(net.node(0).failures(), [HandshakeError::Disconnected]);
+    assert_eq!(net.sent.len(), since, "nothing goes to a connection that is lost");
+    assert_eq!(net.node(0).manager.handshake_count(), 0);
 }
