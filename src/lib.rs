@@ -247,9 +247,8 @@
 //!
 //! - A local session id has 16 bits, so **one manager holds at most 65,535 sessions**, 65,534 of
 //!   them CASE. More need another manager behind another UDP port.
-//! - A session sends at least 2^32 - 2^28 messages, about four billion, and then no more (its
-//!   counter starts at random up to 2^28 and ends at 2^32); [`Event::CounterLow`] comes well
-//!   before.
+//! - A session sends at least four billion messages (its counter starts at random, at most at
+//!   2^28, and ends at 2^32), then no more; [`Event::CounterLow`] comes well before.
 //! - Over UDP a message has at most 1,232 octets unless [`Config::with_max_message`] says
 //!   otherwise, which leaves 1,196 octets or a little more for the payload:
 //!   [`SessionManager::max_payload`] says how many. Over TCP the limit is what the peer declared.
