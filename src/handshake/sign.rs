@@ -38,7 +38,7 @@ impl SignRequest {
     }
 
     /// Signs at once.
-    pub fn sign_with(self, key: &mut impl OperationalKey) -> Signed {
+    pub fn sign_with(self, key: &mut (impl OperationalKey + ?Sized)) -> Signed {
         let result = key.sign_digest(&self.digest);
         self.complete(result)
     }

@@ -1,6 +1,6 @@
 //! Operational keys that take their time.
 
-use matter_session::crypto::SignError;
+use matter_session::crypto::{OperationalKey, SignError};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::manager::Event;
 
@@ -19,7 +19,8 @@ fn slow_keys() -> Net {
 /// Signs what a node was asked to.
 fn sign(net: &mut Net, n: usize) -> bool {
     let request = net.node(n).requests.remove(0);
-    let signed = request.sign_with(net.node(n).keys.get_mut(&index(1)).unwrap());
+    let key: &mut dyn OperationalKey = net.node(n).keys.get_mut(&index(1)).unwrap();
+    let signed = request.sign_with(key);
     net.call(n, |manager, cx| manager.sign(cx, signed))
 }
 
