@@ -250,8 +250,22 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             // Nothing could be made of it: it must not stay ready for ever.
             self.schedule.idle(source);
         }
-        self.update(source);
+        match (source, &output) {
+            (Source::Exchange(key), Some(Output::InFlight)) => self.lend_flight(key, now),
+            _ => self.update(source),
+        }
         output
+    }
+
+    /// Keeps an exchange whose message is being lent. If that was all it was there for, it goes
+    /// with the next call of [`handle_timeout`](Self::handle_timeout).
+    fn lend_flight(&mut self, key: ExchangeKey, now: Instant) {
+        match self.exchanges.get_mut(&key) {
+            Some(entry) if entry.closing && entry.exchange.is_settled() => {
+                self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(now), false);
+            }
+            _ => self.update_exchange(key),
+        }
     }
 
     fn exchange_output(

@@ -1,0 +1,44 @@
+//! What reviewers with bad intentions found.
+#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "a test that panics has failed"
+)]
+
+mod net;
+
+use std::time::Duration;
+
+use matter_session::manager::{Config, PeerAddress};
+use matter_session::resumption::ResumptionRecord;
+
+use crate::net::{Authority, Fate, Net, index, udp};
+
+fn members(nodes: Vec<(PeerAddress, Config)>) -> Net {
+    let mut net = Net::with(nodes);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net
+}
+
+/// Over a reliable transport nothing but the first transmission keeps a closed exchange.
+#[test]
+fn the_last_message_of_a_closed_exchange_leaves_over_tcp() {
+    let tcp = |port: u16| PeerAddress::Tcp(([127, 0, 0, 1], port).into());
+    let mut net = members(vec![(tcp(1), Config::default()), (tcp(2), Config::default())]);
+    let (a, _) = net.case(200);
+    let first = net.say(0, a, 2);
+    net.close_exchange(0, first);
+    net.say(0, a, 4);
+    net.run(1000);
+    let opcodes: Vec<_> = net.node(1).got.iter().map(|got| got.opcode).collect();
+    assert_eq!(opcodes, [2, 4]);
+    net.assert_clean();
+}
