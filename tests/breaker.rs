@@ -42,3 +42,20 @@ fn the_last_message_of_a_closed_exchange_leaves_over_tcp() {
     assert_eq!(opcodes, [2, 4]);
     net.assert_clean();
 }
+
+#[test]
+fn a_signature_for_a_handshake_that_timed_out_sends_nothing() {
+    let mut net = members(vec![(udp(1), Config::default()), (udp(2), Config::default())]);
+    net.node(1).signs = false;
+    net.dial_case(0, 1, 1, 200);
+    net.run(60_050);
+    assert_eq!(net.node(1).failures().len(), 1);
+    net.run(1000);
+    let request = net.node(1).requests.remove(0);
+    let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
+    let since = net.sent.len();
+    assert!(!net.call(1, |manager, cx| manager.sign(cx, signed)));
+    net.run(1000);
+    assert!(net.sent_by(1, since).is_empty());
+    net.assert_clean();
+}

@@ -91,7 +91,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Goes on with the handshake that [`Event::SignRequest`] came from. A signature that no
     /// handshake waits for any more is ignored; returns whether one did.
     pub fn sign(&mut self, cx: &mut Context<'_>, signed: Signed) -> bool {
-        let waiting = self.handshakes.iter().find(|(_, slot)| slot.machine.awaits(&signed));
+        let awaits = |slot: &Slot<C, S>| slot.ended.is_none() && slot.machine.awaits(&signed);
+        let waiting = self.handshakes.iter().find(|(_, slot)| awaits(slot));
         let Some(id) = waiting.map(|(id, _)| *id) else { return false };
         self.advance(id, cx, |machine, env, cx, crypto, out| match machine {
             Machine::CaseClient(_, machine) => machine.resume(&signed, env, cx, crypto, out),
