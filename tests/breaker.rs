@@ -59,3 +59,42 @@ fn a_signature_for_a_handshake_that_timed_out_sends_nothing() {
     assert!(net.sent_by(1, since).is_empty());
     net.assert_clean();
 }
+
+/// The keys of a resumed session come from the initiator's random alone: whoever repeats a
+/// Sigma1 while its handshake is open must not get a second session of the same keys.
+#[test]
+fn a_repeated_resumption_makes_no_second_session_of_the_same_keys() {
+    let mut net = members(vec![(udp(1), Config::default()), (udp(2), Config::default())]);
+    net.case(200);
+    net.settle();
+    net.on_send(|d| {
+        let report = d.from == udp(1) && d.handshake_opcode() == Some(0x40);
+        if report { Fate::Late(250) } else { Fate::Arrives }
+    });
+    let since = net.sent.len();
+    net.dial_case(0, 1, 1, 200);
+    net.pump();
+    // The same Sigma1 as another unsecured node.
+    let mut copy = net.sent[since].octets.clone();
+    copy[8] ^= 1;
+    net.inject(udp(9), udp(2), &copy, 0);
+    net.pump();
+    // A report that anybody can write.
+    let mut report = vec![4, 0, 0, 0, 1, 0, 0, 0];
+    report.extend(&copy[8..16]);
+    report.extend([1, 0x40, copy[18], copy[19], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    net.inject(udp(9), udp(2), &report, 0);
+    net.run(1000);
+    let mut challenges: Vec<_> = net.nodes[1]
+        .manager
+        .sessions()
+        .map(|session| *session.session().attestation_challenge())
+        .collect();
+    let count = challenges.len();
+    challenges.sort_unstable();
+    challenges.dedup();
+    assert_eq!(challenges.len(), count, "no two sessions have the same keys");
+    assert_eq!(count, 2, "the first one, and the resumed one");
+    net.node(0).established();
+    net.assert_clean();
+}

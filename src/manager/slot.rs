@@ -10,7 +10,7 @@ use crate::handshake::{
     SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId};
-use crate::session::{SessionParameters, SessionRole, UnsecureSession};
+use crate::session::{ResumptionId, SessionParameters, SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 
@@ -79,6 +79,14 @@ impl<C: Crypto> Machine<C> {
             Self::PaseClient(_) | Self::PaseServer(_) => false,
             Self::CaseClient(_, machine) => machine.awaits(signed),
             Self::CaseServer(machine) => machine.awaits(signed),
+        }
+    }
+
+    /// The record that the peer is about to resume.
+    pub(super) const fn resuming(&self) -> Option<&ResumptionId> {
+        match self {
+            Self::CaseServer(machine) => machine.resuming(),
+            Self::PaseClient(_) | Self::PaseServer(_) | Self::CaseClient(..) => None,
         }
     }
 

@@ -11,6 +11,7 @@ use super::slot::{Machine, Slot};
 use super::storage::{Map, Storage};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
+use crate::handshake::case::messages::Sigma1;
 use crate::handshake::{CaseServer, Context, HandshakeError, Incoming, PaseServer};
 use crate::ids::{MessageCounter, NodeId, ProtocolId};
 use crate::session::{DecodeError, EphemeralNodeId, SessionRole, Unauthenticated, UnsecureSession};
@@ -203,7 +204,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         let machine = match &self.window {
             _ if opcode == Opcode::CASE_SIGMA1 => {
-                Machine::CaseServer(CaseServer::new(local, cx.now))
+                let server = CaseServer::new(local, cx.now);
+                let taken = self.is_being_resumed(payload);
+                Machine::CaseServer(if taken { server.without_resumption() } else { server })
             }
             Some(window) => Machine::PaseServer(PaseServer::new(
                 window.verifier.clone(),
@@ -233,6 +236,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             }
         }
         Ok(())
+    }
+
+    /// Whether another handshake is about to resume the record that a Sigma1 names. A repeated
+    /// Sigma1 would make a second session of the same keys.
+    fn is_being_resumed(&self, sigma1: &[u8]) -> bool {
+        let request = Sigma1::parse(sigma1).ok().and_then(|sigma1| sigma1.resumption);
+        request.is_some_and(|request| {
+            self.handshakes.iter().any(|(_, slot)| {
+                slot.ended.is_none() && slot.machine.resuming() == Some(&request.id)
+            })
+        })
     }
 
     /// How long a new handshake has to wait, if it must.

@@ -38,6 +38,7 @@ pub struct CaseServer<C: Crypto> {
     deadline: Instant,
     fabric: Option<FabricIndex>,
     peer: Option<PeerCertificates>,
+    resumes: bool,
 }
 
 enum State<C: Crypto> {
@@ -73,6 +74,7 @@ struct ExpectSigma3<C: Crypto> {
 
 struct ExpectReport {
     fabric: BoundFabric,
+    old: ResumptionId,
     keys: SessionKeys,
     record: ResumptionRecord,
     verified: ResumptionVerified,
@@ -84,7 +86,29 @@ impl<C: Crypto> CaseServer<C> {
     #[must_use]
     pub fn new(local: LocalSessionId, now: Instant) -> Self {
         let deadline = now + HANDSHAKE_TIMEOUT;
-        Self { state: State::ExpectSigma1, local, deadline, fabric: None, peer: None }
+        let state = State::ExpectSigma1;
+        Self { state, local, deadline, fabric: None, peer: None, resumes: true }
+    }
+
+    /// Answers with the full handshake even if the initiator offers to resume.
+    ///
+    /// The keys of a resumed session come from the record and the initiator's random, to which
+    /// the responder adds nothing: a repeated Sigma1 yields the same keys. So while one handshake
+    /// [is resuming](Self::resuming) a record, no other may.
+    #[must_use]
+    pub const fn without_resumption(mut self) -> Self {
+        self.resumes = false;
+        self
+    }
+
+    /// The id of the record that this handshake is about to resume, while it waits for the
+    /// initiator's report.
+    #[must_use]
+    pub const fn resuming(&self) -> Option<&ResumptionId> {
+        match &self.state {
+            State::ExpectReport(state) => Some(&state.old),
+            _ => None,
+        }
     }
 
     /// Takes the next message of the initiator. After an error the handshake is over.
@@ -150,7 +174,7 @@ impl<C: Crypto> CaseServer<C> {
             peer: sigma1.initiator_session_id,
             peer_parameters: sigma1.session_parameters.unwrap_or_default(),
         };
-        if let Some(request) = &sigma1.resumption {
+        if let Some(request) = sigma1.resumption.as_ref().filter(|_| self.resumes) {
             let random = sigma1.initiator_random;
             if let Some(state) = accept_resumption(crypto, fabric, request, random, ends, env, cx) {
                 return state.sigma2_resume(request.id, random, env, cx, crypto, out);
@@ -321,7 +345,7 @@ impl AcceptedResumption {
         };
         let written = Written::message(Opcode::CASE_SIGMA2_RESUME, out, |w| message.write(w))?;
         let record = ResumptionRecord { id: new, ..record };
-        let next = State::ExpectReport(ExpectReport { fabric, keys, record, verified, ends });
+        let next = State::ExpectReport(ExpectReport { fabric, old, keys, record, verified, ends });
         Ok(Move::Send(next, written))
     }
 }
