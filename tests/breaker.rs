@@ -98,3 +98,22 @@ fn a_repeated_resumption_makes_no_second_session_of_the_same_keys() {
     net.node(0).established();
     net.assert_clean();
 }
+
+#[test]
+fn records_that_come_and_go_push_out_no_event() {
+    let config = Config::default().with_events(4).with_records(1, Duration::from_secs(600));
+    let mut net = members(vec![(udp(1), config.with_sessions(1, 1)), (udp(2), Config::default())]);
+    net.case(200);
+    net.node(0).polls = false;
+    let record: ResumptionRecord = net.nodes[0].manager.records().next().unwrap().clone();
+    let (fabric, peer, now) = (record.fabric, record.peer, net.instant());
+    for _ in 0..200 {
+        net.nodes[0].manager.forget_record(fabric, peer);
+        net.nodes[0].manager.restore_record(record.clone(), now);
+    }
+    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
+    net.call(0, |manager, cx| manager.close(cx, session));
+    net.node(0).polls = true;
+    net.pump();
+    assert_eq!(net.node(0).closed().len(), 1);
+}

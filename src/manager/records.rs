@@ -138,12 +138,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Takes in a record that was stored before. Its lifetime begins anew. Returns false, and
-    /// takes nothing in, when its fabric is unknown, when the table is full, or when another
-    /// peer's record has the same id. No event tells of it.
+    /// takes nothing in, when its fabric is unknown, when the table is full, when another peer's
+    /// record has the same id, or when too many events wait. No event tells of it.
     pub fn restore_record(&mut self, record: ResumptionRecord, now: Instant) -> bool {
         let peer = (record.fabric, record.peer);
+        let backlogged = self.is_backlogged();
         let records = &mut self.node.records;
         let takes = records.by_peer(peer).is_some() || !records.is_full();
+        let takes = takes && !backlogged;
         let clashes = records.by_id.get(&record.id).is_some_and(|holder| *holder != peer);
         if self.node.fabrics.by_index(record.fabric).is_none() || !takes || clashes {
             return false;
