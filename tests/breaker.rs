@@ -117,3 +117,14 @@ fn records_that_come_and_go_push_out_no_event() {
     net.pump();
     assert_eq!(net.node(0).closed().len(), 1);
 }
+
+#[test]
+fn the_longest_boost_is_a_wait_and_no_overflow() {
+    let mut config = Config::default();
+    config.retransmission_boost = Duration::MAX;
+    let mut net = members(vec![(udp(1), config), (udp(2), Config::default())]);
+    let (a, _) = net.case(200);
+    net.say(0, a, 2);
+    net.run(1000);
+    assert_eq!(net.node(1).got.len(), 1);
+}
