@@ -160,7 +160,7 @@ fn a_record_id_that_is_taken_costs_nobody_a_record() {
     assert_eq!(records.save(record(1), Instant::ZERO), None);
     assert_eq!(records.save(record(2), Instant::ZERO), None);
     let holder = crate::resumption::ResumptionStore::by_id(
-        &records.at(Instant::ZERO, core::time::Duration::from_secs(1)),
+        &records.at(Instant::ZERO, Duration::from_secs(1)),
         &ResumptionId::new([7; 16]),
     );
     assert_eq!(holder, Some(record(1)));
@@ -185,11 +185,11 @@ fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer()
     assert_eq!(victim(&manager, case(2, 20)), 3, "its only session is treated like the others");
     assert_eq!(victim(&manager, Identity::pase()), 3);
     let defunct = LocalSessionId::new(5).unwrap();
-    manager.sessions.by_local(defunct).unwrap().defunct = true;
+    manager.sessions.by_local_mut(defunct).unwrap().defunct = true;
     assert_eq!(victim(&manager, case(1, 12)), 5, "a defunct one first");
     assert_eq!(victim(&manager, case(2, 22)), 5);
     // A second session with peer 21 makes that peer the one with most.
-    manager.sessions.by_local(defunct).unwrap().defunct = false;
+    manager.sessions.by_local_mut(defunct).unwrap().defunct = false;
     let new = session(SessionRole::Initiator, 6, case(2, 21), 1);
     let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
     assert_eq!(handle.local.get(), 6);
