@@ -1,0 +1,179 @@
+//! Single rules of the protocol that are easy to miss.
+#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "a test that panics has failed"
+)]
+
+mod net;
+
+use core::time::Duration;
+
+use matter_session::crypto::Passcode;
+use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::ids::{NodeId, ProtocolId};
+use matter_session::manager::{Config, Dropped, Event, PeerAddress};
+
+use net::{Authority, Fate, Net, PASSCODE, index, udp};
+
+const CHANNEL: ProtocolId = ProtocolId::SECURE_CHANNEL;
+
+fn members(a: PeerAddress, b: PeerAddress) -> Net {
+    let mut net = Net::with(vec![(a, Config::default()), (b, Config::default())]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net
+}
+
+/// What a responder says on the exchange that the first datagram of an initiator began.
+fn reply_to(first: &[u8], flags: u8, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut octets = vec![1, 0, 0, 0, 9, 9, 9, 0];
+    octets.extend(&first[8..16]);
+    octets.extend([flags, opcode, first[18], first[19], 0, 0]);
+    octets.extend(&first[4..8]);
+    octets.extend(payload);
+    octets
+}
+
+#[test]
+fn an_answer_on_a_forgotten_exchange_is_acknowledged_and_not_delivered() {
+    let (mut net, a, _) = Net::with_case();
+    let exchange = net.say(0, a, 2);
+    net.run(500);
+    net.close_exchange(0, exchange);
+    net.run(100);
+    let theirs = net.node(1).got[0].exchange;
+    net.answer(1, theirs, 3);
+    net.run(100);
+    assert!(net.node(1).acknowledged(theirs));
+    assert_eq!(net.node(0).dropped, [Dropped::Unsolicited]);
+    assert!(net.node(0).got.is_empty());
+}
+
+#[test]
+fn busy_goes_out_without_a_request_for_acknowledgement_and_is_acknowledged_if_it_has_one() {
+    let mut net = members(udp(1), udp(2));
+    net.node(1).manager.set_busy(Some(Duration::from_secs(9)));
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    let busy = net.sent.iter().find(|d| d.handshake_opcode() == Some(0x40)).unwrap();
+    assert_eq!(busy.octets[16] & 6, 2);
+
+    let mut net = members(udp(1), udp(2));
+    net.on_send(|_| Fate::Lost);
+    net.dial_case(0, 1, 1, 200);
+    net.pump();
+    let report = [8, 0, 0, 0, 0, 0, 4, 0, 0x88, 0x13];
+    let reply = reply_to(&net.sent[0].octets, 6, 0x40, &report);
+    net.hand(0, udp(2), &reply).unwrap();
+    net.run(300);
+    let wait = Duration::from_secs(5);
+    assert_eq!(net.node(0).failures(), [HandshakeError::Refused(Refusal::Busy { wait })]);
+    assert_eq!(net.sent.last().unwrap().handshake_opcode(), Some(0x10));
+}
+
+#[test]
+fn a_pase_that_takes_too_long_is_told_invalid_parameter() {
+    let tcp = |port: u16| PeerAddress::Tcp(([127, 0, 0, 1], port).into());
+    let mut net = members(tcp(1), tcp(2));
+    net.open_window(1);
+    net.on_send(|d| if d.handshake_opcode() == Some(0x22) { Fate::Lost } else { Fate::Arrives });
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(60_000);
+    let reports = net.sent_by(1, 0);
+    let report = reports.iter().find(|d| d.handshake_opcode() == Some(0x40)).unwrap();
+    assert!(report.octets.ends_with(&[1, 0, 0, 0, 0, 0, 2, 0]));
+}
+
+#[test]
+fn an_initiator_whose_request_is_only_acknowledged_gives_up_by_its_timer() {
+    let mut net = members(udp(1), udp(2));
+    net.on_send(|_| Fate::Lost);
+    net.dial_pase(0, 1, PASSCODE);
+    net.pump();
+    let ack = reply_to(&net.sent[0].octets, 2, 0x10, &[]);
+    net.hand(0, udp(2), &ack).unwrap();
+    net.run(59_000);
+    assert_eq!(net.sent.len(), 1, "acknowledged, so not repeated");
+    assert!(net.node(0).failures().is_empty());
+    net.run(2000);
+    assert_eq!(net.node(0).failures(), [HandshakeError::TimedOut]);
+}
+
+#[test]
+fn the_session_that_heard_last_is_offered() {
+    let (mut net, older, theirs) = Net::with_case();
+    net.run(100);
+    let (newer, _) = net.case(200);
+    let offered = |net: &Net| net.nodes[0].manager.session_with(index(1), NodeId::new(200));
+    assert_eq!(offered(&net), Some(newer));
+    net.say(1, theirs, 2);
+    net.run(100);
+    assert_eq!(offered(&net), Some(older));
+}
+
+#[test]
+fn local_session_ids_go_round_without_zero() {
+    let mut net = Net::pair();
+    let (mut ids, to) = (Vec::new(), udp(2));
+    for _ in 0..65_536 {
+        let octets = net.call(0, |manager, cx| {
+            let passcode = Passcode::new(PASSCODE).unwrap();
+            let handshake = manager.connect_pase(cx, to, passcode).unwrap();
+            let mut buf = [0; 64];
+            let sent = manager.poll_transmit(cx.now, &mut buf).unwrap().datagram.to_vec();
+            manager.cancel(handshake);
+            sent
+        });
+        // Behind the headers: a structure, 32 random octets under tag 1, the id under tag 2.
+        let id = &octets[22 + 1 + 3 + 32..];
+        ids.push(match id[0] {
+            0x24 => u16::from(id[2]),
+            0x25 => u16::from_le_bytes([id[2], id[3]]),
+            other => panic!("{other}"),
+        });
+    }
+    assert_eq!(ids[0], ids[65_535]);
+    ids.pop();
+    ids.sort_unstable();
+    assert!(ids.iter().copied().eq(1..=u16::MAX));
+}
+
+#[test]
+fn session_not_found_is_no_reason_to_close_anything() {
+    let (mut net, a, _) = Net::with_case();
+    let mut octets = vec![1, 0, 0, 0, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    octets.extend([0, 0x40, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 5, 0]);
+    assert_eq!(net.hand(0, udp(2), &octets), Err(Dropped::UnknownHandshake));
+    assert!(net.nodes[0].manager.session(a).is_some());
+}
+
+#[test]
+fn a_replayed_resumption_with_a_wrong_mic_costs_nobody_the_record() {
+    let (mut net, ..) = Net::with_case();
+    net.run(20_000);
+    net.on_send(|_| Fate::Lost);
+    let since = net.sent.len();
+    net.dial_case(0, 1, 1, 200);
+    net.pump();
+    let mut sigma1 = net.sent[since].octets.clone();
+    let last = sigma1.len() - 2;
+    sigma1[last] ^= 1; // the last octet of the MIC
+    net.hand(1, udp(9), &sigma1).unwrap();
+    net.pump();
+    assert_eq!(net.sent.last().unwrap().handshake_opcode(), Some(0x31), "the full handshake");
+    net.run(90_000);
+    net.on_send(|_| Fate::Arrives);
+    net.node(0).events.clear();
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    let resumed = |e: &Event<u32>| matches!(e, Event::Established { resumed: true, .. });
+    assert!(net.nodes[0].events.iter().any(resumed));
+}
