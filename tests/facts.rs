@@ -177,3 +177,22 @@ fn a_replayed_resumption_with_a_wrong_mic_costs_nobody_the_record() {
     let resumed = |e: &Event<u32>| matches!(e, Event::Established { resumed: true, .. });
     assert!(net.nodes[0].events.iter().any(resumed));
 }
+
+#[test]
+fn a_signature_that_comes_right_after_the_end_sends_nothing() {
+    let mut net = members(udp(1), udp(2));
+    net.node(1).signs = false;
+    net.dial_case(0, 1, 1, 200);
+    net.run(61_000);
+    assert_eq!(net.node(1).failures().len(), 1);
+    let since = net.sent.len();
+    let request = net.node(1).requests.remove(0);
+    let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
+    let waited = net.call(1, |manager, cx| manager.sign(cx, signed));
+    net.pump();
+    let opcodes: Vec<_> =
+        net.sent[since..].iter().filter_map(|d| d.handshake_opcode()).collect();
+    assert!(!opcodes.contains(&0x31), "a Sigma2 of a handshake that has ended");
+    assert!(!waited);
+    net.assert_clean();
+}
