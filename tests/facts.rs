@@ -190,9 +190,27 @@ fn a_signature_that_comes_right_after_the_end_sends_nothing() {
     let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
     let waited = net.call(1, |manager, cx| manager.sign(cx, signed));
     net.pump();
-    let opcodes: Vec<_> =
-        net.sent[since..].iter().filter_map(|d| d.handshake_opcode()).collect();
+    let opcodes: Vec<_> = net.sent[since..].iter().filter_map(|d| d.handshake_opcode()).collect();
     assert!(!opcodes.contains(&0x31), "a Sigma2 of a handshake that has ended");
     assert!(!waited);
     net.assert_clean();
+}
+
+#[test]
+fn standalone_acknowledgements_are_never_acknowledged() {
+    let (mut net, a, _) = Net::with_case();
+    net.on_send(|_| Fate::Lost);
+    let since = net.sent.len();
+    net.call(0, |manager, cx| {
+        let exchange = manager.open_exchange(cx.now, a).unwrap();
+        manager.send(cx, exchange, CHANNEL, 0x10, &[]).unwrap();
+    });
+    net.pump();
+    let octets = net.sent[since].octets.clone();
+    for _ in 0..2 {
+        let since = net.sent.len();
+        let _ = net.hand(1, udp(1), &octets);
+        net.run(300);
+        assert!(net.sent_by(1, since).is_empty());
+    }
 }

@@ -114,7 +114,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
         now: Instant,
     ) -> Receipt {
         if duplicate {
-            if header.needs_ack {
+            if wants_ack(header) {
                 self.acks.answer_now(counter);
             }
             return Receipt { deliver: false, acknowledged: false };
@@ -126,7 +126,7 @@ impl<M: AsRef<[u8]>> Exchange<M> {
             self.flight = None;
         }
         let standalone = is_standalone_ack(header);
-        if header.needs_ack && !standalone {
+        if wants_ack(header) {
             self.acks.owe(counter, now);
         }
         Receipt { deliver: !standalone, acknowledged }
@@ -318,4 +318,9 @@ impl Acks {
 #[must_use]
 pub fn is_standalone_ack(header: &ProtocolHeader) -> bool {
     header.protocol == ProtocolId::SECURE_CHANNEL && header.opcode == Opcode::MRP_STANDALONE_ACK.0
+}
+
+/// Whether a message is to be acknowledged: an acknowledgement never is, whatever it asks for.
+pub(crate) fn wants_ack(header: &ProtocolHeader) -> bool {
+    header.needs_ack && !is_standalone_ack(header)
 }

@@ -6,7 +6,7 @@ use super::send::ExchangeEntry;
 use super::storage::{Map, Storage};
 use super::{CloseReason, Event, SessionManager};
 use crate::crypto::Crypto;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::Context;
 use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
 use crate::session::{DecodeError, Opened};
@@ -96,7 +96,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         if first {
             if duplicate || !begins_exchange(&header) {
-                if header.needs_ack {
+                if wants_ack(&header) {
                     let ack = acknowledgement(&header, counter);
                     self.push_secure(session, &ack, &[], cx.now);
                 }

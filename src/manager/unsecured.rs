@@ -10,7 +10,7 @@ use super::receive::acknowledgement;
 use super::slot::{Machine, Slot};
 use super::storage::{Map, Storage};
 use crate::crypto::Crypto;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::case::messages::Sigma1;
 use crate::handshake::{CaseServer, Context, HandshakeError, Incoming, PaseServer};
 use crate::ids::{MessageCounter, NodeId, ProtocolId};
@@ -121,7 +121,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             unsecured.commit(message.counter, cx.now);
             return self.begin(cx, from, unsecured, message);
         }
-        if !header.needs_ack {
+        if !wants_ack(&header) {
             return Err(Dropped::Unsolicited);
         }
         // The end of a handshake that is forgotten here, most likely.
