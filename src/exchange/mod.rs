@@ -188,6 +188,13 @@ impl<M: AsRef<[u8]>> Exchange<M> {
         self.flight = Some(Flight { message, datagram, counter, retry, transmit: true });
     }
 
+    /// Waits until `next` for the acknowledgement of the message in flight.
+    pub fn postpone(&mut self, next: Instant) {
+        if let Some(retry) = self.flight.as_mut().and_then(|flight| flight.retry.as_mut()) {
+            retry.next = next;
+        }
+    }
+
     /// Whether a message waits for its acknowledgement or its first transmission. One that is
     /// sent once counts until the next is launched.
     #[must_use]

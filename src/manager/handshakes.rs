@@ -15,7 +15,7 @@ use crate::handshake::{
     Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
-use crate::session::UnsecureSession;
+use crate::session::{SessionParameters, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
@@ -76,6 +76,25 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let unsecured = UnsecureSession::initiator(cx.rng, cx.now);
         let machine = Machine::CaseClient(fabric, machine);
         self.dial(cx, peer, machine, unsecured, local, first, message)
+    }
+
+    /// Tells what discovery says of the peer's timing, right after a handshake was begun: until
+    /// the peer declares its own, messages are repeated at these intervals. Without it the
+    /// defaults hold, which are too short for a device that sleeps. Returns false if the
+    /// handshake has ended. [Core, "Operational Discovery"]
+    pub fn expect_timing(
+        &mut self,
+        cx: &mut Context<'_>,
+        handshake: HandshakeHandle,
+        parameters: SessionParameters,
+    ) -> bool {
+        let wait = self.node.retry_wait(cx.rng);
+        let running = self.handshakes.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
+        let Some(slot) = running else { return false };
+        slot.unsecured.set_peer_parameters(parameters);
+        slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));
+        self.update(Source::Handshake(handshake.0));
+        true
     }
 
     /// Ends a handshake that this node began. The peer is not told: it will run into its timer.

@@ -160,6 +160,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         now: Instant,
     ) -> Option<UnsecureSession> {
+        if self.turning_away.is_some() || self.is_backlogged() {
+            return None; // the newcomer will be refused
+        }
         let mut running = self.handshakes_of(node, from).filter(|(_, slot)| slot.ended.is_none());
         let (id, _) = running.next()?;
         drop(running);

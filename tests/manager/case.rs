@@ -183,3 +183,24 @@ fn retransmissions_suit_the_timing_that_the_peer_has_declared() {
     assert!((2200..=2760).contains(&(at[1] - at[0])), "{at:?}");
     net.assert_clean();
 }
+
+#[test]
+fn the_first_message_suits_the_timing_that_was_discovered() {
+    use crate::net::{Fate, udp};
+    use matter_session::manager::Config;
+    use matter_session::session::SessionParameters;
+    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), Config::default())]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    net.on_send(|_| Fate::Lost);
+    let sleepy = SessionParameters::default().with_intervals(60_000, 300, 4000);
+    let handshake = net.call(0, |manager, cx| {
+        let handshake = manager.connect_case(cx, udp(2), index(1), NodeId::new(200)).unwrap();
+        assert!(manager.expect_timing(cx, handshake, sleepy));
+        handshake
+    });
+    net.run(59_000);
+    assert_eq!(net.sent.len(), 1, "a minute is not over");
+    assert!(net.call(0, |manager, _| manager.cancel(handshake)));
+    assert!(!net.call(0, |manager, cx| manager.expect_timing(cx, handshake, sleepy)));
+}

@@ -13,18 +13,19 @@
     reason = "a test that panics has failed"
 )]
 
+mod attacks;
 mod case;
 mod closing;
 mod fabrics;
 mod hostile;
 mod limits;
 mod loss;
-#[path = "../net/mod.rs"]
 mod net;
 mod pase;
 mod properties;
 mod records;
 mod reliability;
+mod rules;
 mod signing;
 mod timing;
 mod transports;

@@ -1,17 +1,4 @@
 //! Single rules of the protocol that are easy to miss.
-#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "a test that panics has failed"
-)]
-
-mod net;
 
 use core::time::Duration;
 
@@ -20,7 +7,7 @@ use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{NodeId, ProtocolId};
 use matter_session::manager::{Config, Dropped, Event, PeerAddress};
 
-use net::{Authority, Fate, Net, PASSCODE, index, udp};
+use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
 
 const CHANNEL: ProtocolId = ProtocolId::SECURE_CHANNEL;
 
@@ -213,4 +200,23 @@ fn standalone_acknowledgements_are_never_acknowledged() {
         net.run(300);
         assert!(net.sent_by(1, since).is_empty());
     }
+}
+
+#[test]
+fn a_node_that_turns_handshakes_away_goes_on_with_the_one_it_has() {
+    let mut net = members(udp(1), udp(2));
+    net.on_send(|d| if d.handshake_opcode() == Some(0x31) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(0, 1, 1, 200);
+    net.pump();
+    net.call(1, |manager, _| manager.set_busy(Some(Duration::from_secs(1))));
+    // The same initiator begins again: its next counter, another exchange.
+    let mut again = net.sent[0].octets.clone();
+    again[4] = again[4].wrapping_add(1);
+    again[18] ^= 1;
+    net.hand(1, udp(1), &again).unwrap();
+    assert_eq!(net.nodes[1].manager.handshake_count(), 1);
+    assert!(net.node(1).failures().is_empty());
+    net.on_send(|_| Fate::Arrives);
+    net.run(5000);
+    assert_eq!(net.node(0).manager.session_count(), 1);
 }

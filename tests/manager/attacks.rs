@@ -1,17 +1,4 @@
-//! What reviewers with bad intentions found.
-#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "a test that panics has failed"
-)]
-
-mod net;
+//! Attacks and misuses that once succeeded.
 
 use std::time::Duration;
 
