@@ -130,6 +130,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.get(&self.lending?)?.machine.peer_certificates()
     }
 
+    /// The unsecured session of a running handshake, by the node id that its initiator gave
+    /// itself.
+    #[must_use]
+    pub fn unsecured_session(&self, ephemeral: NodeId) -> Option<&UnsecureSession> {
+        let mut running = self.handshakes.iter().filter(|(_, slot)| slot.ended.is_none());
+        running
+            .find(|(_, slot)| slot.unsecured.ephemeral_node_id().node() == ephemeral)
+            .map(|(_, slot)| &slot.unsecured)
+    }
+
     /// How many handshakes are running.
     #[must_use]
     pub fn handshake_count(&self) -> usize {

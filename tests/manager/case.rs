@@ -201,6 +201,13 @@ fn the_first_message_suits_the_timing_that_was_discovered() {
     });
     net.run(59_000);
     assert_eq!(net.sent.len(), 1, "a minute is not over");
+    let named = u64::from_le_bytes(net.sent[0].octets[8..16].try_into().unwrap());
+    let unsecured = |net: &Net| {
+        let session = net.nodes[0].manager.unsecured_session(NodeId::new(named));
+        session.map(|session| session.peer_parameters().idle_interval_ms)
+    };
+    assert_eq!(unsecured(&net), Some(60_000));
     assert!(net.call(0, |manager, _| manager.cancel(handshake)));
+    assert_eq!(unsecured(&net), None);
     assert!(!net.call(0, |manager, cx| manager.expect_timing(cx, handshake, sleepy)));
 }
