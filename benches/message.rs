@@ -11,7 +11,7 @@ use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
 use matter_session::handshake::Context;
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::manager::{
-    Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle,
+    Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::{
@@ -130,7 +130,7 @@ impl Pair {
         let Self { a, b, session } = self;
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut cx = Context::new(NOW, &mut rng);
-        let mut scratch = [0; HeapSessionManager::<()>::TRANSMIT_BUFFER_LEN];
+        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let exchanges: Vec<_> =
             (0..BATCH).map(|_| a.open_exchange(NOW, *session).unwrap()).collect();
         let mut datagrams: Vec<_> = (0..BATCH).map(|_| Vec::with_capacity(1280)).collect();
@@ -187,7 +187,7 @@ fn carry(
     port: u16,
     cx: &mut Context<'_>,
 ) -> usize {
-    let mut scratch = [0; HeapSessionManager::<()>::TRANSMIT_BUFFER_LEN];
+    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
     let mut count = 0;
     while let Some(transmit) = from.poll_transmit(cx.now, &mut scratch) {
         to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();

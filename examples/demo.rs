@@ -20,6 +20,7 @@ use matter_session::handshake::Context;
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,
+    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 
@@ -107,7 +108,7 @@ impl<'w> Node<'w> {
         let mut rng = system_rng();
         let mut cx = Context::new(self.wire.now(), &mut rng);
 
-        let mut scratch = [0; HeapSessionManager::<()>::TRANSMIT_BUFFER_LEN];
+        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         while let Some(transmit) = self.manager.poll_transmit(cx.now, &mut scratch) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.wire.send(self.direction, &self.socket, to, transmit.datagram)?;

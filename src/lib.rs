@@ -45,7 +45,7 @@
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
 //! use matter_session::{
 //!     Config, Context, Event, HeapSessionManager, Instant, Passcode, PeerAddress, ProtocolId,
-//!     Received, RustCrypto,
+//!     Received, RustCrypto, TRANSMIT_BUFFER_LEN,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,7 +61,7 @@
 //! lamp.open_commissioning_window_for(&mut cx, &passcode, None)?;
 //! phone.connect_pase(&mut cx, at_lamp, passcode)?;
 //!
-//! let (mut scratch, mut heard) = ([0; 64], None);
+//! let (mut scratch, mut heard) = ([0; TRANSMIT_BUFFER_LEN], None);
 //! while heard.is_none() {
 //!     while let Some(sent) = phone.poll_transmit(now, &mut scratch) {
 //!         let mut datagram = sent.datagram.to_vec();
@@ -97,6 +97,7 @@
 //! use matter_session::rand_core::CryptoRng;
 //! use matter_session::{
 //!     Context, Event, HeapSessionManager, Instant, OperationalKey, PeerAddress, Received,
+//!     TRANSMIT_BUFFER_LEN,
 //! };
 //!
 //! fn run(
@@ -107,7 +108,7 @@
 //! ) -> Result<()> {
 //!     let clock = std::time::Instant::now();
 //!     let now = || Instant::from_millis(clock.elapsed().as_millis() as u64);
-//!     let (mut scratch, mut datagram) = ([0; 64], [0; 1280]);
+//!     let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
 //!     loop {
 //!         // 1. Let time pass, and react to what has happened.
 //!         let mut cx = Context::new(now(), rng);
@@ -169,7 +170,7 @@
 //! # use matter_session::ids::FabricId;
 //! use matter_session::{
 //!     Config, Context, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime,
-//!     NodeId, PeerAddress, RustCrypto, SigningKey, WallClock,
+//!     NodeId, PeerAddress, RustCrypto, SigningKey, TRANSMIT_BUFFER_LEN, WallClock,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -219,7 +220,7 @@
 //!                 _ => {}
 //!             }
 //!         }
-//!         while let Some(sent) = node.poll_transmit(cx.now, &mut [0; 64]) {
+//!         while let Some(sent) = node.poll_transmit(cx.now, &mut [0; TRANSMIT_BUFFER_LEN]) {
 //!             datagrams.push(sent.datagram.to_vec());
 //!         }
 //!         for mut datagram in datagrams {
@@ -294,7 +295,7 @@ pub use crate::manager::Heap;
 pub use crate::manager::HeapSessionManager;
 pub use crate::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, HandshakeHandle,
-    Message, PeerAddress, Received, SessionHandle, SessionManager, Transmit,
+    Message, PeerAddress, Received, SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN, Transmit,
 };
 pub use crate::resumption::ResumptionRecord;
 pub use crate::session::SessionParameters;

@@ -7,6 +7,7 @@ use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::handshake::{Context, HandshakeError, SignRequest};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
+    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 
@@ -123,7 +124,7 @@ impl Pair {
                     Direction::ToController => (&mut self.device, &mut self.controller, DEVICE),
                 };
                 from.attend(&mut cx);
-                let mut scratch = [0; HeapSessionManager::<()>::TRANSMIT_BUFFER_LEN];
+                let mut scratch = [0; TRANSMIT_BUFFER_LEN];
                 while let Some(transmit) = from.manager.poll_transmit(cx.now, &mut scratch) {
                     let mut datagram = transmit.datagram.to_vec();
                     draw_datagram(cx.now, direction, &datagram);

@@ -14,6 +14,7 @@ use matter_session::handshake::Context;
 use matter_session::ids::{FabricIndex, ProtocolId};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
+    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -101,7 +102,7 @@ impl Node {
     /// Sends everything that the manager has ready.
     fn transmit(&mut self) -> io::Result<()> {
         let now = self.now();
-        let mut scratch = [0; HeapSessionManager::<()>::TRANSMIT_BUFFER_LEN];
+        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
             let PeerAddress::Udp(to) = transmit.to else { continue };
             if self.loss.sends()

@@ -85,6 +85,15 @@ pub enum HandshakeError {
     /// The peer took too long.
     #[error("handshake timed out")]
     TimedOut,
+    /// The peer began another handshake instead.
+    #[error("the peer began another handshake instead")]
+    Superseded,
+    /// The commissioning window was closed.
+    #[error("the commissioning window was closed")]
+    WindowClosed,
+    /// There is no room for the session; close one first.
+    #[error("no room for the session; close one first")]
+    NoRoom,
     /// The connection that carried the handshake is lost.
     #[error("the connection is lost")]
     Disconnected,
@@ -135,6 +144,7 @@ impl HandshakeError {
             | Self::MalformedReport(_)
             | Self::PrematureSuccess
             | Self::StaleSignature
+            | Self::Superseded
             | Self::Disconnected
             | Self::Ended => None,
             Self::NoSharedTrustRoots => Some(StatusReport::no_shared_trust_roots()),

@@ -328,7 +328,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Some(slot) = self.handshakes.get(&id) else { return };
         let (peer, ours) = (slot.peer, slot.is_ours());
         let Some(session) = self.add_session(session, peer, cx.now) else {
-            return self.fail(id, HandshakeError::Ended, cx.now);
+            return self.fail(id, HandshakeError::NoRoom, cx.now);
         };
         if let Some(slot) = self.handshakes.get_mut(&id) {
             slot.ended = Some(cx.now + LINGER);

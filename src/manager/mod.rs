@@ -45,6 +45,7 @@ pub use self::event::{
     SendError, Statistics, Transmit, WindowCloseReason, WindowError,
 };
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+pub use self::send::TRANSMIT_BUFFER_LEN;
 pub use self::sessions::SessionRef;
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;

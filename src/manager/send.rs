@@ -16,6 +16,9 @@ use crate::session::SessionKind;
 use crate::time::Instant;
 use crate::wire::{EncodeError, MIN_MESSAGE_HEADER, MessageBuf, ProtocolHeader, TAILROOM};
 
+/// Length in octets of the scratch buffer for [`SessionManager::poll_transmit`].
+pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
+
 /// An exchange of a secure session.
 pub(super) struct ExchangeEntry<S: Storage> {
     pub(super) exchange: Exchange<S::Message>,
@@ -26,10 +29,6 @@ pub(super) struct ExchangeEntry<S: Storage> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// The least length in octets of the buffer that [`poll_transmit`](Self::poll_transmit)
-    /// needs.
-    pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
-
     /// Opens an exchange on a session. Close it when the conversation is over.
     ///
     /// # Errors
@@ -210,29 +209,24 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .filter(|entry| entry.serial == exchange.serial && !entry.closing)
     }
 
-    /// The next datagram to send. `buf` is scratch of at least
-    /// [`TRANSMIT_BUFFER_LEN`](Self::TRANSMIT_BUFFER_LEN) octets for short messages; long ones
-    /// are lent from where they are kept for retransmission. `None` when there is nothing more,
-    /// or when `buf` is too small.
+    /// The next datagram to send; `None` when there is nothing more. `scratch` takes short
+    /// messages; long ones are lent from where they are kept for retransmission.
     #[must_use = "what is polled counts as sent"]
     pub fn poll_transmit<'a>(
         &'a mut self,
         now: Instant,
-        buf: &'a mut [u8],
+        scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
     ) -> Option<Transmit<'a>> {
-        if buf.len() < Self::TRANSMIT_BUFFER_LEN {
-            return None;
-        }
         if let Some(short) = self.outbox.pop() {
-            let datagram = buf.get_mut(..short.datagram().len())?;
+            let datagram = scratch.get_mut(..short.datagram().len())?;
             datagram.copy_from_slice(short.datagram());
             return Some(Transmit { to: short.to, datagram });
         }
         loop {
             let source = self.schedule.ready()?;
-            match self.next_output(source, now, buf) {
+            match self.next_output(source, now, scratch) {
                 Some(Output::Ack { to, range }) => {
-                    return Some(Transmit { to, datagram: buf.get(range)? });
+                    return Some(Transmit { to, datagram: scratch.get(range)? });
                 }
                 Some(Output::InFlight) => return self.in_flight(source),
                 None => {}

@@ -139,7 +139,7 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
     }
     cx.now = Instant::from_millis(500);
     manager.handle_timeout(&mut cx);
-    let mut scratch = [0; Manager::TRANSMIT_BUFFER_LEN];
+    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
     assert!(manager.poll_transmit(cx.now, &mut scratch).is_none(), "and nothing spins");
     manager.close(&mut cx, handle);
     assert!(manager.poll_transmit(cx.now, &mut scratch).is_none());

@@ -166,7 +166,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut running = self.handshakes_of(node, from).filter(|(_, slot)| slot.ended.is_none());
         let (id, _) = running.next()?;
         drop(running);
-        self.fail(id, HandshakeError::TimedOut, now);
+        self.fail(id, HandshakeError::Superseded, now);
         self.drop_handshake(id).map(|slot| slot.unsecured)
     }
 

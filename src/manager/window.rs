@@ -92,7 +92,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             && let Some(id) = window.serving
         {
             if self.handshakes.get(&id).is_some_and(|slot| slot.ended.is_none()) {
-                self.report_failure(id, &HandshakeError::TimedOut);
+                self.report_failure(id, &HandshakeError::WindowClosed);
             }
             self.drop_handshake(id);
         }

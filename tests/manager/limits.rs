@@ -9,7 +9,7 @@ use matter_session::manager::{
     Config, ConnectError, Dropped, Event, OpenError, SendError, WindowError,
 };
 
-use crate::net::{Authority, Fate, IM, Manager, Net, PASSCODE, index, udp, window};
+use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp, window};
 
 fn members(a: Config, b: Config) -> Net {
     let mut net = Net::with(vec![(udp(1), a), (udp(2), b)]);
@@ -181,21 +181,6 @@ fn a_handshake_pauses_while_events_are_not_polled() {
     net.settle();
     net.node(0).established();
     net.node(1).established();
-    net.assert_clean();
-}
-
-#[test]
-fn a_buffer_that_is_too_small_loses_nothing() {
-    let (mut net, a, _) = Net::with_case();
-    net.say(0, a, 2);
-    net.call(0, |m, cx| m.close(cx, a));
-    let now = net.instant();
-    for len in 0..Manager::TRANSMIT_BUFFER_LEN {
-        let mut buf = vec![0; len];
-        assert!(net.node(0).manager.poll_transmit(now, &mut buf).is_none());
-    }
-    net.run(1000);
-    assert_eq!(net.node(1).manager.session_count(), 0, "the goodbye has arrived");
     net.assert_clean();
 }
 

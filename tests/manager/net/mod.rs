@@ -11,7 +11,7 @@ use matter_session::handshake::{Context, HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, HeapSessionManager,
-    PeerAddress, Received, SessionHandle,
+    PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 
@@ -180,7 +180,7 @@ impl Net {
 
     /// Takes what every node has to send and say.
     fn drain(&mut self) {
-        let mut buf = [0; Manager::TRANSMIT_BUFFER_LEN];
+        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let now = self.instant();
         for node in &mut self.nodes {
             loop {
