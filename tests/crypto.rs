@@ -13,8 +13,9 @@ mod support;
 
 use matter_session::crypto::spake2p::{self, Confirmation};
 use matter_session::crypto::{
-    Aead, Crypto, CryptoError, OpenNonce, OperationalKey, Passcode, PbkdfParameters, PublicKey,
-    RustCrypto, SealNonce, Secret, Sha256, Signature, SigningKey, SpakeSecrets, Verifier,
+    Aead, Crypto, CryptoError, OpenJob, OpenNonce, OperationalKey, Passcode, PbkdfParameters,
+    PublicKey, RustCrypto, SealJob, SealNonce, Secret, Sha256, Signature, SigningKey, SpakeSecrets,
+    Verifier,
 };
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::FabricId;
@@ -31,6 +32,59 @@ fn chip_aes_ccm() {
         assert_eq!(v["expected"], "ok");
         let tag = array(&v["tag"]);
         ccm(&v["key"], &v["nonce"], &v["aad"], &v["plaintext"], &hex(&v["ciphertext"]), tag);
+    }
+}
+
+/// A batch does what its messages alone would do, also when one of them is forged.
+#[test]
+fn batches_seal_and_open_like_single_messages() {
+    let keys: Vec<_> = (0..5).map(|n| RustCrypto.aead(&Secret::new([n; 16]))).collect();
+    let nonce = |n: usize| [n as u8; 13];
+    let text = |n: usize| vec![0x40 + n as u8; 20 * n];
+    let alone: Vec<_> = (0..5)
+        .map(|n| {
+            let mut octets = text(n);
+            let nonce = SealNonce::dangerous_from_bytes(&nonce(n));
+            let mic = keys[n].seal(nonce, b"header", &mut octets).unwrap();
+            (octets, mic)
+        })
+        .collect();
+
+    let mut texts: Vec<_> = (0..5).map(text).collect();
+    let mut jobs: Vec<_> = texts
+        .iter_mut()
+        .enumerate()
+        .map(|(n, octets)| {
+            let nonce = SealNonce::dangerous_from_bytes(&nonce(n));
+            SealJob::new(&keys[n], nonce, b"header", octets)
+        })
+        .collect();
+    assert_eq!(jobs[0].result(), Err(CryptoError::Backend), "not run yet");
+    RustCrypto.seal_batch(&mut jobs);
+    RustCrypto.seal_batch(&mut jobs); // sealed twice would be sealed wrong
+    let mics: Vec<_> = jobs.iter().map(|job| job.result().unwrap()).collect();
+    drop(jobs);
+    for (n, (octets, mic)) in alone.iter().enumerate() {
+        assert_eq!((&texts[n], &mics[n]), (octets, mic));
+    }
+
+    texts[3][0] ^= 1;
+    let mut jobs: Vec<_> = texts
+        .iter_mut()
+        .enumerate()
+        .map(|(n, octets)| {
+            let nonce = OpenNonce::dangerous_from_bytes(&nonce(n));
+            OpenJob::new(&keys[n], nonce, b"header", octets, &mics[n])
+        })
+        .collect();
+    RustCrypto.open_batch(&mut jobs);
+    for (n, job) in jobs.iter().enumerate() {
+        let expected = if n == 3 { Err(CryptoError::Unauthentic) } else { Ok(()) };
+        assert_eq!(job.result(), expected);
+    }
+    drop(jobs);
+    for n in [0, 1, 2, 4] {
+        assert_eq!(texts[n], text(n));
     }
 }
 

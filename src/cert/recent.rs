@@ -26,3 +26,20 @@ impl VerifiedCache for RecentlyVerified {
         self.next = self.next.wrapping_add(1) % CAPACITY;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_eight_latest_are_remembered() {
+        let mut recent = RecentlyVerified::default();
+        for n in 0..20 {
+            recent.insert([n; 32]);
+            for known in 0..=n {
+                let kept = usize::from(n - known) < CAPACITY;
+                assert_eq!(recent.contains(&[known; 32]), kept, "{known} after {n}");
+            }
+        }
+    }
+}

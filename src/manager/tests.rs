@@ -155,7 +155,7 @@ fn a_record_id_that_is_taken_costs_nobody_a_record() {
         fabric: fabric(1),
         peer: NodeId::new(peer),
         cats: CaseAuthTags::NONE,
-        shared_secret: Secret::new([peer as u8; 32]),
+        shared_secret: Secret::new([peer.to_le_bytes()[0]; 32]),
     };
     assert_eq!(records.save(record(1), Instant::ZERO), None);
     assert_eq!(records.save(record(2), Instant::ZERO), None);

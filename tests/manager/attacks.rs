@@ -1,6 +1,6 @@
 //! Attacks and misuses that once succeeded.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use matter_session::manager::{Config, PeerAddress};
 use matter_session::resumption::ResumptionRecord;
