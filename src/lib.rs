@@ -197,8 +197,7 @@
 //!
 //! // One dials the other.
 //! let address = |n| PeerAddress::Udp(([127, 0, 0, 1], n).into());
-//! let mut cx = Context::new(Instant::ZERO, &mut rng);
-//! cx.wall = WallClock::Known(today);
+//! let mut cx = Context::new(Instant::ZERO, &mut rng).with_wall(WallClock::Known(today));
 //! let (controller, _, fabric) = &mut nodes[0];
 //! controller.connect_case(&mut cx, address(1), *fabric, NodeId::new(0xDE))?;
 //!

@@ -82,8 +82,7 @@ impl Node {
         &mut self,
         call: impl FnOnce(&mut HeapSessionManager, &mut Context<'_>) -> R,
     ) -> R {
-        let mut cx = Context::new(self.now(), &mut self.rng);
-        cx.wall = wall_clock();
+        let mut cx = Context::new(self.now(), &mut self.rng).with_wall(wall_clock());
         call(&mut self.manager, &mut cx)
     }
 
@@ -141,8 +140,7 @@ impl Node {
         if !self.loss.receives() {
             return Ok(None);
         }
-        let mut cx = Context::new(self.now(), &mut self.rng);
-        cx.wall = wall_clock();
+        let mut cx = Context::new(self.now(), &mut self.rng).with_wall(wall_clock());
         let datagram = self.datagram.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
             Ok(Received::Message(message)) => Ok(Some(Message {

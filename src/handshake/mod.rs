@@ -55,10 +55,25 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// A context without calendar time that accepts every authenticated peer; set
-    /// [`wall`](Self::wall) and [`policy`](Self::policy) where more is known.
+    /// A context without calendar time that accepts every authenticated peer: see
+    /// [`with_wall`](Self::with_wall) and [`with_policy`](Self::with_policy).
     pub const fn new(now: Instant, rng: &'a mut dyn CryptoRng) -> Self {
         Self { now, wall: WallClock::Unknown, rng, policy: &AcceptAll }
+    }
+
+    /// The same with what is known of the calendar time: without it, certificates that have
+    /// expired are accepted.
+    #[must_use]
+    pub const fn with_wall(mut self, wall: WallClock) -> Self {
+        self.wall = wall;
+        self
+    }
+
+    /// The same with the application's say on peers: a revocation list, say.
+    #[must_use]
+    pub const fn with_policy(mut self, policy: &'a dyn PeerPolicy) -> Self {
+        self.policy = policy;
+        self
     }
 }
 

@@ -78,11 +78,17 @@ impl Config {
         self
     }
 
-    /// Limits the tables of sessions and exchanges; `sessions` is brought into `1..=65534`.
+    /// Limits the secure sessions at once; brought into `1..=65534`. A PASE session has a place
+    /// beside them.
     #[must_use]
-    pub const fn with_sessions(mut self, sessions: usize, exchanges: usize) -> Self {
+    pub const fn with_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
-        self.max_sessions = self.sessions();
+        self
+    }
+
+    /// Limits the exchanges at once, of all secure sessions together.
+    #[must_use]
+    pub const fn with_exchanges(mut self, exchanges: usize) -> Self {
         self.max_exchanges = exchanges;
         self
     }

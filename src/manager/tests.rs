@@ -74,7 +74,7 @@ fn session_ids_go_round_and_run_out() {
 
 #[test]
 fn without_a_free_session_id_nothing_is_begun_and_the_caller_is_told_why() {
-    let mut manager = manager(Config::default().with_sessions(usize::MAX, 8));
+    let mut manager = manager(Config::default().with_sessions(usize::MAX).with_exchanges(8));
     for id in 1..=u16::MAX {
         let new = session(SessionRole::Initiator, id, Identity::pase(), 1);
         assert!(manager.add_session(new, address(), Instant::ZERO).is_some());
@@ -169,7 +169,7 @@ fn a_record_id_that_is_taken_costs_nobody_a_record() {
 
 #[test]
 fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer() {
-    let mut manager = manager(Config::default().with_sessions(5, 8));
+    let mut manager = manager(Config::default().with_sessions(5).with_exchanges(8));
     // Fabric 1: peers 10, 11; fabric 2: peers 20, 21, 22. The later, the less idle.
     let plan = [(1, 10), (1, 11), (2, 20), (2, 21), (2, 22)];
     for (n, (fabric, peer)) in plan.into_iter().enumerate() {
@@ -199,7 +199,7 @@ fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer()
 
 #[test]
 fn pase_sessions_make_room_for_each_other() {
-    let mut manager = manager(Config::default().with_sessions(2, 8));
+    let mut manager = manager(Config::default().with_sessions(2).with_exchanges(8));
     for id in 1..=5 {
         let mut new = session(SessionRole::Initiator, id, Identity::pase(), 1);
         new.notify_activity(Instant::from_millis(id.into()));

@@ -75,7 +75,7 @@ fn a_goodbye_counts_only_when_it_is_authentic_and_new() {
 
 #[test]
 fn a_session_that_makes_room_says_goodbye() {
-    let config = Config::default().with_sessions(3, 16);
+    let config = Config::default().with_sessions(3).with_exchanges(16);
     let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);
@@ -97,7 +97,7 @@ fn a_session_that_makes_room_says_goodbye() {
 
 #[test]
 fn the_fabric_and_the_peer_with_most_sessions_give_way_first() {
-    let config = Config::default().with_sessions(7, 16);
+    let config = Config::default().with_sessions(7).with_exchanges(16);
     let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
     for fabric in 1..=2 {
         let mut authority = Authority::new(fabric, false);
@@ -128,7 +128,7 @@ fn the_fabric_and_the_peer_with_most_sessions_give_way_first() {
 
 #[test]
 fn a_defunct_session_goes_before_an_active_one() {
-    let config = Config::default().with_sessions(3, 16);
+    let config = Config::default().with_sessions(3).with_exchanges(16);
     let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);

@@ -21,7 +21,7 @@ fn members(a: Config, b: Config) -> Net {
 
 #[test]
 fn a_message_for_which_there_is_no_exchange_gets_through_later() {
-    let mut net = members(Config::default(), Config::default().with_sessions(8, 2));
+    let mut net = members(Config::default(), Config::default().with_sessions(8).with_exchanges(2));
     let (a, _) = net.case(200);
     for _ in 0..2 {
         net.say(0, a, 2);
@@ -67,7 +67,7 @@ fn one_peer_cannot_take_all_exchanges() {
 
 #[test]
 fn the_application_is_told_when_its_own_exchanges_are_too_many() {
-    let mut net = members(Config::default().with_sessions(8, 2), Config::default());
+    let mut net = members(Config::default().with_sessions(8).with_exchanges(2), Config::default());
     let (a, _) = net.case(200);
     let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx.now, a));
     let first = open(&mut net).unwrap();
@@ -121,7 +121,7 @@ fn a_node_that_is_set_busy_turns_everybody_away() {
 
 #[test]
 fn no_event_is_lost_when_nobody_polls() {
-    let config = Config::default().with_events(6).with_sessions(40, 64);
+    let config = Config::default().with_events(6).with_sessions(40).with_exchanges(64);
     let mut net = members(Config::default(), config);
     let sessions: Vec<_> = (0..4).map(|_| net.case(200)).collect();
     net.settle();

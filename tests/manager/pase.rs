@@ -195,7 +195,7 @@ fn an_initiator_that_begins_again_as_the_same_node_is_not_locked_out() {
 
 #[test]
 fn a_full_node_can_be_commissioned() {
-    let config = Config::default().with_sessions(1, 8);
+    let config = Config::default().with_sessions(1).with_exchanges(8);
     let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
     let mut authority = crate::net::Authority::new(1, false);
     authority.join(&mut net, 0, 100);

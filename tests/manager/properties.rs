@@ -63,7 +63,8 @@ const EXCHANGES: usize = 8;
 impl World {
     fn new(seed: u64) -> Self {
         let config = Config::default()
-            .with_sessions(SESSIONS, EXCHANGES)
+            .with_sessions(SESSIONS)
+            .with_exchanges(EXCHANGES)
             .with_exchanges_per_session(3)
             .with_events(12)
             .with_handshakes(3, core::time::Duration::from_millis(100));
