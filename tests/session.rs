@@ -344,7 +344,9 @@ proptest! {
             .with_max_paths_per_invoke(paths);
         (params.data_model_revision, params.interaction_model_revision, params.specification_version) =
             revisions;
-        if let Some((server, max)) = tcp {
+        // Versions before 1.5 know no TCP.
+        let knows_tcp = revisions.2.is_none_or(|version| version >= 0x0105_0000);
+        if let Some((server, max)) = tcp.filter(|_| knows_tcp) {
             let kind = if server { Transports::TCP_SERVER } else { Transports::TCP_CLIENT };
             params = params.with_tcp(kind, max);
         }
@@ -452,6 +454,29 @@ fn a_session_tells_its_facts_and_no_keys() {
     open(&mut bob, &octets, late).unwrap();
     assert_eq!((bob.last_activity(), bob.last_received()), (late, Some(late)));
     assert_eq!(bob.base_interval(late), Duration::from_millis(300));
+}
+
+#[test]
+fn a_session_of_either_kind_tells_the_same_facts() {
+    let (secure, _) = pair(&[7; 48], true, 1);
+    let unsecured = UnsecureSession::responder(EphemeralNodeId::received(NodeId::new(9)), NOW);
+    let mut secure = Session::Secure(secure);
+    let mut unsecured = Session::<RustCrypto>::Unsecure(unsecured);
+    assert!(secure.is_secure() && secure.as_secure().is_some() && secure.as_unsecure().is_none());
+    assert!(!unsecured.is_secure() && unsecured.as_secure().is_none());
+    assert_eq!(unsecured.role(), SessionRole::Responder);
+    assert_eq!(unsecured.to_string(), unsecured.as_unsecure().unwrap().to_string());
+    assert_eq!(secure.to_string(), secure.as_secure().unwrap().to_string());
+    for session in [&mut secure, &mut unsecured] {
+        let parameters = *session.peer_parameters();
+        let active = session.is_peer_active(NOW);
+        let expected =
+            if active { parameters.active_interval() } else { parameters.idle_interval() };
+        assert_eq!(session.base_interval(NOW), expected);
+        assert_eq!((session.created_at(), session.last_activity()), (NOW, NOW));
+        session.notify_activity(LATER);
+        assert_eq!(session.last_activity(), LATER);
+    }
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn an_initiator_that_begins_again_as_the_same_node_is_not_locked_out() {
     assert_eq!(net.hand(1, udp(1), &again), Ok(()));
     net.pump();
     assert_eq!(net.node(1).manager.handshake_count(), 1);
-    assert_eq!(net.node(1).failures(), [HandshakeError::TimedOut]);
+    assert_eq!(net.node(1).failures(), [HandshakeError::Superseded]);
     let answer = net.sent.last().unwrap();
     assert_eq!(answer.handshake_opcode(), Some(0x21));
     assert_eq!(answer.octets[18], again[18], "on the new exchange");
