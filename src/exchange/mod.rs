@@ -18,7 +18,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 pub use self::mrp::{
-    MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
+    Jitter, MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
 };
 use crate::ids::{ExchangeId, MessageCounter, ProtocolId};
 use crate::time::Instant;

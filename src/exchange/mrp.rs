@@ -45,6 +45,30 @@ pub fn max_transmission_time(first: Duration, later: Duration) -> Duration {
     })
 }
 
+/// The random octets of [`backoff`]. They spread retransmissions and are no secret, so a generator
+/// of four octets does, seeded once: sending a message asks no source of randomness.
+#[derive(Clone, Debug)]
+pub struct Jitter(u32);
+
+impl Jitter {
+    /// Starts from a random seed.
+    #[must_use]
+    pub const fn new(seed: u32) -> Self {
+        // A xorshift generator never leaves zero.
+        Self(if seed == 0 { 1 } else { seed })
+    }
+
+    /// The next octet.
+    pub const fn octet(&mut self) -> u8 {
+        let mut state = self.0;
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        self.0 = state;
+        state.to_be_bytes()[0]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +81,18 @@ mod tests {
         assert_eq!(wait(500, 0, 0), 550);
         assert_eq!(wait(300, 200, 0), wait(300, 5, 0), "the exponent is bounded");
         assert!(backoff(Duration::MAX, 255, 255) > Duration::from_secs(3600), "saturates");
+    }
+
+    #[test]
+    fn jitter_takes_every_value_from_any_seed() {
+        for seed in [0, 1, u32::MAX] {
+            let mut jitter = Jitter::new(seed);
+            let mut seen = [0_u32; 256];
+            for _ in 0..256 * 100 {
+                seen[usize::from(jitter.octet())] += 1;
+            }
+            assert!(seen.iter().all(|&times| (50..150).contains(&times)), "{seed}: {seen:?}");
+        }
     }
 
     #[test]

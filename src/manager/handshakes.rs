@@ -88,7 +88,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         handshake: HandshakeHandle,
         parameters: SessionParameters,
     ) -> bool {
-        let wait = self.node.retry_wait(cx.rng);
+        let wait = self.node.retry_wait();
         let running = self.handshakes.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
         let Some(slot) = running else { return false };
         slot.unsecured.set_peer_parameters(parameters);
@@ -317,7 +317,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let counter = &mut self.unsecured_counter;
         let Ok(encoded) = slot.unsecured.encode(counter, &header, buf, cx.now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
-        let wait = self.node.retry_wait(cx.rng)(slot.unsecured.base_interval(cx.now), 0);
+        let wait = self.node.retry_wait()(slot.unsecured.base_interval(cx.now), 0);
         let retry = reliable.then_some(wait);
         slot.exchange.sent(&header, cx.now);
         slot.exchange.launch(message, datagram, counter, retry, cx.now);
@@ -434,7 +434,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
         slot.filed = None;
-        let wait = self.node.retry_wait(cx.rng);
+        let wait = self.node.retry_wait();
         let interval = slot.unsecured.base_interval(cx.now);
         let gave_up = slot.exchange.handle_timeout(cx.now, |n| wait(interval, n));
         match slot.ended {

@@ -66,7 +66,7 @@ use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
-use crate::exchange::backoff;
+use crate::exchange::{Jitter, backoff};
 use crate::handshake::CaseEnv;
 use crate::ids::ExchangeId;
 use crate::session::{SessionParameters, UnsecuredCounter};
@@ -102,19 +102,20 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     statistics: Statistics,
 }
 
-/// What handshakes read of this node: settings, fabrics, records, remembered certificates.
+/// What is of this node and of no session: settings, fabrics, records, remembered certificates.
 struct Node<S: Storage> {
     config: Config,
     fabrics: Fabrics<S>,
     records: Records<S>,
     verified: RecentlyVerified,
+    jitter: Jitter,
 }
 
 impl<S: Storage> Node<S> {
     /// The wait for an acknowledgement, from the peer's interval and the number of repetitions so
     /// far. Draws the jitter.
-    fn retry_wait(&self, rng: &mut dyn CryptoRng) -> impl Fn(Duration, u8) -> Duration + use<S> {
-        let [jitter, ..] = rng.next_u32().to_le_bytes();
+    const fn retry_wait(&mut self) -> impl Fn(Duration, u8) -> Duration + use<S> {
+        let jitter = self.jitter.octet();
         let boost = self.config.retransmission_boost;
         move |interval, repetitions| backoff(interval, repetitions, jitter).saturating_add(boost)
     }
@@ -137,7 +138,7 @@ impl<S: Storage> Node<S> {
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// A manager without fabrics, sessions or an open commissioning window.
     ///
-    /// `rng` draws where counters and identifiers start.
+    /// `rng` draws where counters and identifiers start and what spreads retransmissions.
     pub fn new(config: Config, crypto: C, rng: &mut dyn CryptoRng) -> Self {
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
         Self {
@@ -160,6 +161,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 fabrics: Fabrics::new(config.max_fabrics),
                 records: Records::new(config.max_records),
                 verified: RecentlyVerified::default(),
+                jitter: Jitter::new(rng.next_u32()),
                 config,
             },
         }

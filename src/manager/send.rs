@@ -96,7 +96,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let buf = MessageBuf::with_payload(message.as_mut(), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
-        let wait = self.node.retry_wait(cx.rng)(session.session.base_interval(now), 0);
+        let wait = self.node.retry_wait()(session.session.base_interval(now), 0);
         let retry = (!address.is_reliable()).then_some(wait);
         let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
         entry.exchange.sent(&header, now);
@@ -334,7 +334,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Some(session) = self.sessions.by_local_mut(key.session) else {
             return self.update(Source::Exchange(key));
         };
-        let wait = self.node.retry_wait(cx.rng);
+        let wait = self.node.retry_wait();
         let interval = session.session.base_interval(cx.now);
         let gave_up = entry.exchange.handle_timeout(cx.now, |n| wait(interval, n));
         if entry.exchange.poll_timeout().is_none()
