@@ -7,6 +7,9 @@
     reason = "a test that panics has failed"
 )]
 
+#[path = "support/vectors.rs"]
+mod vectors;
+
 use core::time::Duration;
 
 use matter_session::exchange::{
@@ -15,7 +18,7 @@ use matter_session::exchange::{
 use matter_session::ids::{ExchangeId, MessageCounter, ProtocolId};
 use matter_session::time::Instant;
 use matter_session::wire::ProtocolHeader;
-use serde_json::Value;
+use vectors::{chip, list, matterjs};
 
 fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
@@ -187,10 +190,7 @@ fn check(base: u64, n: u8, min: u64, max: u64) {
 
 #[test]
 fn backoff_matches_matter_js() {
-    let vectors: Value = serde_json::from_str(include_str!("vectors/matterjs.json")).unwrap();
-    let rows = vectors["mrp"]["table"].as_array().unwrap();
-    assert_eq!(rows.len(), 10);
-    for row in rows {
+    for row in list(&matterjs()["mrp"]["table"], 10) {
         let number = |name: &str| row[name].as_u64().unwrap();
         check(number("baseMs"), number("n") as u8, number("minMs"), number("maxMs"));
     }
@@ -198,14 +198,8 @@ fn backoff_matches_matter_js() {
 
 #[test]
 fn backoff_matches_connectedhomeip() {
-    let Ok(path) = std::env::var("MATTER_CHIP_VECTORS") else {
-        println!("skipped: MATTER_CHIP_VECTORS names no file");
-        return;
-    };
-    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let rows = vectors["mrp_backoff"]["vectors"].as_array().unwrap();
-    assert_eq!(rows.len(), 15);
-    for row in rows {
+    let Some(chip) = chip() else { return };
+    for row in list(&chip["mrp_backoff"]["vectors"], 15) {
         let number = |name: &str| row[name].as_u64().unwrap();
         check(number("base_ms"), number("attempt") as u8, number("min_ms"), number("max_ms"));
     }

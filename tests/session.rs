@@ -8,9 +8,11 @@
     reason = "tests have std and fail by panicking"
 )]
 
+#[path = "support/vectors.rs"]
+mod vectors;
+
 use core::time::Duration;
 use std::collections::BTreeSet;
-use std::{env, fs};
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
@@ -31,6 +33,7 @@ use matter_session::wire::{
 };
 use proptest::prelude::*;
 use serde_json::Value;
+use vectors::{chip, hex, list, matterjs};
 
 type Secure = SecureSession<RustCrypto>;
 
@@ -773,27 +776,4 @@ fn widen(half: [u8; 32]) -> [u8; 48] {
 
 fn node(value: &Value) -> NodeId {
     NodeId::new(u64::from_str_radix(value.as_str().unwrap(), 16).unwrap())
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().unwrap();
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
-}
-
-fn list(value: &Value, len: usize) -> &[Value] {
-    let list = value.as_array().unwrap();
-    assert_eq!(list.len(), len);
-    list
-}
-
-fn matterjs() -> Value {
-    serde_json::from_str(include_str!("vectors/matterjs.json")).unwrap()
-}
-
-fn chip() -> Option<Value> {
-    let Ok(path) = env::var("MATTER_CHIP_VECTORS") else {
-        println!("skipped: MATTER_CHIP_VECTORS is not set");
-        return None;
-    };
-    Some(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
 }

@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/vectors.rs"]
+mod vectors;
+
 use core::time::Duration;
-use std::{env, fs};
 
 use matter_session::ids::{
     ExchangeId, GroupId, GroupSessionId, LocalSessionId, MessageCounter, NodeId, ProtocolId,
@@ -23,6 +25,7 @@ use matter_session::wire::{
 };
 use proptest::prelude::*;
 use serde_json::Value;
+use vectors::{chip, hex, list, matterjs};
 
 #[test]
 fn matterjs_unsecured() {
@@ -394,27 +397,4 @@ fn written(report: &StatusReport<'_>) -> Vec<u8> {
     let mut sink = Buffer::new(&mut buf);
     report.write(&mut sink).unwrap();
     sink.into_written().to_vec()
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().unwrap();
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
-}
-
-fn list(value: &Value, len: usize) -> &[Value] {
-    let list = value.as_array().unwrap();
-    assert_eq!(list.len(), len);
-    list
-}
-
-fn matterjs() -> Value {
-    serde_json::from_str(include_str!("vectors/matterjs.json")).unwrap()
-}
-
-fn chip() -> Option<Value> {
-    let Ok(path) = env::var("MATTER_CHIP_VECTORS") else {
-        println!("skipped: MATTER_CHIP_VECTORS is not set");
-        return None;
-    };
-    Some(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
 }

@@ -13,6 +13,8 @@ mod decoding;
 #[cfg(feature = "issue")]
 mod issuing;
 mod properties;
+#[path = "../support/vectors.rs"]
+mod recorded;
 mod vectors;
 
 use matter_session::cert::{
@@ -23,6 +25,7 @@ use matter_session::cert::{
 use matter_session::crypto::RustCrypto;
 use matter_session::time::{MatterTime, WallClock};
 use proptest::prelude::*;
+use recorded::{chip, hex};
 use serde_json::Value;
 
 /// Certificates of one chain, as octets.
@@ -164,33 +167,14 @@ fn key(value: &Value) -> matter_session::crypto::PublicKey {
     matter_session::crypto::PublicKey::new(&hex(value)).unwrap()
 }
 
-fn hex(value: &Value) -> Vec<u8> {
-    let digits = value.as_str().unwrap();
-    (0..digits.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap())
-        .collect()
-}
-
 /// The certificates of `vectors/matterjs.json`.
 fn matterjs() -> &'static [Value] {
     static VECTORS: std::sync::OnceLock<Value> = std::sync::OnceLock::new();
-    let all = VECTORS
-        .get_or_init(|| serde_json::from_str(include_str!("../vectors/matterjs.json")).unwrap());
-    all["certificates"]["list"].as_array().unwrap()
+    VECTORS.get_or_init(recorded::matterjs)["certificates"]["list"].as_array().unwrap()
 }
 
 fn tlv(name: &str) -> Vec<u8> {
     hex(&matterjs().iter().find(|vector| vector["name"] == name).unwrap()["tlv"])
-}
-
-/// The vectors of connectedhomeip, which are not part of this repository.
-fn chip() -> Option<Value> {
-    let Ok(path) = std::env::var("MATTER_CHIP_VECTORS") else {
-        println!("skipped: MATTER_CHIP_VECTORS names no file");
-        return None;
-    };
-    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
 }
 
 struct ChipCert {

@@ -5,57 +5,14 @@
 pub mod case;
 pub mod node;
 pub mod tlv;
+pub mod vectors;
 
 use core::convert::Infallible;
 use std::collections::VecDeque;
-use std::{env, fs};
 
 use matter_session::rand_core::{TryCryptoRng, TryRng};
-use serde_json::Value;
 
-/// The octets that a string of hexadecimal digits stands for.
-pub fn hex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().unwrap_or_else(|| panic!("no string: {value}"));
-    let octet = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(octet).collect()
-}
-
-/// The same, of a length known in advance.
-pub fn array<const N: usize>(value: &Value) -> [u8; N] {
-    hex(value).try_into().unwrap_or_else(|v: Vec<u8>| panic!("{} octets for {N}", v.len()))
-}
-
-/// An identifier of 16 hexadecimal digits.
-pub fn id(value: &Value) -> u64 {
-    u64::from_str_radix(value.as_str().unwrap(), 16).unwrap()
-}
-
-/// A number that fits.
-pub fn number<T: TryFrom<u64>>(value: &Value) -> T {
-    T::try_from(value.as_u64().unwrap()).ok().unwrap()
-}
-
-/// The elements of a list, which must have this many.
-pub fn list(value: &Value, len: usize) -> &[Value] {
-    let all = value.as_array().unwrap();
-    assert_eq!(all.len(), len);
-    all
-}
-
-/// Recorded by running matter.js 0.17.9 with fixed keys.
-pub fn matterjs() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/matterjs.json");
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Test data of connectedhomeip, if the environment says where it is.
-pub fn chip() -> Option<Value> {
-    let Ok(path) = env::var("MATTER_CHIP_VECTORS") else {
-        println!("skipped: MATTER_CHIP_VECTORS is not set");
-        return None;
-    };
-    Some(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
-}
+pub use vectors::{array, chip, hex, id, list, matterjs, number};
 
 /// Yields recorded octets in the order in which they are asked for, then a seeded sequence that
 /// matters to no recording.
