@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use matter_session::crypto::{Crypto, RustCrypto, TxCounter};
+use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
     ProtocolId, VendorId,
@@ -488,6 +488,28 @@ fn a_session_stays_small() {
     println!("SecureSession: {size} octets, UnsecureSession: {}", size_of::<UnsecureSession>());
     assert!(size <= 600, "{size}");
     assert!(size_of::<Session<RustCrypto>>() <= 608);
+    let compact = size_of::<SecureSession<CompactRustCrypto>>();
+    println!("SecureSession<CompactRustCrypto>: {compact} octets");
+    assert!(compact <= 216, "{compact}");
+}
+
+#[test]
+fn a_compact_session_makes_the_same_octets() {
+    let identity = Identity::pase();
+    let mut fast = secure(&[3; 48], SessionRole::Initiator, (1, 2), identity, 5);
+    let mut compact =
+        secure_by(&CompactRustCrypto, &[3; 48], SessionRole::Initiator, (1, 2), identity, 5);
+    let mut peer =
+        secure_by(&CompactRustCrypto, &[3; 48], SessionRole::Responder, (2, 1), identity, 5);
+    for len in [0, 1, 64, 1200] {
+        let sealed = seal(&mut fast, &header(), &vec![7; len]);
+        assert_eq!(sealed, seal(&mut compact, &header(), &vec![7; len]));
+        assert_eq!(open(&mut peer, &sealed, NOW), Ok(false));
+    }
+    let mut bad = seal(&mut fast, &header(), b"x");
+    *bad.last_mut().unwrap() ^= 1;
+    assert_eq!(open(&mut peer, &bad, NOW), Err(DecodeError::Unauthentic));
+    assert!(!format!("{compact:?}").contains("3, 3"), "{compact:?}");
 }
 
 // ---- unsecured sessions ----
@@ -667,6 +689,17 @@ fn secure(
     identity: Identity,
     counter: u32,
 ) -> Secure {
+    secure_by(&RustCrypto, block, role, (local, peer), identity, counter)
+}
+
+fn secure_by<C: Crypto>(
+    crypto: &C,
+    block: &[u8; 48],
+    role: SessionRole,
+    (local, peer): (u16, u16),
+    identity: Identity,
+    counter: u32,
+) -> SecureSession<C> {
     let setup = SessionSetup {
         role,
         local_session_id: LocalSessionId::new(local).unwrap(),
@@ -676,13 +709,7 @@ fn secure(
         resumption_id: Some(ResumptionId::new([9; 16])),
     };
     let keys = SessionKeys::dangerous_from_bytes(block);
-    SecureSession::dangerous_from_keys(
-        &RustCrypto,
-        &keys,
-        setup,
-        TxCounter::starting_at(counter),
-        NOW,
-    )
+    SecureSession::dangerous_from_keys(crypto, &keys, setup, TxCounter::starting_at(counter), NOW)
 }
 
 /// An initiator with session id 1 and a responder with session id 2.
@@ -709,14 +736,22 @@ fn ends(ephemeral: NodeId) -> (UnsecureSession, UnsecureSession) {
     )
 }
 
-fn seal(session: &mut Secure, header: &ProtocolHeader, payload: &[u8]) -> Vec<u8> {
+fn seal<C: Crypto>(
+    session: &mut SecureSession<C>,
+    header: &ProtocolHeader,
+    payload: &[u8],
+) -> Vec<u8> {
     let mut buf = vec![0; payload.len() + HEADROOM + TAILROOM];
     let msg = MessageBuf::with_payload(&mut buf, payload).unwrap();
     session.encode(header, msg, NOW).unwrap().as_bytes().to_vec()
 }
 
 /// Returns whether the message is a duplicate.
-fn open(session: &mut Secure, octets: &[u8], now: Instant) -> Result<bool, DecodeError> {
+fn open<C: Crypto>(
+    session: &mut SecureSession<C>,
+    octets: &[u8],
+    now: Instant,
+) -> Result<bool, DecodeError> {
     let mut octets = octets.to_vec();
     let packet = Packet::parse(&mut octets)?;
     session.decode(packet, now).map(|Opened { duplicate, .. }| duplicate)

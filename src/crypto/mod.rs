@@ -24,7 +24,9 @@ pub use self::nonce::{CounterExhausted, FreshCounter, NONCE_LEN, OpenNonce, Seal
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
 #[cfg(feature = "rustcrypto")]
-pub use self::rustcrypto::{AesCcm, EphemeralKey, RustCrypto, Sha256State, SigningKey};
+pub use self::rustcrypto::{
+    AesCcm, AesCcmKey, CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey,
+};
 pub use self::secret::Secret;
 
 /// Length of a symmetric key in octets.

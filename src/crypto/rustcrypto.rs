@@ -26,8 +26,34 @@ type Ccm = ccm::Ccm<Aes128Enc, U16, U13>;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 
-/// An AES-128-CCM key schedule, 176 octets, wiped on drop.
+/// The same for nodes that are short of memory: a session keeps its two keys of 16 octets and
+/// expands them for every message, where [`RustCrypto`] keeps two schedules of 176 octets (352 on
+/// processors of 32 bits).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CompactRustCrypto;
+
+/// What the two backends differ in: how a session keeps its keys.
+pub trait Suite {
+    /// A key, ready for use or to be made so.
+    type Aead: Aead + for<'k> From<&'k Secret<KEY_LEN>>;
+}
+
+impl Suite for RustCrypto {
+    type Aead = AesCcm;
+}
+
+impl Suite for CompactRustCrypto {
+    type Aead = AesCcmKey;
+}
+
+/// An AES-128-CCM key schedule, wiped on drop.
 pub struct AesCcm(Ccm);
+
+impl From<&Secret<KEY_LEN>> for AesCcm {
+    fn from(key: &Secret<KEY_LEN>) -> Self {
+        Self(Ccm::new(key.as_bytes().into()))
+    }
+}
 
 impl core::fmt::Debug for AesCcm {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -61,6 +87,37 @@ impl Aead for AesCcm {
     }
 }
 
+/// An AES-128-CCM key, expanded at each use, wiped on drop.
+#[derive(Debug)]
+pub struct AesCcmKey(Secret<KEY_LEN>);
+
+impl From<&Secret<KEY_LEN>> for AesCcmKey {
+    fn from(key: &Secret<KEY_LEN>) -> Self {
+        Self(key.clone())
+    }
+}
+
+impl Aead for AesCcmKey {
+    fn seal(
+        &self,
+        nonce: SealNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<[u8; MIC_LEN], CryptoError> {
+        AesCcm::from(&self.0).seal(nonce, aad, in_out)
+    }
+
+    fn open(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        AesCcm::from(&self.0).open(nonce, aad, in_out, mic)
+    }
+}
+
 /// SHA-256; its state is wiped on drop.
 #[derive(Clone, Debug, Default)]
 pub struct Sha256State(sha2::Sha256);
@@ -82,13 +139,13 @@ pub struct EphemeralKey {
     public: PublicKey,
 }
 
-impl Crypto for RustCrypto {
-    type Aead = AesCcm;
+impl<S: Suite> Crypto for S {
+    type Aead = S::Aead;
     type Sha256 = Sha256State;
     type Ephemeral = EphemeralKey;
 
-    fn aead(&self, key: &Secret<KEY_LEN>) -> AesCcm {
-        AesCcm(Ccm::new(key.as_bytes().into()))
+    fn aead(&self, key: &Secret<KEY_LEN>) -> S::Aead {
+        key.into()
     }
 
     fn sha256(&self) -> Sha256State {
