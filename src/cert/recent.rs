@@ -14,6 +14,10 @@ pub struct RecentlyVerified {
     next: usize,
 }
 
+impl RecentlyVerified {
+    pub(crate) const EMPTY: Self = Self { fingerprints: [None; CAPACITY], next: 0 };
+}
+
 impl VerifiedCache for RecentlyVerified {
     fn contains(&self, fingerprint: &[u8; 32]) -> bool {
         self.fingerprints.iter().flatten().any(|known| known == fingerprint)

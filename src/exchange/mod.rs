@@ -71,7 +71,7 @@ struct Retry {
     next: Instant,
 }
 
-impl<M: AsRef<[u8]>> Exchange<M> {
+impl<M> Exchange<M> {
     /// An exchange that this node begins (`initiator`), or that the peer began.
     #[must_use]
     pub fn new(id: ExchangeId, initiator: bool, now: Instant) -> Self {
@@ -271,13 +271,18 @@ impl<M: AsRef<[u8]>> Exchange<M> {
         self.flight.as_mut().is_some_and(|flight| core::mem::take(&mut flight.transmit))
     }
 
+    /// The message in flight, or sent once and not forgotten yet, and where its octets stand.
+    pub fn message(&self) -> Option<(&M, Range<usize>)> {
+        self.flight.as_ref().map(|flight| (&flight.message, flight.datagram.clone()))
+    }
+}
+
+impl<M: AsRef<[u8]>> Exchange<M> {
     /// The octets of the message in flight.
     #[must_use]
     pub fn datagram(&self) -> &[u8] {
-        self.flight
-            .as_ref()
-            .and_then(|flight| flight.message.as_ref().get(flight.datagram.clone()))
-            .unwrap_or_default()
+        let octets = self.message().and_then(|(message, range)| message.as_ref().get(range));
+        octets.unwrap_or_default()
     }
 }
 

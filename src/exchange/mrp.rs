@@ -58,6 +58,11 @@ impl Jitter {
         Self(if seed == 0 { 1 } else { seed })
     }
 
+    /// Yields zeros: what stands in for a generator until its seed is drawn.
+    pub(crate) const fn unseeded() -> Self {
+        Self(0)
+    }
+
     /// The next octet.
     pub const fn octet(&mut self) -> u8 {
         let mut state = self.0;

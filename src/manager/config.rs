@@ -71,6 +71,26 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Stands in for the settings until the manager is started: all zero, so that it costs no
+    /// flash in a `static`.
+    pub(super) const UNSET: Self = Self {
+        parameters: SessionParameters::UNSET,
+        max_sessions: 0,
+        max_exchanges: 0,
+        max_exchanges_per_session: 0,
+        max_handshakes: 0,
+        max_fabrics: 0,
+        max_records: 0,
+        max_events: 0,
+        max_message: 0,
+        record_lifetime: Duration::ZERO,
+        exchange_lifetime: Duration::ZERO,
+        retransmission_boost: Duration::ZERO,
+        busy_wait: Duration::ZERO,
+        certificate_profile: Profile::Strict,
+        remember_certificates: false,
+    };
+
     /// Announces other session parameters.
     #[must_use]
     pub const fn with_parameters(mut self, parameters: SessionParameters) -> Self {
@@ -174,22 +194,6 @@ impl Config {
             65_535.. => 65_534,
             sessions => sessions,
         }
-    }
-
-    /// Room for events such that none is lost: what may wait, and what everything that lives can
-    /// still tell while nothing new is begun.
-    pub(super) const fn event_room(&self) -> usize {
-        /// What a single call can add before the backlog is noticed.
-        const STEP: usize = 8;
-        // A session: CounterLow and Closed. An exchange: Acknowledged or Undelivered. A
-        // handshake: HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
-        let sessions = self.sessions().saturating_add(1).saturating_mul(2);
-        self.max_events
-            .saturating_add(sessions)
-            .saturating_add(self.max_exchanges)
-            .saturating_add(self.max_handshakes)
-            .saturating_add(self.max_records)
-            .saturating_add(STEP)
     }
 
     /// The room that a message of `payload` octets needs while it is put together.

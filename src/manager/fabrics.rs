@@ -10,8 +10,10 @@ use crate::ids::FabricIndex;
 pub(super) struct Fabrics<S: Storage>(S::Fabrics<Fabric>);
 
 impl<S: Storage> Fabrics<S> {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self(Map::with_capacity(capacity))
+    pub(super) const EMPTY: Self = Self(Map::EMPTY);
+
+    pub(super) fn limit(&mut self, limit: usize) {
+        self.0.limit(limit);
     }
 
     pub(super) fn len(&self) -> usize {

@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::event::ConnectError;
 use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
 use super::slot::{Machine, Outcome, Slot, Taken, TakenMessage};
-use super::storage::{Map, MessageSlot, Storage};
-use super::{Config, Event, SessionManager};
+use super::storage::{Held, Map, Octets, Owner, Storage};
+use super::{Config, Event, Node, SessionManager};
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::PeerCertificates;
@@ -17,7 +17,6 @@ use crate::handshake::{
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
 use crate::session::{SessionParameters, UnsecureSession};
 use crate::time::Instant;
-use crate::wire::secure_channel::Opcode;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
 
 /// How long an ended handshake can still acknowledge what the peer repeats: as long as a peer
@@ -37,17 +36,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         peer: PeerAddress,
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let local = self.reserve()?;
-        let (mut message, parameters) = (handshake_message::<S>()?, self.node.config.parameters);
-        let mut buf = MessageBuf::new(message.as_mut()).map_err(|_| ConnectError::NoRoom)?;
-        let out = buf.payload_mut();
-        let (machine, first) =
-            PaseClient::start(passcode, None, local, &parameters, cx, &self.crypto, out)?;
-        let first = (first.opcode, first.payload.len());
-        let mut unsecured = UnsecureSession::initiator(cx.rng, cx.now);
-        // A commissioner has just discovered the device, which therefore listens.
-        unsecured.mark_peer_active(cx.now);
-        self.dial(cx, peer, Machine::PaseClient(machine), unsecured, local, first, message)
+        self.dial(cx, peer, |node, crypto, local, cx, out| {
+            let parameters = &node.config.parameters;
+            let (machine, first) =
+                PaseClient::start(passcode, None, local, parameters, cx, crypto, out)?;
+            Ok((Machine::PaseClient(machine), TakenMessage::from(first)))
+        })
     }
 
     /// Begins CASE with a node of a fabric. If a resumption record of it is known, resumption is
@@ -62,20 +56,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         fabric: FabricIndex,
         node: NodeId,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let local = self.reserve()?;
-        let mut message = handshake_message::<S>()?;
-        let mut buf = MessageBuf::new(message.as_mut()).map_err(|_| ConnectError::NoRoom)?;
-        let out = buf.payload_mut();
-        let record =
-            self.node.records.at(cx.now, self.node.config.record_lifetime).by_peer((fabric, node));
-        let crypto = &self.crypto;
-        let (machine, first) = self.node.with_env(cx.now, |env| {
-            CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
-                .map(|(machine, first)| (machine, (first.opcode, first.payload.len())))
-        })?;
-        let unsecured = UnsecureSession::initiator(cx.rng, cx.now);
-        let machine = Machine::CaseClient(fabric, machine);
-        self.dial(cx, peer, machine, unsecured, local, first, message)
+        self.dial(cx, peer, |own, crypto, local, cx, out| {
+            let records = own.records.at(cx.now, own.config.record_lifetime);
+            let record = records.by_peer((fabric, node));
+            let (machine, first) = own.with_env(cx.now, |env| {
+                CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
+                    .map(|(machine, first)| (machine, TakenMessage::from(first)))
+            })?;
+            Ok((Machine::CaseClient(fabric, machine), first))
+        })
     }
 
     /// Tells what discovery says of the peer's timing, right after a handshake was begun: until
@@ -181,38 +170,60 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of a slot")]
+    /// Begins a handshake whose machine and first message `start` makes.
     fn dial(
         &mut self,
         cx: &mut Context<'_>,
         peer: PeerAddress,
-        machine: Machine<C>,
-        unsecured: UnsecureSession,
-        local: LocalSessionId,
-        (opcode, len): (Opcode, usize),
-        message: S::Message,
+        start: impl FnOnce(
+            &mut Node<S>,
+            &C,
+            LocalSessionId,
+            &mut Context<'_>,
+            &mut [u8],
+        ) -> Result<(Machine<C>, TakenMessage), HandshakeError>,
     ) -> Result<HandshakeHandle, ConnectError> {
+        let local = self.reserve()?;
+        let id = self.serial();
+        let mut message = self.allocate_message(id).ok_or(ConnectError::NoRoom)?;
+        let octets = self.octets.get_mut(message_of(id), &mut message);
+        let started = match MessageBuf::new(octets) {
+            Ok(mut buf) => start(&mut self.node, &self.crypto, local, cx, buf.payload_mut())
+                .map_err(ConnectError::from),
+            Err(_) => Err(ConnectError::NoRoom),
+        };
+        let (machine, first) = started.inspect_err(|_| self.octets.release(message_of(id)))?;
+        let mut unsecured = UnsecureSession::initiator(cx.rng, cx.now);
+        if matches!(machine, Machine::PaseClient(_)) {
+            // A commissioner has just discovered the device, which therefore listens.
+            unsecured.mark_peer_active(cx.now);
+        }
         let exchange = Exchange::new(self.exchange_id(), true, cx.now);
-        let id = self
-            .add_handshake(peer, machine, unsecured, exchange, local)
-            .ok_or(ConnectError::TooMany)?;
-        self.launch(id, message, &TakenMessage { opcode, len, reliable: true }, cx);
+        if !self.add_handshake(id, Slot::new(machine, unsecured, exchange, peer, local)) {
+            self.octets.release(message_of(id));
+            return Err(ConnectError::TooMany);
+        }
+        self.launch(id, message, &first, cx);
         self.update(Source::Handshake(id));
         Ok(HandshakeHandle(id))
     }
 
-    /// Makes a slot; `None` if there is no room.
-    pub(super) fn add_handshake(
-        &mut self,
-        peer: PeerAddress,
-        machine: Machine<C>,
-        unsecured: UnsecureSession,
-        exchange: Exchange<S::Message>,
-        local: LocalSessionId,
-    ) -> Option<HandshakeId> {
-        let id = self.serial();
-        let slot = Slot::new(machine, unsecured, exchange, peer, local);
-        self.handshakes.insert(id, slot).ok().map(|()| id)
+    /// Takes a handshake in; false if there is no room.
+    pub(super) fn add_handshake(&mut self, id: HandshakeId, slot: Slot<C, S>) -> bool {
+        self.handshakes.insert(id, slot).is_ok()
+    }
+
+    /// Room for the next message of a handshake: for the largest one, or as much as there is.
+    fn allocate_message(&mut self, id: HandshakeId) -> Option<Held<S>> {
+        let owner = message_of(id);
+        self.octets.allocate(owner, MESSAGE_LEN.min(self.octets.room(owner)))
+    }
+
+    /// Whether there is room for the messages of another handshake.
+    pub(super) fn has_room_for_message(&self) -> bool {
+        /// No handshake has it.
+        const NONE: HandshakeId = 0;
+        self.octets.room(message_of(NONE)) >= MESSAGE_LEN
     }
 
     /// Feeds a message of the peer to a handshake. Returns the error if it failed.
@@ -243,10 +254,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             &'o mut [u8],
         ) -> Result<Step<'o, C>, Failure<'o>>,
     ) -> Option<HandshakeError> {
-        let slot = self.handshakes.get_mut(&id)?;
+        // Whatever the peer sent, it answers what we had in flight.
+        self.handshakes.get_mut(&id)?.exchange.ground();
         // A slot without room for the answer is a handshake that fails by its timer.
-        let mut message = handshake_message::<S>().ok()?;
-        let mut buf = MessageBuf::new(message.as_mut()).ok()?;
+        let mut message = self.allocate_message(id)?;
+        let slot = self.handshakes.get_mut(&id)?;
+        let mut buf = MessageBuf::new(self.octets.get_mut(message_of(id), &mut message)).ok()?;
         let crypto = &self.crypto;
         let taken = self.node.with_env(cx.now, |env| {
             Taken::from(step(&mut slot.machine, env, cx, crypto, buf.payload_mut()))
@@ -268,15 +281,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         id: HandshakeId,
         taken: Taken<C>,
-        message: S::Message,
+        message: Held<S>,
         cx: &mut Context<'_>,
     ) -> Option<HandshakeError> {
-        if let Outcome::Failed(HandshakeError::StaleSignature) = taken.outcome {
-            return None;
-        }
         let slot = self.handshakes.get_mut(&id)?;
-        // Whatever the peer sent, it answers what we had in flight.
-        slot.exchange.ground();
         match &taken.message {
             Some(reply) => self.launch(id, message, reply, cx),
             None if !matches!(taken.outcome, Outcome::Signs(_)) => slot.exchange.flush_ack(),
@@ -303,14 +311,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn launch(
         &mut self,
         id: HandshakeId,
-        mut message: S::Message,
+        mut message: Held<S>,
         taken: &TakenMessage,
         cx: &mut Context<'_>,
     ) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
         let reliable = taken.reliable && !slot.peer.is_reliable();
         let header = slot.exchange.header(ProtocolId::SECURE_CHANNEL, taken.opcode.0, reliable);
-        let Ok(mut buf) = MessageBuf::new(message.as_mut()) else { return };
+        let octets = self.octets.get_mut(message_of(id), &mut message);
+        let Ok(mut buf) = MessageBuf::new(octets) else { return };
         if buf.set_payload_len(taken.len).is_err() {
             return;
         }
@@ -319,6 +328,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let (datagram, counter) = (encoded.range(), encoded.counter());
         let wait = self.node.retry_wait()(slot.unsecured.base_interval(cx.now), 0);
         let retry = reliable.then_some(wait);
+        self.octets.shrink(message_of(id), datagram.end);
         slot.exchange.sent(&header, cx.now);
         slot.exchange.launch(message, datagram, counter, retry, cx.now);
     }
@@ -397,7 +407,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Frees a slot.
     pub(super) fn drop_handshake(&mut self, id: HandshakeId) -> Option<Slot<C, S>> {
         let slot = self.handshakes.remove(&id)?;
-        self.schedule.forget(Source::Handshake(id), slot.filed);
+        self.forget(Source::Handshake(id), slot.filed);
         if slot.ended.is_none() {
             self.served(id, None, slot.machine.attempted());
         }
@@ -419,6 +429,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     pub(super) fn update_handshake(&mut self, id: HandshakeId) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
+        if slot.exchange.message().is_none() {
+            self.octets.release(message_of(id));
+        }
         let life = match slot.ended {
             // A report in flight has a deadline of its own; so has who reads the certificates.
             Some(ended) if slot.is_spare() => Some(ended),
@@ -456,7 +469,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 }
 
-/// A buffer for any handshake message.
-fn handshake_message<S: Storage>() -> Result<S::Message, ConnectError> {
-    S::Message::allocate(Config::buffer_len(MAX_UDP_PAYLOAD)).ok_or(ConnectError::NoRoom)
+/// Room for any handshake message, in octets.
+const MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
+
+const fn message_of(id: HandshakeId) -> Owner {
+    Owner::Message(Source::Handshake(id))
 }

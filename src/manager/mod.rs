@@ -32,6 +32,7 @@ mod storage;
 mod tests;
 mod timers;
 mod unsecured;
+mod unstarted;
 mod window;
 
 use core::fmt;
@@ -49,7 +50,8 @@ pub use self::send::TRANSMIT_BUFFER_LEN;
 pub use self::sessions::SessionRef;
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
-pub use self::storage::{MessageSlot, Storage};
+pub use self::storage::{Fixed, Storage};
+pub use self::unstarted::Unstarted;
 pub use self::window::CommissioningWindow;
 
 use self::fabrics::Fabrics;
@@ -60,7 +62,7 @@ use self::schedule::Schedule;
 use self::send::ExchangeEntry;
 use self::sessions::SessionTable;
 use self::slot::Slot;
-use self::storage::{Map, Queue};
+use self::storage::{Map, Octets, Owner, Place, Queue};
 use self::window::OpenWindow;
 use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use crate::crypto::Crypto;
@@ -86,10 +88,11 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     sessions: SessionTable<C, S, T>,
     exchanges: S::Exchanges<ExchangeEntry<S>>,
     handshakes: S::Handshakes<Slot<C, S>>,
+    octets: S::Octets,
     schedule: Schedule<S>,
     outbox: Outbox<S>,
-    events: S::Queue<Event<T>>,
-    window: Option<OpenWindow>,
+    events: S::Events<Event<T>>,
+    window: Place<OpenWindow>,
     /// The session that came of serving PASE last: while it lives none is served.
     commissioned: Option<SessionHandle>,
     unsecured_counter: UnsecuredCounter,
@@ -98,7 +101,7 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     /// The handshake whose certificates the event polled last lends.
     lending: Option<HandshakeId>,
     /// Set while every new handshake is turned away: the wait that is named.
-    turning_away: Option<Duration>,
+    turning_away: Place<Duration>,
     statistics: Statistics,
 }
 
@@ -140,31 +143,68 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///
     /// `rng` draws where counters and identifiers start and what spreads retransmissions.
     pub fn new(config: Config, crypto: C, rng: &mut dyn CryptoRng) -> Self {
-        let [a, b, c, d] = rng.next_u32().to_le_bytes();
+        let mut manager = Self::unstarted(crypto);
+        manager.start(config, rng);
+        manager
+    }
+
+    const fn unstarted(crypto: C) -> Self {
         Self {
             crypto,
-            sessions: SessionTable::new(config.sessions(), u16::from_le_bytes([a, b])),
-            exchanges: Map::with_capacity(config.max_exchanges),
-            handshakes: Map::with_capacity(config.max_handshakes),
-            schedule: Schedule::new(&config),
-            outbox: Outbox::new(&config),
-            events: Queue::with_capacity(config.event_room()),
-            window: None,
+            sessions: SessionTable::EMPTY,
+            exchanges: Map::EMPTY,
+            handshakes: Map::EMPTY,
+            octets: Octets::EMPTY,
+            schedule: Schedule::EMPTY,
+            outbox: Outbox::EMPTY,
+            events: Queue::EMPTY,
+            window: Place::Vacant,
             commissioned: None,
-            unsecured_counter: UnsecuredCounter::random(rng),
-            next_exchange: u16::from_le_bytes([c, d]),
+            unsecured_counter: UnsecuredCounter::unseeded(),
+            next_exchange: 0,
             next_serial: 0,
             lending: None,
-            turning_away: None,
+            turning_away: Place::Vacant,
             statistics: Statistics::new(),
             node: Node {
-                fabrics: Fabrics::new(config.max_fabrics),
-                records: Records::new(config.max_records),
-                verified: RecentlyVerified::default(),
-                jitter: Jitter::new(rng.next_u32()),
-                config,
+                fabrics: Fabrics::EMPTY,
+                records: Records::EMPTY,
+                verified: RecentlyVerified::EMPTY,
+                jitter: Jitter::unseeded(),
+                config: Config::UNSET,
             },
         }
+    }
+
+    fn start(&mut self, config: Config, rng: &mut dyn CryptoRng) {
+        let [a, b, c, d] = rng.next_u32().to_le_bytes();
+        self.sessions.start(config.sessions(), u16::from_le_bytes([a, b]));
+        self.next_exchange = u16::from_le_bytes([c, d]);
+        self.unsecured_counter = UnsecuredCounter::random(rng);
+        self.node.jitter = Jitter::new(rng.next_u32());
+        self.exchanges.limit(config.max_exchanges);
+        self.handshakes.limit(config.max_handshakes);
+        self.schedule.limit(&config);
+        self.outbox.limit(&config);
+        self.node.fabrics.limit(config.max_fabrics);
+        self.node.records.limit(config.max_records);
+        self.events.limit(config.max_events.saturating_add(self.event_reserve()));
+        self.node.config = config;
+    }
+
+    /// Room for events such that none is lost: what everything that lives can still tell while
+    /// nothing new is begun.
+    fn event_reserve(&self) -> usize {
+        /// What a single call can add before the backlog is noticed.
+        const STEP: usize = 8;
+        // A session: CounterLow and Closed. An exchange: Acknowledged or Undelivered. A
+        // handshake: HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
+        let sessions = self.sessions.capacity().saturating_mul(2);
+        sessions
+            .saturating_add(self.exchanges.capacity())
+            .saturating_add(self.handshakes.capacity())
+            .saturating_add(self.node.records.capacity())
+            .saturating_add(STEP)
     }
 
     /// The settings.
@@ -193,7 +233,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Turns every new handshake away as busy, naming this wait; `None` ends that. For times in
     /// which the application cannot take sessions.
     pub const fn set_busy(&mut self, wait: Option<Duration>) {
-        self.turning_away = wait;
+        self.turning_away = match wait {
+            Some(wait) => Place::Taken(wait),
+            None => Place::Vacant,
+        };
     }
 
     /// The next thing that happened, oldest first.
@@ -218,7 +261,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Whether the application has left so many events unpolled that nothing new is begun.
     fn is_backlogged(&self) -> bool {
-        self.events.len() >= self.node.config.max_events.max(1)
+        let most = self.events.capacity().saturating_sub(self.event_reserve());
+        self.events.len() >= most.max(1)
     }
 
     fn serial(&mut self) -> u64 {
@@ -229,6 +273,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn exchange_id(&mut self) -> ExchangeId {
         self.next_exchange = self.next_exchange.wrapping_add(1);
         ExchangeId::new(self.next_exchange)
+    }
+
+    /// Forgets the timer and the octets of an exchange or handshake that is gone.
+    fn forget(&mut self, source: Source, filed: Option<Instant>) {
+        self.schedule.forget(source, filed);
+        self.octets.release(Owner::Message(source));
     }
 
     /// Re-arms the timer of an exchange or handshake and notes whether it has output; drops it

@@ -23,12 +23,14 @@ impl Short {
     }
 }
 
-pub(super) struct Outbox<S: Storage>(S::Queue<Short>);
+pub(super) struct Outbox<S: Storage>(S::Outbox<Short>);
 
 impl<S: Storage> Outbox<S> {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) const EMPTY: Self = Self(Queue::EMPTY);
+
+    pub(super) fn limit(&mut self, config: &Config) {
         let (least, most) = CAPACITY;
-        Self(Queue::with_capacity(config.sessions().clamp(least, most)))
+        self.0.limit(config.sessions().clamp(least, most));
     }
 
     /// Queues a datagram; returns how many older ones were dropped for it.

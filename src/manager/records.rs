@@ -26,9 +26,15 @@ struct Entry {
 type Peer = (FabricIndex, NodeId);
 
 impl<S: Storage> Records<S> {
-    pub(super) fn new(capacity: usize) -> Self {
-        let (by_peer, by_id) = (Map::with_capacity(capacity), Map::with_capacity(capacity));
-        Self { by_peer, by_id, oldest: None }
+    pub(super) const EMPTY: Self = Self { by_peer: Map::EMPTY, by_id: Map::EMPTY, oldest: None };
+
+    pub(super) fn limit(&mut self, limit: usize) {
+        self.by_peer.limit(limit);
+        self.by_id.limit(limit);
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.by_peer.capacity()
     }
 
     /// When the next record expires.

@@ -23,9 +23,12 @@ impl<S: Storage> fmt::Debug for Schedule<S> {
 }
 
 impl<S: Storage> Schedule<S> {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) const EMPTY: Self = Self { deadlines: Map::EMPTY, ready: Map::EMPTY };
+
+    pub(super) fn limit(&mut self, config: &Config) {
         let sources = config.max_exchanges.saturating_add(config.max_handshakes);
-        Self { deadlines: Map::with_capacity(sources), ready: Map::with_capacity(sources) }
+        self.deadlines.limit(sources);
+        self.ready.limit(sources);
     }
 
     /// Files `deadline` for `source` in place of `filed`, and whether it has output.

@@ -6,7 +6,7 @@ use super::event::{OpenError, SendError, Transmit};
 use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
 use super::sessions::Entry;
-use super::storage::{Map, MessageSlot, Storage};
+use super::storage::{Held, Map, Octets, Owner, Storage};
 use super::{Config, Event, PeerAddress, SessionManager};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
@@ -21,7 +21,7 @@ pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
 
 /// An exchange of a secure session.
 pub(super) struct ExchangeEntry<S: Storage> {
-    pub(super) exchange: Exchange<S::Message>,
+    pub(super) exchange: Exchange<Held<S>>,
     pub(super) serial: u64,
     pub(super) filed: Option<Instant>,
     /// The application is through with it; it goes when nothing is left to do.
@@ -85,23 +85,40 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if entry.exchange.is_in_flight() {
             return Err(SendError::InFlight);
         }
+        // One that was sent over a reliable transport may still be held.
+        entry.exchange.ground();
         if self.is_backlogged() {
             return Err(SendError::Backlog);
         }
-        let now = cx.now;
+        let sent = self.put_in_flight(exchange, protocol, opcode, payload, cx.now);
+        // Also after an error: what was allocated for the message is given back.
+        self.finish_send(exchange);
+        sent
+    }
+
+    fn put_in_flight(
+        &mut self,
+        exchange: ExchangeHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), SendError> {
         let (header, address) = self.header(exchange, protocol, opcode, payload.len(), true)?;
-        let mut message =
-            S::Message::allocate(Config::buffer_len(payload.len())).ok_or(SendError::NoRoom)?;
+        let owner = Owner::Message(Source::Exchange(exchange.key));
+        let mut held = self
+            .octets
+            .allocate(owner, Config::buffer_len(payload.len()))
+            .ok_or(SendError::NoRoom)?;
         let session = self.sessions.by_local_mut(exchange.key.session).ok_or(SendError::Closed)?;
-        let buf = MessageBuf::with_payload(message.as_mut(), payload)?;
+        let buf = MessageBuf::with_payload(self.octets.get_mut(owner, &mut held), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         let wait = self.node.retry_wait()(session.session.base_interval(now), 0);
         let retry = (!address.is_reliable()).then_some(wait);
         let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
         entry.exchange.sent(&header, now);
-        entry.exchange.launch(message, datagram, counter, retry, now);
-        self.finish_send(exchange);
+        entry.exchange.launch(held, datagram, counter, retry, now);
         Ok(())
     }
 
@@ -258,7 +275,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             Some(entry) if entry.closing && entry.exchange.is_settled() => {
                 self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(now), false);
             }
-            _ => self.update_exchange(key),
+            _ => self.schedule_exchange(key),
         }
     }
 
@@ -298,26 +315,39 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
-        match source {
+        let (to, exchange) = match source {
             Source::Exchange(key) => {
                 let to = self.sessions.by_local(key.session)?.address;
-                Some(Transmit { to, datagram: self.exchanges.get(&key)?.exchange.datagram() })
+                (to, &self.exchanges.get(&key)?.exchange)
             }
             Source::Handshake(id) => {
                 let slot = self.handshakes.get(&id)?;
-                Some(Transmit { to: slot.peer, datagram: slot.exchange.datagram() })
+                (slot.peer, &slot.exchange)
             }
-        }
+        };
+        let (held, datagram) = exchange.message()?;
+        let octets = self.octets.get(Owner::Message(source), held);
+        Some(Transmit { to, datagram: octets.get(datagram)? })
     }
 
     pub(super) fn update_exchange(&mut self, key: ExchangeKey) {
+        if let Some(entry) = self.exchanges.get_mut(&key)
+            && !entry.exchange.is_in_flight()
+        {
+            entry.exchange.ground();
+            self.octets.release(Owner::Message(Source::Exchange(key)));
+        }
+        self.schedule_exchange(key);
+    }
+
+    fn schedule_exchange(&mut self, key: ExchangeKey) {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };
         let has_session = self.sessions.by_local(key.session).is_some();
         if !has_session || (entry.closing && entry.exchange.is_settled()) {
             let filed = entry.filed;
             self.exchanges.remove(&key);
-            return self.schedule.forget(Source::Exchange(key), filed);
+            return self.forget(Source::Exchange(key), filed);
         }
         // What is closing waits for nothing but its own end.
         let idle = (!entry.closing).then(|| entry.exchange.last_used() + lifetime);

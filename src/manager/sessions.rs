@@ -52,10 +52,18 @@ impl<C: Crypto, T> fmt::Debug for Entry<C, T> {
 }
 
 impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
-    /// A table for so many CASE sessions, with one more place that is kept for PASE.
-    pub(super) fn new(case_sessions: usize, last_id: u16) -> Self {
-        let entries = Map::with_capacity(case_sessions.saturating_add(1));
-        Self { entries, peers: Map::with_capacity(case_sessions), last_id }
+    pub(super) const EMPTY: Self = Self { entries: Map::EMPTY, peers: Map::EMPTY, last_id: 0 };
+
+    /// Has room for so many CASE sessions or fewer, and one more place that is kept for PASE.
+    /// The first id to be given out follows `last_id`.
+    pub(super) fn start(&mut self, case_sessions: usize, last_id: u16) {
+        self.entries.limit(case_sessions.saturating_add(1));
+        self.peers.limit(self.entries.capacity().saturating_sub(1));
+        self.last_id = last_id;
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.entries.capacity()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -347,7 +355,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.exchanges.first_from(first).filter(|key| key.session == session.local)
         {
             let Some(mut entry) = self.exchanges.remove(&key) else { break };
-            self.schedule.forget(Source::Exchange(key), entry.filed);
+            self.forget(Source::Exchange(key), entry.filed);
             if !reason.is_heard() {
                 continue;
             }

@@ -1,7 +1,7 @@
 //! The slot of a handshake: its state machine with what carries its messages.
 
 use super::handle::{PeerAddress, SessionHandle};
-use super::storage::Storage;
+use super::storage::{Held, Storage};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::handshake::case::PeerCertificates;
@@ -18,7 +18,7 @@ use crate::wire::secure_channel::Opcode;
 pub(super) struct Slot<C: Crypto, S: Storage> {
     pub(super) machine: Machine<C>,
     pub(super) unsecured: UnsecureSession,
-    pub(super) exchange: Exchange<S::Message>,
+    pub(super) exchange: Exchange<Held<S>>,
     pub(super) peer: PeerAddress,
     /// The id of the session to be, reserved until the handshake ends.
     pub(super) local: LocalSessionId,
@@ -100,7 +100,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     pub(super) const fn new(
         machine: Machine<C>,
         unsecured: UnsecureSession,
-        exchange: Exchange<S::Message>,
+        exchange: Exchange<Held<S>>,
         peer: PeerAddress,
         local: LocalSessionId,
     ) -> Self {
@@ -129,6 +129,12 @@ pub(super) struct TakenMessage {
     pub(super) reliable: bool,
 }
 
+impl From<Outgoing<'_>> for TakenMessage {
+    fn from(message: Outgoing<'_>) -> Self {
+        Self { opcode: message.opcode, len: message.payload.len(), reliable: message.reliable }
+    }
+}
+
 #[expect(clippy::large_enum_variant, reason = "lives for one call")]
 pub(super) enum Outcome<C: Crypto> {
     Goes,
@@ -147,11 +153,6 @@ impl<C: Crypto> From<Result<Step<'_, C>, Failure<'_>>> for Taken<C> {
             }
             Err(Failure { error, reply }) => (reply, Outcome::Failed(error)),
         };
-        let taken = |message: Outgoing<'_>| TakenMessage {
-            opcode: message.opcode,
-            len: message.payload.len(),
-            reliable: message.reliable,
-        };
-        Self { message: message.map(taken), outcome }
+        Self { message: message.map(TakenMessage::from), outcome }
     }
 }

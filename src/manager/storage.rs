@@ -1,19 +1,23 @@
 //! Where a manager keeps its tables.
 //!
-//! [`Storage`] is the one parameter that decides it. [`Heap`] grows on demand up to the limits of
-//! [`Config`](super::Config). Every table is an ordered map with a capacity, so that a storage of
-//! fixed arrays can stand in for it.
+//! [`Storage`] is the one parameter that decides it. `Heap` grows on demand up to the limits of
+//! [`Config`](super::Config); [`Fixed`] is all arrays. Both behave alike within their limits.
 
 use super::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
+mod arena;
+mod fixed;
 #[cfg(feature = "alloc")]
 mod heap;
+mod place;
 
+pub use self::fixed::Fixed;
 #[cfg(feature = "alloc")]
 pub use self::heap::Heap;
+pub(super) use self::place::Place;
 
 /// There is no room for another entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +25,10 @@ pub struct Full;
 
 /// An ordered map with a capacity.
 pub trait Map<K: Copy + Ord, V> {
-    /// An empty map for at most `capacity` entries, or fewer if the storage is smaller.
-    fn with_capacity(capacity: usize) -> Self;
+    /// An empty map that takes nothing in before its [`limit`](Self::limit) is set.
+    const EMPTY: Self;
+    /// Takes in at most `limit` entries from now on, or fewer if the storage is smaller.
+    fn limit(&mut self, limit: usize);
     /// How many entries fit.
     fn capacity(&self) -> usize;
     /// How many entries there are.
@@ -62,8 +68,10 @@ pub trait Map<K: Copy + Ord, V> {
 
 /// A queue with a capacity.
 pub trait Queue<V> {
-    /// An empty queue for at most `capacity` entries, or fewer if the storage is smaller.
-    fn with_capacity(capacity: usize) -> Self;
+    /// An empty queue that takes nothing in before its [`limit`](Self::limit) is set.
+    const EMPTY: Self;
+    /// Takes in at most `limit` entries from now on, or fewer if the storage is smaller.
+    fn limit(&mut self, limit: usize);
     /// How many entries there are.
     fn len(&self) -> usize;
     /// How many entries fit.
@@ -77,13 +85,38 @@ pub trait Queue<V> {
     fn pop(&mut self) -> Option<V>;
 }
 
-/// Room for one message.
-pub trait MessageSlot: AsRef<[u8]> + AsMut<[u8]> + Sized {
-    /// Room for `len` octets; `None` if there is not so much.
-    fn allocate(len: usize) -> Option<Self>;
+/// What octets are kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The message in flight of an exchange or handshake.
+    Message(Source),
+    /// The certificates that the peer of a handshake has presented.
+    Certificates(HandshakeId),
 }
 
-/// The tables of a manager. Sealed: [`Heap`] implements it.
+/// Octets of many sizes. Each owner keeps what [`allocate`](Self::allocate) returned, and the
+/// octets until it allocates again or they are released.
+pub trait Octets {
+    /// No octets.
+    const EMPTY: Self;
+    /// What the owner keeps of them.
+    type Held;
+    /// How many octets there is room for, besides what this owner has.
+    fn room(&self, owner: Owner) -> usize;
+    /// Room for `len` octets of any content, in place of what the owner had; `None` if there is
+    /// not so much.
+    fn allocate(&mut self, owner: Owner, len: usize) -> Option<Self::Held>;
+    /// Gives back all but the first `len`.
+    fn shrink(&mut self, owner: Owner, len: usize);
+    /// The octets of an owner.
+    fn get<'a>(&'a self, owner: Owner, held: &'a Self::Held) -> &'a [u8];
+    /// The octets of an owner, to be written.
+    fn get_mut<'a>(&'a mut self, owner: Owner, held: &'a mut Self::Held) -> &'a mut [u8];
+    /// Gives back what the owner has, if anything.
+    fn release(&mut self, owner: Owner);
+}
+
+/// The tables of a manager. Sealed: `Heap` and [`Fixed`] implement it.
 pub trait Storage: sealed::Sealed {
     /// Secure sessions by their local id.
     type Sessions<V>: Map<LocalSessionId, V>;
@@ -103,15 +136,31 @@ pub trait Storage: sealed::Sealed {
     type Deadlines: Map<(Instant, Source), ()>;
     /// Exchanges and handshakes that have something to send.
     type Ready: Map<Source, ()>;
-    /// Events and short messages.
-    type Queue<V>: Queue<V>;
-    /// A message in flight.
-    type Message: MessageSlot;
+    /// Events.
+    type Events<V>: Queue<V>;
+    /// Short messages.
+    type Outbox<V>: Queue<V>;
+    /// Messages in flight.
+    type Octets: Octets;
 }
+
+/// What an exchange or handshake keeps of its message in flight.
+pub(super) type Held<S> = <<S as Storage>::Octets as Octets>::Held;
 
 mod sealed {
     pub trait Sealed {}
 
     #[cfg(feature = "alloc")]
     impl Sealed for super::Heap {}
+
+    impl<
+        const SESSIONS: usize,
+        const EXCHANGES: usize,
+        const HANDSHAKES: usize,
+        const FABRICS: usize,
+        const RECORDS: usize,
+        const OCTETS: usize,
+    > Sealed for super::Fixed<SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, OCTETS>
+    {
+    }
 }

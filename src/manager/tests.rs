@@ -60,7 +60,8 @@ fn manager(config: Config) -> Manager {
 
 #[test]
 fn session_ids_go_round_and_run_out() {
-    let mut table = SessionTable::<RustCrypto, Heap, ()>::new(8, 65_533);
+    let mut table = SessionTable::<RustCrypto, Heap, ()>::EMPTY;
+    table.start(8, 65_533);
     let mut next = || table.free_id(|_| false).map(LocalSessionId::get);
     assert_eq!([next(), next(), next(), next()], [65_534, 65_535, 1, 2].map(Some), "never 0");
     assert_eq!(table.free_id(|_| true), None);
@@ -149,7 +150,8 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
 
 #[test]
 fn a_record_id_that_is_taken_costs_nobody_a_record() {
-    let mut records = Records::<Heap>::new(4);
+    let mut records = Records::<Heap>::EMPTY;
+    records.limit(4);
     let record = |peer| ResumptionRecord {
         id: ResumptionId::new([7; 16]),
         fabric: fabric(1),

@@ -12,7 +12,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// without a datagram or a call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let window = self.window.as_ref().and_then(OpenWindow::closes);
+        let window = self.window.get().and_then(OpenWindow::closes);
         let records = self.node.records.expiry(self.node.config.record_lifetime);
         [self.schedule.next(), window, records].into_iter().flatten().min()
     }
@@ -26,7 +26,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 Source::Handshake(id) => self.handshake_timeout(id, cx),
             }
         }
-        let closes = self.window.as_ref().and_then(OpenWindow::closes);
+        let closes = self.window.get().and_then(OpenWindow::closes);
         if closes.is_some_and(|closes| cx.now >= closes) {
             self.expire_window(WindowCloseReason::Expired);
         }

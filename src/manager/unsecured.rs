@@ -160,7 +160,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         now: Instant,
     ) -> Option<UnsecureSession> {
-        if self.turning_away.is_some() || self.is_backlogged() {
+        if !self.turning_away.is_vacant() || self.is_backlogged() {
             return None; // the newcomer will be refused
         }
         let mut running = self.handshakes_of(node, from).filter(|(_, slot)| slot.ended.is_none());
@@ -205,7 +205,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Some(local) = self.free_session_id() else {
             return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
         };
-        let machine = match &self.window {
+        let machine = match self.window.get() {
             _ if opcode == Opcode::CASE_SIGMA1 => {
                 let server = CaseServer::new(local, cx.now);
                 let taken = self.is_being_resumed(payload);
@@ -222,11 +222,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         let mut exchange = Exchange::new(header.exchange, false, cx.now);
         let _ = exchange.receive(&header, counter, false, cx.now);
-        let Some(id) = self.add_handshake(from, machine, unsecured, exchange, local) else {
+        let id = self.serial();
+        if !self.add_handshake(id, Slot::new(machine, unsecured, exchange, from, local)) {
             return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
-        };
+        }
         if opcode == Opcode::PBKDF_PARAM_REQUEST
-            && let Some(window) = &mut self.window
+            && let Some(window) = self.window.get_mut()
         {
             window.serving = Some(id);
         }
@@ -254,11 +255,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// How long a new handshake has to wait, if it must.
     fn busy(&mut self, opcode: Opcode) -> Option<Duration> {
-        if self.turning_away.is_some() {
-            return self.turning_away;
+        if let Some(wait) = self.turning_away.get() {
+            return Some(*wait);
         }
         let commissioning = opcode == Opcode::PBKDF_PARAM_REQUEST && self.is_commissioning();
-        let full = self.is_backlogged() || !self.make_handshake_room();
+        let full =
+            self.is_backlogged() || !self.make_handshake_room() || !self.has_room_for_message();
         (commissioning || full).then_some(self.node.config.busy_wait)
     }
 

@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use super::handle::{HandshakeId, SessionHandle};
-use super::storage::{Map, Storage};
+use super::storage::{Map, Place, Storage};
 use super::{Event, SessionManager, WindowCloseReason, WindowError};
 use crate::crypto::{Crypto, CryptoError, Passcode, PbkdfParameters, Verifier};
 use crate::handshake::{Context, HandshakeError};
@@ -53,7 +53,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         now: Instant,
         window: CommissioningWindow,
     ) -> Result<(), WindowError> {
-        if self.window.is_some() {
+        if !self.window.is_vacant() {
             return Err(WindowError::Open);
         }
         if self.is_backlogged() {
@@ -61,7 +61,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let CommissioningWindow { verifier, pbkdf, duration } = window;
         let closes = duration.map(|duration| now + duration);
-        self.window = Some(OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None });
+        let window = OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None };
+        self.window = Place::Taken(window);
         Ok(())
     }
 
@@ -101,12 +102,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Whether the commissioning window is open.
     #[must_use]
     pub const fn is_commissioning_window_open(&self) -> bool {
-        self.window.is_some()
+        !self.window.is_vacant()
     }
 
     /// Whether PASE is being served, or a session that came of it still lives.
     pub(super) fn is_commissioning(&self) -> bool {
-        self.window.as_ref().is_some_and(|window| window.serving.is_some())
+        self.window.get().is_some_and(|window| window.serving.is_some())
             || self.commissioned.is_some_and(|session| self.sessions.get(session).is_some())
     }
 
@@ -118,7 +119,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         session: Option<SessionHandle>,
         attempted: bool,
     ) {
-        let Some(window) = self.window.as_mut().filter(|window| window.serving == Some(id)) else {
+        let Some(window) = self.window.get_mut().filter(|window| window.serving == Some(id)) else {
             return;
         };
         window.serving = None;

@@ -20,6 +20,11 @@ impl UnsecuredCounter {
         Self { next: random_start(rng) }
     }
 
+    /// Stands in for a counter until its start is drawn.
+    pub(crate) const fn unseeded() -> Self {
+        Self { next: 0 }
+    }
+
     /// Starts at a given value, for tests of recorded traffic.
     #[cfg(any(test, feature = "_test-util"))]
     #[must_use]

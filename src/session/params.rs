@@ -171,6 +171,19 @@ impl SessionParameters {
         writer.end()
     }
 
+    /// All zero: of a manager that has no settings yet.
+    pub(crate) const UNSET: Self = Self {
+        idle_interval_ms: 0,
+        active_interval_ms: 0,
+        active_threshold_ms: 0,
+        data_model_revision: None,
+        interaction_model_revision: None,
+        specification_version: None,
+        max_paths_per_invoke: 0,
+        transports: Transports::NONE,
+        max_tcp_message: 0,
+    };
+
     const DEFAULT: Self = Self {
         idle_interval_ms: 500,
         active_interval_ms: 300,

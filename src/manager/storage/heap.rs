@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 
-use super::{Full, Map, MessageSlot, Queue, Storage};
+use super::{Full, Map, Octets, Owner, Queue, Storage};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
 use crate::session::ResumptionId;
@@ -26,8 +26,9 @@ impl Storage for Heap {
     type RecordIds = Tree<ResumptionId, (FabricIndex, NodeId)>;
     type Deadlines = Tree<(Instant, Source), ()>;
     type Ready = Tree<Source, ()>;
-    type Queue<V> = Ring<V>;
-    type Message = Box<[u8]>;
+    type Events<V> = Ring<V>;
+    type Outbox<V> = Ring<V>;
+    type Octets = Boxes;
 }
 
 /// A B-tree with a limit.
@@ -38,8 +39,10 @@ pub struct Tree<K, V> {
 }
 
 impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
-    fn with_capacity(capacity: usize) -> Self {
-        Self { entries: BTreeMap::new(), capacity }
+    const EMPTY: Self = Self { entries: BTreeMap::new(), capacity: 0 };
+
+    fn limit(&mut self, limit: usize) {
+        self.capacity = limit;
     }
 
     fn capacity(&self) -> usize {
@@ -95,8 +98,10 @@ pub struct Ring<V> {
 }
 
 impl<V> Queue<V> for Ring<V> {
-    fn with_capacity(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity }
+    const EMPTY: Self = Self { entries: VecDeque::new(), capacity: 0 };
+
+    fn limit(&mut self, limit: usize) {
+        self.capacity = limit;
     }
 
     fn len(&self) -> usize {
@@ -120,8 +125,32 @@ impl<V> Queue<V> for Ring<V> {
     }
 }
 
-impl MessageSlot for Box<[u8]> {
-    fn allocate(len: usize) -> Option<Self> {
+/// Octets that each owner keeps itself.
+#[derive(Debug)]
+pub struct Boxes;
+
+impl Octets for Boxes {
+    const EMPTY: Self = Self;
+
+    type Held = Box<[u8]>;
+
+    fn room(&self, _: Owner) -> usize {
+        usize::MAX
+    }
+
+    fn allocate(&mut self, _: Owner, len: usize) -> Option<Self::Held> {
         Some(vec![0; len].into_boxed_slice())
     }
+
+    fn shrink(&mut self, _: Owner, _: usize) {}
+
+    fn get<'a>(&'a self, _: Owner, held: &'a Self::Held) -> &'a [u8] {
+        held
+    }
+
+    fn get_mut<'a>(&'a mut self, _: Owner, held: &'a mut Self::Held) -> &'a mut [u8] {
+        held
+    }
+
+    fn release(&mut self, _: Owner) {}
 }

@@ -1,0 +1,205 @@
+//! Octets of many sizes in one array.
+
+use super::{Octets, Owner};
+use crate::ids::LocalSessionId;
+use crate::manager::handle::{ExchangeKey, Source};
+
+/// Items one after the other, without gaps: what follows an item that goes moves up.
+///
+/// ```text
+/// owner (9) │ length LE (2) │ octets │ owner │ ... │ free
+/// ```
+#[derive(Debug)]
+pub struct Arena<const N: usize> {
+    octets: [u8; N],
+    used: usize,
+}
+
+const OWNER_LEN: usize = 9;
+const HEADER_LEN: usize = OWNER_LEN + size_of::<u16>();
+
+/// Where an item stands.
+struct Item {
+    header: usize,
+    start: usize,
+    end: usize,
+}
+
+impl<const N: usize> Arena<N> {
+    fn items(&self) -> impl Iterator<Item = (&[u8; OWNER_LEN], Item)> {
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let rest = self.octets.get(at..self.used)?;
+            let (owner, rest) = rest.split_first_chunk()?;
+            let len = u16::from_le_bytes(*rest.first_chunk()?);
+            let start = at.saturating_add(HEADER_LEN);
+            let item = Item { header: at, start, end: start.saturating_add(len.into()) };
+            at = item.end;
+            Some((owner, item))
+        })
+    }
+
+    fn find(&self, owner: Owner) -> Option<Item> {
+        let wanted = encode(owner);
+        self.items().find(|(owner, _)| **owner == wanted).map(|(_, item)| item)
+    }
+
+    /// Removes octets; those behind them move up.
+    fn cut(&mut self, start: usize, end: usize) {
+        let gap = end.saturating_sub(start);
+        if let Some(tail) = self.octets.get_mut(start..self.used)
+            && gap <= tail.len()
+        {
+            tail.copy_within(gap.., 0);
+            self.used = self.used.saturating_sub(gap);
+        }
+    }
+}
+
+impl<const N: usize> Octets for Arena<N> {
+    const EMPTY: Self = {
+        assert!(N <= u16::MAX as usize, "lengths have two octets");
+        Self { octets: [0; N], used: 0 }
+    };
+
+    /// The octets stay here; the owner finds them by its name.
+    type Held = ();
+
+    fn room(&self, owner: Owner) -> usize {
+        let own = self.find(owner).map_or(0, |item| item.end.saturating_sub(item.header));
+        N.saturating_sub(self.used).saturating_add(own).saturating_sub(HEADER_LEN)
+    }
+
+    fn allocate(&mut self, owner: Owner, len: usize) -> Option<()> {
+        if len > self.room(owner) {
+            return None;
+        }
+        self.release(owner);
+        let (to, rest) = self.octets.get_mut(self.used..)?.split_first_chunk_mut()?;
+        *to = encode(owner);
+        *rest.first_chunk_mut()? = u16::try_from(len).ok()?.to_le_bytes();
+        self.used = self.used.saturating_add(HEADER_LEN).saturating_add(len);
+        Some(())
+    }
+
+    fn shrink(&mut self, owner: Owner, len: usize) {
+        let Some(Item { header, start, end }) = self.find(owner) else { return };
+        let kept = start.saturating_add(len);
+        let length = self.octets.get_mut(header.saturating_add(OWNER_LEN)..);
+        if kept < end
+            && let Some(length) = length.and_then(<[u8]>::first_chunk_mut)
+            && let Ok(short) = u16::try_from(len)
+        {
+            *length = short.to_le_bytes();
+            self.cut(kept, end);
+        }
+    }
+
+    fn get<'a>(&'a self, owner: Owner, (): &'a ()) -> &'a [u8] {
+        let item = self.find(owner);
+        item.and_then(|item| self.octets.get(item.start..item.end)).unwrap_or_default()
+    }
+
+    fn get_mut<'a>(&'a mut self, owner: Owner, (): &'a mut ()) -> &'a mut [u8] {
+        let item = self.find(owner);
+        item.and_then(|item| self.octets.get_mut(item.start..item.end)).unwrap_or_default()
+    }
+
+    fn release(&mut self, owner: Owner) {
+        if let Some(Item { header, end, .. }) = self.find(owner) {
+            self.cut(header, end);
+        }
+    }
+}
+
+fn encode(owner: Owner) -> [u8; OWNER_LEN] {
+    let (kind, number) = match owner {
+        Owner::Message(Source::Handshake(id)) => (0, id),
+        Owner::Certificates(id) => (1, id),
+        Owner::Message(Source::Exchange(key)) => (2, number(key)),
+    };
+    let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+    [kind, a, b, c, d, e, f, g, h]
+}
+
+fn number(ExchangeKey { session, id, initiator }: ExchangeKey) -> u64 {
+    let session: LocalSessionId = session;
+    u64::from(session.get()) << 32 | u64::from(id.get()) << 16 | u64::from(initiator)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    use super::*;
+
+    const ROOM: usize = 300;
+
+    fn owner(n: u64) -> Owner {
+        match n % 3 {
+            0 => Owner::Message(Source::Handshake(n)),
+            1 => Owner::Certificates(n),
+            _ => Owner::Message(Source::Exchange(ExchangeKey {
+                session: LocalSessionId::new(n.try_into().unwrap()).unwrap(),
+                id: crate::ids::ExchangeId::new(7),
+                initiator: n % 2 == 0,
+            })),
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Op {
+        Allocate(u64, usize, u8),
+        Shrink(u64, usize),
+        Release(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let who = 1..7_u64;
+        prop_oneof![
+            3 => (who.clone(), 0..120_usize, any::<u8>()).prop_map(|(o, n, b)| Op::Allocate(o, n, b)),
+            1 => (who.clone(), 0..120_usize).prop_map(|(o, n)| Op::Shrink(o, n)),
+            1 => who.prop_map(Op::Release),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map(ops in prop::collection::vec(op(), 0..60)) {
+            let mut arena = Arena::<ROOM>::EMPTY;
+            let mut model = BTreeMap::<u64, Vec<u8>>::new();
+            for op in ops {
+                match op {
+                    Op::Allocate(n, len, octet) => {
+                        let others = model.iter().filter(|(key, _)| **key != n);
+                        let used: usize = others.map(|(_, held)| held.len() + HEADER_LEN).sum();
+                        let room = (ROOM - used).saturating_sub(HEADER_LEN);
+                        prop_assert_eq!(arena.room(owner(n)), room);
+                        let fits = arena.allocate(owner(n), len).is_some();
+                        prop_assert_eq!(fits, len <= room);
+                        if fits {
+                            arena.get_mut(owner(n), &mut ()).fill(octet);
+                            model.insert(n, std::vec![octet; len]);
+                        }
+                    }
+                    Op::Shrink(n, len) => {
+                        arena.shrink(owner(n), len);
+                        if let Some(held) = model.get_mut(&n) {
+                            held.truncate(len);
+                        }
+                    }
+                    Op::Release(n) => {
+                        arena.release(owner(n));
+                        model.remove(&n);
+                    }
+                }
+                for n in 1..7 {
+                    let held = model.get(&n).map(Vec::as_slice).unwrap_or_default();
+                    prop_assert_eq!(arena.get(owner(n), &()), held);
+                }
+            }
+        }
+    }
+}

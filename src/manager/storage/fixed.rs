@@ -1,0 +1,288 @@
+//! Tables in arrays.
+
+use core::cmp::Ordering;
+use core::marker::PhantomData;
+
+use super::arena::Arena;
+use super::{Full, Map, Place, Queue, Storage};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::manager::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
+use crate::session::ResumptionId;
+use crate::time::Instant;
+
+/// Tables of fixed size, without an allocator: for devices.
+///
+/// The sizes are those of
+/// - `SESSIONS`: secure sessions at once, the place for PASE among them. A node of `n` fabrics
+///   must be able to hold `3 * n + 1`.
+/// - `EXCHANGES`: exchanges of secure sessions at once.
+/// - `HANDSHAKES`: handshakes at once.
+/// - `FABRICS`: fabrics. A node must support five at least.
+/// - `RECORDS`: resumption records, three for each fabric at least.
+/// - `OCTETS`: octets of all messages in flight together, and of the certificates of peers whose
+///   session the application has not heard of yet. 65,535 at most. A handshake needs room for
+///   its largest message; 1,280 octets each, and as many for each long message that should be
+///   in flight at once, leave nothing to be desired.
+///
+/// Where [`Config`](crate::manager::Config) sets lower limits, those hold. Lookups are linear.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed<
+    const SESSIONS: usize,
+    const EXCHANGES: usize,
+    const HANDSHAKES: usize,
+    const FABRICS: usize,
+    const RECORDS: usize,
+    const OCTETS: usize,
+>;
+
+/// How many events may wait before nothing is begun that could cause more.
+const EVENTS: usize = 16;
+
+/// Places for so many values.
+type Places<V, const N: usize> = [Place<V>; N];
+
+impl<
+    const SESSIONS: usize,
+    const EXCHANGES: usize,
+    const HANDSHAKES: usize,
+    const FABRICS: usize,
+    const RECORDS: usize,
+    const OCTETS: usize,
+> Storage for Fixed<SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, OCTETS>
+{
+    type Sessions<V> = Table<LocalSessionId, V, Places<(LocalSessionId, V), SESSIONS>>;
+    type Peers = Table<PeerKey, (), Places<(PeerKey, ()), SESSIONS>>;
+    type Exchanges<V> = Table<ExchangeKey, V, Places<(ExchangeKey, V), EXCHANGES>>;
+    type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
+    type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
+    type Records<V> = Table<(FabricIndex, NodeId), V, Places<((FabricIndex, NodeId), V), RECORDS>>;
+    type RecordIds = Table<
+        ResumptionId,
+        (FabricIndex, NodeId),
+        Places<(ResumptionId, (FabricIndex, NodeId)), RECORDS>,
+    >;
+    type Deadlines = Table<
+        (Instant, Source),
+        (),
+        (Places<((Instant, Source), ()), EXCHANGES>, Places<((Instant, Source), ()), HANDSHAKES>),
+    >;
+    type Ready =
+        Table<Source, (), (Places<(Source, ()), EXCHANGES>, Places<(Source, ()), HANDSHAKES>)>;
+    // Whatever lives can tell its end, sessions also that their counter is low.
+    type Events<V> = Ring<
+        V,
+        (
+            (Places<V, SESSIONS>, Places<V, SESSIONS>),
+            (
+                (Places<V, EXCHANGES>, Places<V, HANDSHAKES>),
+                (Places<V, RECORDS>, Places<V, EVENTS>),
+            ),
+        ),
+    >;
+    type Outbox<V> = Ring<V, Places<V, SESSIONS>>;
+    type Octets = Arena<OCTETS>;
+}
+
+/// A row of places: an array, or two such rows one after the other, as array lengths cannot be
+/// added up.
+pub trait Row<V> {
+    /// All places vacant.
+    const VACANT: Self;
+    /// How many places there are.
+    const LEN: usize;
+    /// A place.
+    fn at(&self, n: usize) -> Option<&Place<V>>;
+    /// A place, to be changed.
+    fn at_mut(&mut self, n: usize) -> Option<&mut Place<V>>;
+}
+
+impl<V, const N: usize> Row<V> for Places<V, N> {
+    const VACANT: Self = [const { Place::Vacant }; N];
+    const LEN: usize = N;
+
+    fn at(&self, n: usize) -> Option<&Place<V>> {
+        self.get(n)
+    }
+
+    fn at_mut(&mut self, n: usize) -> Option<&mut Place<V>> {
+        self.get_mut(n)
+    }
+}
+
+impl<V, A: Row<V>, B: Row<V>> Row<V> for (A, B) {
+    const VACANT: Self = (A::VACANT, B::VACANT);
+    const LEN: usize = A::LEN + B::LEN;
+
+    fn at(&self, n: usize) -> Option<&Place<V>> {
+        match n.checked_sub(A::LEN) {
+            None => self.0.at(n),
+            Some(n) => self.1.at(n),
+        }
+    }
+
+    fn at_mut(&mut self, n: usize) -> Option<&mut Place<V>> {
+        match n.checked_sub(A::LEN) {
+            None => self.0.at_mut(n),
+            Some(n) => self.1.at_mut(n),
+        }
+    }
+}
+
+/// An unsorted table: entries stay where they are put.
+#[derive(Debug)]
+pub struct Table<K, V, R> {
+    places: R,
+    len: usize,
+    limit: usize,
+    entries: PhantomData<(K, V)>,
+}
+
+impl<K: Copy + Ord, V, R: Row<(K, V)>> Table<K, V, R> {
+    fn position(&self, key: &K) -> Option<usize> {
+        (0..R::LEN).find(|n| self.entry(*n).is_some_and(|(found, _)| found == key))
+    }
+
+    fn entry(&self, n: usize) -> Option<&(K, V)> {
+        self.places.at(n)?.get()
+    }
+
+    /// The entry with the smallest key that compares so with `bound`, if there is one.
+    fn next(&self, bound: Option<(K, Ordering)>) -> Option<&(K, V)> {
+        let is_next = |key: &K| {
+            bound.is_none_or(|(bound, least)| {
+                let order = key.cmp(&bound);
+                order == Ordering::Greater || order == least
+            })
+        };
+        (0..R::LEN)
+            .filter_map(|n| self.entry(n))
+            .filter(|(key, _)| is_next(key))
+            .min_by_key(|(key, _)| *key)
+    }
+
+    fn ascending<'a>(
+        &'a self,
+        mut bound: Option<(K, Ordering)>,
+    ) -> impl Iterator<Item = (&'a K, &'a V)>
+    where
+        K: 'a,
+        V: 'a,
+    {
+        core::iter::from_fn(move || {
+            let (key, value) = self.next(bound)?;
+            bound = Some((*key, Ordering::Greater));
+            Some((key, value))
+        })
+    }
+}
+
+impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
+    const EMPTY: Self = Self { places: R::VACANT, len: 0, limit: 0, entries: PhantomData };
+
+    fn limit(&mut self, limit: usize) {
+        self.limit = limit.min(R::LEN);
+    }
+
+    fn capacity(&self) -> usize {
+        self.limit
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        self.entry(self.position(key)?).map(|(_, value)| value)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let n = self.position(key)?;
+        self.places.at_mut(n)?.get_mut().map(|(_, value)| value)
+    }
+
+    fn insert(&mut self, key: K, value: V) -> Result<(), Full> {
+        if let Some(old) = self.get_mut(&key) {
+            *old = value;
+            return Ok(());
+        }
+        if self.len >= self.limit {
+            return Err(Full);
+        }
+        let vacant = (0..R::LEN).find(|n| self.entry(*n).is_none()).ok_or(Full)?;
+        *self.places.at_mut(vacant).ok_or(Full)? = Place::Taken((key, value));
+        self.len = self.len.saturating_add(1);
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &K) -> Option<V> {
+        let n = self.position(key)?;
+        let (_, value) = self.places.at_mut(n)?.take()?;
+        self.len = self.len.saturating_sub(1);
+        Some(value)
+    }
+
+    fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
+    where
+        K: 'a,
+        V: 'a,
+    {
+        self.ascending(None)
+    }
+
+    fn from<'a>(&'a self, first: K) -> impl Iterator<Item = (&'a K, &'a V)>
+    where
+        K: 'a,
+        V: 'a,
+    {
+        self.ascending(Some((first, Ordering::Equal)))
+    }
+}
+
+/// A ring buffer.
+#[derive(Debug)]
+pub struct Ring<V, R> {
+    places: R,
+    first: usize,
+    len: usize,
+    limit: usize,
+    entries: PhantomData<V>,
+}
+
+impl<V, R: Row<V>> Queue<V> for Ring<V, R> {
+    const EMPTY: Self =
+        Self { places: R::VACANT, first: 0, len: 0, limit: 0, entries: PhantomData };
+
+    fn limit(&mut self, limit: usize) {
+        self.limit = limit.min(R::LEN);
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn capacity(&self) -> usize {
+        self.limit
+    }
+
+    fn push(&mut self, value: V) -> Result<(), Full> {
+        if self.len >= self.limit {
+            return Err(Full);
+        }
+        let last = wrapped::<V, R>(self.first.saturating_add(self.len));
+        *self.places.at_mut(last).ok_or(Full)? = Place::Taken(value);
+        self.len = self.len.saturating_add(1);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<V> {
+        let value = self.places.at_mut(self.first)?.take()?;
+        self.first = wrapped::<V, R>(self.first.saturating_add(1));
+        self.len = self.len.saturating_sub(1);
+        Some(value)
+    }
+}
+
+/// A position below twice the length, brought below the length.
+fn wrapped<V, R: Row<V>>(n: usize) -> usize {
+    n.checked_sub(R::LEN).unwrap_or(n)
+}

@@ -1,0 +1,62 @@
+//! A manager in a `static`.
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+
+use super::storage::Storage;
+use super::{Config, SessionManager};
+use crate::crypto::Crypto;
+
+/// A manager at the place where it will stay, before it knows its settings.
+///
+/// With [`Fixed`](super::Fixed) storage a manager takes tens of kilobytes: too much for the stack
+/// of a device. This one is made at compile time, and all its octets are zero (if those of the
+/// backend are), so that a `static` of it costs no flash.
+///
+/// ```
+/// use std::sync::{Mutex, PoisonError};
+///
+/// use matter_session::crypto::CompactRustCrypto;
+/// use matter_session::manager::{Config, Fixed, Unstarted};
+///
+/// // 16 sessions, 8 exchanges, 2 handshakes, 5 fabrics, 15 records, 5,120 octets of messages.
+/// type Tables = Fixed<16, 8, 2, 5, 15, 5120>;
+///
+/// // On a device: a `ConstStaticCell`, or what `cortex_m_rt::entry` makes of a `static mut`.
+/// static NODE: Mutex<Unstarted<CompactRustCrypto, Tables>> =
+///     Mutex::new(Unstarted::new(CompactRustCrypto));
+///
+/// let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+/// let mut place = NODE.lock().unwrap_or_else(PoisonError::into_inner);
+/// let node = place.start(Config::default(), &mut rng);
+/// assert_eq!(node.session_count(), 0);
+/// ```
+pub struct Unstarted<C: Crypto, S: Storage, T = ()>(SessionManager<C, S, T>);
+
+impl<C: Crypto, S: Storage, T: Default> Unstarted<C, S, T> {
+    /// Sets no more than the crypto backend.
+    #[must_use]
+    pub const fn new(crypto: C) -> Self {
+        Self(SessionManager::unstarted(crypto))
+    }
+
+    /// The manager, ready for use, as [`SessionManager::new`] makes it.
+    ///
+    /// Meant to be called once. Another call changes the settings and draws new identifiers;
+    /// fabrics, sessions and records stay.
+    pub fn start(
+        &mut self,
+        config: Config,
+        rng: &mut dyn CryptoRng,
+    ) -> &mut SessionManager<C, S, T> {
+        self.0.start(config, rng);
+        &mut self.0
+    }
+}
+
+impl<C: Crypto, S: Storage, T> fmt::Debug for Unstarted<C, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unstarted")
+    }
+}
