@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use matter_session::manager::{Config, ExchangeHandle, SessionHandle};
+use matter_session::manager::{Config, ExchangeHandle, Fixed, Heap, SessionHandle, Storage};
+
+use matter_session::resumption::ResumptionRecord;
 
 use crate::net::{Authority, Dice, Fate, IM, Net, PASSCODE, index, udp};
 
@@ -50,25 +52,42 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-struct World {
-    net: Net,
+struct World<S: Storage = Heap> {
+    net: Net<S>,
     authority: Authority,
     /// What was sent, by a number in the payload.
     serial: u32,
+    /// How many datagrams the story has told.
+    told: usize,
 }
 
 const SESSIONS: usize = 4;
 const EXCHANGES: usize = 8;
+const HANDSHAKES: usize = 3;
+const FABRICS: usize = 2;
+const RECORDS: usize = 1;
 
-impl World {
+/// What the world needs: one session more for PASE, and room for every message to be long.
+type Arrays = Fixed<
+    { SESSIONS + 1 },
+    EXCHANGES,
+    HANDSHAKES,
+    FABRICS,
+    RECORDS,
+    { (EXCHANGES + 2 * HANDSHAKES) * 1280 },
+>;
+
+impl<S: Storage> World<S> {
     fn new(seed: u64) -> Self {
         let config = Config::default()
             .with_sessions(SESSIONS)
             .with_exchanges(EXCHANGES)
             .with_exchanges_per_session(3)
-            .with_events(12)
-            .with_handshakes(3, core::time::Duration::from_millis(100));
-        let mut net = Net::with(vec![(udp(1), config.clone()), (udp(2), config)]);
+            .with_events(8)
+            .with_fabrics(FABRICS)
+            .with_records(RECORDS, core::time::Duration::from_secs(30))
+            .with_handshakes(HANDSHAKES, core::time::Duration::from_millis(100));
+        let mut net = Net::stored(vec![(udp(1), config.clone()), (udp(2), config)]);
         let mut authority = Authority::new(1, false);
         authority.join(&mut net, 0, 100);
         authority.join(&mut net, 1, 200);
@@ -80,7 +99,7 @@ impl World {
             n if n < loss + 25 => Fate::Late(dice.below(2000)),
             _ => Fate::Arrives,
         });
-        Self { net, authority, serial: 0 }
+        Self { net, authority, serial: 0, told: 0 }
     }
 
     fn session(&self, n: usize, i: usize) -> Option<SessionHandle> {
@@ -161,11 +180,28 @@ impl World {
         }
     }
 
+    /// Everything that can be seen of the nodes, and of the network since the last call.
+    fn story(&mut self) -> String {
+        let mut story = format!("{:?}", &self.net.sent[self.told..]);
+        self.told = self.net.sent.len();
+        for node in &mut self.net.nodes {
+            let records: Vec<_> = node.manager.records().map(ResumptionRecord::to_bytes).collect();
+            let records: Vec<_> = records.iter().map(|record| *record.as_bytes()).collect();
+            let events = core::mem::take(&mut node.events);
+            let dropped = core::mem::take(&mut node.dropped);
+            let (due, manager) = (node.manager.poll_timeout(), &node.manager);
+            let facts = node.facts();
+            story += &format!("{manager:?} {facts} {due:?} {events:?} {dropped:?} {records:?}");
+            story += &format!("{:?}", node.got.last());
+        }
+        story
+    }
+
     fn check(&self) {
         for node in &self.net.nodes {
             assert!(node.manager.session_count() <= SESSIONS + 1);
             assert!(node.manager.exchange_count() <= EXCHANGES);
-            assert!(node.manager.handshake_count() <= 3);
+            assert!(node.manager.handshake_count() <= HANDSHAKES);
             let mut seen = BTreeSet::new();
             for got in &node.got {
                 assert!(seen.insert(got.payload.clone()), "delivered twice: {got:?}");
@@ -184,7 +220,7 @@ proptest! {
 
     #[test]
     fn any_operations_over_any_network(seed: u64, ops in prop::collection::vec(op(), 1..120)) {
-        let mut world = World::new(seed);
+        let mut world = World::<Heap>::new(seed);
         for op in &ops {
             world.apply(op);
             world.check();
@@ -209,5 +245,21 @@ proptest! {
             sessions.map(|s| *s.session().attestation_challenge()).collect()
         };
         prop_assert!(challenges(0).intersection(&challenges(1)).count() >= 1);
+    }
+
+    /// The same operations on tables of both kinds: the same datagrams, messages, events and
+    /// facts after each.
+    #[test]
+    fn both_kinds_of_storage_agree(seed: u64, ops in prop::collection::vec(op(), 1..120)) {
+        let (mut heap, mut fixed) = (World::<Heap>::new(seed), World::<Arrays>::new(seed));
+        for op in &ops {
+            heap.apply(op);
+            fixed.apply(op);
+            prop_assert_eq!(heap.story(), fixed.story(), "after {:?}", op);
+        }
+        heap.net.run(90_000);
+        fixed.net.run(90_000);
+        prop_assert_eq!(heap.story(), fixed.story());
+        fixed.net.assert_clean();
     }
 }

@@ -128,10 +128,12 @@ fn number(ExchangeKey { session, id, initiator }: ExchangeKey) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "tests have std and panic")]
 mod tests {
-    use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::vec::Vec;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -144,7 +146,7 @@ mod tests {
             _ => Owner::Message(Source::Exchange(ExchangeKey {
                 session: LocalSessionId::new(n.try_into().unwrap()).unwrap(),
                 id: crate::ids::ExchangeId::new(7),
-                initiator: n % 2 == 0,
+                initiator: n > 3,
             })),
         }
     }

@@ -4,6 +4,7 @@ use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNum
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId};
+use matter_session::manager::Storage;
 use matter_session::time::MatterTime;
 
 use super::{Dice, Net};
@@ -85,7 +86,7 @@ impl Authority {
     }
 
     /// Makes a node of the network a member.
-    pub fn join(&mut self, net: &mut Net, n: usize, node: u64) -> FabricIndex {
+    pub fn join<S: Storage>(&mut self, net: &mut Net<S>, n: usize, node: u64) -> FabricIndex {
         let member = self.admit(node);
         let index = net.nodes[n].manager.add_fabric(&member.credentials()).unwrap();
         net.nodes[n].keys.insert(index, member.key);

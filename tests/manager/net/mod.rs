@@ -10,8 +10,8 @@ use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, SigningKey, 
 use matter_session::handshake::{Context, HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
-    CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, HeapSessionManager,
-    PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
+    CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,
+    Received, SessionHandle, SessionManager, Storage, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 
@@ -21,7 +21,7 @@ pub use self::rng::Dice;
 pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 pub const PASSCODE: u32 = 20_202_021;
 
-pub type Manager = HeapSessionManager<u32>;
+pub type Manager<S = Heap> = SessionManager<RustCrypto, S, u32>;
 
 /// A message that an application got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Got {
 }
 
 /// A node: a manager, and an application that notes what it is told.
-pub struct Node {
-    pub manager: Manager,
+pub struct Node<S: Storage = Heap> {
+    pub manager: Manager<S>,
     pub address: PeerAddress,
     pub rng: Dice,
     pub events: Vec<Event<u32>>,
@@ -81,9 +81,9 @@ pub enum Fate {
 
 type Hook = Box<dyn FnMut(&Datagram) -> Fate>;
 
-pub struct Net {
+pub struct Net<S: Storage = Heap> {
     pub now: u64,
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Node<S>>,
     /// Every datagram that was sent, whatever became of it.
     pub sent: Vec<Datagram>,
     queue: BTreeMap<(u64, u64), Datagram>,
@@ -102,6 +102,23 @@ impl Net {
     }
 
     pub fn with(nodes: Vec<(PeerAddress, Config)>) -> Self {
+        Self::stored(nodes)
+    }
+
+    /// Two nodes with a CASE session: node 0 dialled node 1.
+    pub fn with_case() -> (Self, SessionHandle, SessionHandle) {
+        let mut net = Self::pair();
+        let mut authority = Authority::new(1, false);
+        authority.join(&mut net, 0, 100);
+        authority.join(&mut net, 1, 200);
+        let (a, b) = net.case(200);
+        (net, a, b)
+    }
+}
+
+impl<S: Storage> Net<S> {
+    /// Nodes with the storage that the type says.
+    pub fn stored(nodes: Vec<(PeerAddress, Config)>) -> Self {
         let nodes = nodes.into_iter().zip(1..);
         let nodes = nodes.map(|((address, config), seed)| Node::new(address, config, seed));
         Self {
@@ -133,7 +150,11 @@ impl Net {
     }
 
     /// Calls a node's manager.
-    pub fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
+    pub fn call<R>(
+        &mut self,
+        n: usize,
+        f: impl FnOnce(&mut Manager<S>, &mut Context<'_>) -> R,
+    ) -> R {
         let now = self.instant();
         let node = &mut self.nodes[n];
         f(&mut node.manager, &mut Context::new(now, &mut node.rng))
@@ -257,7 +278,7 @@ impl Net {
         self.run(20_000);
     }
 
-    pub fn node(&mut self, n: usize) -> &mut Node {
+    pub fn node(&mut self, n: usize) -> &mut Node<S> {
         &mut self.nodes[n]
     }
 
@@ -277,16 +298,6 @@ impl Net {
         let to = self.nodes[to].address;
         let (fabric, node) = (index(fabric), NodeId::new(node));
         self.call(from, |manager, cx| manager.connect_case(cx, to, fabric, node)).unwrap();
-    }
-
-    /// Two nodes with a CASE session: node 0 dialled node 1.
-    pub fn with_case() -> (Self, SessionHandle, SessionHandle) {
-        let mut net = Self::pair();
-        let mut authority = Authority::new(1, false);
-        authority.join(&mut net, 0, 100);
-        authority.join(&mut net, 1, 200);
-        let (a, b) = net.case(200);
-        (net, a, b)
     }
 
     /// Makes a session: node 0 dials node 1 on its first fabric.
@@ -343,11 +354,11 @@ pub fn window() -> CommissioningWindow {
     CommissioningWindow { verifier, pbkdf, duration: None }
 }
 
-impl Node {
+impl<S: Storage> Node<S> {
     fn new(address: PeerAddress, config: Config, seed: u64) -> Self {
         let mut rng = Dice::new(seed);
         Self {
-            manager: Manager::new(config, RustCrypto, &mut rng),
+            manager: SessionManager::new(config, RustCrypto, &mut rng),
             address,
             rng,
             events: Vec::new(),
