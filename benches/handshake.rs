@@ -2,6 +2,7 @@
 //! without an intermediate certificate, CASE resumed.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
 
+use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant as Clock;
 
@@ -14,6 +15,7 @@ use matter_session::crypto::{
     Secret, Signature, SigningKey, SpakeSecrets, Verifier,
 };
 use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Context, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing,
     PaseClient, PaseServer, Step,
@@ -49,10 +51,11 @@ fn owned(message: Outgoing<'_>) -> Message {
     (message.opcode, message.payload.to_vec())
 }
 
-fn next<C: Crypto>(step: Result<Step<'_, C>, Failure<'_>>) -> Next {
+fn next<C: Crypto>(step: Result<Step<'_>, Failure<'_>>, crypto: &C, cx: &mut Context<'_>) -> Next {
     match step.unwrap() {
         Step::Send(message) => Next::Send(owned(message)),
         Step::Established { reply, established } => {
+            black_box(established.session.begin(crypto, cx));
             Next::Established(reply.map(owned), established.record)
         }
         Step::Sign(_) => unreachable!("signed by the caller"),
@@ -111,8 +114,14 @@ fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParameters) -> S
     run(
         spent,
         first,
-        |message| next(server.handle(message, &mut own_cx, crypto, &mut own_out)),
-        |message| next(client.handle(message, &mut cx, crypto, &mut out)),
+        |message| {
+            let step = server.handle(message, &mut own_cx, crypto, &mut own_out);
+            next(step, crypto, &mut own_cx)
+        },
+        |message| {
+            let step = client.handle(message, &mut cx, crypto, &mut out);
+            next(step, crypto, &mut cx)
+        },
     )
     .0
 }
@@ -137,6 +146,7 @@ impl Node {
             fabrics: &self.fabrics.as_slice(),
             resumption: self,
             verified: &mut NoCache,
+            certificates: &mut KeepNone,
             profile: Profile::default(),
             parameters: &PARAMETERS,
         })
@@ -220,9 +230,9 @@ fn case(initiator: &Node, responder: &Node) -> (Spent, Option<ResumptionRecord>)
                 let cx = &mut own_cx;
                 let signed = match server.handle(message, env, cx, &RustCrypto, &mut own_out) {
                     Ok(Step::Sign(request)) => request.sign_with(&mut own_key),
-                    step => return next(step),
+                    step => return next(step, &RustCrypto, cx),
                 };
-                next(server.resume(&signed, env, cx, &RustCrypto, &mut own_out))
+                next(server.resume(&signed, env, cx, &RustCrypto, &mut own_out), &RustCrypto, cx)
             })
         },
         |message| {
@@ -230,9 +240,9 @@ fn case(initiator: &Node, responder: &Node) -> (Spent, Option<ResumptionRecord>)
                 let cx = &mut cx;
                 let signed = match client.handle(message, env, cx, &RustCrypto, &mut out) {
                     Ok(Step::Sign(request)) => request.sign_with(&mut key),
-                    step => return next(step),
+                    step => return next(step, &RustCrypto, cx),
                 };
-                next(client.resume(&signed, env, cx, &RustCrypto, &mut out))
+                next(client.resume(&signed, env, cx, &RustCrypto, &mut out), &RustCrypto, cx)
             })
         },
     )

@@ -32,6 +32,15 @@ impl CertificateBuf {
         self.octets.get_mut(..self.len).unwrap_or_default()
     }
 
+    /// Holds these octets from now on.
+    ///
+    /// # Errors
+    /// [`CertError::TooLong`] above [`MAX_CERT_LEN`]; the buffer is empty then.
+    pub(crate) fn set(&mut self, octets: &[u8]) -> Result<(), CertError> {
+        self.len = 0;
+        self.put(octets).map_err(|_| CertError::TooLong)
+    }
+
     /// The number of octets.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -65,7 +74,7 @@ impl TryFrom<&[u8]> for CertificateBuf {
     /// Copies the octets; fails with [`CertError::TooLong`] above [`MAX_CERT_LEN`].
     fn try_from(octets: &[u8]) -> Result<Self, CertError> {
         let mut buf = Self::new();
-        buf.put(octets).map_err(|_| CertError::TooLong)?;
+        buf.set(octets)?;
         Ok(buf)
     }
 }

@@ -7,8 +7,7 @@
 //!                            Failure{error, reply}        ─▶ a StatusReport to the peer
 //! ```
 //! A handshake neither knows sockets nor retransmits: the exchange below it does. Each holds its
-//! state by value (PASE in 264 octets, CASE in 1,368 on a 64-bit machine, as it keeps the peer's
-//! certificates until the session stands) and writes its messages into the caller's buffer.
+//! state by value, changes it where it stands, and writes its messages into the caller's buffer.
 
 pub mod case;
 mod error;
@@ -30,8 +29,8 @@ use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, PeerSessionId};
 use crate::resumption::ResumptionRecord;
 use crate::session::{
-    Identity, ResumptionId, SecureSession, SessionParameters, SessionRole, SessionSetup,
-    Unauthenticated,
+    Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
+    SessionSetup, Unauthenticated,
 };
 use crate::time::{Instant, WallClock};
 use crate::wire::secure_channel::Opcode;
@@ -125,7 +124,7 @@ pub struct Outgoing<'o> {
 #[must_use]
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box a session in")]
-pub enum Step<'o, C: Crypto> {
+pub enum Step<'o> {
     /// Send this message and wait for the answer.
     Send(Outgoing<'o>),
     /// Have this signed and call `resume` with the result, at once or later.
@@ -134,20 +133,43 @@ pub enum Step<'o, C: Crypto> {
     Established {
         /// The report that tells the peer, from the side that verifies last.
         reply: Option<Outgoing<'o>>,
-        /// The session and what else came of the handshake.
-        established: Established<C>,
+        /// The session to be and what else came of the handshake.
+        established: Established,
     },
 }
 
 /// What a handshake ends in.
 #[derive(Debug)]
-pub struct Established<C: Crypto> {
-    /// The session.
-    pub session: SecureSession<C>,
+pub struct Established {
+    /// The session, to be begun where it shall stand.
+    pub session: NewSession,
     /// CASE: the record to resume this session from; it replaces the peer's former one.
     pub record: Option<ResumptionRecord>,
     /// CASE: whether this session was itself resumed.
     pub resumed: bool,
+}
+
+/// All that a session is made of, before its keys are expanded.
+///
+/// It is much smaller than the session: whoever keeps sessions begins this one in its place.
+#[must_use = "the peer takes the session for established"]
+#[derive(Debug)]
+pub struct NewSession {
+    keys: SessionKeys,
+    setup: SessionSetup,
+}
+
+impl NewSession {
+    /// Begins the session: `cx` tells the time and draws its first message counter.
+    pub fn begin<C: Crypto>(self, crypto: &C, cx: &mut Context<'_>) -> SecureSession<C> {
+        SecureSession::new(crypto, &self.keys, self.setup, cx.rng, cx.now)
+    }
+
+    /// What the peer has declared.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> &SessionParameters {
+        &self.setup.peer_parameters
+    }
 }
 
 /// The two ends of a session to be.

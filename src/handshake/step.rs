@@ -2,7 +2,6 @@
 
 use super::error::encode_report;
 use super::{Established, Failure, HandshakeError, Outgoing, SignRequest, Step};
-use crate::crypto::Crypto;
 use crate::time::Instant;
 use crate::tlv::{Buffer, Overflow, Writer};
 use crate::wire::StatusReport;
@@ -53,32 +52,28 @@ impl Written {
     }
 }
 
-/// A move of a state machine: the state it goes to, and what it asks of the caller.
+/// What a step asks of the caller. The machine is in its next state by then.
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box a session in")]
-pub(super) enum Move<S, C: Crypto> {
-    Send(S, Written),
-    Sign(S, SignRequest),
-    Establish(S, Option<Written>, Established<C>),
+pub(super) enum Move {
+    Send(Written),
+    Sign(SignRequest),
+    Establish(Option<Written>, Established),
 }
 
-/// Carries out a move: enters the state and lends the message. On error the state stays as the
-/// caller left it, which is the ended one.
-pub(super) fn settle<'o, S, C: Crypto>(
-    outcome: Result<Move<S, C>, HandshakeError>,
+/// Lends the caller what a step has come to. A state machine whose step has failed or was the
+/// last is over: its state becomes the default one.
+pub(super) fn settle<'o, S: Default>(
+    outcome: Result<Move, HandshakeError>,
     state: &mut S,
     out: &'o mut [u8],
-) -> Result<Step<'o, C>, Failure<'o>> {
+) -> Result<Step<'o>, Failure<'o>> {
+    if !matches!(outcome, Ok(Move::Send(_) | Move::Sign(_))) {
+        *state = S::default();
+    }
     match outcome {
-        Ok(Move::Send(next, written)) => {
-            *state = next;
-            Ok(Step::Send(written.outgoing(out)))
-        }
-        Ok(Move::Sign(next, request)) => {
-            *state = next;
-            Ok(Step::Sign(request))
-        }
-        Ok(Move::Establish(next, written, established)) => {
-            *state = next;
+        Ok(Move::Send(written)) => Ok(Step::Send(written.outgoing(out))),
+        Ok(Move::Sign(request)) => Ok(Step::Sign(request)),
+        Ok(Move::Establish(written, established)) => {
             let reply = written.map(|written| written.outgoing(out));
             Ok(Step::Established { reply, established })
         }
@@ -87,9 +82,8 @@ pub(super) fn settle<'o, S, C: Crypto>(
 }
 
 /// Ends a handshake whose `deadline` has come; early and late calls do nothing.
-pub(super) fn expire<'o, S>(
+pub(super) fn expire<'o, S: Default>(
     state: &mut S,
-    ended: S,
     deadline: Option<Instant>,
     now: Instant,
     out: &'o mut [u8],
@@ -97,6 +91,6 @@ pub(super) fn expire<'o, S>(
     if deadline.is_none_or(|deadline| now < deadline) {
         return Ok(());
     }
-    *state = ended;
+    *state = S::default();
     Err(Failure::new(HandshakeError::TimedOut, out))
 }

@@ -9,7 +9,7 @@ use super::storage::{Held, Map, Octets, Owner, Storage};
 use super::{Config, Event, Node, SessionManager};
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
-use crate::handshake::case::PeerCertificates;
+use crate::handshake::case::{KeepNone, PeerCertificates};
 use crate::handshake::{
     CaseClient, CaseEnv, Context, Established, Failure, HandshakeError, Incoming, PaseClient,
     Signed, Step,
@@ -59,7 +59,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.dial(cx, peer, |own, crypto, local, cx, out| {
             let records = own.records.at(cx.now, own.config.record_lifetime);
             let record = records.by_peer((fabric, node));
-            let (machine, first) = own.with_env(cx.now, |env| {
+            let (machine, first) = own.with_env(cx.now, &mut KeepNone, |env| {
                 CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
                     .map(|(machine, first)| (machine, TakenMessage::from(first)))
             })?;
@@ -115,8 +115,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// What the peer presented, after [`Event::Established`] was polled and until the next event
     /// is: its certificates and public key. `None` for PASE and for resumed sessions.
     #[must_use]
-    pub fn peer_certificates(&self) -> Option<&PeerCertificates> {
-        self.handshakes.get(&self.lending?)?.machine.peer_certificates()
+    pub fn peer_certificates(&self) -> Option<PeerCertificates<'_>> {
+        self.handshakes.get(&self.lending?)?.kept.lend()
     }
 
     /// The unsecured session of a running handshake, by the node id that its initiator gave
@@ -252,7 +252,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             &mut Context<'_>,
             &C,
             &'o mut [u8],
-        ) -> Result<Step<'o, C>, Failure<'o>>,
+        ) -> Result<Step<'o>, Failure<'o>>,
     ) -> Option<HandshakeError> {
         // Whatever the peer sent, it answers what we had in flight.
         self.handshakes.get_mut(&id)?.exchange.ground();
@@ -261,7 +261,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let slot = self.handshakes.get_mut(&id)?;
         let mut buf = MessageBuf::new(self.octets.get_mut(message_of(id), &mut message)).ok()?;
         let crypto = &self.crypto;
-        let taken = self.node.with_env(cx.now, |env| {
+        let taken = self.node.with_env(cx.now, &mut slot.kept, |env| {
             Taken::from(step(&mut slot.machine, env, cx, crypto, buf.payload_mut()))
         });
         // From now on retransmissions suit the peer that has told its timing.
@@ -280,7 +280,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn carry_out(
         &mut self,
         id: HandshakeId,
-        taken: Taken<C>,
+        taken: Taken,
         message: Held<S>,
         cx: &mut Context<'_>,
     ) -> Option<HandshakeError> {
@@ -333,10 +333,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         slot.exchange.launch(message, datagram, counter, retry, cx.now);
     }
 
-    fn establish(&mut self, id: HandshakeId, established: Established<C>, cx: &mut Context<'_>) {
+    fn establish(&mut self, id: HandshakeId, established: Established, cx: &mut Context<'_>) {
         let Established { session, record, resumed } = established;
         let Some(slot) = self.handshakes.get(&id) else { return };
         let (peer, ours) = (slot.peer, slot.is_ours());
+        let session = session.begin(&self.crypto, cx);
         let Some(session) = self.add_session(session, peer, cx.now) else {
             return self.fail(id, HandshakeError::NoRoom, cx.now);
         };

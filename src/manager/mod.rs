@@ -70,6 +70,7 @@ use crate::crypto::Crypto;
 use crate::crypto::RustCrypto;
 use crate::exchange::{Jitter, backoff};
 use crate::handshake::CaseEnv;
+use crate::handshake::case::KeepCertificates;
 use crate::ids::ExchangeId;
 use crate::session::{SessionParameters, UnsecuredCounter};
 use crate::time::Instant;
@@ -124,7 +125,12 @@ impl<S: Storage> Node<S> {
     }
 
     /// Runs a step of a CASE handshake.
-    fn with_env<R>(&mut self, now: Instant, step: impl FnOnce(&mut CaseEnv<'_>) -> R) -> R {
+    fn with_env<R>(
+        &mut self,
+        now: Instant,
+        certificates: &mut dyn KeepCertificates,
+        step: impl FnOnce(&mut CaseEnv<'_>) -> R,
+    ) -> R {
         let resumption = self.records.at(now, self.config.record_lifetime);
         let verified: &mut dyn VerifiedCache =
             if self.config.remember_certificates { &mut self.verified } else { &mut NoCache };
@@ -132,6 +138,7 @@ impl<S: Storage> Node<S> {
             fabrics: &self.fabrics,
             resumption: &resumption,
             verified,
+            certificates,
             profile: self.config.certificate_profile,
             parameters: &self.config.parameters,
         })

@@ -2,9 +2,10 @@
 
 use super::handle::{PeerAddress, SessionHandle};
 use super::storage::{Held, Storage};
-use crate::crypto::Crypto;
+use crate::cert::CertificateBuf;
+use crate::crypto::{Crypto, PublicKey};
 use crate::exchange::Exchange;
-use crate::handshake::case::PeerCertificates;
+use crate::handshake::case::{KeepCertificates, PeerCertificates};
 use crate::handshake::{
     CaseClient, CaseServer, Established, Failure, HandshakeError, Outgoing, PaseClient, PaseServer,
     SignRequest, Signed, Step,
@@ -26,6 +27,7 @@ pub(super) struct Slot<C: Crypto, S: Storage> {
     pub(super) ended: Option<Instant>,
     /// The session it ended in, until the application has polled that event.
     pub(super) lends_to: Option<SessionHandle>,
+    pub(super) kept: Kept,
     pub(super) filed: Option<Instant>,
 }
 
@@ -54,14 +56,6 @@ impl<C: Crypto> Machine<C> {
             Self::PaseServer(machine) => machine.peer_parameters(),
             Self::CaseClient(_, machine) => machine.peer_parameters(),
             Self::CaseServer(machine) => machine.peer_parameters(),
-        }
-    }
-
-    pub(super) fn peer_certificates(&self) -> Option<&PeerCertificates> {
-        match self {
-            Self::PaseClient(_) | Self::PaseServer(_) => None,
-            Self::CaseClient(_, machine) => machine.peer_certificates(),
-            Self::CaseServer(machine) => machine.peer_certificates(),
         }
     }
 
@@ -104,7 +98,17 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         peer: PeerAddress,
         local: LocalSessionId,
     ) -> Self {
-        Self { machine, unsecured, exchange, peer, local, ended: None, lends_to: None, filed: None }
+        Self {
+            machine,
+            unsecured,
+            exchange,
+            peer,
+            local,
+            ended: None,
+            lends_to: None,
+            kept: Kept::NOTHING,
+            filed: None,
+        }
     }
 
     pub(super) fn is_ours(&self) -> bool {
@@ -117,10 +121,36 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     }
 }
 
+/// The certificates that the peer presented, until the application has had a look at them.
+pub(super) struct Kept {
+    noc: CertificateBuf,
+    icac: CertificateBuf,
+    public_key: Option<PublicKey>,
+}
+
+impl Kept {
+    const NOTHING: Self =
+        Self { noc: CertificateBuf::new(), icac: CertificateBuf::new(), public_key: None };
+
+    pub(super) fn lend(&self) -> Option<PeerCertificates<'_>> {
+        let icac = Some(self.icac.as_slice()).filter(|icac| !icac.is_empty());
+        Some(PeerCertificates::kept(self.noc.as_slice(), icac, self.public_key.as_ref()?))
+    }
+}
+
+impl KeepCertificates for Kept {
+    fn keep(&mut self, certificates: &PeerCertificates<'_>) {
+        // What has been verified has the length of a certificate.
+        let kept = self.noc.set(certificates.noc()).is_ok()
+            && self.icac.set(certificates.icac().unwrap_or_default()).is_ok();
+        self.public_key = kept.then_some(*certificates.public_key());
+    }
+}
+
 /// A handshake's move, freed from the buffer that its message stands in.
-pub(super) struct Taken<C: Crypto> {
+pub(super) struct Taken {
     pub(super) message: Option<TakenMessage>,
-    pub(super) outcome: Outcome<C>,
+    pub(super) outcome: Outcome,
 }
 
 pub(super) struct TakenMessage {
@@ -136,15 +166,15 @@ impl From<Outgoing<'_>> for TakenMessage {
 }
 
 #[expect(clippy::large_enum_variant, reason = "lives for one call")]
-pub(super) enum Outcome<C: Crypto> {
+pub(super) enum Outcome {
     Goes,
     Signs(SignRequest),
-    Established(Established<C>),
+    Established(Established),
     Failed(HandshakeError),
 }
 
-impl<C: Crypto> From<Result<Step<'_, C>, Failure<'_>>> for Taken<C> {
-    fn from(step: Result<Step<'_, C>, Failure<'_>>) -> Self {
+impl From<Result<Step<'_>, Failure<'_>>> for Taken {
+    fn from(step: Result<Step<'_>, Failure<'_>>) -> Self {
         let (message, outcome) = match step {
             Ok(Step::Send(message)) => (Some(message), Outcome::Goes),
             Ok(Step::Sign(request)) => (None, Outcome::Signs(request)),

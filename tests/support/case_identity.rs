@@ -1,7 +1,7 @@
 //! Who a peer is, who signs, and which fabric is meant.
 
 use matter_session::crypto::{RustCrypto, SignError};
-use matter_session::handshake::case::{PeerIdentity, PeerPolicy, Rejected};
+use matter_session::handshake::case::{KeepNone, PeerIdentity, PeerPolicy, Rejected};
 use matter_session::handshake::{CaseClient, Context, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
@@ -139,7 +139,8 @@ fn the_same_fabric_id_under_another_root_is_another_fabric() {
         assert_eq!(converse(&mut server, &mut client, &first), Ok(()));
         let Machine::CaseServer(machine) = &server.machine else { unreachable!() };
         assert_eq!(machine.fabric(), Some(index(of as u8 + 1)));
-        assert_eq!(machine.peer_certificates().unwrap().noc(), own.noc);
+        let [(noc, icac, key)] = &server.kept.0[..] else { panic!("kept once") };
+        assert_eq!((noc, icac, *key), (&own.noc, &own.icac, own.key().public_key()));
     }
 }
 
@@ -234,6 +235,21 @@ fn the_policy_has_its_say() {
         party.policy = Some(&Nobody);
         let error = party.feed(rig.messages[n].0, &rig.messages[n].1).error();
         assert_eq!(error, HandshakeError::Rejected);
+        assert!(party.kept.0.is_empty());
+    }
+}
+
+#[test]
+fn certificates_are_handed_out_once_and_not_in_a_resumption() {
+    for (rig, n, times) in [(Rig::full(), 1, 1), (Rig::full(), 2, 1), (Rig::resumed(), 1, 0)] {
+        let mut party = rig.receiver(n);
+        let did = party.feed(rig.messages[n].0, &rig.messages[n].1);
+        assert!(!matches!(did, Did::Failed { .. }));
+        assert_eq!(party.kept.0.len(), times);
+        let own = &rig.credentials[usize::from(n == 1)];
+        for (noc, icac, key) in &party.kept.0 {
+            assert_eq!((noc, icac, *key), (&own.noc, &own.icac, own.key().public_key()));
+        }
     }
 }
 
@@ -348,7 +364,7 @@ fn starting_needs_a_fabric_and_room() {
         let (mut rng, mut out) = (Script::seeded(1), vec![0; room]);
         let mut cx = Context::new(NOW, &mut rng);
         let (peer, id) = (rig.credentials[1].id, session_id(1));
-        rig.nodes[0].env(|env| {
+        rig.nodes[0].env(&mut KeepNone, |env| {
             let (crypto, out) = (&RustCrypto, &mut out[..]);
             CaseClient::start(index(at), peer, None, id, env, &mut cx, crypto, out).err()
         })

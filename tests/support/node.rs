@@ -2,11 +2,11 @@
 
 use matter_session::cert::{NoCache, Profile};
 use matter_session::crypto::{
-    Crypto, OperationalKey, Passcode, PbkdfParameters, RustCrypto, Secret, Signature, SigningKey,
-    TxCounter, Verifier,
+    Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, RustCrypto, Secret, Signature,
+    SigningKey, TxCounter, Verifier,
 };
 use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
-use matter_session::handshake::case::PeerPolicy;
+use matter_session::handshake::case::{KeepCertificates, KeepNone, PeerCertificates, PeerPolicy};
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Context, Established, Failure, HandshakeError, Incoming,
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, SignRequest, Signed, Step,
@@ -58,15 +58,31 @@ impl Node {
         }
     }
 
-    pub fn env<R>(&self, run: impl FnOnce(&mut CaseEnv<'_>) -> R) -> R {
+    pub fn env<R>(
+        &self,
+        certificates: &mut dyn KeepCertificates,
+        run: impl FnOnce(&mut CaseEnv<'_>) -> R,
+    ) -> R {
         let (fabrics, resumption) = (self.fabrics.as_slice(), Records(&self.records));
         run(&mut CaseEnv {
             fabrics: &fabrics,
             resumption: &resumption,
             verified: &mut NoCache,
+            certificates,
             profile: self.profile,
             parameters: &self.parameters,
         })
+    }
+}
+
+/// What peers have presented: NOC, ICAC, public key.
+#[derive(Default)]
+pub struct Kept(pub Vec<(Vec<u8>, Option<Vec<u8>>, PublicKey)>);
+
+impl KeepCertificates for Kept {
+    fn keep(&mut self, certificates: &PeerCertificates<'_>) {
+        let icac = certificates.icac().map(<[u8]>::to_vec);
+        self.0.push((certificates.noc().to_vec(), icac, *certificates.public_key()));
     }
 }
 
@@ -118,6 +134,7 @@ pub struct Party<'a, C: Crypto = RustCrypto> {
     pub sign: Sign,
     pub now: Instant,
     pub policy: Option<&'a dyn PeerPolicy>,
+    pub kept: Kept,
     /// The length of the output buffer.
     pub room: usize,
 }
@@ -127,14 +144,25 @@ pub struct Party<'a, C: Crypto = RustCrypto> {
 pub enum Did<C: Crypto> {
     Sent(Message),
     Sign(SignRequest),
-    Established { reply: Option<Message>, established: Box<Established<C>> },
+    Established { reply: Option<Message>, established: Box<End<C>> },
     Failed { error: HandshakeError, reply: Option<Message> },
+}
+
+/// What a handshake has ended in, its session begun.
+#[derive(Debug)]
+pub struct End<C: Crypto> {
+    pub session: SecureSession<C>,
+    pub record: Option<ResumptionRecord>,
+    pub resumed: bool,
+    /// How the machine's own answer prints.
+    pub printed: String,
 }
 
 impl<'a, C: Crypto> Party<'a, C> {
     pub fn new(crypto: &'a C, machine: Machine<C>, node: Option<&'a Node>, rng: Script) -> Self {
         let (sign, policy) = (Sign::Later, None);
-        Self { crypto, machine, node, rng, sign, now: NOW, policy, room: MAX_MESSAGE_LEN }
+        let (kept, room) = (Kept::default(), MAX_MESSAGE_LEN);
+        Self { crypto, machine, node, rng, sign, now: NOW, policy, kept, room }
     }
 
     pub fn pase_client(
@@ -188,7 +216,7 @@ impl<'a, C: Crypto> Party<'a, C> {
         let mut out = [0; MAX_MESSAGE_LEN];
         let mut cx = Context::new(NOW, &mut rng);
         let (machine, message) = node
-            .env(|env| {
+            .env(&mut KeepNone, |env| {
                 let id = session_id(id);
                 CaseClient::start(index(1), peer, record, id, env, &mut cx, crypto, &mut out)
             })
@@ -217,18 +245,18 @@ impl<'a, C: Crypto> Party<'a, C> {
         }
         let incoming = Incoming::new(opcode, &mut payload);
         let (crypto, out) = (self.crypto, &mut out[..]);
-        let node = || self.node.unwrap();
-        let did = match &mut self.machine {
-            Machine::PaseClient(m) => did(m.handle(incoming, &mut cx, crypto, out)),
-            Machine::PaseServer(m) => did(m.handle(incoming, &mut cx, crypto, out)),
+        let (node, kept) = (|| self.node.unwrap(), &mut self.kept);
+        let step = match &mut self.machine {
+            Machine::PaseClient(m) => m.handle(incoming, &mut cx, crypto, out),
+            Machine::PaseServer(m) => m.handle(incoming, &mut cx, crypto, out),
             Machine::CaseClient(m) => {
-                did(node().env(|env| m.handle(incoming, env, &mut cx, crypto, out)))
+                node().env(kept, |env| m.handle(incoming, env, &mut cx, crypto, out))
             }
             Machine::CaseServer(m) => {
-                did(node().env(|env| m.handle(incoming, env, &mut cx, crypto, out)))
+                node().env(kept, |env| m.handle(incoming, env, &mut cx, crypto, out))
             }
         };
-        match (did, &mut self.sign) {
+        match (did(step, crypto, &mut cx), &mut self.sign) {
             (Did::Sign(request), Sign::Key(key)) => {
                 let result = key.sign_digest(request.digest());
                 self.resume(&request.complete(result))
@@ -243,13 +271,15 @@ impl<'a, C: Crypto> Party<'a, C> {
 
     pub fn resume(&mut self, signed: &Signed) -> Did<C> {
         let mut out = vec![0; self.room];
-        let cx = Context::new(self.now, &mut self.rng);
+        let mut cx = Context::new(self.now, &mut self.rng);
         let (crypto, node, out) = (self.crypto, self.node.unwrap(), &mut out[..]);
-        match &mut self.machine {
-            Machine::CaseClient(m) => did(node.env(|env| m.resume(signed, env, &cx, crypto, out))),
-            Machine::CaseServer(m) => did(node.env(|env| m.resume(signed, env, &cx, crypto, out))),
+        let kept = &mut self.kept;
+        let step = match &mut self.machine {
+            Machine::CaseClient(m) => node.env(kept, |env| m.resume(signed, env, &cx, crypto, out)),
+            Machine::CaseServer(m) => node.env(kept, |env| m.resume(signed, env, &cx, crypto, out)),
             _ => unreachable!("PASE signs nothing"),
-        }
+        };
+        did(step, crypto, &mut cx)
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -289,12 +319,20 @@ pub fn own(message: Outgoing<'_>) -> Message {
     (message.opcode, message.payload.to_vec())
 }
 
-pub fn did<C: Crypto>(result: Result<Step<'_, C>, Failure<'_>>) -> Did<C> {
+fn did<C: Crypto>(
+    result: Result<Step<'_>, Failure<'_>>,
+    crypto: &C,
+    cx: &mut Context<'_>,
+) -> Did<C> {
     match result {
         Ok(Step::Send(message)) => Did::Sent(own(message)),
         Ok(Step::Sign(request)) => Did::Sign(request),
         Ok(Step::Established { reply, established }) => {
-            Did::Established { reply: reply.map(own), established: Box::new(established) }
+            let printed = format!("{established:?}");
+            let Established { session, record, resumed } = established;
+            let session = session.begin(crypto, cx);
+            let end = End { session, record, resumed, printed };
+            Did::Established { reply: reply.map(own), established: Box::new(end) }
         }
         Err(failure) => {
             let told = failure.error.status_report().is_some();
@@ -322,7 +360,7 @@ impl<C: Crypto> Did<C> {
     }
 
     #[track_caller]
-    pub fn established(self) -> (Option<Message>, Established<C>) {
+    pub fn established(self) -> (Option<Message>, End<C>) {
         match self {
             Self::Established { reply, established } => (reply, *established),
             other => panic!("a session expected, but {}", other.name()),

@@ -8,6 +8,7 @@ use matter_session::cert::{
 };
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Secret, SigningKey, Verifier};
 use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Context, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer,
     Step,
@@ -60,7 +61,7 @@ fn pase() -> Option<()> {
             Step::Sign(_) => return None,
             Step::Established { reply, established } => {
                 let end = if turn { &mut sessions.1 } else { &mut sessions.0 };
-                *end = Some(established.session);
+                *end = Some(established.session.begin(&RustCrypto, &mut cx));
                 reply
             }
         };
@@ -84,6 +85,7 @@ fn case() -> Option<()> {
         fabrics: &fabrics,
         resumption: &NoRecords,
         verified: &mut cache,
+        certificates: &mut KeepNone,
         profile: Profile::default(),
         parameters: &parameters,
     };
@@ -122,7 +124,7 @@ fn case() -> Option<()> {
             Step::Sign(_) => return None,
             Step::Established { reply, established } => {
                 let end = if turn { &mut sessions.1 } else { &mut sessions.0 };
-                *end = Some(established.session);
+                *end = Some(established.session.begin(&RustCrypto, &mut cx));
                 reply
             }
         };

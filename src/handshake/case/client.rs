@@ -1,6 +1,6 @@
 //! The initiator of CASE: a controller, or any node that dials another.
 
-use core::{fmt, mem};
+use core::fmt;
 
 use super::keys::{
     ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
@@ -8,8 +8,8 @@ use super::keys::{
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
-use super::{BoundFabric, CaseEnv, PeerCertificates, PeerIdentity, Proof, Rejected, establish};
-use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, Rejected, establish};
+use crate::crypto::{Crypto, Secret, Sha256};
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
@@ -18,7 +18,7 @@ use crate::handshake::{
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;
-use crate::session::{ResumptionId, SessionKeys, SessionParameters, SessionRole};
+use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
 use crate::tlv::{Tag, TlvError};
 use crate::wire::secure_channel::Opcode;
@@ -32,9 +32,10 @@ use crate::wire::secure_channel::Opcode;
 /// ```
 pub struct CaseClient<C: Crypto> {
     state: State<C>,
+    /// The hash over the messages so far.
+    transcript: C::Sha256,
     target: Target,
     deadline: Instant,
-    peer: Option<PeerCertificates>,
 }
 
 /// Whom the handshake is for, fixed at its start.
@@ -45,36 +46,33 @@ struct Target {
     local: LocalSessionId,
 }
 
+#[derive(Default)]
 enum State<C: Crypto> {
     ExpectSigma2(ExpectSigma2<C>),
-    AwaitSignature(AwaitSignature<C>),
-    ExpectReport(ExpectReport),
+    Verified(Verified),
+    #[default]
     Ended,
 }
 
 struct ExpectSigma2<C: Crypto> {
     random: [u8; 32],
-    ephemeral: C::Ephemeral,
-    public: PublicKey,
-    transcript: C::Sha256,
+    /// Taken by the one key agreement.
+    ephemeral: Option<C::Ephemeral>,
     resuming: Option<ResumptionRecord>,
 }
 
-struct AwaitSignature<C: Crypto> {
-    digest: [u8; 32],
+/// Sigma2 was the responder's, and a full handshake goes on.
+struct Verified {
     shared: Secret<32>,
-    transcript: C::Sha256,
     peer: PeerVerified,
     resumption_id: ResumptionId,
     ends: Ends,
+    stage: Stage,
 }
 
-struct ExpectReport {
-    keys: SessionKeys,
-    shared: Secret<32>,
-    peer: PeerVerified,
-    resumption_id: ResumptionId,
-    ends: Ends,
+enum Stage {
+    AwaitSignature { digest: [u8; 32] },
+    ExpectReport,
 }
 
 impl<C: Crypto> CaseClient<C> {
@@ -119,11 +117,11 @@ impl<C: Crypto> CaseClient<C> {
         let written = Written::message(Opcode::CASE_SIGMA1, out, |w| sigma1.write(w))?;
         let mut transcript = crypto.sha256();
         transcript.update(written.payload(out));
-        let state =
-            State::ExpectSigma2(ExpectSigma2 { random, ephemeral, public, transcript, resuming });
+        let ephemeral = Some(ephemeral);
+        let state = State::ExpectSigma2(ExpectSigma2 { random, ephemeral, resuming });
         let target = Target { fabric: BoundFabric::to(own), node, ipk, local };
         let deadline = cx.now + HANDSHAKE_TIMEOUT;
-        Ok((Self { state, target, deadline, peer: None }, written.outgoing(out)))
+        Ok((Self { state, transcript, target, deadline }, written.outgoing(out)))
     }
 
     /// Takes the next message of the responder. After an error the handshake is over.
@@ -137,7 +135,7 @@ impl<C: Crypto> CaseClient<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &'o mut [u8],
-    ) -> Result<Step<'o, C>, Failure<'o>> {
+    ) -> Result<Step<'o>, Failure<'o>> {
         let outcome = self.advance(message, env, cx, crypto, out);
         self.deadline = cx.now + HANDSHAKE_TIMEOUT;
         settle(outcome, &mut self.state, out)
@@ -150,21 +148,25 @@ impl<C: Crypto> CaseClient<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let Incoming { opcode, payload } = message;
-        match (mem::replace(&mut self.state, State::Ended), opcode) {
+        match (&mut self.state, opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
             (State::ExpectSigma2(state), Opcode::CASE_SIGMA2) => {
-                let (next, certificates) = state.full(&self.target, payload, env, cx, crypto)?;
-                self.peer = Some(certificates);
-                Ok(next)
+                let (verified, request) =
+                    state.full(&self.target, &mut self.transcript, payload, env, cx, crypto)?;
+                self.state = State::Verified(verified);
+                Ok(Move::Sign(request))
             }
             (State::ExpectSigma2(state), Opcode::CASE_SIGMA2_RESUME) => {
                 state.resume(&self.target, payload, env, cx, crypto, out)
             }
-            (State::ExpectReport(state), Opcode::STATUS_REPORT) => {
+            (
+                State::Verified(state @ Verified { stage: Stage::ExpectReport, .. }),
+                Opcode::STATUS_REPORT,
+            ) => {
                 read_report(payload)?;
-                state.established(&self.target, env, cx, crypto)
+                state.established(&self.target, &self.transcript, env, crypto)
             }
             (_, Opcode::STATUS_REPORT) => Err(early_report(payload)),
             (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
@@ -183,15 +185,12 @@ impl<C: Crypto> CaseClient<C> {
         cx: &Context<'_>,
         crypto: &C,
         out: &'o mut [u8],
-    ) -> Result<Step<'o, C>, Failure<'o>> {
-        let outcome = match mem::replace(&mut self.state, State::Ended) {
-            State::AwaitSignature(state) if signed.answers(&state.digest) => {
-                state.sigma3(&self.target, signed, env, crypto, out)
+    ) -> Result<Step<'o>, Failure<'o>> {
+        let outcome = match &mut self.state {
+            State::Verified(state) if state.awaits(signed) => {
+                state.sigma3(&self.target, &mut self.transcript, signed, env, crypto, out)
             }
-            state => {
-                self.state = state;
-                Err(HandshakeError::StaleSignature)
-            }
+            _ => return Err(Failure::new(HandshakeError::StaleSignature, out)),
         };
         if outcome.is_ok() {
             self.deadline = cx.now + HANDSHAKE_TIMEOUT;
@@ -202,21 +201,14 @@ impl<C: Crypto> CaseClient<C> {
     /// Whether `signed` is the signature that this handshake waits for.
     #[must_use]
     pub fn awaits(&self, signed: &Signed) -> bool {
-        matches!(&self.state, State::AwaitSignature(state) if signed.answers(&state.digest))
-    }
-
-    /// The peer's certificates, from Sigma2 on; `None` for a resumed session.
-    #[must_use]
-    pub const fn peer_certificates(&self) -> Option<&PeerCertificates> {
-        self.peer.as_ref()
+        matches!(&self.state, State::Verified(state) if state.awaits(signed))
     }
 
     /// What the responder has declared, from Sigma2 on and until the handshake ends.
     #[must_use]
     pub const fn peer_parameters(&self) -> Option<&SessionParameters> {
         match &self.state {
-            State::AwaitSignature(AwaitSignature { ends, .. })
-            | State::ExpectReport(ExpectReport { ends, .. }) => Some(&ends.peer_parameters),
+            State::Verified(Verified { ends, .. }) => Some(&ends.peer_parameters),
             State::ExpectSigma2(_) | State::Ended => None,
         }
     }
@@ -240,40 +232,42 @@ impl<C: Crypto> CaseClient<C> {
         out: &'o mut [u8],
     ) -> Result<(), Failure<'o>> {
         let deadline = self.poll_timeout();
-        expire(&mut self.state, State::Ended, deadline, now, out)
+        expire(&mut self.state, deadline, now, out)
     }
 }
 
 impl<C: Crypto> ExpectSigma2<C> {
     /// Sigma2: the full handshake. Verifies the responder and asks for our signature.
     fn full(
-        mut self,
+        &mut self,
         target: &Target,
+        transcript: &mut C::Sha256,
         payload: &mut [u8],
         env: &mut CaseEnv<'_>,
         cx: &Context<'_>,
         crypto: &C,
-    ) -> Result<(Move<State<C>, C>, PeerCertificates), HandshakeError> {
+    ) -> Result<(Verified, SignRequest), HandshakeError> {
         let sigma2 = Sigma2::parse(payload)?;
         let fabric = target.fabric.find(env)?;
         let responder_key = sigma2.responder_public_key;
-        let shared = crypto.ecdh(self.ephemeral, &responder_key)?;
-        let sigma1_hash = self.transcript.clone();
-        self.transcript.update(payload);
+        let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
+        let public = crypto.ephemeral_public(&ephemeral);
+        let shared = crypto.ecdh(ephemeral, &responder_key)?;
+        let sigma1_hash = transcript.clone();
+        transcript.update(payload);
 
         let random = &sigma2.responder_random;
         let key = s2k(crypto, &shared, &target.ipk, random, &responder_key, sigma1_hash)?;
         let encrypted = payload.get_mut(sigma2.encrypted).ok_or(TlvError::Truncated)?;
         let tbe = TbeData::parse2(open_tbe(crypto, key, TBE_DATA2_NONCE, encrypted)?)?;
         let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
-        let keys = Keys { own: &self.public, peer: &responder_key };
-        let (peer, certificates) =
-            verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
+        let keys = Keys { own: &public, peer: &responder_key };
+        let peer = verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
 
         let tbs = TbsData {
             noc: fabric.noc(),
             icac: fabric.icac(),
-            sender: &self.public,
+            sender: &public,
             receiver: &responder_key,
         };
         let digest = tbs_digest(crypto, &tbs)?;
@@ -283,24 +277,23 @@ impl<C: Crypto> ExpectSigma2<C> {
             peer: sigma2.responder_session_id,
             peer_parameters: sigma2.session_parameters.unwrap_or_default(),
         };
-        let transcript = self.transcript;
-        let next = AwaitSignature { digest, shared, transcript, peer, resumption_id, ends };
+        let stage = Stage::AwaitSignature { digest };
         let request = SignRequest::new(digest, fabric.index());
-        Ok((Move::Sign(State::AwaitSignature(next), request), certificates))
+        Ok((Verified { shared, peer, resumption_id, ends, stage }, request))
     }
 
     /// Sigma2Resume: the responder holds our record.
     fn resume(
-        self,
+        &self,
         target: &Target,
         payload: &[u8],
         env: &CaseEnv<'_>,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let unexpected = HandshakeError::UnexpectedMessage(Opcode::CASE_SIGMA2_RESUME);
-        let old = self.resuming.ok_or(unexpected)?;
+        let old = self.resuming.as_ref().ok_or(unexpected)?;
         let message = Sigma2Resume::parse(payload)?;
         let fabric = target.fabric.find(env)?;
         let verified = ResumeMic::Sigma2
@@ -310,7 +303,7 @@ impl<C: Crypto> ExpectSigma2<C> {
             PeerIdentity { fabric: old.fabric, node: old.peer, cats: old.cats, certificates: None };
         cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
         let keys = resumed_session_keys(crypto, &old.shared_secret, &self.random, &old.id)?;
-        let record = ResumptionRecord { id: message.resumption_id, ..old };
+        let record = ResumptionRecord { id: message.resumption_id, ..old.clone() };
         let ends = Ends {
             role: SessionRole::Initiator,
             local: target.local,
@@ -318,60 +311,55 @@ impl<C: Crypto> ExpectSigma2<C> {
             peer_parameters: message.session_parameters.unwrap_or_default(),
         };
         let written = Written::success(out)?;
-        let proof = Proof::Resumption { record, _verified: verified };
-        let established = establish(crypto, fabric, &ends, &keys, proof, cx);
-        Ok(Move::Establish(State::Ended, Some(written), established))
+        let proof = Proof::Resumption { record, _verified: &verified };
+        Ok(Move::Establish(Some(written), establish(fabric, &ends, keys, proof)))
     }
 }
 
-impl<C: Crypto> AwaitSignature<C> {
-    fn sigma3(
-        mut self,
+impl Verified {
+    fn awaits(&self, signed: &Signed) -> bool {
+        matches!(&self.stage, Stage::AwaitSignature { digest } if signed.answers(digest))
+    }
+
+    fn sigma3<C: Crypto>(
+        &mut self,
         target: &Target,
+        transcript: &mut C::Sha256,
         signed: &Signed,
         env: &CaseEnv<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let signature = signed.result()?;
         let fabric = target.fabric.find(env)?;
         let tbe =
             TbeData { noc: fabric.noc(), icac: fabric.icac(), signature, resumption_id: None };
-        let key = s3k(crypto, &self.shared, &target.ipk, self.transcript.clone())?;
+        let key = s3k(crypto, &self.shared, &target.ipk, transcript.clone())?;
         let written = Written::try_message(Opcode::CASE_SIGMA3, out, |writer| {
             writer.start_structure(Tag::Anonymous)?;
             write_tbe(writer, Tag::Context(1), &tbe, crypto, key, TBE_DATA3_NONCE)?;
             Ok(writer.end()?)
         })?;
-        self.transcript.update(written.payload(out));
-        let keys = session_keys(crypto, &self.shared, &target.ipk, self.transcript)?;
-        let next = State::ExpectReport(ExpectReport {
-            keys,
-            shared: self.shared,
-            peer: self.peer,
-            resumption_id: self.resumption_id,
-            ends: self.ends,
-        });
-        Ok(Move::Send(next, written))
+        transcript.update(written.payload(out));
+        self.stage = Stage::ExpectReport;
+        Ok(Move::Send(written))
     }
-}
 
-impl ExpectReport {
     fn established<C: Crypto>(
-        self,
+        &self,
         target: &Target,
+        transcript: &C::Sha256,
         env: &CaseEnv<'_>,
-        cx: &mut Context<'_>,
         crypto: &C,
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let fabric = target.fabric.find(env)?;
+        let keys = session_keys(crypto, &self.shared, &target.ipk, transcript.clone())?;
         let proof = Proof::Certificates {
-            peer: self.peer,
-            resumption_id: self.resumption_id,
-            shared_secret: self.shared,
+            peer: &self.peer,
+            resumption_id: &self.resumption_id,
+            shared_secret: &self.shared,
         };
-        let established = establish(crypto, fabric, &self.ends, &self.keys, proof, cx);
-        Ok(Move::Establish(State::Ended, None, established))
+        Ok(Move::Establish(None, establish(fabric, &self.ends, keys, proof)))
     }
 }
 
@@ -379,8 +367,10 @@ impl<C: Crypto> State<C> {
     const fn name(&self) -> &'static str {
         match self {
             Self::ExpectSigma2(_) => "ExpectSigma2",
-            Self::AwaitSignature(_) => "AwaitSignature",
-            Self::ExpectReport(_) => "ExpectReport",
+            Self::Verified(Verified { stage: Stage::AwaitSignature { .. }, .. }) => {
+                "AwaitSignature"
+            }
+            Self::Verified(Verified { stage: Stage::ExpectReport, .. }) => "ExpectReport",
             Self::Ended => "Ended",
         }
     }

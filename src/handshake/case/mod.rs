@@ -31,17 +31,19 @@ use core::fmt;
 
 use self::keys::ResumptionVerified;
 use self::peer::PeerVerified;
-use super::{Context, Ends, Established, HandshakeError};
+use super::{Ends, Established, HandshakeError, NewSession};
 
 pub use self::client::CaseClient;
-pub use self::peer::{AcceptAll, PeerCertificates, PeerIdentity, PeerPolicy, Rejected};
+pub use self::peer::{
+    AcceptAll, KeepCertificates, KeepNone, PeerCertificates, PeerIdentity, PeerPolicy, Rejected,
+};
 pub use self::server::CaseServer;
 use crate::cert::{Profile, VerifiedCache};
-use crate::crypto::{Crypto, Secret};
+use crate::crypto::Secret;
 use crate::fabric::{Fabric, FabricTable, Fingerprint};
 use crate::ids::FabricIndex;
 use crate::resumption::{ResumptionRecord, ResumptionStore};
-use crate::session::{Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters};
+use crate::session::{Identity, ResumptionId, SessionKeys, SessionParameters};
 
 /// What CASE needs to know of this node. Borrowed per call.
 pub struct CaseEnv<'a> {
@@ -51,6 +53,8 @@ pub struct CaseEnv<'a> {
     pub resumption: &'a dyn ResumptionStore,
     /// Certificates that were verified before; [`NoCache`](crate::cert::NoCache) for none.
     pub verified: &'a mut dyn VerifiedCache,
+    /// Who wants to keep what the peer presents; [`KeepNone`] for nobody.
+    pub certificates: &'a mut dyn KeepCertificates,
     /// How strictly certificates are read.
     pub profile: Profile,
     /// This node's own session parameters, announced to the peer.
@@ -85,34 +89,30 @@ impl BoundFabric {
 }
 
 /// What entitles a peer to a session: nothing else makes one.
-enum Proof {
+enum Proof<'a> {
     /// Certificates, and a signature by their key.
-    Certificates { peer: PeerVerified, resumption_id: ResumptionId, shared_secret: Secret<32> },
+    Certificates {
+        peer: &'a PeerVerified,
+        resumption_id: &'a ResumptionId,
+        shared_secret: &'a Secret<32>,
+    },
     /// Possession of the resumption record, which now has a new id.
-    Resumption { record: ResumptionRecord, _verified: ResumptionVerified },
+    Resumption { record: ResumptionRecord, _verified: &'a ResumptionVerified },
 }
 
-fn establish<C: Crypto>(
-    crypto: &C,
-    fabric: &Fabric,
-    ends: &Ends,
-    keys: &SessionKeys,
-    proof: Proof,
-    cx: &mut Context<'_>,
-) -> Established<C> {
+fn establish(fabric: &Fabric, ends: &Ends, keys: SessionKeys, proof: Proof<'_>) -> Established {
     let resumed = matches!(proof, Proof::Resumption { .. });
     let record = match proof {
         Proof::Certificates { peer, resumption_id, shared_secret } => ResumptionRecord {
-            id: resumption_id,
+            id: *resumption_id,
             fabric: fabric.index(),
             peer: peer.node,
             cats: peer.cats,
-            shared_secret,
+            shared_secret: shared_secret.clone(),
         },
         Proof::Resumption { record, .. } => record,
     };
     let identity = Identity::case(fabric.index(), fabric.node_id(), record.peer, record.cats);
     let setup = ends.setup(identity, Some(record.id));
-    let session = SecureSession::new(crypto, keys, setup, cx.rng, cx.now);
-    Established { session, record: Some(record), resumed }
+    Established { session: NewSession { keys, setup }, record: Some(record), resumed }
 }

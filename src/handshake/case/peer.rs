@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::CaseEnv;
 use super::messages::{TbeData, TbsData};
-use crate::cert::{self, Certificate, CertificateBuf, ChainPolicy, ChainVerified};
+use crate::cert::{self, Certificate, ChainPolicy, ChainVerified};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey};
 use crate::fabric::Fabric;
 use crate::handshake::{Context, HandshakeError};
@@ -22,7 +22,7 @@ pub struct PeerIdentity<'a> {
     /// The peer's CASE Authenticated Tags.
     pub cats: CaseAuthTags,
     /// Its certificates; `None` when the session is resumed.
-    pub certificates: Option<&'a PeerCertificates>,
+    pub certificates: Option<PeerCertificates<'a>>,
 }
 
 /// The peer is not wanted.
@@ -49,32 +49,57 @@ impl PeerPolicy for AcceptAll {
     }
 }
 
-/// The certificates that the peer presented, verified.
-#[derive(Clone, Debug)]
-pub struct PeerCertificates {
-    noc: CertificateBuf,
-    icac: Option<CertificateBuf>,
-    public_key: PublicKey,
+/// The certificates that the peer presented, verified. They stand in its message.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerCertificates<'a> {
+    noc: &'a [u8],
+    icac: Option<&'a [u8]>,
+    public_key: &'a PublicKey,
 }
 
-impl PeerCertificates {
+impl<'a> PeerCertificates<'a> {
     /// The operational certificate, Matter TLV.
     #[must_use]
-    pub fn noc(&self) -> &[u8] {
-        self.noc.as_slice()
+    pub const fn noc(&self) -> &'a [u8] {
+        self.noc
     }
 
     /// The intermediate certificate, Matter TLV.
     #[must_use]
-    pub fn icac(&self) -> Option<&[u8]> {
-        self.icac.as_ref().map(CertificateBuf::as_slice)
+    pub const fn icac(&self) -> Option<&'a [u8]> {
+        self.icac
     }
 
     /// The public key of the operational certificate.
     #[must_use]
-    pub const fn public_key(&self) -> &PublicKey {
-        &self.public_key
+    pub const fn public_key(&self) -> &'a PublicKey {
+        self.public_key
     }
+
+    /// Those that were kept.
+    pub(crate) const fn kept(
+        noc: &'a [u8],
+        icac: Option<&'a [u8]>,
+        public_key: &'a PublicKey,
+    ) -> Self {
+        Self { noc, icac, public_key }
+    }
+}
+
+/// Whoever wants to keep certificates of peers: a handshake does not, they are most of what it
+/// would hold.
+pub trait KeepCertificates {
+    /// Takes what the peer presented: once in a full handshake, when all of it has been verified
+    /// and the application's policy has accepted the peer. The session may still not come to be.
+    fn keep(&mut self, certificates: &PeerCertificates<'_>);
+}
+
+/// Keeps no certificates.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeepNone;
+
+impl KeepCertificates for KeepNone {
+    fn keep(&mut self, _: &PeerCertificates<'_>) {}
 }
 
 /// Proof that the peer holds the operational key of a certificate of the fabric.
@@ -106,7 +131,7 @@ pub(super) fn verify_peer<C: Crypto>(
     dialled: Option<NodeId>,
     env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
-) -> Result<(PeerVerified, PeerCertificates), HandshakeError> {
+) -> Result<PeerVerified, HandshakeError> {
     let chain = verify_chain(crypto, tbe, fabric, env, cx)?;
     if chain.fabric_id() != fabric.id() {
         return Err(HandshakeError::WrongFabric);
@@ -120,16 +145,14 @@ pub(super) fn verify_peer<C: Crypto>(
         CryptoError::Unauthentic => HandshakeError::WrongSignature,
         other => other.into(),
     })?;
-    let certificates = PeerCertificates {
-        noc: CertificateBuf::try_from(tbe.noc)?,
-        icac: tbe.icac.map(CertificateBuf::try_from).transpose()?,
-        public_key: *chain.public_key(),
-    };
+    let certificates =
+        PeerCertificates { noc: tbe.noc, icac: tbe.icac, public_key: chain.public_key() };
     let (node, cats) = (chain.node_id(), chain.cats());
     let identity =
-        PeerIdentity { fabric: fabric.index(), node, cats, certificates: Some(&certificates) };
+        PeerIdentity { fabric: fabric.index(), node, cats, certificates: Some(certificates) };
     cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
-    Ok((PeerVerified { node, cats }, certificates))
+    env.certificates.keep(&certificates);
+    Ok(PeerVerified { node, cats })
 }
 
 /// The ephemeral public keys of both sides.

@@ -1,6 +1,6 @@
 //! The responder of CASE: a node that is dialled.
 
-use core::{fmt, mem};
+use core::fmt;
 
 use subtle::ConstantTimeEq;
 
@@ -10,7 +10,7 @@ use super::keys::{
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, tbs_digest, verify_peer};
-use super::{BoundFabric, CaseEnv, PeerCertificates, PeerIdentity, Proof, establish};
+use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, establish};
 use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
 use crate::fabric::{Fabric, FabricTable};
 use crate::handshake::error::{early_report, read_report};
@@ -20,7 +20,7 @@ use crate::handshake::{
 };
 use crate::ids::{FabricIndex, LocalSessionId};
 use crate::resumption::ResumptionRecord;
-use crate::session::{ResumptionId, SessionKeys, SessionParameters, SessionRole};
+use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
 use crate::tlv::{Tag, TlvError};
 use crate::wire::secure_channel::Opcode;
@@ -37,20 +37,20 @@ pub struct CaseServer<C: Crypto> {
     local: LocalSessionId,
     deadline: Instant,
     fabric: Option<FabricIndex>,
-    peer: Option<PeerCertificates>,
     resumes: bool,
 }
 
+#[derive(Default)]
 enum State<C: Crypto> {
     ExpectSigma1,
-    AwaitSignature(AwaitSignature<C>),
-    ExpectSigma3(ExpectSigma3<C>),
+    Full(Full<C>),
     ExpectReport(ExpectReport),
+    #[default]
     Ended,
 }
 
-/// What Sigma1 settled for the rest of a full handshake.
-struct Agreed {
+/// Sigma1 asked for a full handshake, or got it.
+struct Full<C: Crypto> {
     fabric: BoundFabric,
     ipk: Secret<16>,
     shared: Secret<32>,
@@ -58,24 +58,20 @@ struct Agreed {
     peer_key: PublicKey,
     resumption_id: ResumptionId,
     ends: Ends,
-}
-
-struct AwaitSignature<C: Crypto> {
-    agreed: Agreed,
-    digest: [u8; 32],
-    random: [u8; 32],
     transcript: C::Sha256,
+    stage: Stage,
 }
 
-struct ExpectSigma3<C: Crypto> {
-    agreed: Agreed,
-    transcript: C::Sha256,
+enum Stage {
+    AwaitSignature { digest: [u8; 32], random: [u8; 32] },
+    ExpectSigma3,
 }
 
+/// Sigma1 asked for a resumption that we accept.
 struct ExpectReport {
     fabric: BoundFabric,
+    initiator_random: [u8; 32],
     old: ResumptionId,
-    keys: SessionKeys,
     record: ResumptionRecord,
     verified: ResumptionVerified,
     ends: Ends,
@@ -87,7 +83,7 @@ impl<C: Crypto> CaseServer<C> {
     pub fn new(local: LocalSessionId, now: Instant) -> Self {
         let deadline = now + HANDSHAKE_TIMEOUT;
         let state = State::ExpectSigma1;
-        Self { state, local, deadline, fabric: None, peer: None, resumes: true }
+        Self { state, local, deadline, fabric: None, resumes: true }
     }
 
     /// Answers with the full handshake even if the initiator offers to resume.
@@ -122,7 +118,7 @@ impl<C: Crypto> CaseServer<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &'o mut [u8],
-    ) -> Result<Step<'o, C>, Failure<'o>> {
+    ) -> Result<Step<'o>, Failure<'o>> {
         let outcome = self.advance(message, env, cx, crypto, out);
         self.deadline = cx.now + HANDSHAKE_TIMEOUT;
         settle(outcome, &mut self.state, out)
@@ -135,21 +131,19 @@ impl<C: Crypto> CaseServer<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let Incoming { opcode, payload } = message;
-        match (mem::replace(&mut self.state, State::Ended), opcode) {
+        match (&mut self.state, opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
             (State::ExpectSigma1, Opcode::CASE_SIGMA1) => {
                 self.handle_sigma1(payload, env, cx, crypto, out)
             }
-            (State::ExpectSigma3(state), Opcode::CASE_SIGMA3) => {
-                let (next, certificates) = state.handle(payload, env, cx, crypto, out)?;
-                self.peer = Some(certificates);
-                Ok(next)
+            (State::Full(state @ Full { stage: Stage::ExpectSigma3, .. }), Opcode::CASE_SIGMA3) => {
+                state.sigma3(payload, env, cx, crypto, out)
             }
             (State::ExpectReport(state), Opcode::STATUS_REPORT) => {
                 read_report(payload)?;
-                state.established(env, cx, crypto)
+                state.established(env, crypto)
             }
             (_, Opcode::STATUS_REPORT) => Err(early_report(payload)),
             (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
@@ -163,7 +157,7 @@ impl<C: Crypto> CaseServer<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let sigma1 = Sigma1::parse(payload)?;
         let (fabric, ipk) = find_destination(crypto, env.fabrics, &sigma1)
             .ok_or(HandshakeError::NoSharedTrustRoots)?;
@@ -177,10 +171,70 @@ impl<C: Crypto> CaseServer<C> {
         if let Some(request) = sigma1.resumption.as_ref().filter(|_| self.resumes) {
             let random = sigma1.initiator_random;
             if let Some(state) = accept_resumption(crypto, fabric, request, random, ends, env, cx) {
-                return state.sigma2_resume(request.id, random, env, cx, crypto, out);
+                return self.sigma2_resume(state, env, cx, crypto, out);
             }
         }
-        full(crypto, fabric, ipk, &sigma1, payload, ends, cx)
+        self.full(fabric, ipk, &sigma1, payload, ends, cx, crypto)
+    }
+
+    /// Sigma1 of a resumption: answers with Sigma2Resume.
+    fn sigma2_resume(
+        &mut self,
+        mut state: ExpectReport,
+        env: &CaseEnv<'_>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+        out: &mut [u8],
+    ) -> Result<Move, HandshakeError> {
+        let new = random_id(cx);
+        let secret = &state.record.shared_secret;
+        let message = Sigma2Resume {
+            resumption_id: new,
+            mic: &ResumeMic::Sigma2.make(crypto, secret, &state.initiator_random, &new)?,
+            responder_session_id: state.ends.local.as_seen_by_peer(),
+            session_parameters: Some(*env.parameters),
+        };
+        let written = Written::message(Opcode::CASE_SIGMA2_RESUME, out, |w| message.write(w))?;
+        state.record.id = new;
+        self.state = State::ExpectReport(state);
+        Ok(Move::Send(written))
+    }
+
+    /// Sigma1 of a full handshake: agrees on the secret and asks for our signature.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the handshake")]
+    fn full(
+        &mut self,
+        fabric: &Fabric,
+        ipk: Secret<16>,
+        sigma1: &Sigma1<'_>,
+        payload: &[u8],
+        ends: Ends,
+        cx: &mut Context<'_>,
+        crypto: &C,
+    ) -> Result<Move, HandshakeError> {
+        let peer_key = sigma1.initiator_public_key;
+        let mut random = [0; 32];
+        cx.rng.fill_bytes(&mut random);
+        let ephemeral = crypto.ephemeral(cx.rng)?;
+        let own_key = crypto.ephemeral_public(&ephemeral);
+        let shared = crypto.ecdh(ephemeral, &peer_key)?;
+        let (noc, icac) = (fabric.noc(), fabric.icac());
+        let tbs = TbsData { noc, icac, sender: &own_key, receiver: &peer_key };
+        let digest = tbs_digest(crypto, &tbs)?;
+        let mut transcript = crypto.sha256();
+        transcript.update(payload);
+        self.state = State::Full(Full {
+            fabric: BoundFabric::to(fabric),
+            ipk,
+            shared,
+            own_key,
+            peer_key,
+            resumption_id: random_id(cx),
+            ends,
+            transcript,
+            stage: Stage::AwaitSignature { digest, random },
+        });
+        Ok(Move::Sign(SignRequest::new(digest, fabric.index())))
     }
 
     /// Goes on with the signature that [`Step::Sign`] asked for: the next message is Sigma2.
@@ -195,15 +249,10 @@ impl<C: Crypto> CaseServer<C> {
         cx: &Context<'_>,
         crypto: &C,
         out: &'o mut [u8],
-    ) -> Result<Step<'o, C>, Failure<'o>> {
-        let outcome = match mem::replace(&mut self.state, State::Ended) {
-            State::AwaitSignature(state) if signed.answers(&state.digest) => {
-                state.sigma2(signed, env, crypto, out)
-            }
-            state => {
-                self.state = state;
-                Err(HandshakeError::StaleSignature)
-            }
+    ) -> Result<Step<'o>, Failure<'o>> {
+        let outcome = match &mut self.state {
+            State::Full(state) if state.awaits(signed) => state.sigma2(signed, env, crypto, out),
+            _ => return Err(Failure::new(HandshakeError::StaleSignature, out)),
         };
         if outcome.is_ok() {
             self.deadline = cx.now + HANDSHAKE_TIMEOUT;
@@ -214,7 +263,7 @@ impl<C: Crypto> CaseServer<C> {
     /// Whether `signed` is the signature that this handshake waits for.
     #[must_use]
     pub fn awaits(&self, signed: &Signed) -> bool {
-        matches!(&self.state, State::AwaitSignature(state) if signed.answers(&state.digest))
+        matches!(&self.state, State::Full(state) if state.awaits(signed))
     }
 
     /// The fabric that the initiator means, from Sigma1 on.
@@ -223,19 +272,13 @@ impl<C: Crypto> CaseServer<C> {
         self.fabric
     }
 
-    /// The peer's certificates, from Sigma3 on; `None` for a resumed session.
-    #[must_use]
-    pub const fn peer_certificates(&self) -> Option<&PeerCertificates> {
-        self.peer.as_ref()
-    }
-
     /// What the initiator has declared, from Sigma1 on and until the handshake ends.
     #[must_use]
     pub const fn peer_parameters(&self) -> Option<&SessionParameters> {
         match &self.state {
-            State::AwaitSignature(AwaitSignature { agreed: Agreed { ends, .. }, .. })
-            | State::ExpectSigma3(ExpectSigma3 { agreed: Agreed { ends, .. }, .. })
-            | State::ExpectReport(ExpectReport { ends, .. }) => Some(&ends.peer_parameters),
+            State::Full(Full { ends, .. }) | State::ExpectReport(ExpectReport { ends, .. }) => {
+                Some(&ends.peer_parameters)
+            }
             State::ExpectSigma1 | State::Ended => None,
         }
     }
@@ -259,7 +302,7 @@ impl<C: Crypto> CaseServer<C> {
         out: &'o mut [u8],
     ) -> Result<(), Failure<'o>> {
         let deadline = self.poll_timeout();
-        expire(&mut self.state, State::Ended, deadline, now, out)
+        expire(&mut self.state, deadline, now, out)
     }
 }
 
@@ -296,7 +339,7 @@ fn accept_resumption<C: Crypto>(
     ends: Ends,
     env: &CaseEnv<'_>,
     cx: &Context<'_>,
-) -> Option<AcceptedResumption> {
+) -> Option<ExpectReport> {
     let record = env.resumption.by_id(&request.id)?;
     let secret = &record.shared_secret;
     let verified = ResumeMic::Sigma1
@@ -312,147 +355,88 @@ fn accept_resumption<C: Crypto>(
         certificates: None,
     };
     cx.policy.authorize(&identity).ok()?;
-    let fabric = BoundFabric::to(fabric);
-    Some(AcceptedResumption { fabric, record, verified, ends })
+    let (fabric, initiator_random) = (BoundFabric::to(fabric), *initiator_random);
+    Some(ExpectReport { fabric, initiator_random, old: request.id, record, verified, ends })
 }
 
-struct AcceptedResumption {
-    fabric: BoundFabric,
-    record: ResumptionRecord,
-    verified: ResumptionVerified,
-    ends: Ends,
-}
-
-impl AcceptedResumption {
-    fn sigma2_resume<C: Crypto>(
-        self,
-        old: ResumptionId,
-        initiator_random: &[u8; 32],
-        env: &CaseEnv<'_>,
-        cx: &mut Context<'_>,
-        crypto: &C,
-        out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
-        let Self { fabric, record, verified, ends } = self;
-        let new = random_id(cx);
-        let secret = &record.shared_secret;
-        let keys = resumed_session_keys(crypto, secret, initiator_random, &old)?;
-        let message = Sigma2Resume {
-            resumption_id: new,
-            mic: &ResumeMic::Sigma2.make(crypto, secret, initiator_random, &new)?,
-            responder_session_id: ends.local.as_seen_by_peer(),
-            session_parameters: Some(*env.parameters),
-        };
-        let written = Written::message(Opcode::CASE_SIGMA2_RESUME, out, |w| message.write(w))?;
-        let record = ResumptionRecord { id: new, ..record };
-        let next = State::ExpectReport(ExpectReport { fabric, old, keys, record, verified, ends });
-        Ok(Move::Send(next, written))
+impl<C: Crypto> Full<C> {
+    fn awaits(&self, signed: &Signed) -> bool {
+        matches!(&self.stage, Stage::AwaitSignature { digest, .. } if signed.answers(digest))
     }
-}
 
-/// Sigma1 of a full handshake: agrees on the secret and asks for our signature.
-fn full<C: Crypto>(
-    crypto: &C,
-    fabric: &Fabric,
-    ipk: Secret<16>,
-    sigma1: &Sigma1<'_>,
-    payload: &[u8],
-    ends: Ends,
-    cx: &mut Context<'_>,
-) -> Result<Move<State<C>, C>, HandshakeError> {
-    let peer_key = sigma1.initiator_public_key;
-    let mut random = [0; 32];
-    cx.rng.fill_bytes(&mut random);
-    let ephemeral = crypto.ephemeral(cx.rng)?;
-    let own_key = crypto.ephemeral_public(&ephemeral);
-    let shared = crypto.ecdh(ephemeral, &peer_key)?;
-    let tbs =
-        TbsData { noc: fabric.noc(), icac: fabric.icac(), sender: &own_key, receiver: &peer_key };
-    let digest = tbs_digest(crypto, &tbs)?;
-    let mut transcript = crypto.sha256();
-    transcript.update(payload);
-    let request = SignRequest::new(digest, fabric.index());
-    let fabric = BoundFabric::to(fabric);
-    let resumption_id = random_id(cx);
-    let agreed = Agreed { fabric, ipk, shared, own_key, peer_key, resumption_id, ends };
-    let next = AwaitSignature { agreed, digest, random, transcript };
-    Ok(Move::Sign(State::AwaitSignature(next), request))
-}
-
-impl<C: Crypto> AwaitSignature<C> {
     fn sigma2(
-        self,
+        &mut self,
         signed: &Signed,
         env: &CaseEnv<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
-        let Self { agreed, random, mut transcript, .. } = self;
+    ) -> Result<Move, HandshakeError> {
+        let Stage::AwaitSignature { random, .. } = &self.stage else {
+            return Err(HandshakeError::StaleSignature);
+        };
         let signature = signed.result()?;
-        let fabric = agreed.fabric.find(env)?;
+        let fabric = self.fabric.find(env)?;
         let tbe = TbeData {
             noc: fabric.noc(),
             icac: fabric.icac(),
             signature,
-            resumption_id: Some(agreed.resumption_id),
+            resumption_id: Some(self.resumption_id),
         };
-        let Agreed { shared, ipk, own_key, .. } = &agreed;
-        let key = s2k(crypto, shared, ipk, &random, own_key, transcript.clone())?;
+        let (shared, ipk, own_key) = (&self.shared, &self.ipk, &self.own_key);
+        let key = s2k(crypto, shared, ipk, random, own_key, self.transcript.clone())?;
         let written = Written::try_message(Opcode::CASE_SIGMA2, out, |writer| {
             writer.start_structure(Tag::Anonymous)?;
-            writer.bytes(Tag::Context(1), &random)?;
-            writer.unsigned(Tag::Context(2), agreed.ends.local.get())?;
+            writer.bytes(Tag::Context(1), random)?;
+            writer.unsigned(Tag::Context(2), self.ends.local.get())?;
             writer.bytes(Tag::Context(3), own_key.as_bytes())?;
             write_tbe(writer, Tag::Context(4), &tbe, crypto, key, TBE_DATA2_NONCE)?;
             env.parameters.write(Tag::Context(5), writer)?;
             Ok(writer.end()?)
         })?;
-        transcript.update(written.payload(out));
-        Ok(Move::Send(State::ExpectSigma3(ExpectSigma3 { agreed, transcript }), written))
+        self.transcript.update(written.payload(out));
+        self.stage = Stage::ExpectSigma3;
+        Ok(Move::Send(written))
     }
-}
 
-impl<C: Crypto> ExpectSigma3<C> {
-    fn handle(
-        self,
+    fn sigma3(
+        &mut self,
         payload: &mut [u8],
         env: &mut CaseEnv<'_>,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<(Move<State<C>, C>, PeerCertificates), HandshakeError> {
-        let Self { agreed, mut transcript } = self;
-        let fabric = agreed.fabric.find(env)?;
+    ) -> Result<Move, HandshakeError> {
+        let fabric = self.fabric.find(env)?;
         let sigma3 = Sigma3::parse(payload)?;
-        let key = s3k(crypto, &agreed.shared, &agreed.ipk, transcript.clone())?;
-        transcript.update(payload);
+        let key = s3k(crypto, &self.shared, &self.ipk, self.transcript.clone())?;
+        self.transcript.update(payload);
         let encrypted = payload.get_mut(sigma3.encrypted).ok_or(TlvError::Truncated)?;
         let tbe = TbeData::parse3(open_tbe(crypto, key, TBE_DATA3_NONCE, encrypted)?)?;
-        let keys = Keys { own: &agreed.own_key, peer: &agreed.peer_key };
-        let (peer, certificates) = verify_peer(crypto, &tbe, keys, fabric, None, env, cx)?;
-        let keys = session_keys(crypto, &agreed.shared, &agreed.ipk, transcript)?;
+        let keys = Keys { own: &self.own_key, peer: &self.peer_key };
+        let peer = verify_peer(crypto, &tbe, keys, fabric, None, env, cx)?;
+        let keys = session_keys(crypto, &self.shared, &self.ipk, self.transcript.clone())?;
         let written = Written::success(out)?;
         let proof = Proof::Certificates {
-            peer,
-            resumption_id: agreed.resumption_id,
-            shared_secret: agreed.shared,
+            peer: &peer,
+            resumption_id: &self.resumption_id,
+            shared_secret: &self.shared,
         };
-        let established = establish(crypto, fabric, &agreed.ends, &keys, proof, cx);
-        Ok((Move::Establish(State::Ended, Some(written), established), certificates))
+        Ok(Move::Establish(Some(written), establish(fabric, &self.ends, keys, proof)))
     }
 }
 
 impl ExpectReport {
     fn established<C: Crypto>(
-        self,
+        &self,
         env: &CaseEnv<'_>,
-        cx: &mut Context<'_>,
         crypto: &C,
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let fabric = self.fabric.find(env)?;
-        let proof = Proof::Resumption { record: self.record, _verified: self.verified };
-        let established = establish(crypto, fabric, &self.ends, &self.keys, proof, cx);
-        Ok(Move::Establish(State::Ended, None, established))
+        let secret = &self.record.shared_secret;
+        let keys = resumed_session_keys(crypto, secret, &self.initiator_random, &self.old)?;
+        let record = self.record.clone();
+        let proof = Proof::Resumption { record, _verified: &self.verified };
+        Ok(Move::Establish(None, establish(fabric, &self.ends, keys, proof)))
     }
 }
 
@@ -466,8 +450,8 @@ impl<C: Crypto> State<C> {
     const fn name(&self) -> &'static str {
         match self {
             Self::ExpectSigma1 => "ExpectSigma1",
-            Self::AwaitSignature(_) => "AwaitSignature",
-            Self::ExpectSigma3(_) => "ExpectSigma3",
+            Self::Full(Full { stage: Stage::AwaitSignature { .. }, .. }) => "AwaitSignature",
+            Self::Full(Full { stage: Stage::ExpectSigma3, .. }) => "ExpectSigma3",
             Self::ExpectReport(_) => "ExpectReport",
             Self::Ended => "Ended",
         }

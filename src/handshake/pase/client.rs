@@ -1,6 +1,6 @@
 //! The initiator of PASE: a commissioner that was told the passcode.
 
-use core::{fmt, mem};
+use core::fmt;
 
 use super::messages::{Pake1, Pake2, Pake3, PbkdfParamRequest, PbkdfParamResponse};
 use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, Transcript, establish};
@@ -29,10 +29,12 @@ pub struct PaseClient<C: Crypto> {
     deadline: Instant,
 }
 
+#[derive(Default)]
 enum State<C: Crypto> {
     ExpectResponse(ExpectResponse<C>),
     ExpectPake2(ExpectPake2),
     ExpectReport(ExpectReport),
+    #[default]
     Ended,
 }
 
@@ -102,7 +104,7 @@ impl<C: Crypto> PaseClient<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &'o mut [u8],
-    ) -> Result<Step<'o, C>, Failure<'o>> {
+    ) -> Result<Step<'o>, Failure<'o>> {
         let outcome = self.advance(&message, cx, crypto, out);
         settle(outcome, &mut self.state, out)
     }
@@ -113,18 +115,24 @@ impl<C: Crypto> PaseClient<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let payload = &*message.payload;
-        match (mem::replace(&mut self.state, State::Ended), message.opcode) {
+        match (&mut self.state, message.opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
             (State::ExpectResponse(state), Opcode::PBKDF_PARAM_RESPONSE) => {
-                state.handle(self.local, payload, cx, crypto, out)
+                let (next, written) = state.handle(self.local, payload, cx, crypto, out)?;
+                self.state = State::ExpectPake2(next);
+                Ok(Move::Send(written))
             }
-            (State::ExpectPake2(state), Opcode::PASE_PAKE2) => state.handle(payload, crypto, out),
+            (State::ExpectPake2(state), Opcode::PASE_PAKE2) => {
+                let (next, written) = state.handle(payload, crypto, out)?;
+                self.state = State::ExpectReport(next);
+                Ok(Move::Send(written))
+            }
             (State::ExpectReport(state), Opcode::STATUS_REPORT) => {
                 read_report(payload)?;
-                let established = establish(crypto, &state.ends, &state.ke, state.confirmed, cx)?;
-                Ok(Move::Establish(State::Ended, None, established))
+                let established = establish(crypto, &state.ends, &state.ke, &state.confirmed)?;
+                Ok(Move::Establish(None, established))
             }
             (_, Opcode::STATUS_REPORT) => Err(early_report(payload)),
             (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
@@ -160,19 +168,19 @@ impl<C: Crypto> PaseClient<C> {
         out: &'o mut [u8],
     ) -> Result<(), Failure<'o>> {
         let deadline = self.poll_timeout();
-        expire(&mut self.state, State::Ended, deadline, now, out)
+        expire(&mut self.state, deadline, now, out)
     }
 }
 
 impl<C: Crypto> ExpectResponse<C> {
     fn handle(
-        mut self,
+        &mut self,
         local: LocalSessionId,
         payload: &[u8],
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<(ExpectPake2, Written), HandshakeError> {
         let response = PbkdfParamResponse::parse(payload, self.known.is_some())?;
         if response.initiator_random != &self.random {
             return Err(HandshakeError::RandomMismatch);
@@ -190,18 +198,17 @@ impl<C: Crypto> ExpectResponse<C> {
             peer_parameters: response.session_parameters.unwrap_or_default(),
         };
         let context = self.transcript.context();
-        let next = State::ExpectPake2(ExpectPake2 { ends, context, x, w0, w1, pa });
-        Ok(Move::Send(next, written))
+        Ok((ExpectPake2 { ends, context, x, w0, w1, pa }, written))
     }
 }
 
 impl ExpectPake2 {
     fn handle<C: Crypto>(
-        self,
+        &self,
         payload: &[u8],
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<(ExpectReport, Written), HandshakeError> {
         let Pake2 { pb, cb } = Pake2::parse(payload)?;
         let secrets = crypto.spake_prover_finish(&self.x, &self.w0, &self.w1, &pb)?;
         let confirmation =
@@ -209,9 +216,7 @@ impl ExpectPake2 {
         let confirmed = ConfirmationVerified::check(&confirmation.cb, cb)?;
         let pake3 = Pake3 { ca: confirmation.ca.as_bytes() };
         let written = Written::message(Opcode::PASE_PAKE3, out, |w| pake3.write(w))?;
-        let next =
-            State::ExpectReport(ExpectReport { ends: self.ends, ke: confirmation.ke, confirmed });
-        Ok(Move::Send(next, written))
+        Ok((ExpectReport { ends: self.ends, ke: confirmation.ke, confirmed }, written))
     }
 }
 

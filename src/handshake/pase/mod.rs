@@ -23,10 +23,10 @@ mod server;
 
 pub use self::client::PaseClient;
 pub use self::server::PaseServer;
-use super::{Context, Ends, Established, HandshakeError, SESSION_KEYS_INFO};
+use super::{Ends, Established, HandshakeError, NewSession, SESSION_KEYS_INFO};
 use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, Secret, Sha256};
-use crate::session::{Identity, SecureSession, SessionKeys};
+use crate::session::{Identity, SessionKeys};
 
 /// The passcode id of the setup passcode, the only one in use.
 pub const DEFAULT_PASSCODE_ID: u16 = 0;
@@ -48,8 +48,8 @@ impl<H: Sha256> Transcript<H> {
         self.0.update(payload);
     }
 
-    fn context(self) -> [u8; HASH_LEN] {
-        self.0.finish()
+    fn context(&self) -> [u8; HASH_LEN] {
+        self.0.clone().finish()
     }
 }
 
@@ -74,11 +74,9 @@ fn establish<C: Crypto>(
     crypto: &C,
     ends: &Ends,
     ke: &Secret<16>,
-    _confirmed: ConfirmationVerified,
-    cx: &mut Context<'_>,
-) -> Result<Established<C>, HandshakeError> {
+    _confirmed: &ConfirmationVerified,
+) -> Result<Established, HandshakeError> {
     let keys = SessionKeys::derive(crypto, ke.as_bytes(), &[], SESSION_KEYS_INFO)?;
-    let setup = ends.setup(Identity::pase(), None);
-    let session = SecureSession::new(crypto, &keys, setup, cx.rng, cx.now);
+    let session = NewSession { keys, setup: ends.setup(Identity::pase(), None) };
     Ok(Established { session, record: None, resumed: false })
 }

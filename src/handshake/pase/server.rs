@@ -1,6 +1,6 @@
 //! The responder of PASE: a device in commissioning mode.
 
-use core::{fmt, mem};
+use core::fmt;
 
 use super::messages::{Pake1, Pake2, Pake3, PbkdfParamRequest, PbkdfParamResponse};
 use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, Transcript, establish};
@@ -28,10 +28,12 @@ pub struct PaseServer<C: Crypto> {
     attempted: bool,
 }
 
+#[derive(Default)]
 enum State<C: Crypto> {
     ExpectRequest(ExpectRequest),
     ExpectPake1(ExpectPake1<C>),
     ExpectPake3(ExpectPake3),
+    #[default]
     Ended,
 }
 
@@ -87,7 +89,7 @@ impl<C: Crypto> PaseServer<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &'o mut [u8],
-    ) -> Result<Step<'o, C>, Failure<'o>> {
+    ) -> Result<Step<'o>, Failure<'o>> {
         let outcome = self.advance(&message, cx, crypto, out);
         settle(outcome, &mut self.state, out)
     }
@@ -98,22 +100,23 @@ impl<C: Crypto> PaseServer<C> {
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let payload = &*message.payload;
-        match (mem::replace(&mut self.state, State::Ended), message.opcode) {
+        match (&mut self.state, message.opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
             (_, Opcode::STATUS_REPORT) => Err(early_report(payload)),
             (State::ExpectRequest(state), Opcode::PBKDF_PARAM_REQUEST) => {
-                state.handle(self.local, payload, cx, crypto, out)
+                let (next, written) = state.handle(self.local, payload, cx, crypto, out)?;
+                self.state = State::ExpectPake1(next);
+                Ok(Move::Send(written))
             }
             (State::ExpectPake1(state), Opcode::PASE_PAKE1) => {
-                let next = state.handle(&self.verifier, payload, cx, crypto, out)?;
+                let (next, written) = state.handle(&self.verifier, payload, cx, crypto, out)?;
+                self.state = State::ExpectPake3(next);
                 self.attempted = true;
-                Ok(next)
+                Ok(Move::Send(written))
             }
-            (State::ExpectPake3(state), Opcode::PASE_PAKE3) => {
-                state.handle(payload, cx, crypto, out)
-            }
+            (State::ExpectPake3(state), Opcode::PASE_PAKE3) => state.handle(payload, crypto, out),
             (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
         }
     }
@@ -147,19 +150,19 @@ impl<C: Crypto> PaseServer<C> {
         out: &'o mut [u8],
     ) -> Result<(), Failure<'o>> {
         let deadline = self.poll_timeout();
-        expire(&mut self.state, State::Ended, deadline, now, out)
+        expire(&mut self.state, deadline, now, out)
     }
 }
 
 impl ExpectRequest {
     fn handle<C: Crypto>(
-        self,
+        &self,
         local: LocalSessionId,
         payload: &[u8],
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<(ExpectPake1<C>, Written), HandshakeError> {
         let request = PbkdfParamRequest::parse(payload)?;
         if request.passcode_id != DEFAULT_PASSCODE_ID {
             return Err(HandshakeError::UnknownPasscodeId);
@@ -183,19 +186,19 @@ impl ExpectRequest {
             peer: request.initiator_session_id,
             peer_parameters: request.session_parameters.unwrap_or_default(),
         };
-        Ok(Move::Send(State::ExpectPake1(ExpectPake1 { ends, transcript }), written))
+        Ok((ExpectPake1 { ends, transcript }, written))
     }
 }
 
 impl<C: Crypto> ExpectPake1<C> {
     fn handle(
-        self,
+        &self,
         verifier: &Verifier,
         payload: &[u8],
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<(ExpectPake3, Written), HandshakeError> {
         let Pake1 { pa } = Pake1::parse(payload)?;
         let Verifier { w0, l } = verifier;
         let y = crypto.random_scalar(cx.rng)?;
@@ -205,23 +208,22 @@ impl<C: Crypto> ExpectPake1<C> {
         let pake2 = Pake2 { pb, cb: confirmation.cb.as_bytes() };
         let written = Written::message(Opcode::PASE_PAKE2, out, |w| pake2.write(w))?;
         let Confirmation { ke, ca, .. } = confirmation;
-        Ok(Move::Send(State::ExpectPake3(ExpectPake3 { ends: self.ends, ke, ca }), written))
+        Ok((ExpectPake3 { ends: self.ends, ke, ca }, written))
     }
 }
 
 impl ExpectPake3 {
     fn handle<C: Crypto>(
-        self,
+        &self,
         payload: &[u8],
-        cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move<State<C>, C>, HandshakeError> {
+    ) -> Result<Move, HandshakeError> {
         let Pake3 { ca } = Pake3::parse(payload)?;
         let confirmed = ConfirmationVerified::check(&self.ca, ca)?;
         let written = Written::success(out)?;
-        let established = establish(crypto, &self.ends, &self.ke, confirmed, cx)?;
-        Ok(Move::Establish(State::Ended, Some(written), established))
+        let established = establish(crypto, &self.ends, &self.ke, &confirmed)?;
+        Ok(Move::Establish(Some(written), established))
     }
 }
 

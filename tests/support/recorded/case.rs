@@ -1,14 +1,15 @@
 //! Recorded CASE handshakes, replayed octet for octet by both roles.
 
 use matter_session::crypto::{Crypto, RustCrypto, Secret};
-use matter_session::handshake::Established;
 use matter_session::handshake::case::messages::{Sigma1, Sigma2, Sigma2Resume};
 use matter_session::ids::NodeId;
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{ResumptionId, SessionParameters};
 use serde_json::Value;
 
-use super::support::node::{Node, Party, Sign, check_keys, fabric, index, open, seal, signing_key};
+use super::support::node::{
+    End, Node, Party, Sign, check_keys, fabric, index, open, seal, signing_key,
+};
 use super::support::{Script, array, chip, hex, id, list, matterjs, number, tlv};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA2_RESUME, SIGMA3, SUCCESS};
 
@@ -79,7 +80,7 @@ fn replay(
     responder: &Side,
     record: Option<ResumptionRecord>,
     resumed: bool,
-) -> [Established<RustCrypto>; 2] {
+) -> [End<RustCrypto>; 2] {
     let tlv = |message: &str| hex(&run[message]["tlv"]);
     let random = hex(&run["sigma1"]["decoded"]["initiatorRandom"]);
     let rng = Script::new(&[&random, &hex(&run["initiatorEphemeral"]["private"])]);
