@@ -44,6 +44,12 @@ impl<const N: usize> Arena<N> {
         self.items().find(|(owner, _)| **owner == wanted).map(|(_, item)| item)
     }
 
+    /// How many octets are free when those of the owner are.
+    fn free(&self, owner: Owner) -> usize {
+        let own = self.find(owner).map_or(0, |item| item.end.saturating_sub(item.header));
+        N.saturating_sub(self.used).saturating_add(own)
+    }
+
     /// Removes octets; those behind them move up.
     fn cut(&mut self, start: usize, end: usize) {
         let gap = end.saturating_sub(start);
@@ -66,12 +72,11 @@ impl<const N: usize> Octets for Arena<N> {
     type Held = ();
 
     fn room(&self, owner: Owner) -> usize {
-        let own = self.find(owner).map_or(0, |item| item.end.saturating_sub(item.header));
-        N.saturating_sub(self.used).saturating_add(own).saturating_sub(HEADER_LEN)
+        self.free(owner).saturating_sub(HEADER_LEN)
     }
 
     fn allocate(&mut self, owner: Owner, len: usize) -> Option<()> {
-        if len > self.room(owner) {
+        if HEADER_LEN.saturating_add(len) > self.free(owner) {
             return None;
         }
         self.release(owner);
@@ -180,7 +185,7 @@ mod tests {
                         let room = (ROOM - used).saturating_sub(HEADER_LEN);
                         prop_assert_eq!(arena.room(owner(n)), room);
                         let fits = arena.allocate(owner(n), len).is_some();
-                        prop_assert_eq!(fits, len <= room);
+                        prop_assert_eq!(fits, used + HEADER_LEN + len <= ROOM);
                         if fits {
                             arena.get_mut(owner(n), &mut ()).fill(octet);
                             model.insert(n, std::vec![octet; len]);
