@@ -2,20 +2,16 @@
 
 use core::time::Duration;
 
-use super::event::ConnectError;
 use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
-use super::slot::{Machine, Outcome, Slot, Taken, TakenMessage};
+use super::machine::Input;
+use super::slot::{Outcome, Slot, Taken, TakenMessage};
 use super::storage::{Held, Map, Octets, Owner, Storage};
-use super::{Config, Event, Node, SessionManager};
-use crate::crypto::{Crypto, Passcode};
-use crate::exchange::Exchange;
-use crate::handshake::case::{KeepNone, PeerCertificates};
-use crate::handshake::{
-    CaseClient, CaseEnv, Context, Established, Failure, HandshakeError, Incoming, PaseClient,
-    Signed, Step,
-};
+use super::{Config, Event, SessionManager};
+use crate::crypto::Crypto;
+use crate::handshake::case::PeerCertificates;
+use crate::handshake::{Context, Established, HandshakeError, Incoming, Signed};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
-use crate::session::{SessionParameters, UnsecureSession};
+use crate::session::UnsecureSession;
 use crate::time::Instant;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
 
@@ -24,91 +20,13 @@ use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
 const LINGER: Duration = Duration::from_secs(10);
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Begins PASE with a device whose passcode is known.
-    ///
-    /// It ends in [`Event::Established`] or [`Event::HandshakeFailed`] with the handle returned.
-    ///
-    /// # Errors
-    /// [`ConnectError`]; nothing is begun then.
-    pub fn connect_pase(
-        &mut self,
-        cx: &mut Context<'_>,
-        peer: PeerAddress,
-        passcode: Passcode,
-    ) -> Result<HandshakeHandle, ConnectError> {
-        self.dial(cx, peer, |node, crypto, local, cx, out| {
-            let parameters = &node.config.parameters;
-            let (machine, first) =
-                PaseClient::start(passcode, None, local, parameters, cx, crypto, out)?;
-            Ok((Machine::PaseClient(machine), TakenMessage::from(first)))
-        })
-    }
-
-    /// Begins CASE with a node of a fabric. If a resumption record of it is known, resumption is
-    /// offered; whether the session was resumed or made anew, the event says.
-    ///
-    /// # Errors
-    /// [`ConnectError`]; nothing is begun then.
-    pub fn connect_case(
-        &mut self,
-        cx: &mut Context<'_>,
-        peer: PeerAddress,
-        fabric: FabricIndex,
-        node: NodeId,
-    ) -> Result<HandshakeHandle, ConnectError> {
-        self.dial(cx, peer, |own, crypto, local, cx, out| {
-            let records = own.records.at(cx.now, own.config.record_lifetime);
-            let record = records.by_peer((fabric, node));
-            let (machine, first) = own.with_env(cx.now, &mut KeepNone, |env| {
-                CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
-                    .map(|(machine, first)| (machine, TakenMessage::from(first)))
-            })?;
-            Ok((Machine::CaseClient(fabric, machine), first))
-        })
-    }
-
-    /// Tells what discovery says of the peer's timing, right after a handshake was begun: until
-    /// the peer declares its own, messages are repeated at these intervals. Without it the
-    /// defaults hold, which are too short for a device that sleeps. Returns false if the
-    /// handshake has ended. [Core, "Operational Discovery"]
-    pub fn expect_timing(
-        &mut self,
-        cx: &mut Context<'_>,
-        handshake: HandshakeHandle,
-        parameters: SessionParameters,
-    ) -> bool {
-        let wait = self.node.retry_wait();
-        let running = self.handshakes.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
-        let Some(slot) = running else { return false };
-        slot.unsecured.set_peer_parameters(parameters);
-        slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));
-        self.update(Source::Handshake(handshake.0));
-        true
-    }
-
-    /// Ends a handshake that this node began. The peer is not told: it will run into its timer.
-    /// Returns false if it has ended already.
-    pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
-        let running = self.handshakes.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
-        if running {
-            self.drop_handshake(handshake.0);
-        }
-        running
-    }
-
     /// Goes on with the handshake that [`Event::SignRequest`] came from. A signature that no
     /// handshake waits for any more is ignored; returns whether one did.
     pub fn sign(&mut self, cx: &mut Context<'_>, signed: Signed) -> bool {
         let awaits = |slot: &Slot<C, S>| slot.ended.is_none() && slot.machine.awaits(&signed);
         let waiting = self.handshakes.iter().find(|(_, slot)| awaits(slot));
         let Some(id) = waiting.map(|(id, _)| *id) else { return false };
-        self.advance(id, cx, |machine, env, cx, crypto, out| match machine {
-            Machine::CaseClient(_, machine) => machine.resume(&signed, env, cx, crypto, out),
-            Machine::CaseServer(machine) => machine.resume(&signed, env, cx, crypto, out),
-            Machine::PaseClient(_) | Machine::PaseServer(_) => {
-                Err(Failure { error: HandshakeError::StaleSignature, reply: None })
-            }
-        });
+        self.advance(id, cx, Input::Signed(&signed));
         true
     }
 
@@ -135,17 +53,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.iter().filter(|(_, slot)| slot.ended.is_none()).count()
     }
 
-    /// Frees a slot if need be and reserves a session id.
-    fn reserve(&mut self) -> Result<LocalSessionId, ConnectError> {
-        if self.is_backlogged() {
-            return Err(ConnectError::Backlog);
-        }
-        if !self.make_handshake_room() {
-            return Err(ConnectError::TooMany);
-        }
-        self.free_session_id().ok_or(ConnectError::NoSessionId)
-    }
-
     pub(super) fn free_session_id(&mut self) -> Option<LocalSessionId> {
         let in_use = self.sessions.len().saturating_add(self.handshake_count());
         if in_use >= usize::from(u16::MAX) {
@@ -170,51 +77,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         })
     }
 
-    /// Begins a handshake whose machine and first message `start` makes.
-    fn dial(
-        &mut self,
-        cx: &mut Context<'_>,
-        peer: PeerAddress,
-        start: impl FnOnce(
-            &mut Node<S>,
-            &C,
-            LocalSessionId,
-            &mut Context<'_>,
-            &mut [u8],
-        ) -> Result<(Machine<C>, TakenMessage), HandshakeError>,
-    ) -> Result<HandshakeHandle, ConnectError> {
-        let local = self.reserve()?;
-        let id = self.serial();
-        let mut message = self.allocate_message(id).ok_or(ConnectError::NoRoom)?;
-        let octets = self.octets.get_mut(message_of(id), &mut message);
-        let started = match MessageBuf::new(octets) {
-            Ok(mut buf) => start(&mut self.node, &self.crypto, local, cx, buf.payload_mut())
-                .map_err(ConnectError::from),
-            Err(_) => Err(ConnectError::NoRoom),
-        };
-        let (machine, first) = started.inspect_err(|_| self.octets.release(message_of(id)))?;
-        let mut unsecured = UnsecureSession::initiator(cx.rng, cx.now);
-        if matches!(machine, Machine::PaseClient(_)) {
-            // A commissioner has just discovered the device, which therefore listens.
-            unsecured.mark_peer_active(cx.now);
-        }
-        let exchange = Exchange::new(self.exchange_id(), true, cx.now);
-        if !self.add_handshake(id, Slot::new(machine, unsecured, exchange, peer, local)) {
-            self.octets.release(message_of(id));
-            return Err(ConnectError::TooMany);
-        }
-        self.launch(id, message, &first, cx);
-        self.update(Source::Handshake(id));
-        Ok(HandshakeHandle(id))
-    }
-
     /// Takes a handshake in; false if there is no room.
     pub(super) fn add_handshake(&mut self, id: HandshakeId, slot: Slot<C, S>) -> bool {
         self.handshakes.insert(id, slot).is_ok()
     }
 
     /// Room for the next message of a handshake: for the largest one, or as much as there is.
-    fn allocate_message(&mut self, id: HandshakeId) -> Option<Held<S>> {
+    pub(super) fn allocate_message(&mut self, id: HandshakeId) -> Option<Held<S>> {
         let owner = message_of(id);
         self.octets.allocate(owner, MESSAGE_LEN.min(self.octets.room(owner)))
     }
@@ -233,12 +102,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         message: Incoming<'_>,
         cx: &mut Context<'_>,
     ) -> Option<HandshakeError> {
-        self.advance(id, cx, |machine, env, cx, crypto, out| match machine {
-            Machine::PaseClient(machine) => machine.handle(message, cx, crypto, out),
-            Machine::PaseServer(machine) => machine.handle(message, cx, crypto, out),
-            Machine::CaseClient(_, machine) => machine.handle(message, env, cx, crypto, out),
-            Machine::CaseServer(machine) => machine.handle(message, env, cx, crypto, out),
-        })
+        self.advance(id, cx, Input::Message(message))
     }
 
     /// Runs a step of a handshake and does what it asks for.
@@ -246,13 +110,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         id: HandshakeId,
         cx: &mut Context<'_>,
-        step: impl for<'o> FnOnce(
-            &mut Machine<C>,
-            &mut CaseEnv<'_>,
-            &mut Context<'_>,
-            &C,
-            &'o mut [u8],
-        ) -> Result<Step<'o>, Failure<'o>>,
+        input: Input<'_>,
     ) -> Option<HandshakeError> {
         // Whatever the peer sent, it answers what we had in flight.
         self.handshakes.get_mut(&id)?.exchange.ground();
@@ -262,7 +120,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut buf = MessageBuf::new(self.octets.get_mut(message_of(id), &mut message)).ok()?;
         let crypto = &self.crypto;
         let taken = self.node.with_env(cx.now, &mut slot.kept, |env| {
-            Taken::from(step(&mut slot.machine, env, cx, crypto, buf.payload_mut()))
+            Taken::from(slot.machine.step(input, env, cx, crypto, buf.payload_mut()))
         });
         // From now on retransmissions suit the peer that has told its timing.
         let told = match &taken.outcome {
@@ -308,7 +166,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Encodes a handshake message and puts it in flight.
-    fn launch(
+    pub(super) fn launch(
         &mut self,
         id: HandshakeId,
         mut message: Held<S>,
@@ -399,7 +257,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Fails a handshake for a reason of our own, and tells the peer.
     fn abort(&mut self, id: HandshakeId, error: HandshakeError, cx: &mut Context<'_>) {
-        self.advance(id, cx, |_, _, _, _, out| Err(Failure::new(error, out)));
+        self.advance(id, cx, Input::Abort(error));
         // Whether or not there was room for a report.
         self.fail(id, error, cx.now);
         self.update(Source::Handshake(id));
@@ -473,6 +331,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 /// Room for any handshake message, in octets.
 const MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
 
-const fn message_of(id: HandshakeId) -> Owner {
+pub(super) const fn message_of(id: HandshakeId) -> Owner {
     Owner::Message(Source::Handshake(id))
 }

@@ -14,11 +14,14 @@
 //! happens late, nothing more.
 
 mod config;
+#[cfg(feature = "initiator")]
+mod dial;
 mod event;
 mod evict;
 mod fabrics;
 pub(crate) mod handle;
 mod handshakes;
+mod machine;
 mod outbox;
 mod receive;
 mod records;

@@ -1,17 +1,15 @@
 //! The slot of a handshake: its state machine with what carries its messages.
 
 use super::handle::{PeerAddress, SessionHandle};
+use super::machine::Machine;
 use super::storage::{Held, Storage};
 use crate::cert::CertificateBuf;
 use crate::crypto::{Crypto, PublicKey};
 use crate::exchange::Exchange;
 use crate::handshake::case::{KeepCertificates, PeerCertificates};
-use crate::handshake::{
-    CaseClient, CaseServer, Established, Failure, HandshakeError, Outgoing, PaseClient, PaseServer,
-    SignRequest, Signed, Step,
-};
-use crate::ids::{FabricIndex, LocalSessionId};
-use crate::session::{ResumptionId, SessionParameters, SessionRole, UnsecureSession};
+use crate::handshake::{Established, Failure, HandshakeError, Outgoing, SignRequest, Step};
+use crate::ids::LocalSessionId;
+use crate::session::{SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 
@@ -29,65 +27,6 @@ pub(super) struct Slot<C: Crypto, S: Storage> {
     pub(super) lends_to: Option<SessionHandle>,
     pub(super) kept: Kept,
     pub(super) filed: Option<Instant>,
-}
-
-/// A handshake of either kind, in either role.
-pub(super) enum Machine<C: Crypto> {
-    PaseClient(PaseClient<C>),
-    PaseServer(PaseServer<C>),
-    CaseClient(FabricIndex, CaseClient<C>),
-    CaseServer(CaseServer<C>),
-}
-
-impl<C: Crypto> Machine<C> {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        match self {
-            Self::PaseClient(machine) => machine.poll_timeout(),
-            Self::PaseServer(machine) => machine.poll_timeout(),
-            Self::CaseClient(_, machine) => machine.poll_timeout(),
-            Self::CaseServer(machine) => machine.poll_timeout(),
-        }
-    }
-
-    /// What the peer has declared, once it has.
-    pub(super) const fn peer_parameters(&self) -> Option<&SessionParameters> {
-        match self {
-            Self::PaseClient(machine) => machine.peer_parameters(),
-            Self::PaseServer(machine) => machine.peer_parameters(),
-            Self::CaseClient(_, machine) => machine.peer_parameters(),
-            Self::CaseServer(machine) => machine.peer_parameters(),
-        }
-    }
-
-    /// The fabric that the handshake is for, once known.
-    pub(super) fn fabric(&self) -> Option<FabricIndex> {
-        match self {
-            Self::PaseClient(_) | Self::PaseServer(_) => None,
-            Self::CaseClient(fabric, _) => Some(*fabric),
-            Self::CaseServer(machine) => machine.fabric(),
-        }
-    }
-
-    pub(super) fn awaits(&self, signed: &Signed) -> bool {
-        match self {
-            Self::PaseClient(_) | Self::PaseServer(_) => false,
-            Self::CaseClient(_, machine) => machine.awaits(signed),
-            Self::CaseServer(machine) => machine.awaits(signed),
-        }
-    }
-
-    /// The record that the peer is about to resume.
-    pub(super) const fn resuming(&self) -> Option<&ResumptionId> {
-        match self {
-            Self::CaseServer(machine) => machine.resuming(),
-            Self::PaseClient(_) | Self::PaseServer(_) | Self::CaseClient(..) => None,
-        }
-    }
-
-    /// Whether the peer has had the means to test a passcode.
-    pub(super) fn attempted(&self) -> bool {
-        matches!(self, Self::PaseServer(machine) if machine.attempted())
-    }
 }
 
 impl<C: Crypto, S: Storage> Slot<C, S> {

@@ -124,6 +124,12 @@ impl<C: Crypto> CaseClient<C> {
         Ok((Self { state, transcript, target, deadline }, written.outgoing(out)))
     }
 
+    /// The fabric that it dials on.
+    #[must_use]
+    pub const fn fabric(&self) -> FabricIndex {
+        self.target.fabric.index
+    }
+
     /// Takes the next message of the responder. After an error the handshake is over.
     ///
     /// # Errors

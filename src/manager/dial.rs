@@ -1,0 +1,139 @@
+//! Handshakes that this node begins.
+
+use super::event::ConnectError;
+use super::handle::{HandshakeHandle, PeerAddress, Source};
+use super::handshakes::message_of;
+use super::machine::Machine;
+use super::slot::{Slot, TakenMessage};
+use super::storage::{Map, Octets, Storage};
+use super::{Node, SessionManager};
+use crate::crypto::{Crypto, Passcode};
+use crate::exchange::Exchange;
+use crate::handshake::case::KeepNone;
+use crate::handshake::{CaseClient, Context, HandshakeError, PaseClient};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::session::{SessionParameters, UnsecureSession};
+use crate::wire::MessageBuf;
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Begins PASE with a device whose passcode is known.
+    ///
+    /// It ends in [`Event::Established`] or [`Event::HandshakeFailed`] with the handle returned.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing is begun then.
+    pub fn connect_pase(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        passcode: Passcode,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        self.dial(cx, peer, |node, crypto, local, cx, out| {
+            let parameters = &node.config.parameters;
+            let (machine, first) =
+                PaseClient::start(passcode, None, local, parameters, cx, crypto, out)?;
+            Ok((Machine::PaseClient(machine), TakenMessage::from(first)))
+        })
+    }
+
+    /// Begins CASE with a node of a fabric. If a resumption record of it is known, resumption is
+    /// offered; whether the session was resumed or made anew, the event says.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing is begun then.
+    pub fn connect_case(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        fabric: FabricIndex,
+        node: NodeId,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        self.dial(cx, peer, |own, crypto, local, cx, out| {
+            let records = own.records.at(cx.now, own.config.record_lifetime);
+            let record = records.by_peer((fabric, node));
+            let (machine, first) = own.with_env(cx.now, &mut KeepNone, |env| {
+                CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
+                    .map(|(machine, first)| (machine, TakenMessage::from(first)))
+            })?;
+            Ok((Machine::CaseClient(machine), first))
+        })
+    }
+
+    /// Tells what discovery says of the peer's timing, right after a handshake was begun: until
+    /// the peer declares its own, messages are repeated at these intervals. Without it the
+    /// defaults hold, which are too short for a device that sleeps. Returns false if the
+    /// handshake has ended. [Core, "Operational Discovery"]
+    pub fn expect_timing(
+        &mut self,
+        cx: &mut Context<'_>,
+        handshake: HandshakeHandle,
+        parameters: SessionParameters,
+    ) -> bool {
+        let wait = self.node.retry_wait();
+        let running = self.handshakes.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
+        let Some(slot) = running else { return false };
+        slot.unsecured.set_peer_parameters(parameters);
+        slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));
+        self.update(Source::Handshake(handshake.0));
+        true
+    }
+
+    /// Ends a handshake that this node began. The peer is not told: it will run into its timer.
+    /// Returns false if it has ended already.
+    pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
+        let running = self.handshakes.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
+        if running {
+            self.drop_handshake(handshake.0);
+        }
+        running
+    }
+
+    /// Begins a handshake whose machine and first message `start` makes.
+    fn dial(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        start: impl FnOnce(
+            &mut Node<S>,
+            &C,
+            LocalSessionId,
+            &mut Context<'_>,
+            &mut [u8],
+        ) -> Result<(Machine<C>, TakenMessage), HandshakeError>,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        let local = self.reserve()?;
+        let id = self.serial();
+        let mut message = self.allocate_message(id).ok_or(ConnectError::NoRoom)?;
+        let octets = self.octets.get_mut(message_of(id), &mut message);
+        let started = match MessageBuf::new(octets) {
+            Ok(mut buf) => start(&mut self.node, &self.crypto, local, cx, buf.payload_mut())
+                .map_err(ConnectError::from),
+            Err(_) => Err(ConnectError::NoRoom),
+        };
+        let (machine, first) = started.inspect_err(|_| self.octets.release(message_of(id)))?;
+        let mut unsecured = UnsecureSession::initiator(cx.rng, cx.now);
+        if matches!(machine, Machine::PaseClient(_)) {
+            // A commissioner has just discovered the device, which therefore listens.
+            unsecured.mark_peer_active(cx.now);
+        }
+        let exchange = Exchange::new(self.exchange_id(), true, cx.now);
+        if !self.add_handshake(id, Slot::new(machine, unsecured, exchange, peer, local)) {
+            self.octets.release(message_of(id));
+            return Err(ConnectError::TooMany);
+        }
+        self.launch(id, message, &first, cx);
+        self.update(Source::Handshake(id));
+        Ok(HandshakeHandle(id))
+    }
+
+    /// Frees a slot if need be and reserves a session id.
+    fn reserve(&mut self) -> Result<LocalSessionId, ConnectError> {
+        if self.is_backlogged() {
+            return Err(ConnectError::Backlog);
+        }
+        if !self.make_handshake_room() {
+            return Err(ConnectError::TooMany);
+        }
+        self.free_session_id().ok_or(ConnectError::NoSessionId)
+    }
+}

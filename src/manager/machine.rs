@@ -1,0 +1,123 @@
+//! A handshake of either kind, in either role.
+
+use crate::crypto::Crypto;
+#[cfg(feature = "initiator")]
+use crate::handshake::{CaseClient, PaseClient};
+use crate::handshake::{
+    CaseEnv, CaseServer, Context, Failure, HandshakeError, Incoming, PaseServer, Signed, Step,
+};
+use crate::ids::FabricIndex;
+use crate::session::{ResumptionId, SessionParameters};
+use crate::time::Instant;
+
+pub(super) enum Machine<C: Crypto> {
+    PaseServer(PaseServer<C>),
+    CaseServer(CaseServer<C>),
+    #[cfg(feature = "initiator")]
+    PaseClient(PaseClient<C>),
+    #[cfg(feature = "initiator")]
+    CaseClient(CaseClient<C>),
+}
+
+/// What makes a handshake move.
+pub(super) enum Input<'a> {
+    Message(Incoming<'a>),
+    Signed(&'a Signed),
+    /// It ends for a reason of our own.
+    Abort(HandshakeError),
+}
+
+/// The same of every machine.
+macro_rules! each {
+    ($machine:expr, $each:ident => $value:expr) => {
+        match $machine {
+            Self::PaseServer($each) => $value,
+            Self::CaseServer($each) => $value,
+            #[cfg(feature = "initiator")]
+            Self::PaseClient($each) => $value,
+            #[cfg(feature = "initiator")]
+            Self::CaseClient($each) => $value,
+        }
+    };
+}
+
+impl<C: Crypto> Machine<C> {
+    pub(super) fn step<'o>(
+        &mut self,
+        input: Input<'_>,
+        env: &mut CaseEnv<'_>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+        out: &'o mut [u8],
+    ) -> Result<Step<'o>, Failure<'o>> {
+        match (self, input) {
+            (_, Input::Abort(error)) => Err(Failure::new(error, out)),
+            (Self::PaseServer(machine), Input::Message(message)) => {
+                machine.handle(message, cx, crypto, out)
+            }
+            (Self::CaseServer(machine), Input::Message(message)) => {
+                machine.handle(message, env, cx, crypto, out)
+            }
+            (Self::CaseServer(machine), Input::Signed(signed)) => {
+                machine.resume(signed, env, cx, crypto, out)
+            }
+            #[cfg(feature = "initiator")]
+            (Self::PaseClient(machine), Input::Message(message)) => {
+                machine.handle(message, cx, crypto, out)
+            }
+            #[cfg(feature = "initiator")]
+            (Self::CaseClient(machine), Input::Message(message)) => {
+                machine.handle(message, env, cx, crypto, out)
+            }
+            #[cfg(feature = "initiator")]
+            (Self::CaseClient(machine), Input::Signed(signed)) => {
+                machine.resume(signed, env, cx, crypto, out)
+            }
+            // PASE never asks for a signature.
+            (_, Input::Signed(_)) => {
+                Err(Failure { error: HandshakeError::StaleSignature, reply: None })
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        each!(self, machine => machine.poll_timeout())
+    }
+
+    /// What the peer has declared, once it has.
+    pub(super) const fn peer_parameters(&self) -> Option<&SessionParameters> {
+        each!(self, machine => machine.peer_parameters())
+    }
+
+    /// The fabric that the handshake is for, once known.
+    pub(super) fn fabric(&self) -> Option<FabricIndex> {
+        match self {
+            Self::CaseServer(machine) => machine.fabric(),
+            #[cfg(feature = "initiator")]
+            Self::CaseClient(machine) => Some(machine.fabric()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn awaits(&self, signed: &Signed) -> bool {
+        match self {
+            Self::CaseServer(machine) => machine.awaits(signed),
+            #[cfg(feature = "initiator")]
+            Self::CaseClient(machine) => machine.awaits(signed),
+            _ => false,
+        }
+    }
+
+    /// The record that the peer is about to resume.
+    pub(super) const fn resuming(&self) -> Option<&ResumptionId> {
+        match self {
+            Self::CaseServer(machine) => machine.resuming(),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer has had the means to test a passcode.
+    pub(super) fn attempted(&self) -> bool {
+        matches!(self, Self::PaseServer(machine) if machine.attempted())
+    }
+}
