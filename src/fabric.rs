@@ -1,11 +1,14 @@
 //! Fabrics: the trust domains that this node has joined.
 
+mod stored;
+
 use core::fmt;
 
 use thiserror::Error;
 
 use crate::cert::{
-    self, CertError, Certificate, CertificateBuf, ChainError, ChainPolicy, NoCache, Profile,
+    self, CertError, Certificate, CertificateBuf, ChainError, ChainFault, ChainPolicy, NoCache,
+    Position, Profile,
 };
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, PublicKey, Secret, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
@@ -100,6 +103,9 @@ pub enum FabricError {
     /// There must be one to three identity protection keys.
     #[error("a fabric needs one to three identity protection keys")]
     Ipks,
+    /// Not a stored fabric of a known version, or a damaged one.
+    #[error("not a stored fabric of a known version")]
+    Stored,
     /// The crypto backend failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -158,10 +164,24 @@ impl Fabric {
         let noc = Certificate::parse(credentials.noc)?;
         cert::verify_root(crypto, &root, profile)?;
         let policy = ChainPolicy::new(WallClock::Unknown).with_profile(profile);
-        let chain = cert::verify_chain(crypto, &noc, icac.as_ref(), &root, &policy, &mut NoCache)?;
+        let _ = cert::verify_chain(crypto, &noc, icac.as_ref(), &root, &policy, &mut NoCache)?;
+        Self::trusted(crypto, index, credentials)
+    }
+
+    /// Makes a fabric of credentials that were verified before.
+    fn trusted<C: Crypto>(
+        crypto: &C,
+        index: FabricIndex,
+        credentials: &FabricCredentials<'_>,
+    ) -> Result<Self, FabricError> {
+        let root = Certificate::parse(credentials.root)?;
+        let icac = credentials.icac.map(Certificate::parse).transpose()?;
+        let noc = Certificate::parse(credentials.noc)?;
+        let (Some(node), Some(id)) = (noc.node_id(), noc.fabric_id()) else {
+            return Err(ChainError { position: Position::Noc, fault: ChainFault::Kind }.into());
+        };
         let root_public_key = *root.public_key();
-        let compressed_id =
-            CompressedFabricId::derive(crypto, &root_public_key, chain.fabric_id())?;
+        let compressed_id = CompressedFabricId::derive(crypto, &root_public_key, id)?;
         if credentials.ipks.is_empty() || credentials.ipks.len() > Self::MAX_IPKS {
             return Err(FabricError::Ipks);
         }
@@ -176,10 +196,10 @@ impl Fabric {
         }
         Ok(Self {
             index,
-            id: chain.fabric_id(),
+            id,
             compressed_id,
-            node: chain.node_id(),
-            cats: chain.cats(),
+            node,
+            cats: noc.cats(),
             root_public_key,
             public_key: *noc.public_key(),
             root: CertificateBuf::from(&root),

@@ -105,6 +105,9 @@ pub enum PbkdfError {
     /// A salt shorter than 16 or longer than 32 octets.
     #[error("PBKDF salt must be 16 to 32 octets")]
     Salt,
+    /// Not the stored form of parameters.
+    #[error("not PBKDF parameters of a known version")]
+    Encoding,
 }
 
 /// Iterations and salt of the passcode's stretching, always within their limits.
@@ -150,6 +153,46 @@ impl PbkdfParameters {
         let mut salt = [0; Self::MAX_SALT_LEN];
         rng.fill_bytes(&mut salt);
         Self::new(iterations, &salt)
+    }
+
+    /// Length of the stored form in octets.
+    pub const ENCODED_LEN: usize = 1 + 4 + 1 + Self::MAX_SALT_LEN;
+    const VERSION: u8 = 1;
+
+    /// The parameters as versioned bytes, to be stored beside a [`Verifier`]. They are no secret:
+    /// whoever asks for a PASE session is told.
+    ///
+    /// ```text
+    /// version 1 | iterations LE (4) | length of the salt | salt, zeros behind (32)
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::ENCODED_LEN] {
+        let iterations = self.iterations.to_le_bytes();
+        let parts: [&[u8]; 4] = [&[Self::VERSION], &iterations, &[self.salt_len], &self.salt];
+        let mut bytes = [0; Self::ENCODED_LEN];
+        for (to, from) in bytes.iter_mut().zip(parts.iter().copied().flatten()) {
+            *to = *from;
+        }
+        bytes
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`PbkdfError::Encoding`] for another version or length; the others outside the limits.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PbkdfError> {
+        let ([version], rest) = bytes.split_first_chunk().ok_or(PbkdfError::Encoding)?;
+        let (iterations, rest) = rest.split_first_chunk().ok_or(PbkdfError::Encoding)?;
+        let ([salt_len], salt) = rest.split_first_chunk().ok_or(PbkdfError::Encoding)?;
+        if *version != Self::VERSION || salt.len() != Self::MAX_SALT_LEN {
+            return Err(PbkdfError::Encoding);
+        }
+        let (salt, zeros) =
+            salt.split_at_checked((*salt_len).into()).ok_or(PbkdfError::Encoding)?;
+        if zeros.iter().any(|octet| *octet != 0) {
+            return Err(PbkdfError::Encoding);
+        }
+        Self::new(u32::from_le_bytes(*iterations), salt)
     }
 
     /// The number of iterations.
@@ -267,5 +310,31 @@ mod tests {
         assert_eq!(PbkdfParameters::new(1000, &[0; 33]), Err(PbkdfError::Salt));
         let parameters = PbkdfParameters::new(100_000, &[7; 17]).unwrap();
         assert_eq!(parameters.salt(), [7; 17]);
+    }
+
+    #[test]
+    fn parameters_survive_their_encoding() {
+        for (salt, iterations) in (16..=32).map(|len| &[7; 32][..len]).zip(1000..) {
+            let parameters = PbkdfParameters::new(iterations, salt).unwrap();
+            assert_eq!(PbkdfParameters::from_bytes(&parameters.to_bytes()), Ok(parameters));
+        }
+    }
+
+    /// Damage of salt and iterations yields other parameters; of anything else, none.
+    #[test]
+    fn damaged_parameters_are_refused_or_other_ones() {
+        let bytes = PbkdfParameters::new(1000, &[7; 16]).unwrap().to_bytes();
+        for at in 0..bytes.len() {
+            for value in 0..=255 {
+                let mut other = bytes;
+                other[at] = value;
+                match PbkdfParameters::from_bytes(&other) {
+                    Ok(read) => assert_eq!(read.to_bytes(), other),
+                    Err(error) => assert_ne!(value, bytes[at], "{error}"),
+                }
+            }
+            assert_eq!(PbkdfParameters::from_bytes(&bytes[..at]), Err(PbkdfError::Encoding));
+        }
+        assert_eq!(PbkdfParameters::from_bytes(&[1; 39]), Err(PbkdfError::Encoding));
     }
 }

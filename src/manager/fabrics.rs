@@ -66,6 +66,60 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Ok(index)
     }
 
+    /// Takes in a fabric that was stored before, in the form of [`Fabric::encode`]. It keeps its
+    /// index, which resumption records and access control lists refer to. No signature is
+    /// verified again: the store is trusted.
+    ///
+    /// Fabrics come before their records ([`restore_record`](Self::restore_record)). No event
+    /// tells when one is to be stored: only [`add_fabric`](Self::add_fabric),
+    /// [`update_fabric`](Self::update_fabric) and [`remove_fabric`](Self::remove_fabric) change
+    /// them, so the application stores or deletes right after those.
+    ///
+    /// ```
+    /// # use matter_session::crypto::Crypto;
+    /// # use matter_session::fabric::Fabric;
+    /// # use matter_session::manager::{FabricTableError, Storage};
+    /// # use matter_session::{FabricCredentials, FabricIndex, SessionManager};
+    /// /// Joins a fabric and stores it under its index.
+    /// fn join<C: Crypto, S: Storage>(
+    ///     node: &mut SessionManager<C, S>,
+    ///     credentials: &FabricCredentials<'_>,
+    ///     store: &mut dyn FnMut(FabricIndex, &[u8]),
+    /// ) -> Result<FabricIndex, FabricTableError> {
+    ///     let index = node.add_fabric(credentials)?;
+    ///     let mut bytes = [0; Fabric::ENCODED_MAX_LEN];
+    ///     if let Some(Ok(len)) = node.fabric(index).map(|fabric| fabric.encode(&mut bytes)) {
+    ///         store(index, &bytes[..len]);
+    ///     }
+    ///     bytes.fill(0); // it held keys
+    ///     Ok(index)
+    /// }
+    ///
+    /// /// After a restart, with what was stored then.
+    /// fn rejoin<'a, C: Crypto, S: Storage>(
+    ///     node: &mut SessionManager<C, S>,
+    ///     stored: impl Iterator<Item = &'a [u8]>,
+    /// ) -> Result<(), FabricTableError> {
+    ///     for bytes in stored {
+    ///         node.restore_fabric(bytes)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`FabricTableError::Credentials`] if the bytes are damaged, [`FabricTableError::Exists`]
+    /// if the index is taken or this node is a member already, [`FabricTableError::TooMany`].
+    pub fn restore_fabric(&mut self, bytes: &[u8]) -> Result<FabricIndex, FabricTableError> {
+        let fabric = Fabric::decode(&self.crypto, bytes)?;
+        let index = fabric.index();
+        if self.fabrics().any(|other| other.index() == index || is_same(other, &fabric)) {
+            return Err(FabricTableError::Exists);
+        }
+        self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
+        Ok(index)
+    }
+
     /// Gives this node new credentials on a fabric: another certificate, other keys. Handshakes
     /// on the fabric end and its resumption records are forgotten; sessions stay.
     ///

@@ -27,5 +27,6 @@ mod records;
 mod reliability;
 mod rules;
 mod signing;
+mod stored;
 mod timing;
 mod transports;
