@@ -92,6 +92,7 @@ pub struct FabricCredentials<'a> {
 
 /// Credentials that do not make a fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FabricError {
     /// A certificate is malformed or the root does not sign itself.

@@ -53,6 +53,13 @@ impl fmt::Display for NodeId {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for NodeId {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "NodeId({=u64:016x})", self.0);
+    }
+}
+
 impl From<GroupId> for NodeId {
     fn from(group: GroupId) -> Self {
         Self(Self::GROUP_BASE | u64::from(group.get()))
@@ -64,6 +71,7 @@ macro_rules! plain_id {
     ($(#[$doc:meta])* $name:ident($int:ty)) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub struct $name($int);
 
         impl $name {
@@ -93,6 +101,7 @@ macro_rules! nonzero_id {
     ($(#[$doc:meta])* $name:ident($nonzero:ty, $int:ty)) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub struct $name($nonzero);
 
         impl $name {
@@ -163,6 +172,7 @@ impl LocalSessionId {
 
 /// This node's own number for a fabric it has joined: 1 to 254.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FabricIndex(NonZeroU8);
 
 impl FabricIndex {
@@ -234,8 +244,16 @@ impl fmt::Debug for CaseAuthTag {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for CaseAuthTag {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "CaseAuthTag({=u32:08x})", self.0);
+    }
+}
+
 /// The CASE Authenticated Tags of one certificate: at most three, no identifier twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CaseAuthTags([Option<CaseAuthTag>; Self::CAPACITY]);
 
 impl CaseAuthTags {
@@ -276,6 +294,7 @@ impl CaseAuthTags {
 
 /// A protocol: its number and the vendor that defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ProtocolId {
     /// The vendor; 0 for the protocols of the Matter standard.
     pub vendor: VendorId,

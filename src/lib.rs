@@ -239,6 +239,8 @@
 //! | `alloc` | by `std` | [`Heap`], the storage of [`SessionManager`] |
 //! | `rustcrypto` | yes | [`RustCrypto`], the backend on the RustCrypto crates, and [`SigningKey`] |
 //! | `issue` | no | issuing certificates, as a controller does |
+//! | `log` | no | records of what happens, for the `log` crate; without secrets |
+//! | `defmt` | no | the same for `defmt`, and `defmt::Format` of events, errors, handles and ids |
 //!
 //! Features add items; none changes what others do. Without `rustcrypto` the caller implements
 //! [`crypto::Crypto`].
@@ -266,6 +268,9 @@
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
+
+#[macro_use]
+mod trace;
 
 pub mod cert;
 pub mod crypto;

@@ -29,6 +29,7 @@ pub struct ResumptionRecord {
 
 /// Bytes that are not an encoded [`ResumptionRecord`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("not a resumption record of a known version")]
 pub struct RecordError;
 

@@ -12,6 +12,7 @@ use core::time::Duration;
 ///
 /// Arithmetic saturates: a clock that jumps back yields a zero duration, never a panic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -55,6 +56,7 @@ impl fmt::Display for Instant {
 
 /// A calendar time in whole seconds since 2000-01-01T00:00:00Z, the epoch of Matter certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MatterTime(u32);
 
 impl MatterTime {
@@ -83,6 +85,7 @@ impl MatterTime {
 
 /// What the caller knows of the present calendar time when a certificate's validity is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum WallClock {
     /// No idea: validity periods are not checked.
     #[default]

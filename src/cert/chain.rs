@@ -50,6 +50,7 @@ impl ChainVerified {
 
 /// How closely the certificates of a chain must follow the specification's templates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Profile {
     /// As the specification has it:
@@ -120,6 +121,7 @@ impl VerifiedCache for NoCache {
 
 /// A place in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Position {
     /// The node's certificate.
     Noc,
@@ -131,6 +133,7 @@ pub enum Position {
 
 /// A chain that does not hold: which certificate is at fault, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("{position:?}: {fault}")]
 pub struct ChainError {
     /// The certificate at fault.
@@ -141,6 +144,7 @@ pub struct ChainError {
 
 /// What is wrong with a certificate in its place in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ChainFault {
     /// It is a certificate of another kind.

@@ -18,6 +18,7 @@ use crate::tlv::{Overflow, Tag, Writer};
 
 /// A certificate could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum IssueError {
     /// The request asks for what its kind of certificate cannot have, or what this issuer cannot

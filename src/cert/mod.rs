@@ -70,6 +70,7 @@ pub const MAX_X509_LEN: usize = 600;
 
 /// A certificate that is refused by itself, whatever chain it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CertError {
     /// More than [`MAX_CERT_LEN`] octets, or [`MAX_X509_LEN`] once converted.

@@ -242,6 +242,7 @@ impl TextAttribute {
 
 /// What a certificate is for, as its subject tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CertKind {
     /// A root.

@@ -42,6 +42,7 @@ pub const SIGNATURE_LEN: usize = 64;
 
 /// A cryptographic operation did not yield a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CryptoError {
     /// A message integrity code, signature or confirmation value does not verify.
@@ -363,6 +364,7 @@ impl<'a, A: Aead> OpenJob<'a, A> {
 
 /// A signing key failed or declined to sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("the operational key did not sign")]
 pub struct SignError;
 

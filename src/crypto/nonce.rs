@@ -82,6 +82,7 @@ impl OpenNonce {
 
 /// The sending counter of a secure session has reached its end: establish a new session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("the session's message counter is exhausted; establish a new session")]
 pub struct CounterExhausted;
 

@@ -12,6 +12,7 @@ use super::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret};
 
 /// A value that must not be a passcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("not a valid passcode: it must be 1 to 99999998 and none of the trivial ones")]
 pub struct PasscodeError;
 
@@ -97,6 +98,7 @@ impl fmt::Debug for Passcode {
 
 /// PBKDF parameters outside the limits of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PbkdfError {
     /// Fewer than 1,000 or more than 100,000 iterations.

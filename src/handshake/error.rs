@@ -14,6 +14,7 @@ use crate::wire::{GeneralCode, StatusReport, WireError};
 
 /// A handshake ended without a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The peer ended the handshake with a StatusReport.
@@ -110,6 +111,7 @@ pub enum HandshakeError {
 
 /// How a peer refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refusal {
     /// It is busy; try again, not before the wait it named.

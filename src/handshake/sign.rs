@@ -44,6 +44,13 @@ impl SignRequest {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for SignRequest {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "SignRequest(fabric {})", self.fabric);
+    }
+}
+
 /// A completed [`SignRequest`].
 #[must_use = "hand it to the handshake that asked for it"]
 #[derive(Debug)]

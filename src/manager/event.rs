@@ -10,6 +10,7 @@ use crate::session::DecodeError;
 
 /// Something happened. Polled with [`poll_event`](super::SessionManager::poll_event).
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<T> {
     /// A handshake ended in a session. Until the next event is polled,
@@ -77,6 +78,7 @@ pub enum Event<T> {
 
 /// Why a session is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CloseReason {
     /// This node closed it.
@@ -100,6 +102,7 @@ impl CloseReason {
 
 /// Why the commissioning window has closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WindowCloseReason {
     /// Its time was over.
@@ -110,6 +113,7 @@ pub enum WindowCloseReason {
 
 /// What a datagram turned out to be.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Received<'b> {
     /// A message for the application.
@@ -152,6 +156,7 @@ pub struct Transmit<'a> {
 /// A received datagram was dropped: nothing changed, and nothing is sent because of it, but for
 /// the two reasons that say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Dropped {
     /// It cannot be read, or is not authentic.
@@ -210,6 +215,7 @@ impl Dropped {
 
 /// What a manager has counted since it was made.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Statistics {
     pub(super) dropped: [u32; Dropped::COUNT],
     /// Handshakes turned away as busy.
@@ -244,6 +250,7 @@ impl Statistics {
 
 /// A message was not sent. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
     /// The exchange is closed, or its session is.
@@ -280,6 +287,7 @@ pub enum SendError {
 
 /// No exchange was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum OpenError {
     /// The session is closed.
@@ -292,6 +300,7 @@ pub enum OpenError {
 
 /// No handshake was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConnectError {
     /// As many handshakes as can be run at once are running; wait for one to end.
@@ -313,6 +322,7 @@ pub enum ConnectError {
 
 /// The commissioning window was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WindowError {
     /// It is open already; close it first.
@@ -328,6 +338,7 @@ pub enum WindowError {
 
 /// The fabric was not added or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FabricTableError {
     /// The credentials do not make a fabric.

@@ -63,6 +63,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(FabricTableError::Exists);
         }
         self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
+        log_info!("fabric {} added", index);
         Ok(index)
     }
 
@@ -117,6 +118,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(FabricTableError::Exists);
         }
         self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
+        log_info!("fabric {} restored", index);
         Ok(index)
     }
 
@@ -140,6 +142,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(FabricTableError::OtherFabric);
         }
         self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
+        log_info!("fabric {} updated", index);
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
         self.forget_records_of(index);
         Ok(())
@@ -155,6 +158,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if self.node.fabrics.0.remove(&index).is_none() {
             return false;
         }
+        log_info!("fabric {} removed", index);
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
         while let Some(session) = self.sessions.first_of_fabric(index) {
             self.end_session(session, CloseReason::FabricRemoved, cx.now);

@@ -7,6 +7,7 @@ use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId};
 
 /// Where datagrams come from and go to, and what carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PeerAddress {
     /// UDP: messages are acknowledged and retransmitted (MRP).
@@ -50,6 +51,7 @@ impl fmt::Display for PeerAddress {
 
 /// Names a secure session for as long as it lives; never another one after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SessionHandle {
     pub(super) local: LocalSessionId,
     pub(super) serial: u64,
@@ -65,6 +67,7 @@ impl SessionHandle {
 
 /// Names an exchange of a secure session for as long as it lives; never another one after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExchangeHandle {
     pub(super) key: ExchangeKey,
     pub(super) serial: u64,
@@ -86,6 +89,7 @@ impl ExchangeHandle {
 
 /// Names a handshake that this node began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HandshakeHandle(pub(super) HandshakeId);
 
 /// A handshake slot's number; given out once.
@@ -93,6 +97,7 @@ pub(crate) type HandshakeId = u64;
 
 /// What makes an exchange unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExchangeKey {
     pub(super) session: LocalSessionId,
     pub(super) id: ExchangeId,

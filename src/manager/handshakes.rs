@@ -79,6 +79,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Takes a handshake in; false if there is no room.
     pub(super) fn add_handshake(&mut self, id: HandshakeId, slot: Slot<C, S>) -> bool {
+        log_debug!("handshake {} with {} begins", id, slot.peer);
         self.handshakes.insert(id, slot).is_ok()
     }
 

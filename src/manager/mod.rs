@@ -34,6 +34,7 @@ mod storage;
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
 mod timers;
+mod trace;
 mod unsecured;
 mod unstarted;
 mod window;
@@ -265,6 +266,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Appends an event. There is room for whatever can still happen to all that lives, and
     /// nothing new is begun while the application [lags behind](Self::is_backlogged).
     fn tell(&mut self, event: Event<T>) {
+        trace::event(&event);
         let told = self.events.push(event);
         debug_assert!(told.is_ok(), "room for events is kept free");
     }

@@ -4,7 +4,7 @@ use super::event::{Dropped, Message, Received};
 use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
 use super::send::ExchangeEntry;
 use super::storage::{Map, Storage};
-use super::{CloseReason, Event, SessionManager};
+use super::{CloseReason, Event, SessionManager, trace};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::Context;
@@ -26,7 +26,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         datagram: &'b mut [u8],
     ) -> Result<Received<'b>, Dropped> {
-        self.route(cx, from, datagram).inspect_err(|reason| self.statistics.count(*reason))
+        self.route(cx, from, datagram).inspect_err(|reason| {
+            trace::dropped(from, *reason);
+            self.statistics.count(*reason);
+        })
     }
 
     fn route<'b>(
@@ -131,6 +134,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if !receipt.deliver || closing || !is_for_application(&header) {
             return Ok(Received::Handled);
         }
+        log_trace!("message {} received: session {}, exchange {}", counter, session.local, key.id);
         Ok(Received::Message(Message {
             session,
             exchange,

@@ -119,6 +119,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
         entry.exchange.sent(&header, now);
         entry.exchange.launch(held, datagram, counter, retry, now);
+        log_trace!(
+            "message {} sealed: session {}, exchange {}",
+            counter,
+            exchange.key.session,
+            header.exchange
+        );
         Ok(())
     }
 

@@ -200,6 +200,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             Ok(())
         };
         if let Some(wait) = self.busy(opcode) {
+            log_debug!("handshake turned away as busy");
             self.statistics.busy = self.statistics.busy.saturating_add(1);
             return refuse(self, &StatusReport::busy(wait));
         }

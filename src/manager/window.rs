@@ -63,6 +63,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let closes = duration.map(|duration| now + duration);
         let window = OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None };
         self.window = Place::Taken(window);
+        log_info!("commissioning window opened");
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
 
 /// Which handshake made a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SessionKind {
     /// By passcode: commissioning. The peer has no identity.
     Pase,
@@ -24,6 +25,7 @@ impl fmt::Display for SessionKind {
 
 /// Which side of a session's handshake this node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[doc(alias = "client")]
 #[doc(alias = "server")]
 pub enum SessionRole {

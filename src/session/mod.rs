@@ -43,6 +43,7 @@ use crate::wire::WireError;
 
 /// A received message was dropped. No reply is ever due; count it by [`index`](Self::index).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum DecodeError {

@@ -10,6 +10,7 @@ use crate::tlv::{Container, Overflow, Sink, Tag, TlvError, Writer};
 /// retransmissions to it. Fields hold the values as declared, even unreasonable ones; the methods
 /// that return a [`Duration`] are what timers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct SessionParameters {
     /// How often the node listens when idle, in ms.
@@ -209,6 +210,7 @@ impl Default for SessionParameters {
 
 /// The transports that a node supports besides MRP over UDP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Transports(u8);
 
 impl Transports {

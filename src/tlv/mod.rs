@@ -33,6 +33,7 @@ pub enum Tag {
 
 /// A byte sequence is not the TLV that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TlvError {
     /// The input ends inside an element, or an end-of-container is missing.

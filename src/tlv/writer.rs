@@ -6,6 +6,7 @@ use super::{Tag, element_type};
 
 /// The buffer is too small for what is written to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("output buffer too small")]
 pub struct Overflow;
 

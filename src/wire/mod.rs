@@ -37,6 +37,7 @@ pub const MAX_UDP_PAYLOAD: usize = MAX_UDP_MESSAGE - HEADROOM - TAILROOM;
 
 /// A datagram, header or report is not well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WireError {
     /// The input ends inside a field.
@@ -61,6 +62,7 @@ pub enum WireError {
 
 /// A message was not encoded. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The buffer is smaller than this many octets.

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A secure channel opcode, known or not. [Core, "Secure Channel Protocol: Opcodes"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Opcode(pub u8);
 
 impl Opcode {

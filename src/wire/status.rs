@@ -18,6 +18,7 @@ use crate::tlv::{Overflow, Sink};
 /// The outcome that every protocol understands. Codes that are not known mean failure.
 /// [Core, "Status Report: General Status Codes"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct GeneralCode(pub u16);
 
 impl GeneralCode {

@@ -19,6 +19,8 @@ mod closing;
 mod fabrics;
 mod hostile;
 mod limits;
+#[cfg(any(feature = "log", feature = "defmt"))]
+mod logging;
 mod loss;
 mod net;
 mod pase;

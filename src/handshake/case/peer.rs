@@ -27,6 +27,7 @@ pub struct PeerIdentity<'a> {
 
 /// The peer is not wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("rejected by policy")]
 pub struct Rejected;
 

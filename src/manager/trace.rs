@@ -1,0 +1,77 @@
+//! What a manager's events and drops look like as records.
+
+use super::event::{Dropped, Event, WindowCloseReason};
+#[cfg(feature = "defmt")]
+use super::event::{Message, Transmit};
+use super::handle::PeerAddress;
+
+pub(super) fn event<T>(event: &Event<T>) {
+    match event {
+        Event::Established { session, resumed, .. } => {
+            log_info!("session {} established, resumed: {}", session.local, resumed);
+        }
+        Event::HandshakeFailed { peer, error, .. } => {
+            log_info!("handshake failed: {}", error);
+            log_debug!("it was with {}", peer);
+        }
+        Event::SignRequest(request) => {
+            log_debug!("the operational key of fabric {} is to sign", request.fabric());
+        }
+        Event::Acknowledged { exchange } => {
+            log_trace!(
+                "acknowledged: exchange {} of session {}",
+                exchange.id(),
+                exchange.key.session
+            );
+        }
+        Event::Undelivered { exchange } => {
+            log_info!(
+                "undelivered: exchange {} of session {}",
+                exchange.id(),
+                exchange.key.session
+            );
+        }
+        Event::Closed { session, reason, .. } => {
+            log_info!("session {} closed: {:?}", session.local, reason);
+        }
+        Event::CounterLow { session } => {
+            log_warn!("session {} can send few messages more", session.local);
+        }
+        Event::RecordChanged { fabric, peer } => {
+            log_debug!("resumption record of {} on fabric {} changed", peer, fabric);
+        }
+        Event::WindowClosed { reason: WindowCloseReason::TooManyFailures } => {
+            log_warn!("commissioning window closed: too many failures");
+        }
+        Event::WindowClosed { reason } => log_info!("commissioning window closed: {:?}", reason),
+    }
+}
+
+pub(super) fn dropped(from: PeerAddress, reason: Dropped) {
+    log_debug!("datagram dropped: {}", reason);
+    log_trace!("it came from {}", from);
+}
+
+/// Without the payload, which was encrypted for a reason.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Message<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Message(session {}, exchange {}, protocol {}, opcode {=u8:02x}, {=usize} octets)",
+            self.session.local,
+            self.exchange.id(),
+            self.protocol,
+            self.opcode,
+            self.payload.len(),
+        );
+    }
+}
+
+/// Without the octets.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Transmit<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Transmit({=usize} octets to {})", self.datagram.len(), self.to);
+    }
+}

@@ -1,0 +1,180 @@
+//! Records for people: they tell what happens, and no secrets.
+
+use matter_session::ids::NodeId;
+
+use crate::net::{Authority, IM, Net, PASSCODE, index};
+
+/// Everything once: PASE, CASE, messages, a resumption, refusals, drops, endings. Returns the
+/// secrets that there were.
+fn a_busy_day() -> Vec<Vec<u8>> {
+    let mut net = Net::pair();
+    let mut authority = Authority::new(0xA5, true);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE + 1);
+    net.run(5000);
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(5000);
+    let (session, _) = net.case(200);
+    let payload = b"the alarm code is 4711";
+    let exchange = net.call(0, |manager, cx| manager.open_exchange(cx.now, session)).unwrap();
+    net.call(0, |manager, cx| manager.send(cx, exchange, IM, 8, payload)).unwrap();
+    net.run(1000);
+    let mut secrets = vec![payload.to_vec(), vec![0xA5; 16], PASSCODE.to_le_bytes().to_vec()];
+    for n in 0..2 {
+        for session in net.node(n).manager.sessions() {
+            secrets.push(session.session().attestation_challenge().to_vec());
+        }
+        for record in net.node(n).manager.records() {
+            secrets.push(record.shared_secret.as_bytes().to_vec());
+        }
+    }
+    net.case(200);
+    let from = net.nodes[0].address;
+    let _ =
+        net.call(1, |manager, cx| manager.handle_datagram(cx, from, &mut [0x5A; 40]).map(|_| ()));
+    net.call(1, |manager, cx| manager.remove_fabric(cx, index(1)));
+    net.run(1000);
+    net.dial_case(0, 1, 1, 200);
+    net.settle();
+    net.node(0).manager.forget_records();
+    secrets
+}
+
+#[cfg(feature = "log")]
+mod through_log {
+    use core::cell::RefCell;
+    use std::sync::Once;
+
+    use log::{Level, LevelFilter, Log, Metadata, Record};
+
+    use super::*;
+
+    std::thread_local! {
+        /// What this thread has logged: tests of other threads have buffers of their own.
+        static LOGGED: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    struct Capture;
+
+    impl Log for Capture {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "matter_session"
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            if self.enabled(record.metadata()) {
+                let line = (record.level(), record.args().to_string());
+                LOGGED.with(|logged| logged.borrow_mut().push(line));
+            }
+        }
+
+        fn flush(&self) {}
+    }
+
+    fn logged() -> (Vec<(Level, String)>, Vec<Vec<u8>>) {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            log::set_logger(&Capture).unwrap();
+            log::set_max_level(LevelFilter::Trace);
+        });
+        let secrets = a_busy_day();
+        (LOGGED.with(RefCell::take), secrets)
+    }
+
+    #[test]
+    fn what_happens_is_logged() {
+        let (lines, _) = logged();
+        let expected = [
+            (Level::Info, "fabric 1 added"),
+            (Level::Info, "commissioning window opened"),
+            (Level::Debug, "handshake 1 with udp:127.0.0.1:2 begins"),
+            (Level::Info, "handshake failed: wrong passcode"),
+            (Level::Info, "resumed: false"),
+            (Level::Info, "resumed: true"),
+            (Level::Trace, "sealed: session "),
+            (Level::Trace, "received: session "),
+            (Level::Trace, "acknowledged: exchange "),
+            (Level::Debug, "the operational key of fabric 1 is to sign"),
+            (Level::Debug, "resumption record of 00000000000000c8 on fabric 1 changed"),
+            (Level::Debug, "datagram dropped: "),
+            (Level::Info, "closed: FabricRemoved"),
+            (Level::Info, "handshake failed: refused by the peer: no shared trust roots"),
+        ];
+        for (level, text) in expected {
+            let found = lines.iter().any(|(at, line)| *at == level && line.contains(text));
+            assert!(found, "{level} {text:?} is missing from {lines:#?}");
+        }
+        let mut net = Net::pair();
+        net.open_window(0);
+        for _ in 0..20 {
+            net.dial_pase(1, 0, PASSCODE + 1);
+            net.run(5000);
+        }
+        let lines = LOGGED.with(RefCell::take);
+        let warned = lines.iter().any(|(at, line)| *at == Level::Warn && line.contains("window"));
+        assert!(warned);
+    }
+
+    #[test]
+    fn no_secret_is_logged_and_no_address_above_debug() {
+        let (lines, secrets) = logged();
+        for (level, line) in &lines {
+            for secret in &secrets {
+                let octets = &secret[..secret.len().min(4)];
+                let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+                let list = format!("{octets:?}");
+                let text = String::from_utf8_lossy(secret);
+                let number = PASSCODE.to_string();
+                for form in [&hex, list.trim_matches(['[', ']']), &text, &number] {
+                    assert!(!line.contains(form), "{line:?} contains {form:?}");
+                }
+            }
+            if *level <= Level::Info {
+                assert!(
+                    !line.contains("127.0.0.1") && !line.contains(&NodeId::new(200).to_string())
+                );
+            }
+        }
+    }
+}
+
+#[cfg(feature = "defmt")]
+#[test]
+fn no_secret_goes_through_defmt() {
+    defmt::export::fetch_bytes();
+    let secrets = a_busy_day();
+    let written = defmt::export::fetch_bytes();
+    // What defmt compiles in, the environment of the build says; `.ci/run` has it take all.
+    assert!(option_env!("DEFMT_LOG") != Some("trace") || written.len() > 100, "no records");
+    for secret in secrets {
+        let found = written.windows(secret.len()).any(|octets| octets == secret);
+        assert!(!found, "{secret:02x?} was written");
+    }
+}
+
+/// What the application prints of an event or a message has no payload and no digest.
+#[cfg(feature = "defmt")]
+#[test]
+fn formatted_values_hold_no_payload_and_no_digest() {
+    let mut net = Net::pair();
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net.node(0).signs = false;
+    net.node(1).signs = false;
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    let request = net.node(1).requests.pop().unwrap();
+    let digest = *request.digest();
+    defmt::export::fetch_bytes();
+    defmt::println!("{}", request);
+    let written = defmt::export::fetch_bytes();
+    assert!(!written.is_empty());
+    assert!(!written.windows(4).any(|octets| octets == &digest[..4]));
+    let node = &net.nodes[0].manager;
+    defmt::println!("{} {}", node.statistics(), NodeId::new(0x0123_4567_89AB_CDEF));
+    let written = defmt::export::fetch_bytes();
+    assert!(written.windows(8).any(|octets| octets == 0x0123_4567_89AB_CDEF_u64.to_le_bytes()));
+}
