@@ -24,6 +24,7 @@ const BACKOFF_THRESHOLD: u8 = 1;
 /// t = base * 1.1 * 1.6 ^ max(0, transmission - 1) * (1 + jitter / 1024)
 /// ```
 #[must_use]
+#[inline(never)]
 pub fn backoff(base: Duration, transmission: u8, jitter: u8) -> Duration {
     let base = u64::try_from(base.as_millis()).unwrap_or(u64::MAX);
     let exponent = transmission.saturating_sub(BACKOFF_THRESHOLD).min(MRP_MAX_TRANSMISSIONS - 1);

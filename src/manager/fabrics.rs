@@ -53,6 +53,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # Errors
     /// [`FabricTableError::Credentials`] if they do not verify, [`FabricTableError::Exists`] if
     /// this node is a member already, [`FabricTableError::TooMany`].
+    #[inline(never)]
     pub fn add_fabric(
         &mut self,
         credentials: &FabricCredentials<'_>,

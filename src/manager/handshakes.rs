@@ -22,6 +22,7 @@ const LINGER: Duration = Duration::from_secs(10);
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Goes on with the handshake that [`Event::SignRequest`] came from. A signature that no
     /// handshake waits for any more is ignored; returns whether one did.
+    #[inline(never)]
     pub fn sign(&mut self, cx: &mut Context<'_>, signed: Signed) -> bool {
         let awaits = |slot: &Slot<C, S>| slot.ended.is_none() && slot.machine.awaits(&signed);
         let waiting = self.handshakes.iter().find(|(_, slot)| awaits(slot));
@@ -97,6 +98,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Feeds a message of the peer to a handshake. Returns the error if it failed.
+    #[inline(never)]
     pub(super) fn feed(
         &mut self,
         id: HandshakeId,
@@ -167,6 +169,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Encodes a handshake message and puts it in flight.
+    #[inline(never)]
     pub(super) fn launch(
         &mut self,
         id: HandshakeId,
@@ -192,6 +195,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         slot.exchange.launch(message, datagram, counter, retry, cx.now);
     }
 
+    #[inline(never)]
     fn establish(&mut self, id: HandshakeId, established: Established, cx: &mut Context<'_>) {
         let Established { session, record, resumed } = established;
         let Some(slot) = self.handshakes.get(&id) else { return };
@@ -213,6 +217,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Takes note that a handshake has failed; its slot stays while its report is in flight.
+    #[inline(never)]
     pub(super) fn fail(&mut self, id: HandshakeId, error: HandshakeError, now: Instant) {
         let Some(slot) = self.handshakes.get_mut(&id).filter(|slot| slot.ended.is_none()) else {
             return;
@@ -304,6 +309,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Lets time pass for a handshake.
+    #[inline(never)]
     pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
         slot.filed = None;

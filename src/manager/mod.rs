@@ -17,6 +17,7 @@ mod config;
 #[cfg(feature = "initiator")]
 mod dial;
 mod event;
+mod events;
 mod evict;
 mod fabrics;
 pub(crate) mod handle;
@@ -58,6 +59,7 @@ pub use self::storage::{Fixed, Storage};
 pub use self::unstarted::Unstarted;
 pub use self::window::CommissioningWindow;
 
+use self::events::Events;
 use self::fabrics::Fabrics;
 use self::handle::{HandshakeId, Source};
 use self::outbox::Outbox;
@@ -66,7 +68,7 @@ use self::schedule::Schedule;
 use self::send::ExchangeEntry;
 use self::sessions::SessionTable;
 use self::slot::Slot;
-use self::storage::{Map, Octets, Owner, Place, Queue};
+use self::storage::{Map, Octets, Owner, Place};
 use self::window::OpenWindow;
 use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use crate::crypto::Crypto;
@@ -96,7 +98,7 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     octets: S::Octets,
     schedule: Schedule<S>,
     outbox: Outbox<S>,
-    events: S::Events<Event<T>>,
+    events: Events<S, T>,
     window: Place<OpenWindow>,
     /// The session that came of serving PASE last: while it lives none is served.
     commissioned: Option<SessionHandle>,
@@ -109,6 +111,9 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     turning_away: Place<Duration>,
     statistics: Statistics,
 }
+
+/// How many events a single call can add before the backlog is noticed.
+const STEP: usize = 8;
 
 /// What is of this node and of no session: settings, fabrics, records, remembered certificates.
 struct Node<S: Storage> {
@@ -168,7 +173,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             octets: Octets::EMPTY,
             schedule: Schedule::EMPTY,
             outbox: Outbox::EMPTY,
-            events: Queue::EMPTY,
+            events: Events::EMPTY,
             window: Place::Vacant,
             commissioned: None,
             unsecured_counter: UnsecuredCounter::unseeded(),
@@ -187,6 +192,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
+    #[inline(never)]
     fn start(&mut self, config: Config, rng: &mut dyn CryptoRng) {
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
         self.sessions.start(config.sessions(), u16::from_le_bytes([a, b]));
@@ -199,19 +205,23 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.outbox.limit(&config);
         self.node.fabrics.limit(config.max_fabrics);
         self.node.records.limit(config.max_records);
-        self.events.limit(config.max_events.saturating_add(self.event_reserve()));
+        // A handshake can ask for a signature and tell its end.
+        let of_handshakes = self.handshakes.capacity().saturating_mul(2);
+        let waiting = config.max_events.saturating_add(STEP);
+        self.events.limit(
+            config.max_events.saturating_add(self.event_reserve()),
+            waiting.saturating_add(of_handshakes),
+        );
         self.node.config = config;
     }
 
     /// Room for events such that none is lost: what everything that lives can still tell while
     /// nothing new is begun.
     fn event_reserve(&self) -> usize {
-        /// What a single call can add before the backlog is noticed.
-        const STEP: usize = 8;
-        // A session: CounterLow and Closed. An exchange: Acknowledged or Undelivered. A
-        // handshake: HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
-        let sessions = self.sessions.capacity().saturating_mul(2);
-        sessions
+        // A session: Closed. An exchange: Acknowledged or Undelivered. A handshake:
+        // HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
+        self.sessions
+            .capacity()
             .saturating_add(self.exchanges.capacity())
             .saturating_add(self.handshakes.capacity())
             .saturating_add(self.node.records.capacity())
@@ -252,6 +262,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// The next thing that happened, oldest first.
     #[must_use = "an event is told once"]
+    #[inline(never)]
     pub fn poll_event(&mut self) -> Option<Event<T>> {
         if let Some(id) = self.lending.take() {
             self.end_lending(id);
@@ -268,7 +279,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn tell(&mut self, event: Event<T>) {
         trace::event(&event);
         let told = self.events.push(event);
-        debug_assert!(told.is_ok(), "room for events is kept free");
+        debug_assert!(told, "room for events is kept free");
     }
 
     /// Whether the application has left so many events unpolled that nothing new is begun.

@@ -20,6 +20,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # Errors
     /// [`Dropped`] says why it was not taken in, and the [`statistics`](Self::statistics) count
     /// it. The caller has nothing to do.
+    #[inline(never)]
     pub fn handle_datagram<'b>(
         &mut self,
         cx: &mut Context<'_>,
@@ -32,6 +33,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         })
     }
 
+    #[inline(never)]
     fn route<'b>(
         &mut self,
         cx: &mut Context<'_>,
@@ -51,6 +53,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
+    #[inline(never)]
     fn receive_secure<'b>(
         &mut self,
         cx: &mut Context<'_>,
@@ -84,6 +87,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.receive_opened(cx, session, opened)
     }
 
+    #[inline(never)]
     fn receive_opened<'b>(
         &mut self,
         cx: &mut Context<'_>,

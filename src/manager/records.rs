@@ -69,6 +69,7 @@ impl<S: Storage> Records<S> {
     ///
     /// Ids are random, but the responder chooses them: one that repeats the id of another peer's
     /// record must not cost that peer its record, so it gets none itself.
+    #[inline(never)]
     pub(super) fn save(&mut self, record: ResumptionRecord, now: Instant) -> Option<Peer> {
         let peer = (record.fabric, record.peer);
         self.forget(peer);
@@ -176,6 +177,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn save_record(&mut self, record: ResumptionRecord, now: Instant) {
         let (fabric, peer) = (record.fabric, record.peer);
         if let Some((fabric, peer)) = self.node.records.save(record, now) {
@@ -185,6 +187,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Forgets the records whose time is over.
+    #[inline(never)]
     pub(super) fn expire_records(&mut self, now: Instant) {
         let lifetime = self.node.config.record_lifetime;
         while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {

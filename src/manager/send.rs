@@ -73,6 +73,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///
     /// # Errors
     /// [`SendError`]; nothing is sent then.
+    #[inline(never)]
     pub fn send(
         &mut self,
         cx: &mut Context<'_>,
@@ -96,6 +97,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         sent
     }
 
+    #[inline(never)]
     fn put_in_flight(
         &mut self,
         exchange: ExchangeHandle,
@@ -235,6 +237,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// The next datagram to send; `None` when there is nothing more. `scratch` takes short
     /// messages; long ones are lent from where they are kept for retransmission.
     #[must_use = "what is polled counts as sent"]
+    #[inline(never)]
     pub fn poll_transmit<'a>(
         &'a mut self,
         now: Instant,
@@ -258,6 +261,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Encodes the next acknowledgement of a source into `buf`, or takes its transmission.
+    #[inline(never)]
     fn next_output(&mut self, source: Source, now: Instant, buf: &mut [u8]) -> Option<Output> {
         let output = match source {
             Source::Exchange(key) => self.exchange_output(key, now, buf),
@@ -363,6 +367,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Lets time pass for an exchange.
+    #[inline(never)]
     pub(super) fn exchange_timeout(&mut self, key: ExchangeKey, cx: &mut Context<'_>) {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };

@@ -330,6 +330,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Ends a session, with a goodbye unless the peer said its own or is out of reach.
+    #[inline(never)]
     pub(super) fn end_session(
         &mut self,
         session: SessionHandle,
@@ -367,6 +368,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
+    #[inline(never)]
     fn say_goodbye(&mut self, session: SessionHandle, now: Instant) {
         let mut payload = [0; 8];
         let mut buffer = Buffer::new(&mut payload);
@@ -385,6 +387,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Seals a short message into the outbox.
+    #[inline(never)]
     pub(super) fn push_secure(
         &mut self,
         session: SessionHandle,
@@ -410,6 +413,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Takes a new session in; an old one makes room if it must.
+    #[inline(never)]
     pub(super) fn add_session(
         &mut self,
         session: SecureSession<C>,
@@ -427,12 +431,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.insert(entry)
     }
 
-    /// Warns once when a session has few counters left.
+    /// Warns once when a session has few counters left; later if too many events wait.
     pub(super) fn watch_counter(&mut self, session: SessionHandle) {
         /// A month at one message a second.
         const FEW: u32 = 1 << 21;
+        let backlogged = self.is_backlogged();
         if let Some(entry) = self.sessions.get_mut(session)
             && !entry.warned
+            && !backlogged
             && entry.session.remaining_messages() < FEW
         {
             entry.warned = true;

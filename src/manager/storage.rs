@@ -138,6 +138,8 @@ pub trait Storage: sealed::Sealed {
     type Ready: Map<Source, ()>;
     /// Events.
     type Events<V>: Queue<V>;
+    /// Those of handshakes.
+    type HandshakeEvents<V>: Queue<V>;
     /// Short messages.
     type Outbox<V>: Queue<V>;
     /// Messages in flight.

@@ -19,6 +19,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Lets time pass: acknowledgements and retransmissions become due; handshakes, the
     /// commissioning window and resumption records expire. Early and late calls do no harm.
+    #[inline(never)]
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(source) = self.schedule.take_due(cx.now) {
             match source {

@@ -22,6 +22,7 @@ use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, MessageKind, Packet, ProtocolHeader, StatusReport};
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    #[inline(never)]
     pub(super) fn receive_unsecured(
         &mut self,
         cx: &mut Context<'_>,
@@ -68,6 +69,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .map(|(id, _)| *id)
     }
 
+    #[inline(never)]
     fn receive_handshake(
         &mut self,
         cx: &mut Context<'_>,
@@ -103,6 +105,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// A message from an initiator that has no handshake here, or none on this exchange.
+    #[inline(never)]
     fn receive_stranger(
         &mut self,
         cx: &mut Context<'_>,
@@ -184,6 +187,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// A Sigma1 or PBKDFParamRequest. Refusals keep no state: a repeated request is judged anew.
+    #[inline(never)]
     fn begin(
         &mut self,
         cx: &mut Context<'_>,
@@ -284,6 +288,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Queues a short unsecured message to an initiator.
+    #[inline(never)]
     fn push_unsecured(
         &mut self,
         to: PeerAddress,

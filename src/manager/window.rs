@@ -74,6 +74,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///
     /// # Errors
     /// [`WindowError`].
+    #[inline(never)]
     pub fn open_commissioning_window_for(
         &mut self,
         cx: &mut Context<'_>,

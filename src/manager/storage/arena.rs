@@ -39,6 +39,7 @@ impl<const N: usize> Arena<N> {
         })
     }
 
+    #[inline(never)]
     fn find(&self, owner: Owner) -> Option<Item> {
         let wanted = encode(owner);
         self.items().find(|(owner, _)| **owner == wanted).map(|(_, item)| item)
@@ -51,6 +52,7 @@ impl<const N: usize> Arena<N> {
     }
 
     /// Removes octets; those behind them move up.
+    #[inline(never)]
     fn cut(&mut self, start: usize, end: usize) {
         let gap = end.saturating_sub(start);
         if let Some(tail) = self.octets.get_mut(start..self.used)
@@ -75,6 +77,7 @@ impl<const N: usize> Octets for Arena<N> {
         self.free(owner).saturating_sub(HEADER_LEN)
     }
 
+    #[inline(never)]
     fn allocate(&mut self, owner: Owner, len: usize) -> Option<()> {
         if HEADER_LEN.saturating_add(len) > self.free(owner) {
             return None;
@@ -87,6 +90,7 @@ impl<const N: usize> Octets for Arena<N> {
         Some(())
     }
 
+    #[inline(never)]
     fn shrink(&mut self, owner: Owner, len: usize) {
         let Some(Item { header, start, end }) = self.find(owner) else { return };
         let kept = start.saturating_add(len);
@@ -110,6 +114,7 @@ impl<const N: usize> Octets for Arena<N> {
         item.and_then(|item| self.octets.get_mut(item.start..item.end)).unwrap_or_default()
     }
 
+    #[inline(never)]
     fn release(&mut self, owner: Owner) {
         if let Some(Item { header, end, .. }) = self.find(owner) {
             self.cut(header, end);

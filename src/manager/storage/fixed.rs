@@ -35,8 +35,9 @@ pub struct Fixed<
     const OCTETS: usize,
 >;
 
-/// How many events may wait before nothing is begun that could cause more.
-const EVENTS: usize = 16;
+/// Room for events besides what everything that lives can still tell: four may wait before
+/// nothing is begun that could cause more, and a call in progress can add eight.
+const EVENTS: usize = 12;
 
 /// Places for so many values.
 type Places<V, const N: usize> = [Place<V>; N];
@@ -68,17 +69,16 @@ impl<
     >;
     type Ready =
         Table<Source, (), (Places<(Source, ()), EXCHANGES>, Places<(Source, ()), HANDSHAKES>)>;
-    // Whatever lives can tell its end, sessions also that their counter is low.
+    // Whatever lives can tell its end.
     type Events<V> = Ring<
         V,
         (
-            (Places<V, SESSIONS>, Places<V, SESSIONS>),
-            (
-                (Places<V, EXCHANGES>, Places<V, HANDSHAKES>),
-                (Places<V, RECORDS>, Places<V, EVENTS>),
-            ),
+            (Places<V, SESSIONS>, Places<V, EXCHANGES>),
+            (Places<V, HANDSHAKES>, (Places<V, RECORDS>, Places<V, EVENTS>)),
         ),
     >;
+    type HandshakeEvents<V> =
+        Ring<V, ((Places<V, HANDSHAKES>, Places<V, HANDSHAKES>), Places<V, EVENTS>)>;
     type Outbox<V> = Ring<V, Places<V, SESSIONS>>;
     type Octets = Arena<OCTETS>;
 }
@@ -138,6 +138,7 @@ pub struct Table<K, V, R> {
 }
 
 impl<K: Copy + Ord, V, R: Row<(K, V)>> Table<K, V, R> {
+    #[inline(never)]
     fn position(&self, key: &K) -> Option<usize> {
         (0..R::LEN).find(|n| self.entry(*n).is_some_and(|(found, _)| found == key))
     }
@@ -147,6 +148,7 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Table<K, V, R> {
     }
 
     /// The entry with the smallest key that compares so with `bound`, if there is one.
+    #[inline(never)]
     fn next(&self, bound: Option<(K, Ordering)>) -> Option<&(K, V)> {
         let is_next = |key: &K| {
             bound.is_none_or(|(bound, least)| {
@@ -191,15 +193,18 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         self.len
     }
 
+    #[inline(never)]
     fn get(&self, key: &K) -> Option<&V> {
         self.entry(self.position(key)?).map(|(_, value)| value)
     }
 
+    #[inline(never)]
     fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let n = self.position(key)?;
         self.places.at_mut(n)?.get_mut().map(|(_, value)| value)
     }
 
+    #[inline(never)]
     fn insert(&mut self, key: K, value: V) -> Result<(), Full> {
         if let Some(old) = self.get_mut(&key) {
             *old = value;
@@ -214,6 +219,7 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         Ok(())
     }
 
+    #[inline(never)]
     fn remove(&mut self, key: &K) -> Option<V> {
         let n = self.position(key)?;
         let (_, value) = self.places.at_mut(n)?.take()?;
@@ -264,6 +270,7 @@ impl<V, R: Row<V>> Queue<V> for Ring<V, R> {
         self.limit
     }
 
+    #[inline(never)]
     fn push(&mut self, value: V) -> Result<(), Full> {
         if self.len >= self.limit {
             return Err(Full);
@@ -274,6 +281,7 @@ impl<V, R: Row<V>> Queue<V> for Ring<V, R> {
         Ok(())
     }
 
+    #[inline(never)]
     fn pop(&mut self) -> Option<V> {
         let value = self.places.at_mut(self.first)?.take()?;
         self.first = wrapped::<V, R>(self.first.saturating_add(1));

@@ -27,6 +27,7 @@ impl Storage for Heap {
     type Deadlines = Tree<(Instant, Source), ()>;
     type Ready = Tree<Source, ()>;
     type Events<V> = Ring<V>;
+    type HandshakeEvents<V> = Ring<V>;
     type Outbox<V> = Ring<V>;
     type Octets = Boxes;
 }

@@ -1,0 +1,95 @@
+//! Events that wait to be polled.
+
+use super::event::{CloseReason, Event, WindowCloseReason};
+use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+use super::storage::{Queue, Storage};
+use crate::handshake::{HandshakeError, SignRequest};
+use crate::ids::{FabricIndex, NodeId};
+
+/// Events in the order in which they happened. What handshakes tell takes much more room than
+/// anything else, and is rarer: it has a queue of its own.
+pub(super) struct Events<S: Storage, T> {
+    told: S::Events<Told<T>>,
+    handshakes: S::HandshakeEvents<OfHandshake>,
+}
+
+enum Told<T> {
+    /// The next one of the other queue.
+    OfHandshake,
+    Acknowledged(ExchangeHandle),
+    Undelivered(ExchangeHandle),
+    Closed(SessionHandle, T, CloseReason),
+    CounterLow(SessionHandle),
+    WindowClosed(WindowCloseReason),
+    RecordChanged(FabricIndex, NodeId),
+}
+
+enum OfHandshake {
+    Established(SessionHandle, Option<HandshakeHandle>, bool),
+    Failed(Option<HandshakeHandle>, PeerAddress, HandshakeError),
+    SignRequest(SignRequest),
+}
+
+impl<S: Storage, T> Events<S, T> {
+    pub(super) const EMPTY: Self = Self { told: Queue::EMPTY, handshakes: Queue::EMPTY };
+
+    /// Keeps at most `events`, of which so many tell of handshakes.
+    pub(super) fn limit(&mut self, events: usize, of_handshakes: usize) {
+        self.told.limit(events);
+        self.handshakes.limit(of_handshakes);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.told.len()
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.told.capacity()
+    }
+
+    /// Appends; false if there is no room.
+    pub(super) fn push(&mut self, event: Event<T>) -> bool {
+        let told = match event {
+            Event::Acknowledged { exchange } => Told::Acknowledged(exchange),
+            Event::Undelivered { exchange } => Told::Undelivered(exchange),
+            Event::Closed { session, context, reason } => Told::Closed(session, context, reason),
+            Event::CounterLow { session } => Told::CounterLow(session),
+            Event::WindowClosed { reason } => Told::WindowClosed(reason),
+            Event::RecordChanged { fabric, peer } => Told::RecordChanged(fabric, peer),
+            Event::Established { session, handshake, resumed } => {
+                return self.push_bulky(OfHandshake::Established(session, handshake, resumed));
+            }
+            Event::HandshakeFailed { handshake, peer, error } => {
+                return self.push_bulky(OfHandshake::Failed(handshake, peer, error));
+            }
+            Event::SignRequest(request) => {
+                return self.push_bulky(OfHandshake::SignRequest(request));
+            }
+        };
+        self.told.push(told).is_ok()
+    }
+
+    fn push_bulky(&mut self, event: OfHandshake) -> bool {
+        self.handshakes.push(event).is_ok() && self.told.push(Told::OfHandshake).is_ok()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event<T>> {
+        Some(match self.told.pop()? {
+            Told::OfHandshake => match self.handshakes.pop()? {
+                OfHandshake::Established(session, handshake, resumed) => {
+                    Event::Established { session, handshake, resumed }
+                }
+                OfHandshake::Failed(handshake, peer, error) => {
+                    Event::HandshakeFailed { handshake, peer, error }
+                }
+                OfHandshake::SignRequest(request) => Event::SignRequest(request),
+            },
+            Told::Acknowledged(exchange) => Event::Acknowledged { exchange },
+            Told::Undelivered(exchange) => Event::Undelivered { exchange },
+            Told::Closed(session, context, reason) => Event::Closed { session, context, reason },
+            Told::CounterLow(session) => Event::CounterLow { session },
+            Told::WindowClosed(reason) => Event::WindowClosed { reason },
+            Told::RecordChanged(fabric, peer) => Event::RecordChanged { fabric, peer },
+        })
+    }
+}
