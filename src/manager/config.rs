@@ -31,6 +31,10 @@ pub struct Config {
     /// How many events may wait to be polled before nothing is begun that could cause more. What
     /// lives already can still tell its end: no event is ever lost.
     pub max_events: usize,
+    /// How many short messages may wait to be sent: refusals, goodbyes, acknowledgements to
+    /// strangers. The oldest makes room, as each of them may be lost without harm. A goodbye to
+    /// every session should fit.
+    pub max_replies: usize,
     /// The largest message to send over UDP, in octets, headers and integrity code included.
     pub max_message: usize,
     /// How long a resumption record may be used after its last session was established.
@@ -59,6 +63,7 @@ impl Default for Config {
             max_fabrics: 16,
             max_records: 1024,
             max_events: 4096,
+            max_replies: 1024,
             max_message: MAX_UDP_MESSAGE,
             record_lifetime: Duration::from_secs(30 * 24 * 3600),
             exchange_lifetime: Duration::from_secs(60),
@@ -82,6 +87,7 @@ impl Config {
         max_fabrics: 0,
         max_records: 0,
         max_events: 0,
+        max_replies: 0,
         max_message: 0,
         record_lifetime: Duration::ZERO,
         exchange_lifetime: Duration::ZERO,
@@ -124,6 +130,13 @@ impl Config {
     #[must_use]
     pub const fn with_events(mut self, events: usize) -> Self {
         self.max_events = events;
+        self
+    }
+
+    /// Limits the short messages that wait to be sent.
+    #[must_use]
+    pub const fn with_replies(mut self, replies: usize) -> Self {
+        self.max_replies = replies;
         self
     }
 

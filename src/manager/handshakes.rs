@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
+use super::kept::{CERTIFICATES_LEN, Keeper, Kept};
 use super::machine::Input;
 use super::slot::{Outcome, Slot, Taken, TakenMessage};
 use super::storage::{Held, Map, Octets, Owner, Storage};
@@ -32,10 +33,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// What the peer presented, after [`Event::Established`] was polled and until the next event
-    /// is: its certificates and public key. `None` for PASE and for resumed sessions.
+    /// is: its certificates and public key. `None` for PASE and for resumed sessions, and when
+    /// storage of fixed size had no room for them.
     #[must_use]
     pub fn peer_certificates(&self) -> Option<PeerCertificates<'_>> {
-        self.handshakes.get(&self.lending?)?.kept.lend()
+        let id = self.lending?;
+        self.handshakes.get(&id)?.kept.as_ref()?.lend(&self.octets, id)
     }
 
     /// The unsecured session of a running handshake, by the node id that its initiator gave
@@ -119,12 +122,25 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.get_mut(&id)?.exchange.ground();
         // A slot without room for the answer is a handshake that fails by its timer.
         let mut message = self.allocate_message(id)?;
+        let mut certificates = input
+            .may_present_certificates()
+            .then(|| self.octets.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
+            .flatten();
         let slot = self.handshakes.get_mut(&id)?;
-        let mut buf = MessageBuf::new(self.octets.get_mut(message_of(id), &mut message)).ok()?;
+        let (octets, room) = self.octets.get_both_mut(
+            (message_of(id), Some(&mut message)),
+            (Owner::Certificates(id), certificates.as_mut()),
+        );
+        let mut buf = MessageBuf::new(octets).ok()?;
+        let mut keeper = Keeper::new(room);
         let crypto = &self.crypto;
-        let taken = self.node.with_env(cx.now, &mut slot.kept, |env| {
+        let taken = self.node.with_env(cx.now, &mut keeper, |env| {
             Taken::from(slot.machine.step(input, env, cx, crypto, buf.payload_mut()))
         });
+        let facts = keeper.facts;
+        if let Some(held) = certificates {
+            slot.kept = Kept::settle(&mut self.octets, id, held, facts);
+        }
         // From now on retransmissions suit the peer that has told its timing.
         let told = match &taken.outcome {
             Outcome::Established(established) => Some(established.session.peer_parameters()),
@@ -223,6 +239,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return;
         };
         slot.ended = Some(now + LINGER);
+        slot.kept = None;
+        self.octets.release(Owner::Certificates(id));
         let (peer, attempted) = (slot.peer, slot.machine.attempted());
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
         self.tell(Event::HandshakeFailed { handshake, peer, error });
@@ -288,6 +306,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(super) fn end_lending(&mut self, id: HandshakeId) {
         if let Some(slot) = self.handshakes.get_mut(&id) {
             slot.lends_to = None;
+            slot.kept = None;
+            self.octets.release(Owner::Certificates(id));
         }
         self.update(Source::Handshake(id));
     }

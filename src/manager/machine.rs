@@ -9,6 +9,7 @@ use crate::handshake::{
 use crate::ids::FabricIndex;
 use crate::session::{ResumptionId, SessionParameters};
 use crate::time::Instant;
+use crate::wire::secure_channel::Opcode;
 
 pub(super) enum Machine<C: Crypto> {
     PaseServer(PaseServer<C>),
@@ -25,6 +26,17 @@ pub(super) enum Input<'a> {
     Signed(&'a Signed),
     /// It ends for a reason of our own.
     Abort(HandshakeError),
+}
+
+impl Input<'_> {
+    /// Whether the peer may present certificates by this.
+    pub(super) fn may_present_certificates(&self) -> bool {
+        let opcode = match self {
+            Self::Message(message) => Some(message.opcode),
+            Self::Signed(_) | Self::Abort(_) => None,
+        };
+        opcode.is_some_and(|o| [Opcode::CASE_SIGMA2, Opcode::CASE_SIGMA3].contains(&o))
+    }
 }
 
 /// The same of every machine.

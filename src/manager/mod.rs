@@ -22,6 +22,7 @@ mod evict;
 mod fabrics;
 pub(crate) mod handle;
 mod handshakes;
+mod kept;
 mod machine;
 mod outbox;
 mod receive;
@@ -302,6 +303,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn forget(&mut self, source: Source, filed: Option<Instant>) {
         self.schedule.forget(source, filed);
         self.octets.release(Owner::Message(source));
+        if let Source::Handshake(id) = source {
+            self.octets.release(Owner::Certificates(id));
+        }
     }
 
     /// Re-arms the timer of an exchange or handshake and notes whether it has output; drops it

@@ -6,9 +6,6 @@ use super::storage::{Queue, Storage};
 
 /// Room for one: a CloseSession with every header field takes 60 octets.
 pub(super) const SHORT_LEN: usize = 64;
-/// How many wait at most, for small and for large nodes: a goodbye to every session should fit.
-/// The oldest gives way, as each of them may be lost without harm.
-const CAPACITY: (usize, usize) = (32, 1024);
 
 #[derive(Debug)]
 pub(super) struct Short {
@@ -29,8 +26,7 @@ impl<S: Storage> Outbox<S> {
     pub(super) const EMPTY: Self = Self(Queue::EMPTY);
 
     pub(super) fn limit(&mut self, config: &Config) {
-        let (least, most) = CAPACITY;
-        self.0.limit(config.sessions().clamp(least, most));
+        self.0.limit(config.max_replies.max(1));
     }
 
     /// Queues a datagram; returns how many older ones were dropped for it.

@@ -1,12 +1,11 @@
 //! The slot of a handshake: its state machine with what carries its messages.
 
 use super::handle::{PeerAddress, SessionHandle};
+use super::kept::Kept;
 use super::machine::Machine;
 use super::storage::{Held, Storage};
-use crate::cert::CertificateBuf;
-use crate::crypto::{Crypto, PublicKey};
+use crate::crypto::Crypto;
 use crate::exchange::Exchange;
-use crate::handshake::case::{KeepCertificates, PeerCertificates};
 use crate::handshake::{Established, Failure, HandshakeError, Outgoing, SignRequest, Step};
 use crate::ids::LocalSessionId;
 use crate::session::{SessionRole, UnsecureSession};
@@ -25,7 +24,7 @@ pub(super) struct Slot<C: Crypto, S: Storage> {
     pub(super) ended: Option<Instant>,
     /// The session it ended in, until the application has polled that event.
     pub(super) lends_to: Option<SessionHandle>,
-    pub(super) kept: Kept,
+    pub(super) kept: Option<Kept<S>>,
     pub(super) filed: Option<Instant>,
 }
 
@@ -45,7 +44,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             local,
             ended: None,
             lends_to: None,
-            kept: Kept::NOTHING,
+            kept: None,
             filed: None,
         }
     }
@@ -57,32 +56,6 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     /// Whether a new handshake may have the slot.
     pub(super) fn is_spare(&self) -> bool {
         self.ended.is_some() && self.lends_to.is_none() && !self.exchange.is_in_flight()
-    }
-}
-
-/// The certificates that the peer presented, until the application has had a look at them.
-pub(super) struct Kept {
-    noc: CertificateBuf,
-    icac: CertificateBuf,
-    public_key: Option<PublicKey>,
-}
-
-impl Kept {
-    const NOTHING: Self =
-        Self { noc: CertificateBuf::new(), icac: CertificateBuf::new(), public_key: None };
-
-    pub(super) fn lend(&self) -> Option<PeerCertificates<'_>> {
-        let icac = Some(self.icac.as_slice()).filter(|icac| !icac.is_empty());
-        Some(PeerCertificates::kept(self.noc.as_slice(), icac, self.public_key.as_ref()?))
-    }
-}
-
-impl KeepCertificates for Kept {
-    fn keep(&mut self, certificates: &PeerCertificates<'_>) {
-        // What has been verified has the length of a certificate.
-        let kept = self.noc.set(certificates.noc()).is_ok()
-            && self.icac.set(certificates.icac().unwrap_or_default()).is_ok();
-        self.public_key = kept.then_some(*certificates.public_key());
     }
 }
 

@@ -84,6 +84,7 @@ impl<S: Storage> World<S> {
             .with_exchanges(EXCHANGES)
             .with_exchanges_per_session(3)
             .with_events(4)
+            .with_replies(SESSIONS + 1)
             .with_fabrics(FABRICS)
             .with_records(RECORDS, core::time::Duration::from_secs(30))
             .with_handshakes(HANDSHAKES, core::time::Duration::from_millis(100));

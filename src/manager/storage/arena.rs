@@ -114,6 +114,28 @@ impl<const N: usize> Octets for Arena<N> {
         item.and_then(|item| self.octets.get_mut(item.start..item.end)).unwrap_or_default()
     }
 
+    fn get_both_mut<'a>(
+        &'a mut self,
+        (first, _): (Owner, Option<&'a mut ()>),
+        (second, _): (Owner, Option<&'a mut ()>),
+    ) -> (&'a mut [u8], &'a mut [u8]) {
+        let range = |item: Option<Item>| item.map_or(0..0, |item| item.start..item.end);
+        let (first, second) = (range(self.find(first)), range(self.find(second)));
+        let middle = first.start.max(second.start);
+        let (low, high) = self.octets.split_at_mut_checked(middle).unwrap_or_default();
+        if first.start < second.start {
+            (
+                low.get_mut(first).unwrap_or_default(),
+                high.get_mut(..second.len()).unwrap_or_default(),
+            )
+        } else {
+            (
+                high.get_mut(..first.len()).unwrap_or_default(),
+                low.get_mut(second).unwrap_or_default(),
+            )
+        }
+    }
+
     #[inline(never)]
     fn release(&mut self, owner: Owner) {
         if let Some(Item { header, end, .. }) = self.find(owner) {
@@ -205,6 +227,18 @@ mod tests {
                     Op::Release(n) => {
                         arena.release(owner(n));
                         model.remove(&n);
+                    }
+                }
+                let (a, b) = (model.keys().next().copied(), model.keys().last().copied());
+                if let (Some(a), Some(b)) = (a, b)
+                    && a != b
+                {
+                    for (a, b) in [(a, b), (b, a)] {
+                        let (mut first, mut second) = ((), ());
+                        let first = (owner(a), Some(&mut first));
+                        let both = arena.get_both_mut(first, (owner(b), Some(&mut second)));
+                        prop_assert_eq!(&*both.0, model[&a].as_slice());
+                        prop_assert_eq!(&*both.1, model[&b].as_slice());
                     }
                 }
                 for n in 1..7 {

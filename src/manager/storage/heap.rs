@@ -153,5 +153,14 @@ impl Octets for Boxes {
         held
     }
 
+    fn get_both_mut<'a>(
+        &'a mut self,
+        (_, first): (Owner, Option<&'a mut Self::Held>),
+        (_, second): (Owner, Option<&'a mut Self::Held>),
+    ) -> (&'a mut [u8], &'a mut [u8]) {
+        let octets = |held: Option<&'a mut Self::Held>| held.map(|held| &mut **held);
+        (octets(first).unwrap_or_default(), octets(second).unwrap_or_default())
+    }
+
     fn release(&mut self, _: Owner) {}
 }
