@@ -7,10 +7,10 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::cert::{
-    self, CertError, Certificate, CertificateBuf, ChainError, ChainFault, ChainPolicy, NoCache,
-    Position, Profile,
+    self, CertError, Certificate, CertificateBuf, ChainClaim, ChainError, ChainFault, ChainPolicy,
+    NoCache, Position, Profile, RootClaim,
 };
-use crate::crypto::{Crypto, CryptoError, HASH_LEN, PublicKey, Secret, Sha256};
+use crate::crypto::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
 use crate::time::WallClock;
 
@@ -90,6 +90,131 @@ pub struct FabricCredentials<'a> {
     pub ipks: &'a [Ipk],
 }
 
+impl<'a> FabricCredentials<'a> {
+    /// Verifies the credentials (root self-signed, chain complete, as strict as `profile` says;
+    /// validity periods are not looked at) and derives the operational identity protection keys.
+    ///
+    /// # Errors
+    /// [`FabricError`] says which part is wrong.
+    pub(crate) fn verify<C: Crypto>(
+        &self,
+        crypto: &C,
+        profile: Profile,
+    ) -> Result<CredentialsVerified<'a>, FabricError> {
+        let checked = self.check(crypto, profile)?;
+        checked.root.verify(crypto)?;
+        let chain = checked.chain?.verify(crypto, &mut NoCache)?;
+        let names = Names { id: chain.fabric_id(), node: chain.node_id(), cats: chain.cats() };
+        self.credentials(crypto, names, checked.root_key, checked.key)
+    }
+
+    /// Takes the word of whoever stored the credentials that they were verified: they are parsed,
+    /// and no signature is looked at.
+    ///
+    /// # Errors
+    /// [`FabricError`] for certificates that no fabric has.
+    pub(crate) fn trust<C: Crypto>(
+        &self,
+        crypto: &C,
+    ) -> Result<CredentialsVerified<'a>, FabricError> {
+        let (names, root_key, key) = self.read()?;
+        self.credentials(crypto, names, root_key, key)
+    }
+
+    #[inline(never)]
+    fn read(&self) -> Result<(Names, KeyPlace, KeyPlace), FabricError> {
+        let root = Certificate::parse(self.root)?;
+        let _ = self.icac.map(Certificate::parse).transpose()?;
+        let noc = Certificate::parse(self.noc)?;
+        let (Some(node), Some(id)) = (noc.node_id(), noc.fabric_id()) else {
+            return Err(ChainError { position: Position::Noc, fault: ChainFault::Kind }.into());
+        };
+        let names = Names { id, node, cats: noc.cats() };
+        Ok((names, KeyPlace::of(&root), KeyPlace::of(&noc)))
+    }
+
+    /// All checks but those of signatures. Not inlined: the views of the certificates leave the
+    /// stack before signatures are verified.
+    #[inline(never)]
+    fn check<C: Crypto>(&self, crypto: &C, profile: Profile) -> Result<Checked<'a>, FabricError> {
+        let root = Certificate::parse(self.root)?;
+        let icac = self.icac.map(Certificate::parse).transpose()?;
+        let noc = Certificate::parse(self.noc)?;
+        let policy = ChainPolicy::new(WallClock::Unknown).with_profile(profile);
+        Ok(Checked {
+            root: cert::check_new_root(crypto, &root, profile)?,
+            chain: cert::check_chain(crypto, &noc, icac.as_ref(), &root, &policy, &NoCache),
+            root_key: KeyPlace::of(&root),
+            key: KeyPlace::of(&noc),
+        })
+    }
+
+    #[inline(never)]
+    fn credentials<C: Crypto>(
+        &self,
+        crypto: &C,
+        Names { id, node, cats }: Names,
+        root_key: KeyPlace,
+        key: KeyPlace,
+    ) -> Result<CredentialsVerified<'a>, FabricError> {
+        let compressed_id = CompressedFabricId::derive(crypto, &root_key.read(self.root), id)?;
+        if self.ipks.is_empty() || self.ipks.len() > Fabric::MAX_IPKS {
+            return Err(FabricError::Ipks);
+        }
+        let mut fingerprint = crypto.sha256();
+        for certificate in [self.root, self.icac.unwrap_or_default(), self.noc] {
+            fingerprint.update(certificate);
+        }
+        let mut facts = Facts {
+            id,
+            compressed_id,
+            node,
+            cats,
+            root_key,
+            key,
+            ipks: [const { None }; Fabric::MAX_IPKS],
+            fingerprint: Fingerprint(fingerprint.finish()),
+        };
+        for (slot, ipk) in facts.ipks.iter_mut().zip(self.ipks) {
+            *slot = Some(ipk.operational(crypto, compressed_id)?);
+        }
+        let Self { root, icac, noc, .. } = *self;
+        Ok(CredentialsVerified { facts, root, icac, noc })
+    }
+}
+
+/// What an operational certificate names.
+struct Names {
+    id: FabricId,
+    node: NodeId,
+    cats: CaseAuthTags,
+}
+
+/// Credentials of which all holds but the signatures, which are still to be verified.
+struct Checked<'a> {
+    root: RootClaim<'a>,
+    /// Not looked at before the root is verified.
+    chain: Result<ChainClaim<'a>, ChainError>,
+    root_key: KeyPlace,
+    key: KeyPlace,
+}
+
+/// Proof that credentials make a fabric, and what they say: to be [loaded](Fabric::load).
+pub(crate) struct CredentialsVerified<'a> {
+    facts: Facts,
+    root: &'a [u8],
+    icac: Option<&'a [u8]>,
+    noc: &'a [u8],
+}
+
+impl CredentialsVerified<'_> {
+    /// Whether they are of the same fabric: same id under the same root.
+    pub(crate) fn are_of(&self, fabric: &Fabric) -> bool {
+        self.facts.id == fabric.id()
+            && self.facts.root_key.read(self.root) == fabric.root_public_key()
+    }
+}
+
 /// Credentials that do not make a fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -116,17 +241,41 @@ pub enum FabricError {
 #[derive(Clone)]
 pub struct Fabric {
     index: FabricIndex,
+    facts: Facts,
+    root: CertificateBuf,
+    /// Empty if there is none.
+    icac: CertificateBuf,
+    noc: CertificateBuf,
+}
+
+/// What follows from credentials.
+#[derive(Clone)]
+struct Facts {
     id: FabricId,
     compressed_id: CompressedFabricId,
     node: NodeId,
     cats: CaseAuthTags,
-    root_public_key: PublicKey,
-    public_key: PublicKey,
-    root: CertificateBuf,
-    icac: Option<CertificateBuf>,
-    noc: CertificateBuf,
-    ipks: [Option<Secret<16>>; Self::MAX_IPKS],
+    root_key: KeyPlace,
+    key: KeyPlace,
+    ipks: [Option<Secret<16>>; Fabric::MAX_IPKS],
     fingerprint: Fingerprint,
+}
+
+/// Where the public key stands in a certificate.
+#[derive(Clone, Copy)]
+struct KeyPlace(usize);
+
+impl KeyPlace {
+    fn of(certificate: &Certificate<'_>) -> Self {
+        let (key, start) = (certificate.public_key_octets(), certificate.as_bytes());
+        Self(key.as_ptr().addr().saturating_sub(start.as_ptr().addr()))
+    }
+
+    /// The key. Elsewhere than in its certificate there is none: zeros, which no backend takes.
+    fn read(self, certificate: &[u8]) -> PublicKey {
+        let key = certificate.get(self.0..).and_then(<[u8]>::first_chunk);
+        PublicKey::checked(key.unwrap_or(&[0; PUBLIC_KEY_LEN]))
+    }
 }
 
 /// Stands for the certificates of a fabric: an index alone may be given out again.
@@ -160,55 +309,48 @@ impl Fabric {
         credentials: &FabricCredentials<'_>,
         profile: Profile,
     ) -> Result<Self, FabricError> {
-        let root = Certificate::parse(credentials.root)?;
-        let icac = credentials.icac.map(Certificate::parse).transpose()?;
-        let noc = Certificate::parse(credentials.noc)?;
-        cert::verify_root(crypto, &root, profile)?;
-        let policy = ChainPolicy::new(WallClock::Unknown).with_profile(profile);
-        let _ = cert::verify_chain(crypto, &noc, icac.as_ref(), &root, &policy, &mut NoCache)?;
-        Self::trusted(crypto, index, credentials)
+        let verified = credentials.verify(crypto, profile)?;
+        let mut fabric = Self::vacant();
+        fabric.load(index, &verified);
+        Ok(fabric)
     }
 
-    /// Makes a fabric of credentials that were verified before.
-    fn trusted<C: Crypto>(
-        crypto: &C,
-        index: FabricIndex,
-        credentials: &FabricCredentials<'_>,
-    ) -> Result<Self, FabricError> {
-        let root = Certificate::parse(credentials.root)?;
-        let icac = credentials.icac.map(Certificate::parse).transpose()?;
-        let noc = Certificate::parse(credentials.noc)?;
-        let (Some(node), Some(id)) = (noc.node_id(), noc.fabric_id()) else {
-            return Err(ChainError { position: Position::Noc, fault: ChainFault::Kind }.into());
-        };
-        let root_public_key = *root.public_key();
-        let compressed_id = CompressedFabricId::derive(crypto, &root_public_key, id)?;
-        if credentials.ipks.is_empty() || credentials.ipks.len() > Self::MAX_IPKS {
-            return Err(FabricError::Ipks);
+    /// Room for a fabric: to be [loaded](Self::load) before anybody sees it. Until then it has no
+    /// keys, and nobody can mean it.
+    pub(crate) const fn vacant() -> Self {
+        Self {
+            index: FabricIndex::MIN,
+            facts: Facts {
+                id: FabricId::MIN,
+                compressed_id: CompressedFabricId([0; 8]),
+                node: NodeId::UNSPECIFIED,
+                cats: CaseAuthTags::NONE,
+                root_key: KeyPlace(0),
+                key: KeyPlace(0),
+                ipks: [const { None }; Self::MAX_IPKS],
+                fingerprint: Fingerprint([0; HASH_LEN]),
+            },
+            root: CertificateBuf::new(),
+            icac: CertificateBuf::new(),
+            noc: CertificateBuf::new(),
         }
-        let mut fingerprint = crypto.sha256();
-        for certificate in [credentials.root, credentials.icac.unwrap_or_default(), credentials.noc]
-        {
-            fingerprint.update(certificate);
+    }
+
+    /// Becomes the fabric of these credentials, in place of what it was: a fabric takes more than
+    /// a kilobyte, so it is not made elsewhere and moved.
+    pub(crate) fn load(&mut self, index: FabricIndex, verified: &CredentialsVerified<'_>) {
+        self.index = index;
+        self.facts.clone_from(&verified.facts);
+        let icac = verified.icac.unwrap_or_default();
+        let parts = [
+            (&mut self.root, verified.root),
+            (&mut self.icac, icac),
+            (&mut self.noc, verified.noc),
+        ];
+        for (buf, octets) in parts {
+            let fits = buf.set(octets);
+            debug_assert!(fits.is_ok(), "what was read as a certificate has its length");
         }
-        let mut ipks = [const { None }; Self::MAX_IPKS];
-        for (slot, ipk) in ipks.iter_mut().zip(credentials.ipks) {
-            *slot = Some(ipk.operational(crypto, compressed_id)?);
-        }
-        Ok(Self {
-            index,
-            id,
-            compressed_id,
-            node,
-            cats: noc.cats(),
-            root_public_key,
-            public_key: *noc.public_key(),
-            root: CertificateBuf::from(&root),
-            icac: icac.as_ref().map(CertificateBuf::from),
-            noc: CertificateBuf::from(&noc),
-            ipks,
-            fingerprint: Fingerprint(fingerprint.finish()),
-        })
     }
 
     /// This node's number for the fabric.
@@ -220,37 +362,37 @@ impl Fabric {
     /// The fabric's id, unique under its root.
     #[must_use]
     pub const fn id(&self) -> FabricId {
-        self.id
+        self.facts.id
     }
 
     /// The fabric's compressed id, unique across roots.
     #[must_use]
     pub const fn compressed_id(&self) -> CompressedFabricId {
-        self.compressed_id
+        self.facts.compressed_id
     }
 
     /// This node's id on the fabric.
     #[must_use]
     pub const fn node_id(&self) -> NodeId {
-        self.node
+        self.facts.node
     }
 
     /// The CASE Authenticated Tags of this node's certificate.
     #[must_use]
     pub const fn cats(&self) -> CaseAuthTags {
-        self.cats
+        self.facts.cats
     }
 
     /// The root's public key.
     #[must_use]
-    pub const fn root_public_key(&self) -> &PublicKey {
-        &self.root_public_key
+    pub fn root_public_key(&self) -> PublicKey {
+        self.facts.root_key.read(self.root())
     }
 
     /// The public half of this node's operational key.
     #[must_use]
-    pub const fn public_key(&self) -> &PublicKey {
-        &self.public_key
+    pub fn public_key(&self) -> PublicKey {
+        self.facts.key.read(self.noc())
     }
 
     /// The root certificate.
@@ -262,7 +404,7 @@ impl Fabric {
     /// This node's intermediate certificate.
     #[must_use]
     pub fn icac(&self) -> Option<&[u8]> {
-        self.icac.as_ref().map(CertificateBuf::as_slice)
+        Some(self.icac.as_slice()).filter(|icac| !icac.is_empty())
     }
 
     /// This node's operational certificate.
@@ -274,12 +416,12 @@ impl Fabric {
     /// What tells this fabric from any later one of the same index, and from itself once its
     /// certificates were updated.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        self.facts.fingerprint
     }
 
     /// The operational identity protection keys, oldest first.
     pub(crate) fn ipks(&self) -> impl Iterator<Item = &Secret<16>> {
-        self.ipks.iter().flatten()
+        self.facts.ipks.iter().flatten()
     }
 
     /// The key that this node uses as an initiator: the second newest, so that peers which have
@@ -297,10 +439,11 @@ impl Fabric {
         initiator_random: &[u8; 32],
         node: NodeId,
     ) -> [u8; HASH_LEN] {
+        let root = self.root_public_key();
         let parts: [&[u8]; 4] = [
             initiator_random,
-            self.root_public_key.as_bytes(),
-            &self.id.get().to_le_bytes(),
+            root.as_bytes(),
+            &self.facts.id.get().to_le_bytes(),
             &node.get().to_le_bytes(),
         ];
         crypto.hmac(ipk.as_bytes(), &parts)
@@ -311,8 +454,8 @@ impl fmt::Debug for Fabric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fabric")
             .field("index", &self.index)
-            .field("id", &self.id)
-            .field("node", &self.node)
+            .field("id", &self.facts.id)
+            .field("node", &self.facts.node)
             .finish_non_exhaustive()
     }
 }

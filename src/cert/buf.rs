@@ -11,7 +11,7 @@ use crate::tlv::{Overflow, Sink};
 #[derive(Clone)]
 pub struct CertificateBuf {
     octets: [u8; MAX_CERT_LEN],
-    len: usize,
+    len: u16,
 }
 
 impl CertificateBuf {
@@ -24,12 +24,12 @@ impl CertificateBuf {
     /// The octets of the certificate.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or_default()
+        self.octets.get(..self.len()).unwrap_or_default()
     }
 
     #[cfg(feature = "issue")]
     pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.octets.get_mut(..self.len).unwrap_or_default()
+        self.octets.get_mut(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// Holds these octets from now on.
@@ -44,7 +44,7 @@ impl CertificateBuf {
     /// The number of octets.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// True when the buffer holds nothing.
@@ -88,9 +88,11 @@ impl From<&Certificate<'_>> for CertificateBuf {
 
 impl Sink for CertificateBuf {
     fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
-        let end = self.len.checked_add(octets.len()).ok_or(Overflow)?;
-        self.octets.get_mut(self.len..end).ok_or(Overflow)?.copy_from_slice(octets);
-        self.len = end;
+        let start = self.len();
+        let end = start.checked_add(octets.len()).ok_or(Overflow)?;
+        let room = self.octets.get_mut(start..end).ok_or(Overflow)?;
+        self.len = u16::try_from(end).map_err(|_| Overflow)?;
+        room.copy_from_slice(octets);
         Ok(())
     }
 }

@@ -3,7 +3,9 @@
 use super::extensions::{BasicConstraints, ExtendedKeyUsage, Extensions, KeyIdentifier, KeyUsage};
 use super::name::{CertKind, DistinguishedName, Subject};
 use super::{CertError, MAX_CERT_LEN, MAX_X509_LEN};
-use crate::crypto::{Crypto, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature};
+use crate::crypto::{
+    Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature,
+};
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
 use crate::time::MatterTime;
 use crate::tlv::{Container, Value};
@@ -21,9 +23,9 @@ pub struct Certificate<'a> {
     pub(super) not_after: u32,
     subject: DistinguishedName<'a>,
     identity: Subject,
-    public_key: PublicKey,
+    public_key: &'a [u8; PUBLIC_KEY_LEN],
     pub(super) extensions: Extensions<'a>,
-    signature: Signature,
+    signature: &'a [u8; SIGNATURE_LEN],
 }
 
 impl<'a> Certificate<'a> {
@@ -59,7 +61,7 @@ impl<'a> Certificate<'a> {
         expect_algorithm(fields.field(tag::PUBLIC_KEY_ALGORITHM)?)?;
         expect_algorithm(fields.field(tag::CURVE)?)?;
         let public_key = fields.field(tag::PUBLIC_KEY)?.array::<PUBLIC_KEY_LEN>()?;
-        let public_key = PublicKey::new(public_key).map_err(|_| CertError::PublicKey)?;
+        PublicKey::new(public_key).map_err(|_| CertError::PublicKey)?;
         let extensions = Extensions::parse(fields.field(tag::EXTENSIONS)?)?;
         let signature = fields.field(tag::SIGNATURE)?.array::<SIGNATURE_LEN>()?;
         fields.expect_end()?;
@@ -73,7 +75,7 @@ impl<'a> Certificate<'a> {
             identity,
             public_key,
             extensions,
-            signature: Signature::new(*signature),
+            signature,
         };
         match certificate.x509_len() {
             Ok(0..=MAX_X509_LEN) => Ok(certificate),
@@ -146,8 +148,8 @@ impl<'a> Certificate<'a> {
 
     /// The subject's public key. That it lies on the curve shows when it is used.
     #[must_use]
-    pub const fn public_key(&self) -> &PublicKey {
-        &self.public_key
+    pub const fn public_key(&self) -> PublicKey {
+        PublicKey::checked(self.public_key)
     }
 
     /// Whether the subject is an authority.
@@ -189,8 +191,8 @@ impl<'a> Certificate<'a> {
 
     /// The issuer's signature over the X.509 form.
     #[must_use]
-    pub const fn signature(&self) -> &Signature {
-        &self.signature
+    pub const fn signature(&self) -> Signature {
+        Signature::new(*self.signature)
     }
 
     /// True when the certificate names itself as its issuer, by name and by key identifier.
@@ -222,11 +224,61 @@ impl<'a> Certificate<'a> {
         crypto: &C,
         issuer_key: &PublicKey,
     ) -> Result<(), CertError> {
-        let verify = |digest| crypto.verify(issuer_key, &digest, &self.signature);
-        verify(self.tbs_digest(crypto))
-            .or_else(|error| verify(self.alternative_tbs_digest(crypto).ok_or(error)?))
+        SignatureClaim::of(crypto, self, issuer_key.as_bytes()).verify(crypto)
+    }
+
+    /// The octets of the public key, as they stand in the certificate.
+    pub(crate) const fn public_key_octets(&self) -> &'a [u8; PUBLIC_KEY_LEN] {
+        self.public_key
+    }
+}
+
+/// A signature that is still to be verified, with what it takes.
+///
+/// It is a third of a certificate's view, which need not lie on the stack any more when the
+/// backend begins its work: that takes more than all else.
+#[derive(Clone, Copy)]
+pub(super) struct SignatureClaim<'a> {
+    certificate: &'a [u8],
+    digest: [u8; HASH_LEN],
+    signature: &'a [u8; SIGNATURE_LEN],
+    issuer_key: &'a [u8; PUBLIC_KEY_LEN],
+}
+
+impl<'a> SignatureClaim<'a> {
+    pub(super) fn of<C: Crypto>(
+        crypto: &C,
+        certificate: &Certificate<'a>,
+        issuer_key: &'a [u8; PUBLIC_KEY_LEN],
+    ) -> Self {
+        let digest = certificate.tbs_digest(crypto);
+        let Certificate { octets, signature, .. } = *certificate;
+        Self { certificate: octets, digest, signature, issuer_key }
+    }
+
+    pub(super) fn verify<C: Crypto>(&self, crypto: &C) -> Result<(), CertError> {
+        self.verify_digest(crypto, &self.digest)
+            .or_else(|error| {
+                let digest = alternative_tbs_digest(crypto, self.certificate).ok_or(error)?;
+                self.verify_digest(crypto, &digest)
+            })
             .map_err(|_| CertError::Signature)
     }
+
+    fn verify_digest<C: Crypto>(
+        &self,
+        crypto: &C,
+        digest: &[u8; HASH_LEN],
+    ) -> Result<(), CryptoError> {
+        let key = PublicKey::checked(self.issuer_key);
+        crypto.verify(&key, digest, &Signature::new(*self.signature))
+    }
+}
+
+/// Reads the certificate once more: the case is rare, and stack is dear where it arises.
+#[inline(never)]
+fn alternative_tbs_digest<C: Crypto>(crypto: &C, certificate: &[u8]) -> Option<[u8; HASH_LEN]> {
+    Certificate::parse(certificate).ok()?.alternative_tbs_digest(crypto)
 }
 
 /// Each algorithm field has one permitted value.

@@ -2,10 +2,10 @@
 
 use thiserror::Error;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, SignatureClaim};
 use super::extensions::{ExtendedKeyUsage, KeyUsage};
 use super::name::CertKind;
-use crate::crypto::{Crypto, HASH_LEN, PublicKey, Sha256};
+use crate::crypto::{Crypto, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
 use crate::time::WallClock;
 
@@ -201,8 +201,30 @@ pub fn verify_chain<C: Crypto>(
     policy: &ChainPolicy,
     cache: &mut dyn VerifiedCache,
 ) -> Result<ChainVerified, ChainError> {
-    let identity = check_noc(noc, policy).map_err(Position::Noc.fault())?;
-    let fabric_id = identity.fabric_id;
+    check_chain(crypto, noc, icac, rcac, policy, cache)?.verify(crypto, cache)
+}
+
+/// A chain of which all holds but the signatures, which are still to be verified.
+pub(crate) struct ChainClaim<'a> {
+    node_id: NodeId,
+    fabric_id: FabricId,
+    cats: CaseAuthTags,
+    public_key: &'a [u8; PUBLIC_KEY_LEN],
+    noc: SignatureClaim<'a>,
+    /// With its fingerprint; `None` if there is no ICAC, or it was verified before.
+    icac: Option<(SignatureClaim<'a>, [u8; HASH_LEN])>,
+}
+
+/// All checks of [`verify_chain`] but those of signatures.
+pub(crate) fn check_chain<'a, C: Crypto>(
+    crypto: &C,
+    noc: &Certificate<'a>,
+    icac: Option<&Certificate<'a>>,
+    rcac: &Certificate<'a>,
+    policy: &ChainPolicy,
+    cache: &dyn VerifiedCache,
+) -> Result<ChainClaim<'a>, ChainError> {
+    let (node_id, fabric_id) = check_noc(noc, policy).map_err(Position::Noc.fault())?;
     if let Some(icac) = icac {
         check_authority(icac, CertKind::Icac, 0, policy)
             .and_then(|()| check_fabric(icac, fabric_id))
@@ -214,13 +236,42 @@ pub fn verify_chain<C: Crypto>(
 
     let issuer = icac.unwrap_or(rcac);
     check_link(noc, issuer).map_err(Position::Noc.fault())?;
-    if let Some(icac) = icac {
-        check_link(icac, rcac)
-            .and_then(|()| check_issuer_signature(crypto, icac, rcac.public_key(), cache))
-            .map_err(Position::Icac.fault())?;
+    let root_key = rcac.public_key_octets();
+    let icac = match icac {
+        None => None,
+        Some(icac) => {
+            check_link(icac, rcac).map_err(Position::Icac.fault())?;
+            let fingerprint = fingerprint(crypto, icac, root_key);
+            let known = cache.contains(&fingerprint);
+            (!known).then(|| (SignatureClaim::of(crypto, icac, root_key), fingerprint))
+        }
+    };
+    Ok(ChainClaim {
+        node_id,
+        fabric_id,
+        cats: noc.cats(),
+        public_key: noc.public_key_octets(),
+        noc: SignatureClaim::of(crypto, noc, issuer.public_key_octets()),
+        icac,
+    })
+}
+
+impl ChainClaim<'_> {
+    /// Verifies the signatures, from the root downwards.
+    pub(crate) fn verify<C: Crypto>(
+        &self,
+        crypto: &C,
+        cache: &mut dyn VerifiedCache,
+    ) -> Result<ChainVerified, ChainError> {
+        let fault = |_| ChainFault::Signature;
+        if let Some((icac, fingerprint)) = &self.icac {
+            icac.verify(crypto).map_err(fault).map_err(Position::Icac.fault())?;
+            cache.insert(*fingerprint);
+        }
+        self.noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
+        let Self { node_id, fabric_id, cats, public_key, .. } = *self;
+        Ok(ChainVerified { node_id, fabric_id, cats, public_key: PublicKey::checked(public_key) })
     }
-    check_signature(crypto, noc, issuer.public_key()).map_err(Position::Noc.fault())?;
-    Ok(identity)
 }
 
 /// The checks of a root that is about to be trusted: that it is one, and signed by itself.
@@ -234,6 +285,18 @@ pub fn verify_root<C: Crypto>(
     rcac: &Certificate<'_>,
     profile: Profile,
 ) -> Result<(), ChainError> {
+    check_new_root(crypto, rcac, profile)?.verify(crypto)
+}
+
+/// A root of which all holds but its signature, which is still to be verified.
+pub(crate) struct RootClaim<'a>(SignatureClaim<'a>);
+
+/// All checks of [`verify_root`] but that of the signature.
+pub(crate) fn check_new_root<'a, C: Crypto>(
+    crypto: &C,
+    rcac: &Certificate<'a>,
+    profile: Profile,
+) -> Result<RootClaim<'a>, ChainError> {
     let policy = ChainPolicy { clock: WallClock::Unknown, profile };
     check_root(rcac, 0, &policy)
         .and_then(|()| check_link(rcac, rcac))
@@ -241,8 +304,15 @@ pub fn verify_root<C: Crypto>(
             None | Some(0..=MAX_INTERMEDIATES) => Ok(()),
             Some(_) => Err(ChainFault::PathLength),
         })
-        .and_then(|()| check_signature(crypto, rcac, rcac.public_key()))
-        .map_err(Position::Rcac.fault())
+        .map_err(Position::Rcac.fault())?;
+    Ok(RootClaim(SignatureClaim::of(crypto, rcac, rcac.public_key_octets())))
+}
+
+impl RootClaim<'_> {
+    pub(crate) fn verify<C: Crypto>(&self, crypto: &C) -> Result<(), ChainError> {
+        let fault = |_| ChainFault::Signature;
+        self.0.verify(crypto).map_err(fault).map_err(Position::Rcac.fault())
+    }
 }
 
 impl Position {
@@ -251,7 +321,10 @@ impl Position {
     }
 }
 
-fn check_noc(noc: &Certificate<'_>, policy: &ChainPolicy) -> Result<ChainVerified, ChainFault> {
+fn check_noc(
+    noc: &Certificate<'_>,
+    policy: &ChainPolicy,
+) -> Result<(NodeId, FabricId), ChainFault> {
     let (CertKind::Noc, Some(node_id), Some(fabric_id)) =
         (noc.kind(), noc.node_id(), noc.fabric_id())
     else {
@@ -276,7 +349,7 @@ fn check_noc(noc: &Certificate<'_>, policy: &ChainPolicy) -> Result<ChainVerifie
     require(usage_fits, ChainFault::KeyUsage)?;
     require(purposes_fit, ChainFault::ExtendedKeyUsage)?;
     require(constraints_fit, ChainFault::BasicConstraints)?;
-    Ok(ChainVerified { node_id, fabric_id, cats: noc.cats(), public_key: *noc.public_key() })
+    Ok((node_id, fabric_id))
 }
 
 fn check_root(
@@ -341,30 +414,16 @@ fn check_link(certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> Result
     require(certificate.is_issued_by(issuer), ChainFault::Issuer)
 }
 
-fn check_signature<C: Crypto>(
+/// What stands for a certificate under its issuer's key in a [`VerifiedCache`].
+fn fingerprint<C: Crypto>(
     crypto: &C,
     certificate: &Certificate<'_>,
-    issuer_key: &PublicKey,
-) -> Result<(), ChainFault> {
-    certificate.verify_signature(crypto, issuer_key).map_err(|_| ChainFault::Signature)
-}
-
-/// As [`check_signature`], unless this very certificate was verified under this key before.
-fn check_issuer_signature<C: Crypto>(
-    crypto: &C,
-    certificate: &Certificate<'_>,
-    issuer_key: &PublicKey,
-    cache: &mut dyn VerifiedCache,
-) -> Result<(), ChainFault> {
+    issuer_key: &[u8; PUBLIC_KEY_LEN],
+) -> [u8; HASH_LEN] {
     let mut hash = crypto.sha256();
-    hash.update(issuer_key.as_bytes());
+    hash.update(issuer_key);
     hash.update(certificate.as_bytes());
-    let fingerprint = hash.finish();
-    if !cache.contains(&fingerprint) {
-        check_signature(crypto, certificate, issuer_key)?;
-        cache.insert(fingerprint);
-    }
-    Ok(())
+    hash.finish()
 }
 
 fn require(holds: bool, fault: ChainFault) -> Result<(), ChainFault> {

@@ -229,7 +229,7 @@ impl<'a> CertificateRequest<'a> {
         }
         let names = authority.subject().attributes();
         let certificate = self.write(names, &self.key_id(crypto), authority_key_id)?;
-        sign(crypto, certificate, authority.public_key(), issuer.key)
+        sign(crypto, certificate, &authority.public_key(), issuer.key)
     }
 
     /// The attributes of the subject, in the order of other stacks.

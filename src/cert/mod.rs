@@ -51,6 +51,7 @@ use crate::tlv::TlvError;
 
 pub use self::buf::CertificateBuf;
 pub use self::certificate::Certificate;
+pub(crate) use self::chain::{ChainClaim, RootClaim, check_chain, check_new_root};
 pub use self::chain::{
     ChainError, ChainFault, ChainPolicy, ChainVerified, NoCache, Position, Profile, VerifiedCache,
     verify_chain, verify_root,

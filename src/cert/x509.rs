@@ -51,7 +51,8 @@ impl Certificate<'_> {
     }
 
     fn x509(&self, der: &mut Der<'_>) -> Result<(), Overflow> {
-        let (r, s) = self.signature().as_bytes().split_at(32);
+        let signature = self.signature();
+        let (r, s) = signature.as_bytes().split_at(32);
         der.nested(der::SEQUENCE, |der| {
             self.tbs(der, SerialForm::Verbatim)?;
             signature_algorithm(der)?;

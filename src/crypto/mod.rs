@@ -81,6 +81,11 @@ impl PublicKey {
         }
     }
 
+    /// A point whose first octet has been checked.
+    pub(crate) const fn checked(bytes: &[u8; PUBLIC_KEY_LEN]) -> Self {
+        Self(*bytes)
+    }
+
     /// The 65 octets.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; PUBLIC_KEY_LEN] {

@@ -68,15 +68,27 @@ impl Fabric {
     /// [`FabricError::Certificate`] and [`FabricError::Chain`] for certificates that no fabric
     /// has; [`FabricError::Crypto`].
     pub fn decode<C: Crypto>(crypto: &C, bytes: &[u8]) -> Result<Self, FabricError> {
+        Self::read(bytes, |index, credentials| {
+            let mut fabric = Self::vacant();
+            fabric.load(index, &credentials.trust(crypto)?);
+            Ok(fabric)
+        })
+    }
+
+    /// Reads the encoded form and hands on what it holds.
+    pub(crate) fn read<R, E: From<FabricError>>(
+        bytes: &[u8],
+        then: impl FnOnce(FabricIndex, &FabricCredentials<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
         let (rest, checksum) = bytes.split_last_chunk().ok_or(FabricError::Stored)?;
         if crc32(rest) != u32::from_le_bytes(*checksum) {
-            return Err(FabricError::Stored);
+            return Err(FabricError::Stored.into());
         }
         let mut rest = rest;
         let [version, index, keys] = *chunk(&mut rest)?;
         let keys = usize::from(keys);
         if version != VERSION || !(1..=Self::MAX_IPKS).contains(&keys) {
-            return Err(FabricError::Stored);
+            return Err(FabricError::Stored.into());
         }
         let index = FabricIndex::new(index).ok_or(FabricError::Stored)?;
         let mut lengths = [0; 3];
@@ -92,9 +104,9 @@ impl Fabric {
         let ipks = ipks.get(..keys).unwrap_or_default();
         let credentials = FabricCredentials { root: root?, icac, noc: noc?, ipks };
         if !rest.is_empty() {
-            return Err(FabricError::Stored);
+            return Err(FabricError::Stored.into());
         }
-        Self::trusted(crypto, index, &credentials)
+        then(index, &credentials)
     }
 }
 

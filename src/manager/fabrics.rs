@@ -3,7 +3,7 @@
 use super::storage::{Map, Storage};
 use super::{CloseReason, FabricTableError, SessionManager};
 use crate::crypto::Crypto;
-use crate::fabric::{Fabric, FabricCredentials, FabricError, FabricTable};
+use crate::fabric::{CredentialsVerified, Fabric, FabricCredentials, FabricError, FabricTable};
 use crate::handshake::{Context, HandshakeError};
 use crate::ids::FabricIndex;
 
@@ -20,6 +20,21 @@ impl<S: Storage> Fabrics<S> {
         self.0.len()
     }
 
+    /// Takes a fabric in. Not inlined, so that the room that is made for it does not stand on
+    /// the stack while signatures are verified.
+    #[inline(never)]
+    fn join(
+        &mut self,
+        index: FabricIndex,
+        credentials: &CredentialsVerified<'_>,
+    ) -> Result<(), FabricTableError> {
+        self.0.insert(index, Fabric::vacant()).map_err(|_| FabricTableError::TooMany)?;
+        if let Some(fabric) = self.0.get_mut(&index) {
+            fabric.load(index, credentials);
+        }
+        Ok(())
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Fabric> {
         self.0.iter().map(|(_, fabric)| fabric)
     }
@@ -30,11 +45,6 @@ impl<S: Storage> Fabrics<S> {
             .filter_map(FabricIndex::new)
             .find(|index| self.0.get(index).is_none())
     }
-}
-
-/// Whether two sets of credentials are of one fabric.
-fn is_same(a: &Fabric, b: &Fabric) -> bool {
-    a.id() == b.id() && a.root_public_key() == b.root_public_key()
 }
 
 impl<S: Storage> FabricTable for Fabrics<S> {
@@ -59,11 +69,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         credentials: &FabricCredentials<'_>,
     ) -> Result<FabricIndex, FabricTableError> {
         let index = self.node.fabrics.free_index().ok_or(FabricTableError::TooMany)?;
-        let fabric = self.verify_credentials(index, credentials)?;
-        if self.node.fabrics.iter().any(|other| is_same(other, &fabric)) {
+        let verified = self.verify_credentials(credentials)?;
+        if self.node.fabrics.iter().any(|other| verified.are_of(other)) {
             return Err(FabricTableError::Exists);
         }
-        self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
+        self.node.fabrics.join(index, &verified)?;
         log_info!("fabric {} added", index);
         Ok(index)
     }
@@ -113,12 +123,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [`FabricTableError::Credentials`] if the bytes are damaged, [`FabricTableError::Exists`]
     /// if the index is taken or this node is a member already, [`FabricTableError::TooMany`].
     pub fn restore_fabric(&mut self, bytes: &[u8]) -> Result<FabricIndex, FabricTableError> {
-        let fabric = Fabric::decode(&self.crypto, bytes)?;
-        let index = fabric.index();
-        if self.fabrics().any(|other| other.index() == index || is_same(other, &fabric)) {
-            return Err(FabricTableError::Exists);
-        }
-        self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
+        let Self { node, crypto, .. } = self;
+        let index = Fabric::read(bytes, |index, credentials| {
+            let trusted = credentials.trust(crypto)?;
+            let taken = |other: &Fabric| other.index() == index || trusted.are_of(other);
+            if node.fabrics.iter().any(taken) {
+                return Err(FabricTableError::Exists);
+            }
+            node.fabrics.join(index, &trusted).map(|()| index)
+        })?;
         log_info!("fabric {} restored", index);
         Ok(index)
     }
@@ -135,14 +148,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
     ) -> Result<(), FabricTableError> {
-        let Some(former) = self.node.fabrics.by_index(index) else {
+        if self.node.fabrics.by_index(index).is_none() {
             return Err(FabricTableError::Unknown);
-        };
-        let fabric = self.verify_credentials(index, credentials)?;
-        if !is_same(former, &fabric) {
-            return Err(FabricTableError::OtherFabric);
         }
-        self.node.fabrics.0.insert(index, fabric).map_err(|_| FabricTableError::TooMany)?;
+        let verified = self.verify_credentials(credentials)?;
+        match self.node.fabrics.0.get_mut(&index) {
+            Some(fabric) if verified.are_of(fabric) => fabric.load(index, &verified),
+            _ => return Err(FabricTableError::OtherFabric),
+        }
         log_info!("fabric {} updated", index);
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
         self.forget_records_of(index);
@@ -168,13 +181,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         true
     }
 
-    fn verify_credentials(
+    fn verify_credentials<'a>(
         &self,
-        index: FabricIndex,
-        credentials: &FabricCredentials<'_>,
-    ) -> Result<Fabric, FabricError> {
-        let profile = self.node.config.certificate_profile;
-        Fabric::with_profile(&self.crypto, index, credentials, profile)
+        credentials: &FabricCredentials<'a>,
+    ) -> Result<CredentialsVerified<'a>, FabricError> {
+        credentials.verify(&self.crypto, self.node.config.certificate_profile)
     }
 
     /// A fabric of this node.

@@ -36,7 +36,7 @@ fn matterjs_chains_hold_in_both_profiles() {
             assert_eq!(verified.node_id().get(), 0xcd55_44aa_7b13_ef14);
             assert_eq!(verified.fabric_id().get(), 0xfab0_0000_0000_001d);
             let noc = Certificate::parse(&chain.noc).unwrap();
-            assert_eq!(verified.public_key(), noc.public_key());
+            assert_eq!(*verified.public_key(), noc.public_key());
             let rcac = Certificate::parse(&chain.rcac).unwrap();
             assert_eq!(verify_root(&RustCrypto, &rcac, profile), Ok(()));
         }
@@ -67,7 +67,10 @@ fn chip_certificates_convert_and_read_as_they_should() {
         assert_eq!(certificate.kind(), kind, "{name}");
         if kind == CertKind::Unspecified {
             assert_eq!(certificate.subject_key_id(), None);
-            assert_eq!(certificate.verify_signature(&RustCrypto, certificate.public_key()), Ok(()));
+            assert_eq!(
+                certificate.verify_signature(&RustCrypto, &certificate.public_key()),
+                Ok(())
+            );
             continue;
         }
         assert_eq!(certificate.subject_key_id().unwrap()[..], hex(&vector["skid"]));
@@ -85,7 +88,7 @@ fn chip_certificates_convert_and_read_as_they_should() {
         let issuer = hex(&certs[vector["issuer"].as_str().unwrap()]["tlv"]);
         let issuer = Certificate::parse(&issuer).unwrap();
         assert_eq!(
-            certificate.verify_signature(&RustCrypto, issuer.public_key()),
+            certificate.verify_signature(&RustCrypto, &issuer.public_key()),
             Ok(()),
             "{name}"
         );

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::CaseEnv;
 use super::messages::{TbeData, TbsData};
-use crate::cert::{self, Certificate, ChainPolicy, ChainVerified};
+use crate::cert::{self, Certificate, ChainClaim, ChainPolicy, ChainVerified, VerifiedCache};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey};
 use crate::fabric::Fabric;
 use crate::handshake::{Context, HandshakeError};
@@ -170,9 +170,22 @@ fn verify_chain<C: Crypto>(
     env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
 ) -> Result<ChainVerified, HandshakeError> {
+    let policy = ChainPolicy::new(cx.wall).with_profile(env.profile);
+    let claim = check_chain(crypto, tbe, fabric.root(), &policy, env.verified)?;
+    Ok(claim.verify(crypto, env.verified)?)
+}
+
+/// Not inlined: the views of the certificates leave the stack before signatures are verified.
+#[inline(never)]
+fn check_chain<'a, C: Crypto>(
+    crypto: &C,
+    tbe: &TbeData<'a>,
+    root: &'a [u8],
+    policy: &ChainPolicy,
+    cache: &dyn VerifiedCache,
+) -> Result<ChainClaim<'a>, HandshakeError> {
     let noc = Certificate::parse(tbe.noc)?;
     let icac = tbe.icac.map(Certificate::parse).transpose()?;
-    let root = Certificate::parse(fabric.root())?;
-    let policy = ChainPolicy::new(cx.wall).with_profile(env.profile);
-    Ok(cert::verify_chain(crypto, &noc, icac.as_ref(), &root, &policy, env.verified)?)
+    let root = Certificate::parse(root)?;
+    Ok(cert::check_chain(crypto, &noc, icac.as_ref(), &root, policy, cache)?)
 }
