@@ -8,6 +8,9 @@
 //! ```
 //! A handshake neither knows sockets nor retransmits: the exchange below it does. Each holds its
 //! state by value, changes it where it stands, and writes its messages into the caller's buffer.
+//!
+//! Verifying a signature takes most of a small stack. So what has to be done before it or after it
+//! is in functions that are not inlined: their temporaries would lie below it otherwise.
 
 pub mod case;
 mod error;

@@ -2,7 +2,7 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::crypto::{HASH_LEN, OperationalKey, SignError, Signature};
+use crate::crypto::{HASH_LEN, OperationalKey, SIGNATURE_LEN, SignError, Signature};
 use crate::ids::FabricIndex;
 
 /// A handshake needs a signature: complete it at once, or much later from another thread.
@@ -66,7 +66,7 @@ impl Signed {
         self.digest.ct_eq(digest).into()
     }
 
-    pub(crate) const fn result(&self) -> Result<Signature, SignError> {
-        self.result
+    pub(crate) fn signature(&self) -> Result<&[u8; SIGNATURE_LEN], SignError> {
+        self.result.as_ref().map(Signature::as_bytes).map_err(|error| *error)
     }
 }

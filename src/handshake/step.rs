@@ -70,6 +70,12 @@ pub(super) fn settle<'o, S: Default>(
     if !matches!(outcome, Ok(Move::Send(_) | Move::Sign(_))) {
         *state = S::default();
     }
+    step(outcome, out)
+}
+
+/// One function for all machines, whose frames it does not burden while a step runs.
+#[inline(never)]
+fn step(outcome: Result<Move, HandshakeError>, out: &mut [u8]) -> Result<Step<'_>, Failure<'_>> {
     match outcome {
         Ok(Move::Send(written)) => Ok(Step::Send(written.outgoing(out))),
         Ok(Move::Sign(request)) => Ok(Step::Sign(request)),

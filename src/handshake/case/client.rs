@@ -9,7 +9,7 @@ use super::keys::{
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, Rejected, establish};
-use crate::crypto::{Crypto, Secret, Sha256};
+use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
@@ -244,6 +244,7 @@ impl<C: Crypto> CaseClient<C> {
 
 impl<C: Crypto> ExpectSigma2<C> {
     /// Sigma2: the full handshake. Verifies the responder and asks for our signature.
+    #[inline(never)]
     fn full(
         &mut self,
         target: &Target,
@@ -255,27 +256,14 @@ impl<C: Crypto> ExpectSigma2<C> {
     ) -> Result<(Verified, SignRequest), HandshakeError> {
         let sigma2 = Sigma2::parse(payload)?;
         let fabric = target.fabric.find(env)?;
-        let responder_key = sigma2.responder_public_key;
-        let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
-        let public = crypto.ephemeral_public(&ephemeral);
-        let shared = crypto.ecdh(ephemeral, &responder_key)?;
-        let sigma1_hash = transcript.clone();
-        transcript.update(payload);
-
-        let random = &sigma2.responder_random;
-        let key = s2k(crypto, &shared, &target.ipk, random, &responder_key, sigma1_hash)?;
-        let encrypted = payload.get_mut(sigma2.encrypted).ok_or(TlvError::Truncated)?;
-        let tbe = TbeData::parse2(open_tbe(crypto, key, TBE_DATA2_NONCE, encrypted)?)?;
+        let (public, shared) = self.agree(&sigma2.responder_public_key, crypto)?;
+        let tbe = TbeData::parse2(open(&sigma2, &shared, target, transcript, payload, crypto)?)?;
         let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
-        let keys = Keys { own: &public, peer: &responder_key };
+        let keys = Keys { own: &public, peer: &sigma2.responder_public_key };
         let peer = verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
 
-        let tbs = TbsData {
-            noc: fabric.noc(),
-            icac: fabric.icac(),
-            sender: &public,
-            receiver: &responder_key,
-        };
+        let (noc, icac) = (fabric.noc(), fabric.icac());
+        let tbs = TbsData { noc, icac, sender: keys.own, receiver: keys.peer };
         let digest = tbs_digest(crypto, &tbs)?;
         let ends = Ends {
             role: SessionRole::Initiator,
@@ -288,7 +276,20 @@ impl<C: Crypto> ExpectSigma2<C> {
         Ok((Verified { shared, peer, resumption_id, ends, stage }, request))
     }
 
+    /// Our ephemeral public key and the secret that it makes with the responder's.
+    #[inline(never)]
+    fn agree(
+        &mut self,
+        responder_key: &PublicKey,
+        crypto: &C,
+    ) -> Result<(PublicKey, Secret<32>), HandshakeError> {
+        let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
+        let public = crypto.ephemeral_public(&ephemeral);
+        Ok((public, crypto.ecdh(ephemeral, responder_key)?))
+    }
+
     /// Sigma2Resume: the responder holds our record.
+    #[inline(never)]
     fn resume(
         &self,
         target: &Target,
@@ -322,6 +323,23 @@ impl<C: Crypto> ExpectSigma2<C> {
     }
 }
 
+/// Decrypts the encrypted part of Sigma2, which is then part of the transcript.
+#[inline(never)]
+fn open<'m, C: Crypto>(
+    sigma2: &Sigma2,
+    shared: &Secret<32>,
+    target: &Target,
+    transcript: &mut C::Sha256,
+    payload: &'m mut [u8],
+    crypto: &C,
+) -> Result<&'m [u8], HandshakeError> {
+    let (random, key) = (&sigma2.responder_random, &sigma2.responder_public_key);
+    let key = s2k(crypto, shared, &target.ipk, random, key, transcript)?;
+    transcript.update(payload);
+    let encrypted = payload.get_mut(sigma2.encrypted.clone()).ok_or(TlvError::Truncated)?;
+    open_tbe(crypto, key, TBE_DATA2_NONCE, encrypted)
+}
+
 impl Verified {
     fn awaits(&self, signed: &Signed) -> bool {
         matches!(&self.stage, Stage::AwaitSignature { digest } if signed.answers(digest))
@@ -336,11 +354,11 @@ impl Verified {
         crypto: &C,
         out: &mut [u8],
     ) -> Result<Move, HandshakeError> {
-        let signature = signed.result()?;
+        let signature = signed.signature()?;
         let fabric = target.fabric.find(env)?;
         let tbe =
             TbeData { noc: fabric.noc(), icac: fabric.icac(), signature, resumption_id: None };
-        let key = s3k(crypto, &self.shared, &target.ipk, transcript.clone())?;
+        let key = s3k(crypto, &self.shared, &target.ipk, transcript)?;
         let written = Written::try_message(Opcode::CASE_SIGMA3, out, |writer| {
             writer.start_structure(Tag::Anonymous)?;
             write_tbe(writer, Tag::Context(1), &tbe, crypto, key, TBE_DATA3_NONCE)?;
@@ -351,6 +369,7 @@ impl Verified {
         Ok(Move::Send(written))
     }
 
+    #[inline(never)]
     fn established<C: Crypto>(
         &self,
         target: &Target,
@@ -359,7 +378,7 @@ impl Verified {
         crypto: &C,
     ) -> Result<Move, HandshakeError> {
         let fabric = target.fabric.find(env)?;
-        let keys = session_keys(crypto, &self.shared, &target.ipk, transcript.clone())?;
+        let keys = session_keys(crypto, &self.shared, &target.ipk, transcript)?;
         let proof = Proof::Certificates {
             peer: &self.peer,
             resumption_id: &self.resumption_id,

@@ -33,13 +33,13 @@ pub(super) fn s2k<C: Crypto>(
     ipk: &Secret<KEY_LEN>,
     responder_random: &[u8; RANDOM_LEN],
     responder_key: &PublicKey,
-    sigma1: C::Sha256,
+    sigma1: &C::Sha256,
 ) -> Result<OneTimeKey, CryptoError> {
     let mut salt = Salt::<{ KEY_LEN + RANDOM_LEN + PUBLIC_KEY_LEN + HASH_LEN }>::new();
     salt.push(ipk.as_bytes());
     salt.push(responder_random);
     salt.push(responder_key.as_bytes());
-    salt.push(&sigma1.finish());
+    salt.push(&so_far(sigma1));
     OneTimeKey::derive(crypto, shared.as_bytes(), salt.as_bytes(), S2K_INFO)
 }
 
@@ -48,9 +48,9 @@ pub(super) fn s3k<C: Crypto>(
     crypto: &C,
     shared: &Secret<32>,
     ipk: &Secret<KEY_LEN>,
-    transcript: C::Sha256,
+    transcript: &C::Sha256,
 ) -> Result<OneTimeKey, CryptoError> {
-    let salt = ipk_and_hash(ipk, transcript.finish());
+    let salt = ipk_and_hash(ipk, so_far(transcript));
     OneTimeKey::derive(crypto, shared.as_bytes(), salt.as_bytes(), S3K_INFO)
 }
 
@@ -59,9 +59,9 @@ pub(super) fn session_keys<C: Crypto>(
     crypto: &C,
     shared: &Secret<32>,
     ipk: &Secret<KEY_LEN>,
-    transcript: C::Sha256,
+    transcript: &C::Sha256,
 ) -> Result<SessionKeys, CryptoError> {
-    let salt = ipk_and_hash(ipk, transcript.finish());
+    let salt = ipk_and_hash(ipk, so_far(transcript));
     SessionKeys::derive(crypto, shared.as_bytes(), salt.as_bytes(), SESSION_KEYS_INFO)
 }
 
@@ -160,6 +160,11 @@ pub(super) fn write_tbe<C: Crypto>(
     let plaintext = writer.sink().written_mut().get_mut(start..).unwrap_or_default();
     let mic = key.seal(crypto, nonce, plaintext)?;
     Ok(writer.sink().put(&mic)?)
+}
+
+/// The hash over the transcript so far.
+fn so_far<H: Sha256>(transcript: &H) -> [u8; HASH_LEN] {
+    transcript.clone().finish()
 }
 
 fn ipk_and_hash(ipk: &Secret<KEY_LEN>, hash: [u8; HASH_LEN]) -> Salt<{ KEY_LEN + HASH_LEN }> {

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::crypto::{HASH_LEN, MIC_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature};
+use crate::crypto::{HASH_LEN, MIC_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN};
 use crate::handshake::HandshakeError;
 use crate::handshake::fields::{session_id, session_parameters};
 use crate::ids::PeerSessionId;
@@ -208,7 +208,7 @@ pub struct TbeData<'a> {
     /// The sender's intermediate certificate.
     pub icac: Option<&'a [u8]>,
     /// The sender's signature over the [`TbsData`].
-    pub signature: Signature,
+    pub signature: &'a [u8; SIGNATURE_LEN],
     /// TBEData2 only: the name of the record from which this session can be resumed.
     pub resumption_id: Option<ResumptionId>,
 }
@@ -233,7 +233,7 @@ impl<'a> TbeData<'a> {
         let icac = fields.optional(2)?.map(|value| certificate(value.bytes()?)).transpose()?;
         // Some stacks send an empty octet string where they have no ICAC.
         let icac = icac.filter(|icac| !icac.is_empty());
-        let signature = Signature::new(*fields.field(3)?.array::<SIGNATURE_LEN>()?);
+        let signature = fields.field(3)?.array()?;
         let resumption_id = resumption_id(&mut fields)?;
         fields.finish()?;
         Ok(Self { noc, icac, signature, resumption_id })
@@ -245,7 +245,7 @@ impl<'a> TbeData<'a> {
         if let Some(icac) = self.icac {
             writer.bytes(Tag::Context(2), icac)?;
         }
-        writer.bytes(Tag::Context(3), self.signature.as_bytes())?;
+        writer.bytes(Tag::Context(3), self.signature)?;
         if let Some(id) = &self.resumption_id {
             writer.bytes(Tag::Context(4), id.as_bytes())?;
         }

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::CaseEnv;
 use super::messages::{TbeData, TbsData};
 use crate::cert::{self, Certificate, ChainClaim, ChainPolicy, ChainVerified, VerifiedCache};
-use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey};
+use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Signature};
 use crate::fabric::Fabric;
 use crate::handshake::{Context, HandshakeError};
 use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
@@ -111,6 +111,7 @@ pub(super) struct PeerVerified {
 }
 
 /// The digest that the sender of certificates signs.
+#[inline(never)]
 pub(super) fn tbs_digest<C: Crypto>(
     crypto: &C,
     tbs: &TbsData<'_>,
@@ -140,12 +141,7 @@ pub(super) fn verify_peer<C: Crypto>(
     if dialled.is_some_and(|dialled| dialled != chain.node_id()) {
         return Err(HandshakeError::WrongNode);
     }
-    let tbs = TbsData { noc: tbe.noc, icac: tbe.icac, sender: keys.peer, receiver: keys.own };
-    let digest = tbs_digest(crypto, &tbs)?;
-    crypto.verify(chain.public_key(), &digest, &tbe.signature).map_err(|error| match error {
-        CryptoError::Unauthentic => HandshakeError::WrongSignature,
-        other => other.into(),
-    })?;
+    verify_possession(crypto, tbe, keys, chain.public_key())?;
     let certificates =
         PeerCertificates { noc: tbe.noc, icac: tbe.icac, public_key: chain.public_key() };
     let (node, cats) = (chain.node_id(), chain.cats());
@@ -156,6 +152,22 @@ pub(super) fn verify_peer<C: Crypto>(
     Ok(PeerVerified { node, cats })
 }
 
+/// Checks that the sender of certificates has signed with the key they are about.
+#[inline(never)]
+fn verify_possession<C: Crypto>(
+    crypto: &C,
+    tbe: &TbeData<'_>,
+    keys: Keys<'_>,
+    key: &PublicKey,
+) -> Result<(), HandshakeError> {
+    let tbs = TbsData { noc: tbe.noc, icac: tbe.icac, sender: keys.peer, receiver: keys.own };
+    let digest = tbs_digest(crypto, &tbs)?;
+    crypto.verify(key, &digest, &Signature::new(*tbe.signature)).map_err(|error| match error {
+        CryptoError::Unauthentic => HandshakeError::WrongSignature,
+        other => other.into(),
+    })
+}
+
 /// The ephemeral public keys of both sides.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys<'a> {
@@ -163,6 +175,7 @@ pub(super) struct Keys<'a> {
     pub(super) peer: &'a PublicKey,
 }
 
+#[inline(never)]
 fn verify_chain<C: Crypto>(
     crypto: &C,
     tbe: &TbeData<'_>,
@@ -171,8 +184,11 @@ fn verify_chain<C: Crypto>(
     cx: &Context<'_>,
 ) -> Result<ChainVerified, HandshakeError> {
     let policy = ChainPolicy::new(cx.wall).with_profile(env.profile);
-    let claim = check_chain(crypto, tbe, fabric.root(), &policy, env.verified)?;
-    Ok(claim.verify(crypto, env.verified)?)
+    // By reference, as every move of it would be one more copy below the verification.
+    match &check_chain(crypto, tbe, fabric.root(), &policy, env.verified) {
+        Ok(claim) => Ok(claim.verify(crypto, env.verified)?),
+        Err(error) => Err(*error),
+    }
 }
 
 /// Not inlined: the views of the certificates leave the stack before signatures are verified.

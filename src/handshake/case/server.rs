@@ -9,7 +9,7 @@ use super::keys::{
     resumed_session_keys, s2k, s3k, session_keys, write_tbe,
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
-use super::peer::{Keys, tbs_digest, verify_peer};
+use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, establish};
 use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
 use crate::fabric::{Fabric, FabricTable};
@@ -150,6 +150,7 @@ impl<C: Crypto> CaseServer<C> {
         }
     }
 
+    #[inline(never)]
     fn handle_sigma1(
         &mut self,
         payload: &[u8],
@@ -374,7 +375,7 @@ impl<C: Crypto> Full<C> {
         let Stage::AwaitSignature { random, .. } = &self.stage else {
             return Err(HandshakeError::StaleSignature);
         };
-        let signature = signed.result()?;
+        let signature = signed.signature()?;
         let fabric = self.fabric.find(env)?;
         let tbe = TbeData {
             noc: fabric.noc(),
@@ -383,7 +384,7 @@ impl<C: Crypto> Full<C> {
             resumption_id: Some(self.resumption_id),
         };
         let (shared, ipk, own_key) = (&self.shared, &self.ipk, &self.own_key);
-        let key = s2k(crypto, shared, ipk, random, own_key, self.transcript.clone())?;
+        let key = s2k(crypto, shared, ipk, random, own_key, &self.transcript)?;
         let written = Written::try_message(Opcode::CASE_SIGMA2, out, |writer| {
             writer.start_structure(Tag::Anonymous)?;
             writer.bytes(Tag::Context(1), random)?;
@@ -398,6 +399,7 @@ impl<C: Crypto> Full<C> {
         Ok(Move::Send(written))
     }
 
+    #[inline(never)]
     fn sigma3(
         &mut self,
         payload: &mut [u8],
@@ -407,17 +409,34 @@ impl<C: Crypto> Full<C> {
         out: &mut [u8],
     ) -> Result<Move, HandshakeError> {
         let fabric = self.fabric.find(env)?;
-        let sigma3 = Sigma3::parse(payload)?;
-        let key = s3k(crypto, &self.shared, &self.ipk, self.transcript.clone())?;
-        self.transcript.update(payload);
-        let encrypted = payload.get_mut(sigma3.encrypted).ok_or(TlvError::Truncated)?;
-        let tbe = TbeData::parse3(open_tbe(crypto, key, TBE_DATA3_NONCE, encrypted)?)?;
+        let tbe = TbeData::parse3(self.open(payload, crypto)?)?;
         let keys = Keys { own: &self.own_key, peer: &self.peer_key };
         let peer = verify_peer(crypto, &tbe, keys, fabric, None, env, cx)?;
-        let keys = session_keys(crypto, &self.shared, &self.ipk, self.transcript.clone())?;
+        self.established(fabric, &peer, crypto, out)
+    }
+
+    /// Decrypts the encrypted part of Sigma3, which is then part of the transcript.
+    #[inline(never)]
+    fn open<'m>(&mut self, payload: &'m mut [u8], crypto: &C) -> Result<&'m [u8], HandshakeError> {
+        let sigma3 = Sigma3::parse(payload)?;
+        let key = s3k(crypto, &self.shared, &self.ipk, &self.transcript)?;
+        self.transcript.update(payload);
+        let encrypted = payload.get_mut(sigma3.encrypted).ok_or(TlvError::Truncated)?;
+        open_tbe(crypto, key, TBE_DATA3_NONCE, encrypted)
+    }
+
+    #[inline(never)]
+    fn established(
+        &self,
+        fabric: &Fabric,
+        peer: &PeerVerified,
+        crypto: &C,
+        out: &mut [u8],
+    ) -> Result<Move, HandshakeError> {
+        let keys = session_keys(crypto, &self.shared, &self.ipk, &self.transcript)?;
         let written = Written::success(out)?;
         let proof = Proof::Certificates {
-            peer: &peer,
+            peer,
             resumption_id: &self.resumption_id,
             shared_secret: &self.shared,
         };
@@ -426,6 +445,7 @@ impl<C: Crypto> Full<C> {
 }
 
 impl ExpectReport {
+    #[inline(never)]
     fn established<C: Crypto>(
         &self,
         env: &CaseEnv<'_>,
