@@ -33,8 +33,8 @@ impl Instant {
 
     /// The time passed since `earlier`; zero if `earlier` lies in the future.
     #[must_use]
-    pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    pub fn saturating_since(self, earlier: Self) -> Duration {
+        from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
@@ -43,9 +43,28 @@ impl Add<Duration> for Instant {
 
     /// Adds a duration; parts of a millisecond are rounded up, so that no timer fires early.
     fn add(self, duration: Duration) -> Self {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+        let parts = duration.subsec_nanos().div_ceil(1_000_000);
+        let millis = duration.as_secs().saturating_mul(1000).saturating_add(parts.into());
+        Self(self.0.saturating_add(millis))
     }
+}
+
+/// The same as [`Duration::from_millis`] in divisions of 32 bits: small processors have no others.
+pub(crate) fn from_millis(millis: u64) -> Duration {
+    let (mut seconds, mut rest) = (0_u64, 0_u32);
+    let [a, b, c, d, e, f, g, h] = millis.to_be_bytes();
+    for digit in [[a, b], [c, d], [e, f], [g, h]] {
+        let part = rest << 16 | u32::from(u16::from_be_bytes(digit));
+        seconds = seconds << 16 | u64::from(part / 1000);
+        rest = part % 1000;
+    }
+    Duration::new(seconds, rest * 1_000_000)
+}
+
+/// The same as [`Duration::as_millis`], saturating.
+pub(crate) const fn as_millis(duration: Duration) -> u64 {
+    let parts = duration.subsec_millis();
+    duration.as_secs().saturating_mul(1000).saturating_add(parts as u64)
 }
 
 impl fmt::Display for Instant {
@@ -100,6 +119,23 @@ pub enum WallClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_made_as_core_makes_them() {
+        for shift in 0..64 {
+            for millis in
+                [1_u64 << shift, (1_u64 << shift) - 1, 999_u64 << shift, u64::MAX >> shift]
+            {
+                let duration = Duration::from_millis(millis);
+                assert_eq!(from_millis(millis), duration, "{millis}");
+                assert_eq!(as_millis(duration), millis);
+            }
+        }
+        assert_eq!(as_millis(Duration::MAX), u64::MAX);
+        let late = Instant::from_millis(5) + Duration::from_nanos(1_000_001);
+        assert_eq!(late, Instant::from_millis(7));
+        assert_eq!(late + Duration::MAX, Instant::from_millis(u64::MAX));
+    }
 
     #[test]
     fn durations_round_up_and_saturate() {

@@ -4,12 +4,12 @@
 
 use core::time::Duration;
 
+use crate::time::{as_millis, from_millis};
+
 /// How often a reliable message is sent before it counts as lost: once, and four times again.
 pub const MRP_MAX_TRANSMISSIONS: u8 = 5;
 /// How long an acknowledgement waits for a message to travel on.
 pub const MRP_STANDALONE_ACK_TIMEOUT: Duration = Duration::from_millis(200);
-/// `MRP_BACKOFF_BASE` is 1.6: each wait is this many tenths of the one before.
-const BACKOFF_BASE_TENTHS: u64 = 16;
 /// `MRP_BACKOFF_MARGIN` is 1.1: in 1024ths.
 const BACKOFF_MARGIN_1024THS: u64 = 1127;
 /// `MRP_BACKOFF_THRESHOLD`: this many waits stay linear.
@@ -24,16 +24,24 @@ const BACKOFF_THRESHOLD: u8 = 1;
 /// t = base * 1.1 * 1.6 ^ max(0, transmission - 1) * (1 + jitter / 1024)
 /// ```
 #[must_use]
-#[inline(never)]
 pub fn backoff(base: Duration, transmission: u8, jitter: u8) -> Duration {
-    let base = u64::try_from(base.as_millis()).unwrap_or(u64::MAX);
-    let exponent = transmission.saturating_sub(BACKOFF_THRESHOLD).min(MRP_MAX_TRANSMISSIONS - 1);
-    let margined = base.saturating_mul(BACKOFF_MARGIN_1024THS) >> 10;
-    let numerator = BACKOFF_BASE_TENTHS.saturating_pow(exponent.into());
-    let denominator = 10_u64.saturating_pow(exponent.into());
-    let grown = margined.saturating_mul(numerator).checked_div(denominator).unwrap_or(margined);
-    let jittered = grown.saturating_mul(u64::from(jitter).saturating_add(1024)) >> 10;
-    Duration::from_millis(jittered)
+    let margined = as_millis(base).saturating_mul(BACKOFF_MARGIN_1024THS) >> 10;
+    let margined = u32::try_from(margined).unwrap_or(u32::MAX);
+    let grown = match transmission.saturating_sub(BACKOFF_THRESHOLD) {
+        0 => margined.into(),
+        1 => grow::<16, 10>(margined),
+        2 => grow::<256, 100>(margined),
+        3 => grow::<4096, 1000>(margined),
+        _ => grow::<65_536, 10_000>(margined),
+    };
+    from_millis(grown.saturating_mul(u64::from(jitter).saturating_add(1024)) >> 10)
+}
+
+/// `n / d` of a time, rounded down: a power of `MRP_BACKOFF_BASE`, which is 1.6. Divides 32 bits
+/// by a constant, as some processors cannot divide.
+fn grow<const N: u32, const D: u32>(millis: u32) -> u64 {
+    let (whole, rest) = (millis / D, millis % D);
+    u64::from(whole).saturating_mul(N.into()).saturating_add((rest * N / D).into())
 }
 
 /// The longest time from a first transmission until the message counts as lost, in the worst

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::time::from_millis;
 use crate::tlv::{Container, Overflow, Sink, Tag, TlvError, Writer};
 
 /// The session parameter structure of one node. [Core, "Session Parameters"]
@@ -246,7 +247,7 @@ impl Transports {
 }
 
 fn clamp(millis: u32) -> Duration {
-    Duration::from_millis(u64::from(millis.clamp(MIN_TIMER_MS, MAX_TIMER_MS)))
+    from_millis(millis.clamp(MIN_TIMER_MS, MAX_TIMER_MS).into())
 }
 
 const MIN_TIMER_MS: u32 = 100;
