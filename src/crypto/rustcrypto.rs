@@ -6,6 +6,7 @@ use ccm::consts::{U13, U16};
 use hmac::{KeyInit, Mac};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::elliptic_curve::group::ff::FromUniformBytes;
+use p256::elliptic_curve::point::AffineCoordinates;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::elliptic_curve::{BatchNormalize, Group};
 use p256::{AffinePoint, NonZeroScalar, ProjectivePoint, Scalar, SecretKey};
@@ -20,6 +21,9 @@ use super::{
 };
 
 type Ccm = ccm::Ccm<Aes128Enc, U16, U13>;
+
+/// The longest output of HKDF in octets.
+const MAX_HKDF_LEN: usize = 255 * HASH_LEN;
 
 /// The default [`Crypto`] backend: pure Rust, constant time, AES and SHA instructions where the
 /// processor has them.
@@ -172,9 +176,20 @@ impl<S: Suite> Crypto for S {
         info: &[u8],
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        hkdf::Hkdf::<sha2::Sha256>::new(Some(salt), secret)
-            .expand(info, out)
-            .map_err(|_| CryptoError::TooLong)
+        // RFC 5869 in terms of the HMAC above: the crate `hkdf` brings two kilobytes of its own.
+        if out.len() > MAX_HKDF_LEN {
+            return Err(CryptoError::TooLong);
+        }
+        let key = Secret::new(self.hmac(salt, &[secret]));
+        let mut block = Secret::<HASH_LEN>::zero();
+        for (number, part) in (1..=u8::MAX).zip(out.chunks_mut(HASH_LEN)) {
+            let previous: &[u8] = if number == 1 { &[] } else { block.as_bytes() };
+            block = Secret::new(self.hmac(key.as_bytes(), &[previous, info, &[number]]));
+            for (to, from) in part.iter_mut().zip(block.as_bytes()) {
+                *to = *from;
+            }
+        }
+        Ok(())
     }
 
     fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
@@ -336,7 +351,13 @@ impl OperationalKey for SigningKey {
 
 /// Reads a point; refuses what is not on the curve (the identity has no uncompressed form).
 fn decode(key: &PublicKey) -> Result<p256::PublicKey, CryptoError> {
-    p256::PublicKey::from_sec1_bytes(key.as_bytes()).map_err(|_| CryptoError::InvalidPoint)
+    // Not by way of SEC1, which would bring the decompression of points.
+    let [_, coordinates @ ..] = key.as_bytes();
+    let ([x, y], []) = coordinates.as_chunks::<32>() else { return Err(CryptoError::InvalidPoint) };
+    AffinePoint::from_coordinates(x.into(), y.into())
+        .into_option()
+        .and_then(|point| p256::PublicKey::from_affine(point).ok())
+        .ok_or(CryptoError::InvalidPoint)
 }
 
 fn encode(point: &AffinePoint) -> Result<PublicKey, CryptoError> {

@@ -37,8 +37,14 @@ impl<const N: usize> Secret<N> {
 
 impl<const N: usize> Drop for Secret<N> {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
+}
+
+/// One loop for all, instead of one wherever a secret goes out of scope.
+#[inline(never)]
+fn wipe(octets: &mut [u8]) {
+    octets.zeroize();
 }
 
 impl<const N: usize> ZeroizeOnDrop for Secret<N> {}

@@ -1,7 +1,5 @@
 //! The key schedule of CASE and its one-time keys.
 
-use zeroize::Zeroizing;
-
 use super::messages::{RANDOM_LEN, TbeData};
 use crate::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OneTimeKey, PUBLIC_KEY_LEN,
@@ -35,7 +33,7 @@ pub(super) fn s2k<C: Crypto>(
     responder_key: &PublicKey,
     sigma1: &C::Sha256,
 ) -> Result<OneTimeKey, CryptoError> {
-    let mut salt = Salt::<{ KEY_LEN + RANDOM_LEN + PUBLIC_KEY_LEN + HASH_LEN }>::new();
+    let mut salt = Salt::new();
     salt.push(ipk.as_bytes());
     salt.push(responder_random);
     salt.push(responder_key.as_bytes());
@@ -167,17 +165,14 @@ fn so_far<H: Sha256>(transcript: &H) -> [u8; HASH_LEN] {
     transcript.clone().finish()
 }
 
-fn ipk_and_hash(ipk: &Secret<KEY_LEN>, hash: [u8; HASH_LEN]) -> Salt<{ KEY_LEN + HASH_LEN }> {
+fn ipk_and_hash(ipk: &Secret<KEY_LEN>, hash: [u8; HASH_LEN]) -> Salt {
     let mut salt = Salt::new();
     salt.push(ipk.as_bytes());
     salt.push(&hash);
     salt
 }
 
-fn random_and_id(
-    random: &[u8; RANDOM_LEN],
-    id: &ResumptionId,
-) -> Salt<{ RANDOM_LEN + ResumptionId::LEN }> {
+fn random_and_id(random: &[u8; RANDOM_LEN], id: &ResumptionId) -> Salt {
     let mut salt = Salt::new();
     salt.push(random);
     salt.push(id.as_bytes());
@@ -185,18 +180,21 @@ fn random_and_id(
 }
 
 /// An HKDF salt put together from its parts; wiped, as most hold the IPK.
-struct Salt<const N: usize> {
-    octets: Zeroizing<[u8; N]>,
+struct Salt {
+    octets: Secret<{ Self::MAX_LEN }>,
     len: usize,
 }
 
-impl<const N: usize> Salt<N> {
-    fn new() -> Self {
-        Self { octets: Zeroizing::new([0; N]), len: 0 }
+impl Salt {
+    /// That of S2K is the longest.
+    const MAX_LEN: usize = KEY_LEN + RANDOM_LEN + PUBLIC_KEY_LEN + HASH_LEN;
+
+    const fn new() -> Self {
+        Self { octets: Secret::zero(), len: 0 }
     }
 
     fn push(&mut self, part: &[u8]) {
-        let free = self.octets.get_mut(self.len..).unwrap_or_default();
+        let free = self.octets.as_mut_bytes().get_mut(self.len..).unwrap_or_default();
         debug_assert!(part.len() <= free.len(), "salts are sized for their parts");
         for (to, from) in free.iter_mut().zip(part) {
             *to = *from;
@@ -205,6 +203,6 @@ impl<const N: usize> Salt<N> {
     }
 
     fn as_bytes(&self) -> &[u8] {
-        &*self.octets
+        self.octets.as_bytes().get(..self.len).unwrap_or_default()
     }
 }
