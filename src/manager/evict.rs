@@ -72,7 +72,9 @@ impl<I: Iterator<Item: PartialEq>> Iterator for Runs<I> {
     fn next(&mut self) -> Option<Self::Item> {
         let first = self.0.next()?;
         let mut count = 1_usize;
-        while self.0.next_if(|item| *item == first).is_some() {
+        // Not `next_if`, which can panic.
+        while self.0.peek() == Some(&first) {
+            self.0.next();
             count = count.saturating_add(1);
         }
         Some((first, count))
