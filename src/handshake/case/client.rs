@@ -9,7 +9,7 @@ use super::keys::{
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, Rejected, establish};
-use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use crate::crypto::{Crypto, Secret, Sha256};
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
@@ -159,10 +159,8 @@ impl<C: Crypto> CaseClient<C> {
         match (&mut self.state, opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
             (State::ExpectSigma2(state), Opcode::CASE_SIGMA2) => {
-                let (verified, request) =
-                    state.full(&self.target, &mut self.transcript, payload, env, cx, crypto)?;
-                self.state = State::Verified(verified);
-                Ok(Move::Sign(request))
+                let ephemeral = state.ephemeral.take().ok_or(HandshakeError::Ended)?;
+                self.handle_sigma2(ephemeral, payload, env, cx, crypto)
             }
             (State::ExpectSigma2(state), Opcode::CASE_SIGMA2_RESUME) => {
                 state.resume(&self.target, payload, env, cx, crypto, out)
@@ -177,6 +175,40 @@ impl<C: Crypto> CaseClient<C> {
             (_, Opcode::STATUS_REPORT) => Err(early_report(payload)),
             (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
         }
+    }
+
+    /// Sigma2: the full handshake. Verifies the responder and asks for our signature.
+    #[inline(never)]
+    fn handle_sigma2(
+        &mut self,
+        ephemeral: C::Ephemeral,
+        payload: &mut [u8],
+        env: &mut CaseEnv<'_>,
+        cx: &Context<'_>,
+        crypto: &C,
+    ) -> Result<Move, HandshakeError> {
+        let Self { target, transcript, .. } = self;
+        let sigma2 = Sigma2::parse(payload)?;
+        let fabric = target.fabric.find(env)?;
+        let public = crypto.ephemeral_public(&ephemeral);
+        let shared = crypto.ecdh(ephemeral, &sigma2.responder_public_key)?;
+        let tbe = TbeData::parse2(open(&sigma2, &shared, target, transcript, payload, crypto)?)?;
+        let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
+        let keys = Keys { own: &public, peer: &sigma2.responder_public_key };
+        let peer = verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
+
+        let (noc, icac) = (fabric.noc(), fabric.icac());
+        let tbs = TbsData { noc, icac, sender: keys.own, receiver: keys.peer };
+        let digest = tbs_digest(crypto, &tbs)?;
+        let ends = Ends {
+            role: SessionRole::Initiator,
+            local: target.local,
+            peer: sigma2.responder_session_id,
+            peer_parameters: sigma2.session_parameters.unwrap_or_default(),
+        };
+        let stage = Stage::AwaitSignature { digest };
+        self.state = State::Verified(Verified { shared, peer, resumption_id, ends, stage });
+        Ok(Move::Sign(SignRequest::new(digest, fabric.index())))
     }
 
     /// Goes on with the signature that [`Step::Sign`] asked for: the next message is Sigma3.
@@ -243,51 +275,6 @@ impl<C: Crypto> CaseClient<C> {
 }
 
 impl<C: Crypto> ExpectSigma2<C> {
-    /// Sigma2: the full handshake. Verifies the responder and asks for our signature.
-    #[inline(never)]
-    fn full(
-        &mut self,
-        target: &Target,
-        transcript: &mut C::Sha256,
-        payload: &mut [u8],
-        env: &mut CaseEnv<'_>,
-        cx: &Context<'_>,
-        crypto: &C,
-    ) -> Result<(Verified, SignRequest), HandshakeError> {
-        let sigma2 = Sigma2::parse(payload)?;
-        let fabric = target.fabric.find(env)?;
-        let (public, shared) = self.agree(&sigma2.responder_public_key, crypto)?;
-        let tbe = TbeData::parse2(open(&sigma2, &shared, target, transcript, payload, crypto)?)?;
-        let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
-        let keys = Keys { own: &public, peer: &sigma2.responder_public_key };
-        let peer = verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
-
-        let (noc, icac) = (fabric.noc(), fabric.icac());
-        let tbs = TbsData { noc, icac, sender: keys.own, receiver: keys.peer };
-        let digest = tbs_digest(crypto, &tbs)?;
-        let ends = Ends {
-            role: SessionRole::Initiator,
-            local: target.local,
-            peer: sigma2.responder_session_id,
-            peer_parameters: sigma2.session_parameters.unwrap_or_default(),
-        };
-        let stage = Stage::AwaitSignature { digest };
-        let request = SignRequest::new(digest, fabric.index());
-        Ok((Verified { shared, peer, resumption_id, ends, stage }, request))
-    }
-
-    /// Our ephemeral public key and the secret that it makes with the responder's.
-    #[inline(never)]
-    fn agree(
-        &mut self,
-        responder_key: &PublicKey,
-        crypto: &C,
-    ) -> Result<(PublicKey, Secret<32>), HandshakeError> {
-        let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
-        let public = crypto.ephemeral_public(&ephemeral);
-        Ok((public, crypto.ecdh(ephemeral, responder_key)?))
-    }
-
     /// Sigma2Resume: the responder holds our record.
     #[inline(never)]
     fn resume(
