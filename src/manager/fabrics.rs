@@ -169,7 +169,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// and calls this once the answer is [`Acknowledged`](super::Event::Acknowledged), or, over
     /// a reliable transport, sent.
     pub fn remove_fabric(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
-        if self.node.fabrics.0.remove(&index).is_none() {
+        if !self.node.fabrics.0.discard(&index) {
             return false;
         }
         log_info!("fabric {} removed", index);

@@ -288,13 +288,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Frees a slot.
-    pub(super) fn drop_handshake(&mut self, id: HandshakeId) -> Option<Slot<C, S>> {
-        let slot = self.handshakes.remove(&id)?;
-        self.forget(Source::Handshake(id), slot.filed);
-        if slot.ended.is_none() {
-            self.served(id, None, slot.machine.attempted());
+    pub(super) fn drop_handshake(&mut self, id: HandshakeId) {
+        let Some(slot) = self.handshakes.get(&id) else { return };
+        let (filed, running, attempted) =
+            (slot.filed, slot.ended.is_none(), slot.machine.attempted());
+        self.handshakes.discard(&id);
+        self.forget(Source::Handshake(id), filed);
+        if running {
+            self.served(id, None, attempted);
         }
-        Some(slot)
     }
 
     /// The slot that holds the certificates of a session just established.

@@ -42,8 +42,10 @@ pub trait Map<K: Copy + Ord, V> {
     /// # Errors
     /// [`Full`] if the key is new and the map is at its capacity.
     fn insert(&mut self, key: K, value: V) -> Result<(), Full>;
-    /// Removes.
+    /// Takes a value out.
     fn remove(&mut self, key: &K) -> Option<V>;
+    /// Drops a value where it stands; false if there was none.
+    fn discard(&mut self, key: &K) -> bool;
     /// Entries in ascending order of keys.
     fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
     where

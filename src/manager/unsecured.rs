@@ -170,8 +170,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut running = self.handshakes_of(node, from).filter(|(_, slot)| slot.ended.is_none());
         let (id, _) = running.next()?;
         drop(running);
+        let slot = self.handshakes.get_mut(&id)?;
+        let unsecured =
+            core::mem::replace(&mut slot.unsecured, UnsecureSession::responder(node, now));
         self.fail(id, HandshakeError::Superseded, now);
-        self.drop_handshake(id).map(|slot| slot.unsecured)
+        self.drop_handshake(id);
+        Some(unsecured)
     }
 
     /// Tells the peer of a handshake once that it has failed.
@@ -187,7 +191,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// A Sigma1 or PBKDFParamRequest. Refusals keep no state: a repeated request is judged anew.
-    #[inline(never)]
     fn begin(
         &mut self,
         cx: &mut Context<'_>,
@@ -195,26 +198,49 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         unsecured: UnsecureSession,
         message: Unauthenticated<'_>,
     ) -> Result<(), Dropped> {
-        let Unauthenticated { header, counter, payload, .. } = message;
         let node = unsecured.ephemeral_node_id();
-        let opcode = Opcode(header.opcode);
-        let refuse = |manager: &mut Self, report: &StatusReport<'_>| {
-            let ack = acknowledgement(&header, counter);
-            manager.push_report(from, node, &ack, report, cx.now);
-            Ok(())
+        let header = message.header;
+        let ack = acknowledgement(&header, message.counter);
+        let report = match self.admit(from, unsecured, &message, cx.now) {
+            Ok(id) => {
+                let opcode = Opcode(header.opcode);
+                let error = self.feed(id, Incoming { opcode, payload: message.payload }, cx);
+                if error.is_some() {
+                    // Refused at once: no slot is kept for a report that may as well get lost.
+                    self.drop_handshake(id);
+                }
+                error.and_then(|error| error.status_report())
+            }
+            Err(refusal) => Some(refusal),
         };
-        if let Some(wait) = self.busy(opcode) {
-            log_debug!("handshake turned away as busy");
-            self.statistics.busy = self.statistics.busy.saturating_add(1);
-            return refuse(self, &StatusReport::busy(wait));
+        if let Some(report) = report {
+            self.push_report(from, node, &ack, &report, cx.now);
         }
-        let Some(local) = self.free_session_id() else {
-            return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
-        };
+        Ok(())
+    }
+
+    /// Makes a slot for a handshake that a peer begins, or says why not. Not inlined: what the
+    /// slot is made of leaves the stack before the handshake runs.
+    #[inline(never)]
+    fn admit(
+        &mut self,
+        from: PeerAddress,
+        unsecured: UnsecureSession,
+        message: &Unauthenticated<'_>,
+        now: Instant,
+    ) -> Result<HandshakeId, StatusReport<'static>> {
+        let header = &message.header;
+        let opcode = Opcode(header.opcode);
+        let busy = StatusReport::busy(self.node.config.busy_wait);
+        if let Some(wait) = self.busy(opcode) {
+            self.statistics.busy = self.statistics.busy.saturating_add(1);
+            return Err(StatusReport::busy(wait));
+        }
+        let local = self.free_session_id().ok_or(busy)?;
         let machine = match self.window.get() {
             _ if opcode == Opcode::CASE_SIGMA1 => {
-                let server = CaseServer::new(local, cx.now);
-                let taken = self.is_being_resumed(payload);
+                let server = CaseServer::new(local, now);
+                let taken = self.is_being_resumed(message.payload);
                 Machine::CaseServer(if taken { server.without_resumption() } else { server })
             }
             Some(window) => Machine::PaseServer(PaseServer::new(
@@ -222,30 +248,22 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 window.pbkdf,
                 local,
                 &self.node.config.parameters,
-                cx.now,
+                now,
             )),
-            None => return refuse(self, &StatusReport::invalid_parameter()),
+            None => return Err(StatusReport::invalid_parameter()),
         };
-        let mut exchange = Exchange::new(header.exchange, false, cx.now);
-        let _ = exchange.receive(&header, counter, false, cx.now);
+        let mut exchange = Exchange::new(header.exchange, false, now);
+        let _ = exchange.receive(header, message.counter, false, now);
         let id = self.serial();
         if !self.add_handshake(id, Slot::new(machine, unsecured, exchange, from, local)) {
-            return refuse(self, &StatusReport::busy(self.node.config.busy_wait));
+            return Err(busy);
         }
         if opcode == Opcode::PBKDF_PARAM_REQUEST
             && let Some(window) = self.window.get_mut()
         {
             window.serving = Some(id);
         }
-        if let Some(error) = self.feed(id, Incoming { opcode, payload }, cx) {
-            // Refused at once: no slot is kept for a report that may as well get lost.
-            self.drop_handshake(id);
-            if let Some(report) = error.status_report() {
-                let ack = acknowledgement(&header, counter);
-                self.push_report(from, node, &ack, &report, cx.now);
-            }
-        }
-        Ok(())
+        Ok(id)
     }
 
     /// Whether another handshake is about to resume the record that a Sigma1 names. A repeated

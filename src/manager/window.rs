@@ -91,9 +91,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Closes the commissioning window. A handshake that is being served ends, which the peer is
     /// told once; an established PASE session stays.
     pub fn close_commissioning_window(&mut self) {
-        if let Some(window) = self.window.take()
-            && let Some(id) = window.serving
-        {
+        let serving = self.window.get().and_then(|window| window.serving);
+        self.window = Place::Vacant;
+        if let Some(id) = serving {
             if self.handshakes.get(&id).is_some_and(|slot| slot.ended.is_none()) {
                 self.report_failure(id, &HandshakeError::WindowClosed);
             }

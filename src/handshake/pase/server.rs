@@ -83,6 +83,7 @@ impl<C: Crypto> PaseServer<C> {
     ///
     /// # Errors
     /// [`Failure`]: the reason, and the StatusReport to send if the peer gets one.
+    #[inline(never)]
     pub fn handle<'o>(
         &mut self,
         message: Incoming<'_>,

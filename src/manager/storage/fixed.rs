@@ -1,7 +1,7 @@
 //! Tables in arrays.
 
-use core::cmp::Ordering;
 use core::marker::PhantomData;
+use core::ops::Bound;
 
 use super::arena::Arena;
 use super::{Full, Map, Place, Queue, Storage};
@@ -147,32 +147,32 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Table<K, V, R> {
         self.places.at(n)?.get()
     }
 
-    /// The entry with the smallest key that compares so with `bound`, if there is one.
+    /// The entry with the smallest key within a lower bound.
     #[inline(never)]
-    fn next(&self, bound: Option<(K, Ordering)>) -> Option<&(K, V)> {
-        let is_next = |key: &K| {
-            bound.is_none_or(|(bound, least)| {
-                let order = key.cmp(&bound);
-                order == Ordering::Greater || order == least
-            })
-        };
-        (0..R::LEN)
-            .filter_map(|n| self.entry(n))
-            .filter(|(key, _)| is_next(key))
-            .min_by_key(|(key, _)| *key)
+    fn next(&self, bound: &Bound<K>) -> Option<&(K, V)> {
+        let mut next: Option<&(K, V)> = None;
+        for n in 0..R::LEN {
+            let Some(entry) = self.entry(n) else { continue };
+            let within = match bound {
+                Bound::Unbounded => true,
+                Bound::Included(first) => !is_below(&entry.0, first),
+                Bound::Excluded(last) => is_below(last, &entry.0),
+            };
+            if within && next.is_none_or(|best| is_below(&entry.0, &best.0)) {
+                next = Some(entry);
+            }
+        }
+        next
     }
 
-    fn ascending<'a>(
-        &'a self,
-        mut bound: Option<(K, Ordering)>,
-    ) -> impl Iterator<Item = (&'a K, &'a V)>
+    fn ascending<'a>(&'a self, mut bound: Bound<K>) -> impl Iterator<Item = (&'a K, &'a V)>
     where
         K: 'a,
         V: 'a,
     {
         core::iter::from_fn(move || {
-            let (key, value) = self.next(bound)?;
-            bound = Some((*key, Ordering::Greater));
+            let (key, value) = self.next(&bound)?;
+            bound = Bound::Excluded(*key);
             Some((key, value))
         })
     }
@@ -227,12 +227,20 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         Some(value)
     }
 
+    fn discard(&mut self, key: &K) -> bool {
+        let found = self.position(key).and_then(|n| self.places.at_mut(n));
+        let Some(place) = found else { return false };
+        *place = Place::Vacant;
+        self.len = self.len.saturating_sub(1);
+        true
+    }
+
     fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
     where
         K: 'a,
         V: 'a,
     {
-        self.ascending(None)
+        self.ascending(Bound::Unbounded)
     }
 
     fn from<'a>(&'a self, first: K) -> impl Iterator<Item = (&'a K, &'a V)>
@@ -240,8 +248,14 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         K: 'a,
         V: 'a,
     {
-        self.ascending(Some((first, Ordering::Equal)))
+        self.ascending(Bound::Included(first))
     }
+}
+
+/// One comparison for all tables of a kind: it is more code than a call.
+#[inline(never)]
+fn is_below<K: Ord>(a: &K, b: &K) -> bool {
+    a < b
 }
 
 /// A ring buffer.

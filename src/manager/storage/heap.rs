@@ -74,6 +74,10 @@ impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
         self.entries.remove(key)
     }
 
+    fn discard(&mut self, key: &K) -> bool {
+        self.entries.remove(key).is_some()
+    }
+
     fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
     where
         K: 'a,
