@@ -29,6 +29,7 @@
 
 pub mod ram;
 
+use core::fmt;
 use core::ops::Range;
 
 use embedded_storage::nor_flash::NorFlash;
@@ -64,6 +65,20 @@ pub enum Error<E> {
     /// No item can have this key: 0xFFFF is erased flash.
     Key,
 }
+
+impl<E: fmt::Debug> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flash(error) => write!(f, "flash: {error:?}"),
+            Self::Region => f.write_str("the region is not two banks of whole pages"),
+            Self::Full => f.write_str("no room for the item"),
+            Self::BufferTooSmall { needed } => write!(f, "the item has {needed} octets"),
+            Self::Key => f.write_str("no item can have this key"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> core::error::Error for Error<E> {}
 
 impl<E> From<E> for Error<E> {
     fn from(error: E) -> Self {

@@ -1,0 +1,66 @@
+//! Every error type is an error for the standard traits, without std too.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use core::error::Error;
+
+const fn is_error<E: Error + Copy + Eq + Send + Sync + 'static>() {}
+
+const _: () = {
+    use matter_session::{
+        cert, crypto, fabric, handshake, manager, resumption, session, tlv, wire,
+    };
+
+    is_error::<cert::CertError>();
+    is_error::<cert::ChainError>();
+    is_error::<cert::ChainFault>();
+    #[cfg(feature = "issue")]
+    is_error::<cert::IssueError>();
+    is_error::<crypto::CounterExhausted>();
+    is_error::<crypto::CryptoError>();
+    is_error::<crypto::PasscodeError>();
+    is_error::<crypto::PbkdfError>();
+    is_error::<crypto::SignError>();
+    is_error::<fabric::FabricError>();
+    is_error::<handshake::HandshakeError>();
+    is_error::<handshake::Refusal>();
+    is_error::<handshake::case::Rejected>();
+    is_error::<manager::ConnectError>();
+    is_error::<manager::Dropped>();
+    is_error::<manager::FabricTableError>();
+    is_error::<manager::OpenError>();
+    is_error::<manager::SendError>();
+    is_error::<manager::WindowError>();
+    is_error::<resumption::RecordError>();
+    is_error::<session::DecodeError>();
+    is_error::<tlv::Overflow>();
+    is_error::<tlv::TlvError>();
+    is_error::<wire::EncodeError>();
+    is_error::<wire::WireError>();
+};
+
+/// A type that was forgotten above is found by its name.
+#[test]
+fn no_public_error_is_missing_above() {
+    let (mut dirs, mut found) = (vec![std::path::PathBuf::from("src")], 0);
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+                continue;
+            }
+            for line in std::fs::read_to_string(&path).unwrap().lines() {
+                let item = line.strip_prefix("pub enum ").or(line.strip_prefix("pub struct "));
+                let name: String =
+                    item.unwrap_or("").chars().take_while(|c| c.is_alphanumeric()).collect();
+                if name.ends_with("Error") || name.ends_with("Fault") {
+                    found += 1;
+                    let check = format!("::{name}>();");
+                    assert!(include_str!("errors.rs").contains(&check), "{name} of {path:?}");
+                }
+            }
+        }
+    }
+    assert!(found > 15);
+}
