@@ -43,9 +43,7 @@ impl Add<Duration> for Instant {
 
     /// Adds a duration; parts of a millisecond are rounded up, so that no timer fires early.
     fn add(self, duration: Duration) -> Self {
-        let parts = duration.subsec_nanos().div_ceil(1_000_000);
-        let millis = duration.as_secs().saturating_mul(1000).saturating_add(parts.into());
-        Self(self.0.saturating_add(millis))
+        Self(self.0.saturating_add(rounded_up(duration)))
     }
 }
 
@@ -59,6 +57,12 @@ pub(crate) fn from_millis(millis: u64) -> Duration {
         rest = part % 1000;
     }
     Duration::new(seconds, rest * 1_000_000)
+}
+
+/// The least number of milliseconds that is no less than the duration, saturating.
+pub(crate) const fn rounded_up(duration: Duration) -> u64 {
+    let parts = duration.subsec_nanos().div_ceil(1_000_000);
+    duration.as_secs().saturating_mul(1000).saturating_add(parts as u64)
 }
 
 /// The same as [`Duration::as_millis`], saturating.

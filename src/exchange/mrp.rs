@@ -97,6 +97,23 @@ mod tests {
         assert!(backoff(Duration::MAX, 255, 255) > Duration::from_secs(3600), "saturates");
     }
 
+    /// Against the formula in 128 bits, where nothing overflows.
+    #[test]
+    fn waits_are_exact_to_the_millisecond() {
+        for base in (0..=3_600_000).step_by(997).chain([3_600_000]) {
+            for transmission in 0..=7 {
+                let exponent = u32::from(transmission).saturating_sub(1).min(4);
+                let margined = (u128::from(base) * 1127) >> 10;
+                let grown = margined * 16_u128.pow(exponent) / 10_u128.pow(exponent);
+                for jitter in [0, 1, 255] {
+                    let wait = backoff(Duration::from_millis(base), transmission, jitter);
+                    let expected = (grown * (1024 + u128::from(jitter))) >> 10;
+                    assert_eq!(wait.as_millis(), expected, "{base} {transmission} {jitter}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn jitter_takes_every_value_from_any_seed() {
         for seed in [0, 1, u32::MAX] {

@@ -8,6 +8,7 @@ use super::Outgoing;
 use crate::cert::{CertError, ChainError};
 use crate::crypto::{CryptoError, PbkdfError, SignError};
 use crate::ids::ProtocolId;
+use crate::time::as_millis;
 use crate::tlv::{Buffer, Overflow, TlvError};
 use crate::wire::secure_channel::{Opcode, status_code};
 use crate::wire::{GeneralCode, StatusReport, WireError};
@@ -115,7 +116,7 @@ pub enum HandshakeError {
 #[non_exhaustive]
 pub enum Refusal {
     /// It is busy; try again, not before the wait it named.
-    #[error("busy, wait {} ms", wait.as_millis())]
+    #[error("busy, wait {} ms", as_millis(*wait))]
     Busy {
         /// The least time to wait; zero if it named none.
         wait: Duration,

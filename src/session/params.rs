@@ -105,8 +105,8 @@ impl SessionParameters {
 
     /// The active threshold. Zero, for a node that never stays active, is meant as it is.
     #[must_use]
-    pub const fn active_threshold(&self) -> Duration {
-        Duration::from_millis(self.active_threshold_ms as u64)
+    pub fn active_threshold(&self) -> Duration {
+        from_millis(self.active_threshold_ms.into())
     }
 
     /// How many paths one invoke request may have, at least 1.

@@ -13,6 +13,7 @@ use core::time::Duration;
 use super::secure_channel::status_code;
 use super::{Octets, WireError};
 use crate::ids::ProtocolId;
+use crate::time::{from_millis, rounded_up};
 use crate::tlv::{Overflow, Sink};
 
 /// The outcome that every protocol understands. Codes that are not known mean failure.
@@ -142,7 +143,8 @@ impl StatusReport<'static> {
     /// most.
     #[must_use]
     pub fn busy(wait: Duration) -> Self {
-        let millis = u16::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u16::MAX);
+        let millis = rounded_up(wait);
+        let millis = u16::try_from(millis).unwrap_or(u16::MAX);
         Self {
             data: Data::Wait(millis.to_le_bytes()),
             ..Self::secure_channel(GeneralCode::BUSY, status_code::BUSY)
@@ -234,7 +236,7 @@ impl<'a> StatusReport<'a> {
             Some(octets) => u16::from_le_bytes(*octets),
             None => 0,
         };
-        self.is_busy().then(|| Duration::from_millis(millis.into()))
+        self.is_busy().then(|| from_millis(millis.into()))
     }
 
     fn is(&self, general: GeneralCode, code: u16) -> bool {

@@ -8,6 +8,7 @@
 #![no_std]
 #![no_main]
 
+mod managers;
 mod steps;
 
 #[panic_handler]

@@ -22,9 +22,9 @@ use matter_session::session::{
 use matter_session::time::{Instant, MatterTime};
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
 
-pub static STEPS: &[fn() -> Option<()>] = &[certificates, pase, case];
+pub static STEPS: &[fn() -> Option<()>] = &[certificates, pase, case, crate::managers::run];
 
-const NOW: Instant = Instant::from_millis(1);
+pub const NOW: Instant = Instant::from_millis(1);
 
 fn certificates() -> Option<()> {
     let chain = Chain::issue(&mut Sequence(1), NodeId::new(1))?;
@@ -266,7 +266,7 @@ impl Chain {
 }
 
 /// The same numbers every time (xorshift): no secret is made here.
-struct Sequence(u64);
+pub struct Sequence(pub u64);
 
 impl TryRng for Sequence {
     type Error = Infallible;
