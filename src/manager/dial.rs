@@ -18,7 +18,8 @@ use crate::wire::MessageBuf;
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Begins PASE with a device whose passcode is known.
     ///
-    /// It ends in [`Event::Established`] or [`Event::HandshakeFailed`] with the handle returned.
+    /// It ends in [`Event::Established`](super::Event::Established) or
+    /// [`Event::HandshakeFailed`](super::Event::HandshakeFailed) with the handle returned.
     ///
     /// # Errors
     /// [`ConnectError`]; nothing is begun then.
