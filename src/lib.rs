@@ -37,6 +37,8 @@
 //! [`session::SecureSession`], [`session::UnsecureSession`], the four handshakes in
 //! [`handshake`], [`exchange::Exchange`], [`cert`], [`tlv`], [`wire`].
 //!
+//! How a device with little memory is built, [`guide::firmware`] shows.
+//!
 //! # A session in one process
 //!
 //! A phone commissions a lamp and sends it one encrypted message:
@@ -276,6 +278,8 @@ pub mod cert;
 pub mod crypto;
 pub mod exchange;
 pub mod fabric;
+#[cfg(feature = "rustcrypto")]
+pub mod guide;
 pub mod handshake;
 pub mod ids;
 pub mod manager;

@@ -1,0 +1,91 @@
+//! A node as a task: datagrams, time and a key that signs elsewhere.
+
+use core::net::{IpAddr, SocketAddr};
+
+use embassy_futures::select::{Either3, select3};
+use embassy_net::udp::UdpSocket;
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::channel::Channel;
+use embassy_time::Timer;
+use matter_session::crypto::Crypto;
+use matter_session::handshake::Signed;
+use matter_session::manager::Storage;
+use matter_session::rand_core::CryptoRng;
+use matter_session::{
+    Context, Event, Instant, PeerAddress, Received, SessionManager, SignRequest,
+    TRANSMIT_BUFFER_LEN,
+};
+
+/// As many as there can be handshakes: none has to wait for a place.
+const HANDSHAKES: usize = 2;
+
+/// What the task of the secure element is asked for. It takes a request, talks to its chip for as
+/// long as that takes, and sends `request.complete(..)`.
+pub type Requests = Channel<NoopRawMutex, SignRequest, HANDSHAKES>;
+/// What it answers.
+pub type Signatures = Channel<NoopRawMutex, Signed, HANDSHAKES>;
+
+/// The present reading of the clock: 64 bits, which never wrap.
+fn now() -> Instant {
+    Instant::from_millis(embassy_time::Instant::now().as_millis())
+}
+
+/// Drives a node for ever.
+pub async fn run<C: Crypto, S: Storage>(
+    node: &mut SessionManager<C, S>,
+    socket: &UdpSocket<'_>,
+    requests: &Requests,
+    signatures: &Signatures,
+    rng: &mut dyn CryptoRng,
+) -> ! {
+    let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
+    loop {
+        let mut cx = Context::new(now(), rng);
+        node.handle_timeout(&mut cx);
+        while let Some(event) = node.poll_event() {
+            match event {
+                Event::SignRequest(request) => {
+                    if let Err(full) = requests.try_send(request) {
+                        // A signature of an earlier handshake is under way: this one fails.
+                        let embassy_sync::channel::TrySendError::Full(request) = full;
+                        let refused = request.complete(Err(matter_session::crypto::SignError));
+                        node.sign(&mut cx, refused);
+                    }
+                }
+                // Here: what is to be stored, and what the application wants to know.
+                Event::RecordChanged { .. } => {}
+                _ => {}
+            }
+        }
+        while let Some(sent) = node.poll_transmit(cx.now, &mut scratch) {
+            if let PeerAddress::Udp(SocketAddr::V6(to)) = sent.to {
+                // A datagram that the stack refuses counts as lost: it is repeated.
+                let _ = socket.send_to(sent.datagram, to).await;
+            }
+        }
+        let due = node.poll_timeout().map_or(u64::MAX, Instant::as_millis);
+        let due = embassy_time::Instant::try_from_millis(due).unwrap_or(embassy_time::Instant::MAX);
+        let received = socket.recv_from(&mut datagram);
+        match select3(received, signatures.receive(), Timer::at(due)).await {
+            Either3::First(Ok((len, from))) => {
+                let mut cx = Context::new(now(), rng);
+                let from = (IpAddr::from(from.endpoint.addr), from.endpoint.port);
+                let from = PeerAddress::Udp(SocketAddr::from(from));
+                let octets = datagram.get_mut(..len).unwrap_or_default();
+                if let Ok(Received::Message(message)) = node.handle_datagram(&mut cx, from, octets)
+                {
+                    // Here: the application. This one returns what it gets.
+                    let (exchange, protocol) = (message.exchange, message.protocol);
+                    let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);
+                    node.close_exchange(exchange);
+                }
+            }
+            // A datagram that is longer than any message.
+            Either3::First(Err(_)) => {}
+            Either3::Second(signed) => {
+                node.sign(&mut Context::new(now(), rng), signed);
+            }
+            Either3::Third(()) => {}
+        }
+    }
+}
