@@ -1,0 +1,64 @@
+//! Known answers: each step compares with what matter.js computed.
+
+use matter_session::crypto::{Crypto, PublicKey, RustCrypto, Secret};
+use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::ids::FabricIndex;
+
+use crate::meter::Meter;
+use crate::vectors as v;
+
+/// The keys of a session.
+pub fn hkdf(meter: &mut Meter) -> Option<()> {
+    let mut keys = [0; 48];
+    let info = b"SessionKeys";
+    meter.run(|| RustCrypto.hkdf(&v::KEYS_SECRET, &v::KEYS_SALT, info, &mut keys)).ok()?;
+    (keys == v::KEYS_OKM).then_some(())
+}
+
+/// SPAKE2+ of the verifier, whose secrets the prover must share.
+pub fn spake(meter: &mut Meter) -> Option<()> {
+    let [w0, w1, x, y] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X, v::SPAKE_Y].map(Secret::new);
+    let l = RustCrypto.spake_l(&w1).ok()?;
+    let share = RustCrypto.spake_prover_share(&x, &w0).ok()?;
+    let (answer, verifier) = meter.run(|| RustCrypto.spake_verifier(&y, &w0, &l, &share)).ok()?;
+    let prover = RustCrypto.spake_prover_finish(&x, &w0, &w1, &answer).ok()?;
+    let points = [(l, v::SPAKE_L), (share, v::SPAKE_SHARE_X), (answer, v::SPAKE_SHARE_Y)];
+    let right = points.iter().all(|(point, expected)| point.as_bytes() == expected);
+    (right && prover.z == verifier.z && prover.v == verifier.v).then_some(())
+}
+
+/// A chain of three certificates; with one octet changed it must be refused.
+pub fn certificates(meter: &mut Meter) -> Option<()> {
+    let mut damaged = v::CASE_RESPONDER_NOC;
+    // In the signature, which comes last.
+    let at = damaged.len() - 8;
+    *damaged.get_mut(at)? ^= 1;
+    let node = responder_fabric(meter, &v::CASE_RESPONDER_NOC)?.node_id().get();
+    let refused = responder_fabric(&mut Meter::new(), &damaged).is_none();
+    (refused && node == v::CASE_RESPONDER_NODE).then_some(())
+}
+
+fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<Fabric> {
+    let ipks = [Ipk::EpochKey(Secret::new(v::CASE_IPK))];
+    let (root, icac) = (&v::CASE_ROOT[..], Some(&v::CASE_RESPONDER_ICAC[..]));
+    let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
+    let index = FabricIndex::new(1)?;
+    meter.run(|| Fabric::new(&RustCrypto, index, &credentials)).ok()
+}
+
+/// What no CASE responder can do without: a key pair, a key agreement, a signature, and the
+/// verification of two certificates and one signature.
+pub fn case_operations(meter: &mut Meter) -> Option<()> {
+    use matter_session::crypto::{OperationalKey, SigningKey};
+
+    use crate::script::Script;
+
+    let digest = [0x5A; 32];
+    let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
+    let (public, peer) = (key.public_key(), PublicKey::new(&v::SPAKE_SHARE_X).ok()?);
+    let mut rng = Script::new(&[&v::CASE_RESPONDER_EPHEMERAL]);
+    let own = meter.run(|| RustCrypto.ephemeral(&mut rng)).ok()?;
+    meter.run(|| RustCrypto.ecdh(own, &peer)).ok()?;
+    let signature = meter.run(|| key.sign_digest(&digest)).ok()?;
+    (0..3).try_for_each(|_| meter.run(|| RustCrypto.verify(&public, &digest, &signature)).ok())
+}
