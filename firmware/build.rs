@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var("TARGET")? == "thumbv7em-none-eabihf" {
         fs::copy("memory.x", out.join("memory.x"))?;
         println!("cargo:rustc-link-search={}", out.display());
-        for image in ["selftest"] {
+        for image in ["selftest", "device"] {
             println!("cargo:rustc-link-arg-bin={image}=-Tlink.x");
             println!("cargo:rustc-link-arg-bin={image}=--nmagic");
         }

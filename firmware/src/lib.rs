@@ -1,4 +1,12 @@
-//! A node for small microcontrollers: what the images have in common.
+//! A node for small microcontrollers: what its images, and the host at the other end of its
+//! serial line, have in common.
 #![no_std]
 
+pub mod device;
+pub mod element;
+pub mod frame;
+#[path = "../../examples/support/protocols.rs"]
+#[allow(dead_code, reason = "a part of it is for controllers")]
+mod protocols;
 pub mod rng;
+pub mod tables;

@@ -1,0 +1,63 @@
+//! Frames over the socket at which the emulator serves its UART.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use firmware::frame::{self, HEADER, kind};
+
+use super::Result;
+
+pub(crate) struct Line(UnixStream);
+
+impl Line {
+    /// Connects as soon as the emulator is there.
+    pub(crate) fn connect(path: &str, patience: Duration) -> Result<Self> {
+        let until = Instant::now() + patience;
+        loop {
+            match UnixStream::connect(path) {
+                Ok(stream) => return Ok(Self(stream)),
+                Err(error) if Instant::now() >= until => return Err(format!("{path}: {error}").into()),
+                Err(_) => sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    pub(crate) fn send(&mut self, kind: u8, parts: &[&[u8]]) -> io::Result<()> {
+        let body = parts.concat();
+        self.0.write_all(&[&frame::header(kind, body.len())[..], &body].concat())
+    }
+
+    /// The next frame; `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>> {
+        let mut header = [0; HEADER];
+        match self.0.read_exact(&mut header) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let len = frame::body_len(header).ok_or("a frame of a length that none has")?;
+        let mut body = vec![0; len];
+        self.0.read_exact(&mut body)?;
+        Ok(Some((header[2], body)))
+    }
+
+    /// Sends a request and waits until the node says that it is done.
+    pub(crate) fn request(&mut self, kind: u8, parts: &[&[u8]]) -> Result<()> {
+        self.send(kind, parts)?;
+        while let Some((answer, body)) = self.next()? {
+            if answer == kind::DONE && body[..] == [kind, 1] {
+                return Ok(());
+            }
+            if answer == kind::DONE {
+                return Err(format!("the node refused request {kind}").into());
+            }
+        }
+        Err("the node has gone".into())
+    }
+}

@@ -1,0 +1,205 @@
+//! The host at the other end of the node's serial line: carries datagrams to and from UDP, and
+//! gives the node what a factory and an administrator would have given it.
+//!
+//! ```text
+//! bridge --line PATH --listen ADDR:PORT [--passcode N] [--fabric FILE] ...
+//! ```
+//! It takes the options of `examples/device.rs` and prints the same lines, so that whatever runs
+//! that example can run the emulated device instead.
+
+#[path = "../../../examples/support/fabric_file.rs"]
+#[allow(dead_code, reason = "a part of it is for controllers")]
+mod fabric_file;
+mod line;
+#[path = "../../../examples/support/loss.rs"]
+mod loss;
+
+use core::net::SocketAddr;
+use std::error::Error;
+use std::net::UdpSocket;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{io, thread};
+
+use firmware::frame::{self, Setup, kind};
+use lexopt::Arg::Long;
+use lexopt::ValueExt;
+use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
+use matter_session::rand_core::{Rng, UnwrapErr};
+use matter_session::time::MatterTime;
+
+use self::fabric_file::{FabricFile, Role};
+use self::line::Line;
+use self::loss::Loss;
+
+type Result<T, E = Box<dyn Error>> = core::result::Result<T, E>;
+
+const USAGE: &str = "bridge --line PATH --listen ADDR:PORT [--passcode N] [--fabric FILE]
+       [--drop rx:N,tx:N] [--busy N] [--forget]
+
+  --line     the socket at which the emulated UART is served
+  --drop     lose the N-th datagram to or from the node
+  --busy     the node turns the first N handshakes away as busy
+  --forget   the node forgets resumption records as soon as they are made";
+
+/// The passcode of test devices.
+const TEST_PASSCODE: u32 = 20_202_021;
+/// How long the emulator may take to serve its UART.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Args {
+    line: String,
+    listen: SocketAddr,
+    passcode: Passcode,
+    fabric: Option<String>,
+    loss: Loss,
+    busy: u32,
+    forget: bool,
+}
+
+fn main() -> ExitCode {
+    match parse().and_then(|args| args.map_or(Ok(()), run)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bridge: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse() -> Result<Option<Args>> {
+    let mut parser = lexopt::Parser::from_env();
+    let (mut line, mut listen) = (None, None);
+    let mut args = Args {
+        line: String::new(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        passcode: Passcode::new(TEST_PASSCODE)?,
+        fabric: None,
+        loss: Loss::default(),
+        busy: 0,
+        forget: false,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("line") => line = Some(parser.value()?.string()?),
+            Long("listen") => listen = Some(parser.value()?.parse()?),
+            Long("passcode") => args.passcode = Passcode::new(parser.value()?.parse()?)?,
+            Long("fabric") => args.fabric = Some(parser.value()?.string()?),
+            Long("drop") => args.loss = parser.value()?.string()?.parse()?,
+            Long("busy") => args.busy = parser.value()?.parse()?,
+            Long("forget") => args.forget = true,
+            Long("help") => {
+                println!("{USAGE}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    args.line = line.ok_or("--line is missing")?;
+    args.listen = listen.ok_or("--listen is missing")?;
+    Ok(Some(args))
+}
+
+fn run(args: Args) -> Result<()> {
+    let mut line = Line::connect(&args.line, PATIENCE)?;
+    line.request(kind::SETUP, &[&setup(&args)?.to_bytes()])?;
+    if let Some(path) = &args.fabric {
+        let file = FabricFile::read(path, Role::Responder)?;
+        let fabric = fabric_frame(&file)?;
+        line.request(kind::FABRIC, &[&fabric.head(), fabric.root, fabric.icac.unwrap_or_default(), fabric.noc])?;
+    }
+    let socket = UdpSocket::bind(args.listen)?;
+    println!("READY {}", args.listen);
+    carry(line, socket, args.loss)
+}
+
+/// Both directions. Ends when the emulator does.
+fn carry(mut line: Line, socket: UdpSocket, loss: Loss) -> Result<()> {
+    let (to_node, from_node) = (line.try_clone()?, socket.try_clone()?);
+    let loss = std::sync::Arc::new(std::sync::Mutex::new(loss));
+    let incoming = loss.clone();
+    thread::spawn(move || {
+        if let Err(error) = receive(&socket, to_node, &incoming) {
+            eprintln!("bridge: {error}");
+            std::process::exit(1);
+        }
+    });
+    while let Some((kind, body)) = line.next()? {
+        match kind {
+            kind::DATAGRAM => {
+                let Some((to, datagram)) = body.split_first_chunk() else { continue };
+                if loss.lock().is_ok_and(|mut loss| loss.sends()) {
+                    // A peer that has gone is no reason to end.
+                    let _ = from_node.send_to(datagram, frame::read_address(*to));
+                }
+            }
+            _ => println!("{}", report(kind, &body)),
+        }
+    }
+    Ok(())
+}
+
+fn receive(
+    socket: &UdpSocket,
+    mut line: Line,
+    loss: &std::sync::Mutex<Loss>,
+) -> io::Result<()> {
+    let mut datagram = [0; 0xFFFF];
+    loop {
+        let (len, from) = match socket.recv_from(&mut datagram) {
+            Ok(received) => received,
+            // The echo of a datagram that found nobody.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+            Err(error) => return Err(error),
+        };
+        let passes = loss.lock().is_ok_and(|mut loss| loss.receives());
+        // What is longer than the node's buffer its network interface would drop, too.
+        if passes && frame::ADDRESS + len <= frame::MAX_BODY {
+            line.send(kind::DATAGRAM, &[&frame::write_address(from), &datagram[..len]])?;
+        }
+    }
+}
+
+/// What the node tells, as `examples/device.rs` prints it.
+fn report(kind: u8, body: &[u8]) -> String {
+    let number = |at: usize| u16::from_le_bytes([body[at], body[at + 1]]);
+    match (kind, body.len()) {
+        (kind::SESSION, 21) => {
+            let kind = ["pase", "case", "case-resumed"].get(usize::from(body[0]));
+            let attestation: String = body[5..].iter().map(|o| format!("{o:02x}")).collect();
+            let (local, peer) = (number(1), number(3));
+            let kind = kind.unwrap_or(&"unknown");
+            format!("SESSION kind={kind} local={local} peer={peer} attestation={attestation}")
+        }
+        (kind::FAILED, _) => "FAILED handshake".into(),
+        (kind::CLOSED, 2) => format!("CLOSED local={}", number(0)),
+        _ => format!("UNKNOWN frame {kind} of {} octets", body.len()),
+    }
+}
+
+fn setup(args: &Args) -> Result<Setup> {
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let (mut seed, mut salt) = ([0; 32], [0; 32]);
+    rng.fill_bytes(&mut seed);
+    rng.fill_bytes(&mut salt);
+    let iterations = PbkdfParameters::MIN_ITERATIONS;
+    let pbkdf = PbkdfParameters::new(iterations, &salt)?;
+    let verifier = Verifier::generate(&RustCrypto, &args.passcode, &pbkdf)?;
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let time = MatterTime::from_unix_seconds(unix).ok_or("the clock is before 2000")?.as_seconds();
+    let verifier = *verifier.to_bytes().as_bytes();
+    let (busy, forget) = (args.busy, args.forget);
+    Ok(Setup { seed, time, iterations, salt, verifier, busy, forget })
+}
+
+fn fabric_frame(file: &FabricFile) -> Result<frame::Fabric<'_>> {
+    let credentials = file.credentials();
+    let matter_session::fabric::Ipk::EpochKey(ipk) =
+        credentials.ipks.first().ok_or("no identity protection key")?
+    else {
+        return Err("the identity protection key is no epoch key".into());
+    };
+    let (root, icac, noc) = (credentials.root, credentials.icac, credentials.noc);
+    let (key, ipk) = (*file.key.to_bytes().as_bytes(), *ipk.as_bytes());
+    Ok(frame::Fabric { key, ipk, root, icac, noc })
+}

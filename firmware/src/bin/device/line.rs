@@ -1,0 +1,109 @@
+//! Frames over the UART, in both directions.
+
+use core::net::SocketAddr;
+
+use firmware::device::{Board, Happening};
+use firmware::frame::{self, HEADER, MAX_BODY, kind};
+use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::resumption::ResumptionRecord;
+use matter_session::session::SessionKind;
+use matter_session::time::Instant;
+
+use crate::clock::Clock;
+use crate::uart::Uart;
+
+/// What the node's board consists of.
+pub struct Line {
+    pub uart: Uart,
+    pub clock: Clock,
+}
+
+impl Line {
+    pub fn send(&mut self, kind: u8, parts: &[&[u8]]) {
+        let len = parts.iter().map(|part| part.len()).sum();
+        self.uart.send(&frame::header(kind, len));
+        parts.iter().for_each(|part| self.uart.send(part));
+    }
+
+    /// Tells the host what came of its request.
+    pub fn done(&mut self, request: u8, worked: bool) {
+        self.send(kind::DONE, &[&[request, u8::from(worked)]]);
+    }
+}
+
+impl Board for Line {
+    fn now(&mut self) -> Instant {
+        self.clock.now()
+    }
+
+    fn seconds(&mut self) -> u32 {
+        self.clock.seconds()
+    }
+
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+        Self::send(self, kind::DATAGRAM, &[&frame::write_address(to), datagram]);
+    }
+
+    fn tell(&mut self, happening: Happening<'_>) {
+        match happening {
+            Happening::Established { session, resumed } => {
+                let what = match (session.kind(), resumed) {
+                    (SessionKind::Pase, _) => 0,
+                    (SessionKind::Case, false) => 1,
+                    (SessionKind::Case, true) => 2,
+                };
+                let local = session.local_session_id().get().to_le_bytes();
+                let peer = session.peer_session_id().get().to_le_bytes();
+                let challenge = session.attestation_challenge();
+                Self::send(self, kind::SESSION, &[&[what], &local, &peer, challenge]);
+            }
+            Happening::Failed => Self::send(self, kind::FAILED, &[]),
+            Happening::Closed { local } => {
+                Self::send(self, kind::CLOSED, &[&local.get().to_le_bytes()]);
+            }
+        }
+    }
+
+    /// This board has no flash to write to: after a reset every session is established anew.
+    fn keep(&mut self, _: FabricIndex, _: NodeId, _: Option<&ResumptionRecord>) {}
+}
+
+/// A frame as it arrives, octet by octet.
+pub struct Arriving {
+    header: [u8; HEADER],
+    body: [u8; MAX_BODY],
+    filled: usize,
+}
+
+impl Arriving {
+    pub const fn new() -> Self {
+        Self { header: [0; HEADER], body: [0; MAX_BODY], filled: 0 }
+    }
+
+    /// Reads what has arrived; returns a frame when it is whole: its kind and body. A length that
+    /// no frame has is skipped, octet by octet.
+    pub fn poll(&mut self, uart: &mut Uart) -> Option<(u8, &mut [u8])> {
+        let len = loop {
+            if self.filled >= HEADER {
+                match frame::body_len(self.header) {
+                    Some(len) if self.filled - HEADER == len => break len,
+                    Some(_) => {}
+                    None => {
+                        self.header.rotate_left(1);
+                        self.filled = HEADER - 1;
+                    }
+                }
+            }
+            let octet = uart.receive()?;
+            let place = match self.filled.checked_sub(HEADER) {
+                None => self.header.get_mut(self.filled),
+                Some(at) => self.body.get_mut(at),
+            };
+            *place? = octet;
+            self.filled += 1;
+        };
+        self.filled = 0;
+        let [_, _, kind] = self.header;
+        Some((kind, self.body.get_mut(..len)?))
+    }
+}

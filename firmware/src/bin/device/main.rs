@@ -1,0 +1,96 @@
+//! A device on QEMU's board mps2-an386: datagrams come and go over its UART.
+#![no_std]
+#![no_main]
+
+mod clock;
+mod line;
+mod registers;
+mod uart;
+
+use cortex_m::peripheral::NVIC;
+use cortex_m_rt::entry;
+use firmware::device::{Board, Device};
+use firmware::frame::{self, Fabric, Setup, kind};
+use firmware::rng::Trng;
+use firmware::tables::{self, Node, Suite};
+
+use self::clock::Clock;
+use self::line::{Arriving, Line};
+use self::uart::Uart;
+
+const WAKERS: [clock::Line; 2] =
+    [clock::Line(uart::INTERRUPT), clock::Line(clock::INTERRUPT)];
+
+#[entry]
+fn main() -> ! {
+    static mut ARRIVING: Arriving = Arriving::new();
+    {
+        use core::mem::MaybeUninit;
+        static mut HEAP: [MaybeUninit<u8>; 60000] = [MaybeUninit::uninit(); 60000];
+        unsafe { ALLOC.init(&raw mut HEAP as usize, 60000) }
+    }
+
+    // Interrupts only wake the processor: masked, they call nothing.
+    cortex_m::interrupt::disable();
+    for waker in WAKERS {
+        // SAFETY: no handler can run, so none can be surprised.
+        unsafe { NVIC::unmask(waker) };
+    }
+    let mut line = Line { uart: Uart::start(), clock: Clock::start() };
+    let setup = await_setup(ARRIVING, &mut line);
+    let mut rng = Trng::new(setup.seed);
+    let mut node = Node::new(tables::config(), Suite::default(), &mut rng);
+    let Some(mut device) = Device::new(line, &mut node, rng, &setup) else { halt() };
+    device.board.done(kind::SETUP, true);
+    loop {
+        let due = device.turn();
+        match ARRIVING.poll(&mut device.board.uart) {
+            Some((kind, body)) => take_in(&mut device, kind, body),
+            None => device.board.clock.sleep(due, WAKERS),
+        }
+    }
+}
+
+/// Waits for what the factory would have written.
+fn await_setup(arriving: &mut Arriving, line: &mut Line) -> Setup {
+    loop {
+        match arriving.poll(&mut line.uart) {
+            Some((kind::SETUP, body)) => match Setup::read(body) {
+                Some(setup) => return setup,
+                None => line.done(kind::SETUP, false),
+            },
+            Some((kind, _)) => line.done(kind, false),
+            None => line.clock.sleep(None, WAKERS),
+        }
+    }
+}
+
+fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
+    match kind {
+        kind::DATAGRAM => {
+            if let Some((from, datagram)) = body.split_first_chunk_mut() {
+                device.receive(frame::read_address(*from), datagram);
+            }
+        }
+        kind::FABRIC => {
+            let joined = Fabric::read(body).is_some_and(|fabric| device.join(&fabric));
+            device.board.done(kind, joined);
+        }
+        _ => device.board.done(kind, false),
+    }
+}
+
+/// The end of a device that cannot go on: a watchdog would reset it.
+fn halt() -> ! {
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    halt()
+}
+
+#[global_allocator]
+static ALLOC: embedded_alloc::LlffHeap = embedded_alloc::LlffHeap::empty();

@@ -1,0 +1,175 @@
+//! The device: serves PASE within a commissioning window that stays open, and CASE on its fabrics.
+//!
+//! It answers what `examples/device.rs` answers.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use matter_session::crypto::{Secret, Verifier};
+use matter_session::fabric::{FabricCredentials, Ipk};
+use matter_session::handshake::Context;
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::manager::{
+    CommissioningWindow, Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
+};
+use matter_session::resumption::ResumptionRecord;
+use matter_session::session::{SecureSession, SessionKind};
+use matter_session::time::{Instant, MatterTime, WallClock};
+
+use crate::element::SecureElement;
+use crate::frame::{Fabric, Setup};
+use crate::protocols;
+use crate::rng::Trng;
+use crate::tables::{Node, Suite};
+
+/// How long a commissioner may take: then its session ends, and another one gets its turn.
+const FAIL_SAFE: Duration = Duration::from_secs(60);
+/// What a peer that is turned away is asked to wait.
+const BUSY_WAIT: Duration = Duration::from_millis(500);
+
+/// What the device needs of its board.
+pub trait Board {
+    /// The monotonic clock.
+    fn now(&mut self) -> Instant;
+    /// Seconds since reset, of the same clock.
+    fn seconds(&mut self) -> u32;
+    /// Sends a datagram, or loses it.
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]);
+    /// Takes note of what happened.
+    fn tell(&mut self, happening: Happening<'_>);
+    /// Keeps a resumption record over a reset, or forgets it.
+    fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>);
+}
+
+/// What a test wants to know of the device.
+pub enum Happening<'a> {
+    Established { session: &'a SecureSession<Suite>, resumed: bool },
+    Failed,
+    Closed { local: LocalSessionId },
+}
+
+pub struct Device<'n, B> {
+    pub board: B,
+    node: &'n mut Node,
+    rng: Trng,
+    element: SecureElement,
+    /// The calendar time at reset.
+    booted: u32,
+    busy: u32,
+    forget: bool,
+    /// The PASE session, and when it ends at the latest. No other is served while it lives.
+    commissioner: Option<(SessionHandle, Instant)>,
+}
+
+impl<'n, B: Board> Device<'n, B> {
+    /// Opens the commissioning window. `None` if the factory's data are no good.
+    pub fn new(mut board: B, node: &'n mut Node, rng: Trng, setup: &Setup) -> Option<Self> {
+        let verifier = Verifier::from_bytes(&setup.verifier).ok()?;
+        let window = CommissioningWindow { verifier, pbkdf: setup.pbkdf()?, duration: None };
+        node.open_commissioning_window(board.now(), window).ok()?;
+        if setup.busy > 0 {
+            node.set_busy(Some(BUSY_WAIT));
+        }
+        Some(Self {
+            board,
+            node,
+            rng,
+            element: SecureElement::new(),
+            booted: setup.time,
+            busy: setup.busy,
+            forget: setup.forget,
+            commissioner: None,
+        })
+    }
+
+    /// Joins a fabric; returns whether that worked.
+    pub fn join(&mut self, fabric: &Fabric<'_>) -> bool {
+        let Fabric { root, icac, noc, .. } = *fabric;
+        let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
+        let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
+        let added = self.node.add_fabric(&credentials);
+        added.is_ok_and(|index| self.element.load(index, fabric.key))
+    }
+
+    /// Takes a datagram in, and answers the request that it may hold.
+    pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8]) {
+        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        let received = self.node.handle_datagram(&mut cx, from.into(), datagram);
+        let Ok(Received::Message(message)) = received else { return };
+        let (exchange, protocol) = (message.exchange, message.protocol);
+        let answer = protocols::answer(protocol, message.opcode, message.payload);
+        if let Some((opcode, payload)) = answer {
+            // What cannot be sent is not: the peer waits in vain, as for a lost answer.
+            let _ = self.node.send(&mut cx, exchange, protocol, opcode, payload);
+        }
+        self.node.close_exchange(exchange);
+    }
+
+    /// Lets time pass, reacts to what has happened and sends what is due. Returns when to call
+    /// again if nothing arrives before.
+    pub fn turn(&mut self) -> Option<Instant> {
+        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        let now = cx.now;
+        self.node.handle_timeout(&mut cx);
+        while let Some(signed) = self.element.poll(now) {
+            self.node.sign(&mut cx, signed);
+        }
+        if let Some((session, _)) = self.commissioner.take_if(|(_, expires)| *expires <= now) {
+            self.node.close(&mut cx, session);
+        }
+        // What must leave does so before the application reacts to an event.
+        self.transmit(now);
+        while let Some(event) = self.node.poll_event() {
+            self.react(event, now);
+        }
+        if self.node.statistics().busy >= self.busy {
+            self.node.set_busy(None);
+        }
+        self.transmit(now);
+        let fail_safe = self.commissioner.map(|(_, expires)| expires);
+        let deadlines = [self.node.poll_timeout(), self.element.due(), fail_safe];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn transmit(&mut self, now: Instant) {
+        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
+        while let Some(transmit) = self.node.poll_transmit(now, &mut scratch) {
+            if let PeerAddress::Udp(to) = transmit.to {
+                self.board.send(to, transmit.datagram);
+            }
+        }
+    }
+
+    fn react(&mut self, event: Event<()>, now: Instant) {
+        match event {
+            Event::SignRequest(request) => self.element.begin(request, now),
+            Event::Established { session: handle, resumed, .. } => {
+                if let Some(entry) = self.node.session(handle) {
+                    let session = entry.session();
+                    if session.kind() == SessionKind::Pase {
+                        self.commissioner = Some((handle, now + FAIL_SAFE));
+                    }
+                    self.board.tell(Happening::Established { session, resumed });
+                }
+                if self.forget {
+                    self.node.forget_records();
+                }
+            }
+            Event::HandshakeFailed { .. } => self.board.tell(Happening::Failed),
+            Event::Closed { session, .. } => {
+                self.board.tell(Happening::Closed { local: session.local_session_id() });
+                self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
+            }
+            Event::RecordChanged { fabric, peer } => {
+                self.board.keep(fabric, peer, self.node.record(fabric, peer));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The node's surroundings of this moment.
+fn context<'c>(board: &mut impl Board, rng: &'c mut Trng, booted: u32) -> Context<'c> {
+    let time = MatterTime::from_seconds(booted.saturating_add(board.seconds()));
+    Context::new(board.now(), rng).with_wall(WallClock::Known(time))
+}
