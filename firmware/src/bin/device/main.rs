@@ -9,10 +9,11 @@ mod uart;
 
 use cortex_m::peripheral::NVIC;
 use cortex_m_rt::entry;
-use firmware::device::{Board, Device};
+use firmware::device::Device;
 use firmware::frame::{self, Fabric, Setup, kind};
 use firmware::rng::Trng;
-use firmware::tables::{self, Node, Suite};
+use firmware::tables::{self, Idle};
+use matter_session::crypto::CompactRustCrypto;
 
 use self::clock::Clock;
 use self::line::{Arriving, Line};
@@ -24,11 +25,7 @@ const WAKERS: [clock::Line; 2] =
 #[entry]
 fn main() -> ! {
     static mut ARRIVING: Arriving = Arriving::new();
-    {
-        use core::mem::MaybeUninit;
-        static mut HEAP: [MaybeUninit<u8>; 60000] = [MaybeUninit::uninit(); 60000];
-        unsafe { ALLOC.init(&raw mut HEAP as usize, 60000) }
-    }
+    static mut IDLE: Idle = Idle::new(CompactRustCrypto);
 
     // Interrupts only wake the processor: masked, they call nothing.
     cortex_m::interrupt::disable();
@@ -39,8 +36,8 @@ fn main() -> ! {
     let mut line = Line { uart: Uart::start(), clock: Clock::start() };
     let setup = await_setup(ARRIVING, &mut line);
     let mut rng = Trng::new(setup.seed);
-    let mut node = Node::new(tables::config(), Suite::default(), &mut rng);
-    let Some(mut device) = Device::new(line, &mut node, rng, &setup) else { halt() };
+    let node = IDLE.start(tables::config(), &mut rng);
+    let Some(mut device) = Device::new(line, node, rng, &setup) else { halt() };
     device.board.done(kind::SETUP, true);
     loop {
         let due = device.turn();
@@ -91,6 +88,3 @@ fn halt() -> ! {
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     halt()
 }
-
-#[global_allocator]
-static ALLOC: embedded_alloc::LlffHeap = embedded_alloc::LlffHeap::empty();
