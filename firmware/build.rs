@@ -40,8 +40,6 @@ const VECTORS: &[(&str, &str)] = &[
     ("CASE_INITIATOR_ICAC", "/case/1/initiator/icac"),
     ("CASE_INITIATOR_NOC", "/case/1/initiator/noc"),
     ("CASE_INITIATOR_KEY", "/case/1/initiator/opPrivateKey"),
-    ("CASE_INITIATOR_EPHEMERAL", "/case/1/runs/0/initiatorEphemeral/private"),
-    ("CASE_INITIATOR_RANDOM", "/case/1/runs/0/sigma1/decoded/initiatorRandom"),
     ("CASE_RESPONDER_ICAC", "/case/1/responder/icac"),
     ("CASE_RESPONDER_NOC", "/case/1/responder/noc"),
     ("CASE_RESPONDER_KEY", "/case/1/responder/opPrivateKey"),
@@ -60,13 +58,11 @@ const VECTORS: &[(&str, &str)] = &[
 const NUMBERS: &[(&str, &str)] = &[
     ("PASE_INITIATOR_SESSION", "/pase/0/sessionIds/initiator"),
     ("PASE_RESPONDER_SESSION", "/pase/0/sessionIds/responder"),
-    ("CASE_INITIATOR_SESSION", "/case/1/runs/0/sessionIds/initiator"),
     ("CASE_RESPONDER_SESSION", "/case/1/runs/0/sessionIds/responder"),
 ];
 
 /// Identifiers in the same file, hexadecimal.
 const IDS: &[(&str, &str)] = &[
-    ("CASE_INITIATOR_NODE", "/case/1/initiator/nodeId"),
     ("CASE_RESPONDER_NODE", "/case/1/responder/nodeId"),
 ];
 

@@ -61,8 +61,11 @@ pub struct Device<'n, B> {
     commissioner: Option<(SessionHandle, Instant)>,
 }
 
+// Not inlined, any of them: the caller's frame lives as long as the device, and would hold what
+// each needs for a moment.
 impl<'n, B: Board> Device<'n, B> {
     /// Opens the commissioning window. `None` if the factory's data are no good.
+    #[inline(never)]
     pub fn new(mut board: B, node: &'n mut Node, rng: Trng, setup: &Setup) -> Option<Self> {
         let verifier = Verifier::from_bytes(&setup.verifier).ok()?;
         let window = CommissioningWindow { verifier, pbkdf: setup.pbkdf()?, duration: None };
@@ -83,6 +86,7 @@ impl<'n, B: Board> Device<'n, B> {
     }
 
     /// Joins a fabric; returns whether that worked.
+    #[inline(never)]
     pub fn join(&mut self, fabric: &Fabric<'_>) -> bool {
         let Fabric { root, icac, noc, .. } = *fabric;
         let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
@@ -92,6 +96,7 @@ impl<'n, B: Board> Device<'n, B> {
     }
 
     /// Takes a datagram in, and answers the request that it may hold.
+    #[inline(never)]
     pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8]) {
         let mut cx = context(&mut self.board, &mut self.rng, self.booted);
         let received = self.node.handle_datagram(&mut cx, from.into(), datagram);
@@ -107,6 +112,7 @@ impl<'n, B: Board> Device<'n, B> {
 
     /// Lets time pass, reacts to what has happened and sends what is due. Returns when to call
     /// again if nothing arrives before.
+    #[inline(never)]
     pub fn turn(&mut self) -> Option<Instant> {
         let mut cx = context(&mut self.board, &mut self.rng, self.booted);
         let now = cx.now;
@@ -131,6 +137,7 @@ impl<'n, B: Board> Device<'n, B> {
         deadlines.into_iter().flatten().min()
     }
 
+    #[inline(never)]
     fn transmit(&mut self, now: Instant) {
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         while let Some(transmit) = self.node.poll_transmit(now, &mut scratch) {
@@ -140,6 +147,7 @@ impl<'n, B: Board> Device<'n, B> {
         }
     }
 
+    #[inline(never)]
     fn react(&mut self, event: Event<()>, now: Instant) {
         match event {
             Event::SignRequest(request) => self.element.begin(request, now),

@@ -25,6 +25,7 @@ impl SecureElement {
     }
 
     /// Takes a fabric's key in, as a chip would generate it. Returns whether there is one then.
+    #[inline(never)]
     pub fn load(&mut self, fabric: FabricIndex, key: [u8; 32]) -> bool {
         let key = SigningKey::from_bytes(&Secret::new(key)).ok();
         let place = self.keys.iter_mut().find(|place| place.is_none());
@@ -51,6 +52,7 @@ impl SecureElement {
     }
 
     /// A signature that is ready.
+    #[inline(never)]
     pub fn poll(&mut self, now: Instant) -> Option<Signed> {
         let waiting = self.waiting.iter_mut();
         let is_ready = |place: &&mut Option<_>| matches!(place, Some((_, due)) if *due <= now);

@@ -49,6 +49,7 @@ fn main() -> ! {
 }
 
 /// Waits for what the factory would have written.
+#[inline(never)]
 fn await_setup(arriving: &mut Arriving, line: &mut Line) -> Setup {
     loop {
         match arriving.poll(&mut line.uart) {

@@ -1,6 +1,6 @@
 //! Known answers: each step compares with what matter.js computed.
 
-use matter_session::crypto::{Crypto, PublicKey, RustCrypto, Secret};
+use matter_session::crypto::{Crypto, PublicKey, CompactRustCrypto, Secret};
 use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
 use matter_session::ids::FabricIndex;
 
@@ -11,17 +11,17 @@ use crate::vectors as v;
 pub fn hkdf(meter: &mut Meter) -> Option<()> {
     let mut keys = [0; 48];
     let info = b"SessionKeys";
-    meter.run(|| RustCrypto.hkdf(&v::KEYS_SECRET, &v::KEYS_SALT, info, &mut keys)).ok()?;
+    meter.run(|| CompactRustCrypto.hkdf(&v::KEYS_SECRET, &v::KEYS_SALT, info, &mut keys)).ok()?;
     (keys == v::KEYS_OKM).then_some(())
 }
 
 /// SPAKE2+ of the verifier, whose secrets the prover must share.
 pub fn spake(meter: &mut Meter) -> Option<()> {
     let [w0, w1, x, y] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X, v::SPAKE_Y].map(Secret::new);
-    let l = RustCrypto.spake_l(&w1).ok()?;
-    let share = RustCrypto.spake_prover_share(&x, &w0).ok()?;
-    let (answer, verifier) = meter.run(|| RustCrypto.spake_verifier(&y, &w0, &l, &share)).ok()?;
-    let prover = RustCrypto.spake_prover_finish(&x, &w0, &w1, &answer).ok()?;
+    let l = CompactRustCrypto.spake_l(&w1).ok()?;
+    let share = CompactRustCrypto.spake_prover_share(&x, &w0).ok()?;
+    let (answer, verifier) = meter.run(|| CompactRustCrypto.spake_verifier(&y, &w0, &l, &share)).ok()?;
+    let prover = CompactRustCrypto.spake_prover_finish(&x, &w0, &w1, &answer).ok()?;
     let points = [(l, v::SPAKE_L), (share, v::SPAKE_SHARE_X), (answer, v::SPAKE_SHARE_Y)];
     let right = points.iter().all(|(point, expected)| point.as_bytes() == expected);
     (right && prover.z == verifier.z && prover.v == verifier.v).then_some(())
@@ -43,7 +43,7 @@ fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<Fabric> {
     let (root, icac) = (&v::CASE_ROOT[..], Some(&v::CASE_RESPONDER_ICAC[..]));
     let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
     let index = FabricIndex::new(1)?;
-    meter.run(|| Fabric::new(&RustCrypto, index, &credentials)).ok()
+    meter.run(|| Fabric::new(&CompactRustCrypto, index, &credentials)).ok()
 }
 
 /// What no CASE responder can do without: a key pair, a key agreement, a signature, and the
@@ -57,8 +57,8 @@ pub fn case_operations(meter: &mut Meter) -> Option<()> {
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
     let (public, peer) = (key.public_key(), PublicKey::new(&v::SPAKE_SHARE_X).ok()?);
     let mut rng = Script::new(&[&v::CASE_RESPONDER_EPHEMERAL]);
-    let own = meter.run(|| RustCrypto.ephemeral(&mut rng)).ok()?;
-    meter.run(|| RustCrypto.ecdh(own, &peer)).ok()?;
+    let own = meter.run(|| CompactRustCrypto.ephemeral(&mut rng)).ok()?;
+    meter.run(|| CompactRustCrypto.ecdh(own, &peer)).ok()?;
     let signature = meter.run(|| key.sign_digest(&digest)).ok()?;
-    (0..3).try_for_each(|_| meter.run(|| RustCrypto.verify(&public, &digest, &signature)).ok())
+    (0..3).try_for_each(|_| meter.run(|| CompactRustCrypto.verify(&public, &digest, &signature)).ok())
 }

@@ -1,17 +1,28 @@
 //! Two nodes within one image: every handshake, known answers, and what each takes.
+//!
+//! ```text
+//! STEP name   verdict   stack (octets)   instructions
+//! ```
 #![no_std]
 #![no_main]
 
 mod answers;
+mod live;
+mod message;
 mod meter;
+mod ram;
 mod recorded;
 mod script;
 mod vectors;
 
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprintln};
+use firmware::tables::Idle;
+use matter_session::crypto::CompactRustCrypto;
 
+use self::live::{Live, Meters, Places};
 use self::meter::Meter;
+use self::ram::Post;
 
 type Step = fn(&mut Meter) -> Option<()>;
 
@@ -22,29 +33,77 @@ const STEPS: &[(&str, Step)] = &[
     ("known: PASE responder", recorded::pase),
     ("known: CASE responder", recorded::case),
     ("p256 of a CASE responder", answers::case_operations),
+    ("AES: seal 64", message::aes_seal),
+    ("AES: open 64", message::aes_open),
+    ("encode 64", message::encode),
+    ("decode 64", message::decode),
+];
+
+type LiveStep = fn(&mut Live, &mut Meters) -> Option<()>;
+
+const LIVE: &[(&str, LiveStep)] = &[
+    ("PASE", Live::pase),
+    ("100 messages over PASE", Live::messages),
+    ("join a fabric", Live::join),
+    ("CASE with ICAC", Live::case),
+    ("100 messages over CASE", Live::messages),
+    ("CASE resumed", Live::resumption),
+    ("100 messages, resumed", Live::messages),
 ];
 
 #[entry]
 fn main() -> ! {
-    let mut all = true;
+    static mut DEVICE: Idle = Idle::new(CompactRustCrypto);
+    static mut CONTROLLER: Idle = Idle::new(CompactRustCrypto);
+    static mut TO_DEVICE: Post = Post::new();
+    static mut TO_CONTROLLER: Post = Post::new();
+
     if let Some(mut peripherals) = cortex_m::Peripherals::take() {
         meter::start(&mut peripherals.SYST);
     }
+    let mut all = true;
     for (name, step) in STEPS {
         let mut meter = Meter::new();
         let ok = step(&mut meter).is_some();
-        let verdict = if ok { "OK" } else { "FAILED" };
-        hprintln!("STEP {:<28} {:<6} {:>6} {:>10}", name, verdict, meter.stack, meter.instructions);
         all &= ok;
+        report(name, ok, &meter);
+    }
+    let places = Places {
+        device: DEVICE,
+        controller: CONTROLLER,
+        to_device: TO_DEVICE,
+        to_controller: TO_CONTROLLER,
+    };
+    match Live::new(places) {
+        Some(mut live) => {
+            for (name, step) in LIVE {
+                let mut meters = Meters::default();
+                let ok = step(&mut live, &mut meters).is_some();
+                all &= ok;
+                report(name, ok, &meters.device);
+                report("  its controller", ok, &meters.controller);
+            }
+        }
+        None => all = false,
     }
     hprintln!("{}", if all { "ALL OK" } else { "FAILED" });
-    debug::exit(if all { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
-    loop {}
+    exit(all)
+}
+
+fn report(name: &str, ok: bool, meter: &Meter) {
+    let verdict = if ok { "OK" } else { "FAILED" };
+    hprintln!("STEP {:<26} {:<6} {:>6} {:>10}", name, verdict, meter.stack, meter.instructions);
+}
+
+fn exit(ok: bool) -> ! {
+    debug::exit(if ok { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
+    loop {
+        cortex_m::asm::wfi();
+    }
 }
 
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    hprintln!("PANIC");
-    debug::exit(debug::EXIT_FAILURE);
-    loop {}
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    hprintln!("{}", info);
+    exit(false)
 }

@@ -1,51 +1,82 @@
-//! Handshakes of matter.js, replayed by the responders' machines octet for octet.
+//! Handshakes of matter.js, replayed by the handshakes' machines octet for octet.
 
+use firmware::tables::Suite;
 use matter_session::cert::{NoCache, Profile};
 use matter_session::crypto::{
-    PbkdfParameters, RustCrypto, Secret, SigningKey, Verifier,
+    CompactRustCrypto, Passcode, PbkdfParameters, Secret, SigningKey, Verifier,
 };
 use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
-    CaseEnv, CaseServer, Context, Incoming, MAX_MESSAGE_LEN, PaseServer, Step,
+    CaseEnv, CaseServer, Context, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, Step,
 };
 use matter_session::ids::{FabricIndex, LocalSessionId};
 use matter_session::resumption::NoRecords;
 use matter_session::session::{EphemeralNodeId, SecureSession, SessionParameters, UnsecureSession};
 use matter_session::time::Instant;
-use matter_session::wire::{Packet, SessionRoute};
+use matter_session::wire::Packet;
 
 use crate::meter::Meter;
 use crate::script::Script;
 use crate::vectors as v;
 
-const NOW: Instant = Instant::from_millis(1);
+pub type Session = SecureSession<Suite>;
+
+pub const NOW: Instant = Instant::from_millis(1);
 /// Longer than any datagram of the recordings.
 const DATAGRAM: usize = 1280;
+const CRYPTO: Suite = CompactRustCrypto;
+const PARAMETERS: SessionParameters = SessionParameters::matter_1_6();
 
 pub fn pase(meter: &mut Meter) -> Option<()> {
+    let session = pase_responder(meter)?;
+    works(session, &v::PASE_ATTESTATION, &v::PASE_SECURE)
+}
+
+/// The responder's session of the recorded handshake.
+pub fn pase_responder(meter: &mut Meter) -> Option<Session> {
     let mut rng = Script::new(&[&v::PASE_RESPONDER_RANDOM, &v::PASE_Y]);
     let mut cx = Context::new(NOW, &mut rng);
     let verifier = Verifier::from_bytes(&v::PASE_VERIFIER).ok()?;
     let pbkdf = PbkdfParameters::new(1000, &v::PASE_SALT).ok()?;
     let local = LocalSessionId::new(v::PASE_RESPONDER_SESSION)?;
-    let mut server =
-        PaseServer::new(verifier, pbkdf, local, &SessionParameters::matter_1_6(), NOW);
-    let mut out = [0; MAX_MESSAGE_LEN];
-    let (mut first, mut second, mut third) = ([0; DATAGRAM], [0; DATAGRAM], [0; DATAGRAM]);
+    let mut server = PaseServer::new(verifier, pbkdf, local, &PARAMETERS, NOW);
+    let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
 
-    let request = incoming(&mut first, &v::PASE_0)?;
-    let step = meter.run(|| server.handle(request, &mut cx, &RustCrypto, &mut out));
-    let Ok(Step::Send(response)) = step else { return None };
-    says(response.payload, &v::PASE_1)?;
-    let pake1 = incoming(&mut second, &v::PASE_2)?;
-    let step = meter.run(|| server.handle(pake1, &mut cx, &RustCrypto, &mut out));
-    let Ok(Step::Send(pake2)) = step else { return None };
-    says(pake2.payload, &v::PASE_3)?;
-    let pake3 = incoming(&mut third, &v::PASE_4)?;
-    let step = meter.run(|| server.handle(pake3, &mut cx, &RustCrypto, &mut out));
+    for (received, sent) in [(&v::PASE_0[..], &v::PASE_1[..]), (&v::PASE_2, &v::PASE_3)] {
+        let message = incoming(&mut buffer, received)?;
+        let step = meter.run(|| server.handle(message, &mut cx, &CRYPTO, &mut out));
+        let Ok(Step::Send(answer)) = step else { return None };
+        says(answer.payload, sent)?;
+    }
+    let pake3 = incoming(&mut buffer, &v::PASE_4)?;
+    let step = meter.run(|| server.handle(pake3, &mut cx, &CRYPTO, &mut out));
     let Ok(Step::Established { reply, established }) = step else { return None };
     says(reply?.payload, &v::PASE_5)?;
-    works(established.session, &v::PASE_ATTESTATION, &v::PASE_SECURE)
+    Some(established.session.begin(&CRYPTO, &mut cx))
+}
+
+/// The initiator's session of the recorded handshake.
+pub fn pase_initiator(meter: &mut Meter) -> Option<Session> {
+    let mut rng = Script::new(&[&v::PASE_INITIATOR_RANDOM, &v::PASE_X]);
+    let mut cx = Context::new(NOW, &mut rng);
+    let passcode = Passcode::new(20_202_021).ok()?;
+    let local = LocalSessionId::new(v::PASE_INITIATOR_SESSION)?;
+    let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
+    let begun =
+        PaseClient::start(passcode, None, local, &PARAMETERS, &mut cx, &CRYPTO, &mut out);
+    let (mut client, first) = begun.ok()?;
+    says(first.payload, &v::PASE_0)?;
+    for (received, sent) in [(&v::PASE_1[..], &v::PASE_2[..]), (&v::PASE_3, &v::PASE_4)] {
+        let message = incoming(&mut buffer, received)?;
+        let step = meter.run(|| client.handle(message, &mut cx, &CRYPTO, &mut out));
+        let Ok(Step::Send(answer)) = step else { return None };
+        says(answer.payload, sent)?;
+    }
+    let report = incoming(&mut buffer, &v::PASE_5)?;
+    let step = meter.run(|| client.handle(report, &mut cx, &CRYPTO, &mut out));
+    let Ok(Step::Established { established, .. }) = step else { return None };
+    Some(established.session.begin(&CRYPTO, &mut cx))
 }
 
 pub fn case(meter: &mut Meter) -> Option<()> {
@@ -62,42 +93,46 @@ pub fn case(meter: &mut Meter) -> Option<()> {
         noc: &v::CASE_RESPONDER_NOC,
         ipks: &ipks,
     };
-    let fabrics = [Fabric::new(&RustCrypto, FabricIndex::new(1)?, &credentials).ok()?];
+    let fabrics = [Fabric::new(&CRYPTO, FabricIndex::new(1)?, &credentials).ok()?];
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
-    let (mut cache, parameters) = (NoCache, SessionParameters::matter_1_6());
     let mut env = CaseEnv {
         fabrics: &&fabrics[..],
         resumption: &NoRecords,
-        verified: &mut cache,
+        verified: &mut NoCache,
+        certificates: &mut KeepNone,
         profile: Profile::default(),
-        parameters: &parameters,
+        parameters: &PARAMETERS,
     };
     let local = LocalSessionId::new(v::CASE_RESPONDER_SESSION)?;
     let mut server = CaseServer::new(local, NOW);
-    let mut out = [0; MAX_MESSAGE_LEN];
-    let (mut first, mut third) = ([0; DATAGRAM], [0; DATAGRAM]);
+    let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
 
-    let sigma1 = incoming(&mut first, &v::CASE_0)?;
-    let step = meter.run(|| server.handle(sigma1, &mut env, &mut cx, &RustCrypto, &mut out));
+    let sigma1 = incoming(&mut buffer, &v::CASE_0)?;
+    let step = meter.run(|| server.handle(sigma1, &mut env, &mut cx, &CRYPTO, &mut out));
     let Ok(Step::Sign(request)) = step else { return None };
     let signed = meter.run(|| request.sign_with(&mut key));
-    let step = meter.run(|| server.resume(&signed, &mut env, &mut cx, &RustCrypto, &mut out));
+    let step = meter.run(|| server.resume(&signed, &mut env, &mut cx, &CRYPTO, &mut out));
     let Ok(Step::Send(sigma2)) = step else { return None };
     says(sigma2.payload, &v::CASE_1)?;
-    let sigma3 = incoming(&mut third, &v::CASE_2)?;
-    let step = meter.run(|| server.handle(sigma3, &mut env, &mut cx, &RustCrypto, &mut out));
+    let sigma3 = incoming(&mut buffer, &v::CASE_2)?;
+    let step = meter.run(|| server.handle(sigma3, &mut env, &mut cx, &CRYPTO, &mut out));
     let Ok(Step::Established { reply, established }) = step else { return None };
     says(reply?.payload, &v::CASE_3)?;
-    works(established.session, &v::CASE_ATTESTATION, &v::CASE_SECURE)
+    let session = established.session.begin(&CRYPTO, &mut cx);
+    works(session, &v::CASE_ATTESTATION, &v::CASE_SECURE)
 }
 
-/// A recorded datagram of the initiator, as the machine wants it.
+/// A recorded datagram, as the machine that receives it wants it: without its header. So that one
+/// function reads both directions, a responder's datagram is made one of an initiator, whose
+/// header has the same eight octets of node id in the same place under another flag.
 fn incoming<'b>(buffer: &'b mut [u8; DATAGRAM], recorded: &[u8]) -> Option<Incoming<'b>> {
+    const FROM_INITIATOR: u8 = 1 << 2;
     let datagram = buffer.get_mut(..recorded.len())?;
     datagram.copy_from_slice(recorded);
+    *datagram.first_mut()? = FROM_INITIATOR;
     let packet = Packet::parse(datagram).ok()?;
-    let from = packet.header().source?;
-    let mut session = UnsecureSession::responder(EphemeralNodeId::received(from), NOW);
+    let from = EphemeralNodeId::received(packet.header().source?);
+    let mut session = UnsecureSession::responder(from, NOW);
     session.decode(packet, NOW).ok().map(Incoming::from)
 }
 
@@ -107,16 +142,11 @@ fn says(payload: &[u8], recorded: &[u8]) -> Option<()> {
 }
 
 /// Whether a session has the keys that were recorded.
-fn works(
-    mut session: SecureSession<RustCrypto>,
-    attestation: &[u8; 16],
-    recorded: &[u8],
-) -> Option<()> {
+fn works(mut session: Session, attestation: &[u8; 16], recorded: &[u8]) -> Option<()> {
     let mut buffer = [0; DATAGRAM];
     let datagram = buffer.get_mut(..recorded.len())?;
     datagram.copy_from_slice(recorded);
-    let packet = Packet::parse(datagram).ok()?;
-    let SessionRoute::Unicast(_) = packet.header().route else { return None };
-    let opened = session.decode(packet, NOW).ok()?;
-    (session.attestation_challenge() == attestation && *opened.payload == *b"Hello").then_some(())
+    let opened = session.decode(Packet::parse(datagram).ok()?, NOW).ok()?;
+    let hello = *opened.payload == *b"Hello";
+    (session.attestation_challenge() == attestation && hello).then_some(())
 }

@@ -1,0 +1,243 @@
+//! The device and a controller, who speak to each other within the image.
+
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use firmware::device::Device;
+use firmware::frame::{Fabric, Setup};
+use firmware::rng::Trng;
+use firmware::tables::{Idle, Node, config};
+use matter_session::crypto::{Passcode, Secret, SigningKey};
+use matter_session::fabric::{FabricCredentials, Ipk};
+use matter_session::handshake::Context;
+use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
+use matter_session::manager::{Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN};
+use matter_session::time::{Instant, MatterTime, WallClock};
+
+use crate::meter::Meter;
+use crate::ram::{Post, Ram};
+use crate::vectors as v;
+
+const ECHO: ProtocolId = ProtocolId::vendor(VendorId::new(0xFFF1), 1);
+const AT_CONTROLLER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
+const AT_DEVICE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2));
+/// Within the validity of the recorded certificates, which lasts from 2022 to 2034.
+const TODAY: u32 = 800_000_000;
+/// More turns than any step takes.
+const PATIENCE: usize = 1000;
+
+/// What the two parties took.
+#[derive(Default)]
+pub struct Meters {
+    pub device: Meter,
+    pub controller: Meter,
+}
+
+/// The statics that the nodes live in.
+pub struct Places {
+    pub device: &'static mut Idle,
+    pub controller: &'static mut Idle,
+    pub to_device: &'static mut Post,
+    pub to_controller: &'static mut Post,
+}
+
+pub struct Live {
+    device: Device<'static, Ram>,
+    controller: &'static mut Node,
+    rng: Trng,
+    key: SigningKey,
+    fabric: Option<FabricIndex>,
+    to_device: &'static mut Post,
+    now: Instant,
+    session: Option<SessionHandle>,
+    resumed: bool,
+    answers: u32,
+    right: u32,
+    acknowledged: u32,
+}
+
+impl Live {
+    pub fn new(places: Places) -> Option<Self> {
+        let now = Instant::from_millis(1);
+        let setup = Setup {
+            seed: [1; 32],
+            time: TODAY,
+            iterations: 1000,
+            salt: v::PASE_SALT,
+            verifier: v::PASE_VERIFIER,
+            busy: 0,
+            forget: false,
+        };
+        let (mut at_device, mut rng) = (Trng::new(setup.seed), Trng::new([2; 32]));
+        let out = places.to_controller;
+        let board = Ram { now, out, established: None, failures: 0, records: 0 };
+        let node = places.device.start(config(), &mut at_device);
+        Some(Self {
+            device: Device::new(board, node, at_device, &setup)?,
+            controller: places.controller.start(config(), &mut rng),
+            rng,
+            key: SigningKey::from_bytes(&Secret::new(v::CASE_INITIATOR_KEY)).ok()?,
+            fabric: None,
+            to_device: places.to_device,
+            now,
+            session: None,
+            resumed: false,
+            answers: 0,
+            right: 0,
+            acknowledged: 0,
+        })
+    }
+
+    pub fn pase(&mut self, meters: &mut Meters) -> Option<()> {
+        let passcode = Passcode::new(20_202_021).ok()?;
+        let mut cx = context(self.now, &mut self.rng);
+        self.controller.connect_pase(&mut cx, AT_DEVICE.into(), passcode).ok()?;
+        self.establish(meters, false)
+    }
+
+    /// Both become members of the recorded fabric.
+    pub fn join(&mut self, meters: &mut Meters) -> Option<()> {
+        let (key, ipk) = (v::CASE_RESPONDER_KEY, v::CASE_IPK);
+        let (root, icac) = (&v::CASE_ROOT[..], Some(&v::CASE_RESPONDER_ICAC[..]));
+        let fabric = Fabric { key, ipk, root, icac, noc: &v::CASE_RESPONDER_NOC };
+        let joined = meters.device.run(|| self.device.join(&fabric));
+
+        let ipks = [Ipk::EpochKey(Secret::new(v::CASE_IPK))];
+        let (icac, noc) = (Some(&v::CASE_INITIATOR_ICAC[..]), &v::CASE_INITIATOR_NOC[..]);
+        let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
+        self.fabric = self.controller.add_fabric(&credentials).ok();
+        (joined && self.fabric.is_some()).then_some(())
+    }
+
+    pub fn case(&mut self, meters: &mut Meters) -> Option<()> {
+        self.connect_case(meters, false)?;
+        (self.device.board.records == 1).then_some(())
+    }
+
+    pub fn resumption(&mut self, meters: &mut Meters) -> Option<()> {
+        self.connect_case(meters, true)?;
+        (self.device.board.records == 2).then_some(())
+    }
+
+    fn connect_case(&mut self, meters: &mut Meters, resumed: bool) -> Option<()> {
+        let peer = NodeId::new(v::CASE_RESPONDER_NODE);
+        let mut cx = context(self.now, &mut self.rng);
+        self.controller.connect_case(&mut cx, AT_DEVICE.into(), self.fabric?, peer).ok()?;
+        self.establish(meters, resumed)
+    }
+
+    /// Lets a handshake run to its end, and compares what both derived.
+    fn establish(&mut self, meters: &mut Meters, resumed: bool) -> Option<()> {
+        (self.session, self.device.board.established) = (None, None);
+        self.run(meters, |live| live.session.is_some() && live.device.board.established.is_some())?;
+        // Until nothing is owed any more.
+        self.run(meters, |live| live.controller.is_settled())?;
+        let session = self.controller.session(self.session?)?;
+        let ours = (*session.session().attestation_challenge(), self.resumed);
+        (self.device.board.established == Some(ours) && self.resumed == resumed).then_some(())
+    }
+
+    /// A hundred requests, each answered; every message is acknowledged.
+    pub fn messages(&mut self, meters: &mut Meters) -> Option<()> {
+        const COUNT: u32 = 100;
+        (self.answers, self.right, self.acknowledged) = (0, 0, 0);
+        for number in 1..=COUNT {
+            let exchange = self.controller.open_exchange(self.now, self.session?).ok()?;
+            let payload = payload(number);
+            let mut cx = context(self.now, &mut self.rng);
+            let controller = &mut *self.controller;
+            let sent =
+                meters.controller.run(|| controller.send(&mut cx, exchange, ECHO, 1, &payload));
+            sent.ok()?;
+            self.run(meters, |live| live.answers == number)?;
+            self.controller.close_exchange(exchange);
+            self.run(meters, |live| live.controller.is_settled())?;
+        }
+        let all = self.right == COUNT && self.acknowledged == COUNT;
+        (all && self.device.board.failures == 0).then_some(())
+    }
+
+    /// Lets both work, and time pass when neither has anything to do.
+    fn run(&mut self, meters: &mut Meters, done: impl Fn(&Self) -> bool) -> Option<()> {
+        for _ in 0..PATIENCE {
+            let moved = self.controller_turn(meters);
+            let due = self.device_turn(meters);
+            let arrived = self.deliver(meters);
+            if done(self) {
+                return Some(());
+            }
+            if !(moved || arrived) {
+                let due = [due, self.controller.poll_timeout()].into_iter().flatten().min()?;
+                self.now = self.now.max(due);
+                self.device.board.now = self.now;
+            }
+        }
+        None
+    }
+
+    fn device_turn(&mut self, meters: &mut Meters) -> Option<Instant> {
+        let Self { device, to_device, .. } = self;
+        to_device.deliver(|datagram| {
+            meters.device.run(|| device.receive(AT_CONTROLLER, datagram));
+        });
+        meters.device.run(|| device.turn())
+    }
+
+    /// Returns whether something left.
+    fn controller_turn(&mut self, meters: &mut Meters) -> bool {
+        let mut cx = context(self.now, &mut self.rng);
+        let node = &mut *self.controller;
+        meters.controller.run(|| node.handle_timeout(&mut cx));
+        while let Some(event) = node.poll_event() {
+            match event {
+                Event::SignRequest(request) => {
+                    let signed = request.sign_with(&mut self.key);
+                    meters.controller.run(|| node.sign(&mut cx, signed));
+                }
+                Event::Established { session, resumed, .. } => {
+                    (self.session, self.resumed) = (Some(session), resumed);
+                }
+                Event::Acknowledged { .. } => self.acknowledged += 1,
+                _ => {}
+            }
+        }
+        let (mut scratch, mut left) = ([0; TRANSMIT_BUFFER_LEN], false);
+        while let Some(transmit) = node.poll_transmit(self.now, &mut scratch) {
+            if transmit.to == PeerAddress::Udp(AT_DEVICE) {
+                self.to_device.put(transmit.datagram);
+                left = true;
+            }
+        }
+        left
+    }
+
+    /// What the device has sent arrives. Returns whether there was anything.
+    fn deliver(&mut self, meters: &mut Meters) -> bool {
+        let Self { device, controller, rng, now, answers, right, .. } = self;
+        device.board.out.deliver(|datagram| {
+            let mut cx = context(*now, rng);
+            let received = meters
+                .controller
+                .run(|| controller.handle_datagram(&mut cx, AT_DEVICE.into(), datagram));
+            if let Ok(Received::Message(message)) = received {
+                *answers += 1;
+                let expected = (message.protocol, message.opcode) == (ECHO, 2)
+                    && *message.payload == payload(*answers);
+                *right += u32::from(expected);
+            }
+        })
+    }
+}
+
+/// What tells the requests apart.
+fn payload(number: u32) -> [u8; 64] {
+    let mut octets = [0x5A; 64];
+    for (to, from) in octets.iter_mut().zip(number.to_le_bytes()) {
+        *to = from;
+    }
+    octets
+}
+
+fn context(now: Instant, rng: &mut Trng) -> Context<'_> {
+    let today = MatterTime::from_seconds(TODAY);
+    Context::new(now, rng).with_wall(WallClock::Known(today))
+}

@@ -1,0 +1,84 @@
+//! A board of RAM: datagrams wait in buffers, time passes when the test says so.
+
+use core::net::SocketAddr;
+
+use firmware::device::{Board, Happening};
+use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::resumption::ResumptionRecord;
+use matter_session::time::Instant;
+
+/// As many datagrams as one call makes, and more.
+const DATAGRAMS: usize = 4;
+const LONGEST: usize = 1280;
+
+/// Datagrams on their way to one node.
+pub struct Post {
+    datagrams: [[u8; LONGEST]; DATAGRAMS],
+    lens: [usize; DATAGRAMS],
+    count: usize,
+}
+
+impl Post {
+    pub const fn new() -> Self {
+        Self { datagrams: [[0; LONGEST]; DATAGRAMS], lens: [0; DATAGRAMS], count: 0 }
+    }
+
+    /// One more is lost when there is no room: MRP must cope.
+    pub fn put(&mut self, datagram: &[u8]) {
+        let place = self.datagrams.get_mut(self.count).zip(self.lens.get_mut(self.count));
+        if let Some((place, len)) = place
+            && let Some(place) = place.get_mut(..datagram.len())
+        {
+            place.copy_from_slice(datagram);
+            *len = datagram.len();
+            self.count += 1;
+        }
+    }
+
+    /// Hands each over, and is empty then. Returns whether there was one.
+    pub fn deliver(&mut self, mut to: impl FnMut(&mut [u8])) -> bool {
+        let waiting = self.datagrams.iter_mut().zip(&self.lens).take(self.count);
+        for (datagram, len) in waiting {
+            to(datagram.get_mut(..*len).unwrap_or_default());
+        }
+        core::mem::take(&mut self.count) > 0
+    }
+}
+
+/// The device's board.
+pub struct Ram {
+    pub now: Instant,
+    pub out: &'static mut Post,
+    /// The attestation challenge of the session established last, and whether it was resumed.
+    pub established: Option<([u8; 16], bool)>,
+    pub failures: u32,
+    pub records: u32,
+}
+
+impl Board for Ram {
+    fn now(&mut self) -> Instant {
+        self.now
+    }
+
+    fn seconds(&mut self) -> u32 {
+        0
+    }
+
+    fn send(&mut self, _: SocketAddr, datagram: &[u8]) {
+        self.out.put(datagram);
+    }
+
+    fn tell(&mut self, happening: Happening<'_>) {
+        match happening {
+            Happening::Established { session, resumed } => {
+                self.established = Some((*session.attestation_challenge(), resumed));
+            }
+            Happening::Failed => self.failures += 1,
+            Happening::Closed { .. } => {}
+        }
+    }
+
+    fn keep(&mut self, _: FabricIndex, _: NodeId, record: Option<&ResumptionRecord>) {
+        self.records += u32::from(record.is_some());
+    }
+}
