@@ -63,6 +63,7 @@ const NUMBERS: &[(&str, &str)] = &[
 
 /// Identifiers in the same file, hexadecimal.
 const IDS: &[(&str, &str)] = &[
+    ("CASE_INITIATOR_NODE", "/case/1/initiator/nodeId"),
     ("CASE_RESPONDER_NODE", "/case/1/responder/nodeId"),
 ];
 
@@ -75,7 +76,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var("TARGET")? == "thumbv7em-none-eabihf" {
         fs::copy("memory.x", out.join("memory.x"))?;
         println!("cargo:rustc-link-search={}", out.display());
-        for image in ["selftest", "device"] {
+        // Cargo knows the name of an image only where its features are there.
+        let images: &[_] = match env::var_os("CARGO_FEATURE_INITIATOR") {
+            Some(_) => &["selftest", "device"],
+            None => &["device"],
+        };
+        for image in images {
             println!("cargo:rustc-link-arg-bin={image}=-Tlink.x");
             println!("cargo:rustc-link-arg-bin={image}=--nmagic");
         }

@@ -5,6 +5,8 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+#[cfg(feature = "initiator")]
+use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::handshake::Context;
@@ -95,6 +97,24 @@ impl<'n, B: Board> Device<'n, B> {
         added.is_ok_and(|index| self.element.load(index, fabric.key))
     }
 
+    /// Begins PASE with another device; returns whether it was begun.
+    #[cfg(feature = "initiator")]
+    #[inline(never)]
+    pub fn dial_pase(&mut self, peer: SocketAddr, passcode: u32) -> bool {
+        let Ok(passcode) = Passcode::new(passcode) else { return false };
+        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        self.node.connect_pase(&mut cx, peer.into(), passcode).is_ok()
+    }
+
+    /// Begins CASE with a node of the fabric joined first; returns whether it was begun.
+    #[cfg(feature = "initiator")]
+    #[inline(never)]
+    pub fn dial_case(&mut self, peer: SocketAddr, node: NodeId) -> bool {
+        let Some(fabric) = FabricIndex::new(1) else { return false };
+        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        self.node.connect_case(&mut cx, peer.into(), fabric, node).is_ok()
+    }
+
     /// Takes a datagram in, and answers the request that it may hold.
     #[inline(never)]
     pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8]) {
@@ -135,6 +155,11 @@ impl<'n, B: Board> Device<'n, B> {
         let fail_safe = self.commissioner.map(|(_, expires)| expires);
         let deadlines = [self.node.poll_timeout(), self.element.due(), fail_safe];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether nothing is left to send or to be acknowledged.
+    pub fn is_settled(&self) -> bool {
+        self.node.is_settled()
     }
 
     #[inline(never)]

@@ -7,8 +7,10 @@
 //!   1 setup, once after reset       16 done: kind of the request, 1 if it worked
 //!   2 fabric                        17 session: kind, local id (2), peer id (2), attestation (16)
 //!   3 datagram: address, octets     18 failed: a handshake ended without a session
-//!                                   19 closed: local session id (2)
-//!                                    3 datagram: address, octets
+//!   4 dial PASE: address,           19 closed: local session id (2)
+//!     passcode (4, LE)               3 datagram: address, octets
+//!   5 dial CASE: address,
+//!     node id (8, LE)
 //! ```
 //! An address is that of a UDP peer: IPv6 (16, IPv4 mapped into it), port (2, BE).
 
@@ -21,6 +23,8 @@ pub mod kind {
     pub const SETUP: u8 = 1;
     pub const FABRIC: u8 = 2;
     pub const DATAGRAM: u8 = 3;
+    pub const DIAL_PASE: u8 = 4;
+    pub const DIAL_CASE: u8 = 5;
     pub const DONE: u8 = 16;
     pub const SESSION: u8 = 17;
     pub const FAILED: u8 = 18;

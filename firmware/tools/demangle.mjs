@@ -1,25 +1,11 @@
 // Names of Rust symbols, and whose code they are.
+import { spawnSync } from "node:child_process";
 
-const ESCAPES = { SP: "@", BP: "*", RF: "&", LT: "<", GT: ">", LP: "(", RP: ")", C: "," };
-
-const unescape = part =>
-    part
-        .replace(/^_\$/, "$")
-        .replace(/\$(?:u([0-9a-f]+)|(\w+))\$/g, (_, hex, name) => (hex ? String.fromCodePoint(parseInt(hex, 16)) : ESCAPES[name] ?? name))
-        .replaceAll("..", "::");
-
-/** Legacy mangling, `_ZN4core3fmt17h0123456789abcdefE`; other names stay as they are. */
-export function demangle(name) {
-    if (!name.startsWith("_ZN")) return name;
-    const parts = [];
-    for (let rest = name.slice(3), found; (found = /^(\d+)/.exec(rest)); ) {
-        const [digits] = found;
-        const end = digits.length + Number(digits);
-        parts.push(rest.slice(digits.length, end));
-        rest = rest.slice(end);
-    }
-    if (/^h[0-9a-f]{16}$/.test(parts.at(-1))) parts.pop();
-    return parts.map(unescape).join("::");
+/** Both manglings, by binutils' c++filt; the hashes go, of legacy names and of crates. */
+export function demangle(names) {
+    const { stdout, status, error } = spawnSync("c++filt", { input: names.join("\n"), maxBuffer: 1 << 28 });
+    if (status !== 0) throw error ?? new Error("c++filt failed");
+    return stdout.toString().split("\n").map(name => name.replace(/::h[0-9a-f]{16}$|\[[0-9a-f]{16}\]/g, ""));
 }
 
 /** Crate and outermost module of a name: `["matter_session", "cert"]`. */

@@ -28,12 +28,14 @@ export class Elf {
     #symbols() {
         const table = this.sections.find(section => section.type === SYMTAB);
         const names = this.sections[table.link].offset;
-        return Array.from({ length: table.size / 16 }, (_, n) => {
+        const symbols = Array.from({ length: table.size / 16 }, (_, n) => {
             const at = table.offset + n * 16;
             const [name, value, size] = [this.text(names + this.u32(at)), this.u32(at + 4), this.u32(at + 8)];
             const section = this.sections[this.u16(at + 14)];
-            return { name: demangle(name), value, size, section, kind: this.octets[at + 12] & 15 };
+            return { name, value, size, section, kind: this.octets[at + 12] & 15 };
         });
+        const readable = demangle(symbols.map(symbol => symbol.name));
+        return symbols.map((symbol, n) => ({ ...symbol, name: readable[n] }));
     }
 
     /** What is programmed: code, constants, and what RAM is initialised with. */

@@ -14,6 +14,8 @@ use firmware::frame::{self, Fabric, Setup, kind};
 use firmware::rng::Trng;
 use firmware::tables::{self, Idle};
 use matter_session::crypto::CompactRustCrypto;
+#[cfg(feature = "initiator")]
+use matter_session::ids::NodeId;
 
 use self::clock::Clock;
 use self::line::{Arriving, Line};
@@ -74,8 +76,22 @@ fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
             let joined = Fabric::read(body).is_some_and(|fabric| device.join(&fabric));
             device.board.done(kind, joined);
         }
+        #[cfg(feature = "initiator")]
+        kind::DIAL_PASE | kind::DIAL_CASE => {
+            let dialled = dial(device, kind, body);
+            device.board.done(kind, dialled.unwrap_or(false));
+        }
         _ => device.board.done(kind, false),
     }
+}
+
+#[cfg(feature = "initiator")]
+fn dial(device: &mut Device<'_, Line>, kind: u8, mut body: &[u8]) -> Option<bool> {
+    let peer = frame::read_address(frame::take(&mut body)?);
+    Some(match kind {
+        kind::DIAL_PASE => device.dial_pase(peer, u32::from_le_bytes(frame::take(&mut body)?)),
+        _ => device.dial_case(peer, NodeId::new(u64::from_le_bytes(frame::take(&mut body)?))),
+    })
 }
 
 /// The end of a device that cannot go on: a watchdog would reset it.

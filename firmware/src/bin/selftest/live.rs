@@ -118,6 +118,16 @@ impl Live {
         (self.device.board.records == 2).then_some(())
     }
 
+    /// The other way round: the device dials, and resumes what the controller began.
+    pub fn dialled(&mut self, meters: &mut Meters) -> Option<()> {
+        let peer = NodeId::new(v::CASE_INITIATOR_NODE);
+        let dialled = meters.device.run(|| self.device.dial_case(AT_CONTROLLER, peer));
+        if !dialled {
+            return None;
+        }
+        self.establish(meters, true)
+    }
+
     fn connect_case(&mut self, meters: &mut Meters, resumed: bool) -> Option<()> {
         let peer = NodeId::new(v::CASE_RESPONDER_NODE);
         let mut cx = context(self.now, &mut self.rng);
@@ -130,7 +140,7 @@ impl Live {
         (self.session, self.device.board.established) = (None, None);
         self.run(meters, |live| live.session.is_some() && live.device.board.established.is_some())?;
         // Until nothing is owed any more.
-        self.run(meters, |live| live.controller.is_settled())?;
+        self.run(meters, |live| live.controller.is_settled() && live.device.is_settled())?;
         let session = self.controller.session(self.session?)?;
         let ours = (*session.session().attestation_challenge(), self.resumed);
         (self.device.board.established == Some(ours) && self.resumed == resumed).then_some(())

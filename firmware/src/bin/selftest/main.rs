@@ -49,6 +49,7 @@ const LIVE: &[(&str, LiveStep)] = &[
     ("100 messages over CASE", Live::messages),
     ("CASE resumed", Live::resumption),
     ("100 messages, resumed", Live::messages),
+    ("CASE resumed, dialled", Live::dialled),
 ];
 
 #[entry]

@@ -1,0 +1,67 @@
+//! Everything of the device without its board: that it links for a target at all. It would not
+//! run there, as what it reads and writes is nobody's.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::net::SocketAddr;
+
+use firmware::device::{Board, Device, Happening};
+use firmware::frame::{self, ADDRESS, Fabric, MAX_BODY, Setup};
+use firmware::rng::Trng;
+use firmware::tables::{Idle, config};
+use matter_session::crypto::CompactRustCrypto;
+use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::resumption::ResumptionRecord;
+use matter_session::time::Instant;
+
+struct Nowhere;
+
+impl Board for Nowhere {
+    fn now(&mut self) -> Instant {
+        Instant::from_millis(black_box(0))
+    }
+
+    fn seconds(&mut self) -> u32 {
+        black_box(0)
+    }
+
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+        black_box((to, datagram));
+    }
+
+    fn tell(&mut self, happening: Happening<'_>) {
+        black_box(happening);
+    }
+
+    fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>) {
+        black_box((fabric, peer, record.map(ResumptionRecord::to_bytes)));
+    }
+}
+
+fn serve() -> Option<()> {
+    let mut idle = Idle::new(CompactRustCrypto);
+    let mut octets = black_box([0; MAX_BODY]);
+    let setup = Setup::read(octets.get(..black_box(0))?)?;
+    let mut rng = Trng::new(setup.seed);
+    let node = black_box(&mut idle).start(config(), &mut rng);
+    let mut device = Device::new(Nowhere, node, rng, &setup)?;
+    black_box(device.join(&Fabric::read(octets.get(..black_box(0))?)?));
+    loop {
+        let address = black_box([0; ADDRESS]);
+        device.receive(frame::read_address(address), black_box(&mut octets));
+        black_box(device.turn());
+    }
+}
+
+// SAFETY: no other symbol of the program has this name.
+#[unsafe(no_mangle)]
+extern "C" fn _start() -> ! {
+    black_box(serve());
+    loop {}
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
