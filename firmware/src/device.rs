@@ -79,7 +79,7 @@ impl<'n, B: Board> Device<'n, B> {
             board,
             node,
             rng,
-            element: SecureElement::new(),
+            element: SecureElement::default(),
             booted: setup.time,
             busy: setup.busy,
             forget: setup.forget,

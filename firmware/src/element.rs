@@ -19,11 +19,13 @@ pub struct SecureElement {
     waiting: [Option<(SignRequest, Instant)>; HANDSHAKES],
 }
 
-impl SecureElement {
-    pub const fn new() -> Self {
+impl Default for SecureElement {
+    fn default() -> Self {
         Self { keys: [const { None }; FABRICS], waiting: [const { None }; HANDSHAKES] }
     }
+}
 
+impl SecureElement {
     /// Takes a fabric's key in, as a chip would generate it. Returns whether there is one then.
     #[inline(never)]
     pub fn load(&mut self, fabric: FabricIndex, key: [u8; 32]) -> bool {

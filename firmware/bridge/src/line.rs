@@ -18,7 +18,9 @@ impl Line {
         loop {
             match UnixStream::connect(path) {
                 Ok(stream) => return Ok(Self(stream)),
-                Err(error) if Instant::now() >= until => return Err(format!("{path}: {error}").into()),
+                Err(error) if Instant::now() >= until => {
+                    return Err(format!("{path}: {error}").into());
+                }
                 Err(_) => sleep(Duration::from_millis(20)),
             }
         }

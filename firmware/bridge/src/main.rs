@@ -106,7 +106,10 @@ fn run(args: Args) -> Result<()> {
     if let Some(path) = &args.fabric {
         let file = FabricFile::read(path, Role::Responder)?;
         let fabric = fabric_frame(&file)?;
-        line.request(kind::FABRIC, &[&fabric.head(), fabric.root, fabric.icac.unwrap_or_default(), fabric.noc])?;
+        line.request(
+            kind::FABRIC,
+            &[&fabric.head(), fabric.root, fabric.icac.unwrap_or_default(), fabric.noc],
+        )?;
     }
     let socket = UdpSocket::bind(args.listen)?;
     println!("READY {}", args.listen);
@@ -139,11 +142,7 @@ fn carry(mut line: Line, socket: UdpSocket, loss: Loss) -> Result<()> {
     Ok(())
 }
 
-fn receive(
-    socket: &UdpSocket,
-    mut line: Line,
-    loss: &std::sync::Mutex<Loss>,
-) -> io::Result<()> {
+fn receive(socket: &UdpSocket, mut line: Line, loss: &std::sync::Mutex<Loss>) -> io::Result<()> {
     let mut datagram = [0; 0xFFFF];
     loop {
         let (len, from) = match socket.recv_from(&mut datagram) {

@@ -21,8 +21,7 @@ use self::clock::Clock;
 use self::line::{Arriving, Line};
 use self::uart::Uart;
 
-const WAKERS: [clock::Line; 2] =
-    [clock::Line(uart::INTERRUPT), clock::Line(clock::INTERRUPT)];
+const WAKERS: [clock::Line; 2] = [clock::Line(uart::INTERRUPT), clock::Line(clock::INTERRUPT)];
 
 #[entry]
 fn main() -> ! {

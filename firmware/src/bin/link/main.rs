@@ -58,10 +58,16 @@ fn serve() -> Option<()> {
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
     black_box(serve());
-    loop {}
+    stop()
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+    stop()
+}
+
+fn stop() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
 }

@@ -1,6 +1,6 @@
 //! Known answers: each step compares with what matter.js computed.
 
-use matter_session::crypto::{Crypto, PublicKey, CompactRustCrypto, Secret};
+use matter_session::crypto::{CompactRustCrypto, Crypto, PublicKey, Secret};
 use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
 use matter_session::ids::FabricIndex;
 
@@ -20,7 +20,8 @@ pub fn spake(meter: &mut Meter) -> Option<()> {
     let [w0, w1, x, y] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X, v::SPAKE_Y].map(Secret::new);
     let l = CompactRustCrypto.spake_l(&w1).ok()?;
     let share = CompactRustCrypto.spake_prover_share(&x, &w0).ok()?;
-    let (answer, verifier) = meter.run(|| CompactRustCrypto.spake_verifier(&y, &w0, &l, &share)).ok()?;
+    let (answer, verifier) =
+        meter.run(|| CompactRustCrypto.spake_verifier(&y, &w0, &l, &share)).ok()?;
     let prover = CompactRustCrypto.spake_prover_finish(&x, &w0, &w1, &answer).ok()?;
     let points = [(l, v::SPAKE_L), (share, v::SPAKE_SHARE_X), (answer, v::SPAKE_SHARE_Y)];
     let right = points.iter().all(|(point, expected)| point.as_bytes() == expected);
@@ -60,5 +61,6 @@ pub fn case_operations(meter: &mut Meter) -> Option<()> {
     let own = meter.run(|| CompactRustCrypto.ephemeral(&mut rng)).ok()?;
     meter.run(|| CompactRustCrypto.ecdh(own, &peer)).ok()?;
     let signature = meter.run(|| key.sign_digest(&digest)).ok()?;
-    (0..3).try_for_each(|_| meter.run(|| CompactRustCrypto.verify(&public, &digest, &signature)).ok())
+    (0..3)
+        .try_for_each(|_| meter.run(|| CompactRustCrypto.verify(&public, &digest, &signature)).ok())
 }

@@ -62,7 +62,8 @@ fn message(encoding: &mut Meter, decoding: &mut Meter) -> Option<()> {
     };
     let mut buffer = [0; 128];
     let msg = MessageBuf::with_payload(&mut buffer, &PAYLOAD).ok()?;
-    let range = encoding.run(|| from.encode(&header, msg, NOW).map(|sealed| sealed.range())).ok()?;
+    let range =
+        encoding.run(|| from.encode(&header, msg, NOW).map(|sealed| sealed.range())).ok()?;
     let datagram = buffer.get_mut(range)?;
     let packet = Packet::parse(datagram).ok()?;
     let opened = decoding.run(|| to.decode(packet, NOW)).ok()?;

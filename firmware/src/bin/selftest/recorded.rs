@@ -63,8 +63,7 @@ pub fn pase_initiator(meter: &mut Meter) -> Option<Session> {
     let passcode = Passcode::new(20_202_021).ok()?;
     let local = LocalSessionId::new(v::PASE_INITIATOR_SESSION)?;
     let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
-    let begun =
-        PaseClient::start(passcode, None, local, &PARAMETERS, &mut cx, &CRYPTO, &mut out);
+    let begun = PaseClient::start(passcode, None, local, &PARAMETERS, &mut cx, &CRYPTO, &mut out);
     let (mut client, first) = begun.ok()?;
     says(first.payload, &v::PASE_0)?;
     for (received, sent) in [(&v::PASE_1[..], &v::PASE_2[..]), (&v::PASE_3, &v::PASE_4)] {
@@ -111,7 +110,7 @@ pub fn case(meter: &mut Meter) -> Option<()> {
     let step = meter.run(|| server.handle(sigma1, &mut env, &mut cx, &CRYPTO, &mut out));
     let Ok(Step::Sign(request)) = step else { return None };
     let signed = meter.run(|| request.sign_with(&mut key));
-    let step = meter.run(|| server.resume(&signed, &mut env, &mut cx, &CRYPTO, &mut out));
+    let step = meter.run(|| server.resume(&signed, &env, &cx, &CRYPTO, &mut out));
     let Ok(Step::Send(sigma2)) = step else { return None };
     says(sigma2.payload, &v::CASE_1)?;
     let sigma3 = incoming(&mut buffer, &v::CASE_2)?;

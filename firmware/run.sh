@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Everything: tools, images for every target, the selftest, sizes, matter.js before the device.
+#   run.sh              from a fresh clone
+#   run.sh --no-interop without matter.js
+set -euo pipefail
+cd "$(dirname "$0")"
+. ./setup.sh
+emulator
+compiler
+
+for target in "${firmware_targets[@]:1}"; do
+  echo "-- link: $target"
+  build "$target" --bin link
+done
+echo "-- selftest and sizes"
+./size.sh --check
+cat "${CARGO_TARGET_DIR:-target}/steps.txt"
+if [ "${1:-}" != --no-interop ]; then
+  echo "-- matter.js"
+  ./interop.sh
+fi
