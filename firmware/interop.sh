@@ -14,4 +14,6 @@ build thumbv7em-none-eabihf --bin device
 cargo build --release --manifest-path bridge/Cargo.toml --target-dir "$base/bridge"
 export FIRMWARE_IMAGE=$base/thumbv7em-none-eabihf/release/device
 export FIRMWARE_BRIDGE=$base/bridge/release/bridge
-MATTER_EXAMPLES=$PWD/interop exec ../interop/run.sh --jobs 2 --only "$rows"
+MATTER_EXAMPLES=$PWD/interop ../interop/run.sh --jobs 2 --only "$rows"
+echo "Deepest stack since reset, of all rows:" \
+  "$(sed -n 's/^STACK //p' ../interop/logs/*/responder.log | sort -n | tail -1) octets"
