@@ -10,10 +10,21 @@ compiler
 base=${CARGO_TARGET_DIR:-$PWD/target}
 rows=${1:-'^device: (?!.*larger limit)'}
 
-build thumbv7em-none-eabihf --bin device
+images=$base/images
+mkdir -p "$images"
+for features in persistent ""; do
+  build thumbv7em-none-eabihf --bin device --features "$features"
+  cp "$base/thumbv7em-none-eabihf/release/device" "$images/device${features:+-$features}"
+done
 cargo build --release --manifest-path bridge/Cargo.toml --target-dir "$base/bridge"
-export FIRMWARE_IMAGE=$base/thumbv7em-none-eabihf/release/device
 export FIRMWARE_BRIDGE=$base/bridge/release/bridge
-MATTER_EXAMPLES=$PWD/interop ../interop/run.sh --jobs 2 --only "$rows"
+export MATTER_EXAMPLES=$PWD/interop
+
+# Fabric and record survive a reset: the second handshake resumes the first one's session.
+FIRMWARE_IMAGE=$images/device-persistent FIRMWARE_OPTIONS="--reset-before 2" \
+  ../interop/run.sh --only '^device: case resumed$'
+grep -h '^RESET' ../interop/logs/device-case-resumed/responder.log
+
+FIRMWARE_IMAGE=$images/device ../interop/run.sh --jobs 2 --only "$rows"
 echo "Deepest stack since reset, of all rows:" \
   "$(sed -n 's/^STACK //p' ../interop/logs/*/responder.log | sort -n | tail -1) octets"

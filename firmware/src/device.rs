@@ -5,6 +5,8 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+#[cfg(feature = "persistent")]
+use embedded_storage::nor_flash::NorFlash;
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Verifier};
@@ -20,6 +22,8 @@ use matter_session::time::{Instant, MatterTime, WallClock};
 
 use crate::element::SecureElement;
 use crate::frame::{Fabric, Setup};
+#[cfg(feature = "persistent")]
+use crate::memory::{Kept, Memory};
 use crate::protocols;
 use crate::rng::Trng;
 use crate::tables::{Node, Suite};
@@ -39,6 +43,8 @@ pub trait Board {
     fn send(&mut self, to: SocketAddr, datagram: &[u8]);
     /// Takes note of what happened.
     fn tell(&mut self, happening: Happening<'_>);
+    /// Keeps a fabric that was joined, and its key, over a reset. Returns whether it does.
+    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric, key: &[u8; 32]) -> bool;
     /// Keeps a resumption record over a reset, or forgets it.
     fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>);
 }
@@ -94,7 +100,29 @@ impl<'n, B: Board> Device<'n, B> {
         let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
         let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
         let added = self.node.add_fabric(&credentials);
-        added.is_ok_and(|index| self.element.load(index, fabric.key))
+        added.is_ok_and(|index| {
+            let joined = self.node.fabric(index);
+            self.element.load(index, fabric.key)
+                && joined.is_some_and(|joined| self.board.keep_fabric(joined, &fabric.key))
+        })
+    }
+
+    /// Takes in what was kept over a reset. What is damaged is not there: its peers find that out.
+    #[cfg(feature = "persistent")]
+    #[inline(never)]
+    pub fn restore<F: NorFlash>(&mut self, memory: &mut Memory<F>) {
+        let now = self.board.now();
+        memory.each(|kept| match kept {
+            Kept::Key(fabric, key) => {
+                self.element.load(fabric, key);
+            }
+            Kept::Fabric(stored) => {
+                let _ = self.node.restore_fabric(stored);
+            }
+            Kept::Record(record) => {
+                self.node.restore_record(record, now);
+            }
+        });
     }
 
     /// Begins PASE with another device; returns whether it was begun.

@@ -5,6 +5,8 @@
 pub mod device;
 pub mod element;
 pub mod frame;
+#[cfg(feature = "persistent")]
+pub mod memory;
 #[path = "../../examples/support/protocols.rs"]
 #[allow(dead_code, reason = "a part of it is for controllers")]
 mod protocols;

@@ -8,9 +8,10 @@ use matter_session::session::SessionParameters;
 
 pub const FABRICS: usize = 5;
 pub const HANDSHAKES: usize = 2;
+pub const RECORDS: usize = 15;
 /// Sessions (the place for PASE among them), exchanges, handshakes, fabrics, resumption records,
 /// octets of all messages in flight.
-pub type Tables = Fixed<16, 8, HANDSHAKES, FABRICS, 15, 5120>;
+pub type Tables = Fixed<16, 8, HANDSHAKES, FABRICS, RECORDS, 5120>;
 
 /// The crypto backend: sessions keep their keys, and expand them for each message.
 pub type Suite = CompactRustCrypto;
@@ -21,5 +22,5 @@ pub fn config() -> Config {
     Config::default()
         .with_parameters(SessionParameters::matter_1_6())
         .with_handshakes(HANDSHAKES, Duration::from_millis(500))
-        .with_records(15, Duration::from_secs(7 * 24 * 3600))
+        .with_records(RECORDS, Duration::from_secs(7 * 24 * 3600))
 }

@@ -13,11 +13,13 @@ mod fabric_file;
 mod line;
 #[path = "../../../examples/support/loss.rs"]
 mod loss;
+mod reset;
 
 use core::net::SocketAddr;
 use std::error::Error;
 use std::net::UdpSocket;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
@@ -31,16 +33,20 @@ use matter_session::time::MatterTime;
 use self::fabric_file::{FabricFile, Role};
 use self::line::Line;
 use self::loss::Loss;
+use self::reset::Reset;
 
 type Result<T, E = Box<dyn Error>> = core::result::Result<T, E>;
 
 const USAGE: &str = "bridge --line PATH --listen ADDR:PORT [--passcode N] [--fabric FILE]
-       [--drop rx:N,tx:N] [--busy N] [--forget]
+       [--drop rx:N,tx:N] [--busy N] [--forget] [--monitor PATH] [--reset-before N]
 
   --line     the socket at which the emulated UART is served
   --drop     lose the N-th datagram to or from the node
   --busy     the node turns the first N handshakes away as busy
-  --forget   the node forgets resumption records as soon as they are made";
+  --forget   the node forgets resumption records as soon as they are made
+  --monitor  the socket of the emulator's monitor
+  --reset-before
+             reset the node when the N-th Sigma1 comes, and hand that to it afterwards";
 
 /// The passcode of test devices.
 const TEST_PASSCODE: u32 = 20_202_021;
@@ -55,6 +61,7 @@ struct Args {
     loss: Loss,
     busy: u32,
     forget: bool,
+    reset: Option<Reset>,
 }
 
 fn main() -> ExitCode {
@@ -78,7 +85,9 @@ fn parse() -> Result<Option<Args>> {
         loss: Loss::default(),
         busy: 0,
         forget: false,
+        reset: None,
     };
+    let (mut monitor, mut before) = (None, None);
     while let Some(arg) = parser.next()? {
         match arg {
             Long("line") => line = Some(parser.value()?.string()?),
@@ -88,6 +97,8 @@ fn parse() -> Result<Option<Args>> {
             Long("drop") => args.loss = parser.value()?.string()?.parse()?,
             Long("busy") => args.busy = parser.value()?.parse()?,
             Long("forget") => args.forget = true,
+            Long("monitor") => monitor = Some(parser.value()?.string()?),
+            Long("reset-before") => before = Some(parser.value()?.parse()?),
             Long("help") => {
                 println!("{USAGE}");
                 return Ok(None);
@@ -97,10 +108,11 @@ fn parse() -> Result<Option<Args>> {
     }
     args.line = line.ok_or("--line is missing")?;
     args.listen = listen.ok_or("--listen is missing")?;
+    args.reset = monitor.zip(before).map(|(monitor, before)| Reset::new(monitor, before));
     Ok(Some(args))
 }
 
-fn run(args: Args) -> Result<()> {
+fn run(mut args: Args) -> Result<()> {
     let mut line = Line::connect(&args.line, PATIENCE)?;
     line.request(kind::SETUP, &[&setup(&args)?.to_bytes()])?;
     if let Some(path) = &args.fabric {
@@ -113,16 +125,35 @@ fn run(args: Args) -> Result<()> {
     }
     let socket = UdpSocket::bind(args.listen)?;
     println!("READY {}", args.listen);
-    carry(line, socket, args.loss)
+    let (loss, reset) = (core::mem::take(&mut args.loss), args.reset.take());
+    let (done, waiting) = mpsc::channel();
+    let again = Box::new(move |line: &mut Line| {
+        line.send(kind::SETUP, &[&setup(&args)?.to_bytes()])?;
+        // The other thread reads the answer.
+        match waiting.recv() {
+            Ok(true) => Ok(()),
+            _ => Err("the node does not come back".into()),
+        }
+    });
+    carry(line, socket, loss, reset.map(|reset| (reset, again as Again)), &done)
 }
 
+/// Gives a node that was reset what it needs.
+type Again = Box<dyn FnMut(&mut Line) -> Result<()> + Send>;
+
 /// Both directions. Ends when the emulator does.
-fn carry(mut line: Line, socket: UdpSocket, loss: Loss) -> Result<()> {
+fn carry(
+    mut line: Line,
+    socket: UdpSocket,
+    loss: Loss,
+    reset: Option<(Reset, Again)>,
+    done: &mpsc::Sender<bool>,
+) -> Result<()> {
     let (to_node, from_node) = (line.try_clone()?, socket.try_clone()?);
-    let loss = std::sync::Arc::new(std::sync::Mutex::new(loss));
+    let loss = Arc::new(Mutex::new(loss));
     let incoming = loss.clone();
     thread::spawn(move || {
-        if let Err(error) = receive(&socket, to_node, &incoming) {
+        if let Err(error) = receive(&socket, to_node, &incoming, reset) {
             eprintln!("bridge: {error}");
             std::process::exit(1);
         }
@@ -136,25 +167,38 @@ fn carry(mut line: Line, socket: UdpSocket, loss: Loss) -> Result<()> {
                     let _ = from_node.send_to(datagram, frame::read_address(*to));
                 }
             }
+            kind::DONE => drop(done.send(body.get(1) == Some(&1))),
             _ => println!("{}", report(kind, &body)),
         }
     }
     Ok(())
 }
 
-fn receive(socket: &UdpSocket, mut line: Line, loss: &std::sync::Mutex<Loss>) -> io::Result<()> {
+fn receive(
+    socket: &UdpSocket,
+    mut line: Line,
+    loss: &Mutex<Loss>,
+    mut reset: Option<(Reset, Again)>,
+) -> Result<()> {
     let mut datagram = [0; 0xFFFF];
     loop {
         let (len, from) = match socket.recv_from(&mut datagram) {
             Ok(received) => received,
             // The echo of a datagram that found nobody.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
+        let datagram = &datagram[..len];
+        if let Some((reset, again)) = &mut reset
+            && reset.is_due(datagram)
+        {
+            reset.run()?;
+            again(&mut line)?;
+        }
         let passes = loss.lock().is_ok_and(|mut loss| loss.receives());
         // What is longer than the node's buffer its network interface would drop, too.
         if passes && frame::ADDRESS + len <= frame::MAX_BODY {
-            line.send(kind::DATAGRAM, &[&frame::write_address(from), &datagram[..len]])?;
+            line.send(kind::DATAGRAM, &[&frame::write_address(from), datagram])?;
         }
     }
 }

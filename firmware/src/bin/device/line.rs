@@ -4,18 +4,24 @@ use core::net::SocketAddr;
 
 use firmware::device::{Board, Happening};
 use firmware::frame::{self, HEADER, MAX_BODY, kind};
+#[cfg(feature = "persistent")]
+use firmware::memory::Memory;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
 
 use crate::clock::Clock;
+#[cfg(feature = "persistent")]
+use crate::flash::Flash;
 use crate::uart::Uart;
 
 /// What the node's board consists of.
 pub struct Line {
     pub uart: Uart,
     pub clock: Clock,
+    #[cfg(feature = "persistent")]
+    pub memory: Option<Memory<Flash>>,
 }
 
 impl Line {
@@ -64,7 +70,25 @@ impl Board for Line {
         }
     }
 
-    /// This board has no flash to write to: after a reset every session is established anew.
+    #[cfg(feature = "persistent")]
+    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric, key: &[u8; 32]) -> bool {
+        self.memory.as_mut().is_some_and(|memory| memory.keep_fabric(fabric, key))
+    }
+
+    #[cfg(not(feature = "persistent"))]
+    fn keep_fabric(&mut self, _: &matter_session::fabric::Fabric, _: &[u8; 32]) -> bool {
+        true
+    }
+
+    /// What cannot be kept is established anew after a reset.
+    #[cfg(feature = "persistent")]
+    fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>) {
+        if let Some(memory) = &mut self.memory {
+            memory.keep_record(fabric, peer, record);
+        }
+    }
+
+    #[cfg(not(feature = "persistent"))]
     fn keep(&mut self, _: FabricIndex, _: NodeId, _: Option<&ResumptionRecord>) {}
 }
 

@@ -3,6 +3,8 @@
 #![no_main]
 
 mod clock;
+#[cfg(feature = "persistent")]
+mod flash;
 mod line;
 mod registers;
 mod uart;
@@ -11,6 +13,8 @@ use cortex_m::peripheral::NVIC;
 use cortex_m_rt::entry;
 use firmware::device::Device;
 use firmware::frame::{self, Fabric, Setup, kind};
+#[cfg(feature = "persistent")]
+use firmware::memory::Memory;
 use firmware::rng::Trng;
 use firmware::tables::{self, Idle};
 use matter_session::crypto::CompactRustCrypto;
@@ -34,11 +38,18 @@ fn main() -> ! {
         // SAFETY: no handler can run, so none can be surprised.
         unsafe { NVIC::unmask(waker) };
     }
-    let mut line = Line { uart: Uart::start(), clock: Clock::start() };
+    let mut line = Line {
+        uart: Uart::start(),
+        clock: Clock::start(),
+        #[cfg(feature = "persistent")]
+        memory: None,
+    };
     let setup = await_setup(ARRIVING, &mut line);
     let mut rng = Trng::new(setup.seed);
     let node = IDLE.start(tables::config(), &mut rng);
     let Some(mut device) = Device::new(line, node, rng, &setup) else { halt() };
+    #[cfg(feature = "persistent")]
+    remember(&mut device);
     device.board.done(kind::SETUP, true);
     loop {
         let due = device.turn();
@@ -46,6 +57,18 @@ fn main() -> ! {
             Some((kind, body)) => take_in(&mut device, kind, body),
             None => device.board.clock.sleep(due, WAKERS),
         }
+    }
+}
+
+/// Finds what was kept over the reset, and keeps what comes.
+#[cfg(feature = "persistent")]
+#[inline(never)]
+fn remember(device: &mut Device<'_, Line>) {
+    // SAFETY: this is called once.
+    let flash = unsafe { flash::Flash::new() };
+    if let Some(mut memory) = Memory::open(flash, flash::REGION) {
+        device.restore(&mut memory);
+        device.board.memory = Some(memory);
     }
 }
 

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use firmware::device::{Board, Happening};
+use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::time::Instant;
@@ -76,6 +77,10 @@ impl Board for Ram {
             Happening::Failed => self.failures += 1,
             Happening::Closed { .. } => {}
         }
+    }
+
+    fn keep_fabric(&mut self, _: &Fabric, _: &[u8; 32]) -> bool {
+        true
     }
 
     fn keep(&mut self, _: FabricIndex, _: NodeId, record: Option<&ResumptionRecord>) {

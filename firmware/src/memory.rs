@@ -1,0 +1,96 @@
+//! What survives a reset: fabrics, the secure element's keys, resumption records.
+
+use core::ops::Range;
+
+use embedded_storage::nor_flash::NorFlash;
+use flash_store::Store;
+use matter_session::crypto::Secret;
+use matter_session::fabric::Fabric;
+use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::resumption::ResumptionRecord;
+
+use crate::tables::RECORDS;
+
+/// The high octet of an item's key says what it is. Items are read by ascending key, so that a
+/// fabric and its key are there before its records.
+const KEY: u16 = 0x01;
+const FABRIC: u16 = 0x02;
+const RECORD: u16 = 0x03;
+
+/// An item, as it is found after a reset.
+pub enum Kept<'b> {
+    /// The operational key of a fabric. A real element would have kept it itself.
+    Key(FabricIndex, [u8; 32]),
+    /// A fabric in its stored form.
+    Fabric(&'b [u8]),
+    Record(ResumptionRecord),
+}
+
+/// The store on a flash.
+pub struct Memory<F>(Store<F>);
+
+impl<F: NorFlash> Memory<F> {
+    /// `None` if the flash fails.
+    pub fn open(flash: F, region: Range<u32>) -> Option<Self> {
+        Store::open(flash, region).ok().map(Self)
+    }
+
+    /// Keeps a fabric with its key. The key goes first: without its fabric it does no harm.
+    /// Returns whether both are kept.
+    pub fn keep_fabric(&mut self, fabric: &Fabric, key: &[u8; 32]) -> bool {
+        let mut octets = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
+        let Ok(len) = fabric.encode(octets.as_mut_bytes()) else { return false };
+        let Some(encoded) = octets.as_bytes().get(..len) else { return false };
+        let index = u16::from(fabric.index().get());
+        self.0.put(KEY << 8 | index, key).is_ok()
+            && self.0.put(FABRIC << 8 | index, encoded).is_ok()
+    }
+
+    /// Keeps the record of a peer in place of its former one, or forgets that.
+    pub fn keep_record(
+        &mut self,
+        fabric: FabricIndex,
+        peer: NodeId,
+        record: Option<&ResumptionRecord>,
+    ) -> bool {
+        match (self.place(fabric, peer), record) {
+            (Some(place), Some(record)) => self.0.put(place, record.to_bytes().as_bytes()).is_ok(),
+            (Some(place), None) => self.0.remove(place).is_ok(),
+            (None, _) => false,
+        }
+    }
+
+    /// The key under which the record of a peer is, or may be put.
+    fn place(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<u16> {
+        let mut octets = Secret::<{ ResumptionRecord::ENCODED_LEN }>::zero();
+        let mut free = None;
+        for number in 0..u16::try_from(RECORDS).ok()? {
+            let key = RECORD << 8 | number;
+            let found = self.0.get(key, octets.as_mut_bytes()).ok()?;
+            match found.and_then(|octets| ResumptionRecord::from_bytes(octets).ok()) {
+                Some(record) if (record.fabric, record.peer) == (fabric, peer) => return Some(key),
+                Some(_) => {}
+                None => free = free.or(Some(key)),
+            }
+        }
+        free
+    }
+
+    /// Everything that is kept.
+    pub fn each(&mut self, mut tell: impl FnMut(Kept<'_>)) {
+        let mut octets = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
+        let mut items = self.0.iter();
+        while let Ok(Some((key, octets))) = items.next_into(octets.as_mut_bytes()) {
+            let [_, number] = key.to_be_bytes();
+            let kept = match key >> 8 {
+                KEY => FabricIndex::new(number)
+                    .zip(octets.try_into().ok())
+                    .map(|(index, key)| Kept::Key(index, key)),
+                FABRIC => Some(Kept::Fabric(octets)),
+                RECORD => ResumptionRecord::from_bytes(octets).ok().map(Kept::Record),
+                _ => None,
+            };
+            kept.into_iter().for_each(&mut tell);
+        }
+    }
+}
