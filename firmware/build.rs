@@ -75,6 +75,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("vectors.rs"), vectors()?)?;
     if env::var("TARGET")? == "thumbv7em-none-eabihf" {
         fs::copy("memory.x", out.join("memory.x"))?;
+        // cortex-m-rt asks for the handlers that a chip's crate would name: there are none.
+        fs::write(out.join("device.x"), "")?;
         println!("cargo:rustc-link-search={}", out.display());
         // Cargo knows the name of an image only where its features are there.
         let images: &[_] = match env::var_os("CARGO_FEATURE_INITIATOR") {

@@ -12,3 +12,5 @@ pub mod memory;
 mod protocols;
 pub mod rng;
 pub mod tables;
+#[cfg(all(target_arch = "arm", target_os = "none"))]
+mod vectors;

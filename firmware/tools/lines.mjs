@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 
 /** For each address its frames, from the innermost inlined function outwards: `{ file, line }`. */
 export function frames(image, addresses) {
+    if (addresses.length === 0) return [];
     const input = addresses.map(address => address.toString(16)).join("\n");
     const { stdout, status, error } = spawnSync("addr2line", ["-a", "-i", "-e", image], { input, maxBuffer: 1 << 30 });
     if (status !== 0) throw error ?? new Error("addr2line failed");
