@@ -3,7 +3,7 @@
 //! [Core, "Data Model: Identifiers"] and [Core, "Secure Channel: Message Frame Format"].
 
 use core::fmt;
-use core::num::{NonZeroU8, NonZeroU16, NonZeroU64};
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64};
 
 /// A 64-bit node identifier of any kind: operational, group, temporary, PAKE key or tag.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,33 +213,36 @@ impl fmt::Display for FabricIndex {
 
 /// A CASE Authenticated Tag: a 16-bit identifier and a version of at least 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CaseAuthTag(u32);
+pub struct CaseAuthTag(NonZeroU32);
 
 impl CaseAuthTag {
     /// The tag with this value (identifier in the high half, version in the low one); `None` when
     /// the version is 0.
     #[must_use]
     pub const fn new(value: u32) -> Option<Self> {
-        if value & 0xFFFF == 0 { None } else { Some(Self(value)) }
+        match NonZeroU32::new(value) {
+            Some(value) if value.get() & 0xFFFF != 0 => Some(Self(value)),
+            _ => None,
+        }
     }
 
     /// The value as it stands in a certificate.
     #[must_use]
     pub const fn get(self) -> u32 {
-        self.0
+        self.0.get()
     }
 
     /// The identifier: the high 16 bits.
     #[must_use]
     pub const fn identifier(self) -> u16 {
-        (self.0 >> 16) as u16
+        (self.get() >> 16) as u16
     }
 
     /// The version: the low 16 bits, at least 1.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what is wanted")]
     pub const fn version(self) -> u16 {
-        self.0 as u16
+        self.get() as u16
     }
 }
 
@@ -252,7 +255,7 @@ impl fmt::Debug for CaseAuthTag {
 #[cfg(feature = "defmt")]
 impl defmt::Format for CaseAuthTag {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "CaseAuthTag({=u32:08x})", self.0);
+        defmt::write!(f, "CaseAuthTag({=u32:08x})", self.get());
     }
 }
 

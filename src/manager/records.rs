@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::storage::{Map, Storage};
+use super::storage::{Map, RecordIndex, Storage};
 use super::{Event, SessionManager};
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
@@ -26,7 +26,8 @@ struct Entry {
 type Peer = (FabricIndex, NodeId);
 
 impl<S: Storage> Records<S> {
-    pub(super) const EMPTY: Self = Self { by_peer: Map::EMPTY, by_id: Map::EMPTY, oldest: None };
+    pub(super) const EMPTY: Self =
+        Self { by_peer: Map::EMPTY, by_id: RecordIndex::EMPTY, oldest: None };
 
     pub(super) fn limit(&mut self, limit: usize) {
         self.by_peer.limit(limit);
@@ -64,6 +65,14 @@ impl<S: Storage> Records<S> {
         self.by_peer.get(&peer).map(|entry| &entry.record)
     }
 
+    /// The peer whose record has this id.
+    fn peer_of(&self, id: &ResumptionId) -> Option<Peer> {
+        self.by_id.get(id, || {
+            let mut records = self.by_peer.iter();
+            records.find(|(_, entry)| entry.record.id == *id).map(|(peer, _)| *peer)
+        })
+    }
+
     /// Adds a record in place of the peer's former one. When there is no room the oldest makes
     /// some; its peer is returned.
     ///
@@ -73,7 +82,7 @@ impl<S: Storage> Records<S> {
     pub(super) fn save(&mut self, record: ResumptionRecord, now: Instant) -> Option<Peer> {
         let peer = (record.fabric, record.peer);
         self.forget(peer);
-        if self.by_id.get(&record.id).is_some() {
+        if self.peer_of(&record.id).is_some() {
             return None;
         }
         let evicted = self.oldest().filter(|_| self.is_full());
@@ -122,7 +131,7 @@ impl<S: Storage> Valid<'_, S> {
 
 impl<S: Storage> ResumptionStore for Valid<'_, S> {
     fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.by_peer(*self.records.by_id.get(id)?)
+        self.by_peer(self.records.peer_of(id)?)
     }
 }
 
@@ -136,7 +145,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// The resumption record with this id.
     #[must_use]
     pub fn record_by_id(&self, id: &ResumptionId) -> Option<&ResumptionRecord> {
-        self.node.records.by_peer(*self.node.records.by_id.get(id)?)
+        self.node.records.by_peer(self.node.records.peer_of(id)?)
     }
 
     /// All resumption records.
@@ -153,7 +162,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let records = &mut self.node.records;
         let takes = records.by_peer(peer).is_some() || !records.is_full();
         let takes = takes && !backlogged;
-        let clashes = records.by_id.get(&record.id).is_some_and(|holder| *holder != peer);
+        let clashes = records.peer_of(&record.id).is_some_and(|holder| holder != peer);
         if self.node.fabrics.by_index(record.fabric).is_none() || !takes || clashes {
             return false;
         }

@@ -77,7 +77,6 @@ impl From<Outgoing<'_>> for TakenMessage {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives for one call")]
 pub(super) enum Outcome {
     Goes,
     Signs(SignRequest),

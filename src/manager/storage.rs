@@ -87,6 +87,28 @@ pub trait Queue<V> {
     fn pop(&mut self) -> Option<V>;
 }
 
+/// Where the resumption record with an id is.
+pub trait RecordIndex {
+    /// No records.
+    const EMPTY: Self;
+    /// Takes in at most `limit` records from now on, or fewer if the storage is smaller.
+    fn limit(&mut self, limit: usize);
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// [`Full`].
+    fn insert(&mut self, id: ResumptionId, peer: (FabricIndex, NodeId)) -> Result<(), Full>;
+    /// Removes a record.
+    fn remove(&mut self, id: &ResumptionId);
+    /// The peer whose record has this id. `scan` looks through all records: for storage that
+    /// spends no memory on an index.
+    fn get(
+        &self,
+        id: &ResumptionId,
+        scan: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
+    ) -> Option<(FabricIndex, NodeId)>;
+}
+
 /// What octets are kept for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -139,7 +161,7 @@ pub trait Storage: sealed::Sealed {
     /// Resumption records by peer.
     type Records<V>: Map<(FabricIndex, NodeId), V>;
     /// Resumption records by id: an index.
-    type RecordIds: Map<ResumptionId, (FabricIndex, NodeId)>;
+    type RecordIds: RecordIndex;
     /// Deadlines of exchanges and handshakes.
     type Deadlines: Map<(Instant, Source), ()>;
     /// Exchanges and handshakes that have something to send.

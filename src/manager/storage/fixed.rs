@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use core::ops::Bound;
 
 use super::arena::Arena;
-use super::{Full, Map, Place, Queue, Storage};
+use super::{Full, Map, Place, Queue, RecordIndex, Storage};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
 use crate::session::ResumptionId;
@@ -57,11 +57,7 @@ impl<
     type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
     type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
     type Records<V> = Table<(FabricIndex, NodeId), V, Places<((FabricIndex, NodeId), V), RECORDS>>;
-    type RecordIds = Table<
-        ResumptionId,
-        (FabricIndex, NodeId),
-        Places<(ResumptionId, (FabricIndex, NodeId)), RECORDS>,
-    >;
+    type RecordIds = Unindexed;
     type Deadlines = Table<
         (Instant, Source),
         (),
@@ -256,6 +252,30 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
 #[inline(never)]
 fn is_below<K: Ord>(a: &K, b: &K) -> bool {
     a < b
+}
+
+/// No index: a device has few records.
+#[derive(Debug)]
+pub struct Unindexed;
+
+impl RecordIndex for Unindexed {
+    const EMPTY: Self = Self;
+
+    fn limit(&mut self, _: usize) {}
+
+    fn insert(&mut self, _: ResumptionId, _: (FabricIndex, NodeId)) -> Result<(), Full> {
+        Ok(())
+    }
+
+    fn remove(&mut self, _: &ResumptionId) {}
+
+    fn get(
+        &self,
+        _: &ResumptionId,
+        scan: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
+    ) -> Option<(FabricIndex, NodeId)> {
+        scan()
+    }
 }
 
 /// A ring buffer.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 
-use super::{Full, Map, Octets, Owner, Queue, Storage};
+use super::{Full, Map, Octets, Owner, Queue, RecordIndex, Storage};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
 use crate::session::ResumptionId;
@@ -92,6 +92,30 @@ impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
         V: 'a,
     {
         self.entries.range(first..)
+    }
+}
+
+impl RecordIndex for Tree<ResumptionId, (FabricIndex, NodeId)> {
+    const EMPTY: Self = <Self as Map<_, _>>::EMPTY;
+
+    fn limit(&mut self, limit: usize) {
+        Map::limit(self, limit);
+    }
+
+    fn insert(&mut self, id: ResumptionId, peer: (FabricIndex, NodeId)) -> Result<(), Full> {
+        Map::insert(self, id, peer)
+    }
+
+    fn remove(&mut self, id: &ResumptionId) {
+        self.discard(id);
+    }
+
+    fn get(
+        &self,
+        id: &ResumptionId,
+        _: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
+    ) -> Option<(FabricIndex, NodeId)> {
+        Map::get(self, id).copied()
     }
 }
 
