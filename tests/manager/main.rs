@@ -17,6 +17,7 @@ mod attacks;
 mod case;
 mod closing;
 mod fabrics;
+mod fixed;
 mod hostile;
 mod limits;
 #[cfg(any(feature = "log", feature = "defmt"))]

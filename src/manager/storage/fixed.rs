@@ -20,11 +20,14 @@ use crate::time::Instant;
 /// - `FABRICS`: fabrics. A node must support five at least.
 /// - `RECORDS`: resumption records, three for each fabric at least.
 /// - `OCTETS`: octets of all messages in flight together, and of the certificates of peers whose
-///   session the application has not heard of yet. 65,535 at most. A handshake needs room for
-///   its largest message; 1,280 octets each, and as many for each long message that should be
-///   in flight at once, leave nothing to be desired.
+///   session the application has not heard of yet. 65,535 at most. A message takes 63 octets more
+///   than its payload. A handshake is begun when there is room for the largest message, 1,243
+///   octets; what it does not need it gives back. What finds no room is refused:
+///   [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a peer is told to come back.
 ///
-/// Where [`Config`](crate::manager::Config) sets lower limits, those hold. Lookups are linear.
+/// Beside that, four events may wait before nothing is begun that could cause more, and eight short
+/// messages before the oldest gives way. Where [`Config`](crate::manager::Config) sets lower
+/// limits, those hold. Lookups are linear.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed<
     const SESSIONS: usize,
@@ -38,6 +41,9 @@ pub struct Fixed<
 /// Room for events besides what everything that lives can still tell: four may wait before
 /// nothing is begun that could cause more, and a call in progress can add eight.
 const EVENTS: usize = 12;
+
+/// Short messages that may wait: refusals, goodbyes, acknowledgements to strangers.
+const REPLIES: usize = 8;
 
 /// Places for so many values.
 type Places<V, const N: usize> = [Place<V>; N];
@@ -75,7 +81,7 @@ impl<
     >;
     type HandshakeEvents<V> =
         Ring<V, ((Places<V, HANDSHAKES>, Places<V, HANDSHAKES>), Places<V, EVENTS>)>;
-    type Outbox<V> = Ring<V, Places<V, SESSIONS>>;
+    type Outbox<V> = Ring<V, Places<V, REPLIES>>;
     type Octets = Arena<OCTETS>;
 }
 

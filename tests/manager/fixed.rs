@@ -1,0 +1,126 @@
+//! What is particular to tables of fixed size: octets that several messages share, a place in a
+//! `static`.
+
+use core::time::Duration;
+
+use matter_session::crypto::{CompactRustCrypto, RustCrypto};
+use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::manager::{Config, Event, Fixed, SendError, Storage, Unstarted};
+
+use crate::net::{Authority, Dice, IM, Net, index, udp};
+
+/// Octets for two handshakes and little else.
+type Tight = Fixed<4, 4, 2, 2, 2, 2600>;
+/// Not even for the certificates of a peer beside a handshake's message.
+type Tighter = Fixed<4, 4, 2, 2, 2, 1300>;
+
+fn members<S: Storage>() -> Net<S> {
+    let config = Config::default().with_handshakes(2, Duration::from_millis(300));
+    let nodes = [udp(1), udp(2), udp(3)].map(|address| (address, config.clone()));
+    let mut net = Net::stored(nodes.into());
+    let mut authority = Authority::new(1, true);
+    for (n, node) in [100, 200, 300].into_iter().enumerate() {
+        authority.join(&mut net, n, node);
+    }
+    net
+}
+
+#[test]
+fn messages_share_octets_and_give_them_back() {
+    let mut net = members::<Tight>();
+    let (a, _) = net.case(200);
+    let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap());
+    let long = [7; 1150];
+    let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &long)));
+    assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
+    // A short one still has room, and nothing was spent on the refused one.
+    assert_eq!(net.call(0, |m, cx| m.send(cx, exchanges[2], IM, 1, &[1; 80])), Ok(()));
+    net.run(1000);
+    assert_eq!(net.node(1).got.len(), 3);
+    let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 3, &long)));
+    assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
+    for n in 0..2 {
+        let open: Vec<_> = net.nodes[n].got.iter().map(|got| got.exchange).collect();
+        open.into_iter().for_each(|exchange| net.close_exchange(n, exchange));
+    }
+    exchanges.into_iter().for_each(|exchange| net.close_exchange(0, exchange));
+    net.assert_clean();
+}
+
+#[test]
+fn a_handshake_waits_until_messages_have_left_room() {
+    let mut net = members::<Tight>();
+    let (_, b) = net.case(200);
+    // Node 1 has two long messages in flight that node 0 does not get.
+    let away = udp(1);
+    net.on_send(move |datagram| {
+        if datagram.to == away { crate::net::Fate::Lost } else { crate::net::Fate::Arrives }
+    });
+    for _ in 0..2 {
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now, b)).unwrap();
+        net.call(1, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])).unwrap();
+    }
+    net.dial_case(2, 1, 1, 200);
+    net.run(200);
+    let busy = Refusal::Busy { wait: Duration::from_millis(300) };
+    assert_eq!(net.node(2).failures(), [HandshakeError::Refused(busy)]);
+    // Once they are given up there is room again.
+    net.run(20_000);
+    net.dial_case(2, 1, 1, 200);
+    net.run(2000);
+    assert!(net.node(2).try_established().is_some());
+}
+
+#[test]
+fn a_session_stands_even_if_its_certificates_found_no_room() {
+    fn lent<S: Storage>() -> bool {
+        let mut net = members::<S>();
+        net.node(1).polls = false;
+        net.dial_case(0, 1, 1, 200);
+        net.run(200);
+        // Node 1 signs when its events are polled.
+        let Some(Event::SignRequest(request)) = net.node(1).manager.poll_event() else {
+            panic!("no signature was asked for")
+        };
+        let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
+        assert!(net.call(1, |m, cx| m.sign(cx, signed)));
+        net.run(1000);
+        let event = net.node(1).manager.poll_event();
+        assert!(matches!(event, Some(Event::Established { .. })), "{event:?}");
+        let certificates = net.node(1).manager.peer_certificates();
+        let lent = certificates.is_some_and(|peer| peer.icac().is_some());
+        assert!(net.node(0).try_established().is_some());
+        net.node(1).polls = true;
+        net.run(1000);
+        assert!(net.node(1).manager.peer_certificates().is_none());
+        net.assert_clean();
+        lent
+    }
+    assert!(lent::<Tight>());
+    assert!(!lent::<Tighter>());
+}
+
+#[test]
+fn a_manager_in_its_place_is_started_once_and_for_all() {
+    const PLACE: Unstarted<RustCrypto, Tight, u32> = Unstarted::new(RustCrypto);
+    let (mut place, mut rng) = (PLACE, Dice::new(1));
+    let member = Authority::new(1, false).admit(100);
+    let node = place.start(Config::default(), &mut rng);
+    assert_eq!(node.add_fabric(&member.credentials()), Ok(index(1)));
+    // Limits are those of the tables where they are lower than those of the settings.
+    let second = Authority::new(2, false).admit(100);
+    assert_eq!(node.add_fabric(&second.credentials()), Ok(index(2)));
+    let third = Authority::new(3, false).admit(100);
+    assert!(node.add_fabric(&third.credentials()).is_err());
+    let node = place.start(Config::default().with_sessions(2), &mut rng);
+    assert_eq!(node.fabrics().count(), 2);
+    assert_eq!(node.config().max_sessions, 2);
+}
+
+#[test]
+fn tables_are_as_small_as_they_are_said_to_be() {
+    type Device = Fixed<16, 8, 2, 5, 15, 4096>;
+    let size = size_of::<Unstarted<CompactRustCrypto, Device>>();
+    println!("a device of five fabrics: {size} octets");
+    assert!(size <= 27_500, "{size}");
+}
