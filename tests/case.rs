@@ -342,3 +342,18 @@ proptest! {
         }
     }
 }
+
+/// What each handshake in flight takes of a device's memory, on a 64-bit machine.
+#[test]
+fn machines_are_small() {
+    use matter_session::handshake::{CaseClient, CaseServer, PaseClient, PaseServer, Step};
+    let sizes = [
+        (size_of::<CaseClient<RustCrypto>>(), 440),
+        (size_of::<CaseServer<RustCrypto>>(), 480),
+        (size_of::<PaseClient<RustCrypto>>(), 280),
+        (size_of::<PaseServer<RustCrypto>>(), 280),
+        (size_of::<Step<'static>>(), 320),
+    ];
+    println!("CASE client and server, PASE client and server, step: {sizes:?}");
+    assert!(sizes.iter().all(|(size, most)| size <= most), "{sizes:?}");
+}

@@ -29,15 +29,16 @@ pub(super) struct Der<'s> {
     len: usize,
 }
 
+/// What writes the content of an element.
+type Content<'c> = &'c dyn Fn(&mut Der<'_>) -> Result<(), Overflow>;
+
 impl<'s> Der<'s> {
     pub(super) fn new(sink: &'s mut dyn Sink) -> Self {
         Self { sink: Some(sink), len: 0 }
     }
 
     /// The octets that `content` makes.
-    pub(super) fn measure(
-        content: impl Fn(&mut Der<'_>) -> Result<(), Overflow>,
-    ) -> Result<usize, Overflow> {
+    pub(super) fn measure(content: Content<'_>) -> Result<usize, Overflow> {
         let mut der = Der { sink: None, len: 0 };
         content(&mut der)?;
         Ok(der.len)
@@ -49,12 +50,18 @@ impl<'s> Der<'s> {
         tag: u8,
         content: impl Fn(&mut Der<'_>) -> Result<(), Overflow>,
     ) -> Result<(), Overflow> {
+        self.nest(tag, &content)
+    }
+
+    /// One function for every content: there are two dozen.
+    #[inline(never)]
+    fn nest(&mut self, tag: u8, content: Content<'_>) -> Result<(), Overflow> {
         if self.sink.is_none() {
             let before = self.len;
             content(self)?;
             return self.header(tag, self.len.saturating_sub(before));
         }
-        self.header(tag, Self::measure(&content)?)?;
+        self.header(tag, Self::measure(content)?)?;
         content(self)
     }
 
@@ -86,6 +93,7 @@ impl<'s> Der<'s> {
     }
 
     /// Octets that are DER already, or part of an element whose header was written.
+    #[inline(never)]
     pub(super) fn raw(&mut self, octets: &[u8]) -> Result<(), Overflow> {
         self.len = self.len.saturating_add(octets.len());
         self.sink.as_mut().map_or(Ok(()), |sink| sink.put(octets))
@@ -138,7 +146,7 @@ mod tests {
     ) -> &[u8] {
         let mut buffer = Buffer::new(out);
         content(&mut Der::new(&mut buffer)).unwrap();
-        assert_eq!(Der::measure(content), Ok(buffer.len()));
+        assert_eq!(Der::measure(&content), Ok(buffer.len()));
         buffer.into_written()
     }
 

@@ -47,7 +47,7 @@ impl Certificate<'_> {
     }
 
     pub(super) fn x509_len(&self) -> Result<usize, Overflow> {
-        Der::measure(|der| self.x509(der))
+        Der::measure(&|der| self.x509(der))
     }
 
     fn x509(&self, der: &mut Der<'_>) -> Result<(), Overflow> {
@@ -164,6 +164,7 @@ const fn civil_date(days: u32) -> (u32, u32, u32) {
 }
 
 /// Decimal digits of a value below 100.
+#[inline(never)]
 const fn two_digits(value: u32) -> [u8; 2] {
     [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
 }

@@ -134,6 +134,7 @@ impl<C: Crypto> CaseClient<C> {
     ///
     /// # Errors
     /// [`Failure`]: the reason, and the StatusReport to send if the peer gets one.
+    #[inline(never)]
     pub fn handle<'o>(
         &mut self,
         message: Incoming<'_>,
@@ -216,6 +217,7 @@ impl<C: Crypto> CaseClient<C> {
     /// # Errors
     /// [`Failure`] with [`HandshakeError::StaleSignature`] if the signature answers another
     /// request (the handshake goes on then), or with what went wrong.
+    #[inline(never)]
     pub fn resume<'o>(
         &mut self,
         signed: &Signed,

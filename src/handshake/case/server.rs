@@ -1,6 +1,6 @@
 //! The responder of CASE: a node that is dialled.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use subtle::ConstantTimeEq;
 
@@ -69,12 +69,17 @@ enum Stage {
 
 /// Sigma1 asked for a resumption that we accept.
 struct ExpectReport {
-    fabric: BoundFabric,
+    accepted: Accepted,
     initiator_random: [u8; 32],
     old: ResumptionId,
+    ends: Ends,
+}
+
+/// What entitles the initiator to a resumption.
+struct Accepted {
+    fabric: BoundFabric,
     record: ResumptionRecord,
     verified: ResumptionVerified,
-    ends: Ends,
 }
 
 impl<C: Crypto> CaseServer<C> {
@@ -111,6 +116,7 @@ impl<C: Crypto> CaseServer<C> {
     ///
     /// # Errors
     /// [`Failure`]: the reason, and the StatusReport to send if the peer gets one.
+    #[inline(never)]
     pub fn handle<'o>(
         &mut self,
         message: Incoming<'_>,
@@ -163,62 +169,68 @@ impl<C: Crypto> CaseServer<C> {
         let (fabric, ipk) = find_destination(crypto, env.fabrics, &sigma1)
             .ok_or(HandshakeError::NoSharedTrustRoots)?;
         self.fabric = Some(fabric.index());
-        let ends = Ends {
+        if let Some(request) = sigma1.resumption.as_ref().filter(|_| self.resumes) {
+            let random = sigma1.initiator_random;
+            let accepted = accept_resumption(crypto, fabric, request, random, env, cx);
+            if let Some(accepted) = accepted {
+                return self.sigma2_resume(accepted, &sigma1, env, cx, crypto, out);
+            }
+        }
+        let agreed = Agreed::draw(&sigma1.initiator_public_key, cx, crypto)?;
+        self.full(fabric, ipk, agreed, &sigma1, payload, cx, crypto)
+    }
+
+    fn ends(&self, sigma1: &Sigma1<'_>) -> Ends {
+        Ends {
             role: SessionRole::Responder,
             local: self.local,
             peer: sigma1.initiator_session_id,
             peer_parameters: sigma1.session_parameters.unwrap_or_default(),
-        };
-        if let Some(request) = sigma1.resumption.as_ref().filter(|_| self.resumes) {
-            let random = sigma1.initiator_random;
-            if let Some(state) = accept_resumption(crypto, fabric, request, random, ends, env, cx) {
-                return self.sigma2_resume(state, env, cx, crypto, out);
-            }
         }
-        self.full(fabric, ipk, &sigma1, payload, ends, cx, crypto)
     }
 
     /// Sigma1 of a resumption: answers with Sigma2Resume.
+    #[inline(never)]
     fn sigma2_resume(
         &mut self,
-        mut state: ExpectReport,
+        mut accepted: Accepted,
+        sigma1: &Sigma1<'_>,
         env: &CaseEnv<'_>,
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
     ) -> Result<Move, HandshakeError> {
         let new = random_id(cx);
-        let secret = &state.record.shared_secret;
+        let initiator_random = *sigma1.initiator_random;
+        let secret = &accepted.record.shared_secret;
         let message = Sigma2Resume {
             resumption_id: new,
-            mic: &ResumeMic::Sigma2.make(crypto, secret, &state.initiator_random, &new)?,
-            responder_session_id: state.ends.local.as_seen_by_peer(),
+            mic: &ResumeMic::Sigma2.make(crypto, secret, &initiator_random, &new)?,
+            responder_session_id: self.local.as_seen_by_peer(),
             session_parameters: Some(*env.parameters),
         };
         let written = Written::message(Opcode::CASE_SIGMA2_RESUME, out, |w| message.write(w))?;
-        state.record.id = new;
-        self.state = State::ExpectReport(state);
+        let old = mem::replace(&mut accepted.record.id, new);
+        let ends = self.ends(sigma1);
+        self.state = State::ExpectReport(ExpectReport { accepted, initiator_random, old, ends });
         Ok(Move::Send(written))
     }
 
-    /// Sigma1 of a full handshake: agrees on the secret and asks for our signature.
+    /// Sigma1 of a full handshake: asks for our signature.
     #[expect(clippy::too_many_arguments, reason = "each is one fact of the handshake")]
+    #[inline(never)]
     fn full(
         &mut self,
         fabric: &Fabric,
         ipk: Secret<16>,
+        agreed: Agreed,
         sigma1: &Sigma1<'_>,
         payload: &[u8],
-        ends: Ends,
         cx: &mut Context<'_>,
         crypto: &C,
     ) -> Result<Move, HandshakeError> {
+        let Agreed { random, own_key, shared } = agreed;
         let peer_key = sigma1.initiator_public_key;
-        let mut random = [0; 32];
-        cx.rng.fill_bytes(&mut random);
-        let ephemeral = crypto.ephemeral(cx.rng)?;
-        let own_key = crypto.ephemeral_public(&ephemeral);
-        let shared = crypto.ecdh(ephemeral, &peer_key)?;
         let (noc, icac) = (fabric.noc(), fabric.icac());
         let tbs = TbsData { noc, icac, sender: &own_key, receiver: &peer_key };
         let digest = tbs_digest(crypto, &tbs)?;
@@ -231,7 +243,7 @@ impl<C: Crypto> CaseServer<C> {
             own_key,
             peer_key,
             resumption_id: random_id(cx),
-            ends,
+            ends: self.ends(sigma1),
             transcript,
             stage: Stage::AwaitSignature { digest, random },
         });
@@ -243,6 +255,7 @@ impl<C: Crypto> CaseServer<C> {
     /// # Errors
     /// [`Failure`] with [`HandshakeError::StaleSignature`] if the signature answers another
     /// request (the handshake goes on then), or with what went wrong.
+    #[inline(never)]
     pub fn resume<'o>(
         &mut self,
         signed: &Signed,
@@ -309,6 +322,7 @@ impl<C: Crypto> CaseServer<C> {
 
 /// Finds the fabric and the key epoch that the initiator means. No ECDH is spent on a Sigma1
 /// that means none of ours; all candidates are compared, in constant time.
+#[inline(never)]
 fn find_destination<'f, C: Crypto>(
     crypto: &C,
     fabrics: &'f dyn FabricTable,
@@ -332,15 +346,15 @@ fn find_destination<'f, C: Crypto>(
 /// The record that the initiator wants to resume, if we hold it, its MIC verifies, it is of the
 /// fabric that the destination id means and the policy still accepts the peer. Whatever fails,
 /// the answer is the full handshake.
+#[inline(never)]
 fn accept_resumption<C: Crypto>(
     crypto: &C,
     fabric: &Fabric,
     request: &ResumeRequest<'_>,
     initiator_random: &[u8; 32],
-    ends: Ends,
     env: &CaseEnv<'_>,
     cx: &Context<'_>,
-) -> Option<ExpectReport> {
+) -> Option<Accepted> {
     let record = env.resumption.by_id(&request.id)?;
     let secret = &record.shared_secret;
     let verified = ResumeMic::Sigma1
@@ -356,8 +370,30 @@ fn accept_resumption<C: Crypto>(
         certificates: None,
     };
     cx.policy.authorize(&identity).ok()?;
-    let (fabric, initiator_random) = (BoundFabric::to(fabric), *initiator_random);
-    Some(ExpectReport { fabric, initiator_random, old: request.id, record, verified, ends })
+    Some(Accepted { fabric: BoundFabric::to(fabric), record, verified })
+}
+
+/// What this side adds to a full handshake, and the secret that comes of it.
+struct Agreed {
+    random: [u8; 32],
+    own_key: PublicKey,
+    shared: Secret<32>,
+}
+
+impl Agreed {
+    #[inline(never)]
+    fn draw<C: Crypto>(
+        peer_key: &PublicKey,
+        cx: &mut Context<'_>,
+        crypto: &C,
+    ) -> Result<Self, HandshakeError> {
+        let mut random = [0; 32];
+        cx.rng.fill_bytes(&mut random);
+        let ephemeral = crypto.ephemeral(cx.rng)?;
+        let own_key = crypto.ephemeral_public(&ephemeral);
+        let shared = crypto.ecdh(ephemeral, peer_key)?;
+        Ok(Self { random, own_key, shared })
+    }
 }
 
 impl<C: Crypto> Full<C> {
@@ -451,11 +487,11 @@ impl ExpectReport {
         env: &CaseEnv<'_>,
         crypto: &C,
     ) -> Result<Move, HandshakeError> {
-        let fabric = self.fabric.find(env)?;
-        let secret = &self.record.shared_secret;
+        let Accepted { fabric, record, verified } = &self.accepted;
+        let fabric = fabric.find(env)?;
+        let secret = &record.shared_secret;
         let keys = resumed_session_keys(crypto, secret, &self.initiator_random, &self.old)?;
-        let record = self.record.clone();
-        let proof = Proof::Resumption { record, _verified: &self.verified };
+        let proof = Proof::Resumption { record: record.clone(), _verified: verified };
         Ok(Move::Establish(None, establish(fabric, &self.ends, keys, proof)))
     }
 }

@@ -98,6 +98,7 @@ impl<C: Crypto> PaseClient<C> {
     ///
     /// # Errors
     /// [`Failure`]: the reason, and the StatusReport to send if the peer gets one.
+    #[inline(never)]
     pub fn handle<'o>(
         &mut self,
         message: Incoming<'_>,
@@ -173,6 +174,7 @@ impl<C: Crypto> PaseClient<C> {
 }
 
 impl<C: Crypto> ExpectResponse<C> {
+    #[inline(never)]
     fn handle(
         &mut self,
         local: LocalSessionId,
@@ -203,6 +205,7 @@ impl<C: Crypto> ExpectResponse<C> {
 }
 
 impl ExpectPake2 {
+    #[inline(never)]
     fn handle<C: Crypto>(
         &self,
         payload: &[u8],

@@ -156,6 +156,7 @@ impl<C: Crypto> PaseServer<C> {
 }
 
 impl ExpectRequest {
+    #[inline(never)]
     fn handle<C: Crypto>(
         &self,
         local: LocalSessionId,
@@ -192,6 +193,7 @@ impl ExpectRequest {
 }
 
 impl<C: Crypto> ExpectPake1<C> {
+    #[inline(never)]
     fn handle(
         &self,
         verifier: &Verifier,
@@ -214,6 +216,7 @@ impl<C: Crypto> ExpectPake1<C> {
 }
 
 impl ExpectPake3 {
+    #[inline(never)]
     fn handle<C: Crypto>(
         &self,
         payload: &[u8],
