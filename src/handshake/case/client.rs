@@ -9,7 +9,8 @@ use super::keys::{
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, Rejected, establish};
-use crate::crypto::{Crypto, Secret, Sha256};
+use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use crate::fabric::Fabric;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
@@ -159,9 +160,8 @@ impl<C: Crypto> CaseClient<C> {
         let Incoming { opcode, payload } = message;
         match (&mut self.state, opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
-            (State::ExpectSigma2(state), Opcode::CASE_SIGMA2) => {
-                let ephemeral = state.ephemeral.take().ok_or(HandshakeError::Ended)?;
-                self.handle_sigma2(ephemeral, payload, env, cx, crypto)
+            (State::ExpectSigma2(_), Opcode::CASE_SIGMA2) => {
+                self.handle_sigma2(payload, env, cx, crypto)
             }
             (State::ExpectSigma2(state), Opcode::CASE_SIGMA2_RESUME) => {
                 state.resume(&self.target, payload, env, cx, crypto, out)
@@ -182,32 +182,50 @@ impl<C: Crypto> CaseClient<C> {
     #[inline(never)]
     fn handle_sigma2(
         &mut self,
-        ephemeral: C::Ephemeral,
         payload: &mut [u8],
         env: &mut CaseEnv<'_>,
         cx: &Context<'_>,
         crypto: &C,
     ) -> Result<Move, HandshakeError> {
-        let Self { target, transcript, .. } = self;
-        let sigma2 = Sigma2::parse(payload)?;
+        let Self { state: State::ExpectSigma2(state), target, transcript, .. } = self else {
+            return Err(HandshakeError::Ended);
+        };
+        // What is large stays where it was returned to: moving it is one more copy on the stack.
+        let sigma2 = Sigma2::parse(payload);
+        let sigma2 = sigma2.as_ref().map_err(|error| *error)?;
         let fabric = target.fabric.find(env)?;
-        let public = crypto.ephemeral_public(&ephemeral);
-        let shared = crypto.ecdh(ephemeral, &sigma2.responder_public_key)?;
-        let tbe = TbeData::parse2(open(&sigma2, &shared, target, transcript, payload, crypto)?)?;
+        let agreed = state.agree(&sigma2.responder_public_key, crypto);
+        let (own_key, shared) = agreed.as_ref().map_err(|error| *error)?;
+        let tbe = TbeData::parse2(open(sigma2, shared, target, transcript, payload, crypto)?)?;
         let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
-        let keys = Keys { own: &public, peer: &sigma2.responder_public_key };
+        let keys = Keys { own: own_key, peer: &sigma2.responder_public_key };
         let peer = verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
+        self.ask(fabric, sigma2, keys, shared, peer, resumption_id, crypto)
+    }
 
+    /// The responder is verified: asks for our signature.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the handshake")]
+    #[inline(never)]
+    fn ask(
+        &mut self,
+        fabric: &Fabric,
+        sigma2: &Sigma2,
+        keys: Keys<'_>,
+        shared: &Secret<32>,
+        peer: PeerVerified,
+        resumption_id: ResumptionId,
+        crypto: &C,
+    ) -> Result<Move, HandshakeError> {
         let (noc, icac) = (fabric.noc(), fabric.icac());
         let tbs = TbsData { noc, icac, sender: keys.own, receiver: keys.peer };
         let digest = tbs_digest(crypto, &tbs)?;
         let ends = Ends {
             role: SessionRole::Initiator,
-            local: target.local,
+            local: self.target.local,
             peer: sigma2.responder_session_id,
             peer_parameters: sigma2.session_parameters.unwrap_or_default(),
         };
-        let stage = Stage::AwaitSignature { digest };
+        let (shared, stage) = (shared.clone(), Stage::AwaitSignature { digest });
         self.state = State::Verified(Verified { shared, peer, resumption_id, ends, stage });
         Ok(Move::Sign(SignRequest::new(digest, fabric.index())))
     }
@@ -277,6 +295,18 @@ impl<C: Crypto> CaseClient<C> {
 }
 
 impl<C: Crypto> ExpectSigma2<C> {
+    /// Our ephemeral public key and the secret that it makes with the responder's.
+    #[inline(never)]
+    fn agree(
+        &mut self,
+        responder_key: &PublicKey,
+        crypto: &C,
+    ) -> Result<(PublicKey, Secret<32>), HandshakeError> {
+        let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
+        let own_key = crypto.ephemeral_public(&ephemeral);
+        Ok((own_key, crypto.ecdh(ephemeral, responder_key)?))
+    }
+
     /// Sigma2Resume: the responder holds our record.
     #[inline(never)]
     fn resume(

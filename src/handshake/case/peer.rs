@@ -134,7 +134,9 @@ pub(super) fn verify_peer<C: Crypto>(
     env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
 ) -> Result<PeerVerified, HandshakeError> {
-    let chain = verify_chain(crypto, tbe, fabric, env, cx)?;
+    // By reference: see `verify_chain`.
+    let chain = verify_chain(crypto, tbe, fabric, env, cx);
+    let chain = chain.as_ref().map_err(|error| *error)?;
     if chain.fabric_id() != fabric.id() {
         return Err(HandshakeError::WrongFabric);
     }
