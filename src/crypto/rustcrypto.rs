@@ -7,7 +7,6 @@ use hmac::{KeyInit, Mac};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::elliptic_curve::group::ff::FromUniformBytes;
 use p256::elliptic_curve::point::AffineCoordinates;
-use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::elliptic_curve::{BatchNormalize, Group};
 use p256::{AffinePoint, NonZeroScalar, ProjectivePoint, Scalar, SecretKey};
 use rand_core::CryptoRng;
@@ -360,8 +359,19 @@ fn decode(key: &PublicKey) -> Result<p256::PublicKey, CryptoError> {
         .ok_or(CryptoError::InvalidPoint)
 }
 
+/// Writes a point; refuses the identity.
 fn encode(point: &AffinePoint) -> Result<PublicKey, CryptoError> {
-    PublicKey::new(point.to_sec1_point(false).as_bytes())
+    // Not by way of SEC1, which can panic in its general form.
+    if point.is_identity().into() {
+        return Err(CryptoError::InvalidPoint);
+    }
+    let mut octets = Secret::<PUBLIC_KEY_LEN>::zero();
+    let (x, y) = (Zeroizing::new(point.x()), Zeroizing::new(point.y()));
+    let parts = [0x04].iter().chain(x.iter()).chain(y.iter());
+    for (to, from) in octets.as_mut_bytes().iter_mut().zip(parts) {
+        *to = *from;
+    }
+    Ok(PublicKey::checked(octets.as_bytes()))
 }
 
 /// Draws a private key: 32 octets, big-endian, and again if they are zero or not below the group
