@@ -9,7 +9,7 @@ use core::time::Duration;
 use embedded_storage::nor_flash::NorFlash;
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
-use matter_session::crypto::{Secret, Verifier};
+use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::handshake::Context;
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
@@ -20,7 +20,7 @@ use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{SecureSession, SessionKind};
 use matter_session::time::{Instant, MatterTime, WallClock};
 
-use crate::element::SecureElement;
+use crate::element::{Number, Waiting};
 use crate::frame::{Fabric, Setup};
 #[cfg(feature = "persistent")]
 use crate::memory::{Kept, Memory};
@@ -43,8 +43,11 @@ pub trait Board {
     fn send(&mut self, to: SocketAddr, datagram: &[u8]);
     /// Takes note of what happened.
     fn tell(&mut self, happening: Happening<'_>);
-    /// Keeps a fabric that was joined, and its key, over a reset. Returns whether it does.
-    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric, key: &[u8; 32]) -> bool;
+    /// Has the secure element sign a digest with the key of a fabric. The answer comes later, by
+    /// [`Device::signed`].
+    fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]);
+    /// Keeps a fabric that was joined over a reset. Returns whether it does.
+    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric) -> bool;
     /// Keeps a resumption record over a reset, or forgets it.
     fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>);
 }
@@ -60,7 +63,7 @@ pub struct Device<'n, B> {
     pub board: B,
     node: &'n mut Node,
     rng: Trng,
-    element: SecureElement,
+    waiting: Waiting,
     /// The calendar time at reset.
     booted: u32,
     busy: u32,
@@ -85,7 +88,7 @@ impl<'n, B: Board> Device<'n, B> {
             board,
             node,
             rng,
-            element: SecureElement::default(),
+            waiting: Waiting::default(),
             booted: setup.time,
             busy: setup.busy,
             forget: setup.forget,
@@ -100,11 +103,8 @@ impl<'n, B: Board> Device<'n, B> {
         let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
         let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
         let added = self.node.add_fabric(&credentials);
-        added.is_ok_and(|index| {
-            let joined = self.node.fabric(index);
-            self.element.load(index, fabric.key)
-                && joined.is_some_and(|joined| self.board.keep_fabric(joined, &fabric.key))
-        })
+        let joined = added.ok().and_then(|index| self.node.fabric(index));
+        joined.is_some_and(|joined| self.board.keep_fabric(joined))
     }
 
     /// Takes in what was kept over a reset. What is damaged is not there: its peers find that out.
@@ -113,9 +113,6 @@ impl<'n, B: Board> Device<'n, B> {
     pub fn restore<F: NorFlash>(&mut self, memory: &mut Memory<F>) {
         let now = self.board.now();
         memory.each(|kept| match kept {
-            Kept::Key(fabric, key) => {
-                self.element.load(fabric, key);
-            }
             Kept::Fabric(stored) => {
                 let _ = self.node.restore_fabric(stored);
             }
@@ -158,6 +155,15 @@ impl<'n, B: Board> Device<'n, B> {
         self.node.close_exchange(exchange);
     }
 
+    /// Takes the secure element's answer in; `None`: it did not sign.
+    #[inline(never)]
+    pub fn signed(&mut self, number: Number, signature: Option<Signature>) {
+        if let Some(signed) = self.waiting.complete(number, signature) {
+            let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+            self.node.sign(&mut cx, signed);
+        }
+    }
+
     /// Lets time pass, reacts to what has happened and sends what is due. Returns when to call
     /// again if nothing arrives before.
     #[inline(never)]
@@ -165,9 +171,6 @@ impl<'n, B: Board> Device<'n, B> {
         let mut cx = context(&mut self.board, &mut self.rng, self.booted);
         let now = cx.now;
         self.node.handle_timeout(&mut cx);
-        while let Some(signed) = self.element.poll(now) {
-            self.node.sign(&mut cx, signed);
-        }
         if let Some((session, _)) = self.commissioner.take_if(|(_, expires)| *expires <= now) {
             self.node.close(&mut cx, session);
         }
@@ -181,7 +184,7 @@ impl<'n, B: Board> Device<'n, B> {
         }
         self.transmit(now);
         let fail_safe = self.commissioner.map(|(_, expires)| expires);
-        let deadlines = [self.node.poll_timeout(), self.element.due(), fail_safe];
+        let deadlines = [self.node.poll_timeout(), fail_safe];
         deadlines.into_iter().flatten().min()
     }
 
@@ -203,7 +206,10 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     fn react(&mut self, event: Event<()>, now: Instant) {
         match event {
-            Event::SignRequest(request) => self.element.begin(request, now),
+            Event::SignRequest(request) => {
+                let (number, request) = self.waiting.begin(request);
+                self.board.sign(number, request.fabric(), request.digest());
+            }
             Event::Established { session: handle, resumed, .. } => {
                 if let Some(entry) = self.node.session(handle) {
                     let session = entry.session();

@@ -3,14 +3,20 @@
 //! ```text
 //! length of the rest (2, LE) | kind (1) | body
 //!
-//! to the node                     from the node
-//!   1 setup, once after reset       16 done: kind of the request, 1 if it worked
-//!   2 fabric                        17 session: kind, local id (2), peer id (2), attestation (16)
-//!   3 datagram: address, octets     18 failed: a handshake ended without a session
-//!   4 dial PASE: address,           19 closed: local session id (2)
-//!     passcode (4, LE)               3 datagram: address, octets
-//!   5 dial CASE: address,
-//!     node id (8, LE)
+//! to the node
+//!   1 setup, once after reset
+//!   2 fabric
+//!   3 datagram: address, octets
+//!   4 dial PASE: address, passcode (4, LE)
+//!   5 dial CASE: address, node id (8, LE)
+//!   6 signature: number (2, LE), signature (64; absent if there is none)
+//! from the node
+//!   3 datagram: address, octets
+//!  16 done: kind of the request, 1 if it worked
+//!  17 session: kind, local id (2, LE), peer id (2, LE), attestation challenge (16)
+//!  18 failed: a handshake ended without a session
+//!  19 closed: local session id (2, LE)
+//!  20 sign: number (2, LE), fabric index (1), digest (32)
 //! ```
 //! An address is that of a UDP peer: IPv6 (16, IPv4 mapped into it), port (2, BE).
 
@@ -25,10 +31,12 @@ pub mod kind {
     pub const DATAGRAM: u8 = 3;
     pub const DIAL_PASE: u8 = 4;
     pub const DIAL_CASE: u8 = 5;
+    pub const SIGNATURE: u8 = 6;
     pub const DONE: u8 = 16;
     pub const SESSION: u8 = 17;
     pub const FAILED: u8 = 18;
     pub const CLOSED: u8 = 19;
+    pub const SIGN: u8 = 20;
 }
 
 /// Length of the octets before the body.
@@ -126,11 +134,10 @@ impl Setup {
     }
 }
 
-const FABRIC_HEAD: usize = 32 + 16 + 3 * 2;
+const FABRIC_HEAD: usize = 16 + 3 * 2;
 
-/// A membership in a fabric. The key goes to the secure element, the rest to the node.
+/// A membership in a fabric. Its key stays in the secure element.
 pub struct Fabric<'a> {
-    pub key: [u8; 32],
     pub ipk: [u8; 16],
     pub root: &'a [u8],
     pub icac: Option<&'a [u8]>,
@@ -143,7 +150,7 @@ impl<'a> Fabric<'a> {
         let len = |octets: &[u8]| u16::try_from(octets.len()).unwrap_or(u16::MAX).to_le_bytes();
         let lens = [len(self.root), len(self.icac.unwrap_or_default()), len(self.noc)];
         let mut octets = [0; FABRIC_HEAD];
-        let parts = self.key.iter().chain(&self.ipk).chain(lens.as_flattened());
+        let parts = self.ipk.iter().chain(lens.as_flattened());
         for (to, from) in octets.iter_mut().zip(parts) {
             *to = *from;
         }
@@ -152,7 +159,7 @@ impl<'a> Fabric<'a> {
 
     pub fn read(body: &'a [u8]) -> Option<Self> {
         let rest = &mut &*body;
-        let (key, ipk) = (take(rest)?, take(rest)?);
+        let ipk = take(rest)?;
         let lens: [[u8; 2]; 3] = [take(rest)?, take(rest)?, take(rest)?];
         let mut part = |len| {
             let (part, tail) = rest.split_at_checked(usize::from(u16::from_le_bytes(len)))?;
@@ -162,7 +169,7 @@ impl<'a> Fabric<'a> {
         let [root, icac, noc] = lens;
         let (root, icac, noc) = (part(root)?, part(icac)?, part(noc)?);
         let icac = (!icac.is_empty()).then_some(icac);
-        rest.is_empty().then_some(Self { key, ipk, root, icac, noc })
+        rest.is_empty().then_some(Self { ipk, root, icac, noc })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What survives a reset: fabrics, the secure element's keys, resumption records.
+//! What survives a reset: fabrics and resumption records.
 
 use core::ops::Range;
 
@@ -12,15 +12,12 @@ use matter_session::resumption::ResumptionRecord;
 use crate::tables::RECORDS;
 
 /// The high octet of an item's key says what it is. Items are read by ascending key, so that a
-/// fabric and its key are there before its records.
-const KEY: u16 = 0x01;
-const FABRIC: u16 = 0x02;
-const RECORD: u16 = 0x03;
+/// fabric is there before its records.
+const FABRIC: u16 = 0x01;
+const RECORD: u16 = 0x02;
 
 /// An item, as it is found after a reset.
 pub enum Kept<'b> {
-    /// The operational key of a fabric. A real element would have kept it itself.
-    Key(FabricIndex, [u8; 32]),
     /// A fabric in its stored form.
     Fabric(&'b [u8]),
     Record(ResumptionRecord),
@@ -35,15 +32,12 @@ impl<F: NorFlash> Memory<F> {
         Store::open(flash, region).ok().map(Self)
     }
 
-    /// Keeps a fabric with its key. The key goes first: without its fabric it does no harm.
-    /// Returns whether both are kept.
-    pub fn keep_fabric(&mut self, fabric: &Fabric, key: &[u8; 32]) -> bool {
+    /// Keeps a fabric; returns whether it is kept.
+    pub fn keep_fabric(&mut self, fabric: &Fabric) -> bool {
         let mut octets = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
         let Ok(len) = fabric.encode(octets.as_mut_bytes()) else { return false };
         let Some(encoded) = octets.as_bytes().get(..len) else { return false };
-        let index = u16::from(fabric.index().get());
-        self.0.put(KEY << 8 | index, key).is_ok()
-            && self.0.put(FABRIC << 8 | index, encoded).is_ok()
+        self.0.put(FABRIC << 8 | u16::from(fabric.index().get()), encoded).is_ok()
     }
 
     /// Keeps the record of a peer in place of its former one, or forgets that.
@@ -81,11 +75,7 @@ impl<F: NorFlash> Memory<F> {
         let mut octets = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
         let mut items = self.0.iter();
         while let Ok(Some((key, octets))) = items.next_into(octets.as_mut_bytes()) {
-            let [_, number] = key.to_be_bytes();
             let kept = match key >> 8 {
-                KEY => FabricIndex::new(number)
-                    .zip(octets.try_into().ok())
-                    .map(|(index, key)| Kept::Key(index, key)),
                 FABRIC => Some(Kept::Fabric(octets)),
                 RECORD => ResumptionRecord::from_bytes(octets).ok().map(Kept::Record),
                 _ => None,

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,12 @@ use firmware::frame::{self, HEADER, kind};
 
 use super::Result;
 
-pub(crate) struct Line(UnixStream);
+/// Its clones write whole frames, too; one alone may read.
+#[derive(Clone)]
+pub(crate) struct Line {
+    reader: Arc<UnixStream>,
+    writer: Arc<Mutex<UnixStream>>,
+}
 
 impl Line {
     /// Connects as soon as the emulator is there.
@@ -17,7 +23,10 @@ impl Line {
         let until = Instant::now() + patience;
         loop {
             match UnixStream::connect(path) {
-                Ok(stream) => return Ok(Self(stream)),
+                Ok(stream) => {
+                    let writer = Arc::new(Mutex::new(stream.try_clone()?));
+                    return Ok(Self { reader: Arc::new(stream), writer });
+                }
                 Err(error) if Instant::now() >= until => {
                     return Err(format!("{path}: {error}").into());
                 }
@@ -26,26 +35,23 @@ impl Line {
         }
     }
 
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
-    }
-
     pub(crate) fn send(&mut self, kind: u8, parts: &[&[u8]]) -> io::Result<()> {
         let body = parts.concat();
-        self.0.write_all(&[&frame::header(kind, body.len())[..], &body].concat())
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_all(&[&frame::header(kind, body.len())[..], &body].concat())
     }
 
     /// The next frame; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>> {
         let mut header = [0; HEADER];
-        match self.0.read_exact(&mut header) {
+        match (&*self.reader).read_exact(&mut header) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error.into()),
         }
         let len = frame::body_len(header).ok_or("a frame of a length that none has")?;
         let mut body = vec![0; len];
-        self.0.read_exact(&mut body)?;
+        (&*self.reader).read_exact(&mut body)?;
         Ok(Some((header[2], body)))
     }
 

@@ -7,6 +7,7 @@
 //! It takes the options of `examples/device.rs` and prints the same lines, so that whatever runs
 //! that example can run the emulated device instead.
 
+mod element;
 #[path = "../../../examples/support/fabric_file.rs"]
 #[allow(dead_code, reason = "a part of it is for controllers")]
 mod fabric_file;
@@ -30,6 +31,7 @@ use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::rand_core::{Rng, UnwrapErr};
 use matter_session::time::MatterTime;
 
+use self::element::SecureElement;
 use self::fabric_file::{FabricFile, Role};
 use self::line::Line;
 use self::loss::Loss;
@@ -115,6 +117,7 @@ fn parse() -> Result<Option<Args>> {
 fn run(mut args: Args) -> Result<()> {
     let mut line = Line::connect(&args.line, PATIENCE)?;
     line.request(kind::SETUP, &[&setup(&args)?.to_bytes()])?;
+    let mut key = None;
     if let Some(path) = &args.fabric {
         let file = FabricFile::read(path, Role::Responder)?;
         let fabric = fabric_frame(&file)?;
@@ -122,7 +125,9 @@ fn run(mut args: Args) -> Result<()> {
             kind::FABRIC,
             &[&fabric.head(), fabric.root, fabric.icac.unwrap_or_default(), fabric.noc],
         )?;
+        key = Some(file.key);
     }
+    let element = SecureElement::new(key, line.clone());
     let socket = UdpSocket::bind(args.listen)?;
     println!("READY {}", args.listen);
     let (loss, reset) = (core::mem::take(&mut args.loss), args.reset.take());
@@ -135,7 +140,7 @@ fn run(mut args: Args) -> Result<()> {
             _ => Err("the node does not come back".into()),
         }
     });
-    carry(line, socket, loss, reset.map(|reset| (reset, again as Again)), &done)
+    carry(line, element, socket, loss, reset.map(|reset| (reset, again as Again)), &done)
 }
 
 /// Gives a node that was reset what it needs.
@@ -144,12 +149,13 @@ type Again = Box<dyn FnMut(&mut Line) -> Result<()> + Send>;
 /// Both directions. Ends when the emulator does.
 fn carry(
     mut line: Line,
+    element: SecureElement,
     socket: UdpSocket,
     loss: Loss,
     reset: Option<(Reset, Again)>,
     done: &mpsc::Sender<bool>,
 ) -> Result<()> {
-    let (to_node, from_node) = (line.try_clone()?, socket.try_clone()?);
+    let (to_node, from_node) = (line.clone(), socket.try_clone()?);
     let loss = Arc::new(Mutex::new(loss));
     let incoming = loss.clone();
     thread::spawn(move || {
@@ -167,6 +173,7 @@ fn carry(
                     let _ = from_node.send_to(datagram, frame::read_address(*to));
                 }
             }
+            kind::SIGN => element.begin(&body),
             kind::DONE => drop(done.send(body.get(1) == Some(&1))),
             _ => println!("{}", report(kind, &body)),
         }
@@ -235,6 +242,7 @@ fn setup(args: &Args) -> Result<Setup> {
     Ok(Setup { seed, time, iterations, salt, verifier, busy, forget })
 }
 
+/// What the node gets of a fabric: everything but its key.
 fn fabric_frame(file: &FabricFile) -> Result<frame::Fabric<'_>> {
     let credentials = file.credentials();
     let matter_session::fabric::Ipk::EpochKey(ipk) =
@@ -243,6 +251,5 @@ fn fabric_frame(file: &FabricFile) -> Result<frame::Fabric<'_>> {
         return Err("the identity protection key is no epoch key".into());
     };
     let (root, icac, noc) = (credentials.root, credentials.icac, credentials.noc);
-    let (key, ipk) = (*file.key.to_bytes().as_bytes(), *ipk.as_bytes());
-    Ok(frame::Fabric { key, ipk, root, icac, noc })
+    Ok(frame::Fabric { ipk: *ipk.as_bytes(), root, icac, noc })
 }

@@ -3,9 +3,11 @@
 use core::net::SocketAddr;
 
 use firmware::device::{Board, Happening};
+use firmware::element::Number;
 use firmware::frame::{self, HEADER, MAX_BODY, kind};
 #[cfg(feature = "persistent")]
 use firmware::memory::Memory;
+use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionKind;
@@ -70,13 +72,17 @@ impl Board for Line {
         }
     }
 
+    fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]) {
+        Self::send(self, kind::SIGN, &[&number.to_le_bytes(), &[fabric.get()], digest]);
+    }
+
     #[cfg(feature = "persistent")]
-    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric, key: &[u8; 32]) -> bool {
-        self.memory.as_mut().is_some_and(|memory| memory.keep_fabric(fabric, key))
+    fn keep_fabric(&mut self, fabric: &Fabric) -> bool {
+        self.memory.as_mut().is_some_and(|memory| memory.keep_fabric(fabric))
     }
 
     #[cfg(not(feature = "persistent"))]
-    fn keep_fabric(&mut self, _: &matter_session::fabric::Fabric, _: &[u8; 32]) -> bool {
+    fn keep_fabric(&mut self, _: &Fabric) -> bool {
         true
     }
 

@@ -17,7 +17,7 @@ use firmware::frame::{self, Fabric, Setup, kind};
 use firmware::memory::Memory;
 use firmware::rng::Trng;
 use firmware::tables::{self, Idle};
-use matter_session::crypto::CompactRustCrypto;
+use matter_session::crypto::{CompactRustCrypto, Signature};
 #[cfg(feature = "initiator")]
 use matter_session::ids::NodeId;
 
@@ -97,6 +97,12 @@ fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
         kind::FABRIC => {
             let joined = Fabric::read(body).is_some_and(|fabric| device.join(&fabric));
             device.board.done(kind, joined);
+        }
+        kind::SIGNATURE => {
+            if let Some((number, signature)) = body.split_first_chunk() {
+                let signature = <[u8; 64]>::try_from(&*signature).ok().map(Signature::new);
+                device.signed(u16::from_le_bytes(*number), signature);
+            }
         }
         #[cfg(feature = "initiator")]
         kind::DIAL_PASE | kind::DIAL_CASE => {

@@ -7,10 +7,11 @@ use core::hint::black_box;
 use core::net::SocketAddr;
 
 use firmware::device::{Board, Device, Happening};
+use firmware::element::Number;
 use firmware::frame::{self, ADDRESS, Fabric, MAX_BODY, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, config};
-use matter_session::crypto::CompactRustCrypto;
+use matter_session::crypto::{CompactRustCrypto, Signature};
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::time::Instant;
@@ -34,8 +35,12 @@ impl Board for Nowhere {
         black_box(happening);
     }
 
-    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric, key: &[u8; 32]) -> bool {
-        black_box((fabric.index(), key));
+    fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]) {
+        black_box((number, fabric, digest));
+    }
+
+    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric) -> bool {
+        black_box(fabric.index());
         true
     }
 
@@ -55,6 +60,7 @@ fn serve() -> Option<()> {
     loop {
         let address = black_box([0; ADDRESS]);
         device.receive(frame::read_address(address), black_box(&mut octets));
+        device.signed(black_box(0), black_box(Some(Signature::new([0; 64]))));
         black_box(device.turn());
     }
 }

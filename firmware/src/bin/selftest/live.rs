@@ -6,7 +6,7 @@ use firmware::device::Device;
 use firmware::frame::{Fabric, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
-use matter_session::crypto::{Passcode, Secret, SigningKey};
+use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::handshake::Context;
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
@@ -45,6 +45,8 @@ pub struct Live {
     controller: &'static mut Node,
     rng: Trng,
     key: SigningKey,
+    /// The device's secure element.
+    element: SigningKey,
     fabric: Option<FabricIndex>,
     to_device: &'static mut Post,
     now: Instant,
@@ -69,13 +71,14 @@ impl Live {
         };
         let (mut at_device, mut rng) = (Trng::new(setup.seed), Trng::new([2; 32]));
         let out = places.to_controller;
-        let board = Ram { now, out, established: None, failures: 0, records: 0 };
+        let board = Ram { now, out, established: None, to_sign: None, failures: 0, records: 0 };
         let node = places.device.start(config(), &mut at_device);
         Some(Self {
             device: Device::new(board, node, at_device, &setup)?,
             controller: places.controller.start(config(), &mut rng),
             rng,
             key: SigningKey::from_bytes(&Secret::new(v::CASE_INITIATOR_KEY)).ok()?,
+            element: SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?,
             fabric: None,
             to_device: places.to_device,
             now,
@@ -96,9 +99,8 @@ impl Live {
 
     /// Both become members of the recorded fabric.
     pub fn join(&mut self, meters: &mut Meters) -> Option<()> {
-        let (key, ipk) = (v::CASE_RESPONDER_KEY, v::CASE_IPK);
         let (root, icac) = (&v::CASE_ROOT[..], Some(&v::CASE_RESPONDER_ICAC[..]));
-        let fabric = Fabric { key, ipk, root, icac, noc: &v::CASE_RESPONDER_NOC };
+        let fabric = Fabric { ipk: v::CASE_IPK, root, icac, noc: &v::CASE_RESPONDER_NOC };
         let joined = meters.device.run(|| self.device.join(&fabric));
 
         let ipks = [Ipk::EpochKey(Secret::new(v::CASE_IPK))];
@@ -185,11 +187,19 @@ impl Live {
     }
 
     fn device_turn(&mut self, meters: &mut Meters) -> Option<Instant> {
-        let Self { device, to_device, .. } = self;
+        let Self { device, to_device, element, .. } = self;
         to_device.deliver(|datagram| {
             meters.device.run(|| device.receive(AT_CONTROLLER, datagram));
         });
-        meters.device.run(|| device.turn())
+        let ready = device.board.to_sign.take_if(|(_, _, ready)| *ready <= device.board.now);
+        if let Some((number, digest, _)) = ready {
+            // Counted with the device, as if it held the key itself.
+            let signature = meters.device.run(|| element.sign_digest(&digest)).ok();
+            meters.device.run(|| device.signed(number, signature));
+        }
+        let due = meters.device.run(|| device.turn());
+        let signing = device.board.to_sign.map(|(_, _, ready)| ready);
+        [due, signing].into_iter().flatten().min()
     }
 
     /// Returns whether something left.

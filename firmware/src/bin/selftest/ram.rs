@@ -1,8 +1,10 @@
 //! A board of RAM: datagrams wait in buffers, time passes when the test says so.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use firmware::device::{Board, Happening};
+use firmware::element::Number;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::resumption::ResumptionRecord;
@@ -11,6 +13,8 @@ use matter_session::time::Instant;
 /// As many datagrams as one call makes, and more.
 const DATAGRAMS: usize = 4;
 const LONGEST: usize = 1280;
+/// How long a signature takes: what such chips need for one over their serial bus.
+const SIGNING: Duration = Duration::from_millis(40);
 
 /// Datagrams on their way to one node.
 pub struct Post {
@@ -52,6 +56,8 @@ pub struct Ram {
     pub out: &'static mut Post,
     /// The attestation challenge of the session established last, and whether it was resumed.
     pub established: Option<([u8; 16], bool)>,
+    /// What the secure element works at, and until when.
+    pub to_sign: Option<(Number, [u8; 32], Instant)>,
     pub failures: u32,
     pub records: u32,
 }
@@ -79,7 +85,11 @@ impl Board for Ram {
         }
     }
 
-    fn keep_fabric(&mut self, _: &Fabric, _: &[u8; 32]) -> bool {
+    fn sign(&mut self, number: Number, _: FabricIndex, digest: &[u8; 32]) {
+        self.to_sign = Some((number, *digest, self.now + SIGNING));
+    }
+
+    fn keep_fabric(&mut self, _: &Fabric) -> bool {
         true
     }
 
