@@ -100,7 +100,7 @@ fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
         }
         kind::SIGNATURE => {
             if let Some((number, signature)) = body.split_first_chunk() {
-                let signature = <[u8; 64]>::try_from(&*signature).ok().map(Signature::new);
+                let signature = <[u8; 64]>::try_from(signature).ok().map(Signature::new);
                 device.signed(u16::from_le_bytes(*number), signature);
             }
         }
