@@ -26,7 +26,9 @@ compiler() {
     return
   fi
   echo "firmware: rustup cannot fetch $channel with its targets; rustc-web is used" >&2
-  dpkg -s rustc-web rust-web-src >/dev/null 2>&1 || packages rustc-web rust-web-src
+  # The newest: Debian raises it with its security updates.
+  apt-get update
+  apt-get install -y --no-install-recommends rustc-web rust-web-src
   firmware_rustc=/usr/bin/rustc firmware_std=(-Zbuild-std=core)
   RUSTUP_TOOLCHAIN=$(cd / && rustup show active-toolchain | cut -d' ' -f1)
   export RUSTUP_TOOLCHAIN
