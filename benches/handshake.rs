@@ -14,7 +14,7 @@ use matter_session::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, Passcode, PbkdfParameters, PublicKey, RustCrypto,
     Secret, Signature, SigningKey, SpakeSecrets, Verifier,
 };
-use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Context, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing,
@@ -128,7 +128,7 @@ fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParameters) -> S
 
 /// A node of a fabric.
 struct Node {
-    fabrics: [Fabric; 1],
+    fabrics: [FabricBuf; 1],
     key: SigningKey,
     record: Option<ResumptionRecord>,
 }
@@ -187,7 +187,7 @@ fn nodes(with_icac: bool) -> (Node, Node) {
             noc: noc.as_slice(),
             ipks: &[Ipk::EpochKey(Secret::new([3; KEY_LEN]))],
         };
-        let fabric = Fabric::new(&RustCrypto, FabricIndex::MIN, &credentials).unwrap();
+        let fabric = FabricBuf::new(&RustCrypto, FabricIndex::MIN, &credentials).unwrap();
         Node { fabrics: [fabric], key, record: None }
     };
     (node(INITIATOR), node(RESPONDER))

@@ -99,12 +99,14 @@ impl<'a> FabricCredentials<'a> {
     pub(crate) fn verify<C: Crypto>(
         &self,
         crypto: &C,
+        index: FabricIndex,
         profile: Profile,
     ) -> Result<CredentialsVerified<'a>, FabricError> {
         let checked = self.check(crypto, profile)?;
         checked.root.verify(crypto)?;
         let chain = checked.chain?.verify(crypto, &mut NoCache)?;
-        let names = Names { id: chain.fabric_id(), node: chain.node_id(), cats: chain.cats() };
+        let (id, node, cats) = (chain.fabric_id(), chain.node_id(), chain.cats());
+        let names = Names { index, id, node, cats };
         self.credentials(crypto, names, checked.root_key, checked.key)
     }
 
@@ -116,20 +118,21 @@ impl<'a> FabricCredentials<'a> {
     pub(crate) fn trust<C: Crypto>(
         &self,
         crypto: &C,
+        index: FabricIndex,
     ) -> Result<CredentialsVerified<'a>, FabricError> {
-        let (names, root_key, key) = self.read()?;
+        let (names, root_key, key) = self.read(index)?;
         self.credentials(crypto, names, root_key, key)
     }
 
     #[inline(never)]
-    fn read(&self) -> Result<(Names, KeyPlace, KeyPlace), FabricError> {
+    fn read(&self, index: FabricIndex) -> Result<(Names, KeyPlace, KeyPlace), FabricError> {
         let root = Certificate::parse(self.root)?;
         let _ = self.icac.map(Certificate::parse).transpose()?;
         let noc = Certificate::parse(self.noc)?;
         let (Some(node), Some(id)) = (noc.node_id(), noc.fabric_id()) else {
             return Err(ChainError { position: Position::Noc, fault: ChainFault::Kind }.into());
         };
-        let names = Names { id, node, cats: noc.cats() };
+        let names = Names { index, id, node, cats: noc.cats() };
         Ok((names, KeyPlace::of(&root), KeyPlace::of(&noc)))
     }
 
@@ -153,7 +156,7 @@ impl<'a> FabricCredentials<'a> {
     fn credentials<C: Crypto>(
         &self,
         crypto: &C,
-        Names { id, node, cats }: Names,
+        Names { index, id, node, cats }: Names,
         root_key: KeyPlace,
         key: KeyPlace,
     ) -> Result<CredentialsVerified<'a>, FabricError> {
@@ -166,6 +169,7 @@ impl<'a> FabricCredentials<'a> {
             fingerprint.update(certificate);
         }
         let mut facts = Facts {
+            index,
             id,
             compressed_id,
             node,
@@ -179,12 +183,13 @@ impl<'a> FabricCredentials<'a> {
             *slot = Some(ipk.operational(crypto, compressed_id)?);
         }
         let Self { root, icac, noc, .. } = *self;
-        Ok(CredentialsVerified { facts, root, icac, noc })
+        Ok(CredentialsVerified { facts, root, icac: icac.unwrap_or_default(), noc })
     }
 }
 
-/// What an operational certificate names.
+/// What an operational certificate names, and our number for the fabric.
 struct Names {
+    index: FabricIndex,
     id: FabricId,
     node: NodeId,
     cats: CaseAuthTags,
@@ -199,19 +204,19 @@ struct Checked<'a> {
     key: KeyPlace,
 }
 
-/// Proof that credentials make a fabric, and what they say: to be [loaded](Fabric::load).
+/// Proof that credentials make a fabric, and what they say: to be kept.
 pub(crate) struct CredentialsVerified<'a> {
     facts: Facts,
     root: &'a [u8],
-    icac: Option<&'a [u8]>,
+    /// Empty if there is none.
+    icac: &'a [u8],
     noc: &'a [u8],
 }
 
 impl CredentialsVerified<'_> {
-    /// Whether they are of the same fabric: same id under the same root.
-    pub(crate) fn are_of(&self, fabric: &Fabric) -> bool {
-        self.facts.id == fabric.id()
-            && self.facts.root_key.read(self.root) == fabric.root_public_key()
+    pub(crate) const fn fabric(&self) -> Fabric<'_> {
+        let Self { facts, root, icac, noc } = self;
+        Fabric { facts, root, icac, noc }
     }
 }
 
@@ -237,20 +242,30 @@ pub enum FabricError {
     Crypto(#[from] CryptoError),
 }
 
-/// A fabric that this node belongs to: verified credentials and what follows from them.
+/// A fabric that this node belongs to: verified credentials and what follows from them. A view of
+/// what a [`FabricTable`] holds.
+#[derive(Clone, Copy)]
+pub struct Fabric<'a> {
+    facts: &'a Facts,
+    root: &'a [u8],
+    /// Empty if there is none.
+    icac: &'a [u8],
+    noc: &'a [u8],
+}
+
+/// A fabric, owned: for those who keep few of them, and no manager.
 #[derive(Clone)]
-pub struct Fabric {
-    index: FabricIndex,
+pub struct FabricBuf {
     facts: Facts,
     root: CertificateBuf,
-    /// Empty if there is none.
     icac: CertificateBuf,
     noc: CertificateBuf,
 }
 
 /// What follows from credentials.
 #[derive(Clone)]
-struct Facts {
+pub(crate) struct Facts {
+    index: FabricIndex,
     id: FabricId,
     compressed_id: CompressedFabricId,
     node: NodeId,
@@ -259,6 +274,13 @@ struct Facts {
     key: KeyPlace,
     ipks: [Option<Secret<16>>; Fabric::MAX_IPKS],
     fingerprint: Fingerprint,
+}
+
+impl Facts {
+    /// Our number for the fabric.
+    pub(crate) const fn index(&self) -> FabricIndex {
+        self.index
+    }
 }
 
 /// Where the public key stands in a certificate.
@@ -282,10 +304,7 @@ impl KeyPlace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; HASH_LEN]);
 
-impl Fabric {
-    /// How many epochs of the identity protection key a node accepts.
-    pub const MAX_IPKS: usize = 3;
-
+impl FabricBuf {
     /// Verifies credentials (root self-signed, chain complete, the strict profile; validity
     /// periods are not looked at) and derives the operational identity protection keys.
     ///
@@ -309,54 +328,55 @@ impl Fabric {
         credentials: &FabricCredentials<'_>,
         profile: Profile,
     ) -> Result<Self, FabricError> {
-        let verified = credentials.verify(crypto, profile)?;
-        let mut fabric = Self::vacant();
-        fabric.load(index, &verified);
-        Ok(fabric)
+        Ok(Self::of(credentials.verify(crypto, index, profile)?.fabric()))
     }
 
-    /// Room for a fabric: to be [loaded](Self::load) before anybody sees it. Until then it has no
-    /// keys, and nobody can mean it.
-    pub(crate) const fn vacant() -> Self {
+    fn of(fabric: Fabric<'_>) -> Self {
+        // What was read as a certificate fits.
+        let owned = |octets| CertificateBuf::try_from(octets).unwrap_or_default();
         Self {
-            index: FabricIndex::MIN,
-            facts: Facts {
-                id: FabricId::MIN,
-                compressed_id: CompressedFabricId([0; 8]),
-                node: NodeId::UNSPECIFIED,
-                cats: CaseAuthTags::NONE,
-                root_key: KeyPlace(0),
-                key: KeyPlace(0),
-                ipks: [const { None }; Self::MAX_IPKS],
-                fingerprint: Fingerprint([0; HASH_LEN]),
-            },
-            root: CertificateBuf::new(),
-            icac: CertificateBuf::new(),
-            noc: CertificateBuf::new(),
+            facts: fabric.facts.clone(),
+            root: owned(fabric.root),
+            icac: owned(fabric.icac),
+            noc: owned(fabric.noc),
         }
     }
 
-    /// Becomes the fabric of these credentials, in place of what it was: a fabric takes more than
-    /// a kilobyte, so it is not made elsewhere and moved.
-    pub(crate) fn load(&mut self, index: FabricIndex, verified: &CredentialsVerified<'_>) {
-        self.index = index;
-        self.facts.clone_from(&verified.facts);
-        let icac = verified.icac.unwrap_or_default();
-        let parts = [
-            (&mut self.root, verified.root),
-            (&mut self.icac, icac),
-            (&mut self.noc, verified.noc),
-        ];
-        for (buf, octets) in parts {
-            let fits = buf.set(octets);
-            debug_assert!(fits.is_ok(), "what was read as a certificate has its length");
-        }
+    /// The fabric.
+    #[must_use]
+    pub fn view(&self) -> Fabric<'_> {
+        let Self { facts, root, icac, noc } = self;
+        Fabric { facts, root: root.as_slice(), icac: icac.as_slice(), noc: noc.as_slice() }
+    }
+}
+
+impl<'a> Fabric<'a> {
+    /// How many epochs of the identity protection key a node accepts.
+    pub const MAX_IPKS: usize = 3;
+
+    /// The fabric of verified credentials, of which the certificates are kept elsewhere.
+    pub(crate) const fn kept(
+        facts: &'a Facts,
+        root: &'a [u8],
+        icac: &'a [u8],
+        noc: &'a [u8],
+    ) -> Self {
+        Self { facts, root, icac, noc }
+    }
+
+    pub(crate) const fn facts(&self) -> &'a Facts {
+        self.facts
+    }
+
+    /// Whether another is the same fabric: same id under the same root.
+    pub(crate) fn is_same(&self, other: Self) -> bool {
+        self.id() == other.id() && self.root_public_key() == other.root_public_key()
     }
 
     /// This node's number for the fabric.
     #[must_use]
     pub const fn index(&self) -> FabricIndex {
-        self.index
+        self.facts.index
     }
 
     /// The fabric's id, unique under its root.
@@ -397,20 +417,20 @@ impl Fabric {
 
     /// The root certificate.
     #[must_use]
-    pub fn root(&self) -> &[u8] {
-        self.root.as_slice()
+    pub const fn root(&self) -> &'a [u8] {
+        self.root
     }
 
     /// This node's intermediate certificate.
     #[must_use]
-    pub fn icac(&self) -> Option<&[u8]> {
-        Some(self.icac.as_slice()).filter(|icac| !icac.is_empty())
+    pub fn icac(&self) -> Option<&'a [u8]> {
+        Some(self.icac).filter(|icac| !icac.is_empty())
     }
 
     /// This node's operational certificate.
     #[must_use]
-    pub fn noc(&self) -> &[u8] {
-        self.noc.as_slice()
+    pub const fn noc(&self) -> &'a [u8] {
+        self.noc
     }
 
     /// What tells this fabric from any later one of the same index, and from itself once its
@@ -420,13 +440,13 @@ impl Fabric {
     }
 
     /// The operational identity protection keys, oldest first.
-    pub(crate) fn ipks(&self) -> impl Iterator<Item = &Secret<16>> {
+    pub(crate) fn ipks(&self) -> impl Iterator<Item = &'a Secret<16>> + use<'a> {
         self.facts.ipks.iter().flatten()
     }
 
     /// The key that this node uses as an initiator: the second newest, so that peers which have
     /// not received the newest one yet still understand.
-    pub(crate) fn current_ipk(&self) -> Option<&Secret<16>> {
+    pub(crate) fn current_ipk(&self) -> Option<&'a Secret<16>> {
         let count = self.ipks().count();
         self.ipks().nth(count.saturating_sub(2))
     }
@@ -450,41 +470,47 @@ impl Fabric {
     }
 }
 
-impl fmt::Debug for Fabric {
+impl fmt::Debug for Fabric<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fabric")
-            .field("index", &self.index)
+            .field("index", &self.facts.index)
             .field("id", &self.facts.id)
             .field("node", &self.facts.node)
             .finish_non_exhaustive()
     }
 }
 
+impl fmt::Debug for FabricBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
 /// The fabrics of a node, as the handshakes see them.
 pub trait FabricTable {
     /// The fabric with this index.
-    fn by_index(&self, index: FabricIndex) -> Option<&Fabric>;
+    fn by_index(&self, index: FabricIndex) -> Option<Fabric<'_>>;
 
     /// The `n`-th fabric in any stable order; `None` behind the last.
-    fn nth(&self, n: usize) -> Option<&Fabric>;
+    fn nth(&self, n: usize) -> Option<Fabric<'_>>;
 }
 
 impl<T: FabricTable + ?Sized> FabricTable for &T {
-    fn by_index(&self, index: FabricIndex) -> Option<&Fabric> {
+    fn by_index(&self, index: FabricIndex) -> Option<Fabric<'_>> {
         (**self).by_index(index)
     }
 
-    fn nth(&self, n: usize) -> Option<&Fabric> {
+    fn nth(&self, n: usize) -> Option<Fabric<'_>> {
         (**self).nth(n)
     }
 }
 
-impl FabricTable for [Fabric] {
-    fn by_index(&self, index: FabricIndex) -> Option<&Fabric> {
-        self.iter().find(|fabric| fabric.index == index)
+impl FabricTable for [FabricBuf] {
+    fn by_index(&self, index: FabricIndex) -> Option<Fabric<'_>> {
+        self.iter().map(FabricBuf::view).find(|fabric| fabric.index() == index)
     }
 
-    fn nth(&self, n: usize) -> Option<&Fabric> {
-        self.get(n)
+    fn nth(&self, n: usize) -> Option<Fabric<'_>> {
+        self.get(n).map(FabricBuf::view)
     }
 }

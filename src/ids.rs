@@ -162,11 +162,6 @@ nonzero_id! {
     FabricId(NonZeroU64, u64)
 }
 
-impl FabricId {
-    /// The smallest id.
-    pub(crate) const MIN: Self = Self(NonZeroU64::MIN);
-}
-
 impl LocalSessionId {
     /// The same id from the peer's point of view: what we give out, it sends to.
     #[must_use]

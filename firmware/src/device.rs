@@ -47,7 +47,7 @@ pub trait Board {
     /// [`Device::signed`].
     fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]);
     /// Keeps a fabric that was joined over a reset. Returns whether it does.
-    fn keep_fabric(&mut self, fabric: &matter_session::fabric::Fabric) -> bool;
+    fn keep_fabric(&mut self, fabric: matter_session::fabric::Fabric<'_>) -> bool;
     /// Keeps a resumption record over a reset, or forgets it.
     fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>);
 }

@@ -33,7 +33,7 @@ impl<F: NorFlash> Memory<F> {
     }
 
     /// Keeps a fabric; returns whether it is kept.
-    pub fn keep_fabric(&mut self, fabric: &Fabric) -> bool {
+    pub fn keep_fabric(&mut self, fabric: Fabric<'_>) -> bool {
         let mut octets = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
         let Ok(len) = fabric.encode(octets.as_mut_bytes()) else { return false };
         let Some(encoded) = octets.as_bytes().get(..len) else { return false };

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroize;
 
-use super::{Fabric, FabricCredentials, FabricError, Ipk};
+use super::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
 use crate::cert::MAX_CERT_LEN;
 use crate::crypto::{Crypto, Secret};
 use crate::ids::FabricIndex;
@@ -14,7 +14,7 @@ const CHECKSUM_LEN: usize = 4;
 /// Version, index, number of keys, and the lengths of three certificates.
 const HEAD_LEN: usize = 3 + 3 * 2;
 
-impl Fabric {
+impl Fabric<'_> {
     /// The most octets that the encoded form takes.
     pub const ENCODED_MAX_LEN: usize =
         HEAD_LEN + Self::MAX_IPKS * IPK_LEN + 3 * MAX_CERT_LEN + CHECKSUM_LEN;
@@ -58,23 +58,6 @@ impl Fabric {
         Ok(out.written_mut().len())
     }
 
-    /// Reads the encoded form.
-    ///
-    /// Certificates are parsed, but no signature is verified again and no chain is: whoever can
-    /// write to the store can make this node a member of any fabric.
-    ///
-    /// # Errors
-    /// [`FabricError::Stored`] for damaged bytes and for another version;
-    /// [`FabricError::Certificate`] and [`FabricError::Chain`] for certificates that no fabric
-    /// has; [`FabricError::Crypto`].
-    pub fn decode<C: Crypto>(crypto: &C, bytes: &[u8]) -> Result<Self, FabricError> {
-        Self::read(bytes, |index, credentials| {
-            let mut fabric = Self::vacant();
-            fabric.load(index, &credentials.trust(crypto)?);
-            Ok(fabric)
-        })
-    }
-
     /// Reads the encoded form and hands on what it holds.
     pub(crate) fn read<R, E: From<FabricError>>(
         bytes: &[u8],
@@ -107,6 +90,23 @@ impl Fabric {
             return Err(FabricError::Stored.into());
         }
         then(index, &credentials)
+    }
+}
+
+impl FabricBuf {
+    /// Reads the encoded form.
+    ///
+    /// Certificates are parsed, but no signature is verified again and no chain is: whoever can
+    /// write to the store can make this node a member of any fabric.
+    ///
+    /// # Errors
+    /// [`FabricError::Stored`] for damaged bytes and for another version;
+    /// [`FabricError::Certificate`] and [`FabricError::Chain`] for certificates that no fabric
+    /// has; [`FabricError::Crypto`].
+    pub fn decode<C: Crypto>(crypto: &C, bytes: &[u8]) -> Result<Self, FabricError> {
+        Fabric::read(bytes, |index, credentials| {
+            Ok(Self::of(credentials.trust(crypto, index)?.fabric()))
+        })
     }
 }
 

@@ -1,58 +1,92 @@
 //! The fabrics of a node.
 
-use super::storage::{Map, Storage};
+use core::ops::Range;
+
+use super::storage::{Map, Octets, Owner, Storage};
 use super::{CloseReason, FabricTableError, SessionManager};
 use crate::crypto::Crypto;
-use crate::fabric::{CredentialsVerified, Fabric, FabricCredentials, FabricError, FabricTable};
+use crate::fabric::{
+    CredentialsVerified, Fabric, FabricCredentials, FabricError, FabricTable, Facts,
+};
 use crate::handshake::{Context, HandshakeError};
 use crate::ids::FabricIndex;
 
-pub(super) struct Fabrics<S: Storage>(S::Fabrics<Fabric>);
+pub(super) struct Fabrics<S: Storage> {
+    entries: S::Fabrics<Entry<S>>,
+    certificates: S::Certificates,
+}
+
+/// A fabric, of which the certificates stand one after the other elsewhere.
+pub(super) struct Entry<S: Storage> {
+    facts: Facts,
+    certificates: <S::Certificates as Octets>::Held,
+    /// Where the ICAC begins, behind the root, and the NOC behind that.
+    icac: usize,
+    noc: usize,
+}
 
 impl<S: Storage> Fabrics<S> {
-    pub(super) const EMPTY: Self = Self(Map::EMPTY);
+    pub(super) const EMPTY: Self = Self { entries: Map::EMPTY, certificates: Octets::EMPTY };
 
     pub(super) fn limit(&mut self, limit: usize) {
-        self.0.limit(limit);
+        self.entries.limit(limit);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
-    /// Takes a fabric in. Not inlined, so that the room that is made for it does not stand on
-    /// the stack while signatures are verified.
-    #[inline(never)]
-    fn join(
-        &mut self,
-        index: FabricIndex,
-        credentials: &CredentialsVerified<'_>,
-    ) -> Result<(), FabricTableError> {
-        self.0.insert(index, Fabric::vacant()).map_err(|_| FabricTableError::TooMany)?;
-        if let Some(fabric) = self.0.get_mut(&index) {
-            fabric.load(index, credentials);
+    /// Takes a fabric in, or in place of what it was before.
+    fn keep(&mut self, fabric: Fabric<'_>) -> Result<(), FabricTableError> {
+        let index = fabric.index();
+        let full = self.entries.len() >= self.entries.capacity();
+        if full && self.entries.get(&index).is_none() {
+            return Err(FabricTableError::TooMany);
         }
-        Ok(())
+        let (root, icac, noc) = (fabric.root(), fabric.icac().unwrap_or_default(), fabric.noc());
+        let (icac_at, noc_at) = (root.len(), root.len().saturating_add(icac.len()));
+        let (owner, len) = (Owner::Fabric(index), noc_at.saturating_add(noc.len()));
+        let mut certificates =
+            self.certificates.allocate(owner, len).ok_or(FabricTableError::TooMany)?;
+        let to = self.certificates.get_mut(owner, &mut certificates).iter_mut();
+        for (to, from) in to.zip([root, icac, noc].into_iter().flatten()) {
+            *to = *from;
+        }
+        let facts = fabric.facts().clone();
+        let entry = Entry { facts, certificates, icac: icac_at, noc: noc_at };
+        self.entries.insert(index, entry).map_err(|_| FabricTableError::TooMany)
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Fabric> {
-        self.0.iter().map(|(_, fabric)| fabric)
+    fn discard(&mut self, index: FabricIndex) -> bool {
+        self.certificates.release(Owner::Fabric(index));
+        self.entries.discard(&index)
+    }
+
+    fn view<'a>(&'a self, entry: &'a Entry<S>) -> Fabric<'a> {
+        let Entry { facts, certificates, icac, noc } = entry;
+        let octets = self.certificates.get(Owner::Fabric(facts.index()), certificates);
+        let part = |range: Range<usize>| octets.get(range).unwrap_or_default();
+        Fabric::kept(facts, part(0..*icac), part(*icac..*noc), part(*noc..octets.len()))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Fabric<'_>> {
+        self.entries.iter().map(|(_, entry)| self.view(entry))
     }
 
     /// The smallest index that is free.
     fn free_index(&self) -> Option<FabricIndex> {
         (1..=FabricIndex::MAX.get())
             .filter_map(FabricIndex::new)
-            .find(|index| self.0.get(index).is_none())
+            .find(|index| self.entries.get(index).is_none())
     }
 }
 
 impl<S: Storage> FabricTable for Fabrics<S> {
-    fn by_index(&self, index: FabricIndex) -> Option<&Fabric> {
-        self.0.get(&index)
+    fn by_index(&self, index: FabricIndex) -> Option<Fabric<'_>> {
+        self.entries.get(&index).map(|entry| self.view(entry))
     }
 
-    fn nth(&self, n: usize) -> Option<&Fabric> {
+    fn nth(&self, n: usize) -> Option<Fabric<'_>> {
         self.iter().nth(n)
     }
 }
@@ -69,11 +103,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         credentials: &FabricCredentials<'_>,
     ) -> Result<FabricIndex, FabricTableError> {
         let index = self.node.fabrics.free_index().ok_or(FabricTableError::TooMany)?;
-        let verified = self.verify_credentials(credentials)?;
-        if self.node.fabrics.iter().any(|other| verified.are_of(other)) {
+        let verified = self.verify_credentials(index, credentials)?;
+        let fabric = verified.fabric();
+        if self.node.fabrics.iter().any(|other| other.is_same(fabric)) {
             return Err(FabricTableError::Exists);
         }
-        self.node.fabrics.join(index, &verified)?;
+        self.node.fabrics.keep(fabric)?;
         log_info!("fabric {} added", index);
         Ok(index)
     }
@@ -125,12 +160,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn restore_fabric(&mut self, bytes: &[u8]) -> Result<FabricIndex, FabricTableError> {
         let Self { node, crypto, .. } = self;
         let index = Fabric::read(bytes, |index, credentials| {
-            let trusted = credentials.trust(crypto)?;
-            let taken = |other: &Fabric| other.index() == index || trusted.are_of(other);
+            let trusted = credentials.trust(crypto, index)?;
+            let fabric = trusted.fabric();
+            let taken = |other: Fabric<'_>| other.index() == index || other.is_same(fabric);
             if node.fabrics.iter().any(taken) {
                 return Err(FabricTableError::Exists);
             }
-            node.fabrics.join(index, &trusted).map(|()| index)
+            node.fabrics.keep(fabric).map(|()| index)
         })?;
         log_info!("fabric {} restored", index);
         Ok(index)
@@ -148,14 +184,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
     ) -> Result<(), FabricTableError> {
-        if self.node.fabrics.by_index(index).is_none() {
-            return Err(FabricTableError::Unknown);
+        let former = self.node.fabrics.by_index(index).ok_or(FabricTableError::Unknown)?;
+        let verified = self.verify_credentials(index, credentials)?;
+        let fabric = verified.fabric();
+        if !former.is_same(fabric) {
+            return Err(FabricTableError::OtherFabric);
         }
-        let verified = self.verify_credentials(credentials)?;
-        match self.node.fabrics.0.get_mut(&index) {
-            Some(fabric) if verified.are_of(fabric) => fabric.load(index, &verified),
-            _ => return Err(FabricTableError::OtherFabric),
-        }
+        self.node.fabrics.keep(fabric)?;
         log_info!("fabric {} updated", index);
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
         self.forget_records_of(index);
@@ -169,7 +204,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// and calls this once the answer is [`Acknowledged`](super::Event::Acknowledged), or, over
     /// a reliable transport, sent.
     pub fn remove_fabric(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
-        if !self.node.fabrics.0.discard(&index) {
+        if !self.node.fabrics.discard(index) {
             return false;
         }
         log_info!("fabric {} removed", index);
@@ -183,19 +218,20 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     fn verify_credentials<'a>(
         &self,
+        index: FabricIndex,
         credentials: &FabricCredentials<'a>,
     ) -> Result<CredentialsVerified<'a>, FabricError> {
-        credentials.verify(&self.crypto, self.node.config.certificate_profile)
+        credentials.verify(&self.crypto, index, self.node.config.certificate_profile)
     }
 
     /// A fabric of this node.
     #[must_use]
-    pub fn fabric(&self, index: FabricIndex) -> Option<&Fabric> {
+    pub fn fabric(&self, index: FabricIndex) -> Option<Fabric<'_>> {
         self.node.fabrics.by_index(index)
     }
 
     /// The fabrics of this node.
-    pub fn fabrics(&self) -> impl Iterator<Item = &Fabric> {
+    pub fn fabrics(&self) -> impl Iterator<Item = Fabric<'_>> {
         self.node.fabrics.iter()
     }
 }

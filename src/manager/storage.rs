@@ -116,6 +116,8 @@ pub enum Owner {
     Message(Source),
     /// The certificates that the peer of a handshake has presented.
     Certificates(HandshakeId),
+    /// The certificates of a fabric.
+    Fabric(FabricIndex),
 }
 
 /// Octets of many sizes. Each owner keeps what [`allocate`](Self::allocate) returned, and the
@@ -172,7 +174,9 @@ pub trait Storage: sealed::Sealed {
     type HandshakeEvents<V>: Queue<V>;
     /// Short messages.
     type Outbox<V>: Queue<V>;
-    /// Messages in flight.
+    /// Certificates of fabrics.
+    type Certificates: Octets;
+    /// Messages in flight, and certificates of peers.
     type Octets: Octets;
 }
 

@@ -2,24 +2,24 @@
 
 use matter_session::cert::{ChainError, ChainFault, Position};
 use matter_session::crypto::{RustCrypto, Secret};
-use matter_session::fabric::{Fabric, FabricCredentials, FabricError, Ipk};
+use matter_session::fabric::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
 use matter_session::ids::NodeId;
 use matter_session::manager::{Event, FabricTableError};
 use proptest::prelude::*;
 
 use crate::net::{Authority, Net, index};
 
-fn encoded(fabric: &Fabric) -> Vec<u8> {
+fn encoded(fabric: Fabric<'_>) -> Vec<u8> {
     let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
     let len = fabric.encode(&mut bytes).unwrap();
     bytes.truncate(len);
     bytes
 }
 
-fn fabric(with_icac: bool, ipks: &[Ipk]) -> Fabric {
+fn fabric(with_icac: bool, ipks: &[Ipk]) -> FabricBuf {
     let member = Authority::new(1, with_icac).admit(100);
     let credentials = FabricCredentials { ipks, ..member.credentials() };
-    Fabric::new(&RustCrypto, index(3), &credentials).unwrap()
+    FabricBuf::new(&RustCrypto, index(3), &credentials).unwrap()
 }
 
 /// The same with a checksum that fits again.
@@ -73,54 +73,54 @@ fn fabrics_survive_a_restart_as_bytes_with_their_records() {
 fn a_restored_fabric_keeps_its_index_and_its_neighbours() {
     let mut net = Net::pair();
     Authority::new(2, false).join(&mut net, 0, 100);
-    let restored = encoded(&fabric(true, &[Ipk::EpochKey(Secret::new([1; 16]))]));
+    let restored = encoded(fabric(true, &[Ipk::EpochKey(Secret::new([1; 16]))]).view());
     assert_eq!(net.node(0).manager.restore_fabric(&restored), Ok(index(3)));
-    let indices: Vec<_> = net.node(0).manager.fabrics().map(Fabric::index).collect();
+    let indices: Vec<_> = net.node(0).manager.fabrics().map(|fabric| fabric.index()).collect();
     assert_eq!(indices, [index(1), index(3)]);
     // A fabric of another root under an index that is taken.
     let member = Authority::new(4, false).admit(100);
-    let other = Fabric::new(&RustCrypto, index(3), &member.credentials()).unwrap();
-    let refused = net.node(0).manager.restore_fabric(&encoded(&other));
+    let other = FabricBuf::new(&RustCrypto, index(3), &member.credentials()).unwrap();
+    let refused = net.node(0).manager.restore_fabric(&encoded(other.view()));
     assert_eq!(refused, Err(FabricTableError::Exists));
 }
 
 #[test]
 fn too_little_room_is_an_error_and_leaves_no_keys() {
     let fabric = fabric(true, &[Ipk::OperationalKey(Secret::new([0xA5; 16]))]);
-    let len = encoded(&fabric).len();
+    let len = encoded(fabric.view()).len();
     for room in [0, 8, 30, len - 1] {
         let mut bytes = vec![0; room];
-        assert!(fabric.encode(&mut bytes).is_err());
+        assert!(fabric.view().encode(&mut bytes).is_err());
         assert!(bytes.iter().all(|octet| *octet == 0));
     }
-    assert_eq!(fabric.encode(&mut vec![0; len]), Ok(len));
+    assert_eq!(fabric.view().encode(&mut vec![0; len]), Ok(len));
 }
 
 #[test]
 fn every_damaged_or_missing_octet_is_noticed() {
-    let bytes = encoded(&fabric(true, &[Ipk::EpochKey(Secret::new([1; 16]))]));
+    let bytes = encoded(fabric(true, &[Ipk::EpochKey(Secret::new([1; 16]))]).view());
     for at in 0..bytes.len() {
         for flip in [1, 0x80, 0xFF] {
             let mut bad = bytes.clone();
             bad[at] ^= flip;
-            let read = Fabric::decode(&RustCrypto, &bad);
+            let read = FabricBuf::decode(&RustCrypto, &bad);
             assert_eq!(read.err(), Some(FabricError::Stored), "octet {at}");
         }
-        assert!(Fabric::decode(&RustCrypto, &bytes[..at]).is_err(), "{at} octets");
+        assert!(FabricBuf::decode(&RustCrypto, &bytes[..at]).is_err(), "{at} octets");
     }
-    assert!(Fabric::decode(&RustCrypto, &[&bytes[..], &[0]].concat()).is_err());
+    assert!(FabricBuf::decode(&RustCrypto, &[&bytes[..], &[0]].concat()).is_err());
 }
 
 /// Whoever writes to the store could also make the checksum fit.
 #[test]
 fn what_no_fabric_has_is_refused_whatever_the_checksum_says() {
     let one = [Ipk::EpochKey(Secret::new([1; 16]))];
-    let bytes = encoded(&fabric(false, &one));
-    assert!(Fabric::decode(&RustCrypto, &resealed(bytes.clone())).is_ok());
+    let bytes = encoded(fabric(false, &one).view());
+    assert!(FabricBuf::decode(&RustCrypto, &resealed(bytes.clone())).is_ok());
     for (at, value) in [(0, 0), (0, 2), (1, 0), (1, 255), (2, 0), (2, 4), (4, 0xFF), (7, 1)] {
         let mut bad = bytes.clone();
         bad[at] = value;
-        let read = Fabric::decode(&RustCrypto, &resealed(bad));
+        let read = FabricBuf::decode(&RustCrypto, &resealed(bad));
         assert_eq!(read.err(), Some(FabricError::Stored), "octet {at} is {value}");
     }
     // The root in the place of the node's certificate.
@@ -130,7 +130,7 @@ fn what_no_fabric_has_is_refused_whatever_the_checksum_says() {
     let head = [&[1, 3, 1][..], &len, &[0, 0], &len].concat();
     let bad = [&head[..], &[7; 16], root, root, &[0; 4]].concat();
     let error = ChainError { position: Position::Noc, fault: ChainFault::Kind };
-    let read = Fabric::decode(&RustCrypto, &resealed(bad));
+    let read = FabricBuf::decode(&RustCrypto, &resealed(bad));
     assert_eq!(read.err(), Some(FabricError::Chain(error)));
 }
 
@@ -148,24 +148,24 @@ proptest! {
         };
         let ipks: Vec<_> = keys.iter().map(ipk).collect();
         let fabric = fabric(with_icac, &ipks);
-        let bytes = encoded(&fabric);
-        let read = Fabric::decode(&RustCrypto, &bytes).unwrap();
-        prop_assert_eq!(&bytes, &encoded(&read));
-        prop_assert_eq!(read.id(), fabric.id());
-        prop_assert_eq!(read.compressed_id(), fabric.compressed_id());
-        prop_assert_eq!(read.node_id(), NodeId::new(100));
-        prop_assert_eq!(read.cats(), fabric.cats());
-        prop_assert_eq!(read.root_public_key(), fabric.root_public_key());
-        prop_assert_eq!(read.public_key(), fabric.public_key());
-        prop_assert_eq!((read.root(), read.icac(), read.noc()),
-            (fabric.root(), fabric.icac(), fabric.noc()));
+        let bytes = encoded(fabric.view());
+        let read = FabricBuf::decode(&RustCrypto, &bytes).unwrap();
+        prop_assert_eq!(&bytes, &encoded(read.view()));
+        prop_assert_eq!(read.view().id(), fabric.view().id());
+        prop_assert_eq!(read.view().compressed_id(), fabric.view().compressed_id());
+        prop_assert_eq!(read.view().node_id(), NodeId::new(100));
+        prop_assert_eq!(read.view().cats(), fabric.view().cats());
+        prop_assert_eq!(read.view().root_public_key(), fabric.view().root_public_key());
+        prop_assert_eq!(read.view().public_key(), fabric.view().public_key());
+        prop_assert_eq!((read.view().root(), read.view().icac(), read.view().noc()),
+            (fabric.view().root(), fabric.view().icac(), fabric.view().noc()));
     }
 
     #[test]
     fn random_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..1300)) {
-        prop_assert!(Fabric::decode(&RustCrypto, &octets).is_err());
+        prop_assert!(FabricBuf::decode(&RustCrypto, &octets).is_err());
         if octets.len() >= 4 {
-            prop_assert!(Fabric::decode(&RustCrypto, &resealed(octets)).is_err());
+            prop_assert!(FabricBuf::decode(&RustCrypto, &resealed(octets)).is_err());
         }
     }
 
@@ -174,12 +174,12 @@ proptest! {
     fn damage_under_a_fitting_checksum_is_refused_or_another_fabric(
         with_icac: bool, at: prop::sample::Index, value: u8,
     ) {
-        let mut bytes = encoded(&fabric(with_icac, &[Ipk::OperationalKey(Secret::new([1; 16]))]));
+        let mut bytes = encoded(fabric(with_icac, &[Ipk::OperationalKey(Secret::new([1; 16]))]).view());
         let at = at.index(bytes.len());
         bytes[at] = value;
         let bytes = resealed(bytes);
-        if let Ok(fabric) = Fabric::decode(&RustCrypto, &bytes) {
-            prop_assert_eq!(encoded(&fabric), bytes);
+        if let Ok(fabric) = FabricBuf::decode(&RustCrypto, &bytes) {
+            prop_assert_eq!(encoded(fabric.view()), bytes);
         }
     }
 }

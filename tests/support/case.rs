@@ -44,11 +44,11 @@ impl Credentials {
         }
     }
 
-    pub fn fabric(&self, at: u8) -> matter_session::fabric::Fabric {
+    pub fn fabric(&self, at: u8) -> matter_session::fabric::FabricBuf {
         self.fabric_with(at, &[self.epoch])
     }
 
-    pub fn fabric_with(&self, at: u8, epochs: &[[u8; 16]]) -> matter_session::fabric::Fabric {
+    pub fn fabric_with(&self, at: u8, epochs: &[[u8; 16]]) -> matter_session::fabric::FabricBuf {
         fabric(at, &self.root, self.icac.as_deref(), &self.noc, epochs)
     }
 

@@ -5,7 +5,7 @@ use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, RustCrypto, Secret, Signature,
     SigningKey, TxCounter, Verifier,
 };
-use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::{KeepCertificates, KeepNone, PeerCertificates, PeerPolicy};
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Context, Established, Failure, HandshakeError, Incoming,
@@ -40,7 +40,7 @@ pub fn index(value: u8) -> FabricIndex {
 /// What CASE needs to know of a node.
 #[derive(Clone)]
 pub struct Node {
-    pub fabrics: Vec<Fabric>,
+    pub fabrics: Vec<FabricBuf>,
     pub records: Vec<ResumptionRecord>,
     pub parameters: SessionParameters,
     pub profile: Profile,
@@ -48,7 +48,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(fabrics: Vec<Fabric>) -> Self {
+    pub fn new(fabrics: Vec<FabricBuf>) -> Self {
         Self {
             fabrics,
             records: Vec::new(),
@@ -100,10 +100,10 @@ pub fn fabric(
     icac: Option<&[u8]>,
     noc: &[u8],
     epoch_keys: &[[u8; 16]],
-) -> Fabric {
+) -> FabricBuf {
     let ipks: Vec<_> = epoch_keys.iter().map(|key| Ipk::EpochKey(Secret::from(key))).collect();
     let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
-    Fabric::new(&RustCrypto, index(at), &credentials).unwrap()
+    FabricBuf::new(&RustCrypto, index(at), &credentials).unwrap()
 }
 
 pub fn signing_key(octets: [u8; 32]) -> SigningKey {

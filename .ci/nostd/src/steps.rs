@@ -7,7 +7,7 @@ use matter_session::cert::{
     Validity,
 };
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Secret, SigningKey, Verifier};
-use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Context, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer,
@@ -78,8 +78,8 @@ fn case() -> Option<()> {
     let parameters = SessionParameters::default();
     let chain = Chain::issue(&mut rng, NodeId::new(7))?;
     let fabric = chain.fabric()?;
-    let index = fabric.index();
-    let fabrics: &[Fabric] = &[fabric];
+    let index = fabric.view().index();
+    let fabrics: &[FabricBuf] = &[fabric];
     let mut cache = NoCache;
     let mut env = CaseEnv {
         fabrics: &fabrics,
@@ -113,9 +113,9 @@ fn case() -> Option<()> {
         if let Step::Sign(request) = step {
             let signed = request.sign_with(&mut key);
             step = if turn {
-                server.resume(&signed, &mut env, &mut cx, &RustCrypto, &mut answer)
+                server.resume(&signed, &env, &cx, &RustCrypto, &mut answer)
             } else {
-                client.resume(&signed, &mut env, &mut cx, &RustCrypto, &mut answer)
+                client.resume(&signed, &env, &cx, &RustCrypto, &mut answer)
             }
             .ok()?;
         }
@@ -254,14 +254,14 @@ impl Chain {
         Some(Self { rcac, noc, key: node_key.to_bytes() })
     }
 
-    fn fabric(&self) -> Option<Fabric> {
+    fn fabric(&self) -> Option<FabricBuf> {
         let credentials = FabricCredentials {
             root: self.rcac.as_slice(),
             icac: None,
             noc: self.noc.as_slice(),
             ipks: &[Ipk::EpochKey(Secret::new([5; 16]))],
         };
-        Fabric::new(&RustCrypto, FabricIndex::new(1)?, &credentials).ok()
+        FabricBuf::new(&RustCrypto, FabricIndex::new(1)?, &credentials).ok()
     }
 }
 

@@ -208,7 +208,7 @@ impl<C: Crypto> CaseClient<C> {
     #[inline(never)]
     fn ask(
         &mut self,
-        fabric: &Fabric,
+        fabric: Fabric<'_>,
         sigma2: &Sigma2,
         keys: Keys<'_>,
         shared: &Secret<32>,

@@ -75,12 +75,12 @@ struct BoundFabric {
 }
 
 impl BoundFabric {
-    const fn to(fabric: &Fabric) -> Self {
+    fn to(fabric: Fabric<'_>) -> Self {
         Self { index: fabric.index(), fingerprint: fabric.fingerprint() }
     }
 
     /// The fabric, unless it was removed, updated or replaced meanwhile.
-    fn find<'a>(&self, env: &CaseEnv<'a>) -> Result<&'a Fabric, HandshakeError> {
+    fn find<'a>(&self, env: &CaseEnv<'a>) -> Result<Fabric<'a>, HandshakeError> {
         env.fabrics
             .by_index(self.index)
             .filter(|fabric| fabric.fingerprint() == self.fingerprint)
@@ -100,7 +100,7 @@ enum Proof<'a> {
     Resumption { record: ResumptionRecord, _verified: &'a ResumptionVerified },
 }
 
-fn establish(fabric: &Fabric, ends: &Ends, keys: SessionKeys, proof: Proof<'_>) -> Established {
+fn establish(fabric: Fabric<'_>, ends: &Ends, keys: SessionKeys, proof: Proof<'_>) -> Established {
     let resumed = matches!(proof, Proof::Resumption { .. });
     let record = match proof {
         Proof::Certificates { peer, resumption_id, shared_secret } => ResumptionRecord {

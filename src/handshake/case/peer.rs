@@ -129,7 +129,7 @@ pub(super) fn verify_peer<C: Crypto>(
     crypto: &C,
     tbe: &TbeData<'_>,
     keys: Keys<'_>,
-    fabric: &Fabric,
+    fabric: Fabric<'_>,
     dialled: Option<NodeId>,
     env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
@@ -181,7 +181,7 @@ pub(super) struct Keys<'a> {
 fn verify_chain<C: Crypto>(
     crypto: &C,
     tbe: &TbeData<'_>,
-    fabric: &Fabric,
+    fabric: Fabric<'_>,
     env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
 ) -> Result<ChainVerified, HandshakeError> {

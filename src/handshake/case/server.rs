@@ -221,7 +221,7 @@ impl<C: Crypto> CaseServer<C> {
     #[inline(never)]
     fn full(
         &mut self,
-        fabric: &Fabric,
+        fabric: Fabric<'_>,
         ipk: Secret<16>,
         agreed: Agreed,
         sigma1: &Sigma1<'_>,
@@ -327,7 +327,7 @@ fn find_destination<'f, C: Crypto>(
     crypto: &C,
     fabrics: &'f dyn FabricTable,
     sigma1: &Sigma1<'_>,
-) -> Option<(&'f Fabric, Secret<16>)> {
+) -> Option<(Fabric<'f>, Secret<16>)> {
     let mut found = None;
     let mut n = 0;
     while let Some(fabric) = fabrics.nth(n) {
@@ -349,7 +349,7 @@ fn find_destination<'f, C: Crypto>(
 #[inline(never)]
 fn accept_resumption<C: Crypto>(
     crypto: &C,
-    fabric: &Fabric,
+    fabric: Fabric<'_>,
     request: &ResumeRequest<'_>,
     initiator_random: &[u8; 32],
     env: &CaseEnv<'_>,
@@ -464,7 +464,7 @@ impl<C: Crypto> Full<C> {
     #[inline(never)]
     fn established(
         &self,
-        fabric: &Fabric,
+        fabric: Fabric<'_>,
         peer: &PeerVerified,
         crypto: &C,
         out: &mut [u8],

@@ -10,9 +10,47 @@ use crate::manager::handle::{ExchangeKey, Source};
 /// owner (9) │ length LE (2) │ octets │ owner │ ... │ free
 /// ```
 #[derive(Debug)]
-pub struct Arena<const N: usize> {
-    octets: [u8; N],
+pub struct Arena<A> {
+    array: A,
     used: usize,
+}
+
+/// Octets in a row.
+pub trait Array {
+    /// All zero.
+    const ZERO: Self;
+    /// How many there are.
+    const LEN: usize;
+    /// All of them.
+    fn octets(&self) -> &[u8];
+    /// All of them, to be written.
+    fn octets_mut(&mut self) -> &mut [u8];
+}
+
+impl<const N: usize> Array for [u8; N] {
+    const ZERO: Self = [0; N];
+    const LEN: usize = N;
+
+    fn octets(&self) -> &[u8] {
+        self
+    }
+
+    fn octets_mut(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+impl<const N: usize, const M: usize> Array for [[u8; M]; N] {
+    const ZERO: Self = [[0; M]; N];
+    const LEN: usize = N * M;
+
+    fn octets(&self) -> &[u8] {
+        self.as_flattened()
+    }
+
+    fn octets_mut(&mut self) -> &mut [u8] {
+        self.as_flattened_mut()
+    }
 }
 
 const OWNER_LEN: usize = 9;
@@ -25,11 +63,11 @@ struct Item {
     end: usize,
 }
 
-impl<const N: usize> Arena<N> {
+impl<A: Array> Arena<A> {
     fn items(&self) -> impl Iterator<Item = (&[u8; OWNER_LEN], Item)> {
         let mut at = 0;
         core::iter::from_fn(move || {
-            let rest = self.octets.get(at..self.used)?;
+            let rest = self.array.octets().get(at..self.used)?;
             let (owner, rest) = rest.split_first_chunk()?;
             let len = u16::from_le_bytes(*rest.first_chunk()?);
             let start = at.saturating_add(HEADER_LEN);
@@ -48,14 +86,14 @@ impl<const N: usize> Arena<N> {
     /// How many octets are free when those of the owner are.
     fn free(&self, owner: Owner) -> usize {
         let own = self.find(owner).map_or(0, |item| item.end.saturating_sub(item.header));
-        N.saturating_sub(self.used).saturating_add(own)
+        A::LEN.saturating_sub(self.used).saturating_add(own)
     }
 
     /// Removes octets; those behind them move up.
     #[inline(never)]
     fn cut(&mut self, start: usize, end: usize) {
         let gap = end.saturating_sub(start);
-        if let Some(tail) = self.octets.get_mut(start..self.used)
+        if let Some(tail) = self.array.octets_mut().get_mut(start..self.used)
             && gap <= tail.len()
         {
             tail.copy_within(gap.., 0);
@@ -64,10 +102,10 @@ impl<const N: usize> Arena<N> {
     }
 }
 
-impl<const N: usize> Octets for Arena<N> {
+impl<A: Array> Octets for Arena<A> {
     const EMPTY: Self = {
-        assert!(N <= u16::MAX as usize, "lengths have two octets");
-        Self { octets: [0; N], used: 0 }
+        assert!(A::LEN <= u16::MAX as usize, "lengths have two octets");
+        Self { array: A::ZERO, used: 0 }
     };
 
     /// The octets stay here; the owner finds them by its name.
@@ -83,7 +121,7 @@ impl<const N: usize> Octets for Arena<N> {
             return None;
         }
         self.release(owner);
-        let (to, rest) = self.octets.get_mut(self.used..)?.split_first_chunk_mut()?;
+        let (to, rest) = self.array.octets_mut().get_mut(self.used..)?.split_first_chunk_mut()?;
         *to = encode(owner);
         *rest.first_chunk_mut()? = u16::try_from(len).ok()?.to_le_bytes();
         self.used = self.used.saturating_add(HEADER_LEN).saturating_add(len);
@@ -94,7 +132,7 @@ impl<const N: usize> Octets for Arena<N> {
     fn shrink(&mut self, owner: Owner, len: usize) {
         let Some(Item { header, start, end }) = self.find(owner) else { return };
         let kept = start.saturating_add(len);
-        let length = self.octets.get_mut(header.saturating_add(OWNER_LEN)..);
+        let length = self.array.octets_mut().get_mut(header.saturating_add(OWNER_LEN)..);
         if kept < end
             && let Some(length) = length.and_then(<[u8]>::first_chunk_mut)
             && let Ok(short) = u16::try_from(len)
@@ -106,12 +144,13 @@ impl<const N: usize> Octets for Arena<N> {
 
     fn get<'a>(&'a self, owner: Owner, (): &'a ()) -> &'a [u8] {
         let item = self.find(owner);
-        item.and_then(|item| self.octets.get(item.start..item.end)).unwrap_or_default()
+        item.and_then(|item| self.array.octets().get(item.start..item.end)).unwrap_or_default()
     }
 
     fn get_mut<'a>(&'a mut self, owner: Owner, (): &'a mut ()) -> &'a mut [u8] {
         let item = self.find(owner);
-        item.and_then(|item| self.octets.get_mut(item.start..item.end)).unwrap_or_default()
+        item.and_then(|item| self.array.octets_mut().get_mut(item.start..item.end))
+            .unwrap_or_default()
     }
 
     fn get_both_mut<'a>(
@@ -122,7 +161,7 @@ impl<const N: usize> Octets for Arena<N> {
         let range = |item: Option<Item>| item.map_or(0..0, |item| item.start..item.end);
         let (first, second) = (range(self.find(first)), range(self.find(second)));
         let middle = first.start.max(second.start);
-        let (low, high) = self.octets.split_at_mut_checked(middle).unwrap_or_default();
+        let (low, high) = self.array.octets_mut().split_at_mut_checked(middle).unwrap_or_default();
         if first.start < second.start {
             (
                 low.get_mut(first).unwrap_or_default(),
@@ -149,6 +188,7 @@ fn encode(owner: Owner) -> [u8; OWNER_LEN] {
         Owner::Message(Source::Handshake(id)) => (0, id),
         Owner::Certificates(id) => (1, id),
         Owner::Message(Source::Exchange(key)) => (2, number(key)),
+        Owner::Fabric(index) => (3, index.get().into()),
     };
     let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
     [kind, a, b, c, d, e, f, g, h]
@@ -202,7 +242,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_map(ops in prop::collection::vec(op(), 0..60)) {
-            let mut arena = Arena::<ROOM>::EMPTY;
+            let mut arena = Arena::<[u8; ROOM]>::EMPTY;
             let mut model = BTreeMap::<u64, Vec<u8>>::new();
             for op in ops {
                 match op {

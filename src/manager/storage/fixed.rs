@@ -17,7 +17,8 @@ use crate::time::Instant;
 ///   must be able to hold `3 * n + 1`.
 /// - `EXCHANGES`: exchanges of secure sessions at once.
 /// - `HANDSHAKES`: handshakes at once.
-/// - `FABRICS`: fabrics. A node must support five at least.
+/// - `FABRICS`: fabrics. A node must support five at least. They share 800 octets each for their
+///   certificates.
 /// - `RECORDS`: resumption records, three for each fabric at least.
 /// - `OCTETS`: octets of all messages in flight together, and of the certificates of peers whose
 ///   session the application has not heard of yet. 65,535 at most. A message takes 63 octets more
@@ -41,6 +42,10 @@ pub struct Fixed<
 /// Room for events besides what everything that lives can still tell: four may wait before
 /// nothing is begun that could cause more, and a call in progress can add eight.
 const EVENTS: usize = 12;
+
+/// Octets for the certificates of a fabric, on average: all fabrics share them. Those of one may
+/// take 1,200, but common ones take 700.
+const CERTIFICATES: usize = 800;
 
 /// Short messages that may wait: refusals, goodbyes, acknowledgements to strangers.
 const REPLIES: usize = 8;
@@ -82,7 +87,8 @@ impl<
     type HandshakeEvents<V> =
         Ring<V, ((Places<V, HANDSHAKES>, Places<V, HANDSHAKES>), Places<V, EVENTS>)>;
     type Outbox<V> = Ring<V, Places<V, REPLIES>>;
-    type Octets = Arena<OCTETS>;
+    type Certificates = Arena<[[u8; CERTIFICATES]; FABRICS]>;
+    type Octets = Arena<[u8; OCTETS]>;
 }
 
 /// A row of places: an array, or two such rows one after the other, as array lengths cannot be

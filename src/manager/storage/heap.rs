@@ -29,6 +29,7 @@ impl Storage for Heap {
     type Events<V> = Ring<V>;
     type HandshakeEvents<V> = Ring<V>;
     type Outbox<V> = Ring<V>;
+    type Certificates = Boxes;
     type Octets = Boxes;
 }
 

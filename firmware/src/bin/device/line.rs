@@ -77,12 +77,12 @@ impl Board for Line {
     }
 
     #[cfg(feature = "persistent")]
-    fn keep_fabric(&mut self, fabric: &Fabric) -> bool {
+    fn keep_fabric(&mut self, fabric: Fabric<'_>) -> bool {
         self.memory.as_mut().is_some_and(|memory| memory.keep_fabric(fabric))
     }
 
     #[cfg(not(feature = "persistent"))]
-    fn keep_fabric(&mut self, _: &Fabric) -> bool {
+    fn keep_fabric(&mut self, _: Fabric<'_>) -> bool {
         true
     }
 

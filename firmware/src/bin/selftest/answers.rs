@@ -1,7 +1,7 @@
 //! Known answers: each step compares with what matter.js computed.
 
 use matter_session::crypto::{CompactRustCrypto, Crypto, PublicKey, Secret};
-use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::ids::FabricIndex;
 
 use crate::meter::Meter;
@@ -39,17 +39,17 @@ pub fn certificates(meter: &mut Meter) -> Option<()> {
     // In the signature, which comes last.
     let at = damaged.len() - 8;
     *damaged.get_mut(at)? ^= 1;
-    let node = responder_fabric(meter, &v::CASE_RESPONDER_NOC)?.node_id().get();
+    let node = responder_fabric(meter, &v::CASE_RESPONDER_NOC)?.view().node_id().get();
     let refused = responder_fabric(&mut Meter::new(), &damaged).is_none();
     (refused && node == v::CASE_RESPONDER_NODE).then_some(())
 }
 
-fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<Fabric> {
+fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<FabricBuf> {
     let ipks = [Ipk::EpochKey(Secret::new(v::CASE_IPK))];
     let (root, icac) = (&v::CASE_ROOT[..], Some(&v::CASE_RESPONDER_ICAC[..]));
     let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
     let index = FabricIndex::new(1)?;
-    meter.run(|| Fabric::new(&CompactRustCrypto, index, &credentials)).ok()
+    meter.run(|| FabricBuf::new(&CompactRustCrypto, index, &credentials)).ok()
 }
 
 /// What no CASE responder can do without: a key pair, a key agreement, a signature, and the

@@ -89,7 +89,7 @@ impl Board for Ram {
         self.to_sign = Some((number, *digest, self.now + SIGNING));
     }
 
-    fn keep_fabric(&mut self, _: &Fabric) -> bool {
+    fn keep_fabric(&mut self, _: Fabric<'_>) -> bool {
         true
     }
 

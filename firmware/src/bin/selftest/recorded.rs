@@ -5,7 +5,7 @@ use matter_session::cert::{NoCache, Profile};
 use matter_session::crypto::{
     CompactRustCrypto, Passcode, PbkdfParameters, Secret, SigningKey, Verifier,
 };
-use matter_session::fabric::{Fabric, FabricCredentials, Ipk};
+use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
     CaseEnv, CaseServer, Context, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, Step,
@@ -92,7 +92,7 @@ pub fn case(meter: &mut Meter) -> Option<()> {
         noc: &v::CASE_RESPONDER_NOC,
         ipks: &ipks,
     };
-    let fabrics = [Fabric::new(&CRYPTO, FabricIndex::new(1)?, &credentials).ok()?];
+    let fabrics = [FabricBuf::new(&CRYPTO, FabricIndex::new(1)?, &credentials).ok()?];
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
     let mut env = CaseEnv {
         fabrics: &&fabrics[..],
