@@ -320,9 +320,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.octets.release(message_of(id));
         }
         let life = match slot.ended {
-            // A report in flight has a deadline of its own; so has who reads the certificates.
-            Some(ended) if slot.is_spare() => Some(ended),
-            Some(_) => None,
+            Some(_) => slot.goes(),
             None => slot.machine.poll_timeout(),
         };
         let deadline = [life, slot.exchange.poll_timeout()].into_iter().flatten().min();
@@ -339,11 +337,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let interval = slot.unsecured.base_interval(cx.now);
         let gave_up = slot.exchange.handle_timeout(cx.now, |n| wait(interval, n));
         match slot.ended {
-            Some(ended) if cx.now >= ended && !slot.exchange.is_in_flight() => {
-                if slot.lends_to.is_none() {
-                    self.drop_handshake(id);
-                    return;
-                }
+            Some(_) if slot.goes().is_some_and(|goes| cx.now >= goes) => {
+                self.drop_handshake(id);
+                return;
             }
             Some(_) => {}
             None if gave_up => self.fail(id, HandshakeError::TimedOut, cx.now),

@@ -1,16 +1,24 @@
 //! The slot of a handshake: its state machine with what carries its messages.
 
+use core::time::Duration;
+
 use super::handle::{PeerAddress, SessionHandle};
 use super::kept::Kept;
 use super::machine::Machine;
 use super::storage::{Held, Storage};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
-use crate::handshake::{Established, Failure, HandshakeError, Outgoing, SignRequest, Step};
+use crate::handshake::{
+    Established, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Outgoing, SignRequest, Step,
+};
 use crate::ids::LocalSessionId;
 use crate::session::{SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
+
+/// How much longer an ended handshake stays while its last message is in flight. A peer that is
+/// still there has given up by then; one that is not may have named any interval.
+const LAST_WORD: Duration = HANDSHAKE_TIMEOUT;
 
 /// One handshake.
 pub(super) struct Slot<C: Crypto, S: Storage> {
@@ -51,6 +59,13 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 
     pub(super) fn is_ours(&self) -> bool {
         self.unsecured.role() == SessionRole::Initiator
+    }
+
+    /// When the slot of a handshake that has ended goes: not while the application reads the
+    /// certificates, and later if the last message is in flight.
+    pub(super) fn goes(&self) -> Option<Instant> {
+        let ended = self.ended.filter(|_| self.lends_to.is_none())?;
+        Some(if self.exchange.is_in_flight() { ended + LAST_WORD } else { ended })
     }
 
     /// Whether a new handshake may have the slot.

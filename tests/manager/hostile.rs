@@ -1,10 +1,12 @@
 //! What strangers and peers with bad intentions cannot do.
 
-use matter_session::manager::{Dropped, PeerAddress};
+use core::time::Duration;
+
+use matter_session::manager::{Config, Dropped, PeerAddress};
 use matter_session::session::DecodeError;
 use matter_session::wire::{StatusReport, WireError};
 
-use crate::net::{Dice, Fate, IM, Net, udp};
+use crate::net::{Authority, Dice, Fate, IM, Net, udp};
 
 /// A datagram of node 0 that did not arrive.
 fn withheld(net: &mut Net, opcode: u8) -> Vec<u8> {
@@ -154,7 +156,7 @@ fn handshake_messages_on_a_secure_session_are_misplaced() {
 fn unsolicited_reports_close_nothing() {
     let (mut net, _, b) = Net::with_case();
     let channel = matter_session::ids::ProtocolId::SECURE_CHANNEL;
-    let busy = StatusReport::busy(core::time::Duration::from_secs(1));
+    let busy = StatusReport::busy(Duration::from_secs(1));
     for report in [StatusReport::success(), StatusReport::invalid_parameter(), busy] {
         let mut payload = [0; 16];
         let mut buffer = matter_session::tlv::Buffer::new(&mut payload);
@@ -217,4 +219,35 @@ fn two_nodes_that_have_both_forgotten_everything_fall_silent() {
     assert!(net.sent.len() - since <= 2, "{:?}", &net.sent[since..]);
     let _ = (exchange, IM, PeerAddress::Btp(1));
     net.assert_clean();
+}
+
+/// It names the longest intervals that there are, so that what is sent to it would be repeated
+/// for most of a day.
+#[test]
+fn a_silent_initiator_of_long_intervals_does_not_hold_its_slots() {
+    const HOUR: u32 = 3_600_000;
+    let slow = Config::default().parameters.with_intervals(HOUR, HOUR, u16::MAX);
+    let device = Config::default().with_handshakes(2, Duration::from_millis(300));
+    let mut net = Net::with(vec![
+        (udp(1), Config::default().with_parameters(slow)),
+        (udp(2), device),
+        (udp(3), Config::default()),
+    ]);
+    let mut authority = Authority::new(1, false);
+    for (n, node) in [100, 200, 300].into_iter().enumerate() {
+        authority.join(&mut net, n, node);
+    }
+    net.on_send(|sent| if sent.to == udp(1) { Fate::Lost } else { Fate::Arrives });
+    for _ in 0..2 {
+        net.dial_case(0, 1, 1, 200);
+        net.run(20);
+    }
+    net.run(100);
+    net.dial_case(2, 1, 1, 200);
+    net.run(1000);
+    assert!(net.node(2).try_established().is_none());
+    net.run(140_000);
+    net.dial_case(2, 1, 1, 200);
+    net.run(1000);
+    assert!(net.node(2).try_established().is_some());
 }
