@@ -100,9 +100,12 @@ impl<S: Storage> Records<S> {
     }
 
     fn forget(&mut self, peer: Peer) {
-        let Some(entry) = self.by_peer.remove(&peer) else { return };
-        self.by_id.remove(&entry.record.id);
-        if self.oldest == Some(entry.saved) {
+        // Where it stands, as moving it would leave its secret there.
+        let Some(Entry { record, saved }) = self.by_peer.get(&peer) else { return };
+        let (id, saved) = (record.id, *saved);
+        self.by_peer.discard(&peer);
+        self.by_id.remove(&id);
+        if self.oldest == Some(saved) {
             self.oldest = self.by_peer.iter().map(|(_, entry)| entry.saved).min();
         }
     }

@@ -181,19 +181,29 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     fn insert(&mut self, entry: Entry<C, T>) -> Option<SessionHandle> {
         let (handle, key) = (entry.handle(), entry.peer_key());
         self.entries.insert(handle.local, entry).ok()?;
-        if let Some(key) = key {
-            self.peers.insert(key, ()).ok()?;
+        if let Some(key) = key
+            && self.peers.insert(key, ()).is_err()
+        {
+            // A session that cannot be found by its peer is none.
+            self.entries.discard(&handle.local);
+            return None;
         }
         Some(handle)
     }
 
-    fn remove(&mut self, handle: SessionHandle) -> Option<Entry<C, T>> {
-        self.get(handle)?;
-        let entry = self.entries.remove(&handle.local)?;
-        if let Some(key) = entry.peer_key() {
-            self.peers.remove(&key);
+    /// Ends a session where it stands, as moving it would leave its keys there. Returns what the
+    /// application kept for it.
+    fn remove(&mut self, handle: SessionHandle) -> Option<T>
+    where
+        T: Default,
+    {
+        let entry = self.get_mut(handle)?;
+        let (key, context) = (entry.peer_key(), core::mem::take(&mut entry.context));
+        self.entries.discard(&handle.local);
+        if let Some(key) = key {
+            self.peers.discard(&key);
         }
-        Some(entry)
+        Some(context)
     }
 }
 
@@ -344,7 +354,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if reason.is_heard() {
             self.say_goodbye(session, now);
         }
-        if let Some(Entry { context, .. }) = self.sessions.remove(session) {
+        if let Some(context) = self.sessions.remove(session) {
             self.tell(Event::Closed { session, context, reason });
         }
     }

@@ -124,3 +124,15 @@ fn tables_are_as_small_as_they_are_said_to_be() {
     println!("a device of five fabrics: {size} octets");
     assert!(size <= 27_500, "{size}");
 }
+
+#[test]
+fn a_single_place_is_no_session_that_nobody_hears_of() {
+    type Single = Fixed<1, 4, 2, 2, 2, 4096>;
+    let mut net = members::<Single>();
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    for n in 0..2 {
+        assert_eq!(net.node(n).failures(), [HandshakeError::NoRoom]);
+        assert_eq!(net.node(n).manager.session_count(), 0);
+    }
+}

@@ -13,8 +13,8 @@ use crate::time::Instant;
 /// Tables of fixed size, without an allocator: for devices.
 ///
 /// The sizes are those of
-/// - `SESSIONS`: secure sessions at once, the place for PASE among them. A node of `n` fabrics
-///   must be able to hold `3 * n + 1`.
+/// - `SESSIONS`: secure sessions at once, the place for PASE among them: with one, CASE has none.
+///   A node of `n` fabrics must be able to hold `3 * n + 1`.
 /// - `EXCHANGES`: exchanges of secure sessions at once.
 /// - `HANDSHAKES`: handshakes at once.
 /// - `FABRICS`: fabrics. A node must support five at least. They share 800 octets each for their
