@@ -43,8 +43,12 @@ impl<S: Storage, T> Events<S, T> {
         self.told.len()
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.told.capacity()
+    /// Whether less is free than such a reserve, of which so many tell of handshakes. Of either
+    /// queue one place can always be taken.
+    pub(super) fn is_backlogged(&self, reserve: usize, of_handshakes: usize) -> bool {
+        let most = self.told.capacity().saturating_sub(reserve);
+        let most_of_handshakes = self.handshakes.capacity().saturating_sub(of_handshakes);
+        self.told.len() >= most.max(1) || self.handshakes.len() >= most_of_handshakes.max(1)
     }
 
     /// Appends; false if there is no room.

@@ -202,16 +202,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.jitter = Jitter::new(rng.next_u32());
         self.exchanges.limit(config.max_exchanges);
         self.handshakes.limit(config.max_handshakes);
-        self.schedule.limit(&config);
+        self.schedule.limit(self.exchanges.capacity().saturating_add(self.handshakes.capacity()));
         self.outbox.limit(&config);
         self.node.fabrics.limit(config.max_fabrics);
         self.node.records.limit(config.max_records);
-        // A handshake can ask for a signature and tell its end.
-        let of_handshakes = self.handshakes.capacity().saturating_mul(2);
-        let waiting = config.max_events.saturating_add(STEP);
+        let waiting = config.max_events.max(self.events.len());
         self.events.limit(
-            config.max_events.saturating_add(self.event_reserve()),
-            waiting.saturating_add(of_handshakes),
+            waiting.saturating_add(self.event_reserve()),
+            waiting.saturating_add(self.handshake_event_reserve()),
         );
         self.node.config = config;
     }
@@ -227,6 +225,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .saturating_add(self.handshakes.capacity())
             .saturating_add(self.node.records.capacity())
             .saturating_add(STEP)
+    }
+
+    /// Of that, what handshakes can still tell.
+    fn handshake_event_reserve(&self) -> usize {
+        // A handshake can ask for a signature and tell its end.
+        self.handshakes.capacity().saturating_mul(2).saturating_add(STEP)
     }
 
     /// The settings.
@@ -285,8 +289,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Whether the application has left so many events unpolled that nothing new is begun.
     fn is_backlogged(&self) -> bool {
-        let most = self.events.capacity().saturating_sub(self.event_reserve());
-        self.events.len() >= most.max(1)
+        self.events.is_backlogged(self.event_reserve(), self.handshake_event_reserve())
     }
 
     fn serial(&mut self) -> u64 {

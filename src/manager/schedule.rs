@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::Config;
 use super::handle::Source;
 use super::storage::{Map, Storage};
 use crate::time::Instant;
@@ -25,8 +24,8 @@ impl<S: Storage> fmt::Debug for Schedule<S> {
 impl<S: Storage> Schedule<S> {
     pub(super) const EMPTY: Self = Self { deadlines: Map::EMPTY, ready: Map::EMPTY };
 
-    pub(super) fn limit(&mut self, config: &Config) {
-        let sources = config.max_exchanges.saturating_add(config.max_handshakes);
+    /// Has room for so many exchanges and handshakes.
+    pub(super) fn limit(&mut self, sources: usize) {
         self.deadlines.limit(sources);
         self.ready.limit(sources);
     }

@@ -27,7 +27,8 @@ pub struct Full;
 pub trait Map<K: Copy + Ord, V> {
     /// An empty map that takes nothing in before its [`limit`](Self::limit) is set.
     const EMPTY: Self;
-    /// Takes in at most `limit` entries from now on, or fewer if the storage is smaller.
+    /// Takes in at most `limit` entries from now on, or fewer if the storage is smaller; what is
+    /// in it stays.
     fn limit(&mut self, limit: usize);
     /// How many entries fit.
     fn capacity(&self) -> usize;
@@ -72,7 +73,8 @@ pub trait Map<K: Copy + Ord, V> {
 pub trait Queue<V> {
     /// An empty queue that takes nothing in before its [`limit`](Self::limit) is set.
     const EMPTY: Self;
-    /// Takes in at most `limit` entries from now on, or fewer if the storage is smaller.
+    /// Takes in at most `limit` entries from now on, or fewer if the storage is smaller; what is
+    /// in it stays.
     fn limit(&mut self, limit: usize);
     /// How many entries there are.
     fn len(&self) -> usize;

@@ -3,11 +3,14 @@
 
 use core::time::Duration;
 
-use matter_session::crypto::{CompactRustCrypto, RustCrypto};
-use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::manager::{Config, Event, Fixed, SendError, Storage, Unstarted};
+use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
+use matter_session::handshake::{Context, HandshakeError, Refusal};
+use matter_session::manager::{
+    Config, Event, Fixed, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,
+};
+use matter_session::time::Instant;
 
-use crate::net::{Authority, Dice, IM, Net, index, udp};
+use crate::net::{Authority, Dice, IM, Net, PASSCODE, index, udp};
 
 /// Octets for two handshakes and little else.
 type Tight = Fixed<4, 4, 2, 2, 2, 2600>;
@@ -125,6 +128,29 @@ fn tables_are_as_small_as_they_are_said_to_be() {
     assert!(size <= 27_500, "{size}");
 }
 
+/// More tables than its settings use: what waits of handshakes must not outgrow its queue.
+#[test]
+fn settings_below_the_tables_lose_no_event_of_a_handshake() {
+    type Roomy = Fixed<60, 8, 2, 2, 20, 2600>;
+    let config = Config::default()
+        .with_sessions(1)
+        .with_records(0, Duration::ZERO)
+        .with_handshakes(2, Duration::from_millis(300));
+    let mut net = Net::<Roomy>::stored([udp(1), udp(2)].map(|at| (at, config.clone())).into());
+    Authority::new(1, false).join(&mut net, 0, 100);
+    Authority::new(2, false).join(&mut net, 1, 200);
+    net.node(1).polls = false;
+    for _ in 0..40 {
+        net.dial_case(0, 1, 1, 200);
+        net.run(200);
+    }
+    let refused = net.node(1).manager.statistics().busy as usize;
+    net.node(1).polls = true;
+    net.pump();
+    assert_eq!(net.node(1).failures().len() + refused, 40);
+    assert!(refused > 0);
+}
+
 #[test]
 fn a_single_place_is_no_session_that_nobody_hears_of() {
     type Single = Fixed<1, 4, 2, 2, 2, 4096>;
@@ -135,4 +161,35 @@ fn a_single_place_is_no_session_that_nobody_hears_of() {
         assert_eq!(net.node(n).failures(), [HandshakeError::NoRoom]);
         assert_eq!(net.node(n).manager.session_count(), 0);
     }
+}
+
+#[test]
+fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
+    let mut place: Unstarted<RustCrypto, Tight, u32> = Unstarted::new(RustCrypto);
+    let mut rng = Dice::new(1);
+    let node = place.start(Config::default(), &mut rng);
+    let mut now = Instant::from_millis(1000);
+    for port in [7, 8] {
+        let passcode = Passcode::new(PASSCODE).unwrap();
+        node.connect_pase(&mut Context::new(now, &mut rng), udp(port), passcode).unwrap();
+    }
+    let lower = Config::default()
+        .with_sessions(1)
+        .with_exchanges(0)
+        .with_events(1)
+        .with_records(0, Duration::ZERO)
+        .with_handshakes(1, Duration::from_millis(300));
+    let node = place.start(lower, &mut rng);
+    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
+    let mut steps = 0;
+    while let Some(due) = node.poll_timeout() {
+        now = due;
+        node.handle_timeout(&mut Context::new(now, &mut rng));
+        while node.poll_transmit(now, &mut scratch).is_some() {}
+        steps += 1;
+        assert!(steps < 100);
+    }
+    let failed = core::iter::from_fn(|| node.poll_event())
+        .filter(|event| matches!(event, Event::HandshakeFailed { .. }));
+    assert_eq!(failed.count(), 2);
 }

@@ -190,7 +190,7 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
     const EMPTY: Self = Self { places: R::VACANT, len: 0, limit: 0, entries: PhantomData };
 
     fn limit(&mut self, limit: usize) {
-        self.limit = limit.min(R::LEN);
+        self.limit = limit.max(self.len).min(R::LEN);
     }
 
     fn capacity(&self) -> usize {
@@ -305,7 +305,7 @@ impl<V, R: Row<V>> Queue<V> for Ring<V, R> {
         Self { places: R::VACANT, first: 0, len: 0, limit: 0, entries: PhantomData };
 
     fn limit(&mut self, limit: usize) {
-        self.limit = limit.min(R::LEN);
+        self.limit = limit.max(self.len).min(R::LEN);
     }
 
     fn len(&self) -> usize {

@@ -44,7 +44,7 @@ impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
     const EMPTY: Self = Self { entries: BTreeMap::new(), capacity: 0 };
 
     fn limit(&mut self, limit: usize) {
-        self.capacity = limit;
+        self.capacity = limit.max(self.entries.len());
     }
 
     fn capacity(&self) -> usize {
@@ -131,7 +131,7 @@ impl<V> Queue<V> for Ring<V> {
     const EMPTY: Self = Self { entries: VecDeque::new(), capacity: 0 };
 
     fn limit(&mut self, limit: usize) {
-        self.capacity = limit;
+        self.capacity = limit.max(self.entries.len());
     }
 
     fn len(&self) -> usize {
