@@ -37,7 +37,8 @@
 //! [`session::SecureSession`], [`session::UnsecureSession`], the four handshakes in
 //! [`handshake`], [`exchange::Exchange`], [`cert`], [`tlv`], [`wire`].
 //!
-//! How a device with little memory is built, [`guide::firmware`] shows.
+//! The examples on this page keep their tables on the heap. [`manager::Fixed`] keeps them in arrays,
+//! without an allocator: how a device with little memory is built, [`guide::firmware`] shows.
 //!
 //! # A session in one process
 //!
@@ -238,8 +239,9 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | fast P-256 tables (about 25 kB of RAM, built on first use); implies `alloc` |
-//! | `alloc` | by `std` | [`Heap`], the storage of [`SessionManager`] |
-//! | `rustcrypto` | yes | [`RustCrypto`], the backend on the RustCrypto crates, and [`SigningKey`] |
+//! | `alloc` | by `std` | [`Heap`]: tables that grow; without it they are arrays, [`manager::Fixed`] |
+//! | `rustcrypto` | yes | [`RustCrypto`] and [`crypto::CompactRustCrypto`], backends on the RustCrypto crates; [`SigningKey`] |
+//! | `initiator` | yes | [`connect_pase`](SessionManager::connect_pase) and [`connect_case`](SessionManager::connect_case); a device that is only dialled does without |
 //! | `issue` | no | issuing certificates, as a controller does |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |
 //! | `defmt` | no | the same for `defmt`, and `defmt::Format` of events, errors, handles and ids |
@@ -260,7 +262,7 @@
 //!   exchanges.
 //! - A node id, fabric and tags are kept with each session; certificates are lent once, with
 //!   [`Event::Established`].
-//! - [`SessionManager`] needs an allocator. What lies below it does not.
+//! - [`manager::Fixed`] has 65,535 octets at most for all messages in flight together.
 
 #![no_std]
 #![forbid(unsafe_code)]
