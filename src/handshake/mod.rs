@@ -10,7 +10,9 @@
 //! state by value, changes it where it stands, and writes its messages into the caller's buffer.
 //!
 //! Verifying a signature takes most of a small stack. So what has to be done before it or after it
-//! is in functions that are not inlined: their temporaries would lie below it otherwise.
+//! is in functions that are not inlined: their temporaries would lie below it otherwise. The public
+//! steps are not inlined either, so that the frame of whoever drives several machines holds none
+//! of theirs.
 
 pub mod case;
 mod error;

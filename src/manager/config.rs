@@ -30,10 +30,11 @@ pub struct Config {
     pub max_records: usize,
     /// How many events may wait to be polled before nothing is begun that could cause more. What
     /// lives already can still tell its end: no event is ever lost.
+    /// [`Fixed`](super::Fixed) has room for four.
     pub max_events: usize,
     /// How many short messages may wait to be sent: refusals, goodbyes, acknowledgements to
     /// strangers. The oldest makes room, as each of them may be lost without harm. A goodbye to
-    /// every session should fit.
+    /// every session should fit. [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
     /// The largest message to send over UDP, in octets, headers and integrity code included.
     pub max_message: usize,

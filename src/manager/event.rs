@@ -274,7 +274,8 @@ pub enum SendError {
     /// The session's message counter is used up; establish a new session.
     #[error("the session's message counter is exhausted; establish a new session")]
     CounterExhausted,
-    /// The storage has no room for the message.
+    /// The storage has no room for the message now: send it again when others have been
+    /// acknowledged.
     #[error("no room for the message")]
     NoRoom,
     /// Too many events wait: poll them first.

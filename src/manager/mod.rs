@@ -113,6 +113,9 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     statistics: Statistics,
 }
 
+// Whatever leads to cryptography or lies beside such a path is not inlined: a function that is
+// called once would be, and its locals would stay on the stack below a signature check.
+
 /// How many events a single call can add before the backlog is noticed.
 const STEP: usize = 8;
 

@@ -323,7 +323,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Closes all secure sessions: before a shutdown, say. Send what
-    /// [`poll_transmit`](Self::poll_transmit) yields after it.
+    /// [`poll_transmit`](Self::poll_transmit) yields after it. Peers beyond
+    /// [`max_replies`](super::Config::max_replies) (with [`Fixed`](super::Fixed) storage eight) are
+    /// told nothing: where there are more, [`close`](Self::close) a few at a time and send.
     pub fn close_all(&mut self, cx: &mut Context<'_>) {
         while let Some(session) = self.sessions.first() {
             self.close(cx, session);

@@ -63,6 +63,8 @@ struct Item {
     end: usize,
 }
 
+// What walks along the items is not inlined: every message does so several times.
+
 impl<A: Array> Arena<A> {
     fn items(&self) -> impl Iterator<Item = (&[u8; OWNER_LEN], Item)> {
         let mut at = 0;

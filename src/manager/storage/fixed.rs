@@ -27,8 +27,8 @@ use crate::time::Instant;
 ///   [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a peer is told to come back.
 ///
 /// Beside that, four events may wait before nothing is begun that could cause more, and eight short
-/// messages before the oldest gives way. Where [`Config`](crate::manager::Config) sets lower
-/// limits, those hold. Lookups are linear.
+/// messages before the oldest gives way: goodbyes to more than eight sessions at once are not all
+/// sent. Where [`Config`](crate::manager::Config) sets lower limits, those hold. Lookups are linear.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed<
     const SESSIONS: usize,
@@ -40,7 +40,8 @@ pub struct Fixed<
 >;
 
 /// Room for events besides what everything that lives can still tell: four may wait before
-/// nothing is begun that could cause more, and a call in progress can add eight.
+/// nothing is begun that could cause more, and a call in progress can add eight (`STEP` of the
+/// manager).
 const EVENTS: usize = 12;
 
 /// Octets for the certificates of a fabric, on average: all fabrics share them. Those of one may
@@ -135,6 +136,9 @@ impl<V, A: Row<V>, B: Row<V>> Row<V> for (A, B) {
         }
     }
 }
+
+// What searches a table or ring is not inlined: one copy for each kind of entry, not one for each
+// of its callers.
 
 /// An unsorted table: entries stay where they are put.
 #[derive(Debug)]
