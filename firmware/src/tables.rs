@@ -11,7 +11,7 @@ pub const HANDSHAKES: usize = 2;
 pub const RECORDS: usize = 15;
 /// Sessions (the place for PASE among them), exchanges, handshakes, fabrics, resumption records,
 /// octets of all messages in flight.
-pub type Tables = Fixed<16, 8, HANDSHAKES, FABRICS, RECORDS, 4096>;
+pub type Tables = Fixed<16, 8, HANDSHAKES, FABRICS, RECORDS, 3840>;
 
 /// The crypto backend: sessions keep their keys, and expand them for each message.
 pub type Suite = CompactRustCrypto;

@@ -119,6 +119,9 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
 /// How many events a single call can add before the backlog is noticed.
 const STEP: usize = 8;
 
+/// How many of them can tell of handshakes: one is superseded, another established or failed.
+const HANDSHAKE_STEP: usize = 4;
+
 /// What is of this node and of no session: settings, fabrics, records, remembered certificates.
 struct Node<S: Storage> {
     config: Config,
@@ -233,7 +236,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Of that, what handshakes can still tell.
     fn handshake_event_reserve(&self) -> usize {
         // A handshake can ask for a signature and tell its end.
-        self.handshakes.capacity().saturating_mul(2).saturating_add(STEP)
+        self.handshakes.capacity().saturating_mul(2).saturating_add(HANDSHAKE_STEP)
     }
 
     /// The settings.

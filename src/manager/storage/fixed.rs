@@ -44,8 +44,11 @@ pub struct Fixed<
 /// manager).
 const EVENTS: usize = 12;
 
+/// The same for those that tell of handshakes: four may wait, and a call in progress can add four.
+const HANDSHAKE_EVENTS: usize = 8;
+
 /// Octets for the certificates of a fabric, on average: all fabrics share them. Those of one may
-/// take 1,200, but common ones take 700.
+/// take 1,200, but common ones take 780, the intermediate one included.
 const CERTIFICATES: usize = 800;
 
 /// Short messages that may wait: refusals, goodbyes, acknowledgements to strangers.
@@ -86,7 +89,7 @@ impl<
         ),
     >;
     type HandshakeEvents<V> =
-        Ring<V, ((Places<V, HANDSHAKES>, Places<V, HANDSHAKES>), Places<V, EVENTS>)>;
+        Ring<V, ((Places<V, HANDSHAKES>, Places<V, HANDSHAKES>), Places<V, HANDSHAKE_EVENTS>)>;
     type Outbox<V> = Ring<V, Places<V, REPLIES>>;
     type Certificates = Arena<[[u8; CERTIFICATES]; FABRICS]>;
     type Octets = Arena<[u8; OCTETS]>;
