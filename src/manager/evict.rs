@@ -2,7 +2,7 @@
 
 use core::cmp::Reverse;
 
-use super::handle::SessionHandle;
+use super::handle::{PeerKey, SessionHandle};
 use super::sessions::{Entry, SessionTable};
 use super::storage::Storage;
 use crate::crypto::Crypto;
@@ -33,20 +33,25 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     fn case_victim(&self, newcomer: &Identity) -> Option<SessionHandle> {
         let same_fabric = |fabric: FabricIndex| newcomer.fabric() == Some(fabric);
-        let fabrics = Runs(self.by_peer().map(|(key, _)| key.fabric).peekable());
-        let (fabric, _) = fabrics.max_by_key(|(fabric, count)| (*count, same_fabric(*fabric)))?;
+        // Sessions are in the order of fabrics: the count at the last one of a fabric is its size.
+        let mut run: Option<(FabricIndex, usize)> = None;
+        let mut most = None;
+        for (PeerKey { fabric, .. }, _) in self.by_peer() {
+            let before = run.filter(|(of, _)| *of == fabric).map_or(0, |(_, count)| count);
+            let count = before.saturating_add(1);
+            run = Some((fabric, count));
+            most = most.max(Some((count, same_fabric(fabric), fabric)));
+        }
+        let (_, _, fabric) = most?;
 
-        let mut peers = Runs(self.of_fabric(fabric).map(|(key, _)| key.node).peekable());
         let mut peer: Option<(NodeId, usize)> = None;
         let mut victim = None;
         for (key, entry) in self.of_fabric(fabric) {
             let of_peer = match peer {
                 Some((node, count)) if node == key.node => count,
-                _ => {
-                    peer = peers.next();
-                    peer.map_or(0, |(_, count)| count)
-                }
+                _ => self.of_peer(fabric, key.node).count(),
             };
+            peer = Some((key.node, of_peer));
             let same_peer = same_fabric(fabric) && newcomer.peer_node() == key.node;
             let only_working = of_peer == 1 && !entry.defunct;
             let rank = (of_peer, same_peer && !only_working, idle_rank(entry));
@@ -61,22 +66,4 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 /// How little a session is used: defunct ones least of all.
 fn idle_rank<C: Crypto, T>(entry: &Entry<C, T>) -> impl Ord + use<C, T> {
     (entry.defunct, Reverse(entry.session.last_activity()), Reverse(entry.serial))
-}
-
-/// Runs of equal items, with their lengths.
-struct Runs<I: Iterator>(core::iter::Peekable<I>);
-
-impl<I: Iterator<Item: PartialEq>> Iterator for Runs<I> {
-    type Item = (I::Item, usize);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = self.0.next()?;
-        let mut count = 1_usize;
-        // Not `next_if`, which can panic.
-        while self.0.peek() == Some(&first) {
-            self.0.next();
-            count = count.saturating_add(1);
-        }
-        Some((first, count))
-    }
 }

@@ -164,7 +164,7 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Table<K, V, R> {
 
     /// The entry with the smallest key within a lower bound.
     #[inline(never)]
-    fn next(&self, bound: &Bound<K>) -> Option<&(K, V)> {
+    fn next(&self, bound: Bound<&K>) -> Option<&(K, V)> {
         let mut next: Option<&(K, V)> = None;
         for n in 0..R::LEN {
             let Some(entry) = self.entry(n) else { continue };
@@ -180,14 +180,17 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Table<K, V, R> {
         next
     }
 
-    fn ascending<'a>(&'a self, mut bound: Bound<K>) -> impl Iterator<Item = (&'a K, &'a V)>
+    // Keys are kept track of where they stand: copying each brings `memmove` into the image.
+    fn ascending<'a>(&'a self, first: Option<K>) -> impl Iterator<Item = (&'a K, &'a V)>
     where
         K: 'a,
         V: 'a,
     {
+        let mut last = None;
         core::iter::from_fn(move || {
-            let (key, value) = self.next(&bound)?;
-            bound = Bound::Excluded(*key);
+            let first = first.as_ref().map_or(Bound::Unbounded, Bound::Included);
+            let (key, value) = self.next(last.map_or(first, Bound::Excluded))?;
+            last = Some(key);
             Some((key, value))
         })
     }
@@ -255,7 +258,7 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         K: 'a,
         V: 'a,
     {
-        self.ascending(Bound::Unbounded)
+        self.ascending(None)
     }
 
     fn from<'a>(&'a self, first: K) -> impl Iterator<Item = (&'a K, &'a V)>
@@ -263,7 +266,7 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         K: 'a,
         V: 'a,
     {
-        self.ascending(Bound::Included(first))
+        self.ascending(Some(first))
     }
 }
 
