@@ -73,7 +73,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let wait = self.node.retry_wait();
         let running = self.handshakes.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
         let Some(slot) = running else { return false };
-        slot.unsecured.set_peer_parameters(parameters);
+        slot.unsecured.set_peer_parameters(&parameters);
         slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));
         self.update(Source::Handshake(handshake.0));
         true

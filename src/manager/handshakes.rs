@@ -147,7 +147,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             _ => slot.machine.peer_parameters(),
         };
         if let Some(parameters) = told {
-            slot.unsecured.set_peer_parameters(*parameters);
+            slot.unsecured.set_peer_parameters(parameters);
         }
         let error = self.carry_out(id, taken, message, cx);
         self.update(Source::Handshake(id));

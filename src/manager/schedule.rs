@@ -84,6 +84,6 @@ impl<S: Storage> Schedule<S> {
 
     /// A source with output.
     pub(super) fn ready(&self) -> Option<Source> {
-        self.ready.iter().next().map(|(source, ())| *source)
+        self.ready.first()
     }
 }

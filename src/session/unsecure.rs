@@ -193,8 +193,8 @@ impl UnsecureSession {
     }
 
     /// Takes over what the peer has declared in the handshake.
-    pub const fn set_peer_parameters(&mut self, parameters: SessionParameters) {
-        self.peer_parameters = parameters;
+    pub const fn set_peer_parameters(&mut self, parameters: &SessionParameters) {
+        self.peer_parameters = *parameters;
     }
 
     /// Which side of the handshake this node is.

@@ -253,6 +253,11 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         true
     }
 
+    #[inline(never)]
+    fn first(&self) -> Option<K> {
+        self.next(Bound::Unbounded).map(|(key, _)| *key)
+    }
+
     fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
     where
         K: 'a,
