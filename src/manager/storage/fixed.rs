@@ -344,10 +344,12 @@ impl<V, R: Row<V>> Queue<V> for Ring<V, R> {
 
     #[inline(never)]
     fn pop(&mut self) -> Option<V> {
-        let value = self.places.at_mut(self.first)?.take()?;
-        self.first = wrapped::<V, R>(self.first.saturating_add(1));
-        self.len = self.len.saturating_sub(1);
-        Some(value)
+        let value = self.places.at_mut(self.first)?.take();
+        if value.is_some() {
+            self.first = wrapped::<V, R>(self.first.saturating_add(1));
+            self.len = self.len.saturating_sub(1);
+        }
+        value
     }
 }
 
