@@ -42,6 +42,8 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Adds a duration; parts of a millisecond are rounded up, so that no timer fires early.
+    // In 64 bits: too long to stand wherever a deadline is set.
+    #[inline(never)]
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(rounded_up(duration)))
     }
