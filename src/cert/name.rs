@@ -34,8 +34,7 @@ impl<'a> DistinguishedName<'a> {
     /// The attributes, in the certificate's order.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
         let mut rest = self.0;
-        // Parsing has read every attribute once, so none fails here.
-        core::iter::from_fn(move || Attribute::read(rest.element().ok()??).ok())
+        core::iter::from_fn(move || Attribute::next(&mut rest))
     }
 
     pub(super) fn write_der(&self, der: &mut Der<'_>) -> Result<(), Overflow> {
@@ -96,6 +95,13 @@ pub enum Attribute<'a> {
 impl<'a> Attribute<'a> {
     /// The flag in an attribute's tag that makes it a PrintableString.
     const PRINTABLE: u8 = 0x80;
+
+    /// The next one of a name. Parsing has read every attribute once, so none fails here.
+    // Not inlined: names are walked in many places.
+    #[inline(never)]
+    fn next(rest: &mut Container<'a>) -> Option<Self> {
+        Self::read(rest.element().ok()??).ok()
+    }
 
     fn read(element: Element<'a>) -> Result<Self, CertError> {
         let Tag::Context(tag) = element.tag else { return Err(CertError::UnknownAttribute) };

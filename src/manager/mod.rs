@@ -294,6 +294,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Whether the application has left so many events unpolled that nothing new is begun.
+    #[inline(never)]
     fn is_backlogged(&self) -> bool {
         self.events.is_backlogged(self.event_reserve(), self.handshake_event_reserve())
     }
