@@ -244,18 +244,16 @@ impl<M> Exchange<M> {
         let Some(retry) = flight.retry.as_mut().filter(|retry| now >= retry.next) else {
             return false;
         };
-        if flight.transmit {
-            // Nobody has taken the last transmission yet: it does not count twice.
-            retry.next = now + wait(retry.transmissions.saturating_sub(1));
-            return false;
+        // While nobody has taken the last transmission, it does not count twice.
+        if !flight.transmit {
+            if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
+                self.flight = None;
+                return true;
+            }
+            retry.transmissions = retry.transmissions.saturating_add(1);
+            flight.transmit = true;
         }
-        if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
-            self.flight = None;
-            return true;
-        }
-        retry.next = now + wait(retry.transmissions);
-        retry.transmissions = retry.transmissions.saturating_add(1);
-        flight.transmit = true;
+        retry.next = now + wait(retry.transmissions.saturating_sub(1));
         false
     }
 
