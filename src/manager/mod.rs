@@ -137,7 +137,7 @@ impl<S: Storage> Node<S> {
     const fn retry_wait(&mut self) -> impl Fn(Duration, u8) -> Duration + use<S> {
         let jitter = self.jitter.octet();
         let boost = self.config.retransmission_boost;
-        move |interval, repetitions| backoff(interval, repetitions, jitter).saturating_add(boost)
+        move |interval, repetitions| boosted_backoff(interval, repetitions, jitter, boost)
     }
 
     /// Runs a step of a CASE handshake.
@@ -159,6 +159,12 @@ impl<S: Storage> Node<S> {
             parameters: &self.config.parameters,
         })
     }
+}
+
+// Not inlined: a sum of durations is long, and there are many waits.
+#[inline(never)]
+fn boosted_backoff(interval: Duration, repetitions: u8, jitter: u8, boost: Duration) -> Duration {
+    backoff(interval, repetitions, jitter).saturating_add(boost)
 }
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
