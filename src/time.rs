@@ -50,6 +50,7 @@ impl Add<Duration> for Instant {
 }
 
 /// The same as [`Duration::from_millis`] in divisions of 32 bits: small processors have no others.
+#[inline(never)]
 pub(crate) fn from_millis(millis: u64) -> Duration {
     let (mut seconds, mut rest) = (0_u64, 0_u32);
     let [a, b, c, d, e, f, g, h] = millis.to_be_bytes();

@@ -73,6 +73,7 @@ impl Jitter {
     }
 
     /// The next octet.
+    #[inline(never)]
     pub const fn octet(&mut self) -> u8 {
         let mut state = self.0;
         state ^= state << 13;
