@@ -19,8 +19,9 @@ pub struct Config {
     pub max_sessions: usize,
     /// Most exchanges of secure sessions at once.
     pub max_exchanges: usize,
-    /// Most exchanges at once that the peer of one session may begin: none can take the places
-    /// of all others. Nodes should not have more than five at a time.
+    /// Most exchanges at once that the peer of one session may begin, and never the last one
+    /// that there is room for: none can take the places of all others. Nodes should not have
+    /// more than five at a time.
     pub max_exchanges_per_session: usize,
     /// Most handshakes at once, both roles together; a peer beyond that is told to come back.
     pub max_handshakes: usize,

@@ -67,7 +67,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(Dropped::OtherTransport);
         }
         let exchanges = &self.exchanges;
-        let most = self.node.config.max_exchanges_per_session;
+        let most = self.node.config.max_exchanges_per_session.min(share(exchanges.capacity()));
         // A message that asks for an acknowledgement must not be taken in unless it will be
         // delivered: the peer would not send it again.
         let mut refused = false;
@@ -165,6 +165,15 @@ fn has_room<V>(exchanges: &impl Map<ExchangeKey, V>, session: LocalSessionId, mo
         .take_while(|(key, _)| key.session == session);
     exchanges.len() < exchanges.capacity()
         && of_session.filter(|(key, _)| !key.initiator).count() < most
+}
+
+/// How many of so many exchanges the peer of one session may begin at most, so that another
+/// session finds room.
+const fn share(exchanges: usize) -> usize {
+    match exchanges.saturating_sub(1) {
+        0 => exchanges,
+        others => others,
+    }
 }
 
 /// Whether a message that belongs to no exchange may begin one: its sender says so, and it is

@@ -193,3 +193,22 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
         .filter(|event| matches!(event, Event::HandshakeFailed { .. }));
     assert_eq!(failed.count(), 2);
 }
+
+/// The default limit for one session is above what a small device has in all.
+#[test]
+fn one_session_never_takes_all_exchanges() {
+    let mut net = members::<Tight>();
+    let (a, _) = net.case(200);
+    net.dial_case(2, 1, 1, 200);
+    net.run(1000);
+    let c = net.node(2).established();
+    for _ in 0..4 {
+        net.say(0, a, 1);
+    }
+    net.run(100);
+    net.say(2, c, 1);
+    net.run(100);
+    let got = &net.node(1).got;
+    assert_eq!(got.iter().filter(|got| got.first).count(), 4);
+    assert!(got[0].session != got[3].session);
+}

@@ -21,7 +21,8 @@ fn members(a: Config, b: Config) -> Net {
 
 #[test]
 fn a_message_for_which_there_is_no_exchange_gets_through_later() {
-    let mut net = members(Config::default(), Config::default().with_sessions(8).with_exchanges(2));
+    // The last of them is for another session.
+    let mut net = members(Config::default(), Config::default().with_sessions(8).with_exchanges(3));
     let (a, _) = net.case(200);
     for _ in 0..2 {
         net.say(0, a, 2);
