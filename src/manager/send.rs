@@ -278,12 +278,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         output
     }
 
-    /// Keeps an exchange whose message is being lent. If that was all it was there for, it goes
-    /// with the next call of [`handle_timeout`](Self::handle_timeout).
+    /// Keeps a message that is being lent. One that is sent once goes with the next call of
+    /// [`handle_timeout`](Self::handle_timeout), and so does its exchange if that was all it was
+    /// there for.
     fn lend_flight(&mut self, key: ExchangeKey, now: Instant) {
         match self.exchanges.get_mut(&key) {
-            Some(entry) if entry.closing && entry.exchange.is_settled() => {
-                self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(now), false);
+            Some(entry) if !entry.exchange.is_in_flight() => {
+                let has_output = entry.exchange.has_output();
+                self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(now), has_output);
             }
             _ => self.schedule_exchange(key),
         }

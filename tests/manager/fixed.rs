@@ -6,7 +6,7 @@ use core::time::Duration;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{Context, HandshakeError, Refusal};
 use matter_session::manager::{
-    Config, Event, Fixed, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,
+    Config, Event, Fixed, PeerAddress, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,
 };
 use matter_session::time::Instant;
 
@@ -192,6 +192,24 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
     let failed = core::iter::from_fn(|| node.poll_event())
         .filter(|event| matches!(event, Event::HandshakeFailed { .. }));
     assert_eq!(failed.count(), 2);
+}
+
+#[test]
+fn what_a_reliable_transport_has_taken_gives_its_octets_back() {
+    let btp = PeerAddress::Btp;
+    let nodes = [btp(1), btp(2)].map(|address| (address, Config::default()));
+    let mut net = Net::<Tight>::stored(nodes.into());
+    let mut authority = Authority::new(1, true);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    let (a, _) = net.case(200);
+    net.run(20_000);
+    for _ in 0..3 {
+        let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+        assert_eq!(net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])), Ok(()));
+        net.run(10);
+    }
+    assert_eq!(net.node(1).got.len(), 3);
 }
 
 /// The default limit for one session is above what a small device has in all.
