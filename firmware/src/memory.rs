@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use embedded_storage::nor_flash::NorFlash;
-use flash_store::Store;
+use flash_store::{Error, Store};
 use matter_session::crypto::Secret;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, NodeId};
@@ -74,7 +74,13 @@ impl<F: NorFlash> Memory<F> {
     pub fn each(&mut self, mut tell: impl FnMut(Kept<'_>)) {
         let mut octets = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
         let mut items = self.0.iter();
-        while let Ok(Some((key, octets))) = items.next_into(octets.as_mut_bytes()) {
+        loop {
+            let (key, octets) = match items.next_into(octets.as_mut_bytes()) {
+                Ok(Some(item)) => item,
+                // Nothing of this version: what follows may be.
+                Err(Error::BufferTooSmall { .. }) => continue,
+                Ok(None) | Err(_) => break,
+            };
             let kept = match key >> 8 {
                 FABRIC => Some(Kept::Fabric(octets)),
                 RECORD => ResumptionRecord::from_bytes(octets).ok().map(Kept::Record),
