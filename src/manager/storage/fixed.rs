@@ -23,8 +23,9 @@ use crate::time::Instant;
 /// - `OCTETS`: octets of all messages in flight together, and of the certificates of peers whose
 ///   session the application has not heard of yet. 65,535 at most. A message takes 63 octets more
 ///   than its payload. A handshake is begun when there is room for the largest message, 1,243
-///   octets; what it does not need it gives back. What finds no room is refused:
-///   [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a peer is told to come back.
+///   octets (so there must be as many), and gives back what it does not need. What finds no room is
+///   refused: [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a peer is told to come
+///   back.
 ///
 /// Beside that, four events may wait before nothing is begun that could cause more, and eight short
 /// messages before the oldest gives way: goodbyes to more than eight sessions at once are not all
