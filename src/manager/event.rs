@@ -345,7 +345,7 @@ pub enum FabricTableError {
     /// The credentials do not make a fabric.
     #[error(transparent)]
     Credentials(#[from] crate::fabric::FabricError),
-    /// The table is full; remove a fabric first.
+    /// The table is full, or what fabrics share for their certificates; remove a fabric first.
     #[error("too many fabrics; remove one first")]
     TooMany,
     /// This node is a member of that fabric already; update it instead.

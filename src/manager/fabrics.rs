@@ -177,7 +177,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///
     /// # Errors
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],
-    /// [`FabricTableError::OtherFabric`]; nothing changes then.
+    /// [`FabricTableError::OtherFabric`], [`FabricTableError::TooMany`] if longer certificates find
+    /// no room; nothing changes then.
     pub fn update_fabric(
         &mut self,
         cx: &mut Context<'_>,
