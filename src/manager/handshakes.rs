@@ -74,7 +74,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return true;
         }
         let spare = self.handshakes.iter().filter(|(_, slot)| slot.is_spare());
-        let spare = spare.min_by_key(|(_, slot)| slot.ended).map(|(id, _)| *id);
+        let rank = |slot: &Slot<C, S>| (slot.exchange.is_in_flight(), slot.ended);
+        let spare = spare.min_by_key(|(_, slot)| rank(slot)).map(|(id, _)| *id);
         spare.is_some_and(|id| {
             self.drop_handshake(id);
             true
@@ -239,6 +240,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return;
         };
         slot.ended = Some(now + LINGER);
+        slot.failed = true;
         slot.kept = None;
         self.octets.release(Owner::Certificates(id));
         let (peer, attempted) = (slot.peer, slot.machine.attempted());

@@ -30,6 +30,8 @@ pub(super) struct Slot<C: Crypto, S: Storage> {
     pub(super) local: LocalSessionId,
     /// Set when the handshake has ended: how long the slot stays.
     pub(super) ended: Option<Instant>,
+    /// Whether it ended without a session.
+    pub(super) failed: bool,
     /// The session it ended in, until the application has polled that event.
     pub(super) lends_to: Option<SessionHandle>,
     pub(super) kept: Option<Kept<S>>,
@@ -51,6 +53,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             peer,
             local,
             ended: None,
+            failed: false,
             lends_to: None,
             kept: None,
             filed: None,
@@ -68,9 +71,11 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         Some(if self.exchange.is_in_flight() { ended + LAST_WORD } else { ended })
     }
 
-    /// Whether a new handshake may have the slot.
+    /// Whether a new handshake may have the slot: of a last message in flight, the report of a
+    /// session must not get lost, but that of a failure may.
     pub(super) fn is_spare(&self) -> bool {
-        self.ended.is_some() && self.lends_to.is_none() && !self.exchange.is_in_flight()
+        let is_told = self.failed || !self.exchange.is_in_flight();
+        self.ended.is_some() && self.lends_to.is_none() && is_told
     }
 }
 

@@ -221,10 +221,9 @@ fn two_nodes_that_have_both_forgotten_everything_fall_silent() {
     net.assert_clean();
 }
 
-/// It names the longest intervals that there are, so that what is sent to it would be repeated
-/// for most of a day.
-#[test]
-fn a_silent_initiator_of_long_intervals_does_not_hold_its_slots() {
+/// A device of two slots, a stranger that names the longest intervals that there are and does not
+/// hear its answers, and somebody who means well.
+fn besieged() -> Net {
     const HOUR: u32 = 3_600_000;
     let slow = Config::default().parameters.with_intervals(HOUR, HOUR, u16::MAX);
     let device = Config::default().with_handshakes(2, Duration::from_millis(300));
@@ -238,16 +237,59 @@ fn a_silent_initiator_of_long_intervals_does_not_hold_its_slots() {
         authority.join(&mut net, n, node);
     }
     net.on_send(|sent| if sent.to == udp(1) { Fate::Lost } else { Fate::Arrives });
+    net
+}
+
+fn gets_through(net: &mut Net) -> bool {
+    net.dial_case(2, 1, 1, 200);
+    net.run(1000);
+    net.node(2).try_established().is_some()
+}
+
+/// What is sent to it would be repeated for most of a day.
+#[test]
+fn a_silent_initiator_of_long_intervals_does_not_hold_its_slots() {
+    let mut net = besieged();
     for _ in 0..2 {
         net.dial_case(0, 1, 1, 200);
         net.run(20);
     }
     net.run(100);
-    net.dial_case(2, 1, 1, 200);
-    net.run(1000);
-    assert!(net.node(2).try_established().is_none());
-    net.run(140_000);
-    net.dial_case(2, 1, 1, 200);
-    net.run(1000);
-    assert!(net.node(2).try_established().is_some());
+    assert!(!gets_through(&mut net));
+    net.run(60_000);
+    assert_eq!(net.node(1).failures().len(), 2);
+    assert!(gets_through(&mut net));
+    net.assert_clean();
+}
+
+#[test]
+fn a_commissioner_that_begins_again_and_again_holds_one_slot() {
+    let mut net = besieged();
+    net.open_window(1);
+    for _ in 0..3 {
+        net.dial_pase(0, 1, crate::net::PASSCODE);
+        net.run(200);
+        assert!(gets_through(&mut net));
+        net.node(2).events.clear();
+        net.run(61_000);
+    }
+}
+
+/// It is told for a minute that it has a session, whoever else wants the slot.
+#[test]
+fn a_session_that_is_not_acknowledged_holds_its_slot_for_a_minute() {
+    let mut net = besieged();
+    // Nothing but the last message is lost.
+    net.on_send(|sent| match sent.handshake_opcode() {
+        Some(0x40) if sent.to == udp(1) => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    for _ in 0..2 {
+        net.dial_case(0, 1, 1, 200);
+        net.run(200);
+    }
+    assert_eq!(net.node(1).manager.session_count(), 2);
+    assert!(!gets_through(&mut net));
+    net.run(70_000);
+    assert!(gets_through(&mut net));
 }
