@@ -129,7 +129,7 @@ impl<S: Storage> World<S> {
     fn send(&mut self, n: usize, exchange: ExchangeHandle) {
         self.serial += 1;
         let mut payload = self.serial.to_le_bytes().to_vec();
-        if self.serial % 3 == 0 {
+        if self.serial.is_multiple_of(3) {
             payload.resize(1100, 0);
         }
         let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
