@@ -293,9 +293,9 @@ pub mod wire;
 
 pub use rand_core;
 
-pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 #[cfg(feature = "rustcrypto")]
-pub use crate::crypto::{RustCrypto, SigningKey};
+pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
+pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 pub use crate::fabric::{FabricCredentials, Ipk};
 pub use crate::handshake::{Context, HandshakeError, SignRequest};
 pub use crate::ids::{FabricIndex, NodeId, ProtocolId};
@@ -304,8 +304,9 @@ pub use crate::manager::Heap;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 pub use crate::manager::HeapSessionManager;
 pub use crate::manager::{
-    CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, HandshakeHandle,
-    Message, PeerAddress, Received, SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN, Transmit,
+    CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Fixed,
+    HandshakeHandle, Message, PeerAddress, Received, SessionHandle, SessionManager,
+    TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
 };
 pub use crate::resumption::ResumptionRecord;
 pub use crate::session::SessionParameters;

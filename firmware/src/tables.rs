@@ -21,6 +21,7 @@ pub type Node = SessionManager<Suite, Tables>;
 pub fn config() -> Config {
     Config::default()
         .with_parameters(SessionParameters::matter_1_6())
+        .with_exchanges_per_session(5)
         .with_handshakes(HANDSHAKES, Duration::from_millis(500))
         .with_records(RECORDS, Duration::from_secs(7 * 24 * 3600))
 }

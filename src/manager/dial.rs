@@ -103,6 +103,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         ) -> Result<(Machine<C>, TakenMessage), HandshakeError>,
     ) -> Result<HandshakeHandle, ConnectError> {
         let local = self.reserve()?;
+        if !self.has_room_for_message() {
+            return Err(ConnectError::NoRoom);
+        }
         let id = self.serial();
         let mut message = self.allocate_message(id).ok_or(ConnectError::NoRoom)?;
         let octets = self.octets.get_mut(message_of(id), &mut message);

@@ -74,7 +74,10 @@ impl<S: Storage, T> Events<S, T> {
     }
 
     fn push_bulky(&mut self, event: OfHandshake) -> bool {
-        self.handshakes.push(event).is_ok() && self.told.push(Told::OfHandshake).is_ok()
+        // Into both queues or neither: they must not get out of step.
+        self.told.len() < self.told.capacity()
+            && self.handshakes.push(event).is_ok()
+            && self.told.push(Told::OfHandshake).is_ok()
     }
 
     pub(super) fn pop(&mut self) -> Option<Event<T>> {

@@ -121,8 +121,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ) -> Option<HandshakeError> {
         // Whatever the peer sent, it answers what we had in flight.
         self.handshakes.get_mut(&id)?.exchange.ground();
-        // A slot without room for the answer is a handshake that fails by its timer.
-        let mut message = self.allocate_message(id)?;
+        let Some(mut message) = self.allocate_message(id) else {
+            self.fail(id, HandshakeError::NoRoom, cx.now);
+            self.update(Source::Handshake(id));
+            return Some(HandshakeError::NoRoom);
+        };
         let mut certificates = input
             .may_present_certificates()
             .then(|| self.octets.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
