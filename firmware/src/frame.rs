@@ -17,6 +17,7 @@
 //!  18 failed: a handshake ended without a session
 //!  19 closed: local session id (2, LE)
 //!  20 sign: number (2, LE), fabric index (1), digest (32)
+//!  21 awake: it was reset, and waits for its setup; what was sent before is lost
 //! ```
 //! An address is that of a UDP peer: IPv6 (16, IPv4 mapped into it), port (2, BE).
 
@@ -37,6 +38,7 @@ pub mod kind {
     pub const FAILED: u8 = 18;
     pub const CLOSED: u8 = 19;
     pub const SIGN: u8 = 20;
+    pub const AWAKE: u8 = 21;
 }
 
 /// Length of the octets before the body.

@@ -55,6 +55,16 @@ impl Line {
         Ok(Some((header[2], body)))
     }
 
+    /// Waits until the node says that it was reset.
+    pub(crate) fn await_reset(&mut self) -> Result<()> {
+        while let Some((kind, _)) = self.next()? {
+            if kind == kind::AWAKE {
+                return Ok(());
+            }
+        }
+        Err("the node has gone".into())
+    }
+
     /// Sends a request and waits until the node says that it is done.
     pub(crate) fn request(&mut self, kind: u8, parts: &[&[u8]]) -> Result<()> {
         self.send(kind, parts)?;

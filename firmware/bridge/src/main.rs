@@ -20,8 +20,9 @@ use core::net::SocketAddr;
 use std::error::Error;
 use std::net::UdpSocket;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
 use firmware::frame::{self, Setup, kind};
@@ -116,6 +117,7 @@ fn parse() -> Result<Option<Args>> {
 
 fn run(mut args: Args) -> Result<()> {
     let mut line = Line::connect(&args.line, PATIENCE)?;
+    line.await_reset()?;
     line.request(kind::SETUP, &[&setup(&args)?.to_bytes()])?;
     let mut key = None;
     if let Some(path) = &args.fabric {
@@ -131,20 +133,35 @@ fn run(mut args: Args) -> Result<()> {
     let socket = UdpSocket::bind(args.listen)?;
     println!("READY {}", args.listen);
     let (loss, reset) = (core::mem::take(&mut args.loss), args.reset.take());
-    let (done, waiting) = mpsc::channel();
-    let again = Box::new(move |line: &mut Line| {
+    let (answers, waiting) = mpsc::channel();
+    let again = Box::new(move |line: &mut Line, reset: &Reset| {
+        // The other thread reads the answers.
+        if !matches!(waiting.recv(), Ok(Answer::Awake)) {
+            return Err("the node was not reset".into());
+        }
         line.send(kind::SETUP, &[&setup(&args)?.to_bytes()])?;
-        // The other thread reads the answer.
-        match waiting.recv() {
-            Ok(true) => Ok(()),
-            _ => Err("the node does not come back".into()),
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match waiting.recv_timeout(Duration::from_millis(50)) {
+                Ok(Answer::Done(true)) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until => {
+                    reset.wake_emulator()?
+                }
+                _ => return Err("the node does not come back".into()),
+            }
         }
     });
-    carry(line, element, socket, loss, reset.map(|reset| (reset, again as Again)), &done)
+    carry(line, element, socket, loss, reset.map(|reset| (reset, again as Again)), &answers)
+}
+
+/// What the node says to its host alone.
+enum Answer {
+    Awake,
+    Done(bool),
 }
 
 /// Gives a node that was reset what it needs.
-type Again = Box<dyn FnMut(&mut Line) -> Result<()> + Send>;
+type Again = Box<dyn FnMut(&mut Line, &Reset) -> Result<()> + Send>;
 
 /// Both directions. Ends when the emulator does.
 fn carry(
@@ -153,7 +170,7 @@ fn carry(
     socket: UdpSocket,
     loss: Loss,
     reset: Option<(Reset, Again)>,
-    done: &mpsc::Sender<bool>,
+    answers: &mpsc::Sender<Answer>,
 ) -> Result<()> {
     let (to_node, from_node) = (line.clone(), socket.try_clone()?);
     let loss = Arc::new(Mutex::new(loss));
@@ -174,7 +191,8 @@ fn carry(
                 }
             }
             kind::SIGN => element.begin(&body),
-            kind::DONE => drop(done.send(body.get(1) == Some(&1))),
+            kind::AWAKE => drop(answers.send(Answer::Awake)),
+            kind::DONE => drop(answers.send(Answer::Done(body.get(1) == Some(&1)))),
             _ => println!("{}", report(kind, &body)),
         }
     }
@@ -200,7 +218,7 @@ fn receive(
             && reset.is_due(datagram)
         {
             reset.run()?;
-            again(&mut line)?;
+            again(&mut line, reset)?;
         }
         let passes = loss.lock().is_ok_and(|mut loss| loss.receives());
         // What is longer than the node's buffer its network interface would drop, too.

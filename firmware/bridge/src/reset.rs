@@ -30,6 +30,12 @@ impl Reset {
         due
     }
 
+    /// QEMU looks at the line again only when something else happens: a node that has switched its
+    /// receiver on meanwhile would wait for ever. A look at the monitor is enough.
+    pub(crate) fn wake_emulator(&self) -> Result<()> {
+        read_prompt(&mut UnixStream::connect(&self.monitor)?)
+    }
+
     pub(crate) fn run(&self) -> Result<()> {
         let mut monitor = UnixStream::connect(&self.monitor)?;
         read_prompt(&mut monitor)?;

@@ -44,6 +44,7 @@ fn main() -> ! {
         #[cfg(feature = "persistent")]
         memory: None,
     };
+    line.send(kind::AWAKE, &[]);
     let setup = await_setup(ARRIVING, &mut line);
     let mut rng = Trng::new(setup.seed);
     let node = IDLE.start(tables::config(), &mut rng);
