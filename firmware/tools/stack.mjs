@@ -13,7 +13,8 @@ const [low, high] = [symbol("_stack_end"), symbol("_stack_start")];
 await command(`pmemsave ${low} ${high - low} "${scratch}"`);
 const octets = readFileSync(scratch);
 const deepest = octets.findIndex(octet => octet !== 0);
-console.log(`STACK ${octets.length - deepest} of ${octets.length}`);
+// All zero: it has not run yet.
+if (deepest >= 0) console.log(`STACK ${octets.length - deepest} of ${octets.length}`);
 
 /** Runs a command of QEMU's monitor and waits until it prompts again. */
 function command(line) {

@@ -88,10 +88,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.insert(id, slot).is_ok()
     }
 
-    /// Room for the next message of a handshake: for the largest one, or as much as there is.
+    /// Room for the next message of a handshake: for the largest one, or as much as there is;
+    /// `None` if not even a report would fit.
     pub(super) fn allocate_message(&mut self, id: HandshakeId) -> Option<Held<S>> {
+        const REPORT_LEN: usize = Config::buffer_len(10);
         let owner = message_of(id);
-        self.octets.allocate(owner, MESSAGE_LEN.min(self.octets.room(owner)))
+        let room = self.octets.room(owner);
+        if room < REPORT_LEN {
+            return None;
+        }
+        self.octets.allocate(owner, MESSAGE_LEN.min(room))
     }
 
     /// Whether there is room for the messages of another handshake.
