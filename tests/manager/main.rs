@@ -23,6 +23,7 @@ mod limits;
 #[cfg(any(feature = "log", feature = "defmt"))]
 mod logging;
 mod loss;
+#[path = "../support/net/mod.rs"]
 mod net;
 mod pase;
 mod properties;
