@@ -14,6 +14,8 @@
 //! happens late, nothing more.
 
 mod config;
+#[cfg(any(test, feature = "_test-util"))]
+mod dangerous;
 #[cfg(feature = "initiator")]
 mod dial;
 mod event;

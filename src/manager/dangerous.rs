@@ -1,0 +1,28 @@
+//! What tests and benchmarks of full tables need and no release has.
+
+use super::SessionManager;
+use super::handle::{PeerAddress, SessionHandle};
+use super::storage::Storage;
+use crate::crypto::{Crypto, TxCounter};
+use crate::handshake::Context;
+use crate::session::{SecureSession, SessionKeys, SessionSetup};
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Takes in a session that no handshake has made, as if one had: under the next free local
+    /// id, whatever `setup` names, and in place of an old one if the table is full. `None` if
+    /// there is no id or no place.
+    pub fn dangerous_add_session(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        keys: &SessionKeys,
+        setup: SessionSetup,
+    ) -> Option<SessionHandle> {
+        let local_session_id = self.free_session_id()?;
+        let setup = SessionSetup { local_session_id, ..setup };
+        let counter = TxCounter::random(cx.rng);
+        let session =
+            SecureSession::dangerous_from_keys(&self.crypto, keys, setup, counter, cx.now);
+        self.add_session(session, peer, cx.now)
+    }
+}
