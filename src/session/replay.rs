@@ -147,21 +147,34 @@ impl ReplayWindow {
 
 /// The window of a secure session: what was seen changes by authentic messages alone.
 #[derive(Debug)]
-pub(super) struct AuthenticWindow(ReplayWindow);
+pub(super) struct AuthenticWindow {
+    max: u32,
+    seen: u32,
+}
 
 impl AuthenticWindow {
     pub(super) const fn new() -> Self {
-        Self(ReplayWindow::secure())
+        let ReplayWindow { max, seen, .. } = ReplayWindow::secure();
+        Self { max, seen }
+    }
+
+    #[inline]
+    const fn window(&self) -> ReplayWindow {
+        let Self { max, seen } = *self;
+        ReplayWindow { max, seen, ..ReplayWindow::secure() }
     }
 
     #[inline]
     pub(super) const fn check(&self, counter: MessageCounter) -> Verdict {
-        self.0.check(counter)
+        self.window().check(counter)
     }
 
     #[inline]
     pub(super) const fn commit(&mut self, proof: &Authentic) {
-        self.0.commit(proof.counter());
+        let mut window = self.window();
+        window.commit(proof.counter());
+        let ReplayWindow { max, seen, .. } = window;
+        *self = Self { max, seen };
     }
 }
 

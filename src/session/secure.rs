@@ -51,10 +51,16 @@ pub struct SecureSession<C: Crypto> {
     open_key: C::Aead,
     tx: TxCounter,
     window: AuthenticWindow,
-    setup: SessionSetup,
+    // One by one: a struct of their own would be rounded up, and there are tens of thousands.
+    role: SessionRole,
+    local_session_id: LocalSessionId,
+    peer_session_id: PeerSessionId,
+    identity: Identity,
+    peer_parameters: SessionParameters,
+    resumption_id: Option<ResumptionId>,
     attestation_challenge: Secret<16>,
-    activity: PeerActivity,
     created_at: Instant,
+    last_received: Instant,
     last_activity: Instant,
 }
 
@@ -99,10 +105,15 @@ impl<C: Crypto> SecureSession<C> {
             open_key: crypto.aead(&open_key),
             tx,
             window: AuthenticWindow::new(),
-            setup,
+            role: setup.role,
+            local_session_id: setup.local_session_id,
+            peer_session_id: setup.peer_session_id,
+            identity: setup.identity,
+            peer_parameters: setup.peer_parameters,
+            resumption_id: setup.resumption_id,
             attestation_challenge: keys.attestation_challenge(),
-            activity: PeerActivity::heard(now),
             created_at: now,
+            last_received: now,
             last_activity: now,
         }
     }
@@ -122,9 +133,9 @@ impl<C: Crypto> SecureSession<C> {
         now: Instant,
     ) -> Result<Sealed<'b>, EncodeError> {
         let counter = self.tx.take().map_err(|_| EncodeError::CounterExhausted)?;
-        let route = SessionRoute::to_peer(self.setup.peer_session_id);
+        let route = SessionRoute::to_peer(self.peer_session_id);
         let message = MessageHeader::new(route, counter.value());
-        let source = self.setup.identity.local_node;
+        let source = self.identity.local_node;
         let nonce = SealNonce::new(message.security_flags(), counter, source);
         let sealed = msg.into_sealed(&message, header, |aad, body| {
             self.seal_key.seal(nonce, aad, body).map_err(|error| match error {
@@ -164,22 +175,19 @@ impl<C: Crypto> SecureSession<C> {
         now: Instant,
         accept: impl FnOnce(&ProtocolHeader) -> bool,
     ) -> Result<Opened<'b>, DecodeError> {
-        if packet.header().kind()? != MessageKind::Unicast(self.setup.local_session_id) {
+        if packet.header().kind()? != MessageKind::Unicast(self.local_session_id) {
             return Err(DecodeError::WrongSession);
         }
         let (message, aad, body) = packet.into_parts();
         let verdict = self.window.check(message.counter);
-        let nonce = OpenNonce::new(
-            message.security_flags(),
-            message.counter,
-            self.setup.identity.peer_node,
-        );
+        let nonce =
+            OpenNonce::new(message.security_flags(), message.counter, self.identity.peer_node);
         let (plain, proof) = Authentic::open(&self.open_key, nonce, message.counter, aad, body)?;
         let (header, offset) =
             ProtocolHeader::parse(plain).map_err(|_| DecodeError::ProtocolHeader)?;
         if verdict == Verdict::New && accept(&header) {
             self.window.commit(&proof);
-            self.activity.mark(now);
+            self.last_received = self.last_received.max(now);
             self.notify_activity(now);
         }
         Ok(Opened {
@@ -195,40 +203,40 @@ impl<C: Crypto> SecureSession<C> {
     #[must_use]
     #[inline]
     pub const fn local_session_id(&self) -> LocalSessionId {
-        self.setup.local_session_id
+        self.local_session_id
     }
 
     /// The identifier by which messages to the peer name the session.
     #[must_use]
     #[inline]
     pub const fn peer_session_id(&self) -> PeerSessionId {
-        self.setup.peer_session_id
+        self.peer_session_id
     }
 
     /// Which handshake made the session.
     #[must_use]
     pub const fn kind(&self) -> SessionKind {
-        self.setup.identity.kind
+        self.identity.kind
     }
 
     /// Which side of the handshake this node was.
     #[must_use]
     pub const fn role(&self) -> SessionRole {
-        self.setup.role
+        self.role
     }
 
     /// Who is at either end.
     #[must_use]
     pub const fn identity(&self) -> &Identity {
-        &self.setup.identity
+        &self.identity
     }
 
     /// Ties a PASE session to the fabric that was added over it. Returns false, and changes
     /// nothing, on a CASE session, whose fabric is proven.
     pub const fn associate_fabric(&mut self, fabric: FabricIndex) -> bool {
-        let is_pase = matches!(self.setup.identity.kind, SessionKind::Pase);
+        let is_pase = matches!(self.identity.kind, SessionKind::Pase);
         if is_pase {
-            self.setup.identity.fabric = Some(fabric);
+            self.identity.fabric = Some(fabric);
         }
         is_pase
     }
@@ -243,25 +251,29 @@ impl<C: Crypto> SecureSession<C> {
     /// How the session can be resumed; `None` for PASE.
     #[must_use]
     pub const fn resumption_id(&self) -> Option<&ResumptionId> {
-        self.setup.resumption_id.as_ref()
+        self.resumption_id.as_ref()
     }
 
     /// What the peer declared in the handshake.
     #[must_use]
     pub const fn peer_parameters(&self) -> &SessionParameters {
-        &self.setup.peer_parameters
+        &self.peer_parameters
     }
 
     /// True if the peer is likely to listen without delay.
     #[must_use]
     pub fn is_peer_active(&self, now: Instant) -> bool {
-        self.activity.is_active(now, &self.setup.peer_parameters)
+        self.activity().is_active(now, &self.peer_parameters)
     }
 
     /// The interval from which retransmission timeouts to the peer are computed.
     #[must_use]
     pub fn base_interval(&self, now: Instant) -> Duration {
-        self.activity.base_interval(now, &self.setup.peer_parameters)
+        self.activity().base_interval(now, &self.peer_parameters)
+    }
+
+    const fn activity(&self) -> PeerActivity {
+        PeerActivity::heard(self.last_received)
     }
 
     /// Counts `now` as a moment of use: a retransmission, which no encoding sees.
@@ -285,7 +297,7 @@ impl<C: Crypto> SecureSession<C> {
     /// When an authentic message was last received; the handshake's end counts as one.
     #[must_use]
     pub const fn last_received(&self) -> Option<Instant> {
-        self.activity.last_received()
+        Some(self.last_received)
     }
 
     /// How many more messages can be sent.
@@ -298,11 +310,16 @@ impl<C: Crypto> SecureSession<C> {
 impl<C: Crypto> fmt::Debug for SecureSession<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecureSession")
-            .field("setup", &self.setup)
+            .field("role", &self.role)
+            .field("local_session_id", &self.local_session_id)
+            .field("peer_session_id", &self.peer_session_id)
+            .field("identity", &self.identity)
+            .field("peer_parameters", &self.peer_parameters)
+            .field("resumption_id", &self.resumption_id)
             .field("tx", &self.tx)
             .field("window", &self.window)
-            .field("activity", &self.activity)
             .field("created_at", &self.created_at)
+            .field("last_received", &self.last_received)
             .field("last_activity", &self.last_activity)
             .finish_non_exhaustive()
     }
@@ -310,8 +327,8 @@ impl<C: Crypto> fmt::Debug for SecureSession<C> {
 
 impl<C: Crypto> fmt::Display for SecureSession<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Identity { kind, peer_node, fabric, .. } = self.setup.identity;
-        write!(f, "{kind} session {}", self.setup.local_session_id)?;
+        let Identity { kind, peer_node, fabric, .. } = self.identity;
+        write!(f, "{kind} session {}", self.local_session_id)?;
         match (kind, fabric) {
             (SessionKind::Case, Some(fabric)) => write!(f, " with {peer_node} on fabric {fabric}"),
             _ => Ok(()),
