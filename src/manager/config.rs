@@ -17,6 +17,10 @@ pub struct Config {
     /// Most CASE sessions at once: 1 to 65,534, as a session id has 16 bits. One more place is
     /// kept for PASE, so that a full node can be commissioned.
     pub max_sessions: usize,
+    /// Most CASE sessions at once with one peer: 1 to 255. One more makes the peer give one up:
+    /// a defunct one, or the one idle longest. An honest peer needs two at times, and one that
+    /// comes back again and again must not fill the table.
+    pub max_sessions_per_peer: u8,
     /// Most exchanges of secure sessions at once.
     pub max_exchanges: usize,
     /// Most exchanges at once that the peer of one session may begin, and never the last one
@@ -59,6 +63,7 @@ impl Default for Config {
         Self {
             parameters: SessionParameters::matter_1_6(),
             max_sessions: 1024,
+            max_sessions_per_peer: 16,
             max_exchanges: 1024,
             max_exchanges_per_session: 16,
             max_handshakes: 32,
@@ -83,6 +88,7 @@ impl Config {
     pub(super) const UNSET: Self = Self {
         parameters: SessionParameters::UNSET,
         max_sessions: 0,
+        max_sessions_per_peer: 0,
         max_exchanges: 0,
         max_exchanges_per_session: 0,
         max_handshakes: 0,
@@ -111,6 +117,13 @@ impl Config {
     #[must_use]
     pub const fn with_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
+        self
+    }
+
+    /// Limits the CASE sessions at once with one peer.
+    #[must_use]
+    pub const fn with_sessions_per_peer(mut self, sessions: u8) -> Self {
+        self.max_sessions_per_peer = sessions;
         self
     }
 

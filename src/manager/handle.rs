@@ -112,12 +112,11 @@ impl ExchangeKey {
     }
 }
 
-/// An entry of the index of sessions by peer.
+/// A node of a fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerKey {
+pub struct Peer {
     pub(super) fabric: FabricIndex,
     pub(super) node: NodeId,
-    pub(super) session: Option<LocalSessionId>,
 }
 
 /// What has deadlines and output.

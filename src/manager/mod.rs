@@ -20,17 +20,18 @@ mod dangerous;
 mod dial;
 mod event;
 mod events;
-mod evict;
 mod fabrics;
 pub(crate) mod handle;
 mod handshakes;
 mod kept;
 mod machine;
+mod order;
 mod outbox;
 mod receive;
 mod records;
 mod schedule;
 mod send;
+mod session_table;
 mod sessions;
 mod slot;
 mod storage;
@@ -69,7 +70,7 @@ use self::outbox::Outbox;
 use self::records::Records;
 use self::schedule::Schedule;
 use self::send::ExchangeEntry;
-use self::sessions::SessionTable;
+use self::session_table::SessionTable;
 use self::slot::Slot;
 use self::storage::{Map, Octets, Owner, Place};
 use self::window::OpenWindow;
@@ -210,7 +211,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     fn start(&mut self, config: Config, rng: &mut dyn CryptoRng) {
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
-        self.sessions.start(config.sessions(), u16::from_le_bytes([a, b]));
+        self.sessions.start(config.sessions(), 1..=u16::MAX, u16::from_le_bytes([a, b]), rng);
         self.next_exchange = u16::from_le_bytes([c, d]);
         self.unsecured_counter = UnsecuredCounter::random(rng);
         self.node.jitter = Jitter::new(rng.next_u32());

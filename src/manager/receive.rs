@@ -81,8 +81,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(Dropped::NoExchange);
         }
         if !opened.duplicate {
-            entry.address = from;
-            entry.defunct = false;
+            self.sessions.heard(local, from);
         }
         self.receive_opened(cx, session, opened)
     }

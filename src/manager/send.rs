@@ -5,14 +5,13 @@ use core::ops::Range;
 use super::event::{OpenError, SendError, Transmit};
 use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
-use super::sessions::Entry;
+use super::session_table::Entry;
 use super::storage::{Held, Map, Octets, Owner, Storage};
 use super::{Config, Event, PeerAddress, SessionManager};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::handshake::Context;
 use crate::ids::ProtocolId;
-use crate::session::SessionKind;
 use crate::time::Instant;
 use crate::wire::{EncodeError, MIN_MESSAGE_HEADER, MessageBuf, ProtocolHeader, TAILROOM};
 
@@ -112,7 +111,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .octets
             .allocate(owner, Config::buffer_len(payload.len()))
             .ok_or(SendError::NoRoom)?;
-        let session = self.sessions.by_local_mut(exchange.key.session).ok_or(SendError::Closed)?;
+        let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let buf = MessageBuf::with_payload(self.octets.get_mut(owner, &mut held), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
@@ -145,7 +144,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, SendError> {
         let (header, to) = self.header(exchange, protocol, opcode, payload.len(), false)?;
-        let session = self.sessions.by_local_mut(exchange.key.session).ok_or(SendError::Closed)?;
+        let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;
         let datagram = session.session.encode(&header, message, now)?.as_bytes();
         if let Some(entry) = self.exchange_mut(exchange) {
@@ -298,7 +297,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         buf: &mut [u8],
     ) -> Option<Output> {
         let entry = self.exchanges.get_mut(&key)?;
-        let session = self.sessions.by_local_mut(key.session)?;
+        let session = self.sessions.in_use(key.session)?;
         if let Some(header) = entry.exchange.next_ack() {
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(buf).ok()?;
@@ -374,7 +373,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };
         entry.filed = None;
-        let Some(session) = self.sessions.by_local_mut(key.session) else {
+        let Some(session) = self.sessions.by_local(key.session) else {
             return self.update(Source::Exchange(key));
         };
         let wait = self.node.retry_wait();
@@ -387,7 +386,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let exchange = ExchangeHandle { key, serial: entry.serial };
         if gave_up {
-            session.defunct = session.session.kind() == SessionKind::Case;
+            self.sessions.unanswered(key.session);
             self.tell(Event::Undelivered { exchange });
         }
         self.update(Source::Exchange(key));

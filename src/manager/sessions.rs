@@ -2,249 +2,61 @@
 
 use core::fmt;
 
-use super::handle::{ExchangeKey, PeerAddress, PeerKey, SessionHandle, Source};
+use super::handle::{ExchangeKey, Peer, PeerAddress, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
+use super::session_table::Entry;
 use super::storage::{Map, Storage};
 use super::{CloseReason, Event, SessionManager};
 use crate::crypto::Crypto;
 use crate::handshake::Context;
 use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId, ProtocolId};
-use crate::session::{SecureSession, SessionKind};
+use crate::session::SecureSession;
 use crate::time::Instant;
 use crate::tlv::Buffer;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, ProtocolHeader, StatusReport};
 
-/// Secure sessions by local id and by peer.
-pub(super) struct SessionTable<C: Crypto, S: Storage, T> {
-    entries: S::Sessions<Entry<C, T>>,
-    peers: S::Peers,
-    last_id: u16,
-}
-
-pub(super) struct Entry<C: Crypto, T> {
-    pub(super) session: SecureSession<C>,
-    pub(super) address: PeerAddress,
-    pub(super) serial: u64,
-    /// The peer has not answered lately; the session is offered only if there is no other.
-    pub(super) defunct: bool,
-    pub(super) warned: bool,
-    pub(super) context: T,
-}
-
-impl<C: Crypto, T> Entry<C, T> {
-    pub(super) const fn handle(&self) -> SessionHandle {
-        SessionHandle { local: self.session.local_session_id(), serial: self.serial }
-    }
-
-    fn peer_key(&self) -> Option<PeerKey> {
-        let identity = self.session.identity();
-        let session = Some(self.session.local_session_id());
-        let fabric = identity.fabric().filter(|_| identity.kind() == SessionKind::Case)?;
-        Some(PeerKey { fabric, node: identity.peer_node(), session })
-    }
-}
-
-impl<C: Crypto, T> fmt::Debug for Entry<C, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("session", &self.session).finish_non_exhaustive()
-    }
-}
-
-impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
-    pub(super) const EMPTY: Self = Self { entries: Map::EMPTY, peers: Map::EMPTY, last_id: 0 };
-
-    /// Has room for so many CASE sessions or fewer, and one more place that is kept for PASE.
-    /// The first id to be given out follows `last_id`.
-    pub(super) fn start(&mut self, case_sessions: usize, last_id: u16) {
-        self.entries.limit(case_sessions.saturating_add(1));
-        self.peers.limit(self.entries.capacity().saturating_sub(1));
-        self.last_id = last_id;
-    }
-
-    pub(super) fn capacity(&self) -> usize {
-        self.entries.capacity()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is no place left for a session of this kind.
-    pub(super) fn is_full(&self, kind: SessionKind) -> bool {
-        let no_place = self.entries.len() >= self.entries.capacity();
-        match kind {
-            SessionKind::Pase => no_place,
-            SessionKind::Case => no_place || self.peers.len() >= self.peers.capacity(),
-        }
-    }
-
-    pub(super) fn by_local(&self, local: LocalSessionId) -> Option<&Entry<C, T>> {
-        self.entries.get(&local)
-    }
-
-    pub(super) fn by_local_mut(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
-        self.entries.get_mut(&local)
-    }
-
-    pub(super) fn get(&self, handle: SessionHandle) -> Option<&Entry<C, T>> {
-        self.entries.get(&handle.local).filter(|entry| entry.serial == handle.serial)
-    }
-
-    pub(super) fn get_mut(&mut self, handle: SessionHandle) -> Option<&mut Entry<C, T>> {
-        self.entries.get_mut(&handle.local).filter(|entry| entry.serial == handle.serial)
-    }
-
-    /// The handle of the session that has this id now.
-    pub(super) fn handle(&self, local: LocalSessionId) -> Option<SessionHandle> {
-        self.by_local(local).map(Entry::handle)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<C, T>> {
-        self.entries.iter().map(|(_, entry)| entry)
-    }
-
-    /// The CASE sessions with a peer, in no particular order.
-    pub(super) fn of_peer(
-        &self,
-        fabric: FabricIndex,
-        node: NodeId,
-    ) -> impl Iterator<Item = &Entry<C, T>> {
-        let first = PeerKey { fabric, node, session: None };
-        self.peers
-            .from(first)
-            .map(|(key, ())| *key)
-            .take_while(move |key| key.fabric == fabric && key.node == node)
-            .filter_map(|key| self.entries.get(&key.session?))
-    }
-
-    /// All CASE sessions, ordered by fabric and then by peer.
-    pub(super) fn by_peer(&self) -> impl Iterator<Item = (PeerKey, &Entry<C, T>)> {
-        let entry = |key: PeerKey| Some((key, self.entries.get(&key.session?)?));
-        self.peers.iter().filter_map(move |(key, ())| entry(*key))
-    }
-
-    /// The CASE sessions of a fabric, ordered by peer.
-    pub(super) fn of_fabric(
-        &self,
-        fabric: FabricIndex,
-    ) -> impl Iterator<Item = (PeerKey, &Entry<C, T>)> {
-        let first = PeerKey { fabric, node: NodeId::UNSPECIFIED, session: None };
-        let entry = |key: PeerKey| Some((key, self.entries.get(&key.session?)?));
-        self.peers
-            .from(first)
-            .take_while(move |(key, ())| key.fabric == fabric)
-            .filter_map(move |(key, ())| entry(*key))
-    }
-
-    fn first(&self) -> Option<SessionHandle> {
-        let first = self.iter().next();
-        first.map(Entry::handle)
-    }
-
-    /// Any session with a peer at this address.
-    fn first_over(&self, address: PeerAddress) -> Option<SessionHandle> {
-        let first = self.iter().find(|entry| entry.address == address);
-        first.map(Entry::handle)
-    }
-
-    /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
-    pub(super) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
-        let case = self.of_fabric(fabric).next().map(|(_, entry)| entry);
-        let pase = || self.pase().find(|e| e.session.identity().fabric() == Some(fabric));
-        case.or_else(pase).map(Entry::handle)
-    }
-
-    /// The PASE sessions.
-    pub(super) fn pase(&self) -> impl Iterator<Item = &Entry<C, T>> {
-        self.iter().filter(|entry| entry.session.kind() == SessionKind::Pase)
-    }
-
-    /// The next local id that is neither in use nor `reserved`: ids go round, so that none comes
-    /// back before all others had their turn.
-    pub(super) fn free_id(
-        &mut self,
-        reserved: impl Fn(LocalSessionId) -> bool,
-    ) -> Option<LocalSessionId> {
-        for _ in 0..=u16::MAX {
-            self.last_id = self.last_id.wrapping_add(1);
-            if let Some(id) = LocalSessionId::new(self.last_id)
-                && self.entries.get(&id).is_none()
-                && !reserved(id)
-            {
-                return Some(id);
-            }
-        }
-        None
-    }
-
-    fn insert(&mut self, entry: Entry<C, T>) -> Option<SessionHandle> {
-        let (handle, key) = (entry.handle(), entry.peer_key());
-        self.entries.insert(handle.local, entry).ok()?;
-        if let Some(key) = key
-            && self.peers.insert(key, ()).is_err()
-        {
-            // A session that cannot be found by its peer is none.
-            self.entries.discard(&handle.local);
-            return None;
-        }
-        Some(handle)
-    }
-
-    /// Ends a session where it stands, as moving it would leave its keys there. Returns what the
-    /// application kept for it.
-    fn remove(&mut self, handle: SessionHandle) -> Option<T>
-    where
-        T: Default,
-    {
-        let entry = self.get_mut(handle)?;
-        let (key, context) = (entry.peer_key(), core::mem::take(&mut entry.context));
-        self.entries.discard(&handle.local);
-        if let Some(key) = key {
-            self.peers.discard(&key);
-        }
-        Some(context)
-    }
-}
-
 /// A secure session as the manager holds it.
-pub struct SessionRef<'a, C: Crypto, T>(&'a Entry<C, T>);
+pub struct SessionRef<'a, C: Crypto, T> {
+    pub(super) entry: &'a Entry<C, T>,
+    pub(super) defunct: bool,
+}
 
 impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
     /// Its handle.
     #[must_use]
     pub const fn handle(&self) -> SessionHandle {
-        self.0.handle()
+        self.entry.handle()
     }
 
     /// Its facts: kind, identities, peer parameters, attestation challenge, times.
     #[must_use]
     pub const fn session(&self) -> &'a SecureSession<C> {
-        &self.0.session
+        &self.entry.session
     }
 
     /// Where the peer was heard last.
     #[must_use]
     pub const fn peer_address(&self) -> PeerAddress {
-        self.0.address
+        self.entry.address
     }
 
     /// Whether the peer left a message unacknowledged and has not been heard since.
     #[must_use]
     pub const fn is_defunct(&self) -> bool {
-        self.0.defunct
+        self.defunct
     }
 
     /// The application's data.
     #[must_use]
     pub const fn context(&self) -> &'a T {
-        &self.0.context
+        &self.entry.context
     }
 }
 
 impl<C: Crypto, T> fmt::Debug for SessionRef<'_, C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.entry.fmt(f)
     }
 }
 
@@ -252,7 +64,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// A secure session.
     #[must_use]
     pub fn session(&self, session: SessionHandle) -> Option<SessionRef<'_, C, T>> {
-        self.sessions.get(session).map(SessionRef)
+        self.sessions.get_ref(session)
     }
 
     /// The secure session that has this local id now.
@@ -263,7 +75,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// All secure sessions, by ascending local id.
     pub fn sessions(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
-        self.sessions.iter().map(SessionRef)
+        self.sessions.refs()
     }
 
     /// How many secure sessions there are.
@@ -276,10 +88,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// ones only if there is no other.
     #[must_use]
     pub fn session_with(&self, fabric: FabricIndex, node: NodeId) -> Option<SessionHandle> {
-        self.sessions
-            .of_peer(fabric, node)
-            .max_by_key(|entry| (!entry.defunct, entry.session.last_received(), entry.serial))
-            .map(Entry::handle)
+        self.sessions.best_of_peer(Peer { fabric, node })
     }
 
     /// All CASE sessions with a peer.
@@ -288,7 +97,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         fabric: FabricIndex,
         node: NodeId,
     ) -> impl Iterator<Item = SessionHandle> {
-        self.sessions.of_peer(fabric, node).map(Entry::handle)
+        self.sessions.of_peer(Peer { fabric, node }).map(|(_, entry)| entry.handle())
     }
 
     /// The PASE session, if there is one; the newest, if this node commissions several devices.
@@ -335,8 +144,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Ends what ran over a connection that is lost: the sessions and handshakes of a TCP or BTP
     /// peer. Nobody is told goodbye. [Core, "TCP Considerations"]
     pub fn disconnected(&mut self, cx: &mut Context<'_>, peer: PeerAddress) {
-        while let Some(session) = self.sessions.first_over(peer) {
+        let mut first = 0;
+        while let Some(session) = self.sessions.next_over(peer, first) {
             self.end_session(session, CloseReason::Disconnected, cx.now);
+            first = session.local.get();
         }
         self.fail_handshakes_over(peer, cx.now);
     }
@@ -407,7 +218,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         payload: &[u8],
         now: Instant,
     ) {
-        let Some(entry) = self.sessions.get_mut(session) else { return };
+        let Some(entry) = self.sessions.in_use(session.local) else { return };
+        if entry.serial != session.serial {
+            return;
+        }
         let mut buf = [0; SHORT_LEN];
         let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
         if let Ok(sealed) = entry.session.encode(header, message, now) {
@@ -432,15 +246,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         address: PeerAddress,
         now: Instant,
     ) -> Option<SessionHandle> {
-        if self.sessions.is_full(session.kind())
-            && let Some(victim) = self.sessions.choose_victim(session.identity())
-        {
+        let most = self.node.config.max_sessions_per_peer;
+        if let Some(victim) = self.sessions.makes_room_for(session.identity(), most) {
             self.end_session(victim, CloseReason::Evicted, now);
         }
         let serial = self.serial();
-        let context = T::default();
-        let entry = Entry { session, address, serial, defunct: false, warned: false, context };
-        self.sessions.insert(entry)
+        self.sessions.insert(Entry::new(session, address, serial))
     }
 
     /// Warns once when a session has few counters left; later if too many events wait.

@@ -3,7 +3,10 @@
 //! [`Storage`] is the one parameter that decides it. `Heap` grows on demand up to the limits of
 //! [`Config`](super::Config); [`Fixed`] is all arrays. Both behave alike within their limits.
 
-use super::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
+use core::num::NonZeroU16;
+
+use super::handle::{ExchangeKey, HandshakeId, Peer, Source};
+use super::order::{Ends, Group, Link, Rank};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -11,8 +14,12 @@ use crate::time::Instant;
 mod arena;
 mod fixed;
 #[cfg(feature = "alloc")]
+mod hashed;
+#[cfg(feature = "alloc")]
 mod heap;
 mod place;
+#[cfg(feature = "alloc")]
+mod slab;
 
 pub use self::fixed::Fixed;
 #[cfg(feature = "alloc")]
@@ -89,6 +96,95 @@ pub trait Queue<V> {
     fn pop(&mut self) -> Option<V>;
 }
 
+/// The number of the place that a session stands in for as long as it lives.
+///
+/// Counted from 1, so that a table of links that name none is all zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat(NonZeroU16);
+
+impl Seat {
+    /// The `index`-th place, counted from 0; `None` beyond what session ids can name.
+    pub(super) fn at(index: usize) -> Option<Self> {
+        let number = u16::try_from(index).ok()?.checked_add(1)?;
+        NonZeroU16::new(number).map(Self)
+    }
+
+    /// Counted from 0.
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0.get()).wrapping_sub(1)
+    }
+}
+
+/// Secure sessions by their local id. Each stays in its place, whose number leads to it without
+/// a search.
+pub trait Seats<V> {
+    /// An empty table that takes nothing in before its [`limit`](Self::limit) is set.
+    const EMPTY: Self;
+    /// Takes in at most `limit` entries from now on, or fewer if the storage is smaller; what is
+    /// in it stays.
+    fn limit(&mut self, limit: usize);
+    /// How many entries fit.
+    fn capacity(&self) -> usize;
+    /// How many entries there are.
+    fn len(&self) -> usize;
+    /// Where the session with this id is.
+    fn find(&self, id: LocalSessionId) -> Option<Seat>;
+    /// The session in a place.
+    fn get(&self, seat: Seat) -> Option<&V>;
+    /// The session in a place, to be changed.
+    fn get_mut(&mut self, seat: Seat) -> Option<&mut V>;
+    /// Adds a session under an id that is free.
+    ///
+    /// # Errors
+    /// [`Full`].
+    fn insert(&mut self, id: LocalSessionId, value: V) -> Result<Seat, Full>;
+    /// Drops a session where it stands.
+    fn discard(&mut self, id: LocalSessionId);
+    /// The session with the lowest id that is not below `first`.
+    fn next(&self, first: u16) -> Option<(LocalSessionId, Seat)>;
+    /// The lowest free id in a range.
+    fn next_free(&self, first: u16, last: u16) -> Option<LocalSessionId>;
+    /// Sessions by ascending id.
+    fn iter<'a>(&'a self) -> impl Iterator<Item = (Seat, &'a V)>
+    where
+        V: 'a,
+    {
+        let mut first = Some(0);
+        core::iter::from_fn(move || {
+            let (id, seat) = self.next(first?)?;
+            first = id.get().checked_add(1);
+            Some((seat, self.get(seat)?))
+        })
+    }
+}
+
+/// Links between sessions, by the number of their place.
+pub trait Links {
+    /// All links name none.
+    const EMPTY: Self;
+    /// The links of a session.
+    fn get(&self, seat: Seat) -> Link;
+    /// The links of a session, to be changed; `None` only for numbers that no session has.
+    fn get_mut(&mut self, seat: Seat) -> Option<&mut Link>;
+    /// Forgets the links of a session that is gone.
+    fn clear(&mut self, seat: Seat);
+}
+
+/// Where the CASE sessions with a peer are.
+pub trait Peers {
+    /// No sessions.
+    const EMPTY: Self;
+    /// Sets a secret that peers cannot guess, as they choose their node ids. To be called before
+    /// anything is added.
+    fn seed(&mut self, seed: u64);
+    /// Adds a session. `peer_of` knows the peer of every session that was added before.
+    fn insert(&mut self, peer: Peer, seat: Seat, peer_of: impl Fn(Seat) -> Option<Peer>);
+    /// Removes a session, as long as `peer_of` knows it.
+    fn remove(&mut self, peer: Peer, seat: Seat, peer_of: impl Fn(Seat) -> Option<Peer>);
+    /// Sessions among which all with this peer are; no more than `seats` are looked at.
+    fn candidates(&self, peer: Peer, seats: usize) -> impl Iterator<Item = Seat>;
+}
+
 /// Where the resumption record with an id is.
 pub trait RecordIndex {
     /// No records.
@@ -153,9 +249,15 @@ pub trait Octets {
 /// The tables of a manager. Sealed: `Heap` and [`Fixed`] implement it.
 pub trait Storage: sealed::Sealed {
     /// Secure sessions by their local id.
-    type Sessions<V>: Map<LocalSessionId, V>;
+    type Sessions<V>: Seats<V>;
     /// Sessions by peer: an index.
-    type Peers: Map<PeerKey, ()>;
+    type Peers: Peers;
+    /// What puts sessions into the order of their use.
+    type Links: Links;
+    /// The sessions of each fabric.
+    type Groups: Map<Group, Ends>;
+    /// How many sessions of a fabric have the same rank.
+    type Ranks: Map<(Group, Rank), u16>;
     /// Exchanges of secure sessions.
     type Exchanges<V>: Map<ExchangeKey, V>;
     /// Handshakes in flight.

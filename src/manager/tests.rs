@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::handle::PeerAddress;
-use super::sessions::SessionTable;
+use super::session_table::SessionTable;
 use super::*;
 use crate::crypto::{RustCrypto, Secret, TxCounter};
 use crate::handshake::Context;
@@ -61,7 +61,7 @@ fn manager(config: Config) -> Manager {
 #[test]
 fn session_ids_go_round_and_run_out() {
     let mut table = SessionTable::<RustCrypto, Heap, ()>::EMPTY;
-    table.start(8, 65_533);
+    table.start(8, 1..=65_535, 65_533, &mut rng());
     let mut next = || table.free_id(|_| false).map(LocalSessionId::get);
     assert_eq!([next(), next(), next(), next()], [65_534, 65_535, 1, 2].map(Some), "never 0");
     assert_eq!(table.free_id(|_| true), None);
@@ -71,6 +71,19 @@ fn session_ids_go_round_and_run_out() {
     let mut given = BTreeSet::new();
     while table.free_id(|_| false).is_some_and(|id| given.insert(id)) {}
     assert_eq!(given.len(), 65_535);
+}
+
+#[test]
+fn session_ids_stay_in_their_range() {
+    let mut table = SessionTable::<RustCrypto, Heap, ()>::EMPTY;
+    for last in [0, 98, 102, 65_535] {
+        table.start(8, 100..=102, last, &mut rng());
+        let mut next = || table.free_id(|_| false).map_or(0, LocalSessionId::get);
+        let mut given = [next(), next(), next()];
+        given.sort_unstable();
+        assert_eq!(given, [100, 101, 102]);
+        assert_eq!(table.free_id(|_| true), None);
+    }
 }
 
 #[test]
@@ -181,22 +194,24 @@ fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer()
         manager.add_session(new, address(), Instant::ZERO).unwrap();
     }
     let victim = |manager: &Manager, newcomer: Identity| {
-        manager.sessions.choose_victim(&newcomer).unwrap().local.get()
+        manager.sessions.makes_room_for(&newcomer, 16).unwrap().local.get()
     };
     assert_eq!(victim(&manager, case(1, 12)), 3, "from the fabric that has most");
     assert_eq!(victim(&manager, case(2, 20)), 3, "its only session is treated like the others");
-    assert_eq!(victim(&manager, Identity::pase()), 3);
+    let pase = manager.sessions.makes_room_for(&Identity::pase(), 16);
+    assert_eq!(pase, None, "a place is kept for it");
     let defunct = LocalSessionId::new(5).unwrap();
-    manager.sessions.by_local_mut(defunct).unwrap().defunct = true;
+    manager.sessions.unanswered(defunct);
     assert_eq!(victim(&manager, case(1, 12)), 5, "a defunct one first");
     assert_eq!(victim(&manager, case(2, 22)), 5);
     // A second session with peer 21 makes that peer the one with most.
-    manager.sessions.by_local_mut(defunct).unwrap().defunct = false;
-    let new = session(SessionRole::Initiator, 6, case(2, 21), 1);
+    manager.sessions.heard(defunct, address());
+    let mut new = session(SessionRole::Initiator, 6, case(2, 21), 1);
+    new.notify_activity(Instant::from_millis(6));
     let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
     assert_eq!(handle.local.get(), 6);
     assert!(manager.sessions.by_local(LocalSessionId::new(3).unwrap()).is_none());
-    assert_eq!(victim(&manager, case(2, 22)), 6, "peer 21 has two, this one idle longest");
+    assert_eq!(victim(&manager, case(2, 22)), 4, "peer 21 has two, this one idle longest");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! CASE: full and resumed, in both roles.
 
 use matter_session::ids::NodeId;
-use matter_session::manager::Event;
+use matter_session::manager::{Config, Event};
 use matter_session::session::SessionKind;
 
-use crate::net::{Authority, Net, index};
+use crate::net::{Authority, Net, index, udp};
 
 fn resumed(net: &Net, n: usize) -> bool {
     let last = net.nodes[n].events.iter().rev().find_map(|event| match event {
@@ -154,7 +154,11 @@ fn several_fabrics_with_the_same_node_ids_stay_apart() {
 
 #[test]
 fn many_handshakes_at_once_are_served_up_to_the_limit() {
-    let mut net = members(false);
+    let config = Config::default().with_sessions_per_peer(32);
+    let mut net = Net::with(vec![(udp(1), config.clone()), (udp(2), config)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
     for _ in 0..32 {
         net.dial_case(0, 1, 1, 200);
     }
@@ -165,8 +169,7 @@ fn many_handshakes_at_once_are_served_up_to_the_limit() {
 
 #[test]
 fn retransmissions_suit_the_timing_that_the_peer_has_declared() {
-    use crate::net::{Fate, udp};
-    use matter_session::manager::Config;
+    use crate::net::Fate;
     use matter_session::session::SessionParameters;
     let slow = SessionParameters::matter_1_6().with_intervals(5000, 2000, 4000);
     let config = Config::default().with_parameters(slow);
@@ -186,8 +189,7 @@ fn retransmissions_suit_the_timing_that_the_peer_has_declared() {
 
 #[test]
 fn the_first_message_suits_the_timing_that_was_discovered() {
-    use crate::net::{Fate, udp};
-    use matter_session::manager::Config;
+    use crate::net::Fate;
     use matter_session::session::SessionParameters;
     let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), Config::default())]);
     let mut authority = Authority::new(1, false);

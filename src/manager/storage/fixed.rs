@@ -4,9 +4,10 @@ use core::marker::PhantomData;
 use core::ops::Bound;
 
 use super::arena::Arena;
-use super::{Full, Map, Place, Queue, RecordIndex, Storage};
+use super::{Full, Links, Map, Peers, Place, Queue, RecordIndex, Seat, Seats, Storage};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
-use crate::manager::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
+use crate::manager::handle::{ExchangeKey, HandshakeId, Peer, Source};
+use crate::manager::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
@@ -68,7 +69,10 @@ impl<
 > Storage for Fixed<SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, OCTETS>
 {
     type Sessions<V> = Table<LocalSessionId, V, Places<(LocalSessionId, V), SESSIONS>>;
-    type Peers = Table<PeerKey, (), Places<(PeerKey, ()), SESSIONS>>;
+    type Peers = Unhashed;
+    type Links = [Link; SESSIONS];
+    type Groups = Table<Group, Ends, Places<(Group, Ends), SESSIONS>>;
+    type Ranks = Table<(Group, Rank), u16, Places<((Group, Rank), u16), SESSIONS>>;
     type Exchanges<V> = Table<ExchangeKey, V, Places<(ExchangeKey, V), EXCHANGES>>;
     type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
     type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
@@ -273,6 +277,93 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         V: 'a,
     {
         self.ascending(Some(first))
+    }
+}
+
+impl<V, R: Row<(LocalSessionId, V)>> Seats<V> for Table<LocalSessionId, V, R> {
+    const EMPTY: Self = Map::EMPTY;
+
+    fn limit(&mut self, limit: usize) {
+        Map::limit(self, limit);
+    }
+
+    fn capacity(&self) -> usize {
+        self.limit
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn find(&self, id: LocalSessionId) -> Option<Seat> {
+        Seat::at(self.position(&id)?)
+    }
+
+    fn get(&self, seat: Seat) -> Option<&V> {
+        self.entry(seat.index()).map(|(_, value)| value)
+    }
+
+    fn get_mut(&mut self, seat: Seat) -> Option<&mut V> {
+        self.places.at_mut(seat.index())?.get_mut().map(|(_, value)| value)
+    }
+
+    fn insert(&mut self, id: LocalSessionId, value: V) -> Result<Seat, Full> {
+        if self.position(&id).is_some() {
+            return Err(Full);
+        }
+        Map::insert(self, id, value)?;
+        self.find(id).ok_or(Full)
+    }
+
+    fn discard(&mut self, id: LocalSessionId) {
+        Map::discard(self, &id);
+    }
+
+    fn next(&self, first: u16) -> Option<(LocalSessionId, Seat)> {
+        let first = LocalSessionId::new(first.max(1))?;
+        let (id, _) = Self::next(self, Bound::Included(&first))?;
+        Some((*id, self.find(*id)?))
+    }
+
+    fn next_free(&self, first: u16, last: u16) -> Option<LocalSessionId> {
+        let mut ids = (first..=last).filter_map(LocalSessionId::new);
+        ids.find(|id| self.position(id).is_none())
+    }
+}
+
+impl<const N: usize> Links for [Link; N] {
+    const EMPTY: Self = [Link::NONE; N];
+
+    fn get(&self, seat: Seat) -> Link {
+        <[Link]>::get(self, seat.index()).copied().unwrap_or(Link::NONE)
+    }
+
+    fn get_mut(&mut self, seat: Seat) -> Option<&mut Link> {
+        <[Link]>::get_mut(self, seat.index())
+    }
+
+    fn clear(&mut self, seat: Seat) {
+        if let Some(link) = Links::get_mut(self, seat) {
+            *link = Link::NONE;
+        }
+    }
+}
+
+/// No index: a device has few sessions.
+#[derive(Debug)]
+pub struct Unhashed;
+
+impl Peers for Unhashed {
+    const EMPTY: Self = Self;
+
+    fn seed(&mut self, _: u64) {}
+
+    fn insert(&mut self, _: Peer, _: Seat, _: impl Fn(Seat) -> Option<Peer>) {}
+
+    fn remove(&mut self, _: Peer, _: Seat, _: impl Fn(Seat) -> Option<Peer>) {}
+
+    fn candidates(&self, _: Peer, seats: usize) -> impl Iterator<Item = Seat> {
+        (0..seats).map_while(Seat::at)
     }
 }
 

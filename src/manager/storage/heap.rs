@@ -3,22 +3,31 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
+use alloc::vec::Vec;
 
-use super::{Full, Map, Octets, Owner, Queue, RecordIndex, Storage};
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
-use crate::manager::handle::{ExchangeKey, HandshakeId, PeerKey, Source};
+use super::hashed::HashedPeers;
+use super::slab::Slab;
+use super::{Full, Links, Map, Octets, Owner, Queue, RecordIndex, Seat, Storage};
+use crate::ids::{FabricIndex, NodeId};
+use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
+use crate::manager::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
 /// Tables that grow on demand, up to the limits of [`Config`](crate::manager::Config).
 ///
-/// They are B-trees: peers choose some of the keys, and no choice of keys makes a B-tree slow.
+/// Sessions are found by their id in two steps and by their peer through a keyed hash, however many
+/// there are. The other tables are B-trees: peers choose some of the keys, and no choice of keys
+/// makes a B-tree slow.
 #[derive(Clone, Copy, Debug)]
 pub struct Heap;
 
 impl Storage for Heap {
-    type Sessions<V> = Tree<LocalSessionId, V>;
-    type Peers = Tree<PeerKey, ()>;
+    type Sessions<V> = Slab<V>;
+    type Peers = HashedPeers;
+    type Links = LinkRow;
+    type Groups = Tree<Group, Ends>;
+    type Ranks = Tree<(Group, Rank), u16>;
     type Exchanges<V> = Tree<ExchangeKey, V>;
     type Handshakes<V> = Tree<HandshakeId, V>;
     type Fabrics<V> = Tree<FabricIndex, V>;
@@ -151,7 +160,47 @@ impl<V> Queue<V> for Ring<V> {
     }
 
     fn pop(&mut self) -> Option<V> {
-        self.entries.pop_front()
+        let value = self.entries.pop_front();
+        if self.entries.is_empty() && self.entries.capacity() > QUIET {
+            self.entries.shrink_to(QUIET);
+        }
+        value
+    }
+}
+
+/// How many entries an empty queue keeps room for.
+const QUIET: usize = 64;
+
+/// Links in one row, as long as the highest place in use.
+#[derive(Debug)]
+pub struct LinkRow(Vec<Link>);
+
+impl Links for LinkRow {
+    const EMPTY: Self = Self(Vec::new());
+
+    #[inline]
+    fn get(&self, seat: Seat) -> Link {
+        self.0.get(seat.index()).copied().unwrap_or(Link::NONE)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, seat: Seat) -> Option<&mut Link> {
+        if self.0.len() <= seat.index() {
+            self.0.resize(seat.index().saturating_add(1), Link::NONE);
+        }
+        self.0.get_mut(seat.index())
+    }
+
+    fn clear(&mut self, seat: Seat) {
+        if let Some(link) = self.0.get_mut(seat.index()) {
+            *link = Link::NONE;
+        }
+        while self.0.last() == Some(&Link::NONE) {
+            self.0.pop();
+        }
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to(self.0.len().saturating_mul(2));
+        }
     }
 }
 

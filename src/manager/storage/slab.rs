@@ -1,0 +1,251 @@
+//! Secure sessions on the heap: a place for each, found by its id in two steps.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::{Full, Seat, Seats};
+use crate::ids::LocalSessionId;
+
+/// Sessions in chunks, which come and go with the sessions in them, and a map from ids to places
+/// in pages.
+#[derive(Debug)]
+pub struct Slab<V> {
+    pages: Vec<Page>,
+    chunks: Vec<Chunk<V>>,
+    /// No chunk before this one has room.
+    vacant: usize,
+    len: usize,
+    limit: usize,
+}
+
+/// The places of 256 ids in a row.
+#[derive(Debug, Default)]
+struct Page {
+    seats: Option<Box<[Option<Seat>]>>,
+    taken: usize,
+}
+
+/// 64 places.
+#[derive(Debug)]
+struct Chunk<V> {
+    places: Vec<Option<V>>,
+    /// A bit for each place.
+    taken: u64,
+}
+
+/// What an id has of its page.
+const LOW: u16 = 0xFF;
+const PAGE: usize = LOW as usize + 1;
+const CHUNK: usize = 64;
+
+impl Page {
+    fn get(&self, low: usize) -> Option<Seat> {
+        *self.seats.as_ref()?.get(low)?
+    }
+
+    fn set(&mut self, low: usize, seat: Option<Seat>) {
+        let empty = || core::iter::repeat_n(None, PAGE).collect();
+        let seats = self.seats.get_or_insert_with(empty);
+        let Some(place) = seats.get_mut(low) else { return };
+        self.taken = self.taken - usize::from(place.is_some()) + usize::from(seat.is_some());
+        *place = seat;
+        if self.taken == 0 {
+            self.seats = None;
+        }
+    }
+}
+
+impl<V> Chunk<V> {
+    const EMPTY: Self = Self { places: Vec::new(), taken: 0 };
+}
+
+impl<V> Slab<V> {
+    fn page(&self, id: u16) -> Option<&Page> {
+        self.pages.get(usize::from(id) / PAGE)
+    }
+
+    fn set(&mut self, id: LocalSessionId, seat: Option<Seat>) {
+        let (page, low) = (usize::from(id.get()) / PAGE, usize::from(id.get() & LOW));
+        if self.pages.len() <= page {
+            self.pages.resize_with(page.saturating_add(1), Page::default);
+        }
+        if let Some(page) = self.pages.get_mut(page) {
+            page.set(low, seat);
+        }
+    }
+
+    /// A place that is free.
+    fn vacancy(&mut self) -> usize {
+        let full = self.chunks.iter().skip(self.vacant).take_while(|chunk| chunk.taken == u64::MAX);
+        self.vacant = self.vacant.saturating_add(full.count());
+        if self.chunks.len() <= self.vacant {
+            self.chunks.push(Chunk::EMPTY);
+        }
+        let taken = self.chunks.get(self.vacant).map_or(0, |chunk| chunk.taken);
+        self.vacant * CHUNK + taken.trailing_ones() as usize
+    }
+}
+
+impl<V> Seats<V> for Slab<V> {
+    const EMPTY: Self = Self { pages: Vec::new(), chunks: Vec::new(), vacant: 0, len: 0, limit: 0 };
+
+    fn limit(&mut self, limit: usize) {
+        self.limit = limit.max(self.len);
+    }
+
+    fn capacity(&self) -> usize {
+        self.limit
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn find(&self, id: LocalSessionId) -> Option<Seat> {
+        self.page(id.get())?.get(usize::from(id.get() & LOW))
+    }
+
+    #[inline]
+    fn get(&self, seat: Seat) -> Option<&V> {
+        let n = seat.index();
+        self.chunks.get(n / CHUNK)?.places.get(n % CHUNK)?.as_ref()
+    }
+
+    #[inline]
+    fn get_mut(&mut self, seat: Seat) -> Option<&mut V> {
+        let n = seat.index();
+        self.chunks.get_mut(n / CHUNK)?.places.get_mut(n % CHUNK)?.as_mut()
+    }
+
+    fn insert(&mut self, id: LocalSessionId, value: V) -> Result<Seat, Full> {
+        if self.len >= self.limit || self.find(id).is_some() {
+            return Err(Full);
+        }
+        let n = self.vacancy();
+        let seat = Seat::at(n).ok_or(Full)?;
+        let chunk = self.chunks.get_mut(n / CHUNK).ok_or(Full)?;
+        if chunk.places.is_empty() {
+            chunk.places = core::iter::repeat_with(|| None).take(CHUNK).collect();
+        }
+        *chunk.places.get_mut(n % CHUNK).ok_or(Full)? = Some(value);
+        chunk.taken |= 1 << (n % CHUNK);
+        self.set(id, Some(seat));
+        self.len = self.len.saturating_add(1);
+        Ok(seat)
+    }
+
+    fn discard(&mut self, id: LocalSessionId) {
+        let Some(seat) = self.find(id) else { return };
+        let n = seat.index();
+        self.set(id, None);
+        self.len = self.len.saturating_sub(1);
+        if let Some(chunk) = self.chunks.get_mut(n / CHUNK) {
+            if let Some(place) = chunk.places.get_mut(n % CHUNK) {
+                *place = None;
+            }
+            chunk.taken &= !(1 << (n % CHUNK));
+            if chunk.taken == 0 {
+                *chunk = Chunk::EMPTY;
+            }
+        }
+        self.vacant = self.vacant.min(n / CHUNK);
+        if self.len == 0 {
+            (self.pages, self.chunks) = (Vec::new(), Vec::new());
+        }
+    }
+
+    fn next(&self, first: u16) -> Option<(LocalSessionId, Seat)> {
+        let mut id = first;
+        loop {
+            match self.page(id)? {
+                page if page.taken == 0 => id = next_page(id)?,
+                page => match page.get(usize::from(id & LOW)) {
+                    Some(seat) => return Some((LocalSessionId::new(id)?, seat)),
+                    None => id = id.checked_add(1)?,
+                },
+            }
+        }
+    }
+
+    fn next_free(&self, first: u16, last: u16) -> Option<LocalSessionId> {
+        let mut id = first.max(1);
+        while id <= last {
+            match self.page(id) {
+                Some(page) if page.taken == PAGE => id = next_page(id)?,
+                Some(page) if page.get(usize::from(id & LOW)).is_some() => {
+                    id = id.checked_add(1)?;
+                }
+                _ => return LocalSessionId::new(id),
+            }
+        }
+        None
+    }
+}
+
+/// The first id of the next page.
+fn next_page(id: u16) -> Option<u16> {
+    (id | LOW).checked_add(1)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(id: u16) -> LocalSessionId {
+        LocalSessionId::new(id).unwrap()
+    }
+
+    /// Ids at the borders of pages and of the range, and some that fill a page.
+    fn any_id() -> impl Strategy<Value = u16> {
+        prop_oneof![1..400_u16, 65_200..=65_535_u16, Just(255), Just(256), Just(511)]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map(ops in prop::collection::vec((any_id(), 0..3_u8), 0..900)) {
+            const LIMIT: usize = 300;
+            let mut slab = Slab::<u32>::EMPTY;
+            slab.limit(LIMIT);
+            let mut model = BTreeMap::new();
+            let mut places = BTreeMap::new();
+            for (n, (local, op)) in (0_u32..).zip(ops) {
+                if op > 0 {
+                    let fits = model.len() < LIMIT && !model.contains_key(&local);
+                    let inserted = slab.insert(id(local), n);
+                    prop_assert_eq!(inserted.is_ok(), fits);
+                    if let Ok(seat) = inserted {
+                        model.insert(local, n);
+                        places.insert(local, seat);
+                    }
+                } else {
+                    slab.discard(id(local));
+                    model.remove(&local);
+                    places.remove(&local);
+                }
+                prop_assert_eq!(slab.len(), model.len());
+                prop_assert_eq!(slab.find(id(local)), places.get(&local).copied());
+                let free = (local..=65_535).find(|id| !model.contains_key(id));
+                prop_assert_eq!(slab.next_free(local, 65_535).map(LocalSessionId::get), free);
+                let next = model.range(local..).next().map(|(id, _)| *id);
+                prop_assert_eq!(slab.next(local).map(|(id, _)| id.get()), next);
+            }
+            // Whoever came or went meanwhile, each stands where it was put.
+            for (local, value) in &model {
+                let seat = places.get(local).copied().unwrap();
+                prop_assert_eq!(slab.get(seat), Some(value));
+            }
+            let values: Vec<u32> = slab.iter().map(|(_, value)| *value).collect();
+            prop_assert_eq!(values, model.values().copied().collect::<Vec<_>>());
+            for local in model.into_keys() {
+                slab.discard(id(local));
+            }
+            prop_assert_eq!((slab.pages.capacity(), slab.chunks.capacity()), (0, 0));
+        }
+    }
+}
