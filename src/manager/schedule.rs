@@ -9,6 +9,8 @@ use crate::time::Instant;
 /// Deadlines and readiness. Each source remembers the deadline that is filed for it.
 pub(super) struct Schedule<S: Storage> {
     deadlines: S::Deadlines,
+    /// The first of them, as it is asked for after every call.
+    earliest: Option<Instant>,
     ready: S::Ready,
 }
 
@@ -22,7 +24,8 @@ impl<S: Storage> fmt::Debug for Schedule<S> {
 }
 
 impl<S: Storage> Schedule<S> {
-    pub(super) const EMPTY: Self = Self { deadlines: Map::EMPTY, ready: Map::EMPTY };
+    pub(super) const EMPTY: Self =
+        Self { deadlines: Map::EMPTY, earliest: None, ready: Map::EMPTY };
 
     /// Has room for so many exchanges and handshakes.
     pub(super) fn limit(&mut self, sources: usize) {
@@ -47,6 +50,7 @@ impl<S: Storage> Schedule<S> {
                 debug_assert!(inserted.is_ok(), "one deadline per source");
             }
             *filed = deadline;
+            self.note_earliest();
         }
         if has_output {
             let inserted = self.ready.insert(source, ());
@@ -67,18 +71,23 @@ impl<S: Storage> Schedule<S> {
     }
 
     /// The earliest deadline.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.deadlines.iter().next().map(|((due, _), ())| *due)
+    pub(super) const fn next(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    fn note_earliest(&mut self) {
+        self.earliest = self.deadlines.first().map(|(due, _)| due);
     }
 
     /// Takes the earliest deadline if it has come. Its source must take note that none is filed
     /// for it any more.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Source> {
-        let (due, source) = self.deadlines.first()?;
-        if due > now {
+        if self.earliest? > now {
             return None;
         }
+        let (due, source) = self.deadlines.first()?;
         self.deadlines.remove(&(due, source));
+        self.note_earliest();
         Some(source)
     }
 
