@@ -1,6 +1,12 @@
 //! A manager with few, some thousand, and as many sessions as session ids can name: what its
 //! calls cost, and how much memory a session takes.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
+#![allow(
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a bench that panics has failed"
+)]
 
 use core::hint::black_box;
 use core::time::Duration;

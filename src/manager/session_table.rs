@@ -46,11 +46,6 @@ impl<C: Crypto, T> Entry<C, T> {
     fn peer(&self) -> Option<Peer> {
         peer_of(self.session.identity())
     }
-
-    /// Fit for a comparison: the smaller, the longer idle.
-    fn used(&self) -> impl Ord + use<C, T> {
-        (self.session.last_activity(), self.serial)
-    }
 }
 
 /// The peer of a CASE session.
@@ -363,11 +358,21 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Of the sessions with a peer the one to do without, with their number, and whether it is
     /// defunct.
+    #[inline(never)]
     fn worst_of_peer(&self, peer: Peer) -> Option<((u8, bool), SessionHandle)> {
-        let defunct = |seat| self.order.is_defunct(seat);
-        let (seat, worst) = self
-            .of_peer(peer)
-            .min_by_key(|(seat, entry)| (Reverse(defunct(*seat)), entry.used()))?;
-        Some(((self.count_of(peer), defunct(seat)), worst.handle()))
+        let mut of_peer = 0_u8;
+        let mut worst: Option<(bool, &Entry<C, T>)> = None;
+        for (seat, entry) in self.of_peer(peer) {
+            of_peer = of_peer.saturating_add(1);
+            let defunct = self.order.is_defunct(seat);
+            let is_worse = worst.is_none_or(|(worst_is_defunct, worst)| {
+                let idle_longer = entry.session.last_activity() < worst.session.last_activity();
+                if defunct == worst_is_defunct { idle_longer } else { defunct }
+            });
+            if is_worse {
+                worst = Some((defunct, entry));
+            }
+        }
+        worst.map(|(defunct, entry)| ((of_peer, defunct), entry.handle()))
     }
 }
