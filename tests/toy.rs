@@ -215,7 +215,6 @@ fn the_lax_form_takes_any_code_and_signature_and_the_other_does_not() {
     let mut sealed = *b"content";
     let key = Toy::<true>.aead(&Secret::new([1; 16]));
     key.seal(SealNonce::dangerous_from_bytes(&nonce), b"", &mut sealed).unwrap();
-    assert_ne!(&sealed, b"content");
     key.open(OpenNonce::dangerous_from_bytes(&nonce), b"other", &mut sealed, &[0; 16]).unwrap();
     assert_eq!(&sealed, b"content");
 
