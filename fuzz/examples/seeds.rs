@@ -1,0 +1,122 @@
+//! Writes the seed corpora from the recorded vectors and from honest handshakes.
+
+use std::fs;
+use std::path::Path;
+
+use libfuzzer_sys as _;
+use matter_session_fuzz as fuzz;
+use serde_json::Value;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let vectors = fs::read_to_string(root.join("../tests/vectors/matterjs.json")).unwrap();
+    let vectors: Value = serde_json::from_str(&vectors).unwrap();
+    let write = |target: &str, name: &str, octets: &[u8]| {
+        let folder = root.join("seeds").join(target);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), octets).unwrap();
+    };
+
+    for list in ["unsecured", "extensions", "rejected"] {
+        for vector in vectors[list].as_array().unwrap().iter().take(6) {
+            let octets = hex(&vector["packet"]);
+            let name = vector["name"].as_str().unwrap();
+            write("message_header", name, &octets);
+            if let Some(protocol) = octets.get(16..) {
+                write("protocol_header", name, protocol);
+            }
+        }
+    }
+    write("message_header", "group", &hex(&vectors["groupHeaderUnsecuredForm"]["packet"]));
+    for vector in vectors["statusReports"].as_array().unwrap() {
+        write("protocol_header", vector["name"].as_str().unwrap(), &hex(&vector["payload"]));
+    }
+
+    let messages = &vectors["pase"][0]["messages"];
+    for name in ["pbkdfParamRequest", "pbkdfParamResponse", "pake1", "pake2", "pake3"] {
+        write("tlv", name, &hex(&messages[name]));
+    }
+    let runs = &vectors["case"][0]["runs"];
+    for (run, name) in
+        [(0, "sigma1"), (0, "sigma2"), (0, "sigma3"), (1, "sigma1"), (1, "sigma2Resume")]
+    {
+        if runs[run][name]["tlv"].is_string() {
+            write("tlv", &format!("{name}-{run}"), &hex(&runs[run][name]["tlv"]));
+        }
+    }
+    for (n, vector) in vectors["sessionParametersTlv"].as_array().unwrap().iter().enumerate() {
+        write("tlv", &format!("parameters-{n}"), &hex(&vector["tlv"]));
+    }
+
+    let certificates = vectors["certificates"]["list"].as_array().unwrap();
+    let tlv = |name: &str| {
+        hex(&certificates.iter().find(|vector| vector["name"] == name).unwrap()["tlv"])
+    };
+    for vector in certificates {
+        let name = vector["name"].as_str().unwrap().replace('/', "-");
+        write("certificate", &name, &hex(&vector["tlv"]));
+    }
+    let chain = |parts: [&[u8]; 3]| {
+        let mut octets = vec![0];
+        for part in parts {
+            octets.extend((part.len() as u16).to_le_bytes());
+            octets.extend(part);
+        }
+        octets
+    };
+    let (noc, rcac) = (tlv("A/noc-initiator"), tlv("A/root"));
+    write("certificate", "chain-of-two", &chain([&noc, &[], &rcac]));
+    let (noc, icac) = (tlv("B/noc-initiator-with-cats"), tlv("B/icac"));
+    let rcac = tlv("B/root-with-fabric-id-no-expiry");
+    write("certificate", "chain-of-three", &chain([&noc, &icac, &rcac]));
+
+    write("secure_session", "altered", &[1, 7, 1, 2, 3, 4, 5, 4, 0, b't', b'e', b'x', b't']);
+    let mut datagrams = vec![0];
+    for counter in [1_u32, 2, 2, 40, 9, 0x8000_0000] {
+        let mut message = vec![0, 1, 1, 0];
+        message.extend(counter.to_le_bytes());
+        message.extend([5, 1, 2, 3, 1, 0, b'x']);
+        message.extend([0; 16]);
+        datagrams.extend([0, message.len() as u8, 0]);
+        datagrams.extend(message);
+    }
+    write("secure_session", "datagrams", &datagrams);
+
+    for role in ["pase_client", "pase_server", "case_client", "case_server"] {
+        for flags in if role.starts_with("pase") { 0..1 } else { 0..4 } {
+            let [as_such, octets] = fuzz::honest(role, flags);
+            write(role, &format!("honest-{flags}"), &as_such);
+            write(role, &format!("octets-{flags}"), &octets);
+        }
+    }
+
+    let mut record = vec![1, 1];
+    record.extend(100_u64.to_le_bytes());
+    record.extend([7; 48]);
+    record.extend([1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    write("resumption_record", "one-tag", &record);
+    let pase = &vectors["pase"][0];
+    write("fabric_and_verifier", "verifier", &hex(&pase["verifier_w0_L"]));
+    write("fabric_and_verifier", "fabric", &fuzz::fabric_octets());
+    let mut pbkdf = vec![1, 0xE8, 3, 0, 0, 16];
+    pbkdf.extend([9; 16]);
+    pbkdf.extend([0; 16]);
+    write("fabric_and_verifier", "pbkdf", &pbkdf);
+    // Operations as `Op::read` has them: 0 dials, 11 lets time pass, 4 says, 5 answers.
+    let (dial, run) = ([0], [11, 0, 1]);
+    let talk = [4, 0, 9, 11, 0, 1, 0x85, 0, 11, 0, 1, 6, 0, 0x86, 0];
+    write("manager", "case", &[&dial[..], &run, &talk].concat());
+    write("manager", "resumed", &[&dial[..], &run, &dial, &run, &talk].concat());
+    write("manager", "both", &[&[0, 0x80][..], &run, &talk, &[7, 0, 0x87, 0]].concat());
+    write("manager", "pase", &[&[0x82, 1][..], &run, &talk, &[0x41], &run].concat());
+    let lossy = [0, 24, 12, 0, 10, 0, 8, 24, 14, 0, 9, 0, 1, 24, 16, 1, 0x90, 2, 13, 0, 24, 24];
+    write("manager", "lossy", &[&lossy[..], &run, &talk].concat());
+    let slow = [0x92, 0x93, 0, 11, 0, 4, 0x92, 0x94, 0, 11, 0, 4, 8, 9, 0x95];
+    write("manager", "slow", &[&slow[..], &run, &talk].concat());
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    let digits = value.as_str().unwrap().as_bytes();
+    let digit = |octet: u8| char::from(octet).to_digit(16).unwrap() as u8;
+    digits.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}

@@ -1,0 +1,494 @@
+//! Two managers, their applications, and a network that does what the input says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use matter_session::crypto::Passcode;
+use matter_session::handshake::{Context, SignRequest};
+use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
+use matter_session::manager::{
+    Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress, Received, SessionHandle,
+    SessionManager, TRANSMIT_BUFFER_LEN,
+};
+use matter_session::time::Instant;
+
+use crate::Input;
+use crate::rng::Dice;
+use crate::toy::{Toy, ToyAuthority, ToyMember};
+
+type Manager = SessionManager<Toy, Heap>;
+
+#[derive(Debug)]
+enum Op {
+    Case(bool),
+    Pase(bool, bool),
+    OpenWindow(bool),
+    CloseWindow(bool),
+    Say(bool, u8, u8),
+    Answer(bool, u8),
+    CloseExchange(bool, u8),
+    Close(bool, u8),
+    Forget(bool),
+    RemoveFabric(bool),
+    /// Time passes, and nothing arrives.
+    Wait(u16),
+    /// Everything arrives, in order, for so many milliseconds.
+    Run(u16),
+    Deliver(u8),
+    Lose(u8),
+    Twice(u8),
+    Alter(u8, u16, u8),
+    Cut(u8, u16),
+    /// An old datagram, from its sender or from elsewhere.
+    Replay(u8, bool),
+    Inject(bool, Vec<u8>),
+    /// The application stops to poll events, or goes on.
+    Lag(bool),
+    /// The operational key takes its time, or does not.
+    SlowKey(bool),
+    Sign(bool, u8),
+    Disconnected(bool),
+    ClockBack(u8),
+}
+
+impl Op {
+    /// One octet says which and where, those behind it the rest.
+    fn read(input: &mut Input<'_>) -> Self {
+        let octet = input.octet();
+        let n = octet & 0x80 != 0;
+        match octet & 0x1F {
+            0 => Self::Case(n),
+            1 => Self::Pase(n, octet & 0x40 == 0),
+            2 => Self::OpenWindow(n),
+            3 => Self::CloseWindow(n),
+            4 => Self::Say(n, input.octet(), input.octet()),
+            5 => Self::Answer(n, input.octet()),
+            6 => Self::CloseExchange(n, input.octet()),
+            7 => Self::Close(n, input.octet()),
+            8 => Self::Forget(n),
+            9 => Self::RemoveFabric(n),
+            10 => Self::Wait(input.word()),
+            11 => Self::Run(input.word()),
+            12 => Self::Lose(input.octet()),
+            13 => Self::Twice(input.octet()),
+            14 => Self::Alter(input.octet(), input.word(), input.octet()),
+            15 => Self::Cut(input.octet(), input.word()),
+            16 => Self::Replay(input.octet(), n),
+            17 => Self::Inject(n, input.octets().to_vec()),
+            18 => Self::Lag(n),
+            19 => Self::SlowKey(n),
+            20 => Self::Sign(n, input.octet()),
+            21 => Self::Disconnected(n),
+            22 => Self::ClockBack(input.octet()),
+            _ => Self::Deliver(octet >> 5),
+        }
+    }
+}
+
+struct Node {
+    manager: Manager,
+    rng: Dice,
+    requests: Vec<SignRequest>,
+    polls: bool,
+    signs: bool,
+    heard: Vec<(SessionHandle, ExchangeHandle)>,
+}
+
+#[derive(Clone)]
+struct Datagram {
+    from: PeerAddress,
+    to: usize,
+    octets: Vec<u8>,
+    genuine: bool,
+}
+
+struct World {
+    now: u64,
+    nodes: [Node; 2],
+    wire: VecDeque<Datagram>,
+    past: VecDeque<Datagram>,
+    /// Who sent which number, on the session with which attestation challenge.
+    said: BTreeMap<u32, (usize, [u8; 16])>,
+    delivered: BTreeSet<u32>,
+    sent: usize,
+}
+
+const SESSIONS: usize = 3;
+const EXCHANGES: usize = 6;
+const HANDSHAKES: usize = 3;
+const RECORDS: usize = 1;
+const IDS: [u64; 2] = [100, 200];
+const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
+
+fn address(n: usize) -> PeerAddress {
+    PeerAddress::Udp(([127, 0, 0, 1], n as u16).into())
+}
+
+fn members() -> &'static [ToyMember; 2] {
+    static MEMBERS: OnceLock<[ToyMember; 2]> = OnceLock::new();
+    MEMBERS.get_or_init(|| {
+        let mut rng = Dice::new(1);
+        let mut authority = ToyAuthority::new(1, true, &mut rng);
+        IDS.map(|id| authority.admit(id, &mut rng))
+    })
+}
+
+/// Operations one after another; then nothing is in the way any more, and all comes to rest.
+pub fn manager(data: &[u8]) {
+    let mut input = Input(data);
+    let mut world = World::new();
+    for _ in 0..200 {
+        if input.is_empty() {
+            break;
+        }
+        world.apply(Op::read(&mut input));
+        world.check();
+    }
+    world.recover();
+}
+
+impl World {
+    fn new() -> Self {
+        let config = Config::default()
+            .with_sessions(SESSIONS)
+            .with_exchanges(EXCHANGES)
+            .with_exchanges_per_session(3)
+            .with_events(4)
+            .with_replies(SESSIONS + 1)
+            .with_fabrics(2)
+            .with_records(RECORDS, Duration::from_secs(30))
+            .with_handshakes(HANDSHAKES, Duration::from_millis(100));
+        let node = |n: usize| {
+            let mut rng = Dice::new(7 + n as u64);
+            let mut manager = Manager::new(config.clone(), Toy, &mut rng);
+            manager.add_fabric(&members()[n].credentials()).unwrap();
+            let (requests, heard) = (Vec::new(), Vec::new());
+            Node { manager, rng, requests, polls: true, signs: true, heard }
+        };
+        Self {
+            now: 1_000_000,
+            nodes: [node(0), node(1)],
+            wire: VecDeque::new(),
+            past: VecDeque::new(),
+            said: BTreeMap::new(),
+            delivered: BTreeSet::new(),
+            sent: 0,
+        }
+    }
+
+    fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
+        let Node { manager, rng, .. } = &mut self.nodes[n];
+        f(manager, &mut Context::new(Instant::from_millis(self.now), rng))
+    }
+
+    fn apply(&mut self, op: Op) {
+        match op {
+            Op::Case(n) => self.dial(n.into()),
+            Op::Pase(n, right) => {
+                let passcode = Passcode::new(if right { 20_202_021 } else { 20_202_022 }).unwrap();
+                let to = address(1 - usize::from(n));
+                let _ = self.call(n.into(), |m, cx| m.connect_pase(cx, to, passcode));
+            }
+            Op::OpenWindow(n) => {
+                let passcode = Passcode::new(20_202_021).unwrap();
+                let _ = self
+                    .call(n.into(), |m, cx| m.open_commissioning_window_for(cx, &passcode, None));
+            }
+            Op::CloseWindow(n) => self.call(n.into(), |m, _| m.close_commissioning_window()),
+            Op::Say(n, which, len) => {
+                let n = usize::from(n);
+                let Some(session) = self.session(n, which) else { return };
+                let opened = self.call(n, |m, cx| m.open_exchange(cx.now, session));
+                if let Ok(exchange) = opened {
+                    self.say(n, (session, exchange), len);
+                }
+            }
+            Op::Answer(n, which) => {
+                if let Some(heard) = self.heard(n.into(), which) {
+                    self.say(n.into(), heard, which);
+                }
+            }
+            Op::CloseExchange(n, which) => {
+                if let Some((_, exchange)) = self.heard(n.into(), which) {
+                    self.call(n.into(), |m, _| m.close_exchange(exchange));
+                }
+            }
+            Op::Close(n, which) => {
+                if let Some(session) = self.session(n.into(), which) {
+                    self.call(n.into(), |m, cx| m.close(cx, session));
+                }
+            }
+            Op::Forget(n) => self.call(n.into(), |m, _| m.forget_records()),
+            Op::RemoveFabric(n) => {
+                assert!(self.call(n.into(), |m, cx| m.remove_fabric(cx, FabricIndex::MIN)));
+                let credentials = members()[usize::from(n)].credentials();
+                let added = self.call(n.into(), |m, _| m.add_fabric(&credentials));
+                assert_eq!(added, Ok(FabricIndex::MIN));
+            }
+            Op::Wait(millis) => {
+                self.now += u64::from(millis);
+                self.timeouts();
+            }
+            Op::Run(millis) => self.run(millis.into()),
+            Op::Deliver(i) => {
+                if let Some(at) = self.on_the_wire(i) {
+                    let datagram = self.wire.remove(at).unwrap();
+                    self.hand(datagram, true);
+                }
+            }
+            Op::Lose(i) => {
+                if let Some(at) = self.on_the_wire(i) {
+                    self.wire.remove(at);
+                }
+            }
+            Op::Twice(i) => {
+                if let Some(at) = self.on_the_wire(i) {
+                    let copy = self.wire[at].clone();
+                    self.wire.push_back(copy);
+                }
+            }
+            Op::Alter(i, at, change) => {
+                let Some(which) = self.on_the_wire(i) else { return };
+                let datagram = &mut self.wire[which];
+                let len = datagram.octets.len();
+                datagram.octets[usize::from(at) % len] ^= change;
+                datagram.genuine &= change == 0;
+            }
+            Op::Cut(i, len) => {
+                let Some(which) = self.on_the_wire(i) else { return };
+                let datagram = &mut self.wire[which];
+                datagram.genuine &= usize::from(len) >= datagram.octets.len();
+                datagram.octets.truncate(len.into());
+                if datagram.octets.is_empty() {
+                    self.wire.remove(which);
+                }
+            }
+            Op::Replay(i, elsewhere) => {
+                let Some(mut datagram) = pick(self.past.len(), i).map(|i| self.past[i].clone())
+                else {
+                    return;
+                };
+                if elsewhere {
+                    datagram.from = address(9);
+                }
+                self.hand(datagram, true);
+            }
+            Op::Inject(n, octets) => {
+                let to = usize::from(n);
+                self.hand(Datagram { from: address(1 - to), to, octets, genuine: false }, true);
+            }
+            Op::Lag(n) => self.nodes[usize::from(n)].polls ^= true,
+            Op::SlowKey(n) => self.nodes[usize::from(n)].signs ^= true,
+            Op::Sign(n, which) => {
+                let n = usize::from(n);
+                if let Some(at) = pick(self.nodes[n].requests.len(), which) {
+                    let request = self.nodes[n].requests.swap_remove(at);
+                    let signed = request.sign_with(&mut members()[n].key.clone());
+                    self.call(n, |m, cx| m.sign(cx, signed));
+                }
+            }
+            Op::Disconnected(n) => {
+                let peer = address(1 - usize::from(n));
+                self.call(n.into(), |m, cx| m.disconnected(cx, peer));
+            }
+            Op::ClockBack(millis) => self.now -= u64::from(millis),
+        }
+        self.drain();
+    }
+
+    fn dial(&mut self, n: usize) {
+        let (to, node) = (address(1 - n), NodeId::new(IDS[1 - n]));
+        let _ = self.call(n, |m, cx| m.connect_case(cx, to, FabricIndex::MIN, node));
+    }
+
+    fn say(&mut self, n: usize, (session, exchange): (SessionHandle, ExchangeHandle), len: u8) {
+        let serial = self.said.len() as u32;
+        let mut payload = serial.to_le_bytes().to_vec();
+        payload.resize(4 + usize::from(len) * 4, len);
+        let sent = self.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        if sent.is_ok() {
+            let challenge = self.challenge(n, session);
+            self.said.insert(serial, (n, challenge.unwrap()));
+        }
+    }
+
+    fn challenge(&self, n: usize, session: SessionHandle) -> Option<[u8; 16]> {
+        let session = self.nodes[n].manager.session(session)?;
+        Some(*session.session().attestation_challenge())
+    }
+
+    fn session(&self, n: usize, which: u8) -> Option<SessionHandle> {
+        let sessions: Vec<_> = self.nodes[n].manager.sessions().map(|s| s.handle()).collect();
+        pick(sessions.len(), which).map(|i| sessions[i])
+    }
+
+    fn heard(&self, n: usize, which: u8) -> Option<(SessionHandle, ExchangeHandle)> {
+        let heard = &self.nodes[n].heard;
+        pick(heard.len().min(4), which).map(|back| heard[heard.len() - 1 - back])
+    }
+
+    fn on_the_wire(&self, which: u8) -> Option<usize> {
+        pick(self.wire.len(), which)
+    }
+
+    /// Hands a datagram over. What is refused changes nothing; to look at that takes longer than
+    /// all else, so it is looked at when asked.
+    fn hand(&mut self, datagram: Datagram, looks: bool) {
+        let Datagram { from, to, mut octets, genuine } = datagram;
+        let before = looks.then(|| self.facts(to));
+        let Node { manager, rng, heard, .. } = &mut self.nodes[to];
+        let mut cx = Context::new(Instant::from_millis(self.now), rng);
+        match manager.handle_datagram(&mut cx, from, &mut octets) {
+            Ok(Received::Message(message)) => {
+                assert!(genuine, "delivered what was altered");
+                let serial = message.payload.first_chunk().copied().map(u32::from_le_bytes);
+                let serial = serial.expect("a number");
+                let (exchange, session) = (message.exchange, message.session);
+                heard.push((session, exchange));
+                let challenge = self.challenge(to, session).unwrap();
+                assert_eq!(self.said.get(&serial), Some(&(1 - to, challenge)), "{serial}");
+                assert!(self.delivered.insert(serial), "{serial} delivered twice");
+            }
+            Ok(_) => {}
+            Err(Dropped::Unsolicited | Dropped::Misplaced) => {}
+            Err(_) => {
+                let after = looks.then(|| self.facts(to));
+                assert_eq!(before, after, "refused, and nothing changed");
+            }
+        }
+    }
+
+    /// Sessions and the sizes of all tables.
+    fn facts(&self, n: usize) -> String {
+        let manager = &self.nodes[n].manager;
+        let sessions: Vec<_> =
+            manager.sessions().map(|s| (s.session(), s.peer_address())).collect();
+        let tables = format!("{manager:?}");
+        let (tables, _statistics) = tables.split_once("statistics").unwrap();
+        format!("{sessions:?} {tables} {:?}", manager.poll_timeout())
+    }
+
+    fn timeouts(&mut self) {
+        for n in [0, 1] {
+            self.call(n, |m, cx| m.handle_timeout(cx));
+        }
+        self.drain();
+        for node in &self.nodes {
+            let next = node.manager.poll_timeout();
+            let now = Instant::from_millis(self.now);
+            assert!(next.is_none_or(|next| next > now), "{next:?} is over at {now:?}");
+        }
+    }
+
+    /// Takes what both have to send and to say.
+    fn drain(&mut self) {
+        let mut buf = [0; TRANSMIT_BUFFER_LEN];
+        let now = Instant::from_millis(self.now);
+        for n in [0, 1] {
+            let node = &mut self.nodes[n];
+            let mut sent = 0;
+            loop {
+                node.poll_events(n, now);
+                let Some(transmit) = node.manager.poll_transmit(now, &mut buf) else { break };
+                let PeerAddress::Udp(to) = transmit.to else { panic!("not UDP") };
+                let to = usize::from(to.port());
+                let octets = transmit.datagram.to_vec();
+                assert!(octets.len() <= 1232);
+                sent += 1;
+                assert!(sent < 100, "a storm");
+                if to < 2 {
+                    let datagram = Datagram { from: address(n), to, octets, genuine: true };
+                    self.past.push_back(datagram.clone());
+                    self.wire.push_back(datagram);
+                }
+            }
+            self.sent += sent;
+        }
+        while self.past.len() > 64 {
+            self.past.pop_front();
+        }
+        // A network that loses what it has no room for.
+        while self.wire.len() > 256 {
+            self.wire.pop_front();
+        }
+    }
+
+    /// Everything that happens within a time.
+    fn run(&mut self, millis: u64) {
+        let end = self.now + millis;
+        let limit = self.sent + 2_000;
+        loop {
+            self.drain();
+            while let Some(datagram) = self.wire.pop_front() {
+                self.hand(datagram, false);
+                self.drain();
+                assert!(self.sent < limit, "an endless conversation");
+            }
+            let due = self.nodes.iter().filter_map(|node| node.manager.poll_timeout()).min();
+            match due.map(Instant::as_millis).filter(|due| *due <= end) {
+                Some(due) => self.now = self.now.max(due),
+                None => break,
+            }
+            self.timeouts();
+        }
+        self.now = end;
+    }
+
+    fn check(&self) {
+        for node in &self.nodes {
+            let manager = &node.manager;
+            assert!(manager.session_count() <= SESSIONS + 1);
+            assert!(manager.exchange_count() <= EXCHANGES);
+            assert!(manager.handshake_count() <= HANDSHAKES);
+            assert!(manager.records().count() <= RECORDS);
+            assert_eq!(manager.fabrics().count(), 1);
+        }
+    }
+
+    fn recover(&mut self) {
+        for node in &mut self.nodes {
+            (node.polls, node.signs) = (true, true);
+            node.requests.clear();
+        }
+        self.call(0, |m, _| m.close_commissioning_window());
+        self.call(1, |m, _| m.close_commissioning_window());
+        self.run(200_000);
+        self.check();
+        // All is silent, and works.
+        for node in &self.nodes {
+            assert_eq!(node.manager.poll_timeout(), None, "{:?}", node.manager);
+            assert_eq!(node.manager.exchange_count() + node.manager.handshake_count(), 0);
+        }
+        let delivered = self.delivered.len();
+        self.dial(0);
+        self.run(1_000);
+        let (fabric, peer) = (FabricIndex::MIN, NodeId::new(IDS[1]));
+        let session = self.nodes[0].manager.session_with(fabric, peer).expect("a session");
+        let exchange = self.call(0, |m, cx| m.open_exchange(cx.now, session)).unwrap();
+        self.say(0, (session, exchange), 3);
+        self.run(1_000);
+        assert_eq!(self.delivered.len(), delivered + 1);
+    }
+}
+
+impl Node {
+    fn poll_events(&mut self, n: usize, now: Instant) {
+        while self.polls
+            && let Some(event) = self.manager.poll_event()
+        {
+            match event {
+                Event::SignRequest(request) if self.signs => {
+                    let signed = request.sign_with(&mut members()[n].key.clone());
+                    self.manager.sign(&mut Context::new(now, &mut self.rng), signed);
+                }
+                Event::SignRequest(request) => self.requests.push(request),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn pick(len: usize, which: u8) -> Option<usize> {
+    (len > 0).then(|| usize::from(which) % len)
+}

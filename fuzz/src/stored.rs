@@ -1,0 +1,158 @@
+//! What a node keeps over a restart.
+
+use matter_session::Heap;
+use matter_session::cert::{NoCache, Profile};
+use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
+use matter_session::fabric::{Fabric, FabricBuf};
+use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::{
+    CaseClient, CaseEnv, Context, Incoming, MAX_MESSAGE_LEN, PaseServer, Step,
+};
+use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId};
+use matter_session::manager::{Config, FabricTableError, SessionManager};
+use matter_session::resumption::{NoRecords, ResumptionRecord};
+use matter_session::session::SessionParameters;
+use matter_session::time::Instant;
+use matter_session::wire::secure_channel::Opcode;
+
+use crate::rng::Dice;
+use crate::toy::{Toy, ToyAuthority};
+
+const NOW: Instant = Instant::from_millis(1);
+
+/// A record that is read is the one that is written, and serves to offer a resumption.
+pub fn resumption_record(data: &[u8]) {
+    let Ok(record) = ResumptionRecord::from_bytes(data) else { return };
+    let bytes = record.to_bytes();
+    assert_eq!(ResumptionRecord::from_bytes(bytes.as_bytes()), Ok(record.clone()));
+    // Up to the order of the tags they are the same octets.
+    let tags = data.len() - 4 * CaseAuthTags::CAPACITY;
+    assert_eq!(bytes.as_bytes()[..tags], data[..tags]);
+    let sorted = |octets: &[u8]| {
+        let mut tags: Vec<_> = octets.as_chunks::<4>().0.to_vec();
+        tags.sort_unstable();
+        tags
+    };
+    assert_eq!(sorted(&bytes.as_bytes()[tags..]), sorted(&data[tags..]));
+    assert!(record.peer.is_operational() && !format!("{record:?}").contains("shared_secret: ["));
+
+    let (mut rng, mut out) = (Dice::new(1), [0; MAX_MESSAGE_LEN]);
+    let fabric = fabric(record.fabric);
+    let fabrics = [fabric];
+    let env = CaseEnv {
+        fabrics: &&fabrics[..],
+        resumption: &NoRecords,
+        verified: &mut NoCache,
+        certificates: &mut KeepNone,
+        profile: Profile::Strict,
+        parameters: &SessionParameters::default(),
+    };
+    let (id, mut cx) = (LocalSessionId::new(5).unwrap(), Context::new(NOW, &mut rng));
+    let (index, peer, crypto) = (record.fabric, record.peer, Toy::<false>);
+    let offered = Some(record.clone());
+    let started = CaseClient::start(index, peer, offered, id, &env, &mut cx, &crypto, &mut out);
+    let (_, message) = started.unwrap();
+    assert!(message.payload.windows(16).any(|octets| octets == record.id.as_bytes()));
+
+    let mut manager = manager();
+    assert!(!manager.restore_record(record.clone(), NOW), "of no fabric");
+    let octets = encoded(fabrics[0].view());
+    assert_eq!(manager.restore_fabric(&octets), Ok(record.fabric));
+    for _ in 0..2 {
+        assert!(manager.restore_record(record.clone(), NOW));
+        assert_eq!(manager.records().collect::<Vec<_>>(), [&record]);
+    }
+}
+
+/// By the length of the input: a verifier, PBKDF parameters, or a fabric behind its checksum.
+pub fn fabric_and_verifier(data: &[u8]) {
+    if let Ok(bytes) = data.try_into() {
+        verifier(bytes);
+    } else if data.len() == PbkdfParameters::ENCODED_LEN {
+        if let Ok(parameters) = PbkdfParameters::from_bytes(data) {
+            assert_eq!(parameters.to_bytes(), data);
+            let (iterations, salt) = (parameters.iterations(), parameters.salt());
+            assert_eq!(PbkdfParameters::new(iterations, salt), Ok(parameters));
+        }
+    } else {
+        // The checksum is put right: the input shall get behind it.
+        let mut octets = data.to_vec();
+        octets.extend(crc32(data).to_le_bytes());
+        stored_fabric(&octets);
+    }
+}
+
+fn verifier(bytes: &[u8; Verifier::LEN]) {
+    let Ok(verifier) = Verifier::from_bytes(bytes) else { return assert_ne!(bytes[32], 4) };
+    assert_eq!(verifier.to_bytes().as_bytes(), bytes);
+    // Whatever it holds, a device serves with it, or says why not.
+    let (mut rng, mut out) = (Dice::new(1), [0; MAX_MESSAGE_LEN]);
+    let pbkdf = PbkdfParameters::new(1000, &[9; 16]).unwrap();
+    let (id, parameters) = (LocalSessionId::new(5).unwrap(), SessionParameters::default());
+    let mut server = PaseServer::<Toy>::new(verifier, pbkdf, id, &parameters, NOW);
+    let mut request = [&[0x15, 0x30, 1, 32][..], &[7; 32]].concat();
+    request.extend([0x25, 2, 9, 0, 0x24, 3, 0, 0x28, 4, 0x18]);
+    let mut share = vec![0x15, 0x30, 1, 65, 4];
+    share.extend([0; 24]);
+    share.extend([0, 0, 0, 0, 0, 0, 0x30, 0x39]);
+    share.extend([0; 32]);
+    share.push(0x18);
+    let mut cx = Context::new(NOW, &mut rng);
+    let message = Incoming::new(Opcode::PBKDF_PARAM_REQUEST, &mut request);
+    assert!(matches!(server.handle(message, &mut cx, &Toy, &mut out), Ok(Step::Send(_))));
+    let message = Incoming::new(Opcode::PASE_PAKE1, &mut share);
+    let accepted = server.handle(message, &mut cx, &Toy, &mut out).is_ok();
+    assert_eq!(accepted, server.attempted());
+    assert_eq!(accepted, server.poll_timeout().is_some());
+}
+
+fn stored_fabric(octets: &[u8]) {
+    let mut manager = manager();
+    let restored = manager.restore_fabric(octets);
+    let fabric = match FabricBuf::decode(&Toy::<false>, octets) {
+        Ok(fabric) => fabric,
+        Err(error) => {
+            assert_eq!(restored, Err(FabricTableError::Credentials(error)));
+            assert_eq!(manager.fabrics().count(), 0);
+            return;
+        }
+    };
+    let view = fabric.view();
+    assert_eq!(restored, Ok(view.index()));
+    assert_eq!(encoded(view), octets, "as it was, to the octet");
+    assert_eq!(encoded(manager.fabric(view.index()).unwrap()), octets);
+    assert_eq!(manager.restore_fabric(octets), Err(FabricTableError::Exists));
+    assert!(view.node_id().is_operational());
+    let short = view.encode(&mut vec![0; octets.len() - 1]);
+    assert!(short.is_err());
+}
+
+fn manager() -> SessionManager<Toy, Heap> {
+    SessionManager::new(Config::default(), Toy, &mut Dice::new(2))
+}
+
+fn fabric(index: FabricIndex) -> FabricBuf {
+    let mut rng = Dice::new(1);
+    let member = ToyAuthority::new(1, true, &mut rng).admit(100, &mut rng);
+    FabricBuf::new(&Toy::<false>, index, &member.credentials()).unwrap()
+}
+
+fn encoded(fabric: Fabric<'_>) -> Vec<u8> {
+    let mut octets = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
+    let len = fabric.encode(octets.as_mut_bytes()).unwrap();
+    octets.as_bytes()[..len].to_vec()
+}
+
+/// A fabric without its checksum, for the seeds.
+pub fn fabric_octets() -> Vec<u8> {
+    let mut octets = encoded(fabric(FabricIndex::MIN).view());
+    octets.truncate(octets.len() - 4);
+    octets
+}
+
+fn crc32(octets: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xEDB8_8320 };
+    !octets
+        .iter()
+        .fold(u32::MAX, |crc, octet| (0..8).fold(crc ^ u32::from(*octet), |crc, _| step(crc)))
+}
