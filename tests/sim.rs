@@ -1,0 +1,96 @@
+//! Many nodes on a bad network, for many seeds: whatever happens, nothing is sealed twice under one
+//! nonce, nothing arrives twice or elsewhere, everything has its end, and afterwards all works.
+//!
+//! ```text
+//! SIM_SEEDS=100000 SIM_START=7 cargo test --release --all-features --test sim
+//! SIM_SEEDS=1 SIM_START=4711 SIM_TRACE=1 cargo test ... --test sim     tells the story of one
+//! ```
+#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::std_instead_of_alloc,
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "a test that panics has failed"
+)]
+
+#[path = "sim/mod.rs"]
+mod sim;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::Mutex;
+
+use sim::book::Figures;
+use sim::suite::{Quick, Real, Suite};
+use sim::world::World;
+
+/// How many seeds are run, unless `SIM_SEEDS` says otherwise.
+const SEEDS: u64 = 2_000;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// Every so many seeds one runs on RustCrypto.
+const REAL: u64 = 50;
+
+fn live<X: Suite>(seed: u64, traces: bool) -> Figures {
+    let mut world = World::<X>::new(seed, traces);
+    world.live(200);
+    world.recover();
+    world.prove_alive();
+    world.rest();
+    world.figures()
+}
+
+#[test]
+fn nodes_on_a_bad_network_keep_every_promise() {
+    let (start, seeds) = (setting("SIM_START", 0), setting("SIM_SEEDS", SEEDS));
+    let traces = std::env::var_os("SIM_TRACE").is_some();
+    let (next, failed) = (AtomicU64::new(start), AtomicU64::new(u64::MAX));
+    let total = Mutex::new(Figures::default());
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= start.saturating_add(seeds) || failed.load(Ordering::Relaxed) != u64::MAX {
+                return;
+            }
+            match catch_unwind(|| match seed % REAL {
+                0 => live::<Real>(seed, traces),
+                _ => live::<Quick>(seed, traces),
+            }) {
+                Ok(figures) => total.lock().unwrap().add(&figures),
+                Err(panic) => {
+                    failed.store(seed, Ordering::Relaxed);
+                    eprintln!(
+                        "seed {seed} fails; alone: SIM_START={seed} SIM_SEEDS=1 \
+                         cargo test --release --all-features --test sim"
+                    );
+                    resume_unwind(panic);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let total = total.into_inner().unwrap();
+    println!("{total:#?}");
+    total.assert_eventful();
+}
+
+#[test]
+fn a_seed_tells_the_same_story_every_time() {
+    for seed in [1, 2, 3] {
+        let [once, again] = [(); 2].map(|()| live::<Quick>(seed, false));
+        assert_eq!(once, again, "seed {seed}");
+    }
+}

@@ -1,0 +1,303 @@
+//! How a node takes in datagrams and events, and whether it agrees with its manager.
+
+use matter_session::handshake::Context;
+use matter_session::ids::NodeId;
+use matter_session::manager::{
+    CloseReason, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle, Storage,
+};
+use matter_session::time::Instant;
+
+use super::book::{Delivery, Sent};
+use super::node::{IM, Node, Scene, Talk};
+use super::suite::Suite;
+
+impl<X: Suite, S: Storage> Node<X, S> {
+    pub fn receive(&mut self, scene: &mut Scene<'_>, from: PeerAddress, octets: &mut [u8]) {
+        let mut cx = Context::new(scene.now, &mut self.rng);
+        let received = match self.manager.handle_datagram(&mut cx, from, octets) {
+            Ok(Received::Message(message)) => {
+                let payload = message.payload.to_vec();
+                Some((message.session, message.exchange, message.first, payload))
+            }
+            Ok(_) => None,
+            Err(reason) => {
+                scene.tell(self.name, || format!("drops a datagram of {from}: {reason}"));
+                None
+            }
+        };
+        self.look(scene);
+        if let Some((session, exchange, first, payload)) = received {
+            self.take_in(scene, session, exchange, first, &payload);
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        scene: &mut Scene<'_>,
+        session: SessionHandle,
+        exchange: ExchangeHandle,
+        first: bool,
+        payload: &[u8],
+    ) {
+        if first {
+            let talk = Talk { session, is_ours: false, is_closed: false, waits: [].into() };
+            let known = self.app.exchanges.insert(exchange, talk);
+            assert!(known.is_none(), "an exchange begins twice");
+        }
+        let talk = self.app.exchanges.get(&exchange).expect("an exchange that never began");
+        assert!(!talk.is_closed, "a message on a closed exchange");
+        assert_eq!(talk.session, session, "an exchange of another session");
+        let known = self.app.sessions.get(&session).expect("a message of an unknown session");
+        let to = Delivery { exchange: exchange.id().get(), initiator: talk.is_ours };
+        let number = scene.book.deliver(&known.end, known.challenge, to, payload);
+        scene.tell(self.name, || format!("gets message {number} on {exchange:?}"));
+        if self.app.is_silent {
+            return;
+        }
+        match scene.dice.below(20) {
+            0..7 => self.say(scene, exchange),
+            7..9 => {
+                self.say(scene, exchange);
+                self.close_exchange(scene, exchange);
+            }
+            9..14 => self.close_exchange(scene, exchange),
+            _ => {}
+        }
+    }
+
+    pub fn open_exchange(
+        &mut self,
+        scene: &mut Scene<'_>,
+        session: SessionHandle,
+    ) -> Option<ExchangeHandle> {
+        let exchange = self.manager.open_exchange(scene.now, session).ok()?;
+        let talk = Talk { session, is_ours: true, is_closed: false, waits: [].into() };
+        let known = self.app.exchanges.insert(exchange, talk);
+        assert!(known.is_none(), "a handle names two exchanges");
+        Some(exchange)
+    }
+
+    /// A message with a number that no other has, and what it is about.
+    fn compose(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) -> Option<Sent> {
+        let talk = self.app.exchanges.get(&exchange)?;
+        let known = self.app.sessions.get(&talk.session)?;
+        let number = scene.book.next_number();
+        let mut payload = number.to_le_bytes().to_vec();
+        payload.extend(known.challenge);
+        payload.extend(exchange.id().get().to_le_bytes());
+        let most = self.manager.max_payload(exchange, IM).unwrap_or(payload.len());
+        let len = match scene.dice.below(8) {
+            0 => most,
+            1 => scene.dice.below(most as u64 + 1) as usize,
+            _ => payload.len() + scene.dice.below(40) as usize,
+        };
+        let len = len.max(payload.len());
+        payload.resize(len, number as u8);
+        Some(Sent {
+            node: self.name,
+            challenge: known.challenge,
+            exchange: exchange.id().get(),
+            initiator: talk.is_ours,
+            payload,
+            delivered: false,
+        })
+    }
+
+    /// Sends a reliable message on an exchange, if that is possible.
+    pub fn say(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
+        let Some(message) = self.compose(scene, exchange) else { return };
+        let number = scene.book.next_number();
+        let payload = message.payload.clone();
+        let sent = self.call(scene, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        scene.tell(self.name, || format!("sends message {number} on {exchange:?}: {sent:?}"));
+        match sent {
+            Ok(()) => {
+                scene.book.send(message);
+                self.app.last_number = Some(number);
+                self.app.exchanges.get_mut(&exchange).unwrap().waits.push_back(number);
+            }
+            Err(SendError::Closed) => {
+                let waits = self.app.exchanges.get(&exchange).is_some_and(|t| !t.waits.is_empty());
+                assert!(!waits || self.app.lags || self.has_closed(exchange));
+            }
+            Err(SendError::InFlight | SendError::Backlog | SendError::NoRoom) => {}
+            Err(error) => panic!("message {number} was not sent: {error}"),
+        }
+    }
+
+    /// Whether it is this application that ended an exchange.
+    fn has_closed(&self, exchange: ExchangeHandle) -> bool {
+        let talk = &self.app.exchanges[&exchange];
+        talk.is_closed || self.manager.session(talk.session).is_none()
+    }
+
+    pub fn say_unreliably(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
+        let Some(message) = self.compose(scene, exchange) else { return };
+        let mut buf = [0; 2000];
+        let sent =
+            self.manager.send_unreliable(scene.now, exchange, IM, 2, &message.payload, &mut buf);
+        if let Ok(transmit) = sent {
+            let sent = (transmit.to, transmit.datagram.to_vec());
+            self.app.outbox.push_back(sent);
+            scene.book.send(message);
+        }
+    }
+
+    pub fn close_exchange(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
+        self.manager.close_exchange(exchange);
+        let Some(talk) = self.app.exchanges.get_mut(&exchange) else { return };
+        talk.is_closed = true;
+        if let Some(known) = self.app.sessions.get(&talk.session).filter(|_| !talk.is_ours) {
+            scene.book.close(known.challenge, exchange.id().get(), self.name);
+        }
+        scene.tell(self.name, || format!("closes {exchange:?}"));
+    }
+
+    /// Takes what the manager tells, if the application does not lag behind.
+    pub fn poll_events(&mut self, scene: &mut Scene<'_>) {
+        while !self.app.lags
+            && let Some(event) = self.manager.poll_event()
+        {
+            scene.tell(self.name, || format!("is told {event:?}"));
+            self.hear(scene, event);
+        }
+    }
+
+    fn hear(&mut self, scene: &mut Scene<'_>, event: Event<u64>) {
+        match event {
+            Event::Established { session, handshake, resumed } => {
+                let known = self.app.sessions.get_mut(&session).expect("an unknown session");
+                assert!(!known.is_told, "a session is established twice");
+                known.is_told = true;
+                scene.book.establish(known.challenge, self.name, resumed);
+                if let Some(handshake) = handshake {
+                    assert!(self.app.dialling.remove(&handshake), "ended twice: {handshake:?}");
+                    self.app.dialled.insert(handshake, Some(session));
+                }
+            }
+            Event::HandshakeFailed { handshake, .. } => {
+                scene.book.figures.failed += 1;
+                if let Some(handshake) = handshake {
+                    assert!(self.app.dialling.remove(&handshake), "ended twice: {handshake:?}");
+                    self.app.dialled.insert(handshake, None);
+                }
+            }
+            Event::SignRequest(request) if self.app.signs_late => self.app.requests.push(request),
+            Event::SignRequest(request) => {
+                // Its fabric may be gone, and the handshake with it.
+                let Some((fabric, issue)) = self.app.fabrics.get(&request.fabric()) else { return };
+                let signed = X::pool().member(*fabric, self.name, *issue).sign(request);
+                self.call(scene, |manager, cx| manager.sign(cx, signed));
+            }
+            Event::Acknowledged { exchange } => {
+                let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
+                let number = talk.waits.pop_front().expect("nothing was in flight");
+                self.app.acknowledged.insert(number);
+                scene.book.acknowledge(number);
+            }
+            Event::Undelivered { exchange } => {
+                scene.book.figures.undelivered += 1;
+                let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
+                assert!(talk.waits.pop_front().is_some(), "nothing was in flight");
+            }
+            Event::Closed { session, context, reason } => {
+                let known = self.app.sessions.remove(&session).expect("an unknown session closes");
+                assert!(known.is_told, "a session closes before it is established");
+                assert_eq!(known.context, context, "the data of another session");
+                assert!(self.manager.session(session).is_none(), "a closed session lives");
+                scene.book.figures.evicted += u64::from(reason == CloseReason::Evicted);
+                self.app.exchanges.retain(|_, talk| talk.session != session);
+            }
+            Event::RecordChanged { fabric, peer } => self.store_record(fabric, peer),
+            _ => {}
+        }
+    }
+
+    fn store_record(&mut self, fabric: matter_session::ids::FabricIndex, peer: NodeId) {
+        match self.manager.record(fabric, peer) {
+            Some(record) => {
+                let bytes = record.to_bytes().as_bytes().to_vec();
+                self.app.stored_records.insert((fabric, peer), bytes);
+            }
+            None => {
+                self.app.stored_records.remove(&(fabric, peer));
+            }
+        }
+    }
+
+    /// What holds after every step.
+    pub fn check(&self, is_frozen: bool) {
+        let (manager, limits, app) = (&self.manager, &self.limits, &self.app);
+        assert!(manager.session_count() <= limits.sessions, "{manager:?} {limits:?}");
+        assert!(manager.exchange_count() <= limits.exchanges, "{manager:?} {limits:?}");
+        assert!(manager.handshake_count() <= limits.handshakes, "{manager:?} {limits:?}");
+        assert!(manager.fabrics().count() <= limits.fabrics, "{manager:?} {limits:?}");
+        assert!(manager.records().count() <= limits.records, "{manager:?} {limits:?}");
+        for session in manager.sessions() {
+            assert!(app.sessions.contains_key(&session.handle()), "a session that nobody saw");
+        }
+        if app.lags || is_frozen {
+            return;
+        }
+        for (handle, known) in &app.sessions {
+            assert!(manager.session(*handle).is_some(), "the end of a session was not told");
+            assert!(known.is_told, "the beginning of a session was not told");
+        }
+        assert_eq!(manager.records().count(), app.stored_records.len(), "records were not told");
+        for record in manager.records() {
+            let stored = app.stored_records.get(&(record.fabric, record.peer));
+            let bytes = record.to_bytes();
+            assert_eq!(
+                stored.map(|b| &b[..]),
+                Some(&bytes.as_bytes()[..]),
+                "a change was not told"
+            );
+        }
+    }
+
+    /// Stops to make trouble, and to answer.
+    pub fn recover(&mut self, scene: &mut Scene<'_>) {
+        (self.app.lags, self.app.signs_late, self.app.is_silent) = (false, false, true);
+        self.manager.set_busy(None);
+        self.manager.close_commissioning_window();
+        self.poll_events(scene);
+    }
+
+    /// Is ready for a commissioner, which no former one may hinder.
+    pub fn expect_commissioner(&mut self, scene: &mut Scene<'_>) {
+        while let Some(session) = self.manager.pase_session() {
+            self.call(scene, |manager, cx| manager.close(cx, session));
+            self.poll_events(scene);
+        }
+        let opened = self.manager.open_commissioning_window(scene.now, X::pool().window(None));
+        assert_eq!(opened, Ok(()), "a quiet node opens its window");
+    }
+
+    /// What holds when nothing is under way any more.
+    pub fn check_quiet(&self) {
+        let state = format!("node {} {:?}", self.name, self.manager);
+        assert_eq!(self.manager.exchange_count(), 0, "{state}");
+        for table in ["handshakes: 0", "deadlines: 0", "ready: 0", "events: 0"] {
+            assert!(state.contains(table), "{table}: {state}");
+        }
+        assert!(self.manager.is_settled(), "{state}");
+        assert!(self.app.dialling.is_empty(), "a handshake without an end: {state}");
+        for (exchange, talk) in &self.app.exchanges {
+            assert!(talk.waits.is_empty(), "a message without an end: {exchange:?} {state}");
+        }
+        self.check(false);
+    }
+
+    /// Nothing is due but the expiry of records.
+    pub fn is_quiet(&self) -> bool {
+        let records = self.manager.poll_timeout().is_some();
+        let state = format!("{:?}", self.manager);
+        let idle = ["exchanges: 0", "handshakes: 0", "deadlines: 0", "ready: 0", "events: 0"];
+        (!records || self.manager.records().next().is_some())
+            && idle.iter().all(|table| state.contains(table))
+    }
+
+    pub fn due(&self) -> Option<Instant> {
+        self.manager.poll_timeout()
+    }
+}

@@ -1,0 +1,239 @@
+//! A crypto backend that writes down what is sealed and opened, for all nodes of a world.
+
+use core::cell::RefCell;
+use core::hash::{Hash, Hasher};
+use std::collections::{HashMap, HashSet};
+use std::hash::DefaultHasher;
+use std::rc::Rc;
+
+use matter_session::crypto::{
+    Aead, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PublicKey,
+    SealNonce, Secret, Signature, SpakeSecrets,
+};
+use matter_session::rand_core::CryptoRng;
+
+/// What was sealed, under which keys and by whom. A restart of a node does not clear it.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    sealed: HashMap<([u8; KEY_LEN], [u8; NONCE_LEN]), u64>,
+    keys: HashMap<[u8; KEY_LEN], Use>,
+    instances: u64,
+    /// What may leave a node: what it has sealed, and each unsecured message in one form.
+    outputs: HashSet<(usize, u64)>,
+    unsecured: HashMap<(usize, u32, [u8; 4]), u64>,
+}
+
+/// Who uses a key: each end of a session has one instance, and handshakes one each.
+#[derive(Debug, Default)]
+struct Use {
+    seals: Option<(usize, u64)>,
+    opens: Option<(usize, u64)>,
+}
+
+impl Ledger {
+    fn seal(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
+        let before = self.sealed.insert((aead.key, nonce), message);
+        assert!(
+            before.is_none(),
+            "node {} sealed twice under one nonce {nonce:02x?}{}",
+            aead.node,
+            if before == Some(message) { " (the same octets)" } else { "" },
+        );
+        let by = (aead.node, aead.instance);
+        let used = self.keys.entry(aead.key).or_default();
+        let sealer = *used.seals.get_or_insert(by);
+        assert_eq!(sealer, by, "a key seals for two sessions");
+    }
+
+    fn open(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
+        let sealed = self.sealed.get(&(aead.key, nonce));
+        assert_eq!(sealed, Some(&message), "node {} opened what nobody sealed", aead.node);
+        let by = (aead.node, aead.instance);
+        let Some(used) = self.keys.get_mut(&aead.key) else { panic!("an unknown key opens") };
+        // What opens in a handshake may be a copy that somebody else got; it leads nowhere.
+        if is_of_session(nonce) {
+            assert_ne!(used.seals.map(|(node, _)| node), Some(by.0), "a node opens what it sealed");
+            assert_eq!(*used.opens.get_or_insert(by), by, "a key opens for two sessions");
+        }
+    }
+}
+
+impl Ledger {
+    /// A datagram leaves a node: octets that were sealed, or an unsecured message that is the
+    /// same whenever it is sent. A node begins another life with each restart.
+    pub fn leave(&mut self, node: usize, life: u32, octets: &[u8]) {
+        let [_, s0, s1, _, c0, c1, c2, c3, ..] = *octets else { panic!("no message: {octets:?}") };
+        let output = digest(octets);
+        if (s0, s1) == (0, 0) {
+            let before = *self.unsecured.entry((node, life, [c0, c1, c2, c3])).or_insert(output);
+            assert_eq!(before, output, "node {node} sent an unsecured message again, but altered");
+        } else {
+            let sealed = self.outputs.contains(&(node, output));
+            assert!(sealed, "node {node} sends what it has not sealed");
+        }
+    }
+}
+
+/// Whether a nonce is that of a message; those of handshakes begin with a letter.
+const fn is_of_session(nonce: [u8; NONCE_LEN]) -> bool {
+    nonce[0] == 0
+}
+
+fn digest(what: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A backend of one node that tells the ledger.
+#[derive(Clone, Debug)]
+pub struct Watched<C> {
+    pub inner: C,
+    pub ledger: Rc<RefCell<Ledger>>,
+    pub node: usize,
+}
+
+/// A key that tells the ledger.
+#[derive(Debug)]
+pub struct WatchedKey<A> {
+    inner: A,
+    ledger: Rc<RefCell<Ledger>>,
+    tag: Tag,
+}
+
+#[derive(Debug)]
+struct Tag {
+    key: [u8; KEY_LEN],
+    node: usize,
+    instance: u64,
+}
+
+impl<A: Aead> Aead for WatchedKey<A> {
+    fn seal(
+        &self,
+        nonce: SealNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<[u8; MIC_LEN], CryptoError> {
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.seal(&self.tag, *nonce.as_bytes(), digest((aad, &*in_out)));
+        let mic = self.inner.seal(nonce, aad, in_out)?;
+        let datagram = [aad, in_out, &mic].concat();
+        ledger.outputs.insert((self.tag.node, digest(&datagram[..])));
+        Ok(mic)
+    }
+
+    fn open(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        self.inner.open(nonce, aad, in_out, mic)?;
+        self.ledger.borrow_mut().open(&self.tag, *nonce.as_bytes(), digest((aad, &*in_out)));
+        Ok(())
+    }
+}
+
+impl<C: Crypto> Crypto for Watched<C> {
+    type Aead = WatchedKey<C::Aead>;
+    type Sha256 = C::Sha256;
+    type Ephemeral = C::Ephemeral;
+
+    fn aead(&self, key: &Secret<KEY_LEN>) -> Self::Aead {
+        let instance = {
+            let mut ledger = self.ledger.borrow_mut();
+            ledger.instances += 1;
+            ledger.instances
+        };
+        WatchedKey {
+            inner: self.inner.aead(key),
+            ledger: Rc::clone(&self.ledger),
+            tag: Tag { key: *key.as_bytes(), node: self.node, instance },
+        }
+    }
+
+    fn sha256(&self) -> Self::Sha256 {
+        self.inner.sha256()
+    }
+
+    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> [u8; HASH_LEN] {
+        self.inner.hmac(key, parts)
+    }
+
+    fn hkdf(
+        &self,
+        secret: &[u8],
+        salt: &[u8],
+        info: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        self.inner.hkdf(secret, salt, info, out)
+    }
+
+    fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
+        self.inner.pbkdf2(password, salt, iterations, out);
+    }
+
+    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<Self::Ephemeral, CryptoError> {
+        self.inner.ephemeral(rng)
+    }
+
+    fn ephemeral_public(&self, own: &Self::Ephemeral) -> PublicKey {
+        self.inner.ephemeral_public(own)
+    }
+
+    fn ecdh(&self, own: Self::Ephemeral, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+        self.inner.ecdh(own, peer)
+    }
+
+    fn verify(
+        &self,
+        key: &PublicKey,
+        digest: &[u8; HASH_LEN],
+        signature: &Signature,
+    ) -> Result<(), CryptoError> {
+        self.inner.verify(key, digest, signature)
+    }
+
+    fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
+        self.inner.random_scalar(rng)
+    }
+
+    fn spake_reduce(&self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
+        self.inner.spake_reduce(wide)
+    }
+
+    fn spake_l(&self, w1: &Secret<32>) -> Result<PublicKey, CryptoError> {
+        self.inner.spake_l(w1)
+    }
+
+    fn spake_prover_share(
+        &self,
+        x: &Secret<32>,
+        w0: &Secret<32>,
+    ) -> Result<PublicKey, CryptoError> {
+        self.inner.spake_prover_share(x, w0)
+    }
+
+    fn spake_prover_finish(
+        &self,
+        x: &Secret<32>,
+        w0: &Secret<32>,
+        w1: &Secret<32>,
+        y_share: &PublicKey,
+    ) -> Result<SpakeSecrets, CryptoError> {
+        self.inner.spake_prover_finish(x, w0, w1, y_share)
+    }
+
+    fn spake_verifier(
+        &self,
+        y: &Secret<32>,
+        w0: &Secret<32>,
+        l: &PublicKey,
+        x_share: &PublicKey,
+    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
+        self.inner.spake_verifier(y, w0, l, x_share)
+    }
+}

@@ -1,0 +1,276 @@
+//! A node: a manager, and an application that keeps an account of what it did and was told.
+
+use core::cell::RefCell;
+use core::convert::Infallible;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use matter_session::fabric::Fabric;
+use matter_session::handshake::{Context, SignRequest};
+use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
+use matter_session::manager::{
+    Config, ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle, SessionManager, Storage,
+    TRANSMIT_BUFFER_LEN,
+};
+use matter_session::rand_core::{TryCryptoRng, TryRng};
+use matter_session::resumption::ResumptionRecord;
+use matter_session::session::SessionKind;
+use matter_session::time::Instant;
+
+use super::book::{Book, Challenge, End};
+use super::ledger::{Ledger, Watched};
+use super::rng::Dice;
+use super::suite::{Suite, node_id, node_of};
+
+pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
+
+pub type Manager<X, S> = SessionManager<Watched<<X as Suite>::Crypto>, S, u64>;
+
+/// What a node sees of its world while it acts.
+pub struct Scene<'a> {
+    /// The reading of the node's own clock.
+    pub now: Instant,
+    pub dice: &'a mut Dice,
+    pub book: &'a mut Book,
+    pub ledger: &'a RefCell<Ledger>,
+    /// Where the nodes are.
+    pub addresses: &'a [PeerAddress],
+    pub traces: bool,
+}
+
+impl Scene<'_> {
+    pub fn tell(&self, node: usize, what: impl FnOnce() -> String) {
+        if self.traces {
+            eprintln!("{:>10} node {node}: {}", self.now.as_millis(), what());
+        }
+    }
+}
+
+/// Most entries of each table.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub sessions: usize,
+    pub exchanges: usize,
+    pub handshakes: usize,
+    pub fabrics: usize,
+    pub records: usize,
+    pub events: usize,
+}
+
+pub struct Node<X: Suite, S: Storage> {
+    pub name: usize,
+    pub life: u32,
+    pub manager: Manager<X, S>,
+    pub rng: Luck,
+    pub config: Config,
+    pub limits: Limits,
+    pub app: App,
+}
+
+/// The random numbers of a node. Narrow ones make the small numbers, counters above all, collide.
+#[derive(Clone, Debug)]
+pub struct Luck {
+    dice: Dice,
+    is_narrow: bool,
+}
+
+impl Luck {
+    pub const fn new(dice: Dice, is_narrow: bool) -> Self {
+        Self { dice, is_narrow }
+    }
+
+    pub fn roll(&mut self) -> u64 {
+        self.dice.roll()
+    }
+}
+
+impl TryRng for Luck {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let word = self.dice.roll() as u32;
+        Ok(if self.is_narrow { word % 4 } else { word })
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.dice.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        self.dice.try_fill_bytes(dst)
+    }
+}
+
+impl TryCryptoRng for Luck {}
+
+/// What the application knows and wants.
+#[derive(Default)]
+pub struct App {
+    /// Fabrics, with the certificate of this node.
+    pub fabrics: BTreeMap<FabricIndex, (usize, usize)>,
+    /// What it has stored.
+    pub stored_fabrics: BTreeMap<FabricIndex, Vec<u8>>,
+    pub stored_records: BTreeMap<(FabricIndex, NodeId), Vec<u8>>,
+    /// Handshakes whose end was not told yet, and how others ended.
+    pub dialling: BTreeSet<HandshakeHandle>,
+    pub dialled: BTreeMap<HandshakeHandle, Option<SessionHandle>>,
+    pub sessions: BTreeMap<SessionHandle, Known>,
+    pub exchanges: BTreeMap<ExchangeHandle, Talk>,
+    pub requests: Vec<SignRequest>,
+    /// What was sealed into a buffer of the application.
+    pub outbox: VecDeque<(PeerAddress, Vec<u8>)>,
+    pub lags: bool,
+    pub signs_late: bool,
+    /// Answers nothing any more.
+    pub is_silent: bool,
+    pub last_number: Option<u64>,
+    pub acknowledged: BTreeSet<u64>,
+}
+
+/// A session that lives, or whose end was not told yet.
+pub struct Known {
+    pub challenge: Challenge,
+    pub end: End,
+    /// What the manager keeps for the application.
+    pub context: u64,
+    pub is_told: bool,
+}
+
+impl App {
+    /// Whether it waits to hear of a message.
+    pub fn waits(&self) -> bool {
+        self.exchanges.values().any(|talk| !talk.waits.is_empty())
+    }
+}
+
+/// An exchange as the application knows it.
+pub struct Talk {
+    pub session: SessionHandle,
+    pub is_ours: bool,
+    pub is_closed: bool,
+    /// The messages that were sent reliably and of which it has heard nothing, by their numbers.
+    pub waits: VecDeque<u64>,
+}
+
+impl<X: Suite, S: Storage> Node<X, S> {
+    pub fn new(
+        name: usize,
+        config: Config,
+        limits: Limits,
+        rng: Luck,
+        ledger: Rc<RefCell<Ledger>>,
+    ) -> Self {
+        let crypto = Watched { inner: X::crypto(), ledger, node: name };
+        let mut rng = rng;
+        let manager = SessionManager::new(config.clone(), crypto, &mut rng);
+        Self { name, life: 0, manager, rng, config, limits, app: App::default() }
+    }
+
+    /// Calls the manager, and looks which sessions there are then.
+    pub fn call<R>(
+        &mut self,
+        scene: &mut Scene<'_>,
+        call: impl FnOnce(&mut Manager<X, S>, &mut Context<'_>) -> R,
+    ) -> R {
+        let result = call(&mut self.manager, &mut Context::new(scene.now, &mut self.rng));
+        self.look(scene);
+        result
+    }
+
+    /// Notes the sessions that are new.
+    pub fn look(&mut self, scene: &mut Scene<'_>) {
+        let fresh = |app: &App, handle| !app.sessions.contains_key(&handle);
+        let handles = self.manager.sessions().map(|session| session.handle());
+        let handles: Vec<_> = handles.filter(|handle| fresh(&self.app, *handle)).collect();
+        for handle in handles {
+            let session = self.manager.session(handle).unwrap().session();
+            let challenge = *session.attestation_challenge();
+            let identity = session.identity();
+            let mut end = End {
+                node: self.name,
+                kind: session.kind(),
+                role: session.role(),
+                local_id: session.local_session_id().get(),
+                peer_id: session.peer_session_id().get(),
+                peer: None,
+                tags: identity.tags().iter().map(CaseAuthTag::get).collect(),
+                issue: 0,
+                resumed: None,
+            };
+            if session.kind() == SessionKind::Case {
+                let index = identity.fabric().unwrap();
+                let (fabric, issue) = self.app.fabrics[&index];
+                assert_eq!(identity.local_node(), node_id(fabric, self.name));
+                let peer = node_of(fabric, identity.peer_node()).expect("a peer that nobody is");
+                (end.peer, end.issue) = (Some((fabric, peer)), issue);
+            }
+            scene.tell(self.name, || format!("session {handle:?} {end:?}"));
+            scene.book.register(challenge, &end);
+            let context = self.rng.roll();
+            *self.manager.context_mut(handle).unwrap() = context;
+            self.app.sessions.insert(handle, Known { challenge, end, context, is_told: false });
+        }
+    }
+
+    pub fn timeout(&mut self, scene: &mut Scene<'_>) {
+        self.call(scene, |manager, cx| manager.handle_timeout(cx));
+    }
+
+    /// The next datagram that leaves.
+    pub fn transmit(&mut self, scene: &mut Scene<'_>) -> Option<(PeerAddress, Vec<u8>)> {
+        let mut buf = [0; TRANSMIT_BUFFER_LEN];
+        let sent = self.app.outbox.pop_front().or_else(|| {
+            let transmit = self.manager.poll_transmit(scene.now, &mut buf)?;
+            Some((transmit.to, transmit.datagram.to_vec()))
+        });
+        if let Some((_, octets)) = &sent {
+            scene.ledger.borrow_mut().leave(self.name, self.life, octets);
+        }
+        sent
+    }
+
+    /// A new life: nothing is left but what was stored, with or without the records.
+    pub fn restart(&mut self, scene: &mut Scene<'_>, keeps_records: bool) {
+        scene.tell(self.name, || format!("restarts, keeps records: {keeps_records}"));
+        scene.book.figures.restarts += 1;
+        // Each record is stored as soon as it has changed, even if this was not yet told.
+        let records = self.manager.records().map(|record| record.to_bytes());
+        let records: Vec<_> = records.filter(|_| keeps_records).collect();
+        self.life += 1;
+        let crypto = self.manager.crypto().clone();
+        self.manager = SessionManager::new(self.config.clone(), crypto, &mut self.rng);
+        let former = core::mem::take(&mut self.app);
+        self.app.fabrics = former.fabrics;
+        self.app.stored_fabrics = former.stored_fabrics;
+        for (index, bytes) in &self.app.stored_fabrics {
+            assert_eq!(self.manager.restore_fabric(bytes), Ok(*index));
+        }
+        for record in records {
+            let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
+            let key = (record.fabric, record.peer);
+            self.app.stored_records.insert(key, record.to_bytes().as_bytes().to_vec());
+            assert!(self.manager.restore_record(record, scene.now));
+        }
+    }
+
+    /// Makes the node a member of a fabric, if it has room for that.
+    pub fn join(&mut self, fabric: usize, issue: usize) -> Option<FabricIndex> {
+        let member = X::pool().member(fabric, self.name, issue);
+        let index = self.manager.add_fabric(&member.credentials()).ok()?;
+        self.app.fabrics.insert(index, (fabric, issue));
+        self.store_fabric(index);
+        Some(index)
+    }
+
+    pub fn store_fabric(&mut self, index: FabricIndex) {
+        let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
+        let len = self.manager.fabric(index).unwrap().encode(&mut bytes).unwrap();
+        bytes.truncate(len);
+        self.app.stored_fabrics.insert(index, bytes);
+    }
+
+    pub fn index_of(&self, fabric: usize) -> Option<FabricIndex> {
+        let mut fabrics = self.app.fabrics.iter();
+        fabrics.find(|(_, (of, _))| *of == fabric).map(|(index, _)| *index)
+    }
+}

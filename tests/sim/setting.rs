@@ -1,0 +1,70 @@
+//! How the nodes of a world differ.
+
+use core::cell::RefCell;
+use core::time::Duration;
+use std::rc::Rc;
+
+use matter_session::manager::Config;
+use matter_session::session::SessionParameters;
+
+use super::ledger::Ledger;
+use super::node::{Limits, Luck, Node};
+use super::rng::Dice;
+use super::suite::Suite;
+use super::world::AnyNode;
+
+fn one_of<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
+    of[dice.below(of.len() as u64) as usize]
+}
+
+fn config(dice: &mut Dice) -> Config {
+    let millis = |millis| Duration::from_millis(millis);
+    let (idle, active) = one_of(dice, &[(500, 300), (500, 300), (2000, 300), (5000, 500)]);
+    let parameters = SessionParameters::matter_1_6().with_intervals(idle, active, 4000);
+    let lifetime = one_of(dice, &[20, 300, 24 * 3600]);
+    let config = Config::default()
+        .with_parameters(parameters)
+        .with_sessions(one_of(dice, &[1, 2, 4, 8]))
+        .with_exchanges(one_of(dice, &[1, 3, 5, 10]))
+        .with_exchanges_per_session(one_of(dice, &[1, 2, 4]))
+        .with_events(one_of(dice, &[1, 4, 50]))
+        .with_replies(one_of(dice, &[1, 4, 50]))
+        .with_fabrics(one_of(dice, &[2, 3, 5]))
+        .with_records(one_of(dice, &[0, 1, 2, 10]), Duration::from_secs(lifetime))
+        .with_handshakes(one_of(dice, &[1, 2, 4, 8]), millis(100))
+        .with_exchange_lifetime(millis(one_of(dice, &[1_000, 10_000, 60_000])))
+        .with_retransmission_boost(millis(one_of(dice, &[0, 0, 200])));
+    if dice.below(2) == 0 { config.with_remembered_certificates() } else { config }
+}
+
+/// A node with storage of the kind that a number says.
+pub fn node<X: Suite>(
+    name: usize,
+    kind: u64,
+    luck: Luck,
+    dice: &mut Dice,
+    ledger: &Rc<RefCell<Ledger>>,
+) -> AnyNode<X> {
+    let config = config(dice);
+    let most = usize::MAX;
+    // As the parameters of the storage say.
+    let (sessions, exchanges, handshakes, fabrics, records, events) = match kind {
+        0 => (most, most, most, most, most, most),
+        1 => (5, 8, 3, 2, 2, 4),
+        _ => (3, 3, 2, 2, 1, 4),
+    };
+    let limits = Limits {
+        sessions: sessions.min(config.max_sessions + 1),
+        exchanges: exchanges.min(config.max_exchanges),
+        handshakes: handshakes.min(config.max_handshakes),
+        fabrics: fabrics.min(config.max_fabrics),
+        records: records.min(config.max_records),
+        events: events.min(config.max_events),
+    };
+    let ledger = Rc::clone(ledger);
+    match kind {
+        0 => AnyNode::Heap(Node::new(name, config, limits, luck, ledger).into()),
+        1 => AnyNode::Arrays(Node::new(name, config, limits, luck, ledger).into()),
+        _ => AnyNode::Small(Node::new(name, config, limits, luck, ledger).into()),
+    }
+}

@@ -1,0 +1,314 @@
+//! A world: nodes, their network, and what happens to them.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use matter_session::manager::{Fixed, Heap, PeerAddress};
+use matter_session::time::Instant;
+
+use super::book::{Book, Figures};
+use super::ledger::Ledger;
+use super::node::{Luck, Node, Scene};
+use super::rng::Dice;
+use super::setting;
+use super::suite::{FABRICS, NODES, Suite};
+use super::wire::{Datagram, HOSTILE, Wire, udp};
+
+/// Tables of a device that has room for what it is asked to do.
+pub type Arrays = Fixed<5, 8, 3, 2, 2, { 14 * 1280 }>;
+/// Less of everything.
+pub type Small = Fixed<3, 3, 2, 2, 1, 2600>;
+
+/// A node with whatever storage.
+pub enum AnyNode<X: Suite> {
+    Heap(Box<Node<X, Heap>>),
+    Arrays(Box<Node<X, Arrays>>),
+    Small(Box<Node<X, Small>>),
+}
+
+/// The same of every node.
+macro_rules! each {
+    ($any:expr, $node:ident => $value:expr) => {
+        match $any {
+            AnyNode::Heap($node) => $value,
+            AnyNode::Arrays($node) => $value,
+            AnyNode::Small($node) => $value,
+        }
+    };
+}
+pub(super) use each;
+
+/// A node acts on its scene.
+macro_rules! at {
+    ($world:expr, $n:expr, $node:ident, $scene:ident => $value:expr) => {{
+        let world = &mut *$world;
+        let $scene = &mut Scene {
+            now: Instant::from_millis(world.now + world.clocks[$n]),
+            dice: &mut world.dice,
+            book: &mut world.book,
+            ledger: &world.ledger,
+            addresses: &world.addresses,
+            traces: world.traces,
+        };
+        each!(&mut world.nodes[$n], $node => $value)
+    }};
+}
+pub(super) use at;
+
+pub struct World<X: Suite> {
+    pub now: u64,
+    pub nodes: Vec<AnyNode<X>>,
+    pub addresses: Vec<PeerAddress>,
+    /// How much each node's clock is ahead.
+    pub clocks: Vec<u64>,
+    /// How late each node wakes up, in ms.
+    late: Vec<u64>,
+    /// Nodes that take datagrams in, and do nothing else.
+    frozen: Vec<bool>,
+    pub wire: Wire,
+    pub dice: Dice,
+    pub book: Book,
+    pub ledger: Rc<RefCell<Ledger>>,
+    next_port: u16,
+    pub traces: bool,
+}
+
+impl<X: Suite> World<X> {
+    pub fn new(seed: u64, traces: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let count = 3 + dice.below(NODES as u64 - 2) as usize;
+        let ledger = Rc::new(RefCell::new(Ledger::default()));
+        let is_narrow = dice.below(2) == 0;
+        let nodes = (0..count).map(|name| {
+            let kind = if name < 2 { name as u64 } else { dice.below(3) };
+            let luck = Luck::new(Dice::new(dice.roll()), is_narrow);
+            setting::node(name, kind, luck, &mut dice, &ledger)
+        });
+        let nodes: Vec<_> = nodes.collect();
+        let wire = Wire::new(&mut dice);
+        let mut world = Self {
+            now: 1_000_000,
+            addresses: (0..count).map(|n| udp(100 + n as u16)).collect(),
+            clocks: (0..count).map(|_| dice.below(3) * 1_000_000).collect(),
+            late: (0..count).map(|_| [0, 0, 0, 20, 300][dice.below(5) as usize]).collect(),
+            frozen: vec![false; count],
+            nodes,
+            wire,
+            book: Book::new(dice.below(2) == 0),
+            dice,
+            ledger,
+            next_port: 200,
+            traces,
+        };
+        for n in 0..count {
+            for fabric in 0..FABRICS {
+                if (n < 2 && fabric == 0) || world.dice.below(10) < 7 {
+                    each!(&mut world.nodes[n], node => node.join(fabric, 0));
+                }
+            }
+        }
+        world
+    }
+
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        if self.traces {
+            eprintln!("{:>10} {}", self.now, what());
+        }
+    }
+
+    /// A life of troubles.
+    pub fn live(&mut self, steps: u64) {
+        for _ in 0..steps {
+            self.step();
+            let millis = match self.dice.below(40) {
+                0..24 => self.dice.below(40),
+                24..36 => self.dice.below(1_000),
+                36..39 => self.dice.below(10_000),
+                _ => self.dice.below(100_000),
+            };
+            self.run(millis);
+        }
+    }
+
+    fn step(&mut self) {
+        let n = self.dice.below(self.nodes.len() as u64) as usize;
+        match self.dice.below(100) {
+            0..74 => at!(self, n, node, scene => node.act(scene)),
+            74..84 if self.book.is_hostile => {
+                for _ in 0..=self.dice.below(4) {
+                    let what = self.wire.harass(self.now, &self.addresses, &mut self.dice);
+                    self.book.figures.hostile += u64::from(what.is_some());
+                    self.tell(|| what.unwrap_or_default());
+                }
+            }
+            84..86 => {
+                let other = self.dice.below(self.nodes.len() as u64) as usize;
+                self.wire.apart.push((self.addresses[n], self.addresses[other]));
+                self.tell(|| format!("nodes {n} and {other} are apart"));
+            }
+            86..90 => self.wire.apart.clear(),
+            90..92 => self.change_address(n),
+            92..94 => {
+                let keeps_records = self.dice.below(3) != 0;
+                at!(self, n, node, scene => node.restart(scene, keeps_records));
+                if self.dice.below(4) == 0 {
+                    self.change_address(n);
+                }
+            }
+            94 => self.set_clock(n),
+            95 => self.frozen[n] = true,
+            96..99 => self.frozen.fill(false),
+            _ => {}
+        }
+    }
+
+    fn change_address(&mut self, n: usize) {
+        self.next_port += 1;
+        self.addresses[n] = udp(self.next_port);
+        self.tell(|| format!("node {n} is at {} now", self.addresses[n]));
+    }
+
+    /// A clock goes back a little, or leaps.
+    fn set_clock(&mut self, n: usize) {
+        let clock = self.clocks[n];
+        self.clocks[n] = match self.dice.below(4) {
+            0 => clock + 24 * 3_600_000,
+            1 => clock + self.dice.below(10_000),
+            _ => clock.saturating_sub(self.dice.below(3_000)),
+        };
+        self.tell(|| format!("the clock of node {n}: from {clock} to {}", self.clocks[n]));
+    }
+
+    /// When a node wants to be called, by the clock of the world.
+    fn due(&self, n: usize) -> Option<u64> {
+        let due = each!(&self.nodes[n], node => node.due())?.as_millis();
+        Some(due.saturating_sub(self.clocks[n]) + self.late[n])
+    }
+
+    /// Takes what a node has to say and to send.
+    fn drain(&mut self, n: usize) {
+        at!(self, n, node, scene => node.poll_events(scene));
+        let mut count = 0;
+        while let Some((to, octets)) = at!(self, n, node, scene => node.transmit(scene)) {
+            let from = self.addresses[n];
+            self.wire.send(self.now, Datagram { from, to, octets }, &mut self.dice);
+            at!(self, n, node, scene => node.poll_events(scene));
+            count += 1;
+            assert!(count < 1_000, "node {n} sends without end");
+        }
+    }
+
+    fn wake(&mut self, n: usize) {
+        at!(self, n, node, scene => node.timeout(scene));
+        self.drain(n);
+        let now = self.now + self.clocks[n];
+        let due = each!(&self.nodes[n], node => node.due());
+        assert!(due.is_none_or(|due| due.as_millis() > now), "node {n} is due again at once");
+    }
+
+    /// Everything that happens without time passing.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            for n in 0..self.nodes.len() {
+                if !self.frozen[n] {
+                    self.drain(n);
+                }
+            }
+            if let Some(datagram) = self.wire.take(self.now) {
+                self.deliver(datagram);
+                continue;
+            }
+            let is_due =
+                |n: &usize| !self.frozen[*n] && self.due(*n).is_some_and(|d| d <= self.now);
+            let due: Vec<_> = (0..self.nodes.len()).filter(is_due).collect();
+            if due.is_empty() {
+                return;
+            }
+            for n in due {
+                self.wake(n);
+            }
+        }
+        panic!("a conversation without end");
+    }
+
+    fn deliver(&mut self, datagram: Datagram) {
+        let Datagram { from, to, mut octets } = datagram;
+        if let Some(n) = self.addresses.iter().position(|address| *address == to) {
+            at!(self, n, node, scene => node.receive(scene, from, &mut octets));
+            if !self.frozen[n] {
+                self.drain(n);
+            }
+            each!(&self.nodes[n], node => node.check(self.frozen[n]));
+        }
+    }
+
+    /// The next moment at which something happens by itself.
+    fn next(&self) -> Option<u64> {
+        let timers = (0..self.nodes.len()).filter(|n| !self.frozen[*n]).filter_map(|n| self.due(n));
+        timers.chain(self.wire.next()).min()
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, millis: u64) {
+        let end = self.now + millis;
+        self.settle();
+        let mut steps = 0;
+        while let Some(next) = self.next().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.settle();
+            steps += 1;
+            assert!(steps < 100_000, "timers without end");
+        }
+        self.now = end;
+        self.settle();
+        for n in 0..self.nodes.len() {
+            each!(&self.nodes[n], node => node.check(self.frozen[n]));
+        }
+    }
+
+    /// Nothing is in the way any more: everything that is under way comes to its end.
+    pub fn recover(&mut self) {
+        self.tell(|| "everything is well again".into());
+        self.wire.heal();
+        self.frozen.fill(false);
+        self.late.fill(0);
+        for n in 0..self.nodes.len() {
+            at!(self, n, node, scene => node.recover(scene));
+        }
+        self.rest();
+    }
+
+    /// Runs until nothing is under way, and checks that it stays like that.
+    pub fn rest(&mut self) {
+        // Whoever alters a first message can name the longest intervals.
+        let end = self.now + 4 * 24 * 3_600_000;
+        self.settle();
+        while !self.nodes.iter().all(|node| each!(node, node => node.is_quiet()))
+            && let Some(next) = self.next().filter(|next| *next <= end)
+        {
+            self.run(next.saturating_sub(self.now));
+        }
+        self.run(20_000);
+        for node in &self.nodes {
+            each!(node, node => node.check_quiet());
+        }
+        let before = self.wire.count;
+        self.run(600_000);
+        assert_eq!(self.wire.count, before, "an idle system sends");
+    }
+
+    pub fn figures(&self) -> Figures {
+        Figures { seeds: 1, datagrams: self.wire.count, ..self.book.figures }
+    }
+
+    /// Who is a member of a fabric.
+    pub fn members(&self, fabric: usize) -> Vec<usize> {
+        let member = |n: &usize| each!(&self.nodes[*n], node => node.index_of(fabric)).is_some();
+        (0..self.nodes.len()).filter(member).collect()
+    }
+}
+
+/// Where nobody is but the hostile node.
+pub fn nowhere() -> PeerAddress {
+    udp(HOSTILE)
+}
