@@ -62,9 +62,9 @@ fn an_acknowledgement_waits_200_ms_for_a_ride() {
     assert_eq!(exchange.receive(&message(true, None), counter(7), false, at(0)), DELIVERED);
     assert_eq!(exchange.poll_timeout(), Some(at(200)));
     assert!(!exchange.has_output());
-    assert!(!exchange.handle_timeout(at(199), |_| Duration::ZERO));
+    assert!(!exchange.handle_timeout(at(199)));
     assert!(exchange.next_ack().is_none());
-    assert!(!exchange.handle_timeout(at(200), |_| Duration::ZERO));
+    assert!(!exchange.handle_timeout(at(200)));
     assert_eq!(settle(&mut exchange, 200), [7]);
     assert!(exchange.is_settled());
 }
@@ -99,8 +99,7 @@ fn a_duplicate_is_answered_at_once_and_its_acknowledgement_is_not_looked_at() {
     let _ = exchange.receive(&message(true, None), counter(7), false, at(0));
     let header = exchange.header(ProtocolId::INTERACTION_MODEL, 3, true);
     exchange.sent(&header, at(0));
-    let wait = Some(Duration::from_millis(300));
-    exchange.launch(vec![1, 2, 3], 0..3, counter(50), wait, at(0));
+    exchange.launch(vec![1, 2, 3], 0..3, counter(50), true);
     let receipt = exchange.receive(&message(true, Some(50)), counter(7), true, at(5));
     assert_eq!(receipt, Receipt { deliver: false, acknowledged: false });
     assert_eq!(settle(&mut exchange, 5), [7]);
@@ -129,8 +128,7 @@ fn a_late_duplicate_does_not_turn_the_acknowledgement_back() {
 #[test]
 fn a_foreign_or_old_acknowledgement_is_ignored() {
     let mut exchange = exchange();
-    let wait = Some(Duration::from_millis(300));
-    exchange.launch(vec![0; 8], 2..6, counter(50), wait, at(0));
+    exchange.launch(vec![0; 8], 2..6, counter(50), true);
     let _ = exchange.receive(&message(false, Some(49)), counter(1), false, at(1));
     assert!(exchange.is_in_flight());
 }
@@ -139,15 +137,15 @@ fn a_foreign_or_old_acknowledgement_is_ignored() {
 fn five_transmissions_of_the_same_octets_then_it_gives_up() {
     let mut exchange = exchange();
     let wait = |n: u8| Duration::from_millis(100 * (u64::from(n) + 1));
-    exchange.launch(vec![9, 8, 7, 6], 1..4, counter(50), Some(wait(0)), at(0));
-    let mut sent = 0;
+    exchange.launch(vec![9, 8, 7, 6], 1..4, counter(50), true);
+    let (mut sent, mut now) = (0, at(0));
     let given_up = loop {
-        if exchange.take_transmission() {
+        if exchange.take_transmission(now, wait) {
             assert_eq!(exchange.datagram(), [8, 7, 6]);
             sent += 1;
         }
-        let now = exchange.poll_timeout().unwrap();
-        if exchange.handle_timeout(now, wait) {
+        now = exchange.poll_timeout().unwrap();
+        if exchange.handle_timeout(now) {
             break now;
         }
     };
@@ -157,13 +155,29 @@ fn five_transmissions_of_the_same_octets_then_it_gives_up() {
 }
 
 #[test]
+fn the_wait_begins_when_a_transmission_is_taken() {
+    let mut exchange = exchange();
+    let wait = |_| Duration::from_millis(300);
+    exchange.launch(vec![1], 0..1, counter(50), true);
+    for (taken, due) in [(5000, 5300), (9000, 9300)] {
+        assert_eq!(exchange.poll_timeout(), None, "nothing is waited for yet");
+        assert!(!exchange.handle_timeout(at(taken)) && exchange.has_output());
+        assert!(exchange.take_transmission(at(taken), wait));
+        assert_eq!(exchange.poll_timeout(), Some(at(due)));
+        assert!(!exchange.handle_timeout(at(due - 1)) && !exchange.has_output());
+        assert!(!exchange.handle_timeout(at(due)) && exchange.has_output());
+    }
+}
+
+#[test]
 fn over_a_reliable_transport_a_message_is_sent_once() {
     let mut exchange = exchange();
-    exchange.launch(vec![1], 0..1, counter(50), None, at(0));
+    exchange.launch(vec![1], 0..1, counter(50), false);
     assert!(exchange.is_in_flight());
     assert_eq!(exchange.poll_timeout(), None);
-    assert!(exchange.take_transmission());
-    assert!(!exchange.take_transmission());
+    let never = |_| panic!("nothing to wait for");
+    assert!(exchange.take_transmission(at(0), never));
+    assert!(!exchange.take_transmission(at(0), never));
     assert!(exchange.is_settled());
 }
 

@@ -65,6 +65,7 @@ struct Flight<M> {
     retry: Option<Retry>,
 }
 
+/// Waits from the moment on in which a transmission is taken.
 #[derive(Debug)]
 struct Retry {
     transmissions: u8,
@@ -175,20 +176,20 @@ impl<M> Exchange<M> {
     /// Puts a sealed message in flight, due at once: `message` holds its octets at `datagram`.
     /// One that was in flight before is forgotten.
     ///
-    /// `retry`: the wait for its acknowledgement; `None` to send it once.
+    /// `repeated`: until it is acknowledged; false to send it once.
     pub fn launch(
         &mut self,
         message: M,
         datagram: Range<usize>,
         counter: MessageCounter,
-        retry: Option<Duration>,
-        now: Instant,
+        repeated: bool,
     ) {
-        let retry = retry.map(|wait| Retry { transmissions: 1, next: now + wait });
+        let retry = repeated.then_some(Retry { transmissions: 1, next: Instant::ZERO });
         self.flight = Some(Flight { message, datagram, counter, retry, transmit: true });
     }
 
-    /// Waits until `next` for the acknowledgement of the message in flight.
+    /// Waits until `next` for the acknowledgement of the message in flight, unless a
+    /// transmission is due anyway.
     pub fn postpone(&mut self, next: Instant) {
         if let Some(retry) = self.flight.as_mut().and_then(|flight| flight.retry.as_mut()) {
             retry.next = next;
@@ -224,36 +225,31 @@ impl<M> Exchange<M> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ack = self.acks.owed.map(|(_, due)| due);
-        let retry = self.flight.as_ref().and_then(|flight| flight.retry.as_ref());
-        let retry = retry.map(|retry| retry.next);
+        let flight = self.flight.as_ref().filter(|flight| !flight.transmit);
+        let retry = flight.and_then(|flight| flight.retry.as_ref()).map(|retry| retry.next);
         [ack, retry].into_iter().flatten().min()
     }
 
     /// Lets time pass: acknowledgements and retransmissions become due. However late the call,
-    /// a message is sent again once.
-    ///
-    /// `wait`: how long to wait for an acknowledgement after so many repetitions, see
-    /// [`backoff`]; asked anew each time, as the peer may have fallen asleep. Returns true when
-    /// the message in flight was given up.
+    /// a message is sent again once. Returns true when the message in flight was given up.
     #[must_use = "a message that was given up is told once"]
-    pub fn handle_timeout(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) -> bool {
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.acks.owed.is_some_and(|(_, due)| now >= due) {
             self.flush_ack();
         }
-        let Some(flight) = &mut self.flight else { return false };
+        // While nobody has taken the last transmission, nothing is waited for.
+        let Some(flight) = self.flight.as_mut().filter(|flight| !flight.transmit) else {
+            return false;
+        };
         let Some(retry) = flight.retry.as_mut().filter(|retry| now >= retry.next) else {
             return false;
         };
-        // While nobody has taken the last transmission, it does not count twice.
-        if !flight.transmit {
-            if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
-                self.flight = None;
-                return true;
-            }
-            retry.transmissions = retry.transmissions.saturating_add(1);
-            flight.transmit = true;
+        if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
+            self.flight = None;
+            return true;
         }
-        retry.next = now + wait(retry.transmissions.saturating_sub(1));
+        retry.transmissions = retry.transmissions.saturating_add(1);
+        flight.transmit = true;
         false
     }
 
@@ -264,9 +260,19 @@ impl<M> Exchange<M> {
     }
 
     /// Takes the transmission that is due: true if [`datagram`](Self::datagram) must be sent now.
+    ///
+    /// `wait`: how long to wait for an acknowledgement after so many repetitions, see
+    /// [`backoff`]; asked anew each time, as the peer may have fallen asleep.
     #[must_use = "what is taken counts as sent"]
-    pub fn take_transmission(&mut self) -> bool {
-        self.flight.as_mut().is_some_and(|flight| core::mem::take(&mut flight.transmit))
+    pub fn take_transmission(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) -> bool {
+        let Some(flight) = self.flight.as_mut().filter(|flight| flight.transmit) else {
+            return false;
+        };
+        flight.transmit = false;
+        if let Some(retry) = &mut flight.retry {
+            retry.next = now + wait(retry.transmissions.saturating_sub(1));
+        }
+        true
     }
 
     /// The message in flight, or sent once and not forgotten yet, and where its octets stand.

@@ -214,11 +214,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let counter = &mut self.unsecured_counter;
         let Ok(encoded) = slot.unsecured.encode(counter, &header, buf, cx.now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
-        let wait = self.node.retry_wait()(slot.unsecured.base_interval(cx.now), 0);
-        let retry = reliable.then_some(wait);
         self.octets.shrink(message_of(id), datagram.end);
         slot.exchange.sent(&header, cx.now);
-        slot.exchange.launch(message, datagram, counter, retry, cx.now);
+        slot.exchange.launch(message, datagram, counter, reliable);
     }
 
     #[inline(never)]
@@ -344,9 +342,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
         slot.filed = None;
-        let wait = self.node.retry_wait();
-        let interval = slot.unsecured.base_interval(cx.now);
-        let gave_up = slot.exchange.handle_timeout(cx.now, |n| wait(interval, n));
+        let gave_up = slot.exchange.handle_timeout(cx.now);
         match slot.ended {
             Some(_) if slot.goes().is_some_and(|goes| cx.now >= goes) => {
                 self.drop_handshake(id);

@@ -105,7 +105,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         payload: &[u8],
         now: Instant,
     ) -> Result<(), SendError> {
-        let (header, address) = self.header(exchange, protocol, opcode, payload.len(), true)?;
+        let (header, _) = self.header(exchange, protocol, opcode, payload.len(), true)?;
         let owner = Owner::Message(Source::Exchange(exchange.key));
         let mut held = self
             .octets
@@ -115,11 +115,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let buf = MessageBuf::with_payload(self.octets.get_mut(owner, &mut held), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
-        let wait = self.node.retry_wait()(session.session.base_interval(now), 0);
-        let retry = (!address.is_reliable()).then_some(wait);
         let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
         entry.exchange.sent(&header, now);
-        entry.exchange.launch(held, datagram, counter, retry, now);
+        entry.exchange.launch(held, datagram, counter, header.needs_ack);
         log_trace!(
             "message {} sealed: session {}, exchange {}",
             counter,
@@ -305,7 +303,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Some(Output::Ack { to: session.address, range });
         }
         session.session.notify_activity(now);
-        entry.exchange.take_transmission().then_some(Output::InFlight)
+        let (wait, interval) = (self.node.retry_wait(), session.session.base_interval(now));
+        let taken = entry.exchange.take_transmission(now, |n| wait(interval, n));
+        taken.then_some(Output::InFlight)
     }
 
     fn handshake_output(
@@ -322,7 +322,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
             return Some(Output::Ack { to: slot.peer, range });
         }
-        slot.exchange.take_transmission().then_some(Output::InFlight)
+        let (wait, interval) = (self.node.retry_wait(), slot.unsecured.base_interval(now));
+        slot.exchange.take_transmission(now, |n| wait(interval, n)).then_some(Output::InFlight)
     }
 
     fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
@@ -361,7 +362,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return self.forget(Source::Exchange(key), filed);
         }
         // What is closing waits for nothing but its own end.
-        let idle = (!entry.closing).then(|| entry.exchange.last_used() + lifetime);
+        let waits = !entry.closing && entry.exchange.is_settled();
+        let idle = waits.then(|| entry.exchange.last_used() + lifetime);
         let deadline = entry.exchange.poll_timeout().or(idle);
         let has_output = entry.exchange.has_output();
         self.schedule.file(Source::Exchange(key), &mut entry.filed, deadline, has_output);
@@ -376,12 +378,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Some(session) = self.sessions.by_local(key.session) else {
             return self.update(Source::Exchange(key));
         };
-        let wait = self.node.retry_wait();
-        let interval = session.session.base_interval(cx.now);
-        let gave_up = entry.exchange.handle_timeout(cx.now, |n| wait(interval, n));
-        if entry.exchange.poll_timeout().is_none()
-            && cx.now >= entry.exchange.last_used() + lifetime
-        {
+        let gave_up = entry.exchange.handle_timeout(cx.now);
+        if entry.exchange.is_settled() && cx.now >= entry.exchange.last_used() + lifetime {
             entry.closing = true;
         }
         let exchange = ExchangeHandle { key, serial: entry.serial };
