@@ -18,9 +18,21 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         keys: &SessionKeys,
         setup: SessionSetup,
     ) -> Option<SessionHandle> {
+        let counter = TxCounter::random(cx.rng);
+        self.dangerous_add_session_at(cx, peer, keys, setup, counter)
+    }
+
+    /// The same, with the first counter that it sends.
+    pub fn dangerous_add_session_at(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PeerAddress,
+        keys: &SessionKeys,
+        setup: SessionSetup,
+        counter: TxCounter,
+    ) -> Option<SessionHandle> {
         let local_session_id = self.free_session_id()?;
         let setup = SessionSetup { local_session_id, ..setup };
-        let counter = TxCounter::random(cx.rng);
         let session =
             SecureSession::dangerous_from_keys(&self.crypto, keys, setup, counter, cx.now);
         self.add_session(session, peer, cx.now)
