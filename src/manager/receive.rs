@@ -81,7 +81,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(Dropped::NoExchange);
         }
         if !opened.duplicate {
-            self.sessions.heard(local, from);
+            // A message that was held up and comes late, or is held back and sent on, tells where
+            // the peer was.
+            self.sessions.heard(local, opened.newest.then_some(from));
         }
         self.receive_opened(cx, session, opened)
     }

@@ -124,12 +124,12 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         Some(entry)
     }
 
-    /// Takes note that the peer of a session was heard, from this address.
+    /// Takes note that the peer of a session was heard, and from where if that is where it is.
     #[inline]
-    pub(super) fn heard(&mut self, local: LocalSessionId, from: PeerAddress) {
+    pub(super) fn heard(&mut self, local: LocalSessionId, from: Option<PeerAddress>) {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(entry) = self.entries.get_mut(seat) else { return };
-        entry.address = from;
+        entry.address = from.unwrap_or(entry.address);
         let group = group_of(entry.session.identity());
         self.order.used(group, seat);
         self.order.set_defunct(group, seat, false);

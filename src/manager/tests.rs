@@ -205,7 +205,7 @@ fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer()
     assert_eq!(victim(&manager, case(1, 12)), 5, "a defunct one first");
     assert_eq!(victim(&manager, case(2, 22)), 5);
     // A second session with peer 21 makes that peer the one with most.
-    manager.sessions.heard(defunct, address());
+    manager.sessions.heard(defunct, None);
     let mut new = session(SessionRole::Initiator, 6, case(2, 21), 1);
     new.notify_activity(Instant::from_millis(6));
     let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();

@@ -19,6 +19,8 @@ pub struct Opened<'b> {
     pub payload_offset: usize,
     /// It was received before: acknowledge it if it asks for that, deliver it to nobody.
     pub duplicate: bool,
+    /// The peer sent it after all that came before: where it comes from, the peer is.
+    pub newest: bool,
 }
 
 /// A message of an unsecured session: anybody may have sent it.

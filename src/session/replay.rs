@@ -169,6 +169,12 @@ impl AuthenticWindow {
         self.window().check(counter)
     }
 
+    /// Whether no larger counter, nor this one, has been seen.
+    #[inline]
+    pub(super) const fn is_newest(&self, counter: MessageCounter) -> bool {
+        counter.get() > self.max
+    }
+
     #[inline]
     pub(super) const fn commit(&mut self, proof: &Authentic) {
         let mut window = self.window();

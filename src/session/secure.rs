@@ -180,6 +180,7 @@ impl<C: Crypto> SecureSession<C> {
         }
         let (message, aad, body) = packet.into_parts();
         let verdict = self.window.check(message.counter);
+        let newest = self.window.is_newest(message.counter);
         let nonce =
             OpenNonce::new(message.security_flags(), message.counter, self.identity.peer_node);
         let (plain, proof) = Authentic::open(&self.open_key, nonce, message.counter, aad, body)?;
@@ -196,6 +197,7 @@ impl<C: Crypto> SecureSession<C> {
             payload: plain.get_mut(offset..).unwrap_or_default(),
             payload_offset: aad.len().saturating_add(offset),
             duplicate: verdict == Verdict::Duplicate,
+            newest,
         })
     }
 

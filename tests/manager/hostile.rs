@@ -76,22 +76,6 @@ fn an_unknown_session_is_met_with_silence() {
 }
 
 #[test]
-fn only_authentic_new_messages_move_the_address_of_a_peer() {
-    let (mut net, a, b) = Net::with_case();
-    let message = withheld(&mut net, 2);
-    let address = |net: &Net| net.nodes[1].manager.session(b).unwrap().peer_address();
-    net.hand(1, udp(1), &message).unwrap();
-    net.hand(1, udp(9), &message).unwrap();
-    assert_eq!(address(&net), udp(1), "a replay");
-    net.run(10);
-    assert!(net.sent_by(1, 0).iter().all(|d| d.to == udp(1)), "whoever replays gets no answer");
-    let next = withheld(&mut net, 4);
-    net.hand(1, udp(9), &next).unwrap();
-    assert_eq!(address(&net), udp(9), "the peer has moved");
-    let _ = a;
-}
-
-#[test]
 fn a_group_message_is_dropped_and_counted() {
     let (mut net, ..) = Net::with_case();
     let message = withheld(&mut net, 2);

@@ -1,0 +1,19 @@
+//! Scenarios: what is known to knock session layers over, and how it ends here.
+#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    clippy::panic,
+    clippy::std_instead_of_alloc,
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "a test that panics has failed"
+)]
+
+mod addresses;
+#[path = "../support/net/mod.rs"]
+mod net;
+mod twin;
