@@ -92,7 +92,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let sent = self.put_in_flight(exchange, protocol, opcode, payload, cx.now);
         // Also after an error: what was allocated for the message is given back.
-        self.finish_send(exchange);
+        self.finish_send(exchange.key);
         sent
     }
 
@@ -148,7 +148,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Some(entry) = self.exchange_mut(exchange) {
             entry.exchange.sent(&header, now);
         }
-        self.finish_send(exchange);
+        self.finish_send(exchange.key);
         Ok(Transmit { to, datagram })
     }
 
@@ -212,11 +212,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Ok((header, address))
     }
 
-    fn finish_send(&mut self, exchange: ExchangeHandle) {
-        if let Some(session) = self.sessions.handle(exchange.key.session) {
+    fn finish_send(&mut self, key: ExchangeKey) {
+        if let Some(session) = self.sessions.handle(key.session) {
             self.watch_counter(session);
         }
-        self.update(Source::Exchange(exchange.key));
+        self.update(Source::Exchange(key));
     }
 
     /// An exchange, unless the application has closed it.
@@ -270,6 +270,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         match (source, &output) {
             (Source::Exchange(key), Some(Output::InFlight)) => self.lend_flight(key, now),
+            (Source::Exchange(key), Some(Output::Ack { .. })) => self.finish_send(key),
             _ => self.update(source),
         }
         output

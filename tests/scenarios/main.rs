@@ -14,6 +14,7 @@
 )]
 
 mod addresses;
+mod counters;
 #[path = "../support/net/mod.rs"]
 mod net;
 mod twin;
