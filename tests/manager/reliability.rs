@@ -70,19 +70,6 @@ fn an_unreliable_message_needs_no_acknowledgement_and_carries_one() {
 }
 
 #[test]
-fn a_lost_acknowledgement_heals() {
-    let (mut net, a, _) = Net::with_case();
-    net.lose(&[1]);
-    let since = net.sent.len();
-    let exchange = net.say(0, a, 2);
-    net.run(5000);
-    assert!(net.node(0).acknowledged(exchange));
-    assert_eq!(net.node(1).got.len(), 1, "delivered once");
-    assert_eq!(net.sent.len() - since, 4);
-    net.assert_clean();
-}
-
-#[test]
 fn a_duplicate_is_acknowledged_again_even_when_the_exchange_is_closed() {
     let (mut net, a, _) = Net::with_case();
     let since = net.sent.len();

@@ -13,6 +13,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod acknowledgements;
 mod addresses;
 mod counters;
 #[path = "../support/net/mod.rs"]

@@ -101,12 +101,17 @@ impl Read {
 impl Twin {
     /// Seals a message with the next counter; returns the counter, too.
     pub fn seal(&mut self, header: &ProtocolHeader) -> (Vec<u8>, u32) {
-        seal(&mut self.session, header)
+        seal(&mut self.session, header, b"payload")
+    }
+
+    /// The same with a payload that means something.
+    pub fn seal_payload(&mut self, header: &ProtocolHeader, payload: &[u8]) -> Vec<u8> {
+        seal(&mut self.session, header, payload).0
     }
 
     /// Seals a message with any counter.
     pub fn seal_at(&self, counter: u32, header: &ProtocolHeader) -> Vec<u8> {
-        seal(&mut secure(&self.keys, &self.setup, counter), header).0
+        seal(&mut secure(&self.keys, &self.setup, counter), header, b"payload").0
     }
 
     /// Opens a datagram of the node.
@@ -152,9 +157,13 @@ fn secure(keys: &[u8; 48], setup: &SessionSetup, counter: u32) -> SecureSession<
     SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup.clone(), counter, Instant::ZERO)
 }
 
-fn seal(session: &mut SecureSession<RustCrypto>, header: &ProtocolHeader) -> (Vec<u8>, u32) {
+fn seal(
+    session: &mut SecureSession<RustCrypto>,
+    header: &ProtocolHeader,
+    payload: &[u8],
+) -> (Vec<u8>, u32) {
     let mut buf = [0; 128];
-    let message = MessageBuf::with_payload(&mut buf, b"payload").unwrap();
+    let message = MessageBuf::with_payload(&mut buf, payload).unwrap();
     let sealed = session.encode(header, message, Instant::ZERO).unwrap();
     (sealed.as_bytes().to_vec(), sealed.counter().get())
 }
