@@ -5,9 +5,7 @@ use core::time::Duration;
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::NodeId;
-use matter_session::manager::{
-    Config, ConnectError, Dropped, Event, OpenError, SendError, WindowError,
-};
+use matter_session::manager::{Config, ConnectError, Event, OpenError, SendError, WindowError};
 
 use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp, window};
 
@@ -17,30 +15,6 @@ fn members(a: Config, b: Config) -> Net {
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
     net
-}
-
-#[test]
-fn a_message_for_which_there_is_no_exchange_gets_through_later() {
-    // The last of them is for another session.
-    let mut net = members(Config::default(), Config::default().with_sessions(8).with_exchanges(3));
-    let (a, _) = net.case(200);
-    for _ in 0..2 {
-        net.say(0, a, 2);
-    }
-    net.run(400);
-    assert_eq!(net.node(1).got.len(), 2);
-    let since = net.sent.len();
-    let third = net.say(0, a, 4);
-    net.run(500);
-    assert_eq!(net.node(1).got.len(), 2);
-    assert!(net.sent_by(1, since).is_empty(), "not acknowledged");
-    assert!(net.node(1).dropped.contains(&Dropped::NoExchange));
-    let theirs = net.node(1).got[0].exchange;
-    net.close_exchange(1, theirs);
-    net.run(5000);
-    assert_eq!(net.node(1).got.len(), 3, "not taken for a duplicate");
-    assert!(net.node(0).acknowledged(third));
-    net.assert_clean();
 }
 
 #[test]

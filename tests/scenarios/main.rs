@@ -15,7 +15,13 @@
 
 mod acknowledgements;
 mod addresses;
+mod capacity;
+mod closing;
 mod counters;
+mod eviction;
+mod ids;
 #[path = "../support/net/mod.rs"]
 mod net;
+mod restarts;
+mod sleepy;
 mod twin;

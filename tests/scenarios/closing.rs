@@ -1,0 +1,154 @@
+//! The end of sessions leaves nothing behind.
+
+use matter_session::ids::NodeId;
+use matter_session::manager::{CloseReason, HandshakeHandle, OpenError, SendError, SessionHandle};
+
+use crate::net::{Authority, Fate, IM, Net, index, udp};
+
+/// The sizes of all tables, once nothing is kept that is meant to last.
+fn sizes(net: &mut Net) -> Vec<String> {
+    net.run(90_000);
+    for node in &mut net.nodes {
+        node.manager.forget_records();
+    }
+    net.pump();
+    let tables = |node: &crate::net::Node| {
+        let manager = format!("{:?}", node.manager);
+        manager.split_once("statistics").unwrap().0.to_owned()
+    };
+    net.nodes.iter().map(tables).collect()
+}
+
+/// Two members of a fabric, one session, and the sizes before there was any.
+fn members() -> (Net, Authority, SessionHandle, SessionHandle, Vec<String>) {
+    let mut net = Net::pair();
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    let start = sizes(&mut net);
+    let (a, b) = net.case(200);
+    (net, authority, a, b, start)
+}
+
+#[test]
+fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end() {
+    for closer in 0..2 {
+        let (mut net, _, a, b, start) = members();
+        let sessions = [a, b];
+        for n in 0..2 {
+            *net.node(n).manager.context_mut(sessions[n]).unwrap() = 40 + n as u32;
+        }
+        // Open exchanges: one owes an acknowledgement, one has a message under way that does not
+        // arrive, one is at rest, one is closing.
+        let exchange = net.say(0, a, 2);
+        net.pump();
+        net.on_send(|_| Fate::Lost);
+        net.say(1, b, 2);
+        let closing = net.say(0, a, 4);
+        net.close_exchange(0, closing);
+        net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+        net.pump();
+        net.on_send(|_| Fate::Arrives);
+        net.call(closer, |manager, cx| manager.close(cx, sessions[closer]));
+        net.run(1000);
+        for n in 0..2 {
+            let reason = if n == closer { CloseReason::Local } else { CloseReason::Peer };
+            assert_eq!(net.node(n).closed(), [(sessions[n], 40 + n as u32, reason)]);
+            assert_eq!(net.nodes[n].manager.session_count(), 0);
+            assert_eq!(net.nodes[n].manager.exchange_count(), 0);
+        }
+        assert_eq!(net.node(0).acknowledged(exchange), closer == 1);
+        let send = net.call(0, |manager, cx| manager.send(cx, exchange, IM, 4, b""));
+        assert_eq!(send, Err(SendError::Closed));
+        let open = net.call(0, |manager, cx| manager.open_exchange(cx.now, a));
+        assert_eq!(open, Err(OpenError::Closed));
+        net.call(0, |manager, cx| manager.close(cx, a));
+        assert_eq!(net.node(0).closed().len(), 1);
+        assert_eq!(sizes(&mut net), start);
+    }
+}
+
+#[test]
+fn a_lost_goodbye_leaves_the_other_end_defunct_and_nothing_else() {
+    let (mut net, _, a, b, start) = members();
+    let (older, waiting) = (net.say(0, a, 2), net.say(0, a, 4));
+    net.pump();
+    net.lose(&[0, 1, 2]); // two acknowledgements and the goodbye
+    net.call(1, |manager, cx| manager.close(cx, b));
+    net.run(1000);
+    assert_eq!(net.node(0).manager.session_count(), 1);
+    net.run(20_000);
+    assert!(net.node(0).undelivered(older) && net.node(0).undelivered(waiting));
+    assert!(net.nodes[0].manager.session(a).unwrap().is_defunct());
+    // The defunct session is offered only until there is another.
+    let offered = |net: &Net| net.nodes[0].manager.session_with(index(1), NodeId::new(200));
+    assert_eq!(offered(&net), Some(a));
+    let (fresh, _) = net.case(200);
+    assert_eq!(offered(&net), Some(fresh));
+    for session in [a, fresh] {
+        net.call(0, |manager, cx| manager.close(cx, session));
+    }
+    assert_eq!(sizes(&mut net), start);
+}
+
+#[test]
+fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
+    type End = fn(&mut Net, HandshakeHandle, [SessionHandle; 2]);
+    let ends: [(&str, End); 9] = [
+        ("close by the initiator", |net, _, [a, _]| net.call(0, |m, cx| m.close(cx, a))),
+        ("close by the responder", |net, _, [_, b]| net.call(1, |m, cx| m.close(cx, b))),
+        ("close of the peer", |net, _, _| {
+            net.call(0, |m, cx| m.close_peer(cx, index(1), NodeId::new(200)));
+        }),
+        ("close of all", |net, _, _| net.call(1, |m, cx| m.close_all(cx))),
+        ("cancel", |net, handshake, _| assert!(net.node(0).manager.cancel(handshake))),
+        ("removal at the initiator", |net, _, _| {
+            assert!(net.call(0, |m, cx| m.remove_fabric(cx, index(1))));
+        }),
+        ("removal at the responder", |net, _, _| {
+            assert!(net.call(1, |m, cx| m.remove_fabric(cx, index(1))));
+        }),
+        ("loss of the network", |net, _, _| net.on_send(|_| Fate::Lost)),
+        ("loss of the connection", |net, _, _| {
+            net.call(0, |m, cx| m.disconnected(cx, udp(2)));
+        }),
+    ];
+    for signer in 0..2 {
+        for (name, end) in ends {
+            for signs_late in [false, true] {
+                let name = format!("{name}, signer {signer}, late {signs_late}");
+                let (mut net, mut authority, a, b, start) = members();
+                for node in &mut net.nodes {
+                    node.manager.forget_records(); // a resumption asks for no signature
+                }
+                net.node(signer).signs = false;
+                let handshake = net
+                    .call(0, |m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200)))
+                    .unwrap();
+                net.run(50);
+                assert_eq!(net.node(signer).requests.len(), 1, "{name}");
+                let exchange = net.say(0, a, 2);
+                end(&mut net, handshake, [a, b]);
+                net.run(100);
+                let signed = net.node(signer).requests.remove(0);
+                if signs_late {
+                    let signed =
+                        signed.sign_with(net.node(signer).keys.get_mut(&index(1)).unwrap());
+                    net.call(signer, |m, cx| m.sign(cx, signed));
+                }
+                net.run(70_000);
+                assert!(net.node(signer).requests.is_empty(), "{name}");
+                let told = net.node(0).acknowledged(exchange) || net.node(0).undelivered(exchange);
+                assert!(told || net.node(0).closed().len() == 1, "{name}");
+                net.on_send(|_| Fate::Arrives);
+                for n in 0..2 {
+                    net.call(n, |m, cx| m.close_all(cx));
+                    if net.nodes[n].manager.fabric(index(1)).is_none() {
+                        authority.join(&mut net, n, [100, 200][n]);
+                    }
+                }
+                assert_eq!(sizes(&mut net), start, "{name}");
+            }
+        }
+    }
+}

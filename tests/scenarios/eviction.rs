@@ -1,0 +1,352 @@
+//! Full tables of sessions: who makes room, against a plain list that knows the rule and nothing
+//! else.
+
+use core::cmp::Reverse;
+
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::manager::{CloseReason, Config, Fixed, Heap, SessionHandle, Storage};
+use matter_session::session::SessionKind;
+use proptest::prelude::*;
+
+use crate::net::{Authority, Fate, Net, index, udp};
+use crate::twin::{Plan, Twin, header};
+
+/// A session as the list has it.
+struct Known {
+    handle: SessionHandle,
+    twin: Twin,
+    /// Fabric and peer of a CASE session.
+    peer: Option<(u8, u64)>,
+    heard: u64,
+    active: u64,
+    defunct: bool,
+}
+
+/// What the specification and its implementations make of a full table, one rule after another:
+/// most sessions on the fabric; the newcomer's fabric; most sessions with the peer; the
+/// newcomer's peer, unless it is the only working session with it; defunct; idle longest; oldest.
+/// CASE sessions make room for CASE sessions, PASE sessions for PASE sessions. Of fabrics that the
+/// first two rules do not tell apart each has a candidate.
+fn victims(known: &[Known], newcomer: Option<(u8, u64)>) -> Vec<usize> {
+    let of = |peer: Option<(u8, u64)>| known.iter().filter(|k| k.peer == peer).count();
+    let on = |fabric: u8| {
+        known.iter().filter(|k| k.peer.is_some_and(|(other, _)| other == fabric)).count()
+    };
+    let rank = |n: &usize| {
+        let k = &known[*n];
+        let idle = (k.defunct, Reverse(k.active), Reverse(*n));
+        let Some((fabric, _)) = k.peer else { return ((0, false), 0, false, idle) };
+        let own = newcomer.is_some_and(|(other, _)| other == fabric);
+        let only_working = of(k.peer) == 1 && !k.defunct;
+        ((on(fabric), own), of(k.peer), newcomer == k.peer && !only_working, idle)
+    };
+    let same_kind = |n: &usize| known[*n].peer.is_some() == newcomer.is_some();
+    let mut candidates: Vec<_> = (0..known.len()).filter(same_kind).collect();
+    if candidates.is_empty() {
+        candidates.extend(0..known.len());
+    }
+    let fabric = |n: usize| known[n].peer.map(|(fabric, _)| fabric);
+    let most = candidates.iter().map(|n| rank(n).0).max();
+    candidates.retain(|n| Some(rank(n).0) == most);
+    let first =
+        |n: &usize| candidates.iter().filter(|m| fabric(**m) == fabric(*n)).max_by_key(|m| rank(m));
+    candidates.iter().filter(|n| first(n) == Some(n)).copied().collect()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Case(u8, u64),
+    Pase,
+    /// The peer says something.
+    Hear(usize),
+    /// The node says something, which the peer acknowledges.
+    Say(usize),
+    /// The node says something in vain.
+    Lose(usize),
+    Close(usize),
+    ClosePeer(u8, u64),
+    Wait(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (fabric, peer, pick) = (1..=4_u8, 1..=3_u64, 0..100_usize);
+    prop_oneof![
+        30 => (fabric.clone(), peer.clone()).prop_map(|(f, p)| Op::Case(f, p)),
+        2 => Just(Op::Pase),
+        8 => pick.clone().prop_map(Op::Hear),
+        4 => pick.clone().prop_map(Op::Say),
+        6 => pick.clone().prop_map(Op::Lose),
+        2 => pick.prop_map(Op::Close),
+        1 => (fabric, peer).prop_map(|(f, p)| Op::ClosePeer(f, p)),
+        4 => (0..500_u64).prop_map(Op::Wait),
+    ]
+}
+
+struct World<S: Storage> {
+    net: Net<S>,
+    known: Vec<Known>,
+    last_id: u16,
+    serial: u16,
+}
+
+/// Room for three sessions of each of the four fabrics.
+const SESSIONS: usize = 12;
+type Arrays = Fixed<{ SESSIONS + 1 }, 32, 2, 1, 1, 2600>;
+
+impl<S: Storage> World<S> {
+    fn new(sessions: usize) -> Self {
+        let config = Config::default().with_sessions(sessions).with_exchanges(32);
+        let mut net = Net::stored(vec![(udp(1), config)]);
+        // Which id comes next: that of a session that was is not given again.
+        let (first, _) = Plan::case(1, 1, udp(7)).begin(&mut net, 0).unwrap();
+        net.call(0, |m, cx| m.close(cx, first));
+        net.pump();
+        net.node(0).events.clear();
+        Self { net, known: Vec::new(), last_id: first.local_session_id().get(), serial: 0 }
+    }
+
+    /// The newcomer is let in, and if it must be somebody goes: the one that the list names, with
+    /// a goodbye that it understands, sent once.
+    fn open(&mut self, sessions: usize, peer: Option<(u8, u64)>) {
+        let (case, count) = (self.known.iter().filter(|k| k.peer.is_some()).count(), |f: u8| {
+            self.known.iter().filter(|k| k.peer.is_some_and(|(of, _)| of == f)).count()
+        });
+        let full = self.known.len() > sessions || peer.is_some() && case >= sessions;
+        let victims = if full { victims(&self.known, peer) } else { Vec::new() };
+        let before: Vec<usize> = (0..=4).map(count).collect();
+        let pase = self.known.len() - case;
+
+        let (closed, since) = (self.net.node(0).closed().len(), self.net.sent.len());
+        self.serial += 1;
+        let address = udp(1000 + self.serial);
+        let plan = peer.map_or_else(|| Plan::pase(address), |(f, p)| Plan::case(f, p, address));
+        let (handle, twin) = plan.begin(&mut self.net, 0).unwrap();
+        self.net.pump();
+        // Ids go round: the next one that is free.
+        let in_use = |id: u16| self.known.iter().any(|k| k.handle.local_session_id().get() == id);
+        while {
+            self.last_id = self.last_id.wrapping_add(1);
+            self.last_id == 0 || in_use(self.last_id)
+        } {}
+        assert_eq!(handle.local_session_id().get(), self.last_id);
+
+        let gone = self.net.node(0).closed().split_off(closed);
+        match victims.iter().find(|n| gone.iter().any(|gone| gone.0 == self.known[**n].handle)) {
+            None => assert!(gone.is_empty() && victims.is_empty(), "{gone:?}, {victims:?}"),
+            Some(&n) => {
+                let victim = self.known.remove(n);
+                assert_eq!(gone, [(victim.handle, 0, CloseReason::Evicted)]);
+                let sent = &self.net.sent[since..];
+                assert_eq!(sent.len(), 1, "one goodbye");
+                assert_eq!(sent[0].to, victim.twin.address);
+                let goodbye = victim.twin.read(&sent[0].octets).unwrap();
+                assert!(goodbye.is_close_session() && !goodbye.header.needs_ack);
+            }
+        }
+        let now = self.net.now;
+        self.known.push(Known { handle, twin, peer, heard: now, active: now, defunct: false });
+        // Three sessions for each fabric, as long as there is room for so many; PASE has a place
+        // of its own.
+        if sessions >= 12 && pase <= 1 && peer.is_some() {
+            for fabric in 1..=4 {
+                let after = self.known.iter().filter(|k| k.peer.is_some_and(|p| p.0 == fabric));
+                assert!(after.count() >= before[usize::from(fabric)].min(3), "fabric {fabric}");
+            }
+            assert_eq!(self.known.iter().filter(|k| k.peer.is_none()).count(), pase);
+        }
+    }
+
+    fn apply(&mut self, sessions: usize, op: Op) {
+        let len = self.known.len().max(1);
+        match op {
+            Op::Case(fabric, peer) => self.open(sessions, Some((fabric, peer))),
+            Op::Pase => self.open(sessions, None),
+            Op::Wait(millis) => self.net.run(millis),
+            Op::ClosePeer(fabric, peer) => {
+                let node = NodeId::new(peer);
+                self.net.call(0, |m, cx| m.close_peer(cx, index(fabric), node));
+                self.known.retain(|k| k.peer != Some((fabric, peer)));
+            }
+            Op::Hear(n) | Op::Say(n) | Op::Lose(n) | Op::Close(n) => {
+                let Some(known) = self.known.get_mut(n % len) else { return };
+                let session = known.handle;
+                match op {
+                    Op::Hear(_) => {
+                        let octets = known.twin.seal(&header(1, false, None)).0;
+                        let address = known.twin.address;
+                        self.net.hand(0, address, &octets).unwrap();
+                        (known.heard, known.active, known.defunct) =
+                            (self.net.now, self.net.now, false);
+                    }
+                    Op::Say(_) | Op::Lose(_) => {
+                        let since = self.net.sent.len();
+                        let exchange = self.net.say(0, session, 2);
+                        self.net.close_exchange(0, exchange);
+                        self.net.pump();
+                        known.active = self.net.now;
+                        if let Op::Say(_) = op {
+                            let read = known.twin.read(&self.net.sent[since].octets).unwrap();
+                            let id = exchange.id().get();
+                            let ack = crate::twin::answer(id, false, Some(read.counter));
+                            let octets = known.twin.seal(&crate::twin::bare(ack)).0;
+                            let address = known.twin.address;
+                            self.net.hand(0, address, &octets).unwrap();
+                            (known.heard, known.defunct) = (self.net.now, false);
+                        } else {
+                            self.net.run(20_000);
+                            known.active = self.net.sent.last().unwrap().at;
+                            known.defunct = known.peer.is_some();
+                        }
+                    }
+                    _ => {
+                        self.net.call(0, |m, cx| m.close(cx, session));
+                        self.known.remove(n % len);
+                    }
+                }
+            }
+        }
+        self.net.pump();
+    }
+
+    /// The manager has what the list has, and finds it in each way that there is.
+    fn check(&self) {
+        let manager = &self.net.nodes[0].manager;
+        assert_eq!(manager.session_count(), self.known.len());
+        let mut all: Vec<_> = self.known.iter().map(|k| k.handle).collect();
+        all.sort_unstable();
+        assert!(manager.sessions().map(|s| s.handle()).eq(all.iter().copied()), "by ascending id");
+        for k in &self.known {
+            let session = manager.session(k.handle).unwrap();
+            assert_eq!(session.is_defunct(), k.defunct);
+            assert_eq!(session.session().last_activity().as_millis(), k.active);
+            assert_eq!(session.session().kind() == SessionKind::Case, k.peer.is_some());
+            let id = k.handle.local_session_id();
+            assert_eq!(manager.session_by_id(id), Some(k.handle));
+        }
+        let free = LocalSessionId::new(self.last_id.wrapping_add(1).max(1)).unwrap();
+        let taken = self.known.iter().any(|k| k.handle.local_session_id() == free);
+        assert_eq!(manager.session_by_id(free).is_some(), taken);
+        for fabric in 1..=5 {
+            for peer in 1..=4 {
+                let with = |k: &&Known| k.peer == Some((fabric, peer));
+                let of_peer: Vec<_> = self.known.iter().filter(with).collect();
+                let (fabric, node): (FabricIndex, _) = (index(fabric), NodeId::new(peer));
+                let mut found: Vec<_> = manager.by_peer(fabric, node).collect();
+                let mut expected: Vec<_> = of_peer.iter().map(|k| k.handle).collect();
+                found.sort_unstable();
+                expected.sort_unstable();
+                assert_eq!(found, expected);
+                // The newest of those that heard last, defunct ones only if there is no other.
+                let offered = of_peer.iter().max_by_key(|k| (!k.defunct, k.heard));
+                assert_eq!(manager.session_with(fabric, node), offered.map(|k| k.handle));
+            }
+        }
+        let pase = self.known.iter().rev().find(|k| k.peer.is_none());
+        assert_eq!(manager.pase_session(), pase.map(|k| k.handle));
+    }
+}
+
+fn agrees<S: Storage>(sessions: usize, ops: &[Op]) {
+    let mut world = World::<S>::new(sessions);
+    for &op in ops {
+        world.apply(sessions, op);
+        world.check();
+    }
+    let mut net = world.net;
+    net.call(0, |m, cx| m.close_all(cx));
+    net.assert_clean();
+    assert_eq!(net.nodes[0].manager.session_count(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_full_table_makes_room_as_a_plain_list_says_on_the_heap(
+        sessions in prop_oneof![1..=5_usize, Just(SESSIONS)],
+        ops in prop::collection::vec(op(), 1..80),
+    ) {
+        agrees::<Heap>(sessions, &ops);
+    }
+
+    #[test]
+    fn a_full_table_makes_room_as_a_plain_list_says_in_arrays(
+        sessions in prop_oneof![1..=5_usize, Just(SESSIONS)],
+        ops in prop::collection::vec(op(), 1..80),
+    ) {
+        agrees::<Arrays>(sessions, &ops);
+    }
+}
+
+#[test]
+fn a_full_table_makes_room_for_every_mix_of_fabric_and_peer_and_never_with_the_newcomer() {
+    // Every newcomer to tables of every shape: how many sessions with each of three peers on each
+    // of two fabrics, the first of them defunct or not.
+    for shape in [[3, 0, 0, 3, 0, 0], [1, 1, 1, 1, 1, 1], [2, 1, 0, 3, 0, 0], [4, 1, 0, 0, 0, 1]] {
+        for defunct in [None, Some(0), Some(3), Some(5)] {
+            for newcomer in 0..9 {
+                let peer = |n: usize| (n as u8 / 3 + 1, n as u64 % 3 + 1);
+                let mut world = World::<Heap>::new(6);
+                for (n, &count) in shape.iter().enumerate() {
+                    for _ in 0..count {
+                        let (fabric, peer) = peer(n);
+                        world.apply(6, Op::Case(fabric, peer));
+                        world.apply(6, Op::Wait(1));
+                    }
+                }
+                world.apply(6, Op::Pase);
+                if let Some(n) = defunct {
+                    world.apply(6, Op::Lose(n));
+                }
+                let (fabric, peer) = peer(newcomer);
+                world.apply(6, Op::Case(fabric, peer));
+                world.check();
+                assert_eq!(world.known.len(), 7);
+                let newest = world.known.last().unwrap();
+                assert_eq!(newest.peer, Some((fabric, peer)), "it is there itself");
+                assert!(world.known.iter().any(|k| k.peer.is_none()), "and so is PASE");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_that_makes_room_for_a_handshake_says_goodbye_to_its_peer() {
+    let config = Config::default().with_sessions(3).with_exchanges(16);
+    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    let sessions: Vec<_> = (0..3).map(|_| net.case(200)).collect();
+    *net.node(1).manager.context_mut(sessions[1].1).unwrap() = 77;
+    // The first is used again, so the second is idle longest.
+    net.run(10);
+    net.say(0, sessions[0].0, 2);
+    net.run(1000);
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    assert_eq!(net.node(1).closed(), [(sessions[1].1, 77, CloseReason::Evicted)]);
+    assert_eq!(net.node(0).closed(), [(sessions[1].0, 0, CloseReason::Peer)]);
+    assert_eq!(net.node(1).manager.session_count(), 3);
+    assert_eq!(net.node(0).manager.session_count(), 3);
+    net.assert_clean();
+}
+
+#[test]
+fn a_defunct_session_makes_room_before_one_that_works() {
+    let config = Config::default().with_sessions(3).with_exchanges(16);
+    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    let sessions: Vec<_> = (0..3).map(|_| net.case(200)).collect();
+    net.on_send(|_| Fate::Lost);
+    net.say(1, sessions[2].1, 2);
+    net.run(20_000);
+    net.on_send(|_| Fate::Arrives);
+    assert!(net.nodes[1].manager.session(sessions[2].1).unwrap().is_defunct());
+    net.case(200);
+    assert!(net.nodes[1].manager.session(sessions[2].1).is_none());
+    assert!(net.nodes[1].manager.session(sessions[0].1).is_some());
+    net.assert_clean();
+}

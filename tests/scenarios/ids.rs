@@ -1,0 +1,98 @@
+//! Sessions that come and go by the ten thousand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use matter_session::ids::NodeId;
+use matter_session::manager::{Config, SessionHandle};
+
+use crate::net::{Authority, Dice, Net, index, udp};
+use crate::twin::Plan;
+
+/// The sizes of all tables, once nothing is kept that is meant to last.
+fn sizes(net: &mut Net) -> Vec<String> {
+    net.run(90_000);
+    for node in &mut net.nodes {
+        node.manager.forget_records();
+    }
+    net.pump();
+    let tables = |node: &crate::net::Node| {
+        let manager = format!("{:?}", node.manager);
+        manager.split_once("statistics").unwrap().0.to_owned()
+    };
+    net.nodes.iter().map(tables).collect()
+}
+
+/// With real handshakes, which resume.
+#[test]
+fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind() {
+    let mut net = Net::pair();
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    let start = sizes(&mut net);
+    let mut dice = Dice::new(12);
+    let mut alive = Vec::new();
+    let mut given = [BTreeSet::new(), BTreeSet::new()];
+    for opened in 0..10_000 {
+        net.dial_case(0, 1, 1, 200);
+        net.run(400);
+        let pair = [net.node(0).established(), net.node(1).established()];
+        for (given, session) in given.iter_mut().zip(pair) {
+            assert!(given.insert(session.local_session_id()), "an id came back: {session:?}");
+        }
+        alive.push(pair);
+        while alive.len() as u64 > dice.below(40) {
+            let pair = alive.swap_remove(dice.below(alive.len() as u64) as usize);
+            let closer = dice.below(2) as usize;
+            net.call(closer, |m, cx| m.close(cx, pair[closer]));
+            net.pump();
+        }
+        for n in 0..2 {
+            assert_eq!(net.nodes[n].manager.session_count(), alive.len(), "after {opened}");
+            assert!(alive.iter().all(|pair| net.nodes[n].manager.session(pair[n]).is_some()));
+            net.node(n).events.clear();
+        }
+        net.sent.clear();
+    }
+    net.call(0, |m, cx| m.close_peer(cx, index(1), NodeId::new(200)));
+    net.pump();
+    assert_eq!(sizes(&mut net), start);
+}
+
+/// Through all ids several times, with up to 3,000 sessions alive.
+#[test]
+fn no_id_comes_back_before_all_others_had_their_turn() {
+    let max = 3000;
+    let mut net = Net::with(vec![(udp(1), Config::default().with_sessions(max))]);
+    let mut dice = Dice::new(13);
+    let (mut alive, mut last, mut turn) = (Vec::new(), None::<u16>, BTreeMap::new());
+    for opened in 0..150_000_u32 {
+        let (session, _) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
+        let id = session.local_session_id().get();
+        // Every id between the last one and this one is in use.
+        let mut skipped = last.map_or(id, |last| last.wrapping_add(1));
+        while skipped != id {
+            let is_it = |s: &SessionHandle| s.local_session_id().get() == skipped;
+            assert!(skipped == 0 || alive.iter().any(is_it), "{skipped} was passed over");
+            skipped = skipped.wrapping_add(1);
+        }
+        if let Some(before) = turn.insert(id, opened) {
+            assert!(opened - before >= 65_535 - max as u32, "{id} came back early");
+        }
+        last = Some(id);
+        alive.push(session);
+        while alive.len() as u64 > dice.below(max as u64) {
+            let session = alive.swap_remove(dice.below(alive.len() as u64) as usize);
+            net.call(0, |m, cx| m.close(cx, session));
+        }
+        if opened % 500 == 0 {
+            net.pump();
+            net.node(0).events.clear();
+            net.sent.clear();
+        }
+    }
+    assert_eq!(turn.len(), 65_535);
+    net.call(0, |m, cx| m.close_all(cx));
+    net.assert_clean();
+    assert_eq!(net.nodes[0].manager.session_count(), 0);
+}

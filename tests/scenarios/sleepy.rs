@@ -1,0 +1,168 @@
+//! Peers that sleep: how long an acknowledgement is waited for, and from when on.
+
+use core::ops::RangeInclusive;
+
+use matter_session::ids::NodeId;
+use matter_session::manager::{Config, SessionHandle};
+use matter_session::session::SessionParameters;
+
+use crate::net::{Authority, Fate, Net, index, udp};
+
+/// Two members; one of them declares these intervals.
+fn members(sleeper: usize, parameters: SessionParameters) -> Net {
+    let mut configs = [Config::default(), Config::default()];
+    configs[sleeper].parameters = parameters;
+    let [a, b] = configs;
+    let mut net = Net::with(vec![(udp(1), a), (udp(2), b)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net
+}
+
+/// The backoff from an interval in milliseconds: 10 % more, 1.6 times as much for each repetition
+/// after the first, up to a quarter of jitter.
+fn wait(interval: u64, grown: u32) -> RangeInclusive<u64> {
+    let least = interval * 11 * 16_u64.pow(grown) / 10_u64.pow(grown + 1);
+    least - 2..=least * 5 / 4 + 2
+}
+
+/// When node 0 sent the datagrams since a place in the list.
+fn times(net: &Net, n: usize, since: usize) -> Vec<u64> {
+    net.sent_by(n, since).iter().map(|sent| sent.at).collect()
+}
+
+fn assert_waits(at: &[u64], expected: &[(u64, u32)]) {
+    let waits: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(waits.len(), expected.len(), "{waits:?}");
+    for (waited, &(interval, grown)) in waits.iter().zip(expected) {
+        assert!(wait(interval, grown).contains(waited), "{waits:?}, {expected:?}");
+    }
+}
+
+/// A conversation with a device that listens once a minute, and every 300 ms for a while after it
+/// has spoken, which it did 250 ms ago.
+fn conversation() -> (Net, SessionHandle, SessionHandle) {
+    const THRESHOLD: u16 = 1300;
+    let sleepy = SessionParameters::matter_1_6().with_intervals(60_000, 300, THRESHOLD);
+    let mut net = members(1, sleepy);
+    let (a, b) = net.case(200);
+    net.run(20_000);
+    let exchange = net.say(1, b, 2);
+    net.pump();
+    let ours = net.node(0).got[0].exchange;
+    net.answer(0, ours, 3);
+    net.pump();
+    net.answer(1, exchange, 4);
+    net.run(250);
+    (net, a, b)
+}
+
+#[test]
+fn in_the_middle_of_an_exchange_the_base_interval_follows_the_peer_at_every_transmission() {
+    let (mut net, _, b) = conversation();
+    let ours = net.node(0).got[0].exchange;
+    let since = net.sent.len();
+    net.on_send(|sent| if sent.from == udp(1) { Fate::Lost } else { Fate::Arrives });
+    net.answer(0, ours, 5);
+    let begin = net.now;
+    // Three transmissions while it is awake, the third wait is grown once. At the fourth it has
+    // been silent for longer than its threshold.
+    net.run(3000);
+    let at = times(&net, 0, since);
+    assert_waits(&at, &[(300, 0), (300, 0), (300, 1)]);
+    assert!(at[2] - begin < 1050 && at[3] - begin >= 1050, "{at:?}");
+    // It speaks, on another exchange, right before the last transmission; awake again, it is
+    // given up soon.
+    let last = net.nodes[0].manager.poll_timeout().unwrap().as_millis();
+    assert!(wait(60_000, 2).contains(&(last - at[3])), "{last} {at:?}");
+    net.run(last - net.now - 500);
+    net.say(1, b, 6);
+    net.run(500);
+    let sent = net.sent_by(0, since);
+    let repeated: Vec<_> = sent.iter().filter(|d| d.octets == sent[0].octets).collect();
+    assert_eq!(repeated.len(), 5);
+    assert_eq!(repeated[4].at, last);
+    assert!(!net.node(0).undelivered(ours));
+    net.run(*wait(300, 3).start() - 1);
+    assert!(!net.node(0).undelivered(ours));
+    net.run(*wait(300, 3).end() - *wait(300, 3).start() + 2);
+    assert!(net.node(0).undelivered(ours));
+    net.on_send(|_| Fate::Arrives);
+    net.assert_clean();
+}
+
+#[test]
+fn a_device_that_sleeps_for_a_minute_is_waited_for_that_long_five_times() {
+    let (mut net, ..) = conversation();
+    net.run(5000);
+    let ours = net.node(0).got[0].exchange;
+    let since = net.sent.len();
+    net.on_send(|_| Fate::Lost);
+    net.answer(0, ours, 5);
+    let longest: u64 = [0, 0, 1, 2, 3].iter().map(|&grown| *wait(60_000, grown).end()).sum();
+    net.run(longest);
+    assert_waits(&times(&net, 0, since), &[(60_000, 0), (60_000, 0), (60_000, 1), (60_000, 2)]);
+    assert!(net.node(0).undelivered(ours));
+    assert_eq!(net.node(0).manager.exchange_count(), 0, "nor is it kept any longer");
+    net.on_send(|_| Fate::Arrives);
+    net.assert_clean();
+}
+
+#[test]
+fn messages_of_handshakes_follow_the_sleep_of_their_peer_too() {
+    let sleepy = SessionParameters::matter_1_6().with_intervals(4000, 300, 1000);
+    // An initiator that sleeps: Sigma1 has told the responder so.
+    let mut net = members(0, sleepy);
+    net.on_send(|sent| if sent.from == udp(2) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(0, 1, 1, 200);
+    net.run(14_000);
+    let sigma2: Vec<_> =
+        net.sent.iter().filter(|d| d.handshake_opcode() == Some(0x31)).map(|d| d.at).collect();
+    assert!(sigma2.len() >= 4, "{sigma2:?}");
+    // Sigma1 is repeated meanwhile; a duplicate is no sign of life.
+    assert_waits(&sigma2[..4], &[(300, 0), (300, 0), (300, 1)]);
+    let next = sigma2.get(4).map_or_else(|| net.now, |at| *at);
+    assert!(next - sigma2[3] >= *wait(4000, 2).start(), "{sigma2:?}");
+    net.on_send(|_| Fate::Arrives);
+    net.run(60_000);
+    net.assert_clean();
+
+    // A responder that sleeps: discovery has told the initiator so. Not heard yet, it is idle.
+    let mut net = members(1, sleepy);
+    net.on_send(|_| Fate::Lost);
+    let expected = sleepy;
+    net.call(0, |m, cx| {
+        let handshake = m.connect_case(cx, udp(2), index(1), NodeId::new(200)).unwrap();
+        assert!(m.expect_timing(cx, handshake, expected));
+    });
+    net.run(40_000);
+    assert_waits(&times(&net, 0, 0), &[(4000, 0), (4000, 0), (4000, 1), (4000, 2)]);
+    net.on_send(|_| Fate::Arrives);
+    net.assert_clean();
+}
+
+#[test]
+fn the_wait_for_an_acknowledgement_begins_when_the_message_leaves() {
+    let (mut net, a, _) = Net::with_case();
+    net.on_send(|_| Fate::Lost);
+    let since = net.sent.len();
+    net.say(0, a, 2);
+    net.call(0, |m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200))).unwrap();
+    // Nobody polls for a while; time passes, though.
+    for _ in 0..100 {
+        net.now += 100;
+        net.call(0, |m, cx| m.handle_timeout(cx));
+    }
+    let begin = net.now;
+    net.run(5000);
+    let by = |secure: bool| -> Vec<u64> {
+        let sent = net.sent_by(0, since);
+        sent.iter().filter(|d| d.handshake_opcode().is_none() == secure).map(|d| d.at).collect()
+    };
+    for (at, grown) in [(by(true), [0, 0, 1, 2]), (by(false), [0, 0, 1, 2])] {
+        assert_eq!(at[0], begin);
+        // Ten seconds without a word: the idle interval of 500 ms.
+        assert_waits(&at, &grown.map(|grown| (500, grown)));
+    }
+}
