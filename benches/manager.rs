@@ -10,6 +10,7 @@
 
 use core::hint::black_box;
 use core::time::Duration;
+use std::alloc::System;
 use std::time::Instant as Clock;
 
 use criterion::{
@@ -33,10 +34,10 @@ use matter_session::session::{
 use matter_session::time::Instant;
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{HEADROOM, MessageBuf, ProtocolHeader, TAILROOM};
-use peak_alloc::PeakAlloc;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// How many CASE sessions the manager has; the largest number leaves one id to PASE.
 const SESSIONS: [usize; 3] = [64, 4096, 65_534];
@@ -301,14 +302,14 @@ fn memory(_: &mut Criterion) {
     fn octets<C: Crypto>(sessions: usize, crypto: C) -> f64 {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut cx = Context::new(Instant::ZERO, &mut rng);
-        let before = ALLOCATOR.current_usage();
+        let region = Region::new(ALLOCATOR);
         let mut manager = manager_of(sessions, crypto);
         for n in 0..sessions {
             add(&mut manager, &mut cx, n);
         }
-        let after = ALLOCATOR.current_usage();
+        let change = region.change();
         assert_eq!(manager.session_count(), sessions);
-        (after - before) as f64 / sessions as f64
+        (change.bytes_allocated - change.bytes_deallocated) as f64 / sessions as f64
     }
     for sessions in SESSIONS {
         println!(

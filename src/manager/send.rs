@@ -376,9 +376,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };
         entry.filed = None;
-        let Some(session) = self.sessions.by_local(key.session) else {
+        if self.sessions.by_local(key.session).is_none() {
             return self.update(Source::Exchange(key));
-        };
+        }
         let gave_up = entry.exchange.handle_timeout(cx.now);
         if entry.exchange.is_settled() && cx.now >= entry.exchange.last_used() + lifetime {
             entry.closing = true;
