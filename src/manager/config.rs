@@ -49,6 +49,10 @@ pub struct Config {
     pub exchange_lifetime: Duration,
     /// Added to every wait for an acknowledgement: for networks slower than the parameters say.
     pub retransmission_boost: Duration,
+    /// No wait for an acknowledgement is computed from a longer interval, whatever the peer has
+    /// declared: an hour by default, which a peer can make half a day of with every message that
+    /// it does not acknowledge. A node whose peers all listen more often sets less.
+    pub longest_interval: Duration,
     /// What a peer that has to wait for a free handshake slot is told.
     pub busy_wait: Duration,
     /// How strictly certificates are read.
@@ -75,6 +79,7 @@ impl Default for Config {
             record_lifetime: Duration::from_secs(30 * 24 * 3600),
             exchange_lifetime: Duration::from_secs(60),
             retransmission_boost: Duration::ZERO,
+            longest_interval: Duration::from_secs(3600),
             busy_wait: Duration::from_secs(5),
             certificate_profile: Profile::default(),
             remember_certificates: false,
@@ -100,6 +105,7 @@ impl Config {
         record_lifetime: Duration::ZERO,
         exchange_lifetime: Duration::ZERO,
         retransmission_boost: Duration::ZERO,
+        longest_interval: Duration::ZERO,
         busy_wait: Duration::ZERO,
         certificate_profile: Profile::Strict,
         remember_certificates: false,
@@ -198,6 +204,15 @@ impl Config {
     #[must_use]
     pub const fn with_retransmission_boost(mut self, boost: Duration) -> Self {
         self.retransmission_boost = boost;
+        self
+    }
+
+    /// Takes every peer to listen at least this often. With 15 s, say, a message that is not
+    /// acknowledged is given up after four minutes, however long the intervals that its peer has
+    /// declared; one that does sleep longer may miss it.
+    #[must_use]
+    pub const fn with_longest_interval(mut self, interval: Duration) -> Self {
+        self.longest_interval = interval;
         self
     }
 

@@ -139,8 +139,10 @@ impl<S: Storage> Node<S> {
     /// far. Draws the jitter.
     const fn retry_wait(&mut self) -> impl Fn(Duration, u8) -> Duration + use<S> {
         let jitter = self.jitter.octet();
-        let boost = self.config.retransmission_boost;
-        move |interval, repetitions| boosted_backoff(interval, repetitions, jitter, boost)
+        let Config { retransmission_boost: boost, longest_interval: longest, .. } = self.config;
+        move |interval, repetitions| {
+            boosted_backoff(interval.min(longest), repetitions, jitter, boost)
+        }
     }
 
     /// Runs a step of a CASE handshake.

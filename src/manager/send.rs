@@ -28,7 +28,8 @@ pub(super) struct ExchangeEntry<S: Storage> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Opens an exchange on a session. Close it when the conversation is over.
+    /// Opens an exchange on a session. Close it when the conversation is over: a node should not
+    /// have more than five at a time on one session, as its peer may have no room for more.
     ///
     /// # Errors
     /// [`OpenError`].

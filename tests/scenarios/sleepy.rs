@@ -1,6 +1,7 @@
 //! Peers that sleep: how long an acknowledgement is waited for, and from when on.
 
 use core::ops::RangeInclusive;
+use core::time::Duration;
 
 use matter_session::ids::NodeId;
 use matter_session::manager::{Config, SessionHandle};
@@ -107,6 +108,31 @@ fn a_device_that_sleeps_for_a_minute_is_waited_for_that_long_five_times() {
     assert_eq!(net.node(0).manager.exchange_count(), 0, "nor is it kept any longer");
     net.on_send(|_| Fate::Arrives);
     net.assert_clean();
+}
+
+#[test]
+fn a_peer_that_names_an_hour_holds_a_message_no_longer_than_the_node_lets_it() {
+    const HOUR: u32 = 3_600_000;
+    for (longest, least, most) in [(HOUR, 11 * 3600, 15 * 3600), (15_000, 150, 220)] {
+        let absurd = SessionParameters::matter_1_6().with_intervals(HOUR, HOUR, u16::MAX);
+        let longest = Duration::from_millis(longest.into());
+        let patient = Config::default().with_longest_interval(longest);
+        let impatient = Config::default().with_parameters(absurd);
+        let mut net = Net::with(vec![(udp(1), patient), (udp(2), impatient)]);
+        let mut authority = Authority::new(1, false);
+        authority.join(&mut net, 0, 100);
+        authority.join(&mut net, 1, 200);
+        let (a, _) = net.case(200);
+        net.on_send(|sent| if sent.to == udp(2) { Fate::Lost } else { Fate::Arrives });
+        let since = net.sent.len();
+        let exchange = net.say(0, a, 2);
+        net.run(least * 1000);
+        assert!(!net.node(0).undelivered(exchange));
+        net.run((most - least) * 1000);
+        assert!(net.node(0).undelivered(exchange), "{longest:?}");
+        assert_eq!(net.sent_by(0, since).len(), 5);
+        assert_eq!(net.node(0).manager.exchange_count(), 0);
+    }
 }
 
 #[test]
