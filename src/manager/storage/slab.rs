@@ -191,7 +191,7 @@ fn next_page(id: u16) -> Option<u16> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
-    use std::collections::BTreeMap;
+    use alloc::collections::BTreeMap;
 
     use proptest::prelude::*;
 
