@@ -53,7 +53,8 @@ pub struct Config {
     /// declared: an hour by default, which a peer can make half a day of with every message that
     /// it does not acknowledge. A node whose peers all listen more often sets less.
     pub longest_interval: Duration,
-    /// What a peer that has to wait for a free handshake slot is told.
+    /// The least that a peer is told which has to wait for a free handshake slot. If it takes
+    /// longer until one is free for sure, the peer is told so.
     pub busy_wait: Duration,
     /// How strictly certificates are read.
     pub certificate_profile: Profile,
@@ -161,7 +162,8 @@ impl Config {
         self
     }
 
-    /// Limits the handshakes at once and sets what a peer is told when there are as many.
+    /// Limits the handshakes at once and sets the least wait that a peer is told when there are as
+    /// many.
     #[must_use]
     pub const fn with_handshakes(mut self, handshakes: usize, busy_wait: Duration) -> Self {
         self.max_handshakes = handshakes;

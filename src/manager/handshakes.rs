@@ -1,11 +1,9 @@
 //! Handshakes in flight: each has its own slot, with its unsecured session and its exchange.
 
-use core::time::Duration;
-
 use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
 use super::kept::{CERTIFICATES_LEN, Keeper, Kept};
 use super::machine::Input;
-use super::slot::{Outcome, Slot, Taken, TakenMessage};
+use super::slot::{LINGER, Outcome, Slot, Taken, TakenMessage};
 use super::storage::{Held, Map, Octets, Owner, Storage};
 use super::{Config, Event, SessionManager};
 use crate::crypto::Crypto;
@@ -15,10 +13,6 @@ use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
 use crate::session::UnsecureSession;
 use crate::time::Instant;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
-
-/// How long an ended handshake can still acknowledge what the peer repeats: as long as a peer
-/// repeats it. A new handshake may take its slot earlier.
-const LINGER: Duration = Duration::from_secs(10);
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Goes on with the handshake that [`Event::SignRequest`] came from. A signature that no

@@ -7,7 +7,7 @@ use super::kept::Kept;
 use super::machine::Machine;
 use super::storage::{Held, Storage};
 use crate::crypto::Crypto;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
 use crate::handshake::{
     Established, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Outgoing, SignRequest, Step,
 };
@@ -16,9 +16,13 @@ use crate::session::{SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 
+/// How long an ended handshake can still acknowledge what the peer repeats: as long as a peer
+/// repeats it. A new handshake may take its slot earlier.
+pub(super) const LINGER: Duration = Duration::from_secs(10);
+
 /// How much longer an ended handshake stays while its last message is in flight. A peer that is
 /// still there has given up by then; one that is not may have named any interval.
-const LAST_WORD: Duration = HANDSHAKE_TIMEOUT;
+const LAST_WORD: Duration = HANDSHAKE_TIMEOUT.saturating_sub(LINGER);
 
 /// One handshake.
 pub(super) struct Slot<C: Crypto, S: Storage> {
@@ -69,6 +73,23 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     pub(super) fn goes(&self) -> Option<Instant> {
         let ended = self.ended.filter(|_| self.lends_to.is_none())?;
         Some(if self.exchange.is_in_flight() { ended + LAST_WORD } else { ended })
+    }
+
+    /// When a new handshake may have the slot if no more is heard of the peer; `None` while that
+    /// is the application's to say. `boost` is added to every wait for an acknowledgement.
+    pub(super) fn frees(&self, boost: Duration) -> Option<Instant> {
+        let over = match self.ended {
+            Some(_) => self.goes(),
+            None => self.machine.poll_timeout(),
+        }?;
+        if !self.exchange.is_in_flight() || self.peer.is_reliable() {
+            return Some(over);
+        }
+        let parameters = self.unsecured.peer_parameters();
+        let slowest = parameters.idle_interval().max(parameters.active_interval());
+        let boosts = boost.saturating_mul(MRP_MAX_TRANSMISSIONS.into());
+        let given_up = max_transmission_time(slowest, slowest).saturating_add(boosts);
+        Some(over.min(self.exchange.last_used() + given_up))
     }
 
     /// Whether a new handshake may have the slot: of a last message in flight, the report of a

@@ -232,7 +232,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let header = &message.header;
         let opcode = Opcode(header.opcode);
         let busy = StatusReport::busy(self.node.config.busy_wait);
-        if let Some(wait) = self.busy(opcode) {
+        if let Some(wait) = self.busy(opcode, now) {
             self.statistics.busy = self.statistics.busy.saturating_add(1);
             return Err(StatusReport::busy(wait));
         }
@@ -277,15 +277,28 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         })
     }
 
-    /// How long a new handshake has to wait, if it must.
-    fn busy(&mut self, opcode: Opcode) -> Option<Duration> {
+    /// How long a new handshake has to wait, if it must: by then a slot is free, unless it waits
+    /// for something else.
+    fn busy(&mut self, opcode: Opcode, now: Instant) -> Option<Duration> {
         if let Some(wait) = self.turning_away.get() {
             return Some(*wait);
         }
-        let commissioning = opcode == Opcode::PBKDF_PARAM_REQUEST && self.is_commissioning();
-        let full =
-            self.is_backlogged() || !self.make_handshake_room() || !self.has_room_for_message();
-        (commissioning || full).then_some(self.node.config.busy_wait)
+        let boost = self.node.config.retransmission_boost;
+        let frees = |slot: &Slot<C, S>| slot.frees(boost);
+        let until = if opcode == Opcode::PBKDF_PARAM_REQUEST && self.is_commissioning() {
+            let serving = self.window.get().and_then(|window| window.serving);
+            serving.and_then(|id| self.handshakes.get(&id)).and_then(frees)
+        } else if self.is_backlogged() {
+            None
+        } else if !self.make_handshake_room() {
+            self.handshakes.iter().filter_map(|(_, slot)| frees(slot)).min()
+        } else if !self.has_room_for_message() {
+            None
+        } else {
+            return None;
+        };
+        let wait = until.map_or(Duration::ZERO, |until| until.saturating_since(now));
+        Some(wait.max(self.node.config.busy_wait))
     }
 
     /// Queues a report that refuses a handshake: once, without asking for an acknowledgement.

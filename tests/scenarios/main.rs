@@ -22,6 +22,8 @@ mod eviction;
 mod ids;
 #[path = "../support/net/mod.rs"]
 mod net;
+mod raw;
 mod restarts;
+mod silent;
 mod sleepy;
 mod twin;
