@@ -13,6 +13,7 @@ use super::storage::{Map, Storage};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::case::messages::Sigma1;
+use crate::handshake::pase::messages::PbkdfParamRequest;
 use crate::handshake::{CaseServer, Context, HandshakeError, Incoming, PaseServer};
 use crate::ids::{MessageCounter, NodeId, ProtocolId};
 use crate::session::{DecodeError, EphemeralNodeId, SessionRole, Unauthenticated, UnsecureSession};
@@ -119,9 +120,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             && header.initiator
             && Opcode(header.opcode).begins_handshake();
         if begins && !self.is_late_copy(node, from, message.counter) {
-            let mut unsecured = self
-                .supersede(node, from, cx.now)
-                .unwrap_or_else(|| UnsecureSession::responder(node, cx.now));
+            let former =
+                is_well_formed(&message).then(|| self.supersede(node, from, cx.now)).flatten();
+            let mut unsecured = former.unwrap_or_else(|| UnsecureSession::responder(node, cx.now));
             unsecured.commit(message.counter, cx.now);
             return self.begin(cx, from, unsecured, message);
         }
@@ -335,5 +336,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Ok(encoded) = unsecured.encode(counter, header, message, now) {
             self.push_short(to, encoded.as_bytes());
         }
+    }
+}
+
+/// Whether a message that begins a handshake can be read: what cannot be ends no other handshake.
+#[inline(never)]
+fn is_well_formed(message: &Unauthenticated<'_>) -> bool {
+    match Opcode(message.header.opcode) {
+        Opcode::CASE_SIGMA1 => Sigma1::parse(message.payload).is_ok(),
+        _ => PbkdfParamRequest::parse(message.payload).is_ok(),
     }
 }

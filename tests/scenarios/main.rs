@@ -15,6 +15,7 @@
 
 mod acknowledgements;
 mod addresses;
+mod bystanders;
 mod capacity;
 mod closing;
 mod counters;
