@@ -38,8 +38,8 @@ pub struct Config {
     /// [`Fixed`](super::Fixed) has room for four.
     pub max_events: usize,
     /// How many short messages may wait to be sent: refusals, goodbyes, acknowledgements to
-    /// strangers. The oldest makes room, as each of them may be lost without harm. A goodbye to
-    /// every session should fit. [`Fixed`](super::Fixed) has room for eight.
+    /// strangers. Each of them may be lost without harm, so when there are more some are dropped:
+    /// those of secure sessions last. A goodbye to every session should fit. [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
     /// The largest message to send over UDP, in octets, headers and integrity code included.
     pub max_message: usize,

@@ -119,11 +119,12 @@ pub struct Peer {
     pub(super) node: NodeId,
 }
 
-/// What has deadlines and output.
+/// What has deadlines and output. Of what is ready at once the smallest comes first: strangers
+/// do not hold up secure sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// A handshake.
-    Handshake(HandshakeId),
     /// An exchange of a secure session.
     Exchange(ExchangeKey),
+    /// A handshake.
+    Handshake(HandshakeId),
 }

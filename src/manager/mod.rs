@@ -102,6 +102,8 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     octets: S::Octets,
     schedule: Schedule<S>,
     outbox: Outbox<S>,
+    /// Whether the outbox comes first when a datagram is polled.
+    outbox_turn: bool,
     events: Events<S, T>,
     window: Place<OpenWindow>,
     /// The session that came of serving PASE last: while it lives none is served.
@@ -191,6 +193,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             octets: Octets::EMPTY,
             schedule: Schedule::EMPTY,
             outbox: Outbox::EMPTY,
+            outbox_turn: false,
             events: Events::EMPTY,
             window: Place::Vacant,
             commissioned: None,

@@ -18,38 +18,69 @@ impl Short {
     pub(super) fn datagram(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()
     }
+
+    fn is_secure(&self) -> bool {
+        self.octets.get(1..3) != Some(&[0; 2])
+    }
 }
 
-pub(super) struct Outbox<S: Storage>(S::Outbox<Short>);
+/// Those of secure sessions are never dropped for unsecured ones, which anybody can cause.
+pub(super) struct Outbox<S: Storage> {
+    queue: S::Outbox<Short>,
+    /// How many of them are unsecured.
+    unsecured: usize,
+}
 
 impl<S: Storage> Outbox<S> {
-    pub(super) const EMPTY: Self = Self(Queue::EMPTY);
+    pub(super) const EMPTY: Self = Self { queue: Queue::EMPTY, unsecured: 0 };
 
     pub(super) fn limit(&mut self, config: &Config) {
-        self.0.limit(config.max_replies.max(1));
+        self.queue.limit(config.max_replies.max(1));
     }
 
-    /// Queues a datagram; returns how many older ones were dropped for it.
+    /// Queues a datagram; returns how many were dropped for want of room, be it this one.
     pub(super) fn push(&mut self, to: PeerAddress, datagram: &[u8]) -> u32 {
         let mut short = Short { to, octets: [0; SHORT_LEN], len: datagram.len() };
         let Some(octets) = short.octets.get_mut(..datagram.len()) else { return 1 };
         octets.copy_from_slice(datagram);
-        let mut dropped = 0;
-        if self.0.len() >= self.0.capacity() {
-            self.0.pop();
-            dropped = 1;
+        let full = self.queue.len() >= self.queue.capacity();
+        if full && short.is_secure() {
+            self.make_room();
         }
-        match self.0.push(short) {
-            Ok(()) => dropped,
-            Err(_) => dropped.saturating_add(1),
-        }
+        self.put(short);
+        full.into()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.len() == 0
+        self.queue.len() == 0
     }
 
     pub(super) fn pop(&mut self) -> Option<Short> {
-        self.0.pop()
+        let short = self.queue.pop()?;
+        if !short.is_secure() {
+            self.unsecured = self.unsecured.saturating_sub(1);
+        }
+        Some(short)
+    }
+
+    fn put(&mut self, short: Short) {
+        let unsecured = !short.is_secure();
+        if self.queue.push(short).is_ok() && unsecured {
+            self.unsecured = self.unsecured.saturating_add(1);
+        }
+    }
+
+    /// Drops the oldest unsecured datagram, or the oldest of all if there is none.
+    fn make_room(&mut self) {
+        let mut dropped = false;
+        let rounds = if self.unsecured == 0 { 1 } else { self.queue.len() };
+        for _ in 0..rounds {
+            let Some(short) = self.pop() else { return };
+            if dropped || (rounds > 1 && short.is_secure()) {
+                self.put(short);
+            } else {
+                dropped = true;
+            }
+        }
     }
 }

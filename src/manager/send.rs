@@ -241,13 +241,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         now: Instant,
         scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
     ) -> Option<Transmit<'a>> {
-        if let Some(short) = self.outbox.pop() {
-            let datagram = scratch.get_mut(..short.datagram().len())?;
-            datagram.copy_from_slice(short.datagram());
-            return Some(Transmit { to: short.to, datagram });
-        }
-        loop {
-            let source = self.schedule.ready()?;
+        // By turns: neither holds the other up, even if only one is polled per datagram received.
+        self.outbox_turn = !self.outbox_turn;
+        let shorts_first = self.outbox_turn && !self.outbox.is_empty();
+        while let Some(source) = self.schedule.ready().filter(|_| !shorts_first) {
             match self.next_output(source, now, scratch) {
                 Some(Output::Ack { to, range }) => {
                     return Some(Transmit { to, datagram: scratch.get(range)? });
@@ -256,6 +253,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 None => {}
             }
         }
+        let short = self.outbox.pop()?;
+        let datagram = scratch.get_mut(..short.datagram().len())?;
+        datagram.copy_from_slice(short.datagram());
+        Some(Transmit { to: short.to, datagram })
     }
 
     /// Encodes the next acknowledgement of a source into `buf`, or takes its transmission.

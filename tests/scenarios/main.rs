@@ -19,12 +19,15 @@ mod bystanders;
 mod capacity;
 mod closing;
 mod counters;
+mod counting;
 mod eviction;
 mod ids;
+mod lab;
 #[path = "../support/net/mod.rs"]
 mod net;
 mod raw;
 mod restarts;
 mod silent;
 mod sleepy;
+mod strangers;
 mod twin;
