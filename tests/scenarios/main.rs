@@ -26,6 +26,7 @@ mod lab;
 #[path = "../support/net/mod.rs"]
 mod net;
 mod raw;
+mod replays;
 mod restarts;
 mod silent;
 mod sleepy;
