@@ -22,7 +22,6 @@ mod hostile;
 mod limits;
 #[cfg(any(feature = "log", feature = "defmt"))]
 mod logging;
-mod loss;
 #[path = "../support/net/mod.rs"]
 mod net;
 mod pase;

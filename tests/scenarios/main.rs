@@ -23,6 +23,7 @@ mod counting;
 mod eviction;
 mod ids;
 mod lab;
+mod loss;
 #[path = "../support/net/mod.rs"]
 mod net;
 mod raw;
