@@ -40,7 +40,12 @@ impl Membership {
 
 impl Authority {
     pub fn new(fabric: u64, with_icac: bool) -> Self {
-        let mut rng = Dice::new(1000 + fabric);
+        Self::seeded(1000 + fabric, fabric, with_icac)
+    }
+
+    /// With other keys for another seed.
+    pub fn seeded(seed: u64, fabric: u64, with_icac: bool) -> Self {
+        let mut rng = Dice::new(seed);
         let mut root = SigningKey::generate(&mut rng).unwrap();
         let (public, serial) = (root.public_key(), SerialNumber::random(&mut rng));
         let rcac = CertificateRequest::rcac(fabric, public, serial, validity())
