@@ -269,6 +269,23 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .map(|(id, _)| *id)
     }
 
+    /// Lets no running handshake resume from the record of a peer: it would come back.
+    #[inline(never)]
+    pub(super) fn end_resumptions(&mut self, fabric: FabricIndex, peer: NodeId) {
+        let mut next = self.handshakes.first();
+        while let Some(id) = next {
+            if let Some(slot) = self.handshakes.get_mut(&id)
+                && slot.machine.forget_record(fabric, peer)
+            {
+                let now = slot.exchange.last_used();
+                self.report_failure(id, &HandshakeError::Rejected);
+                self.fail(id, HandshakeError::Rejected, now);
+                self.drop_handshake(id);
+            }
+            next = self.handshakes.first_from(id.wrapping_add(1));
+        }
+    }
+
     /// Fails every handshake with a peer that is out of reach.
     pub(super) fn fail_handshakes_over(&mut self, peer: PeerAddress, now: Instant) {
         while let Some(id) = self.handshake_over(peer) {

@@ -6,7 +6,7 @@ use crate::handshake::{CaseClient, PaseClient};
 use crate::handshake::{
     CaseEnv, CaseServer, Context, Failure, HandshakeError, Incoming, PaseServer, Signed, Step,
 };
-use crate::ids::FabricIndex;
+use crate::ids::{FabricIndex, NodeId};
 use crate::session::{ResumptionId, SessionParameters};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -125,6 +125,19 @@ impl<C: Crypto> Machine<C> {
         match self {
             Self::CaseServer(machine) => machine.resuming(),
             _ => None,
+        }
+    }
+
+    /// Goes on without the record of a peer; true if it cannot.
+    pub(super) fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) -> bool {
+        match self {
+            Self::CaseServer(machine) => machine.resumes_from(fabric, peer),
+            #[cfg(feature = "initiator")]
+            Self::CaseClient(machine) => {
+                machine.forget_record(fabric, peer);
+                false
+            }
+            _ => false,
         }
     }
 

@@ -174,8 +174,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Forgets the record of a peer: its certificate was revoked, say. The next handshake with
-    /// it is a full one.
+    /// it is a full one. One that is about to resume from this record ends.
     pub fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) {
+        self.end_resumptions(fabric, peer);
         if self.record(fabric, peer).is_some() {
             self.node.records.forget((fabric, peer));
             self.tell_record(fabric, peer);

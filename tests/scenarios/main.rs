@@ -29,6 +29,7 @@ mod net;
 mod raw;
 mod replays;
 mod restarts;
+mod resumption;
 mod silent;
 mod sleepy;
 mod strangers;

@@ -131,6 +131,17 @@ impl<C: Crypto> CaseClient<C> {
         self.target.fabric.index
     }
 
+    /// Withdraws the offer to resume if it rests on the record of this peer; the full handshake is
+    /// still welcome.
+    pub(crate) fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) {
+        if let State::ExpectSigma2(state) = &mut self.state
+            && self.target.fabric.index == fabric
+            && self.target.node == peer
+        {
+            state.resuming = None;
+        }
+    }
+
     /// Takes the next message of the responder. After an error the handshake is over.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
     Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, SignRequest, Signed, Step,
 };
-use crate::ids::{FabricIndex, LocalSessionId};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
@@ -110,6 +110,12 @@ impl<C: Crypto> CaseServer<C> {
             State::ExpectReport(state) => Some(&state.old),
             _ => None,
         }
+    }
+
+    /// Whether this handshake is about to resume from the record of a peer.
+    pub(crate) fn resumes_from(&self, fabric: FabricIndex, peer: NodeId) -> bool {
+        matches!(&self.state, State::ExpectReport(ExpectReport { accepted, .. })
+            if accepted.record.fabric == fabric && accepted.record.peer == peer)
     }
 
     /// Takes the next message of the initiator. After an error the handshake is over.
