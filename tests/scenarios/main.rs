@@ -34,3 +34,4 @@ mod silent;
 mod sleepy;
 mod strangers;
 mod twin;
+mod twins;
