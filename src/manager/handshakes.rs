@@ -242,6 +242,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         slot.ended = Some(now + LINGER);
         slot.failed = true;
+        slot.machine.end();
         slot.kept = None;
         self.octets.release(Owner::Certificates(id));
         let (peer, attempted) = (slot.peer, slot.machine.attempted());

@@ -92,6 +92,11 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
+    /// Wipes what the machine holds, wherever its handshake may stand.
+    pub(super) fn end(&mut self) {
+        each!(self, machine => machine.end());
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         each!(self, machine => machine.poll_timeout())
     }

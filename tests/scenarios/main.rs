@@ -13,6 +13,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod abandoned;
 mod acknowledgements;
 mod addresses;
 mod bystanders;

@@ -118,6 +118,11 @@ impl<C: Crypto> CaseServer<C> {
             if accepted.record.fabric == fabric && accepted.record.peer == peer)
     }
 
+    /// Ends the handshake for a reason of the caller's: its secrets are wiped.
+    pub(crate) fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
     /// Takes the next message of the initiator. After an error the handshake is over.
     ///
     /// # Errors

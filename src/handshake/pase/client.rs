@@ -94,6 +94,11 @@ impl<C: Crypto> PaseClient<C> {
         Ok((Self { state, local, deadline }, written.outgoing(out)))
     }
 
+    /// Ends the handshake for a reason of the caller's: its secrets are wiped.
+    pub(crate) fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
     /// Takes the next message of the responder. After an error the handshake is over.
     ///
     /// # Errors

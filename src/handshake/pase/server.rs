@@ -79,6 +79,11 @@ impl<C: Crypto> PaseServer<C> {
         self.attempted
     }
 
+    /// Ends the handshake for a reason of the caller's: its secrets are wiped.
+    pub(crate) fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
     /// Takes the next message of the initiator. After an error the handshake is over.
     ///
     /// # Errors
