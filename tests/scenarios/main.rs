@@ -16,6 +16,7 @@
 mod abandoned;
 mod acknowledgements;
 mod addresses;
+mod at_once;
 mod bystanders;
 mod capacity;
 mod closing;
@@ -28,6 +29,7 @@ mod loss;
 #[path = "../support/net/mod.rs"]
 mod net;
 mod raw;
+mod rejoining;
 mod replays;
 mod restarts;
 mod resumption;

@@ -1,123 +1,223 @@
-//! A peer that restarts, and comes back.
+//! Nodes that restart, messages of sessions that are gone, and reports that nobody has signed.
 
-use matter_session::ids::NodeId;
-use matter_session::manager::{Dropped, Event, SessionHandle};
+use matter_session::exchange::max_transmission_time;
+use matter_session::manager::{Config, Dropped, Event};
 use matter_session::resumption::ResumptionRecord;
-use matter_session::session::DecodeError;
+use matter_session::session::SessionParameters;
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Fate, Net, index, udp};
+use crate::raw::{ACK, Raw, SIGMA1};
 
-/// Node 1 loses all it had but its credentials and, if it stores them, its records. It draws the
-/// same identifiers as at its first start.
-fn restart(net: &mut Net, authority: &mut Authority, stores: bool) {
-    let manager = &net.nodes[1].manager;
-    let stored: Vec<_> = manager.records().map(ResumptionRecord::to_bytes).collect();
-    let fresh = Net::pair().nodes.remove(1);
-    net.nodes[1].manager = fresh.manager;
-    authority.join(net, 1, 200);
-    for record in stored.iter().filter(|_| stores) {
-        let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-        assert!(net.call(1, |m, cx| m.restore_record(record, cx.now)));
+/// A node starts anew, with its fabrics, its keys and, if so, its records.
+fn restart(net: &mut Net, n: usize, remembers: bool) {
+    let fresh = {
+        let address = net.nodes[n].address;
+        // Another seed for another life.
+        let mut others = vec![(udp(9), Config::default()); 5];
+        others.push((address, Config::default()));
+        Net::with(others).nodes.remove(5)
+    };
+    let mut stored = [0; matter_session::fabric::Fabric::ENCODED_MAX_LEN];
+    let former = core::mem::replace(&mut net.nodes[n], fresh);
+    let now = net.instant();
+    let node = &mut net.nodes[n];
+    for fabric in former.manager.fabrics() {
+        let len = fabric.encode(&mut stored).unwrap();
+        node.manager.restore_fabric(&stored[..len]).unwrap();
+    }
+    node.keys = former.keys;
+    if remembers {
+        for record in former.manager.records() {
+            let stored = record.to_bytes();
+            let record = ResumptionRecord::from_bytes(stored.as_bytes()).unwrap();
+            assert!(node.manager.restore_record(record, now));
+        }
     }
 }
 
-fn offered(net: &Net, n: usize) -> Option<SessionHandle> {
-    let peer = NodeId::new([200, 100][n]);
-    net.nodes[n].manager.session_with(index(1), peer)
+/// By when a message counts as lost.
+fn patience() -> u64 {
+    let peer = SessionParameters::default();
+    max_transmission_time(peer.idle_interval(), peer.idle_interval()).as_millis() as u64
 }
 
 #[test]
-fn a_peer_that_restarts_and_comes_back_is_met_on_its_new_session() {
-    for stores in [false, true] {
-        let mut net = Net::pair();
-        let mut authority = Authority::new(1, false);
-        authority.join(&mut net, 0, 100);
-        authority.join(&mut net, 1, 200);
-        let (a, b) = net.case(200);
-        // Talk on the old session, in both directions; the last messages do not arrive.
-        let since = net.sent.len();
-        for _ in 0..5 {
-            net.say(0, a, 2);
-            net.say(1, b, 2);
-            net.run(1000);
+fn who_talks_to_a_node_that_has_restarted_notices_in_time_and_finds_it_again() {
+    for restarts in 0..2 {
+        for remembers in [false, true] {
+            let what = format!("{restarts} restarts, remembers: {remembers}");
+            let (mut net, a, b) = Net::with_case();
+            net.settle();
+            let speaker = 1 - restarts;
+            restart(&mut net, restarts, remembers);
+            let since = net.sent.len();
+            let exchange = net.say(speaker, [a, b][speaker], 2);
+            net.run(patience());
+            assert!(net.node(speaker).undelivered(exchange), "{what}");
+            assert_eq!(net.sent_by(speaker, since).len(), 5, "{what}");
+            assert_eq!(net.sent_by(restarts, since).len(), 0, "{what}: silence");
+            assert_eq!(net.node(restarts).dropped, [Dropped::UnknownSession; 5]);
+            let session = net.nodes[speaker].manager.session([a, b][speaker]).unwrap();
+            assert!(session.is_defunct(), "{what}");
+            // Either of them begins.
+            for (from, node) in [(speaker, [200, 100]), (restarts, [200, 100])] {
+                net.node(from).events.clear();
+                net.dial_case(from, 1 - from, 1, node[from]);
+                net.run(1000);
+                let session = net.node(from).established();
+                let exchange = net.say(from, session, 2);
+                net.run(1000);
+                assert!(net.node(from).acknowledged(exchange), "{what}");
+                let peer = matter_session::ids::NodeId::new(node[from]);
+                let offered = net.nodes[from].manager.session_with(index(1), peer).unwrap();
+                let offered = net.nodes[from].manager.session(offered).unwrap();
+                assert!(!offered.is_defunct(), "{what}: the living one is offered");
+            }
+            net.assert_clean();
         }
-        net.on_send(|_| Fate::Lost);
-        net.say(0, a, 4);
-        net.say(1, b, 4);
-        net.pump();
-        net.on_send(|_| Fate::Arrives);
-        let old: Vec<_> = net.sent[since..].to_vec();
+    }
+}
 
-        restart(&mut net, &mut authority, stores);
-        net.run(100);
-        net.nodes[0].events.clear();
-        let to = udp(1);
-        net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100))).unwrap();
-        net.run(100);
-        let (fresh, theirs) = (net.node(0).established(), net.node(1).established());
-        let resumed = |e: &Event<u32>| matches!(e, Event::Established { resumed: true, .. });
-        assert_eq!(net.nodes[0].events.iter().any(resumed), stores);
-        assert_eq!(theirs.local_session_id(), b.local_session_id(), "it gives the same id again");
-        assert_eq!(offered(&net, 0), Some(fresh), "the new session is preferred");
-        assert_eq!(offered(&net, 1), Some(theirs));
-
-        // Nothing of the old session is taken for something of the new one.
-        let (delivered, facts) = (net.node(1).got.len(), net.node(1).facts());
-        for sent in old.iter().filter(|sent| sent.to == udp(2)) {
-            let refused = net.hand(1, udp(1), &sent.octets);
-            assert_eq!(refused, Err(Dropped::Decode(DecodeError::Unauthentic)));
-        }
-        assert_eq!((net.node(1).got.len(), net.node(1).facts()), (delivered, facts));
-        for _ in 0..3 {
-            let (ours, back) = (net.say(0, fresh, 6), net.say(1, theirs, 6));
-            net.run(500);
-            assert!(net.node(0).acknowledged(ours) && net.node(1).acknowledged(back));
-        }
-
-        // What was under way on the old one is given up, and so is the session.
-        net.run(20_000);
-        assert!(net.nodes[0].manager.session(a).unwrap().is_defunct());
-        assert!(!net.nodes[0].manager.session(fresh).unwrap().is_defunct());
-        assert_eq!(offered(&net, 0), Some(fresh));
-        // A goodbye on it means nothing to the peer.
-        net.call(0, |m, cx| m.close(cx, a));
-        net.run(100);
-        assert!(net.nodes[1].manager.session(theirs).is_some());
-        let exchange = net.say(0, fresh, 8);
-        net.run(500);
-        assert!(net.node(0).acknowledged(exchange));
+#[test]
+fn the_first_handshake_after_a_restart_resumes_if_the_record_was_stored() {
+    for remembers in [false, true] {
+        let (mut net, ..) = Net::with_case();
+        net.settle();
+        restart(&mut net, 1, remembers);
+        net.dial_case(0, 1, 1, 200);
+        net.run(1000);
+        let resumed =
+            |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });
+        assert_eq!(net.nodes[0].events.iter().any(resumed), remembers);
         net.assert_clean();
     }
 }
 
-/// A message from before the restart that comes after the handshake is the old session's last
-/// sign of life: the next message there fails, and from then on the new one is offered.
+/// At every step of a handshake, and in the middle of a conversation.
 #[test]
-fn a_message_from_before_the_restart_misleads_for_one_message_at_most() {
-    let mut net = Net::pair();
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    let (a, b) = net.case(200);
+fn when_both_restart_nobody_answers_an_answer_and_the_network_falls_silent() {
+    for step in 0..8 {
+        for both in [true, false] {
+            let (mut net, a, b) = Net::with_case();
+            net.settle();
+            net.on_send(|_| Fate::Late(50));
+            net.say(0, a, 2);
+            net.say(1, b, 4);
+            net.nodes[0].manager.forget_records();
+            net.dial_case(0, 1, 1, 200);
+            net.run(50 * step + 10);
+            restart(&mut net, 1, false);
+            if both {
+                restart(&mut net, 0, false);
+            }
+            let since = net.sent.len();
+            // A handshake that nobody goes on with ends after a minute, which is told.
+            net.run(100_000);
+            let sent = &net.sent[since..];
+            // What was on its way may begin one handshake, which nobody goes on with, and want an
+            // acknowledgement. Who has not restarted sends each of three messages five times.
+            let most = if both { 8 } else { 20 };
+            assert!(sent.len() <= most, "step {step}: {} datagrams", sent.len());
+            let last = sent.iter().map(|datagram| datagram.at).max().unwrap_or(0);
+            assert!(last + 20_000 < net.now, "step {step}: silence in the end");
+            net.on_send(|_| Fate::Arrives);
+            net.node(0).events.clear();
+            net.dial_case(0, 1, 1, 200);
+            net.run(1000);
+            net.node(0).established();
+            net.assert_clean();
+        }
+    }
+}
+
+#[test]
+fn a_message_of_a_closed_session_is_met_with_silence() {
+    let (mut net, a, b) = Net::with_case();
     net.on_send(|_| Fate::Lost);
     let since = net.sent.len();
-    net.say(1, b, 2);
+    let exchange = net.say(0, a, 2);
     net.pump();
-    let late = net.sent[since].octets.clone();
+    net.close_exchange(0, exchange);
+    let message = net.sent[since].octets.clone();
+    net.call(1, |manager, cx| manager.close(cx, b));
+    net.pump();
     net.on_send(|_| Fate::Arrives);
-    restart(&mut net, &mut authority, true);
-    let to = udp(1);
-    net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100))).unwrap();
-    net.run(100);
-    let fresh = net.node(0).established();
-    assert_ne!(fresh, a);
-    net.hand(0, udp(2), &late).unwrap();
-    let first = net.say(0, offered(&net, 0).unwrap(), 2);
-    net.run(20_000);
-    assert!(net.node(0).acknowledged(first) || net.node(0).undelivered(first));
-    assert_eq!(offered(&net, 0), Some(fresh));
-    let second = net.say(0, fresh, 4);
+    let since = net.sent.len();
+    assert_eq!(net.hand(1, udp(1), &message), Err(Dropped::UnknownSession));
     net.run(1000);
-    assert!(net.node(0).acknowledged(second));
+    assert!(net.sent_by(1, since).is_empty());
+}
+
+/// Every general code with every code of the secure channel, from the peer's address and others.
+#[test]
+fn a_report_that_nobody_has_signed_changes_no_session() {
+    let (mut net, a, b) = Net::with_case();
+    net.settle();
+    let exchange = net.say(0, a, 2);
+    net.run(500);
+    let before = [net.nodes[0].facts(), net.nodes[1].facts()];
+    let events = [0, 1].map(|n| net.nodes[n].events.len());
+    let since = net.sent.len();
+    let mut handed = 0;
+    for general in 0..=16_u16 {
+        for code in 0..=6_u16 {
+            let mut payload = general.to_le_bytes().to_vec();
+            payload.extend([0, 0, 0, 0]);
+            payload.extend(code.to_le_bytes());
+            for flags in [0, 1] {
+                let report = Raw { flags, ..Raw::new(0x40, &payload) }.octets();
+                // From an initiator, and to one: with the node id as destination.
+                let mut answer = report.clone();
+                answer[0] = 1;
+                for n in 0..2 {
+                    for from in [udp(1), udp(2), udp(9)] {
+                        for octets in [&report, &answer] {
+                            assert!(net.hand(n, from, octets).is_err());
+                            handed += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(handed > 2000);
+    net.pump();
+    assert_eq!(net.sent.len(), since, "nothing is answered");
+    assert_eq!([net.nodes[0].facts(), net.nodes[1].facts()], before);
+    assert_eq!([0, 1].map(|n| net.nodes[n].events.len()), events);
+    net.close_exchange(0, exchange);
+    for (n, session) in [(0, a), (1, b)] {
+        let exchange = net.say(n, session, 2);
+        net.run(500);
+        assert!(net.node(n).acknowledged(exchange));
+        net.close_exchange(n, exchange);
+    }
+    net.assert_clean();
+}
+
+/// What asks for an acknowledgement gets one, once, and no acknowledgement is answered.
+#[test]
+fn an_answer_to_nothing_gets_no_answer() {
+    let (mut net, ..) = Net::with_case();
+    net.settle();
+    let since = net.sent.len();
+    for opcode in (0..=0xFF).filter(|opcode| ![SIGMA1, 0x20].contains(opcode)) {
+        for flags in [0, 1, 4, 5] {
+            let message = Raw { flags, ..Raw::new(opcode, &[1, 0, 0, 0, 0, 0, 5, 0]) }.octets();
+            // From a responder to an initiator that nobody is.
+            let mut answer = message.clone();
+            answer[0] = 1;
+            assert_eq!(net.hand(1, udp(9), &answer), Err(Dropped::UnknownHandshake));
+            net.pump();
+            assert_eq!(net.sent.len(), since);
+            // From an initiator without a handshake.
+            let _ = net.hand(1, udp(1), &message);
+            net.run(1000);
+            let acks: Vec<_> = net.sent.drain(since..).collect();
+            let expected = usize::from(flags & 4 != 0 && opcode != ACK);
+            assert_eq!(acks.len(), expected, "{opcode:#x} {flags}");
+            assert!(acks.iter().all(|ack| ack.handshake_opcode() == Some(ACK)));
+        }
+    }
     net.assert_clean();
 }
