@@ -35,6 +35,7 @@ mod rejoining;
 mod replays;
 mod restarts;
 mod resumption;
+mod sigma3;
 mod silent;
 mod sleepy;
 mod strangers;
