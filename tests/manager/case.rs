@@ -114,20 +114,6 @@ fn a_responder_without_the_record_insists_on_the_full_handshake() {
 }
 
 #[test]
-fn two_nodes_dial_each_other_at_once() {
-    let mut net = members(false);
-    net.dial_case(0, 1, 1, 200);
-    net.dial_case(1, 0, 1, 100);
-    net.run(1000);
-    for n in 0..2 {
-        assert_eq!(net.nodes[n].manager.session_count(), 2);
-        assert!(net.nodes[n].failures().is_empty());
-    }
-    assert_eq!(net.node(0).manager.by_peer(index(1), NodeId::new(200)).count(), 2);
-    net.assert_clean();
-}
-
-#[test]
 fn several_fabrics_with_the_same_node_ids_stay_apart() {
     let mut net = Net::pair();
     for fabric in 1..=3 {

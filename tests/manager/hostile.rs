@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use matter_session::manager::{Config, Dropped, PeerAddress};
+use matter_session::manager::{Config, Dropped};
 use matter_session::session::DecodeError;
 use matter_session::wire::{StatusReport, WireError};
 
-use crate::net::{Authority, Dice, Fate, IM, Net, udp};
+use crate::net::{Authority, Dice, Fate, Net, udp};
 
 /// A datagram of node 0 that did not arrive.
 fn withheld(net: &mut Net, opcode: u8) -> Vec<u8> {
@@ -61,18 +61,6 @@ fn random_datagrams_change_nothing() {
     assert_eq!(net.node(1).facts(), before);
     net.pump();
     assert_eq!(net.sent.len(), since);
-}
-
-#[test]
-fn an_unknown_session_is_met_with_silence() {
-    let (mut net, _, b) = Net::with_case();
-    let message = withheld(&mut net, 2);
-    net.call(1, |manager, cx| manager.close(cx, b));
-    net.pump();
-    let since = net.sent.len();
-    assert_eq!(net.hand(1, udp(1), &message), Err(Dropped::UnknownSession));
-    net.run(1000);
-    assert!(net.sent_by(1, since).is_empty());
 }
 
 #[test]
@@ -174,37 +162,6 @@ fn a_report_on_an_exchange_reaches_the_application() {
     net.assert_clean();
 }
 
-#[test]
-fn answers_to_nothing_get_no_answer() {
-    let (mut net, ..) = Net::with_case();
-    let since = net.sent.len();
-    // From a responder to an initiator that nobody is, with a request for acknowledgement.
-    let mut octets = vec![1, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-    octets.extend([4, 0x40, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(net.hand(1, udp(1), &octets), Err(Dropped::UnknownHandshake));
-    net.run(1000);
-    assert_eq!(net.sent.len(), since);
-}
-
-#[test]
-fn two_nodes_that_have_both_forgotten_everything_fall_silent() {
-    let (mut net, a, _) = Net::with_case();
-    let exchange = net.say(0, a, 2);
-    net.on_send(|_| Fate::Late(50));
-    net.dial_case(0, 1, 1, 200);
-    net.run(60);
-    // Both restart in the middle of a handshake and a conversation.
-    let fresh = Net::pair();
-    for (node, other) in net.nodes.iter_mut().zip(fresh.nodes) {
-        node.manager = other.manager;
-    }
-    let since = net.sent.len();
-    net.run(60_000);
-    assert!(net.sent.len() - since <= 2, "{:?}", &net.sent[since..]);
-    let _ = (exchange, IM, PeerAddress::Btp(1));
-    net.assert_clean();
-}
-
 /// A device of two slots, a stranger that names the longest intervals that there are and does not
 /// hear its answers, and somebody who means well.
 fn besieged() -> Net {
@@ -230,22 +187,6 @@ fn gets_through(net: &mut Net) -> bool {
     net.node(2).try_established().is_some()
 }
 
-/// What is sent to it would be repeated for most of a day.
-#[test]
-fn a_silent_initiator_of_long_intervals_does_not_hold_its_slots() {
-    let mut net = besieged();
-    for _ in 0..2 {
-        net.dial_case(0, 1, 1, 200);
-        net.run(20);
-    }
-    net.run(100);
-    assert!(!gets_through(&mut net));
-    net.run(60_000);
-    assert_eq!(net.node(1).failures().len(), 2);
-    assert!(gets_through(&mut net));
-    net.assert_clean();
-}
-
 #[test]
 fn a_commissioner_that_begins_again_and_again_holds_one_slot() {
     let mut net = besieged();
@@ -257,23 +198,4 @@ fn a_commissioner_that_begins_again_and_again_holds_one_slot() {
         net.node(2).events.clear();
         net.run(61_000);
     }
-}
-
-/// It is told for a minute that it has a session, whoever else wants the slot.
-#[test]
-fn a_session_that_is_not_acknowledged_holds_its_slot_for_a_minute() {
-    let mut net = besieged();
-    // Nothing but the last message is lost.
-    net.on_send(|sent| match sent.handshake_opcode() {
-        Some(0x40) if sent.to == udp(1) => Fate::Lost,
-        _ => Fate::Arrives,
-    });
-    for _ in 0..2 {
-        net.dial_case(0, 1, 1, 200);
-        net.run(200);
-    }
-    assert_eq!(net.node(1).manager.session_count(), 2);
-    assert!(!gets_through(&mut net));
-    net.run(70_000);
-    assert!(gets_through(&mut net));
 }

@@ -34,30 +34,6 @@ fn pase_makes_a_session_and_messages_pass() {
 }
 
 #[test]
-fn a_second_pase_while_one_runs_is_told_to_wait() {
-    let mut net = Net::with((1..=3).map(|port| (udp(port), Config::default())).collect());
-    net.open_window(1);
-    // The first initiator falls silent after its request.
-    net.on_send(|datagram| {
-        let silent = datagram.from == udp(1) && datagram.handshake_opcode() != Some(0x20);
-        if silent { Fate::Lost } else { Fate::Arrives }
-    });
-    net.dial_pase(0, 1, PASSCODE);
-    net.pump();
-    net.dial_pase(2, 1, PASSCODE);
-    net.run(100);
-    let busy = Refusal::Busy { wait: Duration::from_secs(5) };
-    assert_eq!(net.node(2).failures(), [HandshakeError::Refused(busy)]);
-    assert_eq!(net.node(1).manager.statistics().busy, 1);
-    // Once the first has failed the next one is served.
-    net.settle();
-    net.dial_pase(2, 1, PASSCODE);
-    net.settle();
-    net.node(2).established();
-    net.assert_clean();
-}
-
-#[test]
 fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
     let mut net = Net::pair();
     net.open_window(1);
@@ -73,70 +49,6 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     assert_ne!(net.node(1).established(), session);
-}
-
-#[test]
-fn with_the_window_closed_pase_is_refused_and_no_attempt_counts() {
-    let mut net = Net::pair();
-    for _ in 0..25 {
-        net.dial_pase(0, 1, PASSCODE);
-        net.settle();
-    }
-    let refused = HandshakeError::Refused(Refusal::InvalidParameter);
-    assert_eq!(net.node(0).failures(), [refused; 25]);
-    assert!(net.node(1).events.is_empty());
-    net.open_window(1);
-    net.dial_pase(0, 1, PASSCODE);
-    net.settle();
-    net.node(0).established();
-}
-
-#[test]
-fn twenty_wrong_passcodes_close_the_window() {
-    let mut net = Net::pair();
-    net.open_window(1);
-    for n in 1..=20 {
-        assert!(net.node(1).manager.is_commissioning_window_open(), "{n}");
-        net.dial_pase(0, 1, PASSCODE + 1);
-        net.settle();
-    }
-    assert!(!net.node(1).manager.is_commissioning_window_open());
-    let reason = WindowCloseReason::TooManyFailures;
-    let closed = |e: &Event<u32>| matches!(e, Event::WindowClosed { reason: r } if *r == reason);
-    assert_eq!(net.node(1).events.iter().filter(|e| closed(e)).count(), 1);
-    assert_eq!(net.node(0).failures(), [HandshakeError::WrongPasscode; 20]);
-    net.assert_clean();
-}
-
-#[test]
-fn garbage_of_bystanders_is_no_attempt() {
-    let mut net = Net::pair();
-    net.open_window(1);
-    net.dial_pase(0, 1, PASSCODE);
-    net.pump();
-    net.settle();
-    let handshake: Vec<_> = net.sent.iter().filter(|d| d.to == udp(2)).cloned().collect();
-    let session = net.node(1).established();
-    net.call(1, |manager, cx| manager.close(cx, session));
-    for _ in 0..30 {
-        for datagram in &handshake {
-            for n in 0..datagram.octets.len().min(64) {
-                let mut octets = datagram.octets.clone();
-                if datagram.handshake_opcode() == Some(0x20) {
-                    octets.truncate(n);
-                } else {
-                    octets[n] ^= 0x10;
-                }
-                let _ = net.hand(1, udp(9), &octets);
-            }
-        }
-        net.run(1_000);
-    }
-    assert!(net.node(1).manager.is_commissioning_window_open());
-    net.dial_pase(0, 1, PASSCODE);
-    net.settle();
-    assert_ne!(net.node(1).established(), session);
-    net.assert_clean();
 }
 
 #[test]

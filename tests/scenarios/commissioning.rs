@@ -49,6 +49,7 @@ fn a_second_commissioner_is_told_to_wait_at_every_step_and_the_first_goes_on() {
         let busy = |e: &HandshakeError| matches!(e, HandshakeError::Refused(Refusal::Busy { .. }));
         if serves {
             assert_eq!(net.nodes[2].failures().len(), 1, "{step}");
+            assert_eq!(net.nodes[DEVICE].manager.statistics().busy, 1, "{step}");
             assert!(busy(&net.nodes[2].failures()[0]), "{step}");
         }
         let served = [0, 2].iter().filter(|n| net.nodes[**n].try_established().is_some()).count();
