@@ -1,8 +1,16 @@
 //! Settings of a manager.
 
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
+#[cfg(feature = "initiator")]
+use rand_core::CryptoRng;
+
+#[cfg(feature = "alloc")]
+use super::Shard;
 use crate::cert::Profile;
+#[cfg(feature = "initiator")]
+use crate::session::EphemeralNodeId;
 use crate::session::SessionParameters;
 use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, TAILROOM};
 
@@ -14,8 +22,10 @@ use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, TAILROOM};
 pub struct Config {
     /// This node's session parameters, announced in every handshake.
     pub parameters: SessionParameters,
-    /// Most CASE sessions at once: 1 to 65,534, as a session id has 16 bits. One more place is
-    /// kept for PASE, so that a full node can be commissioned.
+    /// Most CASE sessions at once: 1 to 65,534, as a session id has 16 bits, and less than the
+    /// [`shard`](Self::shard) has ids. One more place is kept for PASE, so that a full node can be
+    /// commissioned. Handshakes in progress take ids as well: when all are in use, nothing new is
+    /// begun.
     pub max_sessions: usize,
     /// Most CASE sessions at once with one peer: 1 to 255. One more makes the peer give one up:
     /// a defunct one, or the one idle longest. An honest peer needs two at times, and one that
@@ -61,6 +71,9 @@ pub struct Config {
     /// Whether an intermediate certificate that was verified before, under the same key, is
     /// trusted without verifying its signature again.
     pub remember_certificates: bool,
+    /// Which part of a node the manager is, where several are behind one port.
+    #[cfg(feature = "alloc")]
+    pub shard: Shard,
 }
 
 impl Default for Config {
@@ -84,6 +97,8 @@ impl Default for Config {
             busy_wait: Duration::from_secs(5),
             certificate_profile: Profile::default(),
             remember_certificates: false,
+            #[cfg(feature = "alloc")]
+            shard: Shard::WHOLE,
         }
     }
 }
@@ -110,6 +125,8 @@ impl Config {
         busy_wait: Duration::ZERO,
         certificate_profile: Profile::Strict,
         remember_certificates: false,
+        #[cfg(feature = "alloc")]
+        shard: Shard::WHOLE,
     };
 
     /// Announces other session parameters.
@@ -232,13 +249,35 @@ impl Config {
         self
     }
 
+    /// Makes the manager one of several behind one port: see [`Shards`](super::Shards).
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub const fn with_shard(mut self, shard: Shard) -> Self {
+        self.shard = shard;
+        self
+    }
+
     /// The limit of CASE sessions within what session ids allow.
-    pub(super) const fn sessions(&self) -> usize {
-        match self.max_sessions {
-            0 => 1,
-            65_535.. => 65_534,
-            sessions => sessions,
-        }
+    pub(super) fn sessions(&self) -> usize {
+        let most = self.session_ids().len().saturating_sub(1);
+        self.max_sessions.clamp(1, most.max(1))
+    }
+
+    /// The session ids that may be given out.
+    pub(super) fn session_ids(&self) -> RangeInclusive<u16> {
+        #[cfg(feature = "alloc")]
+        return self.shard.session_ids();
+        #[cfg(not(feature = "alloc"))]
+        return 1..=u16::MAX;
+    }
+
+    /// Draws the node id of an initiator.
+    #[cfg(feature = "initiator")]
+    pub(super) fn ephemeral(&self, rng: &mut dyn CryptoRng) -> EphemeralNodeId {
+        #[cfg(feature = "alloc")]
+        return self.shard.ephemeral(rng);
+        #[cfg(not(feature = "alloc"))]
+        return EphemeralNodeId::random(rng);
     }
 
     /// The room that a message of `payload` octets needs while it is put together.

@@ -115,7 +115,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             Err(_) => Err(ConnectError::NoRoom),
         };
         let (machine, first) = started.inspect_err(|_| self.octets.release(message_of(id)))?;
-        let mut unsecured = UnsecureSession::initiator(cx.rng, cx.now);
+        let mut unsecured =
+            UnsecureSession::initiator_as(self.node.config.ephemeral(cx.rng), cx.now);
         if matches!(machine, Machine::PaseClient(_)) {
             // A commissioner has just discovered the device, which therefore listens.
             unsecured.mark_peer_active(cx.now);

@@ -53,7 +53,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     pub(super) fn free_session_id(&mut self) -> Option<LocalSessionId> {
         let in_use = self.sessions.len().saturating_add(self.handshake_count());
-        if in_use >= usize::from(u16::MAX) {
+        if in_use >= self.node.config.session_ids().len() {
             return None;
         }
         let handshakes = &self.handshakes;

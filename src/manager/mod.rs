@@ -33,6 +33,8 @@ mod schedule;
 mod send;
 mod session_table;
 mod sessions;
+#[cfg(feature = "alloc")]
+mod shard;
 mod slot;
 mod storage;
 #[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
@@ -57,6 +59,8 @@ pub use self::event::{
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::send::TRANSMIT_BUFFER_LEN;
 pub use self::sessions::SessionRef;
+#[cfg(feature = "alloc")]
+pub use self::shard::{Shard, Shards};
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
 pub use self::storage::{Fixed, Storage};
@@ -216,7 +220,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     fn start(&mut self, config: Config, rng: &mut dyn CryptoRng) {
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
-        self.sessions.start(config.sessions(), 1..=u16::MAX, u16::from_le_bytes([a, b]), rng);
+        let (ids, last) = (config.session_ids(), u16::from_le_bytes([a, b]));
+        self.sessions.start(config.sessions(), ids, last, rng);
         self.next_exchange = u16::from_le_bytes([c, d]);
         self.unsecured_counter = UnsecuredCounter::random(rng);
         self.node.jitter = Jitter::new(rng.next_u32());

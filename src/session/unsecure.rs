@@ -69,7 +69,12 @@ pub struct UnsecureSession {
 impl UnsecureSession {
     /// The initiator's end. The peer counts as idle until it is heard.
     pub fn initiator(rng: &mut dyn CryptoRng, now: Instant) -> Self {
-        Self::new(SessionRole::Initiator, EphemeralNodeId::random(rng), now)
+        Self::initiator_as(EphemeralNodeId::random(rng), now)
+    }
+
+    /// The same with an identifier that was drawn before.
+    pub(crate) fn initiator_as(ephemeral: EphemeralNodeId, now: Instant) -> Self {
+        Self::new(SessionRole::Initiator, ephemeral, now)
     }
 
     /// The responder's end, for the initiator that called itself so.

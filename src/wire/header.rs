@@ -146,7 +146,7 @@ impl MessageHeader {
     }
 
     /// Reads a header whose fields are clear; also returns its length in octets.
-    pub(super) fn parse(octets: &[u8]) -> Result<(Self, usize), WireError> {
+    pub(crate) fn parse(octets: &[u8]) -> Result<(Self, usize), WireError> {
         let mut rest = Octets(octets);
         let flags = Flags::parse(&mut rest)?;
         let counter = MessageCounter::new(rest.u32()?);

@@ -29,6 +29,7 @@ mod properties;
 mod records;
 mod reliability;
 mod rules;
+mod shards;
 mod signing;
 mod stored;
 mod timing;

@@ -80,6 +80,7 @@ pub enum Fate {
 }
 
 type Hook = Box<dyn FnMut(&Datagram) -> Fate>;
+type Route = Box<dyn Fn(&Datagram) -> Option<usize>>;
 
 pub struct Net<S: Storage = Heap> {
     pub now: u64,
@@ -89,6 +90,7 @@ pub struct Net<S: Storage = Heap> {
     queue: BTreeMap<(u64, u64), Datagram>,
     serial: u64,
     hook: Hook,
+    route: Option<Route>,
 }
 
 pub fn udp(port: u16) -> PeerAddress {
@@ -128,7 +130,13 @@ impl<S: Storage> Net<S> {
             queue: BTreeMap::new(),
             serial: 0,
             hook: Box::new(|_| Fate::Arrives),
+            route: None,
         }
+    }
+
+    /// Says which node gets a datagram, for nodes that share an address.
+    pub fn route_by(&mut self, route: impl Fn(&Datagram) -> Option<usize> + 'static) {
+        self.route = Some(Box::new(route));
     }
 
     pub fn on_send(&mut self, hook: impl FnMut(&Datagram) -> Fate + 'static) {
@@ -240,7 +248,10 @@ impl<S: Storage> Net<S> {
                 return;
             };
             let datagram = entry.remove();
-            let to = self.nodes.iter().position(|node| node.address == datagram.to);
+            let to = match &self.route {
+                Some(route) => route(&datagram),
+                None => self.nodes.iter().position(|node| node.address == datagram.to),
+            };
             if let Some(to) = to {
                 let _ = self.hand(to, datagram.from, &datagram.octets);
             }
