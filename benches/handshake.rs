@@ -133,9 +133,28 @@ struct Node {
     record: Option<ResumptionRecord>,
 }
 
-impl ResumptionStore for Node {
-    fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.record.clone().filter(|record| record.id == *id)
+/// A store of one record.
+struct One(Option<ResumptionRecord>);
+
+impl ResumptionStore for One {
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
+        self.0.clone().filter(|record| record.id == *id)
+    }
+
+    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+        self.0.clone().filter(|record| (record.fabric, record.peer) == (fabric, peer))
+    }
+
+    fn claim(&mut self, _: &ResumptionId) -> bool {
+        true
+    }
+
+    fn save(&mut self, record: &ResumptionRecord) {
+        self.0 = Some(record.clone());
+    }
+
+    fn remove_fabric(&mut self, _: FabricIndex) {
+        self.0 = None;
     }
 }
 
@@ -144,7 +163,7 @@ impl Node {
     fn with_env<R>(&self, step: impl FnOnce(&mut CaseEnv<'_>) -> R) -> R {
         step(&mut CaseEnv {
             fabrics: &self.fabrics.as_slice(),
-            resumption: self,
+            resumption: &mut One(self.record.clone()),
             verified: &mut NoCache,
             certificates: &mut KeepNone,
             profile: Profile::default(),

@@ -104,13 +104,57 @@ impl ResumptionRecord {
     }
 }
 
-/// Where a handshake looks resumption records up.
+/// Where resumption records are kept, instead of in a manager's own table: an embedded database,
+/// a store that several managers or processes share. Handed in with every call, by
+/// [`Context::with_resumption`](crate::handshake::Context::with_resumption).
 ///
-/// Lookups are synchronous and in memory; persistence happens in reaction to the manager's
-/// events, never on this path.
+/// The calls come from within a handshake and hold up the manager: they must not take long. A
+/// store that is far away or asynchronous stands behind the manager's own table instead: it writes
+/// what [`Event::RecordChanged`](crate::manager::Event::RecordChanged) tells of, and hands a record
+/// to [`restore_record`](crate::manager::SessionManager::restore_record) before it is needed.
+///
+/// # What a store promises
+///
+/// - There is one record per fabric and peer, the newest that could be saved, and no responder
+///   resumes from it twice. Else a repeated Sigma1 makes the keys of a former session once more.
+/// - How many records there are, and how long each may be used, is the store's to say.
+/// - Errors are the store's to report. None ends a handshake: what cannot be read is not there,
+///   and a record that cannot be saved is lost.
+///
+/// # Sharing one
+///
+/// Those who share a store are one node: same node id, same operational key, and the same index
+/// for each fabric ([`restore_fabric`](crate::manager::SessionManager::restore_fabric) keeps it).
+/// [`claim`](Self::claim) sees to it that no two of them resume one record.
 pub trait ResumptionStore {
-    /// The record with this id.
-    fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord>;
+    /// The record with this id, for a responder. Anybody can send any id: this is no sign that the
+    /// record is in use.
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord>;
+
+    /// The record of a peer, for an initiator that offers to resume it.
+    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord>;
+
+    /// Whether this responder may resume the record with this id: true for the first that asks,
+    /// and false for every other, for good. Refused, the handshake is a full one, and that or the
+    /// claimant's resumption saves a record with another id.
+    ///
+    /// The keys of a resumed session come from the record and the initiator's random, to which the
+    /// responder adds nothing. Two responders that accept one Sigma1 and its copy would have two
+    /// sessions of the same keys, and repeat each other's nonces. A manager itself resumes a record
+    /// in one handshake at a time: a store in the memory of its one user may always say yes. In
+    /// others this is one atomic step, seen by all, and lasting: a process that dies before it has
+    /// saved the new record must not resume the old one once more. To delete the index entry of
+    /// the id, and to tell whether it was there, is all of that.
+    fn claim(&mut self, id: &ResumptionId) -> bool;
+
+    /// Keeps a record in place of the peer's former one. If that fails, a claim on the former one
+    /// stays. A record of the same id that is another peer's stays, and this one is not kept: the
+    /// responder chooses ids, and could cost others their records.
+    fn save(&mut self, record: &ResumptionRecord);
+
+    /// Removes the records of a fabric that this node has left, or on which it has other
+    /// certificates now.
+    fn remove_fabric(&mut self, fabric: FabricIndex);
 }
 
 /// Keeps no records: every handshake is a full one.
@@ -118,9 +162,21 @@ pub trait ResumptionStore {
 pub struct NoRecords;
 
 impl ResumptionStore for NoRecords {
-    fn by_id(&self, _: &ResumptionId) -> Option<ResumptionRecord> {
+    fn by_id(&mut self, _: &ResumptionId) -> Option<ResumptionRecord> {
         None
     }
+
+    fn by_peer(&mut self, _: FabricIndex, _: NodeId) -> Option<ResumptionRecord> {
+        None
+    }
+
+    fn claim(&mut self, _: &ResumptionId) -> bool {
+        false
+    }
+
+    fn save(&mut self, _: &ResumptionRecord) {}
+
+    fn remove_fabric(&mut self, _: FabricIndex) {}
 }
 
 #[cfg(test)]

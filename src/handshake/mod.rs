@@ -32,7 +32,7 @@ pub use self::pase::{PaseClient, PaseServer};
 pub use self::sign::{SignRequest, Signed};
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, PeerSessionId};
-use crate::resumption::ResumptionRecord;
+use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::{
     Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
     SessionSetup, Unauthenticated,
@@ -56,13 +56,15 @@ pub struct Context<'a> {
     pub rng: &'a mut dyn CryptoRng,
     /// The application's say on peers that CASE has authenticated.
     pub policy: &'a dyn PeerPolicy,
+    /// Where resumption records are kept; `None`: in the manager's own table.
+    pub resumption: Option<&'a mut dyn ResumptionStore>,
 }
 
 impl<'a> Context<'a> {
     /// A context without calendar time that accepts every authenticated peer: see
     /// [`with_wall`](Self::with_wall) and [`with_policy`](Self::with_policy).
     pub const fn new(now: Instant, rng: &'a mut dyn CryptoRng) -> Self {
-        Self { now, wall: WallClock::Unknown, rng, policy: &AcceptAll }
+        Self { now, wall: WallClock::Unknown, rng, policy: &AcceptAll, resumption: None }
     }
 
     /// The same with what is known of the calendar time: without it, certificates that have
@@ -77,6 +79,14 @@ impl<'a> Context<'a> {
     #[must_use]
     pub const fn with_policy(mut self, policy: &'a dyn PeerPolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// The same with a store for resumption records, which a manager then uses instead of its own
+    /// table. To be given with every call or with none.
+    #[must_use]
+    pub fn with_resumption(mut self, store: &'a mut dyn ResumptionStore) -> Self {
+        self.resumption = Some(store);
         self
     }
 }

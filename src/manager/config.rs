@@ -41,7 +41,8 @@ pub struct Config {
     pub max_handshakes: usize,
     /// Most fabrics.
     pub max_fabrics: usize,
-    /// Most resumption records; the one that was used least recently makes room.
+    /// Most resumption records in the manager's own table; the one that was saved or offered
+    /// least recently makes room.
     pub max_records: usize,
     /// How many events may wait to be polled before nothing is begun that could cause more. What
     /// lives already can still tell its end: no event is ever lost.

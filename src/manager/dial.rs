@@ -50,9 +50,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         node: NodeId,
     ) -> Result<HandshakeHandle, ConnectError> {
         self.dial(cx, peer, |own, crypto, local, cx, out| {
-            let records = own.records.at(cx.now, own.config.record_lifetime);
-            let record = records.by_peer((fabric, node));
-            let (machine, first) = own.with_env(cx.now, &mut KeepNone, |env| {
+            let (machine, first) = own.with_env(cx, &mut KeepNone, |env, cx| {
+                let record = env.resumption.by_peer(fabric, node);
                 CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
                     .map(|(machine, first)| (machine, TakenMessage::from(first)))
             })?;

@@ -173,7 +173,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Gives this node new credentials on a fabric: another certificate, other keys. Handshakes
-    /// on the fabric end and its resumption records are forgotten; sessions stay.
+    /// on the fabric end and its resumption records are forgotten, also those of the store that
+    /// `cx` names; sessions stay.
     ///
     /// # Errors
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],
@@ -194,12 +195,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.fabrics.keep(fabric)?;
         log_info!("fabric {} updated", index);
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
-        self.forget_records_of(index);
+        self.forget_records_of(index, cx);
         Ok(())
     }
 
     /// Ends this node's membership: sessions (each with a goodbye to the peer), handshakes and
-    /// resumption records of the fabric go with it. Returns false if there was none.
+    /// resumption records of the fabric go with it, also those of the store that `cx` names.
+    /// Returns false if there was none.
     ///
     /// A node that is told to leave over a session of that very fabric sends its answer first
     /// and calls this once the answer is [`Acknowledged`](super::Event::Acknowledged), or, over
@@ -213,7 +215,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         while let Some(session) = self.sessions.first_of_fabric(index) {
             self.end_session(session, CloseReason::FabricRemoved, cx.now);
         }
-        self.forget_records_of(index);
+        self.forget_records_of(index, cx);
         true
     }
 

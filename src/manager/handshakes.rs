@@ -138,7 +138,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut buf = MessageBuf::new(octets).ok()?;
         let mut keeper = Keeper::new(room);
         let crypto = &self.crypto;
-        let taken = self.node.with_env(cx.now, &mut keeper, |env| {
+        let taken = self.node.with_env(cx, &mut keeper, |env, cx| {
             Taken::from(slot.machine.step(input, env, cx, crypto, buf.payload_mut()))
         });
         let facts = keeper.facts;
@@ -230,7 +230,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let handshake = ours.then_some(HandshakeHandle(id));
         self.tell(Event::Established { session, handshake, resumed });
         if let Some(record) = record {
-            self.save_record(record, cx.now);
+            match &mut cx.resumption {
+                Some(store) => store.save(&record),
+                None => self.save_record(&record, cx.now),
+            }
         }
     }
 

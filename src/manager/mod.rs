@@ -83,8 +83,8 @@ use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
 use crate::exchange::{Jitter, backoff};
-use crate::handshake::CaseEnv;
 use crate::handshake::case::KeepCertificates;
+use crate::handshake::{CaseEnv, Context};
 use crate::ids::ExchangeId;
 use crate::session::{SessionParameters, UnsecuredCounter};
 use crate::time::Instant;
@@ -154,21 +154,28 @@ impl<S: Storage> Node<S> {
     /// Runs a step of a CASE handshake.
     fn with_env<R>(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         certificates: &mut dyn KeepCertificates,
-        step: impl FnOnce(&mut CaseEnv<'_>) -> R,
+        step: impl FnOnce(&mut CaseEnv<'_>, &mut Context<'_>) -> R,
     ) -> R {
-        let resumption = self.records.at(now, self.config.record_lifetime);
+        let mut own = self.records.at(cx.now, self.config.record_lifetime);
+        let mut others = cx.resumption.take();
         let verified: &mut dyn VerifiedCache =
             if self.config.remember_certificates { &mut self.verified } else { &mut NoCache };
-        step(&mut CaseEnv {
+        let mut env = CaseEnv {
             fabrics: &self.fabrics,
-            resumption: &resumption,
+            resumption: match &mut others {
+                Some(store) => *store,
+                None => &mut own,
+            },
             verified,
             certificates,
             profile: self.config.certificate_profile,
             parameters: &self.config.parameters,
-        })
+        };
+        let result = step(&mut env, cx);
+        cx.resumption = others;
+        result
     }
 }
 

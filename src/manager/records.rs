@@ -2,36 +2,52 @@
 
 use core::time::Duration;
 
-use super::storage::{Map, RecordIndex, Storage};
+use super::storage::{Map, RecordIndex, RecordOrder, Storage};
 use super::{Event, SessionManager};
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
+use crate::handshake::Context;
 use crate::ids::{FabricIndex, NodeId};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
+#[cfg(all(test, feature = "alloc"))]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests;
+
 pub(super) struct Records<S: Storage> {
     by_peer: S::Records<Entry>,
     by_id: S::RecordIds,
-    /// When the oldest was saved.
-    oldest: Option<Instant>,
+    /// By their last use: the first makes room.
+    by_use: S::RecordOrder,
+    /// By when they were saved: the first expires.
+    by_age: S::RecordOrder,
 }
 
 struct Entry {
     record: ResumptionRecord,
     saved: Instant,
+    /// When it was saved or offered last. That a peer asks for it counts for nothing before the
+    /// session stands, and it is saved then: anybody can repeat what a peer has sent.
+    used: Instant,
 }
 
 type Peer = (FabricIndex, NodeId);
 
 impl<S: Storage> Records<S> {
-    pub(super) const EMPTY: Self =
-        Self { by_peer: Map::EMPTY, by_id: RecordIndex::EMPTY, oldest: None };
+    pub(super) const EMPTY: Self = Self {
+        by_peer: Map::EMPTY,
+        by_id: RecordIndex::EMPTY,
+        by_use: RecordOrder::EMPTY,
+        by_age: RecordOrder::EMPTY,
+    };
 
     pub(super) fn limit(&mut self, limit: usize) {
         self.by_peer.limit(limit);
         self.by_id.limit(limit);
+        self.by_use.limit(limit);
+        self.by_age.limit(limit);
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -40,7 +56,7 @@ impl<S: Storage> Records<S> {
 
     /// When the next record expires.
     pub(super) fn expiry(&self, lifetime: Duration) -> Option<Instant> {
-        self.oldest.map(|saved| saved + lifetime)
+        self.oldest().map(|(saved, _)| saved + lifetime)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -51,13 +67,22 @@ impl<S: Storage> Records<S> {
         self.by_peer.len() >= self.by_peer.capacity()
     }
 
-    fn oldest(&self) -> Option<Peer> {
-        let oldest = self.by_peer.iter().min_by_key(|(_, entry)| entry.saved);
-        oldest.map(|(peer, _)| *peer)
+    fn oldest(&self) -> Option<(Instant, Peer)> {
+        self.by_age.first(|| self.first_by(|entry| entry.saved))
+    }
+
+    fn least_used(&self) -> Option<(Instant, Peer)> {
+        self.by_use.first(|| self.first_by(|entry| entry.used))
+    }
+
+    /// The first record in the order of some time: for storage without an index.
+    #[inline(never)]
+    fn first_by(&self, time: impl Fn(&Entry) -> Instant) -> Option<(Instant, Peer)> {
+        self.by_peer.iter().map(|(peer, entry)| (time(entry), *peer)).min()
     }
 
     /// The records as they are valid at `now`.
-    pub(super) const fn at(&self, now: Instant, lifetime: Duration) -> Valid<'_, S> {
+    pub(super) const fn at(&mut self, now: Instant, lifetime: Duration) -> Valid<'_, S> {
         Valid { records: self, now, lifetime }
     }
 
@@ -73,59 +98,73 @@ impl<S: Storage> Records<S> {
         })
     }
 
-    /// Adds a record in place of the peer's former one. When there is no room the oldest makes
-    /// some; its peer is returned.
+    /// Adds a record in place of the peer's former one. When there is no room the one that was
+    /// used least recently makes some; its peer is returned.
     ///
     /// Ids are random, but the responder chooses them: one that repeats the id of another peer's
     /// record must not cost that peer its record, so it gets none itself.
     #[inline(never)]
-    pub(super) fn save(&mut self, record: ResumptionRecord, now: Instant) -> Option<Peer> {
+    pub(super) fn save(&mut self, record: &ResumptionRecord, now: Instant) -> Option<Peer> {
         let peer = (record.fabric, record.peer);
         self.forget(peer);
         if self.peer_of(&record.id).is_some() {
             return None;
         }
-        let evicted = self.oldest().filter(|_| self.is_full());
+        let evicted = self.least_used().filter(|_| self.is_full()).map(|(_, peer)| peer);
         if let Some(evicted) = evicted {
             self.forget(evicted);
         }
-        let id = record.id;
-        if self.by_peer.insert(peer, Entry { record, saved: now }).is_ok() {
-            self.oldest = Some(self.oldest.map_or(now, |oldest| oldest.min(now)));
-            if self.by_id.insert(id, peer).is_err() {
+        let entry = Entry { record: record.clone(), saved: now, used: now };
+        if self.by_peer.insert(peer, entry).is_ok() {
+            let indexed = self.by_id.insert(record.id, peer).is_ok()
+                && self.by_use.insert(now, peer).is_ok()
+                && self.by_age.insert(now, peer).is_ok();
+            if !indexed {
                 self.forget(peer);
             }
         }
         evicted
     }
 
+    /// A record is in use.
+    fn touch(&mut self, peer: Peer, now: Instant) {
+        let Some(entry) = self.by_peer.get_mut(&peer) else { return };
+        self.by_use.remove(core::mem::replace(&mut entry.used, now), peer);
+        let inserted = self.by_use.insert(now, peer);
+        debug_assert!(inserted.is_ok(), "it has just left");
+    }
+
     fn forget(&mut self, peer: Peer) {
         // Where it stands, as moving it would leave its secret there.
-        let Some(Entry { record, saved }) = self.by_peer.get(&peer) else { return };
-        let (id, saved) = (record.id, *saved);
+        let Some(Entry { record, saved, used }) = self.by_peer.get(&peer) else { return };
+        let (id, saved, used) = (record.id, *saved, *used);
         self.by_peer.discard(&peer);
         self.by_id.remove(&id);
-        if self.oldest == Some(saved) {
-            self.oldest = self.by_peer.iter().map(|(_, entry)| entry.saved).min();
-        }
+        self.by_use.remove(used, peer);
+        self.by_age.remove(saved, peer);
+    }
+
+    fn first_of(&self, fabric: FabricIndex) -> Option<Peer> {
+        let first = self.by_peer.first_from((fabric, NodeId::UNSPECIFIED));
+        first.filter(|peer| peer.0 == fabric)
     }
 
     /// A record whose time is over.
     fn expired(&self, now: Instant, lifetime: Duration) -> Option<Peer> {
-        self.expiry(lifetime).filter(|expiry| now >= *expiry)?;
-        self.oldest()
+        let (saved, peer) = self.oldest()?;
+        (now >= saved + lifetime).then_some(peer)
     }
 }
 
 /// Records at a point in time: those past their lifetime are not found.
 pub(super) struct Valid<'a, S: Storage> {
-    records: &'a Records<S>,
+    records: &'a mut Records<S>,
     now: Instant,
     lifetime: Duration,
 }
 
 impl<S: Storage> Valid<'_, S> {
-    pub(super) fn by_peer(&self, peer: Peer) -> Option<ResumptionRecord> {
+    fn find(&self, peer: Peer) -> Option<ResumptionRecord> {
         let entry = self.records.by_peer.get(&peer)?;
         let fresh = self.now.saturating_since(entry.saved) < self.lifetime;
         fresh.then(|| entry.record.clone())
@@ -133,8 +172,31 @@ impl<S: Storage> Valid<'_, S> {
 }
 
 impl<S: Storage> ResumptionStore for Valid<'_, S> {
-    fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.by_peer(self.records.peer_of(id)?)
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
+        self.find(self.records.peer_of(id)?)
+    }
+
+    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+        let peer = (fabric, peer);
+        self.records.touch(peer, self.now);
+        self.find(peer)
+    }
+
+    /// The manager looks after its own handshakes, see `is_being_resumed`.
+    fn claim(&mut self, _: &ResumptionId) -> bool {
+        true
+    }
+
+    // The manager does these two by itself, as it tells of what changes.
+
+    fn save(&mut self, record: &ResumptionRecord) {
+        self.records.save(record, self.now);
+    }
+
+    fn remove_fabric(&mut self, fabric: FabricIndex) {
+        while let Some(peer) = self.records.first_of(fabric) {
+            self.records.forget(peer);
+        }
     }
 }
 
@@ -169,7 +231,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if self.node.fabrics.by_index(record.fabric).is_none() || !takes || clashes {
             return false;
         }
-        self.node.records.save(record, now);
+        self.node.records.save(&record, now);
         true
     }
 
@@ -191,7 +253,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     #[inline(never)]
-    pub(super) fn save_record(&mut self, record: ResumptionRecord, now: Instant) {
+    pub(super) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
         let (fabric, peer) = (record.fabric, record.peer);
         if let Some((fabric, peer)) = self.node.records.save(record, now) {
             self.tell_record(fabric, peer);
@@ -208,11 +270,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    pub(super) fn forget_records_of(&mut self, fabric: FabricIndex) {
-        let first = (fabric, NodeId::UNSPECIFIED);
-        while let Some((_, node)) =
-            self.node.records.by_peer.first_from(first).filter(|peer| peer.0 == fabric)
-        {
+    pub(super) fn forget_records_of(&mut self, fabric: FabricIndex, cx: &mut Context<'_>) {
+        if let Some(store) = &mut cx.resumption {
+            store.remove_fabric(fabric);
+        }
+        while let Some((_, node)) = self.node.records.first_of(fabric) {
             self.forget_record(fabric, node);
         }
     }

@@ -207,6 +207,27 @@ pub trait RecordIndex {
     ) -> Option<(FabricIndex, NodeId)>;
 }
 
+/// Resumption records in the order of some point in time.
+pub trait RecordOrder {
+    /// No records.
+    const EMPTY: Self;
+    /// Takes in at most `limit` records from now on, or fewer if the storage is smaller.
+    fn limit(&mut self, limit: usize);
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// [`Full`].
+    fn insert(&mut self, at: Instant, peer: (FabricIndex, NodeId)) -> Result<(), Full>;
+    /// Removes a record.
+    fn remove(&mut self, at: Instant, peer: (FabricIndex, NodeId));
+    /// The first record; of several with the same time that with the smallest key. `scan` looks
+    /// through all records, as in [`RecordIndex::get`].
+    fn first(
+        &self,
+        scan: impl FnOnce() -> Option<(Instant, (FabricIndex, NodeId))>,
+    ) -> Option<(Instant, (FabricIndex, NodeId))>;
+}
+
 /// What octets are kept for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -268,6 +289,8 @@ pub trait Storage: sealed::Sealed {
     type Records<V>: Map<(FabricIndex, NodeId), V>;
     /// Resumption records by id: an index.
     type RecordIds: RecordIndex;
+    /// Resumption records by time: an index.
+    type RecordOrder: RecordOrder;
     /// Deadlines of exchanges and handshakes.
     type Deadlines: Map<(Instant, Source), ()>;
     /// Exchanges and handshakes that have something to send.

@@ -7,7 +7,6 @@ use super::handle::PeerAddress;
 use super::session_table::SessionTable;
 use super::*;
 use crate::crypto::{RustCrypto, Secret, TxCounter};
-use crate::handshake::Context;
 use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId};
 use crate::resumption::ResumptionRecord;
 use crate::session::{
@@ -172,10 +171,10 @@ fn a_record_id_that_is_taken_costs_nobody_a_record() {
         cats: CaseAuthTags::NONE,
         shared_secret: Secret::new([peer.to_le_bytes()[0]; 32]),
     };
-    assert_eq!(records.save(record(1), Instant::ZERO), None);
-    assert_eq!(records.save(record(2), Instant::ZERO), None);
+    assert_eq!(records.save(&record(1), Instant::ZERO), None);
+    assert_eq!(records.save(&record(2), Instant::ZERO), None);
     let holder = crate::resumption::ResumptionStore::by_id(
-        &records.at(Instant::ZERO, Duration::from_secs(1)),
+        &mut records.at(Instant::ZERO, Duration::from_secs(1)),
         &ResumptionId::new([7; 16]),
     );
     assert_eq!(holder, Some(record(1)));

@@ -32,5 +32,6 @@ mod rules;
 mod shards;
 mod signing;
 mod stored;
+mod stores;
 mod timing;
 mod transports;

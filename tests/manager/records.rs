@@ -6,7 +6,7 @@ use matter_session::ids::NodeId;
 use matter_session::manager::{Config, Event};
 use matter_session::resumption::ResumptionRecord;
 
-use crate::net::{Authority, Net, index, udp};
+use crate::net::{Authority, Fate, Net, index, udp};
 
 fn changes(net: &mut Net, n: usize) -> Vec<u64> {
     let events = core::mem::take(&mut net.node(n).events);
@@ -91,6 +91,31 @@ fn the_oldest_record_makes_room() {
     assert!(net.node(0).manager.restore_record(record.clone(), now));
     record.peer = NodeId::new(200);
     assert!(!net.node(0).manager.restore_record(record, now));
+    net.assert_clean();
+}
+
+#[test]
+fn a_record_that_was_offered_lately_outlasts_one_that_was_saved_later() {
+    let config = Config::default().with_records(2, Duration::from_secs(3600));
+    let nodes = (1..=4).map(|port| (udp(port), config.clone())).collect();
+    let mut net = Net::with(nodes);
+    let mut authority = Authority::new(1, false);
+    for n in 0..4 {
+        authority.join(&mut net, n, 100 * (n as u64 + 1));
+    }
+    for n in 1..3 {
+        net.dial_case(0, n, 1, 100 * (n as u64 + 1));
+        net.run(1000);
+    }
+    // The first is out of reach at the moment, but is wanted.
+    net.on_send(|d| if d.to == udp(2) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(0, 1, 1, 200);
+    net.settle();
+    assert_eq!(net.node(0).failures().len(), 1);
+    net.dial_case(0, 3, 1, 400);
+    net.run(1000);
+    let kept: Vec<_> = net.node(0).manager.records().map(|record| record.peer.get()).collect();
+    assert_eq!(kept, [200, 400]);
     net.assert_clean();
 }
 

@@ -63,10 +63,10 @@ impl Node {
         certificates: &mut dyn KeepCertificates,
         run: impl FnOnce(&mut CaseEnv<'_>) -> R,
     ) -> R {
-        let (fabrics, resumption) = (self.fabrics.as_slice(), Records(&self.records));
+        let (fabrics, mut resumption) = (self.fabrics.as_slice(), Records(&self.records));
         run(&mut CaseEnv {
             fabrics: &fabrics,
-            resumption: &resumption,
+            resumption: &mut resumption,
             verified: &mut NoCache,
             certificates,
             profile: self.profile,
@@ -89,8 +89,25 @@ impl KeepCertificates for Kept {
 struct Records<'a>(&'a [ResumptionRecord]);
 
 impl ResumptionStore for Records<'_> {
-    fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord> {
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
         self.0.iter().find(|record| record.id == *id).cloned()
+    }
+
+    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+        let of_peer = |record: &&ResumptionRecord| (record.fabric, record.peer) == (fabric, peer);
+        self.0.iter().find(of_peer).cloned()
+    }
+
+    fn claim(&mut self, _: &ResumptionId) -> bool {
+        true
+    }
+
+    fn save(&mut self, _: &ResumptionRecord) {
+        unreachable!("a handshake alone does not save")
+    }
+
+    fn remove_fabric(&mut self, _: FabricIndex) {
+        unreachable!("a handshake alone removes no fabric")
     }
 }
 

@@ -83,7 +83,7 @@ fn case() -> Option<()> {
     let mut cache = NoCache;
     let mut env = CaseEnv {
         fabrics: &fabrics,
-        resumption: &NoRecords,
+        resumption: &mut NoRecords,
         verified: &mut cache,
         certificates: &mut KeepNone,
         profile: Profile::default(),

@@ -50,7 +50,7 @@ pub struct CaseEnv<'a> {
     /// The fabrics this node belongs to.
     pub fabrics: &'a dyn FabricTable,
     /// Where the responder looks up what an initiator wants to resume.
-    pub resumption: &'a dyn ResumptionStore,
+    pub resumption: &'a mut dyn ResumptionStore,
     /// Certificates that were verified before; [`NoCache`](crate::cert::NoCache) for none.
     pub verified: &'a mut dyn VerifiedCache,
     /// Who wants to keep what the peer presents; [`KeepNone`] for nobody.

@@ -171,7 +171,7 @@ impl<C: Crypto> CaseServer<C> {
     fn handle_sigma1(
         &mut self,
         payload: &[u8],
-        env: &CaseEnv<'_>,
+        env: &mut CaseEnv<'_>,
         cx: &mut Context<'_>,
         crypto: &C,
         out: &mut [u8],
@@ -355,15 +355,15 @@ fn find_destination<'f, C: Crypto>(
 }
 
 /// The record that the initiator wants to resume, if we hold it, its MIC verifies, it is of the
-/// fabric that the destination id means and the policy still accepts the peer. Whatever fails,
-/// the answer is the full handshake.
+/// fabric that the destination id means, the policy still accepts the peer, and nobody else
+/// resumes it. Whatever fails, the answer is the full handshake.
 #[inline(never)]
 fn accept_resumption<C: Crypto>(
     crypto: &C,
     fabric: Fabric<'_>,
     request: &ResumeRequest<'_>,
     initiator_random: &[u8; 32],
-    env: &CaseEnv<'_>,
+    env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
 ) -> Option<Accepted> {
     let record = env.resumption.by_id(&request.id)?;
@@ -381,6 +381,9 @@ fn accept_resumption<C: Crypto>(
         certificates: None,
     };
     cx.policy.authorize(&identity).ok()?;
+    if !env.resumption.claim(&request.id) {
+        return None;
+    }
     Some(Accepted { fabric: BoundFabric::to(fabric), record, verified })
 }
 

@@ -4,7 +4,9 @@ use core::marker::PhantomData;
 use core::ops::Bound;
 
 use super::arena::Arena;
-use super::{Full, Links, Map, Peers, Place, Queue, RecordIndex, Seat, Seats, Storage};
+use super::{
+    Full, Links, Map, Peers, Place, Queue, RecordIndex, RecordOrder, Seat, Seats, Storage,
+};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Peer, Source};
 use crate::manager::order::{Ends, Group, Link, Rank};
@@ -78,6 +80,7 @@ impl<
     type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
     type Records<V> = Table<(FabricIndex, NodeId), V, Places<((FabricIndex, NodeId), V), RECORDS>>;
     type RecordIds = Unindexed;
+    type RecordOrder = Unindexed;
     type Deadlines = Table<
         (Instant, Source),
         (),
@@ -393,6 +396,25 @@ impl RecordIndex for Unindexed {
         _: &ResumptionId,
         scan: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
     ) -> Option<(FabricIndex, NodeId)> {
+        scan()
+    }
+}
+
+impl RecordOrder for Unindexed {
+    const EMPTY: Self = Self;
+
+    fn limit(&mut self, _: usize) {}
+
+    fn insert(&mut self, _: Instant, _: (FabricIndex, NodeId)) -> Result<(), Full> {
+        Ok(())
+    }
+
+    fn remove(&mut self, _: Instant, _: (FabricIndex, NodeId)) {}
+
+    fn first(
+        &self,
+        scan: impl FnOnce() -> Option<(Instant, (FabricIndex, NodeId))>,
+    ) -> Option<(Instant, (FabricIndex, NodeId))> {
         scan()
     }
 }

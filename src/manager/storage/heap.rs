@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::hashed::HashedPeers;
 use super::slab::Slab;
-use super::{Full, Links, Map, Octets, Owner, Queue, RecordIndex, Seat, Storage};
+use super::{Full, Links, Map, Octets, Owner, Queue, RecordIndex, RecordOrder, Seat, Storage};
 use crate::ids::{FabricIndex, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
 use crate::manager::order::{Ends, Group, Link, Rank};
@@ -33,6 +33,7 @@ impl Storage for Heap {
     type Fabrics<V> = Tree<FabricIndex, V>;
     type Records<V> = Tree<(FabricIndex, NodeId), V>;
     type RecordIds = Tree<ResumptionId, (FabricIndex, NodeId)>;
+    type RecordOrder = Tree<(Instant, (FabricIndex, NodeId)), ()>;
     type Deadlines = Tree<(Instant, Source), ()>;
     type Ready = Tree<Source, ()>;
     type Events<V> = Ring<V>;
@@ -126,6 +127,29 @@ impl RecordIndex for Tree<ResumptionId, (FabricIndex, NodeId)> {
         _: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
     ) -> Option<(FabricIndex, NodeId)> {
         Map::get(self, id).copied()
+    }
+}
+
+impl RecordOrder for Tree<(Instant, (FabricIndex, NodeId)), ()> {
+    const EMPTY: Self = <Self as Map<_, _>>::EMPTY;
+
+    fn limit(&mut self, limit: usize) {
+        Map::limit(self, limit);
+    }
+
+    fn insert(&mut self, at: Instant, peer: (FabricIndex, NodeId)) -> Result<(), Full> {
+        Map::insert(self, (at, peer), ())
+    }
+
+    fn remove(&mut self, at: Instant, peer: (FabricIndex, NodeId)) {
+        self.discard(&(at, peer));
+    }
+
+    fn first(
+        &self,
+        _: impl FnOnce() -> Option<(Instant, (FabricIndex, NodeId))>,
+    ) -> Option<(Instant, (FabricIndex, NodeId))> {
+        Map::first(self)
     }
 }
 

@@ -13,6 +13,7 @@ use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,
     Received, SessionHandle, SessionManager, Storage, TRANSMIT_BUFFER_LEN,
 };
+use matter_session::resumption::ResumptionStore;
 use matter_session::time::Instant;
 
 pub use self::authority::Authority;
@@ -49,6 +50,8 @@ pub struct Node<S: Storage = Heap> {
     pub answers: bool,
     /// Polls its events.
     pub polls: bool,
+    /// Where it keeps resumption records, if not in its manager.
+    pub store: Option<Box<dyn ResumptionStore>>,
 }
 
 /// A datagram on its way.
@@ -165,7 +168,7 @@ impl<S: Storage> Net<S> {
     ) -> R {
         let now = self.instant();
         let node = &mut self.nodes[n];
-        f(&mut node.manager, &mut Context::new(now, &mut node.rng))
+        f(&mut node.manager, &mut context(now, &mut node.rng, &mut node.store))
     }
 
     /// Puts a datagram on the wire.
@@ -181,7 +184,7 @@ impl<S: Storage> Net<S> {
         let mut octets = octets.to_vec();
         let now = self.instant();
         let node = &mut self.nodes[n];
-        let mut cx = Context::new(now, &mut node.rng);
+        let mut cx = context(now, &mut node.rng, &mut node.store);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
         match received {
             Ok(Received::Message(m)) => {
@@ -358,6 +361,18 @@ pub fn index(fabric: u8) -> FabricIndex {
     FabricIndex::new(fabric).unwrap()
 }
 
+fn context<'a>(
+    now: Instant,
+    rng: &'a mut Dice,
+    store: &'a mut Option<Box<dyn ResumptionStore>>,
+) -> Context<'a> {
+    let cx = Context::new(now, rng);
+    match store {
+        Some(store) => cx.with_resumption(&mut **store),
+        None => cx,
+    }
+}
+
 pub fn window() -> CommissioningWindow {
     let pbkdf = PbkdfParameters::new(1000, &[7; 16]).unwrap();
     let passcode = Passcode::new(PASSCODE).unwrap();
@@ -380,6 +395,7 @@ impl<S: Storage> Node<S> {
             requests: Vec::new(),
             answers: false,
             polls: true,
+            store: None,
         }
     }
 
@@ -391,7 +407,7 @@ impl<S: Storage> Node<S> {
                 Event::SignRequest(request) if self.signs => {
                     let key = self.keys.get_mut(&request.fabric()).unwrap();
                     let signed = request.sign_with(key);
-                    let mut cx = Context::new(now, &mut self.rng);
+                    let mut cx = context(now, &mut self.rng, &mut self.store);
                     // False when the handshake has ended before its request was polled.
                     self.manager.sign(&mut cx, signed);
                 }

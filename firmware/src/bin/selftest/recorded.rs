@@ -96,7 +96,7 @@ pub fn case(meter: &mut Meter) -> Option<()> {
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
     let mut env = CaseEnv {
         fabrics: &&fabrics[..],
-        resumption: &NoRecords,
+        resumption: &mut NoRecords,
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::default(),

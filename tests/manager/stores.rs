@@ -1,0 +1,214 @@
+//! Resumption records in a store of the application, alone and shared.
+
+use core::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use matter_session::handshake::Context;
+use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::manager::Event;
+use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::session::ResumptionId;
+
+use crate::net::{Authority, Manager, Net, index, udp};
+
+/// What a database would hold, as bytes.
+#[derive(Default)]
+struct Database {
+    rows: BTreeMap<(u8, u64), Vec<u8>>,
+    claimed: BTreeSet<[u8; 16]>,
+    /// Fails to save what it is given.
+    full: bool,
+    calls: usize,
+}
+
+/// A user of a database, which others may use, too.
+#[derive(Clone, Default)]
+struct Store(Rc<RefCell<Database>>);
+
+impl Store {
+    fn find(&self, wanted: impl Fn(&ResumptionRecord) -> bool) -> Option<ResumptionRecord> {
+        let mut database = self.0.borrow_mut();
+        database.calls += 1;
+        let records = database.rows.values().map(|row| ResumptionRecord::from_bytes(row).unwrap());
+        records.into_iter().find(wanted)
+    }
+
+    fn len(&self) -> usize {
+        self.0.borrow().rows.len()
+    }
+}
+
+impl ResumptionStore for Store {
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
+        self.find(|record| record.id == *id)
+    }
+
+    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+        self.find(|record| (record.fabric, record.peer) == (fabric, peer))
+    }
+
+    fn claim(&mut self, id: &ResumptionId) -> bool {
+        self.0.borrow_mut().claimed.insert(*id.as_bytes())
+    }
+
+    fn save(&mut self, record: &ResumptionRecord) {
+        let mut database = self.0.borrow_mut();
+        let key = (record.fabric.get(), record.peer.get());
+        database.rows.remove(&key);
+        if !database.full {
+            database.rows.insert(key, record.to_bytes().as_bytes().to_vec());
+        }
+    }
+
+    fn remove_fabric(&mut self, fabric: FabricIndex) {
+        self.0.borrow_mut().rows.retain(|(of, _), _| *of != fabric.get());
+    }
+}
+
+/// Nodes of one fabric, each with a store that every call is given. The last ones are one node.
+struct Fleet {
+    net: Net,
+    stores: Vec<Store>,
+}
+
+impl Fleet {
+    fn pair() -> Self {
+        let mut net = Net::pair();
+        let mut authority = Authority::new(1, false);
+        authority.join(&mut net, 0, 100);
+        authority.join(&mut net, 1, 200);
+        Self { net, stores: vec![Store::default(), Store::default()] }.with_stores()
+    }
+
+    fn with_stores(mut self) -> Self {
+        for (node, store) in self.net.nodes.iter_mut().zip(&self.stores) {
+            node.store = Some(Box::new(store.clone()));
+        }
+        self
+    }
+
+    fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
+        self.net.call(n, f)
+    }
+
+    /// Dials, and says of both sides whether they resumed.
+    fn dial(&mut self, from: usize, to: usize, node: u64) -> [bool; 2] {
+        self.net.dial_case(from, to, 1, node);
+        self.net.settle();
+        [from, to].map(|n| {
+            let events = core::mem::take(&mut self.net.node(n).events);
+            let changed = |event: &Event<u32>| matches!(event, Event::RecordChanged { .. });
+            assert!(!events.iter().any(changed), "the store knows already");
+            let resumed = |event: &Event<u32>| match event {
+                Event::Established { resumed, .. } => Some(*resumed),
+                _ => None,
+            };
+            events.iter().find_map(resumed).expect("a session")
+        })
+    }
+}
+
+#[test]
+fn a_store_takes_the_place_of_the_managers_table() {
+    let mut fleet = Fleet::pair();
+    assert_eq!(fleet.dial(0, 1, 200), [false, false]);
+    for n in 0..2 {
+        assert_eq!((fleet.net.nodes[n].manager.records().count(), fleet.stores[n].len()), (0, 1));
+    }
+    assert_eq!(fleet.dial(0, 1, 200), [true, true]);
+    assert_eq!(fleet.dial(0, 1, 200), [true, true]);
+    fleet.net.assert_clean();
+}
+
+#[test]
+fn what_a_store_has_lost_costs_one_full_handshake() {
+    let mut fleet = Fleet::pair();
+    fleet.dial(0, 1, 200);
+    for n in 0..2 {
+        fleet.stores[n].0.borrow_mut().rows.clear();
+        assert_eq!(fleet.dial(0, 1, 200), [false, false]);
+        assert_eq!(fleet.dial(0, 1, 200), [true, true]);
+    }
+    // The record is lost that cannot be saved, and no session with it.
+    fleet.stores[1].0.borrow_mut().full = true;
+    assert_eq!(fleet.dial(0, 1, 200), [true, true]);
+    assert_eq!(fleet.stores[1].len(), 0);
+    assert_eq!(fleet.dial(0, 1, 200), [false, false]);
+    fleet.net.assert_clean();
+}
+
+#[test]
+fn a_fabric_that_is_left_or_updated_takes_its_records_from_the_store() {
+    let mut fleet = Fleet::pair();
+    fleet.dial(0, 1, 200);
+    let member = Authority::new(1, false).admit(200);
+    let updated =
+        fleet.call(1, |manager, cx| manager.update_fabric(cx, index(1), &member.credentials()));
+    assert_eq!((updated, fleet.stores[1].len()), (Ok(()), 0));
+    assert_eq!(fleet.stores[0].len(), 1);
+    assert!(fleet.call(0, |manager, cx| manager.remove_fabric(cx, index(1))));
+    assert_eq!(fleet.stores[0].len(), 0);
+}
+
+/// Strangers cannot make a node search its database: they do not know a destination id.
+#[test]
+fn only_who_knows_the_fabric_causes_lookups() {
+    let mut fleet = Fleet::pair();
+    fleet.dial(0, 1, 200);
+    fleet.dial(0, 1, 200);
+    let calls = fleet.stores[1].0.borrow().calls;
+    let sigma1 = |d: &&crate::net::Datagram| d.handshake_opcode() == Some(0x30);
+    let mut sigma1 = fleet.net.sent.iter().rev().find(sigma1).unwrap().octets.clone();
+    // Another random, which begins at octet 26: no destination id fits.
+    sigma1[30] ^= 1;
+    sigma1[8] ^= 1;
+    fleet.net.hand(1, udp(9), &sigma1).unwrap();
+    assert_eq!(fleet.stores[1].0.borrow().calls, calls);
+    fleet.net.assert_clean();
+}
+
+/// Two processes that are one node share their records. A Sigma1 and its copy reach one each:
+/// without a claim both would make the same keys of it.
+#[test]
+fn of_two_processes_with_one_store_one_resumes_a_record() {
+    let net = Net::with([1, 2, 3].map(|port| (udp(port), Default::default())).into());
+    let shared = Store::default();
+    let stores = vec![Store::default(), shared.clone(), shared];
+    let mut fleet = Fleet { net, stores }.with_stores();
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut fleet.net, 0, 100);
+    for n in 1..3 {
+        authority.join(&mut fleet.net, n, 200);
+    }
+    // One process made the record, the other resumes from it, and the first again.
+    assert_eq!(fleet.dial(0, 1, 200), [false, false]);
+    assert_eq!(fleet.dial(0, 2, 200), [true, true]);
+    assert_eq!(fleet.dial(0, 1, 200), [true, true]);
+
+    // The attacker copies a Sigma1 to the other process, in the guise of another unsecured node.
+    let since = fleet.net.sent.len();
+    fleet.net.on_send(|d| match d.handshake_opcode() {
+        Some(0x40) if d.from == udp(1) => crate::net::Fate::Late(50),
+        _ => crate::net::Fate::Arrives,
+    });
+    fleet.net.dial_case(0, 1, 1, 200);
+    fleet.net.pump();
+    let mut copy = fleet.net.sent[since].octets.clone();
+    copy[8] ^= 1;
+    fleet.net.inject(udp(9), udp(3), &copy, 0);
+    fleet.net.pump();
+    let answered = |n: usize| fleet.net.sent_by(n, since)[0].handshake_opcode();
+    assert_eq!(answered(1), Some(0x33), "Sigma2Resume");
+    assert_eq!(answered(2), Some(0x31), "Sigma2: the full handshake");
+    fleet.net.settle();
+    let keys = |n: usize| {
+        let manager = &fleet.net.nodes[n].manager;
+        manager.sessions().map(|s| *s.session().attestation_challenge()).collect::<BTreeSet<_>>()
+    };
+    assert!(keys(1).is_disjoint(&keys(2)), "no keys are in both");
+    fleet.net.node(0).events.clear();
+    fleet.net.node(1).events.clear();
+    assert_eq!(fleet.dial(0, 2, 200), [true, true], "the genuine peer has lost nothing");
+    fleet.net.assert_clean();
+}
