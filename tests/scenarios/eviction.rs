@@ -157,6 +157,8 @@ impl<S: Storage> World<S> {
     }
 
     fn apply(&mut self, sessions: usize, op: Op) {
+        // Which of two uses in one moment was the earlier is nobody's promise.
+        self.net.run(1);
         let len = self.known.len().max(1);
         match op {
             Op::Case(fabric, peer) => self.open(sessions, Some((fabric, peer))),

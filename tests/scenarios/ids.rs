@@ -25,7 +25,8 @@ fn sizes(net: &mut Net) -> Vec<String> {
 /// With real handshakes, which resume.
 #[test]
 fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind() {
-    let mut net = Net::pair();
+    let config = || Config::default().with_sessions_per_peer(100);
+    let mut net = Net::with(vec![(udp(1), config()), (udp(2), config())]);
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
@@ -63,11 +64,13 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
 #[test]
 fn no_id_comes_back_before_all_others_had_their_turn() {
     let max = 3000;
-    let mut net = Net::with(vec![(udp(1), Config::default().with_sessions(max))]);
+    let mut net =
+        Net::with(vec![(udp(1), Config::default().with_sessions(max).with_sessions_per_peer(255))]);
     let mut dice = Dice::new(13);
     let (mut alive, mut last, mut turn) = (Vec::new(), None::<u16>, BTreeMap::new());
     for opened in 0..150_000_u32 {
-        let (session, _) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
+        let peer = u64::from(opened);
+        let (session, _) = Plan::case(1, 1000 + peer, udp(7)).begin(&mut net, 0).unwrap();
         let id = session.local_session_id().get();
         // Every id between the last one and this one is in use.
         let mut skipped = last.map_or(id, |last| last.wrapping_add(1));
