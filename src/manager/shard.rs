@@ -12,10 +12,12 @@ use core::fmt;
 use core::hash::Hasher;
 use core::ops::RangeInclusive;
 
+#[cfg(feature = "initiator")]
 use rand_core::CryptoRng;
 use siphasher::sip::SipHasher13;
 
 use crate::ids::{LocalSessionId, NodeId, ProtocolId};
+#[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageHeader, MessageKind, Packet, ProtocolHeader, SessionRoute};
@@ -163,6 +165,7 @@ impl Shard {
     }
 
     /// Draws a node id for an initiator whose answers shall come here.
+    #[cfg(feature = "initiator")]
     pub(super) fn ephemeral(&self, rng: &mut dyn CryptoRng) -> EphemeralNodeId {
         /// Of 256 shards none is missed by so many with a probability above 2^-92.
         const TRIES: u64 = 1 << 14;
@@ -264,6 +267,7 @@ mod tests {
         assert_eq!(Shard::WHOLE.session_ids(), 1..=65_535);
     }
 
+    #[cfg(feature = "initiator")]
     #[test]
     fn a_source_of_randomness_that_repeats_itself_ends_the_search() {
         struct Stuck;

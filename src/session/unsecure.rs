@@ -69,10 +69,11 @@ pub struct UnsecureSession {
 impl UnsecureSession {
     /// The initiator's end. The peer counts as idle until it is heard.
     pub fn initiator(rng: &mut dyn CryptoRng, now: Instant) -> Self {
-        Self::initiator_as(EphemeralNodeId::random(rng), now)
+        Self::new(SessionRole::Initiator, EphemeralNodeId::random(rng), now)
     }
 
     /// The same with an identifier that was drawn before.
+    #[cfg(feature = "initiator")]
     pub(crate) fn initiator_as(ephemeral: EphemeralNodeId, now: Instant) -> Self {
         Self::new(SessionRole::Initiator, ephemeral, now)
     }

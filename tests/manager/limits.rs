@@ -64,7 +64,8 @@ fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
         net.dial_case(0, 1, 1, 200);
     }
     net.run(1000);
-    let busy = Refusal::Busy { wait: Duration::from_millis(1234) };
+    // The slots wait for signatures of this node, for a minute at most.
+    let busy = Refusal::Busy { wait: Duration::from_secs(60) };
     assert_eq!(net.node(0).failures(), [HandshakeError::Refused(busy)]);
     assert_eq!(net.node(1).manager.statistics().busy, 1);
     assert_eq!(net.node(1).manager.handshake_count(), 2);
