@@ -133,6 +133,7 @@ impl<C: Crypto> CaseClient<C> {
 
     /// Withdraws the offer to resume if it rests on the record of this peer; the full handshake is
     /// still welcome.
+    #[cfg(feature = "initiator")]
     pub(crate) fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) {
         if let State::ExpectSigma2(state) = &mut self.state
             && self.target.fabric.index == fabric
@@ -143,6 +144,7 @@ impl<C: Crypto> CaseClient<C> {
     }
 
     /// Ends the handshake for a reason of the caller's: its secrets are wiped.
+    #[cfg(feature = "initiator")]
     pub(crate) fn end(&mut self) {
         self.state = State::Ended;
     }

@@ -95,6 +95,7 @@ impl<C: Crypto> PaseClient<C> {
     }
 
     /// Ends the handshake for a reason of the caller's: its secrets are wiped.
+    #[cfg(feature = "initiator")]
     pub(crate) fn end(&mut self) {
         self.state = State::Ended;
     }
