@@ -1,0 +1,175 @@
+//! What a controller keeps in an embedded database: resumption records, fabrics, keys.
+
+use std::path::Path;
+
+use matter_session::crypto::{Secret, SigningKey};
+use matter_session::fabric::Fabric;
+use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::session::ResumptionId;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+/// Records by fabric and peer.
+const RECORDS: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("records");
+/// Where the record with an id is: for responders, and only while nobody has claimed it.
+const IDS: TableDefinition<'_, [u8; 16], (u8, u64)> = TableDefinition::new("ids");
+/// Fabrics by index.
+const FABRICS: TableDefinition<'_, u8, &[u8]> = TableDefinition::new("fabrics");
+/// The operational key of each.
+const KEYS: TableDefinition<'_, u8, [u8; 32]> = TableDefinition::new("keys");
+
+pub(crate) type Error = Box<dyn core::error::Error>;
+
+/// A database that one process has open. It holds secrets: only the controller may read the file.
+pub(crate) struct Store {
+    database: Database,
+}
+
+/// A membership as it is stored.
+pub(crate) struct Membership {
+    pub(crate) fabric: Vec<u8>,
+    pub(crate) key: SigningKey,
+}
+
+impl Store {
+    /// Opens the database, or makes it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        Self::of(Database::create(path)?)
+    }
+
+    pub(crate) fn of(database: Database) -> Result<Self, Error> {
+        let store = Self { database };
+        let write = store.begin()?;
+        write.open_table(RECORDS)?;
+        write.open_table(IDS)?;
+        write.open_table(FABRICS)?;
+        write.open_table(KEYS)?;
+        write.commit()?;
+        Ok(store)
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, Error> {
+        let mut write = self.database.begin_write()?;
+        // Peers choose some of what is stored: no checksum alone shall tell an old state from a
+        // torn one.
+        write.set_two_phase_commit(true);
+        Ok(write)
+    }
+
+    /// Keeps a fabric with its operational key: right after it was added or updated.
+    pub(crate) fn keep_fabric(&self, fabric: Fabric<'_>, key: &SigningKey) -> Result<(), Error> {
+        let mut bytes = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
+        let len = fabric.encode(bytes.as_mut_bytes()).map_err(|_| "a fabric is too long")?;
+        let index = fabric.index().get();
+        let write = self.begin()?;
+        write
+            .open_table(FABRICS)?
+            .insert(index, bytes.as_bytes().get(..len).unwrap_or_default())?;
+        write.open_table(KEYS)?.insert(index, key.to_bytes().as_bytes())?;
+        Ok(write.commit()?)
+    }
+
+    /// All memberships, to be restored at the start.
+    pub(crate) fn memberships(&self) -> Result<Vec<Membership>, Error> {
+        let read = self.database.begin_read()?;
+        let (fabrics, keys) = (read.open_table(FABRICS)?, read.open_table(KEYS)?);
+        let mut memberships = Vec::new();
+        for entry in fabrics.iter()? {
+            let (index, fabric) = entry?;
+            let key = keys.get(index.value())?.ok_or("a fabric without its key")?;
+            let key = SigningKey::from_bytes(&Secret::from(&key.value()))?;
+            memberships.push(Membership { fabric: fabric.value().to_vec(), key });
+        }
+        Ok(memberships)
+    }
+
+    /// All records; those that cannot be read are none.
+    pub(crate) fn records(&self) -> Result<Vec<ResumptionRecord>, Error> {
+        let read = self.database.begin_read()?;
+        let mut records = Vec::new();
+        for entry in read.open_table(RECORDS)?.iter()? {
+            records.extend(ResumptionRecord::from_bytes(entry?.1.value()));
+        }
+        Ok(records)
+    }
+
+    fn find(&self, (fabric, peer): (u8, u64)) -> Result<Option<ResumptionRecord>, Error> {
+        let read = self.database.begin_read()?;
+        let row = read.open_table(RECORDS)?.get((fabric, peer))?;
+        Ok(row.and_then(|row| ResumptionRecord::from_bytes(row.value()).ok()))
+    }
+
+    fn holder(&self, id: &ResumptionId) -> Result<Option<(u8, u64)>, Error> {
+        let read = self.database.begin_read()?;
+        Ok(read.open_table(IDS)?.get(id.as_bytes())?.map(|holder| holder.value()))
+    }
+
+    /// On disk before the peer is answered: a process that is killed and comes back does not
+    /// resume the record a second time.
+    fn try_claim(&self, id: &ResumptionId) -> Result<bool, Error> {
+        let write = self.begin()?;
+        let claimed = write.open_table(IDS)?.remove(id.as_bytes())?.is_some();
+        write.commit()?;
+        Ok(claimed)
+    }
+
+    /// The former record goes and the new one comes, or neither.
+    fn try_save(&self, record: &ResumptionRecord) -> Result<(), Error> {
+        let key = (record.fabric.get(), record.peer.get());
+        let write = self.begin()?;
+        {
+            let (mut records, mut ids) = (write.open_table(RECORDS)?, write.open_table(IDS)?);
+            let former = records.remove(key)?.map(|row| ResumptionRecord::from_bytes(row.value()));
+            if let Some(Ok(former)) = former {
+                ids.remove(former.id.as_bytes())?;
+            }
+            // An id that another peer's record has: this peer gets none.
+            if ids.get(record.id.as_bytes())?.is_none() {
+                ids.insert(record.id.as_bytes(), key)?;
+                records.insert(key, &record.to_bytes().as_bytes()[..])?;
+            }
+        }
+        Ok(write.commit()?)
+    }
+
+    fn try_remove_fabric(&self, fabric: FabricIndex) -> Result<(), Error> {
+        let index = fabric.get();
+        let write = self.begin()?;
+        write.open_table(RECORDS)?.retain(|(of, _), _| of != index)?;
+        write.open_table(IDS)?.retain(|_, (of, _)| of != index)?;
+        Ok(write.commit()?)
+    }
+}
+
+/// What went wrong is told, and costs a resumption at most.
+fn or_default<T: Default>(result: Result<T, Error>) -> T {
+    result.unwrap_or_else(|error| {
+        eprintln!("the store failed: {error}");
+        T::default()
+    })
+}
+
+impl ResumptionStore for Store {
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
+        let holder = or_default(self.holder(id))?;
+        or_default(self.find(holder))
+    }
+
+    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+        or_default(self.find((fabric.get(), peer.get())))
+    }
+
+    fn claim(&mut self, id: &ResumptionId) -> bool {
+        or_default(self.try_claim(id))
+    }
+
+    fn save(&mut self, record: &ResumptionRecord) {
+        // If this fails the former record stays on disk; the peer has forgotten it, and if it was
+        // resumed here, it is claimed for good.
+        or_default(self.try_save(record));
+    }
+
+    fn remove_fabric(&mut self, fabric: FabricIndex) {
+        or_default(self.try_remove_fabric(fabric));
+    }
+}
