@@ -111,7 +111,9 @@ impl ResumptionRecord {
 /// The calls come from within a handshake and hold up the manager: they must not take long. A
 /// store that is far away or asynchronous stands behind the manager's own table instead: it writes
 /// what [`Event::RecordChanged`](crate::manager::Event::RecordChanged) tells of, and hands a record
-/// to [`restore_record`](crate::manager::SessionManager::restore_record) before it is needed.
+/// to [`restore_record`](crate::manager::SessionManager::restore_record) before it is needed. Of
+/// several nodes that are one, no two may do that with one record unless they only dial: nothing
+/// claims it.
 ///
 /// # What a store promises
 ///
