@@ -2,9 +2,12 @@
 
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
     reason = "a test that panics has failed"
 )]
 
@@ -15,6 +18,11 @@ mod issuing;
 mod properties;
 #[path = "../support/vectors.rs"]
 mod recorded;
+#[path = "../support/net/rng.rs"]
+mod rng;
+mod shapes;
+#[path = "../support/toy.rs"]
+mod toy;
 mod vectors;
 
 use matter_session::cert::{
