@@ -292,3 +292,6 @@ fn encrypted(payload: &[u8], part: &[u8], max: usize) -> Result<Range<usize>, Tl
     let start = part.as_ptr().addr().saturating_sub(payload.as_ptr().addr());
     Ok(start..start.saturating_add(part.len()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,3 +208,6 @@ impl<'a> Pake3<'a> {
         writer.end()
     }
 }
+
+#[cfg(test)]
+mod tests;
