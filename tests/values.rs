@@ -1,0 +1,136 @@
+//! Values that nodes store and compare: there and back, and beside plain models.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
+
+use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
+use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, ProtocolId, VendorId};
+use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
+use proptest::prelude::*;
+
+/// Tags of few identifiers, so that they meet.
+fn tag() -> impl Strategy<Value = CaseAuthTag> {
+    (0..4_u32, 1..4_u32).prop_map(|(id, version)| CaseAuthTag::new(id << 16 | version).unwrap())
+}
+
+fn tags() -> impl Strategy<Value = CaseAuthTags> {
+    prop::collection::vec(tag(), 0..4).prop_map(|list| {
+        let mut tags = CaseAuthTags::NONE;
+        for tag in list {
+            // Those that do not fit are left out.
+            let _ = tags.insert(tag);
+        }
+        tags
+    })
+}
+
+fn record() -> impl Strategy<Value = ResumptionRecord> {
+    let node = 1..=0xFFFF_FFEF_FFFF_FFFF_u64;
+    (any::<[u8; 16]>(), 1..=254_u8, node, tags(), any::<[u8; 32]>()).prop_map(
+        |(id, fabric, peer, cats, secret)| ResumptionRecord {
+            id: ResumptionId::new(id),
+            fabric: FabricIndex::new(fabric).unwrap(),
+            peer: NodeId::new(peer),
+            cats,
+            shared_secret: Secret::new(secret),
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn records_come_back_as_they_were(record in record(), at: prop::sample::Index, change in 1..=u8::MAX) {
+        let mut octets = *record.to_bytes().as_bytes();
+        prop_assert_eq!(ResumptionRecord::from_bytes(&octets), Ok(record.clone()));
+        prop_assert!(ResumptionRecord::from_bytes(&octets[1..]).is_err());
+        prop_assert!(ResumptionRecord::from_bytes(&[&octets[..], &[0]].concat()).is_err());
+        // No octet is without meaning.
+        octets[at.index(octets.len())] ^= change;
+        prop_assert_ne!(ResumptionRecord::from_bytes(&octets), Ok(record));
+    }
+
+    #[test]
+    fn pbkdf_parameters_come_back_as_they_were(
+        iterations: u32,
+        salt in prop::collection::vec(any::<u8>(), 0..40),
+        few: bool,
+        at: prop::sample::Index,
+        change in 1..=u8::MAX,
+    ) {
+        let iterations = if few { iterations % 110_000 } else { iterations };
+        let fits = (1000..=100_000).contains(&iterations) && (16..=32).contains(&salt.len());
+        let parameters = PbkdfParameters::new(iterations, &salt);
+        prop_assert_eq!(parameters.is_ok(), fits);
+        let Ok(parameters) = parameters else { return Ok(()) };
+        prop_assert_eq!((parameters.iterations(), parameters.salt()), (iterations, &salt[..]));
+        let mut octets = parameters.to_bytes();
+        prop_assert_eq!(PbkdfParameters::from_bytes(&octets), Ok(parameters));
+        prop_assert!(PbkdfParameters::from_bytes(&octets[1..]).is_err());
+        octets[at.index(octets.len())] ^= change;
+        prop_assert_ne!(PbkdfParameters::from_bytes(&octets), Ok(parameters));
+    }
+
+    #[test]
+    fn verifiers_come_back_as_they_were(
+        octets in prop::collection::vec(any::<u8>(), Verifier::LEN),
+        uncompressed in prop::bool::weighted(0.9),
+    ) {
+        let mut octets: [u8; Verifier::LEN] = octets.try_into().unwrap();
+        if uncompressed {
+            octets[32] = 4;
+        }
+        let verifier = Verifier::from_bytes(&octets);
+        prop_assert_eq!(verifier.is_ok(), octets[32] == 4);
+        if let Ok(verifier) = verifier {
+            prop_assert!(verifier.to_bytes() == Secret::new(octets));
+        }
+    }
+
+    #[test]
+    fn tags_agree_with_a_plain_list(
+        inserted in prop::collection::vec(tag(), 0..8),
+        wanted in tag(),
+        value: u32,
+    ) {
+        let (mut tags, mut list) = (CaseAuthTags::NONE, Vec::new());
+        for tag in inserted {
+            let fits = list.len() < 3
+                && list.iter().all(|other: &CaseAuthTag| other.get() >> 16 != tag.get() >> 16);
+            prop_assert_eq!(tags.insert(tag), fits);
+            if fits {
+                list.push(tag);
+            }
+            prop_assert_eq!(tags.iter().collect::<Vec<_>>(), &list[..]);
+        }
+        // Same identifier, at least that version: with equal high halves the values compare so.
+        let met = list.iter().any(|tag| {
+            tag.get() >> 16 == wanted.get() >> 16 && tag.get() >= wanted.get()
+        });
+        prop_assert_eq!(tags.matches(wanted), met);
+        prop_assert_eq!(CaseAuthTag::new(value).is_some(), value.to_le_bytes()[..2] != [0, 0]);
+    }
+
+    #[test]
+    fn protocols_go_there_and_back(value: u32, vendor: u16, id: u16) {
+        prop_assert_eq!(ProtocolId::from_u32(value).to_u32(), value);
+        let protocol = ProtocolId::vendor(VendorId::new(vendor), id);
+        prop_assert_eq!(ProtocolId::from_u32(protocol.to_u32()), protocol);
+        prop_assert_eq!(protocol == ProtocolId::standard(id), vendor == 0);
+    }
+
+    #[test]
+    fn node_ids_are_of_one_range(
+        value in prop_oneof![any::<u64>(), 0xFFFF_FFEF_FFFF_FFF0..=u64::MAX, 0..3_u64],
+    ) {
+        let node = NodeId::new(value);
+        prop_assert_eq!(node.is_operational(), (1..=0xFFFF_FFEF_FFFF_FFFF).contains(&value));
+        prop_assert_eq!(node.group().is_some(), value >> 16 == 0xFFFF_FFFF_FFFF);
+        if let Some(group) = node.group() {
+            prop_assert_eq!(u64::from(group.get()), value & 0xFFFF);
+        }
+    }
+}
