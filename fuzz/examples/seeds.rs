@@ -70,6 +70,8 @@ fn main() {
     let rcac = tlv("B/root-with-fabric-id-no-expiry");
     write("certificate", "chain-of-three", &chain([&noc, &icac, &rcac]));
 
+    write("certificate", "chain-of-the-toy-backend", &fuzz::chain_octets());
+
     write("secure_session", "altered", &[1, 7, 1, 2, 3, 4, 5, 4, 0, b't', b'e', b'x', b't']);
     let mut datagrams = vec![0];
     for counter in [1_u32, 2, 2, 40, 9, 0x8000_0000] {

@@ -18,7 +18,7 @@ pub use handshakes::{case_client, case_server, honest, pase_client, pase_server}
 pub use managers::manager;
 pub use messages::{message_header, protocol_header, tlv};
 pub use sessions::secure_session;
-pub use stored::{fabric_and_verifier, fabric_octets, resumption_record};
+pub use stored::{chain_octets, fabric_and_verifier, fabric_octets, resumption_record};
 
 /// Takes numbers and octets from the start of an input; zeros behind its end.
 struct Input<'a>(&'a [u8]);

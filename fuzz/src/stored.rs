@@ -143,6 +143,18 @@ fn encoded(fabric: Fabric<'_>) -> Vec<u8> {
     octets.as_bytes()[..len].to_vec()
 }
 
+/// A chain as [`certificate`](crate::certificate) takes it, for the seeds.
+pub fn chain_octets() -> Vec<u8> {
+    let fabric = fabric(FabricIndex::MIN);
+    let view = fabric.view();
+    let mut octets = vec![0];
+    for part in [view.noc(), view.icac().unwrap(), view.root()] {
+        octets.extend((part.len() as u16).to_le_bytes());
+        octets.extend(part);
+    }
+    octets
+}
+
 /// A fabric without its checksum, for the seeds.
 pub fn fabric_octets() -> Vec<u8> {
     let mut octets = encoded(fabric(FabricIndex::MIN).view());
