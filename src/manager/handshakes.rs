@@ -208,6 +208,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let counter = &mut self.unsecured_counter;
         let Ok(encoded) = slot.unsecured.encode(counter, &header, buf, cx.now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
+        slot.sent = Some(counter);
         self.octets.shrink(message_of(id), datagram.end);
         slot.exchange.sent(&header, cx.now);
         slot.exchange.launch(message, datagram, counter, reliable);

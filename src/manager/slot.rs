@@ -11,10 +11,11 @@ use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
 use crate::handshake::{
     Established, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Outgoing, SignRequest, Step,
 };
-use crate::ids::LocalSessionId;
+use crate::ids::{LocalSessionId, MessageCounter};
 use crate::session::{SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
+use crate::wire::{ProtocolHeader, StatusReport};
 
 /// How long an ended handshake can still acknowledge what the peer repeats: as long as a peer
 /// repeats it. A new handshake may take its slot earlier.
@@ -30,6 +31,8 @@ pub(super) struct Slot<C: Crypto, S: Storage> {
     pub(super) unsecured: UnsecureSession,
     pub(super) exchange: Exchange<Held<S>>,
     pub(super) peer: PeerAddress,
+    /// The counter of the message sent last.
+    pub(super) sent: Option<MessageCounter>,
     /// The id of the session to be, reserved until the handshake ends.
     pub(super) local: LocalSessionId,
     /// Set when the handshake has ended: how long the slot stays.
@@ -55,6 +58,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             unsecured,
             exchange,
             peer,
+            sent: None,
             local,
             ended: None,
             failed: false,
@@ -66,6 +70,16 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 
     pub(super) fn is_ours(&self) -> bool {
         self.unsecured.role() == SessionRole::Initiator
+    }
+
+    /// Whether a message reports success in answer to something else than what was sent last: to
+    /// what this node has sent before it restarted, say. The session that the peer means has
+    /// another id than ours would have.
+    pub(super) fn is_mistaken(&self, header: &ProtocolHeader, payload: &[u8]) -> bool {
+        header.opcode == Opcode::STATUS_REPORT.0
+            && header.ack.is_some()
+            && header.ack != self.sent
+            && StatusReport::parse(payload).is_ok_and(|report| report.is_success())
     }
 
     /// When the slot of a handshake that has ended goes: not while the application reads the

@@ -90,6 +90,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if running && backlogged && opcode != Opcode::MRP_STANDALONE_ACK {
             return Err(Dropped::Backlog);
         }
+        if running && slot.is_mistaken(&header, payload) {
+            return Err(Dropped::UnknownHandshake);
+        }
         // What began the handshake comes once, even if its counter has left the window.
         let duplicate = opcode.begins_handshake() || slot.unsecured.is_duplicate(counter);
         if !duplicate {

@@ -28,6 +28,7 @@ mod pase;
 mod properties;
 mod records;
 mod reliability;
+mod restarts;
 mod rules;
 mod shards;
 mod signing;
