@@ -13,7 +13,6 @@
     clippy::panic,
     clippy::std_instead_of_alloc,
     clippy::unwrap_used,
-    dead_code,
     unreachable_pub,
     reason = "a test that panics has failed"
 )]

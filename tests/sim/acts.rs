@@ -12,6 +12,7 @@ use matter_session::manager::{
 use super::node::{Node, Scene};
 use super::rng::Dice;
 use super::suite::{FABRICS, ISSUES, PASSCODE, Suite, node_id, node_of};
+use super::wire;
 
 fn pick<T: Copy>(dice: &mut Dice, from: impl Iterator<Item = T>) -> Option<T> {
     let from: Vec<_> = from.collect();
@@ -69,9 +70,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 self.manager.set_busy(wait);
             }
             97 => {
-                let peer = scene.addresses[scene.dice.below(scene.addresses.len() as u64) as usize];
-                scene.tell(self.name, || format!("is disconnected from {peer}"));
-                self.call(scene, |manager, cx| manager.disconnected(cx, peer));
+                let peer = scene.addresses[self.somebody_else(scene)];
+                scene.tell(self.name, || format!("gives {peer} up"));
+                self.lose_connection(scene, peer);
             }
             98 => self.associate(scene),
             _ => self.close_many(scene),
@@ -110,7 +111,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let peer = self.somebody_else(scene);
         // Now and then it asks at the wrong door.
         let at = if scene.dice.below(20) == 0 { self.somebody_else(scene) } else { peer };
-        let _ = self.dial(scene, scene.addresses[at], fabric, peer);
+        let over_tcp = scene.dice.below(5) == 0;
+        let at = scene.addresses[at];
+        let _ = self.dial(scene, if over_tcp { wire::over_tcp(at) } else { at }, fabric, peer);
     }
 
     /// Dials somebody with whom it has a record, or else anybody.

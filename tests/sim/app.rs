@@ -5,11 +5,20 @@ use matter_session::ids::NodeId;
 use matter_session::manager::{
     CloseReason, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle, Storage,
 };
+use matter_session::session::SessionKind;
 use matter_session::time::Instant;
+
+use matter_session::wire::{HEADROOM, TAILROOM};
 
 use super::book::{Delivery, Sent};
 use super::node::{IM, Node, Scene, Talk};
 use super::suite::Suite;
+
+/// The longest payload, in octets; over TCP longer ones would be possible.
+const LONGEST: usize = 2_000;
+
+/// More events than a single call adds.
+const STEP: usize = 16;
 
 impl<X: Suite, S: Storage> Node<X, S> {
     pub fn receive(&mut self, scene: &mut Scene<'_>, from: PeerAddress, octets: &mut [u8]) {
@@ -85,7 +94,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let mut payload = number.to_le_bytes().to_vec();
         payload.extend(known.challenge);
         payload.extend(exchange.id().get().to_le_bytes());
-        let most = self.manager.max_payload(exchange, IM).unwrap_or(payload.len());
+        let most = self.manager.max_payload(exchange, IM).unwrap_or(payload.len()).min(LONGEST);
         let len = match scene.dice.below(8) {
             0 => most,
             1 => scene.dice.below(most as u64 + 1) as usize,
@@ -113,8 +122,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
         match sent {
             Ok(()) => {
                 scene.book.send(message);
-                self.app.last_number = Some(number);
-                self.app.exchanges.get_mut(&exchange).unwrap().waits.push_back(number);
+                let talk = self.app.exchanges.get_mut(&exchange).unwrap();
+                let session = self.manager.session(talk.session).unwrap();
+                // Nobody hears of messages over TCP.
+                if !session.peer_address().is_reliable() {
+                    talk.waits.push_back(number);
+                }
             }
             // Whether its last message has an end is asked when all is quiet.
             Err(
@@ -126,7 +139,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     pub fn say_unreliably(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
         let Some(message) = self.compose(scene, exchange) else { return };
-        let mut buf = [0; 2000];
+        let mut buf = [0; LONGEST + HEADROOM + TAILROOM];
         let sent =
             self.manager.send_unreliable(scene.now, exchange, IM, 2, &message.payload, &mut buf);
         if let Ok(transmit) = sent {
@@ -226,8 +239,27 @@ impl<X: Suite, S: Storage> Node<X, S> {
         assert!(manager.handshake_count() <= limits.handshakes, "{manager:?} {limits:?}");
         assert!(manager.fabrics().count() <= limits.fabrics, "{manager:?} {limits:?}");
         assert!(manager.records().count() <= limits.records, "{manager:?} {limits:?}");
+        let state = format!("{manager:?}");
+        assert!(size_of(&state, "handshakes") <= limits.handshakes, "{state} {limits:?}");
+        let most = limits.sessions + limits.exchanges + limits.handshakes + limits.records;
+        let most = most.saturating_add(limits.events + STEP);
+        assert!(size_of(&state, "events") <= most, "{state} {limits:?}");
         for session in manager.sessions() {
-            assert!(app.sessions.contains_key(&session.handle()), "a session that nobody saw");
+            let handle = session.handle();
+            assert!(app.sessions.contains_key(&handle), "a session that nobody saw");
+            assert_eq!(manager.session_by_id(handle.local_session_id()), Some(handle));
+            let identity = session.session().identity();
+            if let Some(fabric) = identity.fabric().filter(|_| identity.kind() == SessionKind::Case)
+            {
+                let mut with_peer = manager.by_peer(fabric, identity.peer_node());
+                assert!(with_peer.any(|other| other == handle), "not found by its peer");
+                let best = manager.session_with(fabric, identity.peer_node());
+                let best = best.and_then(|best| manager.session(best)).expect("none is offered");
+                assert!(!best.is_defunct() || session.is_defunct(), "a defunct one is offered");
+            }
+        }
+        for record in manager.records() {
+            assert_eq!(manager.record_by_id(&record.id), Some(record), "not found by its id");
         }
         if app.lags || is_frozen {
             return;
@@ -270,8 +302,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn check_quiet(&self) {
         let state = format!("node {} {:?}", self.name, self.manager);
         assert_eq!(self.manager.exchange_count(), 0, "{state}");
-        for table in ["handshakes: 0", "deadlines: 0", "ready: 0", "events: 0"] {
-            assert!(state.contains(table), "{table}: {state}");
+        for table in ["handshakes", "deadlines", "ready", "events"] {
+            assert_eq!(size_of(&state, table), 0, "{table}: {state}");
         }
         assert!(self.manager.is_settled(), "{state}");
         assert!(self.app.dialling.is_empty(), "a handshake without an end: {state}");
@@ -285,12 +317,18 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn is_quiet(&self) -> bool {
         let records = self.manager.poll_timeout().is_some();
         let state = format!("{:?}", self.manager);
-        let idle = ["exchanges: 0", "handshakes: 0", "deadlines: 0", "ready: 0", "events: 0"];
+        let tables = ["exchanges", "handshakes", "deadlines", "ready", "events"];
         (!records || self.manager.records().next().is_some())
-            && idle.iter().all(|table| state.contains(table))
+            && tables.iter().all(|table| size_of(&state, table) == 0)
     }
 
     pub fn due(&self) -> Option<Instant> {
         self.manager.poll_timeout()
     }
+}
+
+/// How many entries a table of a manager has, according to its `Debug`.
+fn size_of(state: &str, table: &str) -> usize {
+    let (_, rest) = state.split_once(&format!(" {table}: ")).expect("a table of the manager");
+    rest.split([',', ' ']).next().unwrap().parse().expect("a number")
 }

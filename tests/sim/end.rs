@@ -2,6 +2,7 @@
 
 use super::node::Scene;
 use super::suite::{FABRICS, PASSCODE, Suite};
+use super::wire::over_tcp;
 use super::world::{AnyNode, World, at, each};
 use matter_session::manager::{HandshakeHandle, SessionHandle};
 use matter_session::time::Instant;
@@ -18,6 +19,7 @@ impl<X: Suite> World<X> {
             let b = (a + 1 + self.dice.below(members.len() as u64 - 1) as usize) % members.len();
             let (a, b) = (members[a], members[b]);
             let to = self.addresses[b];
+            let to = if self.dice.below(4) == 0 { over_tcp(to) } else { to };
             let dialled = at!(self, a, node, scene => node.dial(scene, to, fabric, b));
             self.talk(a, dialled.expect("a quiet node dials"));
         }

@@ -123,7 +123,6 @@ pub struct App {
     pub signs_late: bool,
     /// Answers nothing any more.
     pub is_silent: bool,
-    pub last_number: Option<u64>,
     pub acknowledged: BTreeSet<u64>,
 }
 
@@ -227,6 +226,10 @@ impl<X: Suite, S: Storage> Node<X, S> {
             scene.ledger.borrow_mut().leave(self.name, self.life, octets);
         }
         sent
+    }
+
+    pub fn lose_connection(&mut self, scene: &mut Scene<'_>, peer: PeerAddress) {
+        self.call(scene, |manager, cx| manager.disconnected(cx, peer));
     }
 
     /// A new life: nothing is left but what was stored, with or without the records.

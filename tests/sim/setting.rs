@@ -34,6 +34,8 @@ fn config(dice: &mut Dice) -> Config {
         .with_handshakes(one_of(dice, &[1, 2, 4, 8]), millis(100))
         .with_exchange_lifetime(millis(one_of(dice, &[1_000, 10_000, 60_000])))
         .with_retransmission_boost(millis(one_of(dice, &[0, 0, 200])));
+    let longest = one_of(dice, &[3_600, 3_600, 60]);
+    let config = config.with_longest_interval(Duration::from_secs(longest));
     if dice.below(2) == 0 { config.with_remembered_certificates() } else { config }
 }
 

@@ -24,6 +24,25 @@ pub fn udp(port: u16) -> PeerAddress {
     PeerAddress::Udp(([127, 0, 0, 1], port).into())
 }
 
+/// The same place over TCP.
+pub fn over_tcp(address: PeerAddress) -> PeerAddress {
+    match address {
+        PeerAddress::Udp(at) => PeerAddress::Tcp(at),
+        other => other,
+    }
+}
+
+/// The same place over UDP.
+pub fn over_udp(address: PeerAddress) -> PeerAddress {
+    match address {
+        PeerAddress::Tcp(at) => PeerAddress::Udp(at),
+        other => other,
+    }
+}
+
+/// How long everything takes over TCP, in ms: so it stays in order.
+const OVER_TCP: u64 = 3;
+
 pub struct Wire {
     queue: BTreeMap<(u64, u64), Datagram>,
     serial: u64,
@@ -60,16 +79,30 @@ impl Wire {
         self.apart.clear();
     }
 
-    /// Takes a datagram of a node.
-    pub fn send(&mut self, now: u64, datagram: Datagram, dice: &mut Dice) {
+    /// Whether nothing passes between two addresses.
+    fn are_apart(&self, a: PeerAddress, b: PeerAddress) -> bool {
+        let (a, b) = (over_udp(a), over_udp(b));
+        self.apart.iter().any(|apart| [(a, b), (b, a)].contains(apart))
+    }
+
+    /// Takes a datagram of a node. False if a connection cannot carry it.
+    pub fn send(&mut self, now: u64, datagram: Datagram, dice: &mut Dice) -> bool {
         self.count += 1;
         if self.overheard.len() == MEMORY {
             self.overheard.pop_front();
         }
-        self.overheard.push_back(datagram.clone());
-        let ways = [(datagram.from, datagram.to), (datagram.to, datagram.from)];
-        if dice.below(100) < self.loss || self.apart.iter().any(|apart| ways.contains(apart)) {
-            return;
+        let Datagram { from, to, octets } = datagram.clone();
+        let heard = Datagram { from: over_udp(from), to: over_udp(to), octets };
+        self.overheard.push_back(heard);
+        let is_apart = self.are_apart(from, to);
+        if to.is_reliable() {
+            if !is_apart {
+                self.put(now + OVER_TCP, datagram);
+            }
+            return !is_apart;
+        }
+        if dice.below(100) < self.loss || is_apart {
+            return true;
         }
         let copies = if dice.below(100) < self.copies { 2 + dice.below(2) } else { 1 };
         for _ in 0..copies {
@@ -77,6 +110,13 @@ impl Wire {
             let delay = 1 + dice.below(5) + if late { dice.below(self.spread) } else { 0 };
             self.put(now + delay, datagram.clone());
         }
+        true
+    }
+
+    /// A connection is lost with all that is under way on it.
+    pub fn disconnect(&mut self, a: PeerAddress, b: PeerAddress) {
+        let (a, b) = (over_tcp(a), over_tcp(b));
+        self.queue.retain(|_, datagram| ![(a, b), (b, a)].contains(&(datagram.from, datagram.to)));
     }
 
     fn put(&mut self, at: u64, datagram: Datagram) {

@@ -12,7 +12,7 @@ use super::node::{Luck, Node, Scene};
 use super::rng::Dice;
 use super::setting;
 use super::suite::{FABRICS, NODES, Suite};
-use super::wire::{Datagram, HOSTILE, Wire, udp};
+use super::wire::{Datagram, Wire, over_tcp, over_udp, udp};
 
 /// Tables of a device that has room for what it is asked to do.
 pub type Arrays = Fixed<5, 8, 3, 2, 2, { 14 * 1280 }>;
@@ -145,11 +145,13 @@ impl<X: Suite> World<X> {
                 let other = self.dice.below(self.nodes.len() as u64) as usize;
                 self.wire.apart.push((self.addresses[n], self.addresses[other]));
                 self.tell(|| format!("nodes {n} and {other} are apart"));
+                self.disconnect(n, other);
             }
             86..90 => self.wire.apart.clear(),
             90..92 => self.change_address(n),
             92..94 => {
                 let keeps_records = self.dice.below(3) != 0;
+                self.disconnect_all(n);
                 at!(self, n, node, scene => node.restart(scene, keeps_records));
                 if self.dice.below(4) == 0 {
                     self.change_address(n);
@@ -162,7 +164,23 @@ impl<X: Suite> World<X> {
         }
     }
 
+    /// The connection between two nodes is lost, if there is one; both are told.
+    fn disconnect(&mut self, a: usize, b: usize) {
+        self.wire.disconnect(self.addresses[a], self.addresses[b]);
+        for (n, peer) in [(a, b), (b, a)] {
+            let peer = over_tcp(self.addresses[peer]);
+            at!(self, n, node, scene => node.lose_connection(scene, peer));
+        }
+    }
+
+    fn disconnect_all(&mut self, n: usize) {
+        for other in 0..self.nodes.len() {
+            self.disconnect(n, other);
+        }
+    }
+
     fn change_address(&mut self, n: usize) {
+        self.disconnect_all(n);
         self.next_port += 1;
         self.addresses[n] = udp(self.next_port);
         self.tell(|| format!("node {n} is at {} now", self.addresses[n]));
@@ -190,8 +208,13 @@ impl<X: Suite> World<X> {
         at!(self, n, node, scene => node.poll_events(scene));
         let mut count = 0;
         while let Some((to, octets)) = at!(self, n, node, scene => node.transmit(scene)) {
-            let from = self.addresses[n];
-            self.wire.send(self.now, Datagram { from, to, octets }, &mut self.dice);
+            let is_tcp = to.is_reliable();
+            let from = if is_tcp { over_tcp(self.addresses[n]) } else { self.addresses[n] };
+            let passes = self.wire.send(self.now, Datagram { from, to, octets }, &mut self.dice);
+            let known = self.addresses.iter().any(|address| *address == over_udp(to));
+            if is_tcp && !(passes && known) {
+                at!(self, n, node, scene => node.lose_connection(scene, to));
+            }
             at!(self, n, node, scene => node.poll_events(scene));
             count += 1;
             assert!(count < 1_000, "node {n} sends without end");
@@ -203,11 +226,14 @@ impl<X: Suite> World<X> {
         self.drain(n);
         let now = self.now + self.clocks[n];
         let due = each!(&self.nodes[n], node => node.due());
-        assert!(due.is_none_or(|due| due.as_millis() > now), "node {n} is due again at once");
+        assert!(due.is_none_or(|due| due.as_millis() >= now), "node {n} is due in the past");
     }
 
     /// Everything that happens without time passing.
     fn settle(&mut self) {
+        /// A message that leaves over TCP wakes its node once more.
+        const MOST_WAKES: u32 = 100;
+        let mut wakes = 0;
         for _ in 0..10_000 {
             for n in 0..self.nodes.len() {
                 if !self.frozen[n] {
@@ -227,13 +253,15 @@ impl<X: Suite> World<X> {
             for n in due {
                 self.wake(n);
             }
+            wakes += 1;
+            assert!(wakes < MOST_WAKES, "a timer without end");
         }
         panic!("a conversation without end");
     }
 
     fn deliver(&mut self, datagram: Datagram) {
         let Datagram { from, to, mut octets } = datagram;
-        if let Some(n) = self.addresses.iter().position(|address| *address == to) {
+        if let Some(n) = self.addresses.iter().position(|address| *address == over_udp(to)) {
             at!(self, n, node, scene => node.receive(scene, from, &mut octets));
             if !self.frozen[n] {
                 self.drain(n);
@@ -283,18 +311,23 @@ impl<X: Suite> World<X> {
         // Whoever alters a first message can name the longest intervals.
         let end = self.now + 4 * 24 * 3_600_000;
         self.settle();
-        while !self.nodes.iter().all(|node| each!(node, node => node.is_quiet()))
+        while !self.is_quiet()
             && let Some(next) = self.next().filter(|next| *next <= end)
         {
             self.run(next.saturating_sub(self.now));
         }
-        self.run(20_000);
         for node in &self.nodes {
             each!(node, node => node.check_quiet());
         }
         let before = self.wire.count;
         self.run(600_000);
         assert_eq!(self.wire.count, before, "an idle system sends");
+    }
+
+    /// Whether nothing is under way.
+    fn is_quiet(&self) -> bool {
+        let mut nodes = self.nodes.iter();
+        self.wire.next().is_none() && nodes.all(|node| each!(node, node => node.is_quiet()))
     }
 
     pub fn figures(&self) -> Figures {
@@ -306,9 +339,4 @@ impl<X: Suite> World<X> {
         let member = |n: &usize| each!(&self.nodes[*n], node => node.index_of(fabric)).is_some();
         (0..self.nodes.len()).filter(member).collect()
     }
-}
-
-/// Where nobody is but the hostile node.
-pub fn nowhere() -> PeerAddress {
-    udp(HOSTILE)
 }
