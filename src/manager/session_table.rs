@@ -321,7 +321,8 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     /// newcomer, unless that is its only working session. Then a defunct one before an active one,
     /// and the one idle longest. [Core, "Session Eviction"]
     ///
-    /// PASE and CASE sessions do not drive each other out while either has one to give.
+    /// PASE and CASE sessions do not drive each other out while either has one to give, and a CASE
+    /// session finds its place where several PASE sessions are.
     pub(super) fn makes_room_for(
         &self,
         newcomer: &Identity,
@@ -336,9 +337,11 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         }
         let case = || self.case_victim(own);
         let pase = || self.order.oldest(PASE).and_then(|seat| self.handle_at(seat));
-        match newcomer.kind() {
-            SessionKind::Case => case().or_else(pase),
-            SessionKind::Pase => pase().or_else(case),
+        // One place is kept for PASE. Of more, those go that CASE has a claim to.
+        if newcomer.kind() == SessionKind::Case && self.order.count(PASE) <= 1 {
+            case().or_else(pase)
+        } else {
+            pase().or_else(case)
         }
     }
 

@@ -90,8 +90,9 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     }
 
     /// When a new handshake may have the slot if no more is heard of the peer; `None` while that
-    /// is the application's to say. `boost` is added to every wait for an acknowledgement.
-    pub(super) fn frees(&self, boost: Duration) -> Option<Instant> {
+    /// is the application's to say. `boost` is added to every wait for an acknowledgement, none of which is computed from a
+    /// longer interval than `longest`.
+    pub(super) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
         let over = match self.ended {
             Some(_) => self.goes(),
             None => self.machine.poll_timeout(),
@@ -100,7 +101,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             return Some(over);
         }
         let parameters = self.unsecured.peer_parameters();
-        let slowest = parameters.idle_interval().max(parameters.active_interval());
+        let slowest = parameters.idle_interval().max(parameters.active_interval()).min(longest);
         let boosts = boost.saturating_mul(MRP_MAX_TRANSMISSIONS.into());
         let given_up = max_transmission_time(slowest, slowest).saturating_add(boosts);
         Some(over.min(self.exchange.last_used() + given_up))

@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use super::SessionManager;
 use super::event::Dropped;
 use super::handle::{HandshakeId, PeerAddress, Source};
 use super::machine::Machine;
@@ -10,6 +9,7 @@ use super::outbox::SHORT_LEN;
 use super::receive::acknowledgement;
 use super::slot::Slot;
 use super::storage::{Map, Storage};
+use super::{Config, SessionManager};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::case::messages::Sigma1;
@@ -287,8 +287,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Some(wait) = self.turning_away.get() {
             return Some(*wait);
         }
-        let boost = self.node.config.retransmission_boost;
-        let frees = |slot: &Slot<C, S>| slot.frees(boost);
+        let Config { retransmission_boost: boost, longest_interval: longest, .. } =
+            self.node.config;
+        let frees = |slot: &Slot<C, S>| slot.frees(boost, longest);
         let until = if opcode == Opcode::PBKDF_PARAM_REQUEST && self.is_commissioning() {
             let serving = self.window.get().and_then(|window| window.serving);
             serving.and_then(|id| self.handshakes.get(&id)).and_then(frees)
