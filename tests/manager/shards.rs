@@ -155,7 +155,8 @@ fn twenty_wrong_passcodes_close_the_window_of_all_shards() {
 
 #[test]
 fn a_shard_has_no_more_sessions_than_ids() {
-    let (mut net, shards) = sharded(256, |config| config.with_sessions(60_000));
+    let (mut net, shards) =
+        sharded(256, |config| config.with_sessions(60_000).with_sessions_per_peer(60_000));
     let ids = shards.shard(7).unwrap().session_ids().len();
     for _ in 0..ids + 2 {
         net.dial_case(8, 0, 1, CONTROLLER);
