@@ -36,7 +36,7 @@ run_one() {
   local target=$1 seconds=$2 corpus=$CARGO_TARGET_DIR/corpus/$1 log=$CARGO_TARGET_DIR/logs/$1
   mkdir -p "$corpus" "$CARGO_TARGET_DIR/artifacts" "$CARGO_TARGET_DIR/logs"
   if ! "$out/$target" "$corpus" "seeds/$target" -max_total_time="$seconds" -timeout=20 \
-    -rss_limit_mb=1024 -max_len="$(max_len "$target")" -print_final_stats=1 \
+    -rss_limit_mb=1024 -max_len="$(max_len "$target")" -len_control=0 -print_final_stats=1 \
     -artifact_prefix="$CARGO_TARGET_DIR/artifacts/$target-" >"$log" 2>&1; then
     tail -40 "$log" >&2
     echo "FAILED: $target" >&2
