@@ -136,6 +136,9 @@ impl Wire {
         }
         let n = dice.below(self.overheard.len() as u64) as usize;
         let mut datagram = self.overheard[n].clone();
+        if dice.below(8) == 0 {
+            return self.impersonate(now, dice);
+        }
         let anybody = addresses[dice.below(addresses.len() as u64) as usize];
         let what = match dice.below(9) {
             0 | 1 => "repeats",
@@ -177,6 +180,18 @@ impl Wire {
         Some(what)
     }
 
+    /// The hostile node begins the newest handshake once more, and says that it has succeeded.
+    fn impersonate(&mut self, now: u64, dice: &mut Dice) -> Option<String> {
+        let mut newest = self.overheard.iter().rev();
+        let first = newest.find(|datagram| begins_handshake(&datagram.octets))?.clone();
+        let octets = forged_success(&first.octets, dice)?;
+        let first = Datagram { from: udp(HOSTILE), ..first };
+        let what = format!("somebody begins a handshake of others with {}", first.to);
+        self.put(now, first.clone());
+        self.put(now + 1 + dice.below(20), Datagram { octets, ..first });
+        Some(what)
+    }
+
     /// When the next datagram arrives.
     pub fn next(&self) -> Option<u64> {
         self.queue.first_key_value().map(|((at, _), _)| *at)
@@ -187,6 +202,11 @@ impl Wire {
         let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= now)?;
         Some(entry.remove())
     }
+}
+
+/// Whether a datagram is a Sigma1 or a PBKDFParamRequest.
+fn begins_handshake(octets: &[u8]) -> bool {
+    matches!(octets, [0x04, 0, 0, 0, ..]) && matches!(octets.get(17), Some(0x20 | 0x30))
 }
 
 /// A report of success in the handshake that an initiator's unsecured message belongs to.
