@@ -118,8 +118,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     /// Dials somebody with whom it has a record, or else anybody.
     fn dial_again(&mut self, scene: &mut Scene<'_>) {
-        let records = self.manager.records().map(|record| (record.fabric, record.peer));
-        let Some((index, peer)) = pick(scene.dice, records) else {
+        let Some((index, peer)) = pick(scene.dice, self.known_peers().into_iter()) else {
             return self.dial_somebody(scene);
         };
         let (fabric, _) = self.app.fabrics[&index];
@@ -214,10 +213,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
             scene.tell(self.name, || "forgets all records".into());
             return self.manager.forget_records();
         }
-        let records = self.manager.records().map(|record| (record.fabric, record.peer));
-        if let Some((fabric, peer)) = pick(scene.dice, records) {
+        if let Some((fabric, peer)) = pick(scene.dice, self.known_peers().into_iter()) {
             scene.tell(self.name, || format!("forgets the record of {peer} on {fabric}"));
             self.manager.forget_record(fabric, peer);
+            if let Some(vault) = &mut self.vault {
+                vault.rows.remove(&(fabric, peer));
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! How a node takes in datagrams and events, and whether it agrees with its manager.
 
-use matter_session::handshake::Context;
 use matter_session::ids::NodeId;
 use matter_session::manager::{
     CloseReason, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle, Storage,
@@ -22,8 +21,8 @@ const STEP: usize = 16;
 
 impl<X: Suite, S: Storage> Node<X, S> {
     pub fn receive(&mut self, scene: &mut Scene<'_>, from: PeerAddress, octets: &mut [u8]) {
-        let mut cx = Context::new(scene.now, &mut self.rng);
-        let received = match self.manager.handle_datagram(&mut cx, from, octets) {
+        let (manager, mut cx) = self.with_context(scene.now);
+        let received = match manager.handle_datagram(&mut cx, from, octets) {
             Ok(Received::Message(message)) => {
                 let payload = message.payload.to_vec();
                 Some((message.session, message.exchange, message.first, payload))
@@ -258,6 +257,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 assert!(!best.is_defunct() || session.is_defunct(), "a defunct one is offered");
             }
         }
+        let outside = manager.records().count() == 0 || self.vault.is_none();
+        assert!(outside, "a record in the manager, too");
         for record in manager.records() {
             assert_eq!(manager.record_by_id(&record.id), Some(record), "not found by its id");
         }

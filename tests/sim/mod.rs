@@ -12,5 +12,6 @@ mod setting;
 pub mod suite;
 #[path = "../support/toy.rs"]
 mod toy;
+mod vault;
 mod wire;
 pub mod world;

@@ -21,6 +21,7 @@ use super::book::{Book, Challenge, End};
 use super::ledger::{Ledger, Watched};
 use super::rng::Dice;
 use super::suite::{Suite, node_id, node_of};
+use super::vault::Vault;
 
 pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 
@@ -65,6 +66,8 @@ pub struct Node<X: Suite, S: Storage> {
     pub config: Config,
     pub limits: Limits,
     pub app: App,
+    /// Keeps the records in place of the manager.
+    pub vault: Option<Vault>,
 }
 
 /// The random numbers of a node. Narrow ones make the small numbers, counters above all, collide.
@@ -162,7 +165,18 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let crypto = Watched { inner: X::crypto(), ledger, node: name };
         let mut rng = rng;
         let manager = SessionManager::new(config.clone(), crypto, &mut rng);
-        Self { name, life: 0, manager, rng, config, limits, app: App::default() }
+        let vault = (rng.roll() % 3 == 0).then(|| Vault::new(Dice::new(rng.roll())));
+        Self { name, life: 0, manager, rng, config, limits, app: App::default(), vault }
+    }
+
+    /// The manager, and what a call of it needs.
+    pub fn with_context(&mut self, now: Instant) -> (&mut Manager<X, S>, Context<'_>) {
+        let context = Context::new(now, &mut self.rng);
+        let context = match &mut self.vault {
+            Some(vault) => context.with_resumption(vault),
+            None => context,
+        };
+        (&mut self.manager, context)
     }
 
     /// Calls the manager, and looks which sessions there are then.
@@ -171,7 +185,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         scene: &mut Scene<'_>,
         call: impl FnOnce(&mut Manager<X, S>, &mut Context<'_>) -> R,
     ) -> R {
-        let result = call(&mut self.manager, &mut Context::new(scene.now, &mut self.rng));
+        let (manager, mut context) = self.with_context(scene.now);
+        let result = call(manager, &mut context);
         self.look(scene);
         result
     }
@@ -239,6 +254,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
         // Each record is stored as soon as it has changed, even if this was not yet told.
         let records = self.manager.records().map(|record| record.to_bytes());
         let records: Vec<_> = records.filter(|_| keeps_records).collect();
+        if let Some(vault) = self.vault.as_mut().filter(|_| !keeps_records) {
+            vault.rows.clear();
+        }
         self.life += 1;
         let crypto = self.manager.crypto().clone();
         self.manager = SessionManager::new(self.config.clone(), crypto, &mut self.rng);
@@ -270,6 +288,14 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let len = self.manager.fabric(index).unwrap().encode(&mut bytes).unwrap();
         bytes.truncate(len);
         self.app.stored_fabrics.insert(index, bytes);
+    }
+
+    /// The peers of whom it has a record.
+    pub fn known_peers(&self) -> Vec<(FabricIndex, NodeId)> {
+        match &self.vault {
+            Some(vault) => vault.rows.keys().copied().collect(),
+            None => self.manager.records().map(|record| (record.fabric, record.peer)).collect(),
+        }
     }
 
     pub fn index_of(&self, fabric: usize) -> Option<FabricIndex> {
