@@ -382,7 +382,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return self.update(Source::Exchange(key));
         }
         let gave_up = entry.exchange.handle_timeout(cx.now);
-        if entry.exchange.is_settled() && cx.now >= entry.exchange.last_used() + lifetime {
+        // An acknowledgement that is owed still leaves: a closed exchange ends when it is settled.
+        if !entry.exchange.is_in_flight() && cx.now >= entry.exchange.last_used() + lifetime {
             entry.closing = true;
         }
         let exchange = ExchangeHandle { key, serial: entry.serial };

@@ -11,10 +11,10 @@ use crate::net::{Authority, Net, PASSCODE, index, udp};
 const KEY: [u8; 16] = [5; 16];
 const CONTROLLER: u64 = 100;
 
-/// Node 0, and behind one address the shards of another node.
+/// Node 0, and behind one address the shards of another node, all configured alike.
 fn sharded(count: usize, with: impl Fn(Config) -> Config) -> (Net, Shards) {
     let shards = Shards::new(count, KEY).unwrap();
-    let mut nodes = vec![(udp(1), Config::default())];
+    let mut nodes = vec![(udp(1), with(Config::default()))];
     nodes.extend(shards.iter().map(|shard| (udp(2), with(Config::default().with_shard(shard)))));
     let mut net = Net::with(nodes);
     net.route_by(move |datagram| match datagram.to {
@@ -156,7 +156,7 @@ fn twenty_wrong_passcodes_close_the_window_of_all_shards() {
 #[test]
 fn a_shard_has_no_more_sessions_than_ids() {
     let (mut net, shards) =
-        sharded(256, |config| config.with_sessions(60_000).with_sessions_per_peer(60_000));
+        sharded(256, |config| config.with_sessions(60_000).with_sessions_per_peer(u8::MAX));
     let ids = shards.shard(7).unwrap().session_ids().len();
     for _ in 0..ids + 2 {
         net.dial_case(8, 0, 1, CONTROLLER);
