@@ -2,29 +2,30 @@
 //! without an intermediate certificate, CASE resumed.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
 
+mod authority;
+
 use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant as Clock;
 
+use authority::members;
 use criterion::{Criterion, criterion_group, criterion_main};
-use matter_session::cert::{
-    CertificateBuf, CertificateRequest, Issuer, NoCache, Profile, SerialNumber, Validity,
-};
+use matter_session::cert::{NoCache, Profile};
 use matter_session::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, Passcode, PbkdfParameters, PublicKey, RustCrypto,
     Secret, Signature, SigningKey, SpakeSecrets, Verifier,
 };
-use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
+use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Context, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing,
     PaseClient, PaseServer, Step,
 };
-use matter_session::ids::{FabricId, FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::rand_core::{CryptoRng, UnwrapErr};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::{ResumptionId, SessionParameters};
-use matter_session::time::{Instant, MatterTime};
+use matter_session::time::Instant;
 use matter_session::wire::secure_channel::Opcode;
 
 const NOW: Instant = Instant::ZERO;
@@ -174,42 +175,11 @@ impl Node {
 
 /// Two nodes of one fabric: initiator and responder.
 fn nodes(with_icac: bool) -> (Node, Node) {
-    let rng: &mut dyn CryptoRng = &mut UnwrapErr(getrandom::SysRng);
-    let validity = Validity::new(MatterTime::from_seconds(1), None).unwrap();
-    let mut root_key = SigningKey::generate(rng).unwrap();
-    let serial = SerialNumber::random(rng);
-    let rcac = CertificateRequest::rcac(1, root_key.public_key(), serial, validity)
-        .self_sign(&RustCrypto, &mut root_key)
-        .unwrap();
-    let mut icac_key = SigningKey::generate(rng).unwrap();
-    let serial = SerialNumber::random(rng);
-    let root = rcac.certificate().unwrap();
-    let icac = CertificateRequest::icac(2, icac_key.public_key(), serial, validity)
-        .sign(&RustCrypto, &mut Issuer::new(&root, &mut root_key).unwrap())
-        .unwrap();
-    let icac_certificate = icac.certificate().unwrap();
-    let mut issuer = if with_icac {
-        Issuer::new(&icac_certificate, &mut icac_key).unwrap()
-    } else {
-        Issuer::new(&root, &mut root_key).unwrap()
-    };
-    let fabric_id = FabricId::new(1).unwrap();
-    let mut node = |id| {
-        let key = SigningKey::generate(rng).unwrap();
-        let serial = SerialNumber::random(rng);
-        let noc = CertificateRequest::noc(id, fabric_id, key.public_key(), serial, validity)
-            .sign(&RustCrypto, &mut issuer)
-            .unwrap();
-        let credentials = FabricCredentials {
-            root: rcac.as_slice(),
-            icac: with_icac.then_some(CertificateBuf::as_slice(&icac)),
-            noc: noc.as_slice(),
-            ipks: &[Ipk::EpochKey(Secret::new([3; KEY_LEN]))],
-        };
-        let fabric = FabricBuf::new(&RustCrypto, FabricIndex::MIN, &credentials).unwrap();
-        Node { fabrics: [fabric], key, record: None }
-    };
-    (node(INITIATOR), node(RESPONDER))
+    let [initiator, responder] = members([INITIATOR, RESPONDER], with_icac).map(|member| {
+        let fabric = FabricBuf::new(&RustCrypto, FabricIndex::MIN, &member.credentials()).unwrap();
+        Node { fabrics: [fabric], key: member.key, record: None }
+    });
+    (initiator, responder)
 }
 
 /// Dials with the initiator's resumption record, if it has one.

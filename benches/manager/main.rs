@@ -8,6 +8,10 @@
     reason = "a bench that panics has failed"
 )]
 
+#[path = "../authority/mod.rs"]
+mod authority;
+mod establish;
+
 use core::hint::black_box;
 use core::time::Duration;
 use std::alloc::System;
@@ -17,6 +21,7 @@ use criterion::{
     AxisScale, BatchSize, Bencher, BenchmarkId, Criterion, PlotConfiguration, criterion_group,
     criterion_main,
 };
+use establish::Dialer;
 use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
 use matter_session::handshake::Context;
 use matter_session::ids::{
@@ -216,6 +221,11 @@ impl World {
         spent
     }
 
+    fn let_pass(&mut self) {
+        let mut cx = Context::new(self.now, &mut self.rng);
+        self.manager.handle_timeout(&mut cx);
+    }
+
     /// Timers that are due: retransmissions of messages that nobody acknowledges.
     fn due(&mut self) -> Duration {
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
@@ -293,6 +303,21 @@ fn calls(c: &mut Criterion) {
         });
         group.bench_function(id("handle_timeout, each due"), |b| batches(b, || world.due()));
         group.bench_function(id("evict and add"), |b| batches(b, || world.evict()));
+        group.bench_function(id("establish, resumed"), |b| {
+            let mut dialer = Dialer::new(&mut world.manager);
+            dialer.dial(&mut world.manager, world.now);
+            b.iter_custom(|iterations| {
+                let handshakes = (0..iterations).map(|_| {
+                    // What ends lingers a while, and would be asked to wait.
+                    world.now = world.now + Duration::from_secs(60);
+                    world.let_pass();
+                    let (spent, resumed) = dialer.dial(&mut world.manager, world.now);
+                    assert!(resumed);
+                    spent
+                });
+                handshakes.sum()
+            });
+        });
     }
     group.finish();
 }

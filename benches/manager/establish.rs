@@ -1,0 +1,87 @@
+//! A peer of the manager, with whom it establishes sessions.
+
+use core::time::Duration;
+use std::time::Instant as Clock;
+
+use matter_session::crypto::{RustCrypto, SigningKey};
+use matter_session::handshake::Context;
+use matter_session::manager::{
+    Config, Event, HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN,
+};
+use matter_session::rand_core::UnwrapErr;
+use matter_session::time::Instant;
+
+use crate::authority::members;
+use crate::{THIS, address, fabric, peer};
+
+/// Dials the manager, again and again.
+pub(crate) struct Dialer {
+    manager: HeapSessionManager,
+    key: SigningKey,
+    key_of_other: SigningKey,
+}
+
+impl Dialer {
+    /// A node of the fabric that `other` joins with it.
+    pub(crate) fn new(other: &mut HeapSessionManager) -> Self {
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        let [own, others] = members([peer(2_000_000), THIS], false);
+        let mut manager = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
+        assert_eq!(manager.add_fabric(&own.credentials()), Ok(fabric()));
+        assert_eq!(other.add_fabric(&others.credentials()), Ok(fabric()));
+        Self { manager, key: own.key, key_of_other: others.key }
+    }
+
+    /// Establishes a session, and returns what it took of the other's time and whether it was
+    /// resumed.
+    pub(crate) fn dial(&mut self, other: &mut HeapSessionManager, now: Instant) -> (Duration, bool) {
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        let mut cx = Context::new(now, &mut rng);
+        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
+        let mut spent = Duration::ZERO;
+        self.manager.connect_case(&mut cx, address(), fabric(), THIS).unwrap();
+        let mut established = None;
+        let mut quiet = false;
+        while !quiet {
+            quiet = true;
+            while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
+                let mut datagram = transmit.datagram.to_vec();
+                let begin = Clock::now();
+                other.handle_datagram(&mut cx, from(), &mut datagram).unwrap();
+                spent += begin.elapsed();
+                quiet = false;
+            }
+            while let Some(event) = other.poll_event() {
+                if let Event::SignRequest(request) = event {
+                    other.sign(&mut cx, request.sign_with(&mut self.key_of_other));
+                }
+            }
+            loop {
+                let begin = Clock::now();
+                let Some(transmit) = other.poll_transmit(now, &mut scratch) else { break };
+                spent += begin.elapsed();
+                // Others are told goodbye.
+                if transmit.to == from() {
+                    let mut datagram = transmit.datagram.to_vec();
+                    self.manager.handle_datagram(&mut cx, address(), &mut datagram).unwrap();
+                    quiet = false;
+                }
+            }
+            while let Some(event) = self.manager.poll_event() {
+                match event {
+                    Event::SignRequest(request) => {
+                        self.manager.sign(&mut cx, request.sign_with(&mut self.key));
+                        quiet = false;
+                    }
+                    Event::Established { resumed, .. } => established = Some(resumed),
+                    _ => {}
+                }
+            }
+        }
+        (spent, established.unwrap())
+    }
+}
+
+fn from() -> PeerAddress {
+    PeerAddress::Udp(([127, 0, 0, 2], 5540).into())
+}
