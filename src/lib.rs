@@ -239,7 +239,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | fast P-256 tables (about 25 kB of RAM, built on first use); implies `alloc` |
-//! | `alloc` | by `std` | [`Heap`]: tables that grow; without it they are arrays, [`manager::Fixed`] |
+//! | `alloc` | by `std` | [`Heap`]: tables that grow; without it they are arrays, [`manager::Fixed`]. `manager::Shards`: several managers behind one port |
 //! | `rustcrypto` | yes | [`RustCrypto`] and [`crypto::CompactRustCrypto`], backends on the RustCrypto crates; [`SigningKey`] |
 //! | `initiator` | yes | [`connect_pase`](SessionManager::connect_pase) and [`connect_case`](SessionManager::connect_case); a device that is only dialled does without |
 //! | `issue` | no | issuing certificates, as a controller does |
@@ -252,7 +252,11 @@
 //! # Limits
 //!
 //! - A local session id has 16 bits, so **one manager holds at most 65,535 sessions**, 65,534 of
-//!   them CASE. More need another manager behind another UDP port.
+//!   them CASE. The managers behind one UDP port share these ids (`manager::Shards`); more
+//!   sessions need another port.
+//! - A peer has at most sixteen CASE sessions with this node, unless
+//!   [`Config::with_sessions_per_peer`] says otherwise. One more, or one more than the table holds,
+//!   ends another: [`CloseReason::Evicted`].
 //! - A session sends at least four billion messages (its counter starts at random, at most at
 //!   2^28, and ends at 2^32), then no more; [`Event::CounterLow`] comes well before.
 //! - Over UDP a message has at most 1,232 octets unless [`Config::with_max_message`] says

@@ -27,9 +27,9 @@ pub struct Config {
     /// commissioned. Handshakes in progress take ids as well: when all are in use, nothing new is
     /// begun.
     pub max_sessions: usize,
-    /// Most CASE sessions at once with one peer: 1 to 255. One more makes the peer give one up:
-    /// a defunct one, or the one idle longest. An honest peer needs two at times, and one that
-    /// comes back again and again must not fill the table.
+    /// Most CASE sessions at once with one peer: 1 to 255, 0 counts as 1. One more makes the peer
+    /// give one up: a defunct one, or the one idle longest. An honest peer needs two at times, and
+    /// one that comes back again and again must not fill the table.
     pub max_sessions_per_peer: u8,
     /// Most exchanges of secure sessions at once.
     pub max_exchanges: usize,
@@ -50,11 +50,14 @@ pub struct Config {
     pub max_events: usize,
     /// How many short messages may wait to be sent: refusals, goodbyes, acknowledgements to
     /// strangers. Each of them may be lost without harm, so when there are more some are dropped:
-    /// those of secure sessions last. A goodbye to every session should fit. [`Fixed`](super::Fixed) has room for eight.
+    /// those of secure sessions last. A goodbye to every session should fit.
+    /// [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
-    /// The largest message to send over UDP, in octets, headers and integrity code included.
+    /// The largest message to send over UDP, in octets, headers and integrity code included: 1,232
+    /// by default. Messages of handshakes are never longer than that.
     pub max_message: usize,
-    /// How long a resumption record may be used after its last session was established.
+    /// How long a resumption record in the manager's own table may be used after its last session
+    /// was established. A [`ResumptionStore`](crate::resumption::ResumptionStore) has its own rule.
     pub record_lifetime: Duration,
     /// How long an exchange of which nobody speaks any more is kept.
     pub exchange_lifetime: Duration,
@@ -137,15 +140,15 @@ impl Config {
         self
     }
 
-    /// Limits the secure sessions at once; brought into `1..=65534`. A PASE session has a place
-    /// beside them.
+    /// Limits the CASE sessions at once; brought into `1..=65534`, or below the number of ids that
+    /// the [`shard`](super::Shards) has. A PASE session has a place beside them.
     #[must_use]
     pub const fn with_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
         self
     }
 
-    /// Limits the CASE sessions at once with one peer.
+    /// Limits the CASE sessions at once with one peer; 0 counts as 1.
     #[must_use]
     pub const fn with_sessions_per_peer(mut self, sessions: u8) -> Self {
         self.max_sessions_per_peer = sessions;

@@ -91,7 +91,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.best_of_peer(Peer { fabric, node })
     }
 
-    /// All CASE sessions with a peer.
+    /// All CASE sessions with a peer, in no particular order.
     pub fn by_peer(
         &self,
         fabric: FabricIndex,

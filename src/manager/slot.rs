@@ -90,8 +90,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     }
 
     /// When a new handshake may have the slot if no more is heard of the peer; `None` while that
-    /// is the application's to say. `boost` is added to every wait for an acknowledgement, none of which is computed from a
-    /// longer interval than `longest`.
+    /// is the application's to say. `boost` is added to every wait for an acknowledgement, none of
+    /// which is computed from a longer interval than `longest`.
     pub(super) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
         let over = match self.ended {
             Some(_) => self.goes(),

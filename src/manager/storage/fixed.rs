@@ -31,8 +31,9 @@ use crate::time::Instant;
 ///   back.
 ///
 /// Beside that, four events may wait before nothing is begun that could cause more, and eight short
-/// messages before the oldest gives way: goodbyes to more than eight sessions at once are not all
-/// sent. Where [`Config`](crate::manager::Config) sets lower limits, those hold. Lookups are linear.
+/// messages before one gives way, first those to strangers: goodbyes to more than eight sessions at
+/// once are not all sent. Where [`Config`](crate::manager::Config) sets lower limits, those hold.
+/// Lookups are linear.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed<
     const SESSIONS: usize,
