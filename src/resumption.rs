@@ -122,6 +122,9 @@ impl ResumptionRecord {
 /// - How many records there are, and how long each may be used, is the store's to say.
 /// - Errors are the store's to report. None ends a handshake: what cannot be read is not there,
 ///   and a record that cannot be saved is lost.
+/// - A peer that is trusted no more is removed by the application, from the store itself. Then
+///   [`forget_record`](crate::manager::SessionManager::forget_record) ends the handshake that may
+///   be about to resume from the record, in each manager that uses the store.
 ///
 /// # Sharing one
 ///

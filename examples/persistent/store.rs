@@ -20,7 +20,8 @@ const KEYS: TableDefinition<'_, u8, [u8; 32]> = TableDefinition::new("keys");
 
 pub(crate) type Error = Box<dyn core::error::Error>;
 
-/// A database that one process has open. It holds secrets: only the controller may read the file.
+/// A database that one process has open. It holds secrets in the clear: in a product only the
+/// controller may read the file, which is not seen to here, or its rows are encrypted.
 pub(crate) struct Store {
     database: Database,
 }

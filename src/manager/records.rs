@@ -201,7 +201,9 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// The resumption record of a peer, to be stored in reaction to [`Event::RecordChanged`].
+    /// The resumption record of a peer, to be stored in reaction to [`Event::RecordChanged`]. Like
+    /// all that tells of records here it knows the manager's own table alone, and nothing of a
+    /// [`ResumptionStore`].
     #[must_use]
     pub fn record(&self, fabric: FabricIndex, peer: NodeId) -> Option<&ResumptionRecord> {
         self.node.records.by_peer((fabric, peer))
@@ -237,6 +239,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Forgets the record of a peer: its certificate was revoked, say. The next handshake with
     /// it is a full one. One that is about to resume from this record ends.
+    ///
+    /// Records in a [`ResumptionStore`] are the application's to remove: there first, and then
+    /// call this, so that no handshake brings the record back.
     pub fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) {
         self.end_resumptions(fabric, peer);
         if self.record(fabric, peer).is_some() {
@@ -245,7 +250,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    /// Forgets all records.
+    /// Forgets all records of the manager's own table. Handshakes that are about to resume from
+    /// one of them end.
     pub fn forget_records(&mut self) {
         while let Some((fabric, node)) = self.node.records.by_peer.first() {
             self.forget_record(fabric, node);
