@@ -22,19 +22,23 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// A node of the fabric that `other` joins with it.
+    /// A node of a fabric that `other` joins with it.
     pub(crate) fn new(other: &mut HeapSessionManager) -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let [own, others] = members([peer(2_000_000), THIS], false);
         let mut manager = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
         assert_eq!(manager.add_fabric(&own.credentials()), Ok(fabric()));
-        assert_eq!(other.add_fabric(&others.credentials()), Ok(fabric()));
+        other.add_fabric(&others.credentials()).unwrap();
         Self { manager, key: own.key, key_of_other: others.key }
     }
 
     /// Establishes a session, and returns what it took of the other's time and whether it was
     /// resumed.
-    pub(crate) fn dial(&mut self, other: &mut HeapSessionManager, now: Instant) -> (Duration, bool) {
+    pub(crate) fn dial(
+        &mut self,
+        other: &mut HeapSessionManager,
+        now: Instant,
+    ) -> (Duration, bool) {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut cx = Context::new(now, &mut rng);
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
