@@ -175,7 +175,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     /// The CASE sessions with a peer, in no particular order.
     pub(super) fn of_peer(&self, peer: Peer) -> impl Iterator<Item = (Seat, &Entry<C, T>)> {
         self.peers
-            .candidates(peer, self.entries.capacity())
+            .candidates(peer)
             .filter_map(|seat| Some((seat, self.entries.get(seat)?)))
             .filter(move |(_, entry)| entry.peer() == Some(peer))
     }
@@ -298,7 +298,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     /// Takes note of how many sessions there are with a peer, for all but one of them.
     fn rank_peer(&mut self, peer: Peer, of_peer: u8, but: Seat) {
         let entries = &self.entries;
-        for seat in self.peers.candidates(peer, entries.capacity()) {
+        for seat in self.peers.candidates(peer) {
             if seat != but && entries.get(seat).and_then(Entry::peer) == Some(peer) {
                 self.order.set_of_peer(Some(peer.fabric), seat, of_peer);
             }

@@ -181,8 +181,8 @@ pub trait Peers {
     fn insert(&mut self, peer: Peer, seat: Seat, peer_of: impl Fn(Seat) -> Option<Peer>);
     /// Removes a session, as long as `peer_of` knows it.
     fn remove(&mut self, peer: Peer, seat: Seat, peer_of: impl Fn(Seat) -> Option<Peer>);
-    /// Sessions among which all with this peer are; no more than `seats` are looked at.
-    fn candidates(&self, peer: Peer, seats: usize) -> impl Iterator<Item = Seat>;
+    /// Sessions among which all with this peer are.
+    fn candidates(&self, peer: Peer) -> impl Iterator<Item = Seat>;
 }
 
 /// Where the resumption record with an id is.

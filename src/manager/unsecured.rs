@@ -236,7 +236,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let header = &message.header;
         let opcode = Opcode(header.opcode);
         let busy = StatusReport::busy(self.node.config.busy_wait);
-        if let Some(wait) = self.busy(opcode, now) {
+        if let Err(wait) = self.make_room_to_begin(opcode, now) {
             self.statistics.busy = self.statistics.busy.saturating_add(1);
             return Err(StatusReport::busy(wait));
         }
@@ -281,11 +281,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         })
     }
 
-    /// How long a new handshake has to wait, if it must: by then a slot is free, unless it waits
-    /// for something else.
-    fn busy(&mut self, opcode: Opcode, now: Instant) -> Option<Duration> {
+    /// Makes room for a new handshake.
+    ///
+    /// # Errors
+    /// How long it has to wait: by then a slot is free, unless it waits for something else.
+    fn make_room_to_begin(&mut self, opcode: Opcode, now: Instant) -> Result<(), Duration> {
         if let Some(wait) = self.turning_away.get() {
-            return Some(*wait);
+            return Err(*wait);
         }
         let Config { retransmission_boost: boost, longest_interval: longest, .. } =
             self.node.config;
@@ -300,10 +302,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         } else if !self.has_room_for_message() {
             None
         } else {
-            return None;
+            return Ok(());
         };
         let wait = until.map_or(Duration::ZERO, |until| until.saturating_since(now));
-        Some(wait.max(self.node.config.busy_wait))
+        Err(wait.max(self.node.config.busy_wait))
     }
 
     /// Queues a report that refuses a handshake: once, without asking for an acknowledgement.

@@ -5,8 +5,12 @@ use core::time::Duration;
 
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{Context, HandshakeError, Refusal};
+use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
 use matter_session::manager::{
     Config, Event, Fixed, PeerAddress, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,
+};
+use matter_session::session::{
+    Identity, SessionKeys, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
 
@@ -192,6 +196,34 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
     let failed = core::iter::from_fn(|| node.poll_event())
         .filter(|event| matches!(event, Event::HandshakeFailed { .. }));
     assert_eq!(failed.count(), 2);
+}
+
+#[test]
+fn lower_settings_of_a_second_start_hide_no_session() {
+    let mut place: Unstarted<RustCrypto, Tight, u32> = Unstarted::new(RustCrypto);
+    let mut rng = Dice::new(1);
+    let node = place.start(Config::default().with_sessions(3), &mut rng);
+    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let peer = |n: u64| NodeId::new(100 + n);
+    let sessions = [1, 2, 3].map(|n| {
+        let setup = SessionSetup {
+            role: SessionRole::Responder,
+            local_session_id: LocalSessionId::new(1).unwrap(),
+            peer_session_id: PeerSessionId::new(1).unwrap(),
+            identity: Identity::case(index(1), NodeId::new(1), peer(n), CaseAuthTags::NONE),
+            peer_parameters: SessionParameters::default(),
+            resumption_id: None,
+        };
+        let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
+        node.dangerous_add_session(&mut cx, udp(7), &keys, setup).unwrap()
+    });
+    node.close(&mut cx, sessions[0]);
+    node.close(&mut cx, sessions[1]);
+    let node = place.start(Config::default().with_sessions(1), &mut rng);
+    assert_eq!(node.session_with(index(1), peer(3)), Some(sessions[2]));
+    assert!(node.by_peer(index(1), peer(3)).eq([sessions[2]]));
+    node.close_peer(&mut Context::new(Instant::ZERO, &mut rng), index(1), peer(3));
+    assert_eq!(node.session_count(), 0);
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl<
 > Storage for Fixed<SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, OCTETS>
 {
     type Sessions<V> = Table<LocalSessionId, V, Places<(LocalSessionId, V), SESSIONS>>;
-    type Peers = Unhashed;
+    type Peers = Unhashed<SESSIONS>;
     type Links = [Link; SESSIONS];
     type Groups = Table<Group, Ends, Places<(Group, Ends), SESSIONS>>;
     type Ranks = Table<(Group, Rank), u16, Places<((Group, Rank), u16), SESSIONS>>;
@@ -353,11 +353,12 @@ impl<const N: usize> Links for [Link; N] {
     }
 }
 
-/// No index: a device has few sessions.
+/// No index: a device has few sessions. Any of the places may be the one, also beyond a limit that
+/// was lowered.
 #[derive(Debug)]
-pub struct Unhashed;
+pub struct Unhashed<const SESSIONS: usize>;
 
-impl Peers for Unhashed {
+impl<const SESSIONS: usize> Peers for Unhashed<SESSIONS> {
     const EMPTY: Self = Self;
 
     fn seed(&mut self, _: u64) {}
@@ -366,8 +367,8 @@ impl Peers for Unhashed {
 
     fn remove(&mut self, _: Peer, _: Seat, _: impl Fn(Seat) -> Option<Peer>) {}
 
-    fn candidates(&self, _: Peer, seats: usize) -> impl Iterator<Item = Seat> {
-        (0..seats).map_while(Seat::at)
+    fn candidates(&self, _: Peer) -> impl Iterator<Item = Seat> {
+        (0..SESSIONS).map_while(Seat::at)
     }
 }
 

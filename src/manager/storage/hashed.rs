@@ -49,7 +49,7 @@ impl Peers for HashedPeers {
         }
     }
 
-    fn candidates(&self, peer: Peer, _: usize) -> impl Iterator<Item = Seat> {
+    fn candidates(&self, peer: Peer) -> impl Iterator<Item = Seat> {
         self.seats.iter_hash(Self::hash(self.seed, peer)).copied()
     }
 }
