@@ -35,7 +35,10 @@ pub enum Event<T> {
     },
     /// Sign this and hand it to [`sign`](super::SessionManager::sign), now or later.
     SignRequest(SignRequest),
-    /// The peer acknowledged the message in flight on this exchange.
+    /// The peer acknowledged the message in flight on this exchange: it has arrived, unless more
+    /// than 32 newer ones of its session came first. What is behind the peer's window counts as a
+    /// duplicate, and is acknowledged unread; no more than five exchanges at once on a session, as
+    /// the specification advises, keep clear of it. [Core, "Message Counter Processing"]
     Acknowledged {
         /// The exchange.
         exchange: ExchangeHandle,

@@ -107,8 +107,13 @@ impl<X: Suite, S: Storage> Node<X, S> {
             exchange: exchange.id().get(),
             initiator: talk.is_ours,
             payload,
+            counters_left: self.counters_left(talk.session)?,
             delivered: false,
         })
+    }
+
+    fn counters_left(&self, session: SessionHandle) -> Option<u32> {
+        Some(self.manager.session(session)?.session().remaining_messages())
     }
 
     /// Sends a reliable message on an exchange, if that is possible.
@@ -197,8 +202,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
             Event::Acknowledged { exchange } => {
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 let number = talk.waits.pop_front().expect("nothing was in flight");
+                let session = talk.session;
                 self.app.acknowledged.insert(number);
-                scene.book.acknowledge(number);
+                // The session may have gone since.
+                let counters_left = self.counters_left(session);
+                scene.book.acknowledge(number, counters_left);
             }
             Event::Undelivered { exchange } => {
                 scene.book.figures.undelivered += 1;
