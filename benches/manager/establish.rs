@@ -6,7 +6,7 @@ use std::time::Instant as Clock;
 use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::handshake::Context;
 use matter_session::manager::{
-    Config, Event, HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN,
+    Config, Dropped, Event, HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::Instant;
@@ -64,11 +64,13 @@ impl Dialer {
                 let begin = Clock::now();
                 let Some(transmit) = other.poll_transmit(now, &mut scratch) else { break };
                 spent += begin.elapsed();
-                // Others are told goodbye.
+                // Others are told goodbye; so may be this one, for a session that it has ended itself.
                 if transmit.to == from() {
                     let mut datagram = transmit.datagram.to_vec();
-                    self.manager.handle_datagram(&mut cx, address(), &mut datagram).unwrap();
-                    quiet = false;
+                    match self.manager.handle_datagram(&mut cx, address(), &mut datagram) {
+                        Ok(_) | Err(Dropped::UnknownSession) => quiet = false,
+                        Err(dropped) => panic!("{dropped}"),
+                    }
                 }
             }
             while let Some(event) = self.manager.poll_event() {

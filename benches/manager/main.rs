@@ -303,9 +303,9 @@ fn calls(c: &mut Criterion) {
         });
         group.bench_function(id("handle_timeout, each due"), |b| batches(b, || world.due()));
         group.bench_function(id("evict and add"), |b| batches(b, || world.evict()));
+        let mut dialer = Dialer::new(&mut world.manager);
+        dialer.dial(&mut world.manager, world.now);
         group.bench_function(id("establish, resumed"), |b| {
-            let mut dialer = Dialer::new(&mut world.manager);
-            dialer.dial(&mut world.manager, world.now);
             b.iter_custom(|iterations| {
                 let handshakes = (0..iterations).map(|_| {
                     // What ends lingers a while, and would be asked to wait.
