@@ -335,14 +335,12 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         if self.has_room(newcomer.kind()) {
             return None;
         }
-        let case = || self.case_victim(own);
-        let pase = || self.order.oldest(PASE).and_then(|seat| self.handle_at(seat));
         // One place is kept for PASE. Of more, those go that CASE has a claim to.
         if newcomer.kind() == SessionKind::Case && self.order.count(PASE) <= 1 {
-            case().or_else(pase)
-        } else {
-            pase().or_else(case)
+            return self.case_victim(own);
         }
+        let pase = self.order.oldest(PASE).and_then(|seat| self.handle_at(seat));
+        pase.or_else(|| self.case_victim(own))
     }
 
     fn case_victim(&self, newcomer: Option<Peer>) -> Option<SessionHandle> {
@@ -369,7 +367,8 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             of_peer = of_peer.saturating_add(1);
             let defunct = self.order.is_defunct(seat);
             let is_worse = worst.is_none_or(|(worst_is_defunct, worst)| {
-                let idle_longer = entry.session.last_activity() < worst.session.last_activity();
+                let used = |entry: &Entry<C, T>| (entry.session.last_activity(), entry.serial);
+                let idle_longer = used(entry) < used(worst);
                 if defunct == worst_is_defunct { idle_longer } else { defunct }
             });
             if is_worse {

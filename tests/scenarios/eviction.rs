@@ -25,7 +25,7 @@ struct Known {
 /// What the specification and its implementations make of a full table, one rule after another:
 /// most sessions on the fabric; the newcomer's fabric; most sessions with the peer; the
 /// newcomer's peer, unless it is the only working session with it; defunct; idle longest; oldest.
-/// CASE sessions make room for CASE sessions, PASE sessions for PASE sessions, and of several PASE
+/// CASE sessions make room for CASE sessions, PASE sessions for PASE sessions; of several PASE
 /// sessions one for a CASE session. Of fabrics that the first two rules do not tell apart each has
 /// a candidate.
 fn victims(known: &[Known], newcomer: Option<(u8, u64)>) -> Vec<usize> {
@@ -41,9 +41,9 @@ fn victims(known: &[Known], newcomer: Option<(u8, u64)>) -> Vec<usize> {
         let only_working = of(k.peer) == 1 && !k.defunct;
         ((on(fabric), own), of(k.peer), newcomer == k.peer && !only_working, idle)
     };
-    let pase = newcomer.is_none() || known.iter().filter(|k| k.peer.is_none()).count() > 1;
-    let mut candidates: Vec<_> =
-        (0..known.len()).filter(|n| known[*n].peer.is_none() == pase).collect();
+    let takes_from_case = newcomer.is_some() && of(None) <= 1;
+    let may_go = |n: &usize| known[*n].peer.is_some() == takes_from_case;
+    let mut candidates: Vec<_> = (0..known.len()).filter(may_go).collect();
     if candidates.is_empty() {
         candidates.extend(0..known.len());
     }
@@ -353,4 +353,35 @@ fn a_defunct_session_makes_room_before_one_that_works() {
     assert!(net.nodes[1].manager.session(sessions[2].1).is_none());
     assert!(net.nodes[1].manager.session(sessions[0].1).is_some());
     net.assert_clean();
+}
+
+/// Handshakes that end in one moment: of sessions that nobody has used since, the oldest goes.
+fn the_oldest_goes_of_those_used_in_one_moment<S: Storage>() {
+    let config = Config::default().with_sessions(12).with_sessions_per_peer(4);
+    let nodes = (1..=8).map(|port| (udp(port), config.clone())).collect();
+    let mut net = Net::<S>::stored(nodes);
+    for n in 0..8 {
+        let mut open = || Plan::case(1, 5, udp(99)).begin(&mut net, n).unwrap().0;
+        let sessions: Vec<_> = (0..12).map(|_| open()).collect();
+        net.pump();
+        let closed: Vec<_> = net.node(n).closed().iter().map(|(session, ..)| *session).collect();
+        assert_eq!(closed, sessions[..8], "{n}");
+    }
+}
+
+#[test]
+fn of_sessions_used_in_one_moment_the_oldest_goes() {
+    the_oldest_goes_of_those_used_in_one_moment::<Heap>();
+    the_oldest_goes_of_those_used_in_one_moment::<Arrays>();
+}
+
+/// The one place of such a node is for PASE.
+#[test]
+fn a_node_with_one_place_keeps_its_pase_session() {
+    let mut net = Net::<Fixed<1, 4, 2, 1, 1, 2600>>::stored(vec![(udp(1), Config::default())]);
+    let (pase, _) = Plan::pase(udp(8)).begin(&mut net, 0).unwrap();
+    assert!(Plan::case(1, 5, udp(7)).begin(&mut net, 0).is_none());
+    net.pump();
+    assert_eq!(net.node(0).closed(), []);
+    assert!(net.node(0).manager.session(pase).is_some());
 }
