@@ -22,10 +22,10 @@ use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, TAILROOM};
 pub struct Config {
     /// This node's session parameters, announced in every handshake.
     pub parameters: SessionParameters,
-    /// Most CASE sessions at once: 1 to 65,534, as a session id has 16 bits, and less than the
-    /// [`shard`](Self::shard) has ids. One more place is kept for PASE, so that a full node can be
-    /// commissioned. Handshakes in progress take ids as well: when all are in use, nothing new is
-    /// begun.
+    /// Most CASE sessions at once: 1 to 65,534, as a session id has 16 bits. One more place is kept
+    /// for PASE, so that a full node can be commissioned. Handshakes in progress take ids as well:
+    /// when all are in use, nothing new is begun. One of several [shards](Self::shard) has fewer
+    /// ids, of which [`max_handshakes`](Self::max_handshakes), or half at most, are left to those.
     pub max_sessions: usize,
     /// Most CASE sessions at once with one peer: 1 to 255, 0 counts as 1. One more makes the peer
     /// give one up: a defunct one, or the one idle longest. An honest peer needs two at times, and
@@ -263,7 +263,12 @@ impl Config {
 
     /// The limit of CASE sessions within what session ids allow.
     pub(super) fn sessions(&self) -> usize {
-        let most = self.session_ids().len().saturating_sub(1);
+        let ids = self.session_ids().len();
+        // One for PASE. Where ids are few, a full table leaves some for handshakes, too: else one
+        // that hangs keeps everybody out.
+        let is_whole = ids == usize::from(u16::MAX);
+        let handshakes = if is_whole { 0 } else { self.max_handshakes.min(ids / 2) };
+        let most = ids.saturating_sub(handshakes).saturating_sub(1);
         self.max_sessions.clamp(1, most.max(1))
     }
 

@@ -6,10 +6,10 @@ use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::NodeId;
 use matter_session::manager::{
-    Config, ConnectError, Dropped, Fixed, Heap, OpenError, SessionHandle, Storage,
+    Config, ConnectError, Dropped, Fixed, Heap, OpenError, SessionHandle, Shards, Storage,
 };
 
-use crate::net::{Authority, Net, PASSCODE, index, udp};
+use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
 use crate::twin::{Plan, Twin, header};
 
 /// A node with three exchanges, of which one peer may have two, and two peers.
@@ -161,6 +161,37 @@ fn with_every_one_of_the_65535_session_ids_in_use_the_error_is_typed_and_comes_a
     let (_, theirs) = net.case(200);
     assert_eq!(theirs.local_session_id(), last.local_session_id());
     assert_ne!(theirs, last);
+}
+
+/// A shard has few ids. However many sessions it is to hold, handshakes find ids for all their
+/// slots: else whoever lets one hang keeps everybody out.
+#[test]
+fn a_full_shard_has_ids_for_all_its_handshakes() {
+    let shards = Shards::new(Shards::MAX, [3; 16]).unwrap();
+    let full = Config::default().with_shard(shards.shard(7).unwrap());
+    let slots = full.max_handshakes;
+    let nodes = [Config::default(), full, Config::default()];
+    let mut net = Net::with((1..).map(udp).zip(nodes).collect());
+    let mut authority = Authority::new(1, false);
+    for (n, node) in [100, 200, 300].into_iter().enumerate() {
+        authority.join(&mut net, n, node);
+    }
+    for peer in 0..300 {
+        assert!(Plan::case(1, 1000 + peer, udp(7)).begin(&mut net, 1).is_some(), "{peer}");
+    }
+    Plan::pase(udp(8)).begin(&mut net, 1).unwrap();
+    net.pump();
+    net.on_send(|sent| if sent.to == udp(1) { Fate::Lost } else { Fate::Arrives });
+    for _ in 1..slots {
+        net.dial_case(0, 1, 1, 200);
+        net.pump();
+    }
+    assert_eq!(net.node(1).manager.handshake_count(), slots - 1);
+    net.dial_case(2, 1, 1, 200);
+    net.run(100);
+    assert!(net.node(2).try_established().is_some(), "{:?}", net.node(2).failures());
+    net.run(100_000);
+    net.assert_clean();
 }
 
 #[test]
