@@ -19,6 +19,10 @@ struct Database {
     claimed: BTreeSet<[u8; 16]>,
     /// Fails to save what it is given.
     full: bool,
+    /// Whose record has, or once had, an id.
+    ids: BTreeMap<[u8; 16], (u8, u64)>,
+    /// Goes by those that records once had, too.
+    stale: bool,
     calls: usize,
 }
 
@@ -41,7 +45,13 @@ impl Store {
 
 impl ResumptionStore for Store {
     fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.find(|record| record.id == *id)
+        let holder = {
+            let database = self.0.borrow();
+            database.ids.get(id.as_bytes()).copied().filter(|_| database.stale)
+        };
+        self.find(|record| {
+            record.id == *id || holder == Some((record.fabric.get(), record.peer.get()))
+        })
     }
 
     fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
@@ -57,6 +67,7 @@ impl ResumptionStore for Store {
         let key = (record.fabric.get(), record.peer.get());
         database.rows.remove(&key);
         if !database.full {
+            database.ids.insert(*record.id.as_bytes(), key);
             database.rows.insert(key, record.to_bytes().as_bytes().to_vec());
         }
     }
@@ -210,5 +221,19 @@ fn of_two_processes_with_one_store_one_resumes_a_record() {
     fleet.net.node(0).events.clear();
     fleet.net.node(1).events.clear();
     assert_eq!(fleet.dial(0, 2, 200), [true, true], "the genuine peer has lost nothing");
+    fleet.net.assert_clean();
+}
+
+/// A peer offers an id that it had before; the store answers with what the record is now. Its keys
+/// would not be the peer's.
+#[test]
+fn a_record_with_another_id_than_was_asked_for_is_not_resumed() {
+    let mut fleet = Fleet::pair();
+    assert_eq!(fleet.dial(0, 1, 200), [false, false]);
+    let backup = fleet.stores[0].0.borrow().rows.clone();
+    assert_eq!(fleet.dial(1, 0, 100), [true, true]);
+    fleet.stores[0].0.borrow_mut().rows = backup;
+    fleet.stores[1].0.borrow_mut().stale = true;
+    assert_eq!(fleet.dial(0, 1, 200), [false, false]);
     fleet.net.assert_clean();
 }

@@ -354,7 +354,8 @@ fn find_destination<'f, C: Crypto>(
     found
 }
 
-/// The record that the initiator wants to resume, if we hold it, its MIC verifies, it is of the
+/// The record that the initiator wants to resume, if we hold it under this very id (the keys come
+/// of it, and a store may answer with what became of the record), its MIC verifies, it is of the
 /// fabric that the destination id means, the policy still accepts the peer, and nobody else
 /// resumes it. Whatever fails, the answer is the full handshake.
 #[inline(never)]
@@ -366,7 +367,7 @@ fn accept_resumption<C: Crypto>(
     env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
 ) -> Option<Accepted> {
-    let record = env.resumption.by_id(&request.id)?;
+    let record = env.resumption.by_id(&request.id).filter(|record| record.id == request.id)?;
     let secret = &record.shared_secret;
     let verified = ResumeMic::Sigma1
         .verify(crypto, secret, initiator_random, &request.id, request.mic)
