@@ -159,6 +159,10 @@ pub trait ResumptionStore {
 
     /// Removes the records of a fabric that this node has left, or on which it has other
     /// certificates now.
+    ///
+    /// None may outlive its fabric: a record names its fabric by the index, which the next fabric
+    /// gets, and would make a peer on the former one a peer on that. A store whose writes may fail
+    /// removes them again, and for good, before it keeps a fabric with that index.
     fn remove_fabric(&mut self, fabric: FabricIndex);
 }
 

@@ -1,7 +1,11 @@
 //! The store of the example `persistent_controller`: what it keeps, and what a crash leaves of it.
-#![cfg(feature = "rustcrypto")]
+#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
 #![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    clippy::panic,
     clippy::std_instead_of_alloc,
     clippy::unwrap_used,
     dead_code,
@@ -9,6 +13,8 @@
     reason = "a test that panics has failed"
 )]
 
+#[path = "support/net/mod.rs"]
+mod net;
 #[path = "../examples/persistent/store.rs"]
 mod store;
 
@@ -16,11 +22,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::{fs, io};
 
-use matter_session::crypto::Secret;
+use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::ids::{CaseAuthTags, FabricIndex, NodeId};
+use matter_session::manager::Config;
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
+use net::{Authority, Dice, Manager};
 use redb::{Database, StorageBackend};
 use store::Store;
 
@@ -71,6 +79,22 @@ fn records_outlive_the_process_and_go_with_their_fabric() {
     assert_eq!(store.records().unwrap(), [record(2, 1, 3)]);
     assert_eq!(store.by_id(&ResumptionId::new([2; 16])), None);
     assert_eq!(store.by_id(&ResumptionId::new([3; 16])), Some(record(2, 1, 3)));
+}
+
+/// Records that were not removed with their fabric would be of the next one with its index.
+#[test]
+fn a_new_fabric_finds_no_records() {
+    let file = File::new("left");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 1));
+    store.save(&record(2, 1, 2));
+    let mut manager: Manager = Manager::new(Config::default(), RustCrypto, &mut Dice::new(1));
+    let member = Authority::new(5, false).admit(200);
+    let index = manager.add_fabric(&member.credentials()).unwrap();
+    assert_eq!(index, fabric(1));
+    store.keep_fabric(manager.fabric(index).unwrap(), &member.key).unwrap();
+    assert_eq!(store.records().unwrap(), [record(2, 1, 2)]);
+    assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None);
 }
 
 #[test]

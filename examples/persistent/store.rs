@@ -57,7 +57,8 @@ impl Store {
         Ok(write)
     }
 
-    /// Keeps a fabric with its operational key: right after it was added or updated.
+    /// Keeps a fabric with its operational key: right after it was added or updated. If records
+    /// are left of what had its index before, they go in the same step.
     pub(crate) fn keep_fabric(&self, fabric: Fabric<'_>, key: &SigningKey) -> Result<(), Error> {
         let mut bytes = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
         let len = fabric.encode(bytes.as_mut_bytes()).map_err(|_| "a fabric is too long")?;
@@ -67,6 +68,7 @@ impl Store {
             .open_table(FABRICS)?
             .insert(index, bytes.as_bytes().get(..len).unwrap_or_default())?;
         write.open_table(KEYS)?.insert(index, key.to_bytes().as_bytes())?;
+        remove_records(&write, index)?;
         Ok(write.commit()?)
     }
 
@@ -134,12 +136,16 @@ impl Store {
     }
 
     fn try_remove_fabric(&self, fabric: FabricIndex) -> Result<(), Error> {
-        let index = fabric.get();
         let write = self.begin()?;
-        write.open_table(RECORDS)?.retain(|(of, _), _| of != index)?;
-        write.open_table(IDS)?.retain(|_, (of, _)| of != index)?;
+        remove_records(&write, fabric.get())?;
         Ok(write.commit()?)
     }
+}
+
+fn remove_records(write: &WriteTransaction, fabric: u8) -> Result<(), Error> {
+    write.open_table(RECORDS)?.retain(|(of, _), _| of != fabric)?;
+    write.open_table(IDS)?.retain(|_, (of, _)| of != fabric)?;
+    Ok(())
 }
 
 /// What went wrong is told, and costs a resumption at most.

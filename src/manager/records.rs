@@ -220,8 +220,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.records.by_peer.iter().map(|(_, entry)| &entry.record)
     }
 
-    /// Takes in a record that was stored before. Its lifetime begins anew. Returns false, and
-    /// takes nothing in, when its fabric is unknown, when the table is full, when another peer's
+    /// Takes in a record that was stored before. Its lifetime begins anew. A record is of whatever
+    /// fabric has its index: what is stored of a fabric must be gone before the next is added.
+    /// Returns false, and takes nothing in, when its fabric is unknown, when the table is full, when another peer's
     /// record has the same id, or when too many events wait. No event tells of it.
     pub fn restore_record(&mut self, record: ResumptionRecord, now: Instant) -> bool {
         let peer = (record.fabric, record.peer);
