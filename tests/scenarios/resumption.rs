@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::NodeId;
-use matter_session::manager::{Config, Event};
+use matter_session::manager::{CloseReason, Config, Event};
 use matter_session::resumption::ResumptionRecord;
 
 use crate::net::{Authority, Fate, Net, index, udp};
-use crate::raw::{REPORT, SIGMA1, SIGMA2, SIGMA2_RESUME, disguised, parts};
+use crate::raw::{REPORT, Raw, SIGMA1, SIGMA2, SIGMA2_RESUME, disguised, parts};
 
 const CONTROLLER: usize = 0;
 const DEVICE: usize = 1;
@@ -109,6 +109,36 @@ fn an_id_that_was_used_before_gets_the_full_handshake() {
     assert_eq!(record(&net, DEVICE), current);
     let now = net.instant();
     assert!(net.node(CONTROLLER).manager.restore_record(used, now));
+    assert!(!dial(&mut net));
+    assert!(dial(&mut net));
+    net.assert_clean();
+}
+
+/// The report that ends a resumption proves nothing: whoever keeps an offer from arriving can hand
+/// it in himself and report success. Once, and nobody can use what comes of it.
+#[test]
+fn an_offer_that_was_intercepted_makes_one_session_for_nobody() {
+    let one = Config::default().with_sessions(1);
+    let (mut net, _) = members([Config::default(), one]);
+    let (_, former) = net.case(200);
+    net.settle();
+    let sigma1 = offer(&mut net);
+    let before = record(&net, DEVICE).unwrap();
+    for n in 0..4 {
+        let octets = disguised(&sigma1, n);
+        let answer = answer_to(&mut net, &octets);
+        assert_eq!(answer, if n == 0 { SIGMA2_RESUME } else { SIGMA2 });
+        let report = Raw { flags: 1, ..Raw::like(&octets, REPORT, &[0; 8]) };
+        net.hand(DEVICE, udp(9), &report.octets()).unwrap();
+        net.run(100);
+    }
+    // The peer's session gave way to it, and its record has an id that the peer has not heard of.
+    let closed = net.node(DEVICE).closed();
+    assert_eq!(closed, [(former, 0, CloseReason::Evicted)]);
+    let after = record(&net, DEVICE).unwrap();
+    assert_ne!(after.id, before.id);
+    assert_eq!(after.shared_secret, before.shared_secret);
+    net.run(100_000);
     assert!(!dial(&mut net));
     assert!(dial(&mut net));
     net.assert_clean();

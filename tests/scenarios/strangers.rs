@@ -229,3 +229,39 @@ fn of_ended_handshakes_the_one_that_ended_first_makes_room() {
         assert_eq!(opcode, if n == 0 { SIGMA2 } else { ACK }, "{n}");
     }
 }
+
+/// A message that is repeated is acknowledged on the session: that takes a counter of it, and it
+/// counts as used. Who repeats one again and again keeps its session from making room.
+#[test]
+fn a_session_whose_messages_are_repeated_counts_as_used() {
+    for repeats in [false, true] {
+        let device = Config::default().with_sessions(2);
+        let nodes = [Config::default(), device, Config::default(), Config::default()];
+        let mut net = Net::with((1..).map(udp).zip(nodes).collect());
+        let mut authority = Authority::new(1, false);
+        for (n, node) in [100, 200, 300, 400].into_iter().enumerate() {
+            authority.join(&mut net, n, node);
+        }
+        let (a, older) = net.case(200);
+        let since = net.sent.len();
+        net.say(0, a, 2);
+        net.run(1000);
+        let message = net.sent_by(0, since)[0].octets.clone();
+        net.dial_case(2, 1, 1, 200);
+        net.run(1000);
+        let newer = net.node(1).established();
+        if repeats {
+            let since = net.sent.len();
+            net.inject(udp(9), udp(2), &message, 0);
+            net.run(1000);
+            let sent = net.sent_by(1, since);
+            assert_eq!((sent.len(), sent[0].to, sent[0].octets.len()), (1, udp(1), 34));
+        }
+        net.node(1).events.clear();
+        net.dial_case(3, 1, 1, 200);
+        net.run(1000);
+        let gone = if repeats { newer } else { older };
+        assert_eq!(net.node(1).closed().iter().map(|c| c.0).collect::<Vec<_>>(), [gone]);
+        net.assert_clean();
+    }
+}
