@@ -1,7 +1,9 @@
 //! Secure sessions in the order of their use, and which of them others would sooner do without.
 //!
-//! The CASE sessions of each fabric, and all PASE sessions, are a list from the one idle longest
-//! to the one used last. To use a session moves it to the end, in constant time.
+//! The sessions of each rank within a fabric, and all PASE sessions, are a list from the one idle
+//! longest to the one used last. To use a session moves it to the end of its list, and the one that
+//! goes first is the first of the first list: both in a time that does not depend on how many there
+//! are.
 
 use core::cmp::Reverse;
 
@@ -11,179 +13,215 @@ use crate::ids::FabricIndex;
 /// What a session is listed under: a fabric, or `None` for PASE.
 pub(super) type Group = Option<FabricIndex>;
 
-/// The neighbours of a session in its list, and its rank.
+/// The neighbours of a session in its list, and its rank, which says in which list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     older: Option<Seat>,
     newer: Option<Seat>,
-    /// How many sessions there are with the same peer.
-    of_peer: u8,
-    defunct: bool,
+    rank: Rank,
 }
 
 impl Link {
     /// Of no session.
-    pub const NONE: Self = Self { older: None, newer: None, of_peer: 0, defunct: false };
-
-    const fn rank(&self) -> Rank {
-        (Reverse(self.of_peer), Reverse(self.defunct))
-    }
+    pub const NONE: Self = Self { older: None, newer: None, rank: Rank::new(0, false) };
 }
 
 /// How soon a session goes, whatever its age: the smallest first. Sessions with the same peer,
 /// then whether it is defunct.
-pub(super) type Rank = (Reverse<u8>, Reverse<bool>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    of_peer: Reverse<u8>,
+    defunct: Reverse<bool>,
+}
 
-/// The first of all ranks.
-const FIRST: Rank = (Reverse(u8::MAX), Reverse(true));
+impl Rank {
+    /// The first of all ranks.
+    const FIRST: Self = Self::new(u8::MAX, true);
+
+    /// Of a session with a peer with whom there are so many.
+    pub(super) const fn new(of_peer: u8, defunct: bool) -> Self {
+        Self { of_peer: Reverse(of_peer), defunct: Reverse(defunct) }
+    }
+
+    pub(super) const fn of_peer(self) -> u8 {
+        self.of_peer.0
+    }
+
+    pub(super) const fn is_defunct(self) -> bool {
+        self.defunct.0
+    }
+}
 
 /// A list of sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
     oldest: Seat,
     newest: Seat,
-    len: u16,
 }
 
 /// The order in which sessions were used.
 pub(super) struct UseOrder<S: Storage> {
     links: S::Links,
-    groups: S::Groups,
-    ranks: S::Ranks,
+    lists: S::UseLists,
+    /// How many sessions each group has.
+    counts: S::Counts,
 }
 
 impl<S: Storage> UseOrder<S> {
     pub(super) const EMPTY: Self =
-        Self { links: Links::EMPTY, groups: Map::EMPTY, ranks: Map::EMPTY };
+        Self { links: Links::EMPTY, lists: Map::EMPTY, counts: Map::EMPTY };
 
     /// Has room for so many sessions.
     pub(super) fn limit(&mut self, sessions: usize) {
-        self.groups.limit(sessions);
-        self.ranks.limit(sessions);
+        self.lists.limit(sessions);
+        self.counts.limit(sessions);
     }
 
     /// How many sessions are in a group.
     pub(super) fn count(&self, group: Group) -> usize {
-        self.groups.get(&group).map_or(0, |ends| usize::from(ends.len))
-    }
-
-    /// The session of a group that is idle longest.
-    pub(super) fn oldest(&self, group: Group) -> Option<Seat> {
-        self.groups.get(&group).map(|ends| ends.oldest)
-    }
-
-    /// The sessions of a group, the one idle longest first.
-    pub(super) fn iter(&self, group: Group) -> impl Iterator<Item = Seat> {
-        core::iter::successors(self.oldest(group), |seat| self.links.get(*seat).newer)
+        self.counts.get(&group).map_or(0, |count| usize::from(*count))
     }
 
     /// The fabric with most sessions; of several, `preferred` or that with the largest index.
     pub(super) fn largest_fabric(&self, preferred: Group) -> Option<FabricIndex> {
-        let fabrics = self.groups.iter().filter_map(|(group, ends)| Some(((*group)?, ends.len)));
+        let fabrics = self.counts.iter().filter_map(|(group, count)| Some(((*group)?, *count)));
         fabrics
-            .max_by_key(|(fabric, len)| (*len, preferred == Some(*fabric), *fabric))
+            .max_by_key(|(fabric, count)| (*count, preferred == Some(*fabric), *fabric))
             .map(|(fabric, _)| fabric)
     }
 
-    /// The best rank of a group to go, and the session of that rank that is idle longest.
-    ///
-    /// It is the oldest of all where every peer has one session. Elsewhere the search goes past
-    /// those that are idle longer, but whose peers have fewer.
+    /// The session of a group that goes before all others, and its rank.
     pub(super) fn first_to_go(&self, group: Group) -> Option<(Rank, Seat)> {
-        let (of, rank) = self.ranks.first_from((group, FIRST))?;
-        let mut seats = self.iter(group).filter(|_| of == group);
-        let seat = seats.find(|seat| self.links.get(*seat).rank() == rank)?;
-        Some((rank, seat))
+        let first = self.lists.from((group, Rank::FIRST)).next();
+        let ((_, rank), ends) = first.filter(|((of, _), _)| *of == group)?;
+        Some((*rank, ends.oldest))
+    }
+
+    /// The sessions of a group that have the rank of the first to go, the one idle longest first.
+    /// PASE sessions all have one rank.
+    pub(super) fn iter(&self, group: Group) -> impl Iterator<Item = Seat> {
+        let oldest = self.first_to_go(group).map(|(_, seat)| seat);
+        core::iter::successors(oldest, |seat| self.links.get(*seat).newer)
+    }
+
+    pub(super) fn rank_of(&self, seat: Seat) -> Rank {
+        self.links.get(seat).rank
     }
 
     pub(super) fn is_defunct(&self, seat: Seat) -> bool {
-        self.links.get(seat).defunct
+        self.rank_of(seat).is_defunct()
     }
 
     /// Adds a session as the one used last, with so many sessions with its peer.
     pub(super) fn add(&mut self, group: Group, seat: Seat, of_peer: u8) {
+        let rank = Rank::new(of_peer, false);
         if let Some(link) = self.links.get_mut(seat) {
-            *link = Link { of_peer, ..Link::NONE };
-            let rank = link.rank();
-            self.append(group, seat);
-            self.tally(group, rank, 1);
+            *link = Link { rank, ..Link::NONE };
         }
+        self.append((group, rank), seat);
+        let count = self.counts.get(&group).copied().unwrap_or(0).saturating_add(1);
+        let counted = self.counts.insert(group, count);
+        debug_assert!(counted.is_ok(), "no more groups than sessions");
     }
 
     /// Removes a session that is gone.
     pub(super) fn remove(&mut self, group: Group, seat: Seat) {
-        let rank = self.links.get(seat).rank();
-        self.unlink(group, seat);
-        self.tally(group, rank, -1);
+        self.unlink((group, self.links.get(seat).rank), seat);
         self.links.clear(seat);
+        match self.counts.get_mut(&group) {
+            Some(count) if *count > 1 => *count = count.saturating_sub(1),
+            _ => {
+                self.counts.discard(&group);
+            }
+        }
     }
 
     /// Takes note that a session was used.
     #[inline]
     pub(super) fn used(&mut self, group: Group, seat: Seat) {
-        if self.links.get(seat).newer.is_some() {
-            self.unlink(group, seat);
-            self.append(group, seat);
+        let link = self.links.get(seat);
+        if link.newer.is_some() {
+            self.unlink((group, link.rank), seat);
+            self.append((group, link.rank), seat);
         }
     }
 
-    /// Takes note of how many sessions there are with the peer of this one.
-    pub(super) fn set_of_peer(&mut self, group: Group, seat: Seat, of_peer: u8) {
-        self.change(group, seat, |link| link.of_peer = of_peer);
-    }
-
-    /// Takes note of whether the peer answers.
+    /// Takes note that a session was used, and that its peer answers.
     #[inline]
-    pub(super) fn set_defunct(&mut self, group: Group, seat: Seat, defunct: bool) {
-        if self.is_defunct(seat) != defunct {
-            self.change(group, seat, |link| link.defunct = defunct);
-        }
-    }
-
-    fn change(&mut self, group: Group, seat: Seat, change: impl FnOnce(&mut Link)) {
-        let Some(link) = self.links.get_mut(seat) else { return };
-        let old = link.rank();
-        change(link);
-        let new = link.rank();
-        self.tally(group, old, -1);
-        self.tally(group, new, 1);
-    }
-
-    /// Counts the sessions of a rank.
-    fn tally(&mut self, group: Group, rank: Rank, by: i16) {
-        let key = (group, rank);
-        let count = self.ranks.get(&key).copied().unwrap_or(0).saturating_add_signed(by);
-        if count == 0 {
-            self.ranks.discard(&key);
+    pub(super) fn heard(&mut self, group: Group, seat: Seat) {
+        if self.is_defunct(seat) {
+            self.revive(group, seat);
         } else {
-            let counted = self.ranks.insert(key, count);
-            debug_assert!(counted.is_ok(), "no more ranks than sessions");
+            self.used(group, seat);
         }
     }
 
-    fn append(&mut self, group: Group, seat: Seat) {
-        let older = match self.groups.get_mut(&group) {
-            Some(ends) => {
-                let older = core::mem::replace(&mut ends.newest, seat);
-                ends.len = ends.len.saturating_add(1);
-                Some(older)
-            }
-            None => {
-                let ends = Ends { oldest: seat, newest: seat, len: 1 };
-                let added = self.groups.insert(group, ends);
-                debug_assert!(added.is_ok(), "no more groups than sessions");
-                None
-            }
-        };
+    #[inline(never)]
+    fn revive(&mut self, group: Group, seat: Seat) {
+        let old = self.links.get(seat).rank;
+        let new = Rank::new(old.of_peer(), false);
+        self.unlink((group, old), seat);
+        self.append((group, new), seat);
+    }
+
+    /// Gives a session another rank. Where it stands among those of the new one `used` says, the
+    /// time of a session's last use.
+    pub(super) fn rank<Time: Ord>(
+        &mut self,
+        group: Group,
+        seat: Seat,
+        change: impl FnOnce(Rank) -> Rank,
+        used: impl Fn(Seat) -> Time,
+    ) {
+        /// How many sessions are looked at for the place of this one. Where more were used since,
+        /// it counts as used before the last of these: no harm, as using it would do the same.
+        const LOOKED_AT: usize = 16;
+
+        let old = self.links.get(seat).rank;
+        let new = change(old);
+        if new == old {
+            return;
+        }
+        self.unlink((group, old), seat);
+        let time = used(seat);
+        let mut newer = None;
+        let mut older = self.lists.get(&(group, new)).map(|ends| ends.newest);
+        for _ in 0..LOOKED_AT {
+            let Some(passed) = older.filter(|older| used(*older) > time) else { break };
+            newer = Some(passed);
+            older = self.links.get(passed).older;
+        }
+        self.link((group, new), seat, older, newer);
+    }
+
+    fn append(&mut self, list: (Group, Rank), seat: Seat) {
+        let newest = self.lists.get(&list).map(|ends| ends.newest);
+        self.link(list, seat, newest, None);
+    }
+
+    /// Puts a session between two that are neighbours, or at an end.
+    fn link(&mut self, list: (Group, Rank), seat: Seat, older: Option<Seat>, newer: Option<Seat>) {
         if let Some(link) = self.links.get_mut(seat) {
-            (link.older, link.newer) = (older, None);
+            *link = Link { older, newer, rank: list.1 };
         }
         if let Some(link) = older.and_then(|older| self.links.get_mut(older)) {
             link.newer = Some(seat);
         }
+        if let Some(link) = newer.and_then(|newer| self.links.get_mut(newer)) {
+            link.older = Some(seat);
+        }
+        match self.lists.get_mut(&list) {
+            Some(ends) if newer.is_none() => ends.newest = seat,
+            Some(ends) if older.is_none() => ends.oldest = seat,
+            Some(_) => {}
+            None => {
+                let added = self.lists.insert(list, Ends { oldest: seat, newest: seat });
+                debug_assert!(added.is_ok(), "no more lists than sessions");
+            }
+        }
     }
 
-    fn unlink(&mut self, group: Group, seat: Seat) {
+    fn unlink(&mut self, list: (Group, Rank), seat: Seat) {
         let Link { older, newer, .. } = self.links.get(seat);
         if let Some(link) = older.and_then(|older| self.links.get_mut(older)) {
             link.newer = newer;
@@ -191,16 +229,117 @@ impl<S: Storage> UseOrder<S> {
         if let Some(link) = newer.and_then(|newer| self.links.get_mut(newer)) {
             link.older = older;
         }
-        let Some(ends) = self.groups.get_mut(&group) else { return };
+        let Some(ends) = self.lists.get_mut(&list) else { return };
         match (older, newer) {
             (None, None) => {
-                self.groups.discard(&group);
-                return;
+                self.lists.discard(&list);
             }
             (None, Some(newer)) => ends.oldest = newer,
             (Some(older), None) => ends.newest = older,
             (Some(_), Some(_)) => {}
         }
-        ends.len = ends.len.saturating_sub(1);
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::manager::storage::Heap;
+
+    /// A session of the model: which fabric, which rank, when it was used.
+    type Known = Option<(u8, Rank, u32)>;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Op {
+        Add(u8, u8),
+        Remove,
+        Use,
+        Hear,
+        Rank(u8, bool),
+    }
+
+    fn op() -> impl Strategy<Value = (usize, Op)> {
+        let op = prop_oneof![
+            3 => (1..=2_u8, 1..=2_u8).prop_map(|(fabric, of_peer)| Op::Add(fabric, of_peer)),
+            1 => Just(Op::Remove),
+            3 => Just(Op::Use),
+            1 => Just(Op::Hear),
+            3 => (1..=2_u8, any::<bool>()).prop_map(|(of_peer, defunct)| Op::Rank(of_peer, defunct)),
+        ];
+        (0..40_usize, op)
+    }
+
+    fn group(fabric: u8) -> Group {
+        FabricIndex::new(fabric)
+    }
+
+    /// The list of a rank from the oldest on; the links back must lead the same way.
+    fn list(order: &UseOrder<Heap>, fabric: u8, rank: Rank) -> Vec<usize> {
+        let Some(ends) = order.lists.get(&(group(fabric), rank)) else { return Vec::new() };
+        let next = |link: fn(Link) -> Option<Seat>| move |seat: &Seat| link(order.links.get(*seat));
+        let forth = core::iter::successors(Some(ends.oldest), next(|link| link.newer));
+        let mut back: Vec<_> =
+            core::iter::successors(Some(ends.newest), next(|link| link.older)).collect();
+        back.reverse();
+        let forth: Vec<_> = forth.collect();
+        assert_eq!(forth, back);
+        forth.into_iter().map(Seat::index).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_session_is_in_the_list_of_its_rank(ops in prop::collection::vec(op(), 1..300)) {
+            let mut order = UseOrder::<Heap>::EMPTY;
+            order.limit(40);
+            let mut model: [Known; 40] = [None; 40];
+            for (now, (n, op)) in (0_u32..).zip(ops) {
+                let seat = Seat::at(n).unwrap();
+                match (op, model[n]) {
+                    (Op::Add(fabric, of_peer), None) => {
+                        order.add(group(fabric), seat, of_peer);
+                        model[n] = Some((fabric, Rank::new(of_peer, false), now));
+                    }
+                    (Op::Remove, Some((fabric, ..))) => {
+                        order.remove(group(fabric), seat);
+                        model[n] = None;
+                    }
+                    (Op::Use, Some((fabric, rank, _))) => {
+                        order.used(group(fabric), seat);
+                        model[n] = Some((fabric, rank, now));
+                    }
+                    (Op::Hear, Some((fabric, rank, _))) => {
+                        order.heard(group(fabric), seat);
+                        model[n] = Some((fabric, Rank::new(rank.of_peer(), false), now));
+                    }
+                    (Op::Rank(of_peer, defunct), Some((fabric, _, used))) => {
+                        let rank = Rank::new(of_peer, defunct);
+                        let time = |seat: Seat| model[seat.index()].map(|(.., used)| used);
+                        order.rank(group(fabric), seat, |_| rank, time);
+                        model[n] = Some((fabric, rank, used));
+                    }
+                    _ => {}
+                }
+                for fabric in 1..=2 {
+                    let of = |known: &Known| known.filter(|(of, ..)| *of == fabric);
+                    let count = model.iter().filter_map(of).count();
+                    prop_assert_eq!(order.count(group(fabric)), count);
+                    let first = model.iter().filter_map(of).map(|(_, rank, _)| rank).min();
+                    let found = order.first_to_go(group(fabric)).map(|(rank, _)| rank);
+                    prop_assert_eq!(found, first);
+                    for rank in [(1, false), (1, true), (2, false), (2, true)] {
+                        let rank = Rank::new(rank.0, rank.1);
+                        let mut listed = list(&order, fabric, rank);
+                        listed.sort_unstable();
+                        let has = |n: &usize| of(&model[*n]).is_some_and(|known| known.1 == rank);
+                        prop_assert_eq!(listed, (0..40).filter(has).collect::<Vec<_>>());
+                    }
+                }
+            }
+        }
     }
 }

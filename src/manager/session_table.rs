@@ -7,12 +7,13 @@ use core::ops::RangeInclusive;
 use rand_core::CryptoRng;
 
 use super::handle::{Peer, PeerAddress, SessionHandle};
-use super::order::{Group, UseOrder};
+use super::order::{Group, Rank, UseOrder};
 use super::sessions::SessionRef;
 use super::storage::{Peers, Seat, Seats, Storage};
 use crate::crypto::Crypto;
 use crate::ids::{FabricIndex, LocalSessionId};
 use crate::session::{Identity, SecureSession, SessionKind};
+use crate::time::Instant;
 
 /// Secure sessions by local id and by peer.
 pub(super) struct SessionTable<C: Crypto, S: Storage, T> {
@@ -130,9 +131,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(entry) = self.entries.get_mut(seat) else { return };
         entry.address = from.unwrap_or(entry.address);
-        let group = group_of(entry.session.identity());
-        self.order.used(group, seat);
-        self.order.set_defunct(group, seat, false);
+        self.order.heard(group_of(entry.session.identity()), seat);
     }
 
     /// Takes note that the peer of a session does not answer. A PASE session is kept or closed,
@@ -140,7 +139,9 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     pub(super) fn unanswered(&mut self, local: LocalSessionId) {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(peer) = self.entries.get(seat).and_then(Entry::peer) else { return };
-        self.order.set_defunct(Some(peer.fabric), seat, true);
+        let entries = &self.entries;
+        let change = |rank: Rank| Rank::new(rank.of_peer(), true);
+        self.order.rank(Some(peer.fabric), seat, change, |seat| last_used(entries, seat));
     }
 
     pub(super) fn get(&self, handle: SessionHandle) -> Option<&Entry<C, T>> {
@@ -210,7 +211,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
     pub(super) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
-        let case = self.order.oldest(Some(fabric)).and_then(|seat| self.handle_at(seat));
+        let case = self.first_to_go(Some(fabric)).map(|(_, session)| session);
         let is_of = |entry: &&Entry<C, T>| entry.session.identity().fabric() == Some(fabric);
         case.or_else(|| self.pase().find(is_of).map(Entry::handle))
     }
@@ -300,7 +301,8 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         let entries = &self.entries;
         for seat in self.peers.candidates(peer) {
             if seat != but && entries.get(seat).and_then(Entry::peer) == Some(peer) {
-                self.order.set_of_peer(Some(peer.fabric), seat, of_peer);
+                let change = |rank: Rank| Rank::new(of_peer, rank.is_defunct());
+                self.order.rank(Some(peer.fabric), seat, change, |seat| last_used(entries, seat));
             }
         }
     }
@@ -339,42 +341,45 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         if newcomer.kind() == SessionKind::Case && self.order.count(PASE) <= 1 {
             return self.case_victim(own);
         }
-        let pase = self.order.oldest(PASE).and_then(|seat| self.handle_at(seat));
+        let pase = self.first_to_go(PASE).map(|(_, session)| session);
         pase.or_else(|| self.case_victim(own))
     }
 
     fn case_victim(&self, newcomer: Option<Peer>) -> Option<SessionHandle> {
         let fabric = self.order.largest_fabric(newcomer.map(|peer| peer.fabric))?;
-        let (rank, seat) = self.order.first_to_go(Some(fabric))?;
+        let (first, victim) = self.first_to_go(Some(fabric))?;
         let own = newcomer.filter(|peer| peer.fabric == fabric);
-        let own = own.and_then(|peer| self.worst_of_peer(peer));
-        // With as many sessions as any other peer, it gives one up itself.
-        let is_as_many =
-            |of_peer: u8, defunct: bool| Reverse(of_peer) == rank.0 && (of_peer > 1 || defunct);
-        match own {
-            Some(((of_peer, defunct), session)) if is_as_many(of_peer, defunct) => Some(session),
-            _ => self.handle_at(seat),
+        match own.and_then(|peer| self.worst_of_peer(peer)) {
+            // With as many sessions as any other peer the newcomer's gives one up itself, unless
+            // that is its only working one.
+            Some((own, session))
+                if own.of_peer() == first.of_peer() && (own.of_peer() > 1 || own.is_defunct()) =>
+            {
+                Some(session)
+            }
+            _ => Some(victim),
         }
     }
 
-    /// Of the sessions with a peer the one to do without, with their number, and whether it is
-    /// defunct.
-    #[inline(never)]
-    fn worst_of_peer(&self, peer: Peer) -> Option<((u8, bool), SessionHandle)> {
-        let mut of_peer = 0_u8;
-        let mut worst: Option<(bool, &Entry<C, T>)> = None;
-        for (seat, entry) in self.of_peer(peer) {
-            of_peer = of_peer.saturating_add(1);
-            let defunct = self.order.is_defunct(seat);
-            let is_worse = worst.is_none_or(|(worst_is_defunct, worst)| {
-                let used = |entry: &Entry<C, T>| (entry.session.last_activity(), entry.serial);
-                let idle_longer = used(entry) < used(worst);
-                if defunct == worst_is_defunct { idle_longer } else { defunct }
-            });
-            if is_worse {
-                worst = Some((defunct, entry));
-            }
-        }
-        worst.map(|(defunct, entry)| ((of_peer, defunct), entry.handle()))
+    /// The session of a group that others would sooner do without than any other, and its rank.
+    fn first_to_go(&self, group: Group) -> Option<(Rank, SessionHandle)> {
+        let (rank, seat) = self.order.first_to_go(group)?;
+        Some((rank, self.entries.get(seat)?.handle()))
     }
+
+    /// Of the sessions with a peer the one to do without, and its rank.
+    #[inline(never)]
+    fn worst_of_peer(&self, peer: Peer) -> Option<(Rank, SessionHandle)> {
+        let idle = |entry: &Entry<C, T>| Reverse((entry.session.last_activity(), entry.serial));
+        let worst = self
+            .of_peer(peer)
+            .max_by_key(|(seat, entry)| (self.order.is_defunct(*seat), idle(entry)));
+        let (seat, entry) = worst?;
+        Some((self.order.rank_of(seat), entry.handle()))
+    }
+}
+
+/// When a session was used last.
+fn last_used<C: Crypto, T>(entries: &impl Seats<Entry<C, T>>, seat: Seat) -> Option<Instant> {
+    entries.get(seat).map(|entry| entry.session.last_activity())
 }

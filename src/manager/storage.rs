@@ -275,10 +275,10 @@ pub trait Storage: sealed::Sealed {
     type Peers: Peers;
     /// What puts sessions into the order of their use.
     type Links: Links;
-    /// The sessions of each fabric.
-    type Groups: Map<Group, Ends>;
-    /// How many sessions of a fabric have the same rank.
-    type Ranks: Map<(Group, Rank), u16>;
+    /// The lists of sessions of one rank.
+    type UseLists: Map<(Group, Rank), Ends>;
+    /// How many sessions each fabric has.
+    type Counts: Map<Group, u16>;
     /// Exchanges of secure sessions.
     type Exchanges<V>: Map<ExchangeKey, V>;
     /// Handshakes in flight.

@@ -74,8 +74,8 @@ impl<
     type Sessions<V> = Table<LocalSessionId, V, Places<(LocalSessionId, V), SESSIONS>>;
     type Peers = Unhashed<SESSIONS>;
     type Links = [Link; SESSIONS];
-    type Groups = Table<Group, Ends, Places<(Group, Ends), SESSIONS>>;
-    type Ranks = Table<(Group, Rank), u16, Places<((Group, Rank), u16), SESSIONS>>;
+    type UseLists = Table<(Group, Rank), Ends, Places<((Group, Rank), Ends), SESSIONS>>;
+    type Counts = Table<Group, u16, Places<(Group, u16), SESSIONS>>;
     type Exchanges<V> = Table<ExchangeKey, V, Places<(ExchangeKey, V), EXCHANGES>>;
     type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
     type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;

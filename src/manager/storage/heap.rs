@@ -26,8 +26,8 @@ impl Storage for Heap {
     type Sessions<V> = Slab<V>;
     type Peers = HashedPeers;
     type Links = LinkRow;
-    type Groups = Tree<Group, Ends>;
-    type Ranks = Tree<(Group, Rank), u16>;
+    type UseLists = Tree<(Group, Rank), Ends>;
+    type Counts = Tree<Group, u16>;
     type Exchanges<V> = Tree<ExchangeKey, V>;
     type Handshakes<V> = Tree<HandshakeId, V>;
     type Fabrics<V> = Tree<FabricIndex, V>;
