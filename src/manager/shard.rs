@@ -94,9 +94,10 @@ impl Shards {
     /// none, as no manager takes it in.
     ///
     /// Of an initiator's messages those of PASE are for the first shard. Its acknowledgements and
-    /// reports in PASE cannot be told from those of CASE and go by its ephemeral node id; where
-    /// that is another shard they are dropped, and repetitions make up for them. Group messages
-    /// are for the first shard as well: their counters must be in one place.
+    /// reports in PASE cannot be told from those of CASE and go by its ephemeral node id. Where
+    /// that is another shard they are lost: the first one repeats its last message five times,
+    /// whether the initiator has a session by then or has given up, and serves the next one after
+    /// that. Group messages are for the first shard as well: their counters must be in one place.
     #[must_use]
     pub fn of(&self, datagram: &[u8]) -> Option<usize> {
         match Packet::peek(datagram).ok()?.route() {

@@ -153,6 +153,30 @@ fn twenty_wrong_passcodes_close_the_window_of_all_shards() {
     net.assert_clean();
 }
 
+/// The report of a commissioner that gives up is acknowledged by whoever gets it, so it is sent
+/// once; the first shard serves the next one when Pake2 has been repeated in vain.
+#[test]
+fn pase_that_ends_in_a_report_for_another_shard_holds_its_slot_for_seconds() {
+    let (mut net, shards) = sharded(4, |config| config);
+    net.open_window(1);
+    let mut astray = 0;
+    for _ in 0..12 {
+        let since = net.sent.len();
+        net.dial_pase(0, 1, PASSCODE + 1);
+        net.run(2000);
+        let sent = net.sent_by(0, since);
+        let reports: Vec<_> =
+            sent.into_iter().filter(|d| d.handshake_opcode() == Some(0x40)).collect();
+        assert_eq!(reports.len(), 1);
+        let is_astray = shards.of(&reports[0].octets) != Some(0);
+        assert_eq!(net.nodes[1].manager.handshake_count(), usize::from(is_astray));
+        astray += usize::from(is_astray);
+        net.run(8000);
+        assert_eq!(net.nodes[1].manager.handshake_count(), 0);
+    }
+    assert!((1..12).contains(&astray));
+}
+
 #[test]
 fn a_shard_has_no_more_sessions_than_ids() {
     let (mut net, shards) =
