@@ -7,7 +7,7 @@ use matter_session::ids::NodeId;
 use matter_session::manager::{CloseReason, Config, Event};
 use matter_session::resumption::ResumptionRecord;
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Authority, Dice, Fate, Net, index, udp};
 use crate::raw::{REPORT, Raw, SIGMA1, SIGMA2, SIGMA2_RESUME, disguised, parts};
 
 const CONTROLLER: usize = 0;
@@ -330,5 +330,26 @@ fn a_peer_whose_resumption_is_ended_is_told() {
     assert_eq!(net.nodes[DEVICE].manager.session_count(), 1);
     net.on_send(|_| Fate::Arrives);
     assert!(!dial(&mut net));
+    net.assert_clean();
+}
+
+/// The keys come of the record's secret, its id and the initiator's random, and a responder chooses
+/// ids: one that hands out an id again can begin the session again that it once began with it.
+#[test]
+fn a_peer_that_hands_out_an_id_again_can_repeat_keys_of_its_own() {
+    let (mut net, _) = acquainted();
+    let mut challenges = Vec::new();
+    for _ in 0..2 {
+        net.node(CONTROLLER).rng = Dice::new(77);
+        net.dial_case(DEVICE, CONTROLLER, 1, 100);
+        net.settle();
+        net.node(CONTROLLER).rng = Dice::new(88);
+        net.dial_case(CONTROLLER, DEVICE, 1, 200);
+        net.settle();
+        let session = net.node(DEVICE).established();
+        let session = net.nodes[DEVICE].manager.session(session).unwrap();
+        challenges.push(*session.session().attestation_challenge());
+    }
+    assert_eq!(challenges[0], challenges[1]);
     net.assert_clean();
 }
