@@ -13,7 +13,7 @@ use crate::handshake::{
 };
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::session::{SessionRole, UnsecureSession};
-use crate::time::Instant;
+use crate::time::{Instant, as_millis, from_millis};
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{ProtocolHeader, StatusReport};
 
@@ -92,6 +92,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     /// When a new handshake may have the slot if no more is heard of the peer; `None` while that
     /// is the application's to say. `boost` is added to every wait for an acknowledgement, none of
     /// which is computed from a longer interval than `longest`.
+    #[inline(never)]
     pub(super) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
         let over = match self.ended {
             Some(_) => self.goes(),
@@ -102,7 +103,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         }
         let parameters = self.unsecured.peer_parameters();
         let slowest = parameters.idle_interval().max(parameters.active_interval()).min(longest);
-        let boosts = boost.saturating_mul(MRP_MAX_TRANSMISSIONS.into());
+        // `Duration` would divide 64 bits for the product.
+        let boosts = from_millis(as_millis(boost).saturating_mul(MRP_MAX_TRANSMISSIONS.into()));
         let given_up = max_transmission_time(slowest, slowest).saturating_add(boosts);
         Some(over.min(self.exchange.last_used() + given_up))
     }
