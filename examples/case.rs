@@ -48,7 +48,8 @@ fn main() -> Outcome {
     assert!(connect(&mut pair, fabric)?, "both sides hold the record");
 
     // The controller does not know that, and tries; the device answers with an ordinary Sigma2.
-    pair.device.manager.forget_record(device_fabric, CONTROLLER_NODE);
+    let mut cx = Context::new(pair.now, &mut rng);
+    pair.device.manager.forget_record(&mut cx, device_fabric, CONTROLLER_NODE);
     draw_heading("CASE in full although resumption was offered");
     assert!(!connect(&mut pair, fabric)?, "the device has forgotten");
     Ok(())

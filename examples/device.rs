@@ -165,7 +165,7 @@ impl Device {
                     self.commissioner = Some((session, node.now() + FAIL_SAFE));
                 }
                 if self.forget {
-                    node.manager.forget_records();
+                    node.with(|manager, cx| manager.forget_records(cx));
                 }
             }
             Event::HandshakeFailed { peer, error, .. } => {

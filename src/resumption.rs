@@ -122,9 +122,10 @@ impl ResumptionRecord {
 /// - How many records there are, and how long each may be used, is the store's to say.
 /// - Errors are the store's to report. None ends a handshake: what cannot be read is not there,
 ///   and a record that cannot be saved is lost.
-/// - A peer that is trusted no more is removed by the application, from the store itself. Then
-///   [`forget_record`](crate::manager::SessionManager::forget_record) ends the handshake that may
-///   be about to resume from the record, in each manager that uses the store.
+/// - A peer that is trusted no more is removed with
+///   [`forget_record`](crate::manager::SessionManager::forget_record), which calls
+///   [`remove`](Self::remove) and ends the handshake that may be about to resume from the record.
+///   Of managers that share the store each is told: it knows its own handshakes alone.
 ///
 /// # Sharing one
 ///
@@ -157,6 +158,11 @@ pub trait ResumptionStore {
     /// responder chooses ids, and could cost others their records.
     fn save(&mut self, record: &ResumptionRecord);
 
+    /// Removes the record of a peer, if there is one: neither its peer nor its id finds it any
+    /// more. The trust in the peer has ended, so a store that fails to do this has to tell the
+    /// application, and has to be asked again.
+    fn remove(&mut self, fabric: FabricIndex, peer: NodeId);
+
     /// Removes the records of a fabric that this node has left, or on which it has other
     /// certificates now.
     ///
@@ -184,6 +190,8 @@ impl ResumptionStore for NoRecords {
     }
 
     fn save(&mut self, _: &ResumptionRecord) {}
+
+    fn remove(&mut self, _: FabricIndex, _: NodeId) {}
 
     fn remove_fabric(&mut self, _: FabricIndex) {}
 }

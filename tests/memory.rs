@@ -64,8 +64,8 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) {
         forget(net);
     }
     net.run(90_000);
-    for node in &mut net.nodes {
-        node.manager.forget_records();
+    for n in 0..net.nodes.len() {
+        net.call(n, |m, cx| m.forget_records(cx));
     }
     net.pump();
     forget(net);

@@ -98,6 +98,26 @@ fn a_new_fabric_finds_no_records() {
 }
 
 #[test]
+fn a_record_that_is_removed_is_found_by_neither_peer_nor_id() {
+    let file = File::new("removed");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 1));
+    store.save(&record(1, 2, 2));
+    store.save(&record(2, 1, 3));
+    let id = ResumptionId::new([1; 16]);
+    for _ in 0..2 {
+        store.remove(fabric(1), NodeId::new(1));
+        assert_eq!(store.by_id(&id), None);
+        assert_eq!(store.by_peer(fabric(1), NodeId::new(1)), None);
+        assert!(!store.claim(&id));
+        assert_eq!(store.records().unwrap(), [record(1, 2, 2), record(2, 1, 3)]);
+    }
+    // The id is free again.
+    store.save(&record(1, 2, 1));
+    assert_eq!(store.by_id(&id), Some(record(1, 2, 1)));
+}
+
+#[test]
 fn an_id_that_is_taken_costs_nobody_a_record() {
     let file = File::new("ids");
     let mut store = Store::open(&file.0).unwrap();

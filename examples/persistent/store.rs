@@ -7,7 +7,7 @@ use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 /// Records by fabric and peer.
 const RECORDS: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("records");
@@ -122,16 +122,20 @@ impl Store {
         let write = self.begin()?;
         {
             let (mut records, mut ids) = (write.open_table(RECORDS)?, write.open_table(IDS)?);
-            let former = records.remove(key)?.map(|row| ResumptionRecord::from_bytes(row.value()));
-            if let Some(Ok(former)) = former {
-                ids.remove(former.id.as_bytes())?;
-            }
+            discard(&mut records, &mut ids, key)?;
             // An id that another peer's record has: this peer gets none.
             if ids.get(record.id.as_bytes())?.is_none() {
                 ids.insert(record.id.as_bytes(), key)?;
                 records.insert(key, &record.to_bytes().as_bytes()[..])?;
             }
         }
+        Ok(write.commit()?)
+    }
+
+    fn try_remove(&self, fabric: FabricIndex, peer: NodeId) -> Result<(), Error> {
+        let key = (fabric.get(), peer.get());
+        let write = self.begin()?;
+        discard(&mut write.open_table(RECORDS)?, &mut write.open_table(IDS)?, key)?;
         Ok(write.commit()?)
     }
 
@@ -145,6 +149,19 @@ impl Store {
 fn remove_records(write: &WriteTransaction, fabric: u8) -> Result<(), Error> {
     write.open_table(RECORDS)?.retain(|(of, _), _| of != fabric)?;
     write.open_table(IDS)?.retain(|_, (of, _)| of != fabric)?;
+    Ok(())
+}
+
+/// A record goes, and its id with it unless it was claimed.
+fn discard(
+    records: &mut Table<'_, (u8, u64), &[u8]>,
+    ids: &mut Table<'_, [u8; 16], (u8, u64)>,
+    key: (u8, u64),
+) -> Result<(), Error> {
+    let former = records.remove(key)?.map(|row| ResumptionRecord::from_bytes(row.value()));
+    if let Some(Ok(former)) = former {
+        ids.remove(former.id.as_bytes())?;
+    }
     Ok(())
 }
 
@@ -174,6 +191,11 @@ impl ResumptionStore for Store {
         // If this fails the former record stays on disk; the peer has forgotten it, and if it was
         // resumed here, it is claimed for good.
         or_default(self.try_save(record));
+    }
+
+    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+        // If this fails the peer can still resume. A product would have its operator try again.
+        or_default(self.try_remove(fabric, peer));
     }
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {

@@ -219,7 +219,8 @@ impl<'n, B: Board> Device<'n, B> {
                     self.board.tell(Happening::Established { session, resumed });
                 }
                 if self.forget {
-                    self.node.forget_records();
+                    let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+                    self.node.forget_records(&mut cx);
                 }
             }
             Event::HandshakeFailed { .. } => self.board.tell(Happening::Failed),

@@ -65,8 +65,28 @@ impl Facts {
 struct Records<'a>(Option<&'a ResumptionRecord>);
 
 impl ResumptionStore for Records<'_> {
-    fn by_id(&self, id: &ResumptionId) -> Option<ResumptionRecord> {
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
         self.0.filter(|record| record.id == *id).cloned()
+    }
+
+    fn by_peer(&mut self, _: FabricIndex, _: NodeId) -> Option<ResumptionRecord> {
+        unreachable!("a handshake alone is given the record to offer")
+    }
+
+    fn claim(&mut self, _: &ResumptionId) -> bool {
+        true
+    }
+
+    fn save(&mut self, _: &ResumptionRecord) {
+        unreachable!("a handshake alone does not save")
+    }
+
+    fn remove(&mut self, _: FabricIndex, _: NodeId) {
+        unreachable!("a handshake alone removes no record")
+    }
+
+    fn remove_fabric(&mut self, _: FabricIndex) {
+        unreachable!("a handshake alone removes no fabric")
     }
 }
 
@@ -114,7 +134,7 @@ impl<const LAX: bool> Party<LAX> {
         let fabrics = &facts.fabrics[self.node..=self.node];
         let mut env = CaseEnv {
             fabrics: &fabrics,
-            resumption: &Records(self.record.then(|| &facts.records[self.node])),
+            resumption: &mut Records(self.record.then(|| &facts.records[self.node])),
             verified: &mut NoCache,
             certificates: &mut KeepNone,
             profile: Profile::Strict,
@@ -205,7 +225,7 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
     let facts = Facts::all();
     let env = CaseEnv {
         fabrics: &&facts.fabrics[..1],
-        resumption: &Records(None),
+        resumption: &mut Records(None),
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::Strict,

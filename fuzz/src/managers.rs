@@ -219,7 +219,7 @@ impl World {
                     self.call(n.into(), |m, cx| m.close(cx, session));
                 }
             }
-            Op::Forget(n) => self.call(n.into(), |m, _| m.forget_records()),
+            Op::Forget(n) => self.call(n.into(), |m, cx| m.forget_records(cx)),
             Op::RemoveFabric(n) => {
                 assert!(self.call(n.into(), |m, cx| m.remove_fabric(cx, FabricIndex::MIN)));
                 let credentials = members()[usize::from(n)].credentials();

@@ -41,7 +41,7 @@ pub fn resumption_record(data: &[u8]) {
     let fabrics = [fabric];
     let env = CaseEnv {
         fabrics: &&fabrics[..],
-        resumption: &NoRecords,
+        resumption: &mut NoRecords,
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::Strict,

@@ -274,15 +274,20 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .map(|(id, _)| *id)
     }
 
-    /// Lets no running handshake resume from the record of a peer: it would come back.
+    /// Lets no running handshake resume from the record of a peer, or of any on the fabric: it
+    /// would come back.
     #[inline(never)]
-    pub(super) fn end_resumptions(&mut self, fabric: FabricIndex, peer: NodeId) {
+    pub(super) fn end_resumptions(
+        &mut self,
+        fabric: FabricIndex,
+        peer: Option<NodeId>,
+        now: Instant,
+    ) {
         let mut next = self.handshakes.first();
         while let Some(id) = next {
             if let Some(slot) = self.handshakes.get_mut(&id)
                 && slot.machine.forget_record(fabric, peer)
             {
-                let now = slot.exchange.last_used();
                 self.report_failure(id, &HandshakeError::Rejected);
                 self.fail(id, HandshakeError::Rejected, now);
                 self.drop_handshake(id);

@@ -133,8 +133,8 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
-    /// Goes on without the record of a peer; true if it cannot.
-    pub(super) fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) -> bool {
+    /// Goes on without the record of a peer, or of any on the fabric; true if it cannot.
+    pub(super) fn forget_record(&mut self, fabric: FabricIndex, peer: Option<NodeId>) -> bool {
         match self {
             Self::CaseServer(machine) => machine.resumes_from(fabric, peer),
             #[cfg(feature = "initiator")]

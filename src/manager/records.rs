@@ -187,10 +187,14 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         true
     }
 
-    // The manager does these two by itself, as it tells of what changes.
+    // The manager does these by itself, as it tells of what changes.
 
     fn save(&mut self, record: &ResumptionRecord) {
         self.records.save(record, self.now);
+    }
+
+    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+        self.records.forget((fabric, peer));
     }
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {
@@ -202,7 +206,7 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// The resumption record of a peer, to be stored in reaction to [`Event::RecordChanged`]. Like
-    /// all that tells of records here it knows the manager's own table alone, and nothing of a
+    /// all that reads records here it knows the manager's own table alone, and nothing of a
     /// [`ResumptionStore`].
     #[must_use]
     pub fn record(&self, fabric: FabricIndex, peer: NodeId) -> Option<&ResumptionRecord> {
@@ -238,24 +242,27 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         true
     }
 
-    /// Forgets the record of a peer: its certificate was revoked, say. The next handshake with
-    /// it is a full one. One that is about to resume from this record ends.
+    /// Forgets the record of a peer, also in the store that `cx` names: its certificate was
+    /// revoked, say. The next handshake with it is a full one. One that is about to resume from
+    /// this record ends.
     ///
-    /// Records in a [`ResumptionStore`] are the application's to remove: there first, and then
-    /// call this, so that no handshake brings the record back.
-    pub fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) {
-        self.end_resumptions(fabric, peer);
-        if self.record(fabric, peer).is_some() {
-            self.node.records.forget((fabric, peer));
-            self.tell_record(fabric, peer);
+    /// Managers that share a store are each to be called: each ends its own handshakes.
+    pub fn forget_record(&mut self, cx: &mut Context<'_>, fabric: FabricIndex, peer: NodeId) {
+        if let Some(store) = &mut cx.resumption {
+            store.remove(fabric, peer);
         }
+        self.end_resumptions(fabric, Some(peer), cx.now);
+        self.discard_record(fabric, peer);
     }
 
-    /// Forgets all records of the manager's own table. Handshakes that are about to resume from
-    /// one of them end.
-    pub fn forget_records(&mut self) {
-        while let Some((fabric, node)) = self.node.records.by_peer.first() {
-            self.forget_record(fabric, node);
+    /// Forgets the records of all fabrics of this node, also in the store that `cx` names.
+    /// Handshakes that are about to resume end.
+    pub fn forget_records(&mut self, cx: &mut Context<'_>) {
+        // No record outlives its fabric.
+        for fabric in (1..=FabricIndex::MAX.get()).filter_map(FabricIndex::new) {
+            if self.node.fabrics.by_index(fabric).is_some() {
+                self.forget_records_of(fabric, cx);
+            }
         }
     }
 
@@ -268,21 +275,35 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.tell_record(fabric, peer);
     }
 
-    /// Forgets the records whose time is over.
+    /// Forgets the records whose time is over. How long a store keeps its own is the store's to
+    /// say.
     #[inline(never)]
     pub(super) fn expire_records(&mut self, now: Instant) {
         let lifetime = self.node.config.record_lifetime;
         while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
-            self.forget_record(fabric, peer);
+            self.end_resumptions(fabric, Some(peer), now);
+            self.discard_record(fabric, peer);
         }
     }
 
+    /// Forgets the records of a fabric, also in the store that `cx` names, and lets no handshake
+    /// bring one back.
     pub(super) fn forget_records_of(&mut self, fabric: FabricIndex, cx: &mut Context<'_>) {
         if let Some(store) = &mut cx.resumption {
             store.remove_fabric(fabric);
         }
+        // Of peers whose records are in a store, too.
+        self.end_resumptions(fabric, None, cx.now);
         while let Some((_, node)) = self.node.records.first_of(fabric) {
-            self.forget_record(fabric, node);
+            self.discard_record(fabric, node);
+        }
+    }
+
+    /// Takes a record out of the own table, and tells of it.
+    fn discard_record(&mut self, fabric: FabricIndex, peer: NodeId) {
+        if self.record(fabric, peer).is_some() {
+            self.node.records.forget((fabric, peer));
+            self.tell_record(fabric, peer);
         }
     }
 

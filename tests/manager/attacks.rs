@@ -98,7 +98,7 @@ fn records_that_come_and_go_push_out_no_event() {
     let record: ResumptionRecord = net.nodes[0].manager.records().next().unwrap().clone();
     let (fabric, peer, now) = (record.fabric, record.peer, net.instant());
     for _ in 0..200 {
-        net.nodes[0].manager.forget_record(fabric, peer);
+        net.call(0, |m, cx| m.forget_record(cx, fabric, peer));
         net.nodes[0].manager.restore_record(record.clone(), now);
     }
     let session = net.nodes[0].manager.sessions().next().unwrap().handle();

@@ -101,7 +101,7 @@ fn a_second_session_is_resumed_and_its_id_is_new() {
 fn a_responder_without_the_record_insists_on_the_full_handshake() {
     let mut net = members(false);
     net.case(200);
-    net.node(1).manager.forget_records();
+    net.call(1, |m, cx| m.forget_records(cx));
     net.dial_case(0, 1, 1, 200);
     net.run(1000);
     assert!(!resumed(&net, 0) && !resumed(&net, 1));

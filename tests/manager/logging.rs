@@ -38,7 +38,7 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     net.run(1000);
     net.dial_case(0, 1, 1, 200);
     net.settle();
-    net.node(0).manager.forget_records();
+    net.call(0, |m, cx| m.forget_records(cx));
     secrets
 }
 

@@ -174,7 +174,7 @@ impl<S: Storage> World<S> {
                     self.net.call(n, |m, cx| m.close(cx, session));
                 }
             }
-            Op::Forget(n) => net.node(n).manager.forget_records(),
+            Op::Forget(n) => net.call(n, |m, cx| m.forget_records(cx)),
             Op::RemoveFabric(n) => {
                 net.call(n, |m, cx| m.remove_fabric(cx, index(1)));
                 self.authority.join(net, n, [100, 200][n]);

@@ -123,12 +123,12 @@ fn a_record_that_was_offered_lately_outlasts_one_that_was_saved_later() {
 fn forgotten_records_are_told_of() {
     let (mut net, ..) = Net::with_case();
     let peer = NodeId::new(200);
-    net.node(0).manager.forget_record(index(1), peer);
-    net.node(0).manager.forget_record(index(1), peer);
+    net.call(0, |m, cx| m.forget_record(cx, index(1), peer));
+    net.call(0, |m, cx| m.forget_record(cx, index(1), peer));
     net.pump();
     assert_eq!(changes(&mut net, 0), [200]);
     assert!(net.node(0).manager.record(index(1), peer).is_none());
-    net.node(1).manager.forget_records();
+    net.call(1, |m, cx| m.forget_records(cx));
     net.pump();
     assert_eq!(changes(&mut net, 1), [100]);
     net.assert_clean();

@@ -58,7 +58,7 @@ fn handshakes_and_sessions_stay_with_one_shard() {
         net.dial_case(0, 1, 1, 200);
         net.settle();
         let a = net.node(0).established();
-        net.node(0).manager.forget_records();
+        net.call(0, |m, cx| m.forget_records(cx));
         let serving: Vec<_> = (1..=4).filter(|n| established(&mut net, *n).len() == 1).collect();
         assert_eq!(serving.len(), 1);
         let shard = serving[0];
@@ -89,8 +89,8 @@ fn a_shard_that_dials_gets_the_answers() {
         }
         // From the second on with the record of the first.
         assert_eq!(established(&mut net, n), [false, true, true]);
-        net.node(n).manager.forget_records();
-        net.node(0).manager.forget_records();
+        net.call(n, |m, cx| m.forget_records(cx));
+        net.call(0, |m, cx| m.forget_records(cx));
     }
     assert!(net.nodes.iter().all(|node| node.dropped.is_empty()));
     net.assert_clean();

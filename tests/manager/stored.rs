@@ -58,7 +58,7 @@ fn fabrics_survive_a_restart_as_bytes_with_their_records() {
     assert!(matches!(net.node(1).events[0], Event::Established { resumed: true, .. }));
     // And in full, with the restored certificates and keys.
     for n in 0..2 {
-        net.node(n).manager.forget_records();
+        net.call(n, |m, cx| m.forget_records(cx));
     }
     net.node(0).events.clear();
     net.dial_case(0, 1, 1, 200);

@@ -4,9 +4,9 @@ use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use matter_session::handshake::Context;
+use matter_session::handshake::{Context, HandshakeError};
 use matter_session::ids::{FabricIndex, NodeId};
-use matter_session::manager::Event;
+use matter_session::manager::{Config, Event};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
@@ -70,6 +70,10 @@ impl ResumptionStore for Store {
             database.ids.insert(*record.id.as_bytes(), key);
             database.rows.insert(key, record.to_bytes().as_bytes().to_vec());
         }
+    }
+
+    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+        self.0.borrow_mut().rows.remove(&(fabric.get(), peer.get()));
     }
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {
@@ -160,6 +164,95 @@ fn a_fabric_that_is_left_or_updated_takes_its_records_from_the_store() {
     assert_eq!(fleet.stores[0].len(), 1);
     assert!(fleet.call(0, |manager, cx| manager.remove_fabric(cx, index(1))));
     assert_eq!(fleet.stores[0].len(), 0);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Forgets {
+    Peer,
+    All,
+}
+
+impl Fleet {
+    /// One node forgets the other.
+    fn forget(&mut self, n: usize, forgets: Forgets) {
+        let peer = NodeId::new([200, 100][n]);
+        self.call(n, |manager, cx| match forgets {
+            Forgets::Peer => manager.forget_record(cx, index(1), peer),
+            Forgets::All => manager.forget_records(cx),
+        });
+    }
+}
+
+#[test]
+fn a_peer_that_is_forgotten_leaves_no_record_in_the_store() {
+    for forgets in [Forgets::Peer, Forgets::All] {
+        for n in 0..2 {
+            let mut fleet = Fleet::pair();
+            fleet.dial(0, 1, 200);
+            let stranger = fleet.stores[n].find(|_| true).unwrap();
+            let stranger = ResumptionRecord { peer: NodeId::new(300), ..stranger };
+            fleet.stores[n].save(&stranger);
+            fleet.forget(n, forgets);
+            let left = usize::from(matches!(forgets, Forgets::Peer));
+            assert_eq!(fleet.stores[n].len(), left, "another peer's stays: {forgets:?}");
+            assert_eq!(fleet.stores[1 - n].len(), 1);
+            fleet.stores[n].remove(index(1), stranger.peer);
+            assert_eq!(fleet.dial(0, 1, 200), [false, false], "{forgets:?} {n}");
+            assert_eq!(fleet.dial(0, 1, 200), [true, true], "{forgets:?} {n}");
+            fleet.net.assert_clean();
+        }
+    }
+}
+
+/// The record of a resumption that runs is in the handshake, too: it must not come back from there.
+#[test]
+fn a_peer_that_is_forgotten_while_it_resumes_does_not_come_back_to_the_store() {
+    const SIGMA1: u8 = 0x30;
+    const SIGMA2_RESUME: u8 = 0x33;
+    for forgets in [Forgets::Peer, Forgets::All] {
+        for (n, on_its_way) in [(0, SIGMA1), (0, SIGMA2_RESUME), (1, SIGMA2_RESUME)] {
+            let what = format!("{forgets:?} on {n}, {on_its_way:#x} on its way");
+            let mut fleet = Fleet::pair();
+            fleet.dial(0, 1, 200);
+            let secret = fleet.stores[n].find(|_| true).unwrap().shared_secret;
+            fleet.net.on_send(move |d| match d.handshake_opcode() {
+                Some(opcode) if opcode == on_its_way => crate::net::Fate::Late(50),
+                _ => crate::net::Fate::Arrives,
+            });
+            fleet.net.dial_case(0, 1, 1, 200);
+            fleet.net.pump();
+            fleet.forget(n, forgets);
+            assert_eq!(fleet.stores[n].len(), 0, "{what}");
+            fleet.net.settle();
+            if n == 1 {
+                assert_eq!(fleet.net.nodes[1].failures(), [HandshakeError::Rejected], "{what}");
+            }
+            let came_back = |record: &ResumptionRecord| record.shared_secret == secret;
+            assert_eq!(fleet.stores[n].find(came_back), None, "{what}");
+            let events = &fleet.net.nodes[n].events;
+            let resumed =
+                |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });
+            assert!(!events.iter().any(resumed), "{what}");
+            fleet.net.assert_clean();
+        }
+    }
+}
+
+#[test]
+fn a_record_of_the_managers_own_expires_without_the_store() {
+    let lifetime = core::time::Duration::from_secs(3600);
+    let config = || Config::default().with_records(8, lifetime);
+    let mut net = Net::with(vec![(udp(1), config()), (udp(2), config())]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    authority.join(&mut net, 1, 200);
+    net.case(200);
+    let own = net.nodes[0].manager.records().next().unwrap().clone();
+    let stores = vec![Store::default(), Store::default()];
+    let mut fleet = Fleet { net, stores }.with_stores();
+    fleet.stores[0].save(&own);
+    fleet.net.run(3_700_000);
+    assert_eq!((fleet.net.nodes[0].manager.records().count(), fleet.stores[0].len()), (0, 1));
 }
 
 /// Strangers cannot make a node search its database: they do not know a destination id.

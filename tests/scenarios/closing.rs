@@ -8,8 +8,8 @@ use crate::net::{Authority, Fate, IM, Net, index, udp};
 /// The sizes of all tables, once nothing is kept that is meant to last.
 fn sizes(net: &mut Net) -> Vec<String> {
     net.run(90_000);
-    for node in &mut net.nodes {
-        node.manager.forget_records();
+    for n in 0..net.nodes.len() {
+        net.call(n, |m, cx| m.forget_records(cx));
     }
     net.pump();
     let tables = |node: &crate::net::Node| {
@@ -118,8 +118,9 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
             for signs_late in [false, true] {
                 let name = format!("{name}, signer {signer}, late {signs_late}");
                 let (mut net, mut authority, a, b, start) = members();
-                for node in &mut net.nodes {
-                    node.manager.forget_records(); // a resumption asks for no signature
+                for n in 0..2 {
+                    // A resumption asks for no signature.
+                    net.call(n, |m, cx| m.forget_records(cx));
                 }
                 net.node(signer).signs = false;
                 let handshake = net

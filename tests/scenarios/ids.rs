@@ -11,8 +11,8 @@ use crate::twin::Plan;
 /// The sizes of all tables, once nothing is kept that is meant to last.
 fn sizes(net: &mut Net) -> Vec<String> {
     net.run(90_000);
-    for node in &mut net.nodes {
-        node.manager.forget_records();
+    for n in 0..net.nodes.len() {
+        net.call(n, |m, cx| m.forget_records(cx));
     }
     net.pump();
     let tables = |node: &crate::net::Node| {

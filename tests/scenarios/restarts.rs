@@ -103,7 +103,7 @@ fn when_both_restart_nobody_answers_an_answer_and_the_network_falls_silent() {
             net.on_send(|_| Fate::Late(50));
             net.say(0, a, 2);
             net.say(1, b, 4);
-            net.nodes[0].manager.forget_records();
+            net.call(0, |m, cx| m.forget_records(cx));
             net.dial_case(0, 1, 1, 200);
             net.run(50 * step + 10);
             restart(&mut net, 1, false);

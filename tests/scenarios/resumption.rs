@@ -279,8 +279,8 @@ fn a_record_that_is_forgotten_while_it_is_resumed_from_does_not_come_back() {
                 let is_over = n == CONTROLLER && on_its_way == REPORT;
                 let (peer, member) = (NodeId::new(300 - node), authority.admit(node));
                 net.call(n, |manager, cx| match end {
-                    End::Forget => manager.forget_record(index(1), peer),
-                    End::ForgetAll => manager.forget_records(),
+                    End::Forget => manager.forget_record(cx, index(1), peer),
+                    End::ForgetAll => manager.forget_records(cx),
                     End::Update => {
                         manager.update_fabric(cx, index(1), &member.credentials()).unwrap();
                     }
@@ -322,7 +322,7 @@ fn a_peer_whose_resumption_is_ended_is_told() {
     net.dial_case(CONTROLLER, DEVICE, 1, 200);
     net.pump();
     // A report overtakes Sigma2Resume.
-    net.node(DEVICE).manager.forget_record(index(1), NodeId::new(100));
+    net.call(DEVICE, |m, cx| m.forget_record(cx, index(1), NodeId::new(100)));
     net.run(5000);
     let told = HandshakeError::Refused(Refusal::InvalidParameter);
     assert_eq!(net.nodes[CONTROLLER].failures(), [told]);

@@ -127,8 +127,8 @@ fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
 
 /// A CASE of two nodes that know each other's authority.
 fn work_of_case(a: &mut Party, b: &mut Party) -> Work {
-    a.manager.forget_records();
-    b.manager.forget_records();
+    a.call(|m, cx| m.forget_records(cx));
+    b.call(|m, cx| m.forget_records(cx));
     b.crypto.take();
     b.events.clear();
     a.dial(b.address, 200);

@@ -177,7 +177,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     twins.net.dial_case(MIXER, VICTIM, 1, 200);
     twins.net.run(1000);
     let record = twins.net.nodes[MIXER].manager.records().next().unwrap().clone();
-    twins.net.node(MIXER).manager.forget_record(index(1), NodeId::new(200));
+    twins.net.call(MIXER, |m, cx| m.forget_record(cx, index(1), NodeId::new(200)));
     // A fabric that means the other twin, and the record as if it were of that.
     twins.leave(2);
     twins.mix(index(7), 1, 1, 0);

@@ -211,14 +211,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
     fn forget(&mut self, scene: &mut Scene<'_>) {
         if scene.dice.below(4) == 0 {
             scene.tell(self.name, || "forgets all records".into());
-            return self.manager.forget_records();
+            return self.call(scene, |manager, cx| manager.forget_records(cx));
         }
         if let Some((fabric, peer)) = pick(scene.dice, self.known_peers().into_iter()) {
             scene.tell(self.name, || format!("forgets the record of {peer} on {fabric}"));
-            self.manager.forget_record(fabric, peer);
-            if let Some(vault) = &mut self.vault {
-                vault.rows.remove(&(fabric, peer));
-            }
+            self.call(scene, |manager, cx| manager.forget_record(cx, fabric, peer));
         }
     }
 

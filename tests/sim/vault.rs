@@ -48,6 +48,10 @@ impl ResumptionStore for Vault {
         }
     }
 
+    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+        self.rows.remove(&(fabric, peer));
+    }
+
     fn remove_fabric(&mut self, fabric: FabricIndex) {
         self.rows.retain(|(of, _), _| *of != fabric);
     }

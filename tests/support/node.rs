@@ -106,6 +106,10 @@ impl ResumptionStore for Records<'_> {
         unreachable!("a handshake alone does not save")
     }
 
+    fn remove(&mut self, _: FabricIndex, _: NodeId) {
+        unreachable!("a handshake alone removes no record")
+    }
+
     fn remove_fabric(&mut self, _: FabricIndex) {
         unreachable!("a handshake alone removes no fabric")
     }

@@ -131,13 +131,13 @@ impl<C: Crypto> CaseClient<C> {
         self.target.fabric.index
     }
 
-    /// Withdraws the offer to resume if it rests on the record of this peer; the full handshake is
-    /// still welcome.
+    /// Withdraws the offer to resume if it rests on the record of this peer, or of any on the
+    /// fabric; the full handshake is still welcome.
     #[cfg(feature = "initiator")]
-    pub(crate) fn forget_record(&mut self, fabric: FabricIndex, peer: NodeId) {
+    pub(crate) fn forget_record(&mut self, fabric: FabricIndex, peer: Option<NodeId>) {
         if let State::ExpectSigma2(state) = &mut self.state
             && self.target.fabric.index == fabric
-            && self.target.node == peer
+            && peer.is_none_or(|peer| self.target.node == peer)
         {
             state.resuming = None;
         }

@@ -112,10 +112,12 @@ impl<C: Crypto> CaseServer<C> {
         }
     }
 
-    /// Whether this handshake is about to resume from the record of a peer.
-    pub(crate) fn resumes_from(&self, fabric: FabricIndex, peer: NodeId) -> bool {
+    /// Whether this handshake is about to resume from the record of a peer, or of any on the
+    /// fabric.
+    pub(crate) fn resumes_from(&self, fabric: FabricIndex, peer: Option<NodeId>) -> bool {
         matches!(&self.state, State::ExpectReport(ExpectReport { accepted, .. })
-            if accepted.record.fabric == fabric && accepted.record.peer == peer)
+            if accepted.record.fabric == fabric
+                && peer.is_none_or(|peer| accepted.record.peer == peer))
     }
 
     /// Ends the handshake for a reason of the caller's: its secrets are wiped.
