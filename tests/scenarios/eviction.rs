@@ -1,4 +1,4 @@
-//! Full tables of sessions: who makes room, against a plain list that knows the rule and nothing
+//! Full tables of sessions, and peers that have as many as they may: who makes room, against a plain list that knows the rule and nothing
 //! else.
 
 use core::cmp::Reverse;
@@ -22,24 +22,35 @@ struct Known {
     defunct: bool,
 }
 
+/// A peer that has as many sessions as it may gives one up, whether or not the table is full:
+/// defunct, idle longest.
+///
 /// What the specification and its implementations make of a full table, one rule after another:
 /// most sessions on the fabric; the newcomer's fabric; most sessions with the peer; the
 /// newcomer's peer, unless it is the only working session with it; defunct; idle longest; oldest.
 /// CASE sessions make room for CASE sessions, PASE sessions for PASE sessions; of several PASE
 /// sessions one for a CASE session. Of fabrics that the first two rules do not tell apart each has
 /// a candidate.
-fn victims(known: &[Known], newcomer: Option<(u8, u64)>) -> Vec<usize> {
+fn victims(known: &[Known], newcomer: Option<(u8, u64)>, limits: Limits) -> Vec<usize> {
+    let case = known.iter().filter(|k| k.peer.is_some()).count();
+    let idle = |n: &usize| (known[*n].defunct, Reverse(known[*n].active), Reverse(*n));
+    let own = |n: &usize| newcomer.is_some() && known[*n].peer == newcomer;
+    if (0..known.len()).filter(own).count() >= limits.of_peer.max(1).into() {
+        return (0..known.len()).filter(own).max_by_key(idle).into_iter().collect();
+    }
+    if known.len() <= limits.sessions && (newcomer.is_none() || case < limits.sessions) {
+        return Vec::new();
+    }
     let of = |peer: Option<(u8, u64)>| known.iter().filter(|k| k.peer == peer).count();
     let on = |fabric: u8| {
         known.iter().filter(|k| k.peer.is_some_and(|(other, _)| other == fabric)).count()
     };
     let rank = |n: &usize| {
         let k = &known[*n];
-        let idle = (k.defunct, Reverse(k.active), Reverse(*n));
-        let Some((fabric, _)) = k.peer else { return ((0, false), 0, false, idle) };
+        let Some((fabric, _)) = k.peer else { return ((0, false), 0, false, idle(n)) };
         let own = newcomer.is_some_and(|(other, _)| other == fabric);
         let only_working = of(k.peer) == 1 && !k.defunct;
-        ((on(fabric), own), of(k.peer), newcomer == k.peer && !only_working, idle)
+        ((on(fabric), own), of(k.peer), newcomer == k.peer && !only_working, idle(n))
     };
     let takes_from_case = newcomer.is_some() && of(None) <= 1;
     let may_go = |n: &usize| known[*n].peer.is_some() == takes_from_case;
@@ -84,8 +95,22 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Most CASE sessions, in all and of one peer.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    sessions: usize,
+    of_peer: u8,
+}
+
+impl Limits {
+    fn new(sessions: usize) -> Self {
+        Self { sessions, of_peer: Config::default().max_sessions_per_peer }
+    }
+}
+
 struct World<S: Storage> {
     net: Net<S>,
+    limits: Limits,
     known: Vec<Known>,
     last_id: u16,
     serial: u16,
@@ -96,27 +121,28 @@ const SESSIONS: usize = 12;
 type Arrays = Fixed<{ SESSIONS + 1 }, 32, 2, 1, 1, 2600>;
 
 impl<S: Storage> World<S> {
-    fn new(sessions: usize) -> Self {
-        let config = Config::default().with_sessions(sessions).with_exchanges(32);
+    fn new(limits: Limits) -> Self {
+        let config = Config::default()
+            .with_sessions(limits.sessions)
+            .with_sessions_per_peer(limits.of_peer)
+            .with_exchanges(32);
         let mut net = Net::stored(vec![(udp(1), config)]);
         // Which id comes next: that of a session that was is not given again.
         let (first, _) = Plan::case(1, 1, udp(7)).begin(&mut net, 0).unwrap();
         net.call(0, |m, cx| m.close(cx, first));
         net.pump();
         net.node(0).events.clear();
-        Self { net, known: Vec::new(), last_id: first.local_session_id().get(), serial: 0 }
+        Self { net, limits, known: Vec::new(), last_id: first.local_session_id().get(), serial: 0 }
     }
 
     /// The newcomer is let in, and if it must be somebody goes: the one that the list names, with
     /// a goodbye that it understands, sent once.
-    fn open(&mut self, sessions: usize, peer: Option<(u8, u64)>) {
-        let (case, count) = (self.known.iter().filter(|k| k.peer.is_some()).count(), |f: u8| {
-            self.known.iter().filter(|k| k.peer.is_some_and(|(of, _)| of == f)).count()
-        });
-        let full = self.known.len() > sessions || peer.is_some() && case >= sessions;
-        let victims = if full { victims(&self.known, peer) } else { Vec::new() };
+    fn open(&mut self, peer: Option<(u8, u64)>) {
+        let count =
+            |f: u8| self.known.iter().filter(|k| k.peer.is_some_and(|(of, _)| of == f)).count();
+        let victims = victims(&self.known, peer, self.limits);
         let before: Vec<usize> = (0..=4).map(count).collect();
-        let pase = self.known.len() - case;
+        let pase = self.known.iter().filter(|k| k.peer.is_none()).count();
 
         let (closed, since) = (self.net.node(0).closed().len(), self.net.sent.len());
         self.serial += 1;
@@ -149,7 +175,7 @@ impl<S: Storage> World<S> {
         self.known.push(Known { handle, twin, peer, heard: now, active: now, defunct: false });
         // Three sessions for each fabric, as long as there is room for so many; PASE has a place
         // of its own.
-        if sessions >= 12 && peer.is_some() {
+        if self.limits.sessions >= 12 && peer.is_some() {
             for fabric in 1..=4 {
                 let after = self.known.iter().filter(|k| k.peer.is_some_and(|p| p.0 == fabric));
                 assert!(after.count() >= before[usize::from(fabric)].min(3), "fabric {fabric}");
@@ -158,13 +184,13 @@ impl<S: Storage> World<S> {
         }
     }
 
-    fn apply(&mut self, sessions: usize, op: Op) {
+    fn apply(&mut self, op: Op) {
         // Which of two uses in one moment was the earlier is nobody's promise.
         self.net.run(1);
         let len = self.known.len().max(1);
         match op {
-            Op::Case(fabric, peer) => self.open(sessions, Some((fabric, peer))),
-            Op::Pase => self.open(sessions, None),
+            Op::Case(fabric, peer) => self.open(Some((fabric, peer))),
+            Op::Pase => self.open(None),
             Op::Wait(millis) => self.net.run(millis),
             Op::ClosePeer(fabric, peer) => {
                 let node = NodeId::new(peer);
@@ -234,6 +260,7 @@ impl<S: Storage> World<S> {
             for peer in 1..=4 {
                 let with = |k: &&Known| k.peer == Some((fabric, peer));
                 let of_peer: Vec<_> = self.known.iter().filter(with).collect();
+                assert!(of_peer.len() <= self.limits.of_peer.max(1).into());
                 let (fabric, node): (FabricIndex, _) = (index(fabric), NodeId::new(peer));
                 let mut found: Vec<_> = manager.by_peer(fabric, node).collect();
                 let mut expected: Vec<_> = of_peer.iter().map(|k| k.handle).collect();
@@ -250,10 +277,10 @@ impl<S: Storage> World<S> {
     }
 }
 
-fn agrees<S: Storage>(sessions: usize, ops: &[Op]) {
-    let mut world = World::<S>::new(sessions);
+fn agrees<S: Storage>(limits: Limits, ops: &[Op]) {
+    let mut world = World::<S>::new(limits);
     for &op in ops {
-        world.apply(sessions, op);
+        world.apply(op);
         world.check();
     }
     let mut net = world.net;
@@ -262,23 +289,30 @@ fn agrees<S: Storage>(sessions: usize, ops: &[Op]) {
     assert_eq!(net.nodes[0].manager.session_count(), 0);
 }
 
+fn limits() -> impl Strategy<Value = Limits> {
+    let sessions = prop_oneof![1..=5_usize, Just(SESSIONS)];
+    let few =
+        (sessions.clone(), 1..=4_u8).prop_map(|(sessions, of_peer)| Limits { sessions, of_peer });
+    prop_oneof![few, sessions.prop_map(Limits::new)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_full_table_makes_room_as_a_plain_list_says_on_the_heap(
-        sessions in prop_oneof![1..=5_usize, Just(SESSIONS)],
+    fn sessions_make_room_as_a_plain_list_says_on_the_heap(
+        limits in limits(),
         ops in prop::collection::vec(op(), 1..80),
     ) {
-        agrees::<Heap>(sessions, &ops);
+        agrees::<Heap>(limits, &ops);
     }
 
     #[test]
-    fn a_full_table_makes_room_as_a_plain_list_says_in_arrays(
-        sessions in prop_oneof![1..=5_usize, Just(SESSIONS)],
+    fn sessions_make_room_as_a_plain_list_says_in_arrays(
+        limits in limits(),
         ops in prop::collection::vec(op(), 1..80),
     ) {
-        agrees::<Arrays>(sessions, &ops);
+        agrees::<Arrays>(limits, &ops);
     }
 }
 
@@ -290,20 +324,20 @@ fn a_full_table_makes_room_for_every_mix_of_fabric_and_peer_and_never_with_the_n
         for defunct in [None, Some(0), Some(3), Some(5)] {
             for newcomer in 0..9 {
                 let peer = |n: usize| (n as u8 / 3 + 1, n as u64 % 3 + 1);
-                let mut world = World::<Heap>::new(6);
+                let mut world = World::<Heap>::new(Limits::new(6));
                 for (n, &count) in shape.iter().enumerate() {
                     for _ in 0..count {
                         let (fabric, peer) = peer(n);
-                        world.apply(6, Op::Case(fabric, peer));
-                        world.apply(6, Op::Wait(1));
+                        world.apply(Op::Case(fabric, peer));
+                        world.apply(Op::Wait(1));
                     }
                 }
-                world.apply(6, Op::Pase);
+                world.apply(Op::Pase);
                 if let Some(n) = defunct {
-                    world.apply(6, Op::Lose(n));
+                    world.apply(Op::Lose(n));
                 }
                 let (fabric, peer) = peer(newcomer);
-                world.apply(6, Op::Case(fabric, peer));
+                world.apply(Op::Case(fabric, peer));
                 world.check();
                 assert_eq!(world.known.len(), 7);
                 let newest = world.known.last().unwrap();
@@ -311,6 +345,60 @@ fn a_full_table_makes_room_for_every_mix_of_fabric_and_peer_and_never_with_the_n
                 assert!(world.known.iter().any(|k| k.peer.is_none()), "and so is PASE");
             }
         }
+    }
+}
+
+/// A session of a peer that is where nobody answers.
+fn begin(net: &mut Net, fabric: u8, peer: u64, port: u16) -> (SessionHandle, Twin) {
+    net.run(1);
+    Plan::case(fabric, peer, udp(port)).begin(net, 0).unwrap()
+}
+
+fn make_defunct(net: &mut Net, session: SessionHandle) {
+    let exchange = net.say(0, session, 2);
+    net.close_exchange(0, exchange);
+    net.run(20_000);
+    assert!(net.nodes[0].manager.session(session).unwrap().is_defunct());
+}
+
+#[test]
+fn a_peer_that_has_as_many_sessions_as_it_may_gives_up_one_of_its_own() {
+    for (limit, most) in [(0, 1), (1, 1), (2, 2), (3, 3)] {
+        let config = Config::default().with_sessions(SESSIONS).with_sessions_per_peer(limit);
+        let mut net = Net::with(vec![(udp(1), config)]);
+        // Others of its fabric and of another: idle longer, one of them defunct, and all stay.
+        let others = [(1, 2, 10), (2, 1, 11), (1, 3, 12)]
+            .map(|(fabric, peer, port)| begin(&mut net, fabric, peer, port).0);
+        make_defunct(&mut net, others[0]);
+        let mut own: Vec<_> = (0..most).map(|n| begin(&mut net, 1, 1, 20 + n)).collect();
+        assert!(net.nodes[0].closed().is_empty(), "there is room for as many");
+        for turn in 0..4 {
+            // The one idle longest, but rather the newest when that is defunct.
+            let newest = own.len() - 1;
+            let goes = if turn == 2 { newest } else { 0 };
+            if turn == 2 {
+                make_defunct(&mut net, own[newest].0);
+            }
+            let since = net.sent.len();
+            let newcomer = begin(&mut net, 1, 1, 30 + turn);
+            net.pump();
+            let (victim, twin) = own.remove(goes);
+            own.push(newcomer);
+            let closed = net.nodes[0].closed();
+            assert_eq!(
+                closed[usize::from(turn)..],
+                [(victim, 0, CloseReason::Evicted)],
+                "limit {limit}, turn {turn}"
+            );
+            let goodbyes = twin.read_all(&net, since);
+            assert!(goodbyes.len() == 1 && goodbyes[0].is_close_session());
+            assert_eq!(net.sent.len(), since + 1, "the others are told nothing");
+            let manager = &net.nodes[0].manager;
+            let stay = own.iter().map(|(handle, _)| handle).chain(&others);
+            assert!(stay.into_iter().all(|handle| manager.session(*handle).is_some()));
+            assert_eq!(manager.session_count(), own.len() + others.len());
+        }
+        net.assert_clean();
     }
 }
 

@@ -260,6 +260,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
             {
                 let mut with_peer = manager.by_peer(fabric, identity.peer_node());
                 assert!(with_peer.any(|other| other == handle), "not found by its peer");
+                let with_peer = manager.by_peer(fabric, identity.peer_node()).count();
+                assert!(
+                    with_peer <= self.config.max_sessions_per_peer.into(),
+                    "too many of a peer"
+                );
                 let best = manager.session_with(fabric, identity.peer_node());
                 let best = best.and_then(|best| manager.session(best)).expect("none is offered");
                 assert!(!best.is_defunct() || session.is_defunct(), "a defunct one is offered");

@@ -22,9 +22,11 @@ fn config(dice: &mut Dice) -> Config {
     let (idle, active) = one_of(dice, &[(500, 300), (500, 300), (2000, 300), (5000, 500)]);
     let parameters = SessionParameters::matter_1_6().with_intervals(idle, active, 4000);
     let lifetime = one_of(dice, &[20, 300, 24 * 3600]);
+    let per_peer = Config::default().max_sessions_per_peer;
     let config = Config::default()
         .with_parameters(parameters)
         .with_sessions(one_of(dice, &[1, 2, 4, 8]))
+        .with_sessions_per_peer(one_of(dice, &[1, 2, 3, 4, per_peer, per_peer]))
         .with_exchanges(one_of(dice, &[1, 3, 5, 10]))
         .with_exchanges_per_session(one_of(dice, &[1, 2, 4]))
         .with_events(one_of(dice, &[1, 4, 50]))
