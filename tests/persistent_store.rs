@@ -97,6 +97,17 @@ fn a_new_fabric_finds_no_records() {
     assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None);
 }
 
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let file = File::new("owner");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 1));
+    assert_eq!(fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[test]
 fn a_record_that_is_removed_is_found_by_neither_peer_nor_id() {
     let file = File::new("removed");

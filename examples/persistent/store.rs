@@ -1,5 +1,6 @@
 //! What a controller keeps in an embedded database: resumption records, fabrics, keys.
 
+use std::fs::File;
 use std::path::Path;
 
 use matter_session::crypto::{Secret, SigningKey};
@@ -20,8 +21,9 @@ const KEYS: TableDefinition<'_, u8, [u8; 32]> = TableDefinition::new("keys");
 
 pub(crate) type Error = Box<dyn core::error::Error>;
 
-/// A database that one process has open. It holds secrets in the clear: in a product only the
-/// controller may read the file, which is not seen to here, or its rows are encrypted.
+/// A database that one process has open. It holds secrets in the clear, so on Unix its file is made
+/// for its owner alone. A product sees to that elsewhere, too, and to copies of the file, or it
+/// encrypts the rows.
 pub(crate) struct Store {
     database: Database,
 }
@@ -33,9 +35,13 @@ pub(crate) struct Membership {
 }
 
 impl Store {
-    /// Opens the database, or makes it.
+    /// Opens the database, or makes it. A file that is there keeps its permissions.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        Self::of(Database::create(path)?)
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Self::of(Database::builder().create_file(options.open(path)?)?)
     }
 
     pub(crate) fn of(database: Database) -> Result<Self, Error> {
