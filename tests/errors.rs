@@ -29,6 +29,7 @@ const _: () = {
     is_error::<manager::Dropped>();
     is_error::<manager::FabricTableError>();
     is_error::<manager::OpenError>();
+    is_error::<manager::RestoreError>();
     is_error::<manager::SendError>();
     is_error::<manager::WindowError>();
     is_error::<resumption::RecordError>();

@@ -117,7 +117,8 @@ impl<'n, B: Board> Device<'n, B> {
                 let _ = self.node.restore_fabric(stored);
             }
             Kept::Record(record) => {
-                self.node.restore_record(record, now);
+                // Its peer gets a full handshake, and a record in place of this one.
+                let _ = self.node.restore_record(record, now);
             }
         });
     }

@@ -9,7 +9,7 @@ use matter_session::handshake::{
     CaseClient, CaseEnv, Context, Incoming, MAX_MESSAGE_LEN, PaseServer, Step,
 };
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId};
-use matter_session::manager::{Config, FabricTableError, SessionManager};
+use matter_session::manager::{Config, FabricTableError, RestoreError, SessionManager};
 use matter_session::resumption::{NoRecords, ResumptionRecord};
 use matter_session::session::SessionParameters;
 use matter_session::time::Instant;
@@ -55,11 +55,12 @@ pub fn resumption_record(data: &[u8]) {
     assert!(message.payload.windows(16).any(|octets| octets == record.id.as_bytes()));
 
     let mut manager = manager();
-    assert!(!manager.restore_record(record.clone(), NOW), "of no fabric");
+    let refused = manager.restore_record(record.clone(), NOW);
+    assert_eq!(refused, Err(RestoreError::UnknownFabric));
     let octets = encoded(fabrics[0].view());
     assert_eq!(manager.restore_fabric(&octets), Ok(record.fabric));
     for _ in 0..2 {
-        assert!(manager.restore_record(record.clone(), NOW));
+        assert_eq!(manager.restore_record(record.clone(), NOW), Ok(()));
         assert_eq!(manager.records().collect::<Vec<_>>(), [&record]);
     }
 }

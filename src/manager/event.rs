@@ -361,3 +361,32 @@ pub enum FabricTableError {
     #[error("no fabric with this index")]
     Unknown,
 }
+
+/// The record was not restored. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// There is no fabric with the record's index: restore fabrics first. The record of a fabric
+    /// that was left is to be deleted: it would speak for a peer on the next fabric of the index.
+    #[error("no fabric with the record's index")]
+    UnknownFabric,
+    /// Another peer's record has the same id, as responders choose ids.
+    #[error("another peer's record has the same id")]
+    IdTaken,
+    /// The table of records is full; forget one first.
+    #[error("too many records; forget one first")]
+    TooMany,
+    /// Too many events wait: poll them first, and restore the record then.
+    #[error("too many events wait; poll them first")]
+    Backlog,
+}
+
+impl RestoreError {
+    /// Whether to poll events is all that it takes to restore the same record. If it is not, the
+    /// record may be deleted where it is stored: its peer gets a full handshake.
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::Backlog)
+    }
+}

@@ -54,7 +54,7 @@ use rand_core::CryptoRng;
 pub use self::config::Config;
 pub use self::event::{
     CloseReason, ConnectError, Dropped, Event, FabricTableError, Message, OpenError, Received,
-    SendError, Statistics, Transmit, WindowCloseReason, WindowError,
+    RestoreError, SendError, Statistics, Transmit, WindowCloseReason, WindowError,
 };
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::send::TRANSMIT_BUFFER_LEN;

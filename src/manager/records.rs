@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::storage::{Map, RecordIndex, RecordOrder, Storage};
-use super::{Event, SessionManager};
+use super::{Event, RestoreError, SessionManager};
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::handshake::Context;
@@ -224,22 +224,34 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.records.by_peer.iter().map(|(_, entry)| &entry.record)
     }
 
-    /// Takes in a record that was stored before. Its lifetime begins anew. A record is of whatever
-    /// fabric has its index: what is stored of a fabric must be gone before the next is added.
-    /// Returns false, and takes nothing in, when its fabric is unknown, when the table is full, when another peer's
-    /// record has the same id, or when too many events wait. No event tells of it.
-    pub fn restore_record(&mut self, record: ResumptionRecord, now: Instant) -> bool {
+    /// Takes in a record that was stored before, in place of the peer's former one. Its lifetime
+    /// begins anew. No event tells of it.
+    ///
+    /// # Errors
+    /// [`RestoreError`]; nothing has changed then. What [is temporary](RestoreError::is_temporary)
+    /// is no reason to delete what is stored.
+    pub fn restore_record(
+        &mut self,
+        record: ResumptionRecord,
+        now: Instant,
+    ) -> Result<(), RestoreError> {
         let peer = (record.fabric, record.peer);
-        let backlogged = self.is_backlogged();
-        let records = &mut self.node.records;
-        let takes = records.by_peer(peer).is_some() || !records.is_full();
-        let takes = takes && !backlogged;
-        let clashes = records.peer_of(&record.id).is_some_and(|holder| holder != peer);
-        if self.node.fabrics.by_index(record.fabric).is_none() || !takes || clashes {
-            return false;
+        let records = &self.node.records;
+        if self.node.fabrics.by_index(record.fabric).is_none() {
+            return Err(RestoreError::UnknownFabric);
+        }
+        if records.peer_of(&record.id).is_some_and(|holder| holder != peer) {
+            return Err(RestoreError::IdTaken);
+        }
+        if records.by_peer(peer).is_none() && records.is_full() {
+            return Err(RestoreError::TooMany);
+        }
+        // Each record may have to tell of its end.
+        if self.is_backlogged() {
+            return Err(RestoreError::Backlog);
         }
         self.node.records.save(&record, now);
-        true
+        Ok(())
     }
 
     /// Forgets the record of a peer, also in the store that `cx` names: its certificate was

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use matter_session::manager::{Config, PeerAddress};
+use matter_session::manager::{Config, PeerAddress, RestoreError};
 use matter_session::resumption::ResumptionRecord;
 
 use crate::net::{Authority, Fate, Net, index, udp};
@@ -97,15 +97,19 @@ fn records_that_come_and_go_push_out_no_event() {
     net.node(0).polls = false;
     let record: ResumptionRecord = net.nodes[0].manager.records().next().unwrap().clone();
     let (fabric, peer, now) = (record.fabric, record.peer, net.instant());
+    let mut restored = Ok(());
     for _ in 0..200 {
         net.call(0, |m, cx| m.forget_record(cx, fabric, peer));
-        net.nodes[0].manager.restore_record(record.clone(), now);
+        restored = net.nodes[0].manager.restore_record(record.clone(), now);
     }
+    assert_eq!(restored, Err(RestoreError::Backlog));
+    assert!(RestoreError::Backlog.is_temporary());
     let session = net.nodes[0].manager.sessions().next().unwrap().handle();
     net.call(0, |manager, cx| manager.close(cx, session));
     net.node(0).polls = true;
     net.pump();
     assert_eq!(net.node(0).closed().len(), 1);
+    assert_eq!(net.node(0).manager.restore_record(record, now), Ok(()));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use matter_session::ids::NodeId;
-use matter_session::manager::{Config, Event};
+use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
 
 use crate::net::{Authority, Fate, Net, index, udp};
 
@@ -30,11 +31,12 @@ fn records_survive_a_restart_as_bytes() {
     for n in 0..2 {
         let record = ResumptionRecord::from_bytes(&stored[n]).unwrap();
         let now = net.instant();
-        assert!(net.node(n).manager.restore_record(record.clone(), now));
+        assert_eq!(net.node(n).manager.restore_record(record.clone(), now), Ok(()));
         assert_eq!(net.node(n).manager.record_by_id(&record.id), Some(&record));
         // A record of a fabric that is gone is not taken in.
         let foreign = ResumptionRecord { fabric: index(7), ..record };
-        assert!(!net.node(n).manager.restore_record(foreign, now));
+        let refused = net.node(n).manager.restore_record(foreign, now);
+        assert_eq!(refused, Err(RestoreError::UnknownFabric));
     }
     assert!(changes(&mut net, 0).is_empty());
     net.dial_case(0, 1, 1, 200);
@@ -45,6 +47,35 @@ fn records_survive_a_restart_as_bytes() {
     ));
     assert_eq!(changes(&mut net, 0), [200]);
     net.assert_clean();
+}
+
+/// What can never be restored comes before what can be later: it may be deleted at once.
+#[test]
+fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
+    let (mut net, ..) = Net::with_case();
+    let now = net.instant();
+    let own = net.nodes[0].manager.records().next().unwrap().clone();
+    let other = |id: u8| {
+        let id = ResumptionId::new([id; 16]);
+        ResumptionRecord { peer: NodeId::new(300), id, ..own.clone() }
+    };
+    let refused = [
+        (ResumptionRecord { fabric: index(7), ..own.clone() }, RestoreError::UnknownFabric),
+        (ResumptionRecord { peer: NodeId::new(300), ..own.clone() }, RestoreError::IdTaken),
+    ];
+    let manager = &mut net.node(0).manager;
+    for (record, error) in refused {
+        assert_eq!(manager.restore_record(record, now), Err(error));
+        assert!(!error.is_temporary());
+        assert_eq!(manager.records().collect::<Vec<_>>(), [&own]);
+    }
+    assert!(!RestoreError::TooMany.is_temporary());
+    // In place of the peer's own, with its id or another.
+    assert_eq!(manager.restore_record(own.clone(), now), Ok(()));
+    assert_eq!(manager.restore_record(other(1), now), Ok(()));
+    assert_eq!(manager.restore_record(other(2), now), Ok(()));
+    assert_eq!(manager.record_by_id(&ResumptionId::new([1; 16])), None);
+    assert_eq!(manager.records().count(), 2);
 }
 
 #[test]
@@ -88,9 +119,13 @@ fn the_oldest_record_makes_room() {
     // A full table takes no stored records in, except in place of their own.
     let now = net.instant();
     let mut record = net.node(0).manager.records().next().unwrap().clone();
-    assert!(net.node(0).manager.restore_record(record.clone(), now));
+    assert_eq!(net.node(0).manager.restore_record(record.clone(), now), Ok(()));
     record.peer = NodeId::new(200);
-    assert!(!net.node(0).manager.restore_record(record, now));
+    let clashing = net.node(0).manager.restore_record(record.clone(), now);
+    assert_eq!(clashing, Err(RestoreError::IdTaken));
+    record.id = ResumptionId::new([7; 16]);
+    let refused = net.node(0).manager.restore_record(record, now);
+    assert_eq!(refused, Err(RestoreError::TooMany));
     net.assert_clean();
 }
 

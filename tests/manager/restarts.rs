@@ -17,7 +17,7 @@ fn restart(net: &mut Net) {
     node.manager = SessionManager::new(Config::default(), RustCrypto, &mut Dice::new(77));
     node.manager.restore_fabric(&fabric[..len]).unwrap();
     let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-    assert!(node.manager.restore_record(record, now));
+    assert_eq!(node.manager.restore_record(record, now), Ok(()));
     node.events.clear();
 }
 

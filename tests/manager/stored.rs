@@ -4,7 +4,7 @@ use matter_session::cert::{ChainError, ChainFault, Position};
 use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
 use matter_session::ids::NodeId;
-use matter_session::manager::{Event, FabricTableError};
+use matter_session::manager::{Event, FabricTableError, RestoreError};
 use proptest::prelude::*;
 
 use crate::net::{Authority, Net, index};
@@ -45,9 +45,10 @@ fn fabrics_survive_a_restart_as_bytes_with_their_records() {
     let mut net = Net::pair();
     for (n, (fabric, record, key)) in stored.into_iter().enumerate() {
         let now = net.instant();
-        assert!(!net.node(n).manager.restore_record(record.clone(), now), "its fabric comes first");
+        let early = net.node(n).manager.restore_record(record.clone(), now);
+        assert_eq!(early, Err(RestoreError::UnknownFabric), "its fabric comes first");
         assert_eq!(net.node(n).manager.restore_fabric(&fabric), Ok(index(1)));
-        assert!(net.node(n).manager.restore_record(record, now));
+        assert_eq!(net.node(n).manager.restore_record(record, now), Ok(()));
         net.node(n).keys.insert(index(1), key);
         // Twice is once too often.
         let again = net.node(n).manager.restore_fabric(&fabric);

@@ -30,7 +30,7 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
         for record in former.manager.records() {
             let stored = record.to_bytes();
             let record = ResumptionRecord::from_bytes(stored.as_bytes()).unwrap();
-            assert!(node.manager.restore_record(record, now));
+            assert_eq!(node.manager.restore_record(record, now), Ok(()));
         }
     }
 }

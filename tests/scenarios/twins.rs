@@ -184,7 +184,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     let net = &mut twins.net;
     let relabelled = ResumptionRecord { fabric: index(7), ..record.clone() };
     let now = net.instant();
-    assert!(net.node(MIXER).manager.restore_record(relabelled, now));
+    assert_eq!(net.node(MIXER).manager.restore_record(relabelled, now), Ok(()));
     let before = net.nodes[VICTIM].manager.record(index(1), NodeId::new(100)).cloned();
     // Signatures are those of the certificate's key.
     twins.lend_key(index(1), index(7));
@@ -204,7 +204,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     twins.lend_key(index(7), index(1));
     let net = &mut twins.net;
     let now = net.instant();
-    assert!(net.node(MIXER).manager.restore_record(record, now));
+    assert_eq!(net.node(MIXER).manager.restore_record(record, now), Ok(()));
     net.dial_case(MIXER, VICTIM, 1, 200);
     net.run(1000);
     let resumed = |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });

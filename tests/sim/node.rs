@@ -270,7 +270,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
             let key = (record.fabric, record.peer);
             self.app.stored_records.insert(key, record.to_bytes().as_bytes().to_vec());
-            assert!(self.manager.restore_record(record, scene.now));
+            assert_eq!(self.manager.restore_record(record, scene.now), Ok(()));
         }
     }
 
