@@ -154,6 +154,10 @@ impl ResumptionStore for One {
         self.0 = Some(record.clone());
     }
 
+    fn remove(&mut self, _: FabricIndex, _: NodeId) {
+        self.0 = None;
+    }
+
     fn remove_fabric(&mut self, _: FabricIndex) {
         self.0 = None;
     }

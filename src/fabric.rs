@@ -20,6 +20,12 @@ use crate::time::WallClock;
 pub struct CompressedFabricId([u8; 8]);
 
 impl CompressedFabricId {
+    /// An id that was derived before.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
     /// Derives it from the root public key and the fabric id.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 use thiserror::Error;
 
 use crate::crypto::Secret;
+use crate::fabric::{CompressedFabricId, Fabric};
 use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId};
 use crate::session::ResumptionId;
 
@@ -19,6 +20,9 @@ pub struct ResumptionRecord {
     pub id: ResumptionId,
     /// The fabric.
     pub fabric: FabricIndex,
+    /// The same fabric for all nodes and times: when this node has left it, the next one gets its
+    /// index.
+    pub compressed_fabric: CompressedFabricId,
     /// The peer.
     pub peer: NodeId,
     /// The peer's CASE Authenticated Tags.
@@ -35,23 +39,26 @@ pub struct RecordError;
 
 impl ResumptionRecord {
     /// Length of the encoded form in octets.
-    pub const ENCODED_LEN: usize = 1 + 1 + 8 + ResumptionId::LEN + 32 + 4 * CaseAuthTags::CAPACITY;
-    const VERSION: u8 = 1;
+    pub const ENCODED_LEN: usize =
+        1 + 1 + 8 + 8 + ResumptionId::LEN + 32 + 4 * CaseAuthTags::CAPACITY;
+    const VERSION: u8 = 2;
 
     /// The record as versioned bytes, to be stored. They are secret: whoever has them can
     /// impersonate either node to the other.
     ///
     /// ```text
-    /// version 1 | fabric index | node id LE (8) | id (16) | secret (32) | 3 tags LE (4 each, 0 = none)
+    /// version 2 | fabric index | compressed fabric id (8) | node id LE (8) | id (16) | secret (32)
+    /// | 3 tags LE (4 each, 0 = none)
     /// ```
     #[must_use]
     pub fn to_bytes(&self) -> Secret<{ Self::ENCODED_LEN }> {
         let mut bytes = Secret::zero();
         let mut tags = self.cats.iter().map(CaseAuthTag::get);
         let mut tag = || tags.next().unwrap_or(0).to_le_bytes();
-        let parts: [&[u8]; 8] = [
+        let parts: [&[u8]; 9] = [
             &[Self::VERSION],
             &[self.fabric.get()],
+            self.compressed_fabric.as_bytes(),
             &self.peer.get().to_le_bytes(),
             self.id.as_bytes(),
             self.shared_secret.as_bytes(),
@@ -64,6 +71,11 @@ impl ResumptionRecord {
             *to = *from;
         }
         bytes
+    }
+
+    /// Whether it is of this fabric, and not of one that had its index before.
+    pub(crate) fn is_of(&self, fabric: Fabric<'_>) -> bool {
+        self.fabric == fabric.index() && self.compressed_fabric == fabric.compressed_id()
     }
 
     /// Reads the encoded form.
@@ -82,6 +94,7 @@ impl ResumptionRecord {
         }
         let [fabric] = *take(&mut rest)?;
         let fabric = FabricIndex::new(fabric).ok_or(RecordError)?;
+        let compressed_fabric = CompressedFabricId::from_bytes(*take(&mut rest)?);
         let peer = NodeId::new(u64::from_le_bytes(*take(&mut rest)?));
         if !peer.is_operational() {
             return Err(RecordError);
@@ -100,7 +113,7 @@ impl ResumptionRecord {
                 }
             }
         }
-        Ok(Self { id, fabric, peer, cats, shared_secret })
+        Ok(Self { id, fabric, compressed_fabric, peer, cats, shared_secret })
     }
 }
 
@@ -166,9 +179,9 @@ pub trait ResumptionStore {
     /// Removes the records of a fabric that this node has left, or on which it has other
     /// certificates now.
     ///
-    /// None may outlive its fabric: a record names its fabric by the index, which the next fabric
-    /// gets, and would make a peer on the former one a peer on that. A store whose writes may fail
-    /// removes them again, and for good, before it keeps a fabric with that index.
+    /// One that stays behind is not resumed from on the next fabric with that index, which has
+    /// another compressed id, but it would be on the same fabric, joined again. A store whose
+    /// writes may fail removes them again, and for good, before it keeps a fabric.
     fn remove_fabric(&mut self, fabric: FabricIndex);
 }
 
@@ -206,6 +219,7 @@ mod tests {
         ResumptionRecord {
             id: ResumptionId::new([7; 16]),
             fabric: FabricIndex::new(3).unwrap(),
+            compressed_fabric: CompressedFabricId::from_bytes([4; 8]),
             peer: NodeId::new(0x0123_4567_89AB_CDEF),
             cats,
             shared_secret: Secret::new([9; 32]),
@@ -222,7 +236,7 @@ mod tests {
     fn damaged_records_are_refused() {
         let bytes = *record().to_bytes().as_bytes();
         assert_eq!(ResumptionRecord::from_bytes(&bytes[1..]), Err(RecordError));
-        for (at, value) in [(0, 2), (1, 0), (1, 255), (58, 0)] {
+        for (at, value) in [(0, 1), (1, 0), (1, 255), (66, 0)] {
             let mut bad = bytes;
             bad[at] = value;
             if at == 58 {

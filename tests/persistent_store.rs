@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::{fs, io};
 
 use matter_session::crypto::{RustCrypto, Secret};
+use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{CaseAuthTags, FabricIndex, NodeId};
 use matter_session::manager::Config;
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
@@ -56,6 +57,7 @@ fn record(index: u8, peer: u8, id: u8) -> ResumptionRecord {
     ResumptionRecord {
         id: ResumptionId::new([id; 16]),
         fabric: fabric(index),
+        compressed_fabric: CompressedFabricId::from_bytes([index; 8]),
         peer: NodeId::new(peer.into()),
         cats: CaseAuthTags::NONE,
         shared_secret: Secret::new([id; 32]),

@@ -7,6 +7,7 @@
 )]
 
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
+use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, ProtocolId, VendorId};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::ResumptionId;
@@ -30,10 +31,11 @@ fn tags() -> impl Strategy<Value = CaseAuthTags> {
 
 fn record() -> impl Strategy<Value = ResumptionRecord> {
     let node = 1..=0xFFFF_FFEF_FFFF_FFFF_u64;
-    (any::<[u8; 16]>(), 1..=254_u8, node, tags(), any::<[u8; 32]>()).prop_map(
-        |(id, fabric, peer, cats, secret)| ResumptionRecord {
+    (any::<[u8; 16]>(), 1..=254_u8, any::<[u8; 8]>(), node, tags(), any::<[u8; 32]>()).prop_map(
+        |(id, fabric, compressed, peer, cats, secret)| ResumptionRecord {
             id: ResumptionId::new(id),
             fabric: FabricIndex::new(fabric).unwrap(),
+            compressed_fabric: CompressedFabricId::from_bytes(compressed),
             peer: NodeId::new(peer),
             cats,
             shared_secret: Secret::new(secret),

@@ -49,6 +49,7 @@ impl Facts {
             let record = |peer| ResumptionRecord {
                 id: ResumptionId::new([7; 16]),
                 fabric: FabricIndex::MIN,
+                compressed_fabric: fabric(0).view().compressed_id(),
                 peer,
                 cats: CaseAuthTags::NONE,
                 shared_secret: Secret::new([0x5A; 32]),

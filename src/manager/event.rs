@@ -367,9 +367,9 @@ pub enum FabricTableError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// There is no fabric with the record's index: restore fabrics first. The record of a fabric
-    /// that was left is to be deleted: it would speak for a peer on the next fabric of the index.
-    #[error("no fabric with the record's index")]
+    /// The record's fabric is not there: restore fabrics first. If it was left, the record is to be
+    /// deleted. Another fabric that has its index now does not count.
+    #[error("the record's fabric is unknown")]
     UnknownFabric,
     /// Another peer's record has the same id, as responders choose ids.
     #[error("another peer's record has the same id")]

@@ -237,7 +237,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ) -> Result<(), RestoreError> {
         let peer = (record.fabric, record.peer);
         let records = &self.node.records;
-        if self.node.fabrics.by_index(record.fabric).is_none() {
+        let fabric = self.node.fabrics.by_index(record.fabric);
+        if !fabric.is_some_and(|fabric| record.is_of(fabric)) {
             return Err(RestoreError::UnknownFabric);
         }
         if records.peer_of(&record.id).is_some_and(|holder| holder != peer) {

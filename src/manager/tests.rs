@@ -7,6 +7,7 @@ use super::handle::PeerAddress;
 use super::session_table::SessionTable;
 use super::*;
 use crate::crypto::{RustCrypto, Secret, TxCounter};
+use crate::fabric::CompressedFabricId;
 use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId};
 use crate::resumption::ResumptionRecord;
 use crate::session::{
@@ -167,6 +168,7 @@ fn a_record_id_that_is_taken_costs_nobody_a_record() {
     let record = |peer| ResumptionRecord {
         id: ResumptionId::new([7; 16]),
         fabric: fabric(1),
+        compressed_fabric: CompressedFabricId::from_bytes([0; 8]),
         peer: NodeId::new(peer),
         cats: CaseAuthTags::NONE,
         shared_secret: Secret::new([peer.to_le_bytes()[0]; 32]),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use matter_session::handshake::{Context, HandshakeError};
 use matter_session::ids::{FabricIndex, NodeId};
-use matter_session::manager::{Config, Event};
+use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
@@ -21,7 +21,7 @@ struct Database {
     full: bool,
     /// Whose record has, or once had, an id.
     ids: BTreeMap<[u8; 16], (u8, u64)>,
-    /// Goes by those that records once had, too.
+    /// Goes by those that records once had, too, and keeps those of fabrics that are left.
     stale: bool,
     calls: usize,
 }
@@ -77,7 +77,9 @@ impl ResumptionStore for Store {
     }
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {
-        self.0.borrow_mut().rows.retain(|(of, _), _| *of != fabric.get());
+        let mut database = self.0.borrow_mut();
+        let stale = database.stale;
+        database.rows.retain(|(of, _), _| stale || *of != fabric.get());
     }
 }
 
@@ -134,6 +136,32 @@ fn a_store_takes_the_place_of_the_managers_table() {
     assert_eq!(fleet.dial(0, 1, 200), [true, true]);
     assert_eq!(fleet.dial(0, 1, 200), [true, true]);
     fleet.net.assert_clean();
+}
+
+/// The next fabric has the index of the one that was left, and other nodes.
+#[test]
+fn a_record_that_outlives_its_fabric_makes_nobody_a_peer_on_the_next() {
+    let mut fleet = Fleet::pair();
+    assert_eq!(fleet.dial(0, 1, 200), [false, false]);
+    for n in 0..2 {
+        fleet.stores[n].0.borrow_mut().stale = true;
+        assert!(fleet.call(n, |manager, cx| manager.remove_fabric(cx, index(1))));
+        fleet.net.settle();
+        assert_eq!(fleet.stores[n].len(), 1);
+        fleet.net.node(n).events.clear();
+    }
+    let mut authority = Authority::new(2, false);
+    authority.join(&mut fleet.net, 0, 777);
+    authority.join(&mut fleet.net, 1, 200);
+    let stale = fleet.stores[1].find(|_| true).unwrap();
+    assert_eq!((stale.fabric, stale.peer), (index(1), NodeId::new(100)));
+    let restored = fleet.call(1, |manager, cx| manager.restore_record(stale, cx.now));
+    assert_eq!(restored, Err(RestoreError::UnknownFabric));
+    // The initiator still has a record of node 200 on an index 1, and the responder takes any id.
+    assert_eq!(fleet.dial(0, 1, 200), [false, false]);
+    let peers: Vec<_> =
+        fleet.net.nodes[1].manager.sessions().map(|s| s.session().identity().peer_node()).collect();
+    assert_eq!(peers, [NodeId::new(777)]);
 }
 
 #[test]

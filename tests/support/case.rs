@@ -156,9 +156,11 @@ impl Rig {
 
 /// The record of a former session with `peer`.
 pub fn record_of(id: [u8; 16], peer: &Credentials) -> ResumptionRecord {
+    let fabric = fabric(1, &peer.root, peer.icac.as_deref(), &peer.noc, &[peer.epoch]);
     ResumptionRecord {
         id: matter_session::session::ResumptionId::new(id),
         fabric: index(1),
+        compressed_fabric: fabric.view().compressed_id(),
         peer: peer.id,
         cats: matter_session::ids::CaseAuthTags::NONE,
         shared_secret: Secret::new([0x5A; 32]),

@@ -98,7 +98,7 @@ impl<C: Crypto> CaseClient<C> {
     ) -> Result<(Self, Outgoing<'o>), HandshakeError> {
         let own = env.fabrics.by_index(fabric).ok_or(HandshakeError::UnknownFabric)?;
         let ipk = own.current_ipk().ok_or(HandshakeError::UnknownFabric)?.clone();
-        let resuming = record.filter(|r| r.fabric == fabric && r.peer == node);
+        let resuming = record.filter(|r| r.is_of(own) && r.peer == node);
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
         let ephemeral = crypto.ephemeral(cx.rng)?;

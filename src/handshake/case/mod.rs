@@ -106,6 +106,7 @@ fn establish(fabric: Fabric<'_>, ends: &Ends, keys: SessionKeys, proof: Proof<'_
         Proof::Certificates { peer, resumption_id, shared_secret } => ResumptionRecord {
             id: *resumption_id,
             fabric: fabric.index(),
+            compressed_fabric: fabric.compressed_id(),
             peer: peer.node,
             cats: peer.cats,
             shared_secret: shared_secret.clone(),

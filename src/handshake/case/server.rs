@@ -374,7 +374,7 @@ fn accept_resumption<C: Crypto>(
     let verified = ResumeMic::Sigma1
         .verify(crypto, secret, initiator_random, &request.id, request.mic)
         .ok()?;
-    if record.fabric != fabric.index() {
+    if !record.is_of(fabric) {
         return None;
     }
     let identity = PeerIdentity {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::crypto::Secret;
+use crate::fabric::CompressedFabricId;
 use crate::ids::CaseAuthTags;
 use crate::manager::storage::{Fixed, Heap};
 
@@ -14,7 +15,9 @@ const PLACES: usize = 5;
 
 fn record((fabric, peer): Peer, id: u8) -> ResumptionRecord {
     let (id, cats) = (ResumptionId::new([id; 16]), CaseAuthTags::NONE);
-    ResumptionRecord { id, fabric, peer, cats, shared_secret: Secret::new([1; 32]) }
+    let compressed_fabric = CompressedFabricId::from_bytes([0; 8]);
+    let shared_secret = Secret::new([1; 32]);
+    ResumptionRecord { id, fabric, compressed_fabric, peer, cats, shared_secret }
 }
 
 /// What can be done with records, and when.
