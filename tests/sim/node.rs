@@ -165,7 +165,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let crypto = Watched { inner: X::crypto(), ledger, node: name };
         let mut rng = rng;
         let manager = SessionManager::new(config.clone(), crypto, &mut rng);
-        let vault = (rng.roll() % 3 == 0).then(|| Vault::new(Dice::new(rng.roll())));
+        let vault = rng.roll().is_multiple_of(3).then(|| Vault::new(Dice::new(rng.roll())));
         Self { name, life: 0, manager, rng, config, limits, app: App::default(), vault }
     }
 
