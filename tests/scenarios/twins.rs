@@ -182,10 +182,8 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     twins.leave(2);
     twins.mix(index(7), 1, 1, 0);
     let net = &mut twins.net;
-    let compressed_fabric =
-        net.nodes[MIXER].manager.fabric(index(7)).unwrap().compressed_id();
-    let relabelled =
-        ResumptionRecord { fabric: index(7), compressed_fabric, ..record.clone() };
+    let compressed_fabric = net.nodes[MIXER].manager.fabric(index(7)).unwrap().compressed_id();
+    let relabelled = ResumptionRecord { fabric: index(7), compressed_fabric, ..record.clone() };
     let now = net.instant();
     assert_eq!(net.node(MIXER).manager.restore_record(relabelled, now), Ok(()));
     let before = net.nodes[VICTIM].manager.record(index(1), NodeId::new(100)).cloned();
