@@ -245,7 +245,7 @@ mod tests {
             assert_eq!(ResumptionRecord::from_bytes(&bad), Err(RecordError), "octet {at}");
         }
         let mut no_node = bytes;
-        no_node[2..10].fill(0);
+        no_node[10..18].fill(0);
         assert_eq!(ResumptionRecord::from_bytes(&no_node), Err(RecordError));
     }
 }
