@@ -9,6 +9,8 @@
     reason = "tests have std and fail by panicking"
 )]
 
+#[path = "crypto/ccm_beside.rs"]
+mod ccm_beside;
 mod support;
 
 use matter_session::crypto::spake2p::{self, Confirmation};

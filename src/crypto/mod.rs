@@ -4,6 +4,8 @@
 //! nothing is negotiated. `RustCrypto` is the default backend; a firmware with accelerators
 //! implements [`Crypto`] itself.
 
+#[cfg(feature = "rustcrypto")]
+mod ccm;
 mod hash_sink;
 mod nonce;
 mod once;
@@ -18,15 +20,15 @@ use core::fmt;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+#[cfg(feature = "rustcrypto")]
+pub use self::ccm::{AesCcm, AesCcmKey};
 pub use self::hash_sink::HashSink;
 pub(crate) use self::nonce::random_start;
 pub use self::nonce::{CounterExhausted, FreshCounter, NONCE_LEN, OpenNonce, SealNonce, TxCounter};
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
 #[cfg(feature = "rustcrypto")]
-pub use self::rustcrypto::{
-    AesCcm, AesCcmKey, CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey,
-};
+pub use self::rustcrypto::{CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey};
 pub use self::secret::Secret;
 
 /// Length of a symmetric key in octets.

@@ -1,8 +1,5 @@
 //! The default backend, on the RustCrypto crates.
 
-use aes::Aes128Enc;
-use ccm::aead::AeadInOut;
-use ccm::consts::{U13, U16};
 use hmac::{KeyInit, Mac};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::elliptic_curve::group::ff::FromUniformBytes;
@@ -13,13 +10,12 @@ use rand_core::CryptoRng;
 use sha2::Digest;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::ccm::batch;
 use super::{
-    Aead, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, OpenNonce, OperationalKey,
-    PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SealNonce, Secret, Sha256, SignError, Signature,
+    Aead, AesCcm, AesCcmKey, Crypto, CryptoError, HASH_LEN, KEY_LEN, OpenJob, OperationalKey,
+    PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SealJob, Secret, Sha256, SignError, Signature,
     SpakeSecrets, spake2p,
 };
-
-type Ccm = ccm::Ccm<Aes128Enc, U16, U13>;
 
 /// The longest output of HKDF in octets.
 const MAX_HKDF_LEN: usize = 255 * HASH_LEN;
@@ -39,86 +35,32 @@ pub struct CompactRustCrypto;
 pub trait Suite {
     /// A key, ready for use or to be made so.
     type Aead: Aead + for<'k> From<&'k Secret<KEY_LEN>>;
+
+    /// [`Crypto::seal_batch`].
+    fn seal_batch(jobs: &mut [SealJob<'_, Self::Aead>]) {
+        jobs.iter_mut().for_each(SealJob::run);
+    }
+
+    /// [`Crypto::open_batch`].
+    fn open_batch(jobs: &mut [OpenJob<'_, Self::Aead>]) {
+        jobs.iter_mut().for_each(OpenJob::run);
+    }
 }
 
 impl Suite for RustCrypto {
     type Aead = AesCcm;
+
+    fn seal_batch(jobs: &mut [SealJob<'_, AesCcm>]) {
+        batch::seal(jobs);
+    }
+
+    fn open_batch(jobs: &mut [OpenJob<'_, AesCcm>]) {
+        batch::open(jobs);
+    }
 }
 
 impl Suite for CompactRustCrypto {
     type Aead = AesCcmKey;
-}
-
-/// An AES-128-CCM key schedule, wiped on drop.
-pub struct AesCcm(Ccm);
-
-impl From<&Secret<KEY_LEN>> for AesCcm {
-    fn from(key: &Secret<KEY_LEN>) -> Self {
-        Self(Ccm::new(key.as_bytes().into()))
-    }
-}
-
-impl core::fmt::Debug for AesCcm {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("AesCcm(..)")
-    }
-}
-
-impl Aead for AesCcm {
-    fn seal(
-        &self,
-        nonce: SealNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-    ) -> Result<[u8; MIC_LEN], CryptoError> {
-        self.0
-            .encrypt_inout_detached(nonce.as_bytes().into(), aad, in_out.into())
-            .map(Into::into)
-            .map_err(|_| CryptoError::TooLong)
-    }
-
-    fn open(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        self.0
-            .decrypt_inout_detached(nonce.as_bytes().into(), aad, in_out.into(), mic.into())
-            .map_err(|_| CryptoError::Unauthentic)
-    }
-}
-
-/// An AES-128-CCM key, expanded at each use, wiped on drop.
-#[derive(Debug)]
-pub struct AesCcmKey(Secret<KEY_LEN>);
-
-impl From<&Secret<KEY_LEN>> for AesCcmKey {
-    fn from(key: &Secret<KEY_LEN>) -> Self {
-        Self(key.clone())
-    }
-}
-
-impl Aead for AesCcmKey {
-    fn seal(
-        &self,
-        nonce: SealNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-    ) -> Result<[u8; MIC_LEN], CryptoError> {
-        AesCcm::from(&self.0).seal(nonce, aad, in_out)
-    }
-
-    fn open(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        AesCcm::from(&self.0).open(nonce, aad, in_out, mic)
-    }
 }
 
 /// SHA-256; its state is wiped on drop.
@@ -149,6 +91,14 @@ impl<S: Suite> Crypto for S {
 
     fn aead(&self, key: &Secret<KEY_LEN>) -> S::Aead {
         key.into()
+    }
+
+    fn seal_batch(&self, jobs: &mut [SealJob<'_, S::Aead>]) {
+        S::seal_batch(jobs);
+    }
+
+    fn open_batch(&self, jobs: &mut [OpenJob<'_, S::Aead>]) {
+        S::open_batch(jobs);
     }
 
     fn sha256(&self) -> Sha256State {
@@ -428,7 +378,7 @@ mod tests {
     #[test]
     fn secrets_are_wiped_on_drop() {
         const fn wiped<T: ZeroizeOnDrop>() {}
-        wiped::<Aes128Enc>();
+        wiped::<aes::Aes128Enc>();
         wiped::<sha2::Sha256>();
         wiped::<SecretKey>();
         wiped::<p256::ecdsa::SigningKey>();
