@@ -143,21 +143,30 @@ impl State {
         xor(self.mac, xor(input, and(self.stream, self.undone)))
     }
 
-    /// The end of the text, if it is no whole block.
+    /// The end of the text, if it is no whole block; or any block.
     #[inline(always)]
     pub(super) fn tail(
         &mut self,
         backend: &impl BlockCipherEncBackend<BlockSize = U16>,
         tail: &mut [u8],
     ) {
-        let text = padded(tail).to_le_bytes();
-        // The hint keeps the compiler from making a number of the stream in all of the loop before,
-        // where it has to be a vector.
-        unpad(u128::from_le_bytes(black_box(xor(text, self.stream))), tail);
-        // What is beyond the end enters the chain as zeros.
-        let within = u32::from(self.text_len % 16) * 8;
-        let within = u128::MAX.checked_shr(128 - within).unwrap_or(0).to_le_bytes();
-        let plain = xor(text, and(and(self.stream, self.undone), within));
+        let mut plain = [0; 16];
+        if WIDE {
+            let text = padded(tail).to_le_bytes();
+            // The hint keeps the compiler from making a number of the stream in all of the loop
+            // before, where it has to be a vector.
+            unpad(u128::from_le_bytes(black_box(xor(text, self.stream))), tail);
+            // What is beyond the end enters the chain as zeros.
+            let beyond = 16_usize.saturating_sub(tail.len()).min(15) * 8;
+            let within = (u128::MAX >> beyond).to_le_bytes();
+            plain = xor(text, and(and(self.stream, self.undone), within));
+        } else {
+            let parts = tail.iter_mut().zip(self.stream).zip(self.undone).zip(&mut plain);
+            for (((octet, stream), undone), plain) in parts {
+                *plain = *octet ^ (stream & undone);
+                *octet ^= stream;
+            }
+        }
         self.encrypt(backend, xor(self.mac, plain));
     }
 
@@ -247,7 +256,7 @@ fn padded(octets: &[u8]) -> u128 {
 #[inline(always)]
 fn unpad(block: u128, octets: &mut [u8]) {
     let shift = beyond_eight(octets);
-    if WIDE && let Some(first) = octets.first_chunk_mut() {
+    if let Some(first) = octets.first_chunk_mut() {
         *first = low(block).to_le_bytes();
         if let Some(last) = octets.last_chunk_mut() {
             *last = low(block >> shift).to_le_bytes();
