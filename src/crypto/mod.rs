@@ -131,7 +131,7 @@ pub trait Aead {
     /// Encrypts `in_out` and returns the integrity code over it and `aad`.
     ///
     /// # Errors
-    /// [`CryptoError::TooLong`] above 65,535 octets, [`CryptoError::Backend`].
+    /// [`CryptoError::TooLong`] above 65,535 octets or 65,279 of `aad`, [`CryptoError::Backend`].
     fn seal(
         &self,
         nonce: SealNonce,
@@ -142,7 +142,8 @@ pub trait Aead {
     /// Checks the integrity code and decrypts `in_out`. On error its content is lost.
     ///
     /// # Errors
-    /// [`CryptoError::Unauthentic`] if the code does not verify, [`CryptoError::Backend`].
+    /// [`CryptoError::Unauthentic`] if the code does not verify, [`CryptoError::TooLong`] as for
+    /// [`seal`](Self::seal), [`CryptoError::Backend`].
     fn open(
         &self,
         nonce: OpenNonce,

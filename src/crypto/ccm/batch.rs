@@ -235,12 +235,14 @@ fn run<'a, J>(key: &'a AesCcm, jobs: &'a mut [J], enter: impl Fn(&'a mut J, &mut
 
 /// So many whole blocks of each lane, and what stands before and after them.
 fn advance(lanes: &mut [Lane<'_>; LANES], blocks: usize) {
-    let [Lane { key, .. }, ..] = *lanes;
     let mut together = false;
-    key.encrypt_with_backend(Nest { outer: (), lanes, blocks, together: &mut together });
+    if lanes.iter().filter(|lane| !lane.is_vacant()).count() > 1 {
+        let [Lane { key, .. }, ..] = *lanes;
+        key.encrypt_with_backend(Nest { outer: (), lanes, blocks, together: &mut together });
+    }
     if !together {
-        // Bitsliced AES has no idle instructions.
-        for lane in lanes {
+        // Nobody is beside it, or AES is bitsliced and has no idle instructions.
+        for lane in lanes.iter_mut().filter(|lane| !lane.is_vacant()) {
             lane.key.encrypt_with_backend(Alone { lane, blocks });
         }
     }
