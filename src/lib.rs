@@ -307,12 +307,14 @@ pub use crate::ids::{FabricIndex, NodeId, ProtocolId};
 pub use crate::manager::Heap;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 pub use crate::manager::HeapSessionManager;
+#[cfg(feature = "alloc")]
+pub use crate::manager::Shards;
 pub use crate::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Fixed,
     HandshakeHandle, Message, PeerAddress, Received, SessionHandle, SessionManager,
     TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
 };
-pub use crate::resumption::ResumptionRecord;
+pub use crate::resumption::{ResumptionRecord, ResumptionStore};
 pub use crate::session::SessionParameters;
 pub use crate::time::{Instant, MatterTime, WallClock};
 
