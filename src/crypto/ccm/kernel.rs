@@ -239,7 +239,7 @@ impl ExactSizeIterator for AadBlocks<'_> {}
 
 /// Whether a block fits two registers: octets are moved eight at a time then, and elsewhere one by
 /// one, which is less code.
-const WIDE: bool = cfg!(target_pointer_width = "64");
+pub(super) const WIDE: bool = cfg!(target_pointer_width = "64");
 
 /// Up to 16 octets and zeros after them, the first octet lowest.
 #[inline(always)]

@@ -11,7 +11,7 @@ use aes::cipher::{
 };
 use subtle::ConstantTimeEq;
 
-use self::kernel::{AadBlocks, Direction, State, is_bitsliced};
+use self::kernel::{AadBlocks, Direction, State, WIDE, is_bitsliced};
 use super::{Aead, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce, Secret};
 
 /// Associated data of more octets would have its length encoded otherwise; headers never have.
@@ -156,8 +156,8 @@ impl BlockCipherEncClosure for Message<'_> {
         for block in AadBlocks::new(self.aad, self.aad_len) {
             state.associate(backend, block);
         }
-        if is_bitsliced::<B>() {
-            // One loop is less code, and what it adds is little beside this AES.
+        if is_bitsliced::<B>() && !WIDE {
+            // A microcontroller: one loop is less code, and what it adds is little beside this AES.
             for part in self.text.chunks_mut(16) {
                 state.tail(backend, part);
             }
