@@ -186,7 +186,13 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         let rank = |seat, entry: &Entry<C, T>| {
             (!self.order.is_defunct(seat), entry.session.last_received(), entry.serial)
         };
-        self.of_peer(peer)
+        let mut sessions = self.of_peer(peer);
+        let (first, second) = (sessions.next()?, sessions.next());
+        // Most often there is one: no need to look up its rank, far away among all the others.
+        let Some(second) = second else { return Some(first.1.handle()) };
+        [first, second]
+            .into_iter()
+            .chain(sessions)
             .max_by_key(|(seat, entry)| rank(*seat, entry))
             .map(|(_, entry)| entry.handle())
     }
