@@ -123,19 +123,18 @@ where
     const HEIGHT: i32 = 17;
     let mut ends: Vec<_> = lines
         .iter()
-        .enumerate()
-        .filter_map(|(n, (call, line))| {
+        .filter_map(|(call, line)| {
             let (sessions, nanos) = line.last_key_value()?;
             let (x, y) = chart.as_coord_spec().translate(&(f64::from(*sessions), *nanos));
-            Some((y, x, Palette99::pick(n).to_rgba(), format!("{call}, {}", time(*nanos))))
+            Some((y, x, format!("{call}, {}", time(*nanos))))
         })
         .collect();
     ends.sort_by_key(|end| end.0);
     let mut free = i32::MIN;
-    for (y, x, color, text) in ends {
+    for (y, x, text) in ends {
         let top = (y - HEIGHT / 2).max(free);
         free = top + HEIGHT;
-        area.draw(&Text::new(text, (x + 30, top), ("sans-serif", 14).into_font().color(&color)))?;
+        area.draw(&Text::new(text, (x + 30, top), ("sans-serif", 14)))?;
     }
     Ok(())
 }
