@@ -100,8 +100,8 @@ fn expired_records_vanish_and_tell() {
     net.assert_clean();
 }
 
-#[test]
-fn the_oldest_record_makes_room() {
+/// Four members of a fabric, each with room for two records.
+fn four_with_two_records() -> Net {
     let config = Config::default().with_records(2, Duration::from_secs(3600));
     let nodes = (1..=4).map(|port| (udp(port), config.clone())).collect();
     let mut net = Net::with(nodes);
@@ -109,6 +109,12 @@ fn the_oldest_record_makes_room() {
     for n in 0..4 {
         authority.join(&mut net, n, 100 * (n as u64 + 1));
     }
+    net
+}
+
+#[test]
+fn the_oldest_record_makes_room() {
+    let mut net = four_with_two_records();
     for n in 1..4 {
         net.dial_case(0, n, 1, 100 * (n as u64 + 1));
         net.run(1000);
@@ -131,13 +137,7 @@ fn the_oldest_record_makes_room() {
 
 #[test]
 fn a_record_that_was_offered_lately_outlasts_one_that_was_saved_later() {
-    let config = Config::default().with_records(2, Duration::from_secs(3600));
-    let nodes = (1..=4).map(|port| (udp(port), config.clone())).collect();
-    let mut net = Net::with(nodes);
-    let mut authority = Authority::new(1, false);
-    for n in 0..4 {
-        authority.join(&mut net, n, 100 * (n as u64 + 1));
-    }
+    let mut net = four_with_two_records();
     for n in 1..3 {
         net.dial_case(0, n, 1, 100 * (n as u64 + 1));
         net.run(1000);

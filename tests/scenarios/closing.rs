@@ -5,27 +5,13 @@ use matter_session::manager::{CloseReason, HandshakeHandle, OpenError, SendError
 
 use crate::net::{Authority, Fate, IM, Net, index, udp};
 
-/// The sizes of all tables, once nothing is kept that is meant to last.
-fn sizes(net: &mut Net) -> Vec<String> {
-    net.run(90_000);
-    for n in 0..net.nodes.len() {
-        net.call(n, |m, cx| m.forget_records(cx));
-    }
-    net.pump();
-    let tables = |node: &crate::net::Node| {
-        let manager = format!("{:?}", node.manager);
-        manager.split_once("statistics").unwrap().0.to_owned()
-    };
-    net.nodes.iter().map(tables).collect()
-}
-
 /// Two members of a fabric, one session, and the sizes before there was any.
 fn members() -> (Net, Authority, SessionHandle, SessionHandle, Vec<String>) {
     let mut net = Net::pair();
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
-    let start = sizes(&mut net);
+    let start = net.table_sizes();
     let (a, b) = net.case(200);
     (net, authority, a, b, start)
 }
@@ -64,7 +50,7 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
         assert_eq!(open, Err(OpenError::Closed));
         net.call(0, |manager, cx| manager.close(cx, a));
         assert_eq!(net.node(0).closed().len(), 1);
-        assert_eq!(sizes(&mut net), start);
+        assert_eq!(net.table_sizes(), start);
     }
 }
 
@@ -88,7 +74,7 @@ fn a_lost_goodbye_leaves_the_other_end_defunct_and_nothing_else() {
     for session in [a, fresh] {
         net.call(0, |manager, cx| manager.close(cx, session));
     }
-    assert_eq!(sizes(&mut net), start);
+    assert_eq!(net.table_sizes(), start);
 }
 
 #[test]
@@ -148,7 +134,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                         authority.join(&mut net, n, [100, 200][n]);
                     }
                 }
-                assert_eq!(sizes(&mut net), start, "{name}");
+                assert_eq!(net.table_sizes(), start, "{name}");
             }
         }
     }

@@ -402,14 +402,20 @@ fn a_peer_that_has_as_many_sessions_as_it_may_gives_up_one_of_its_own() {
     }
 }
 
-#[test]
-fn a_session_that_makes_room_for_a_handshake_says_goodbye_to_its_peer() {
+/// Two nodes and their three sessions, as many as one of them has room for.
+fn full_table() -> (Net, Vec<(SessionHandle, SessionHandle)>) {
     let config = Config::default().with_sessions(3).with_exchanges(16);
     let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
     let sessions: Vec<_> = (0..3).map(|_| net.case(200)).collect();
+    (net, sessions)
+}
+
+#[test]
+fn a_session_that_makes_room_for_a_handshake_says_goodbye_to_its_peer() {
+    let (mut net, sessions) = full_table();
     *net.node(1).manager.context_mut(sessions[1].1).unwrap() = 77;
     // The first is used again, so the second is idle longest.
     net.run(10);
@@ -426,12 +432,7 @@ fn a_session_that_makes_room_for_a_handshake_says_goodbye_to_its_peer() {
 
 #[test]
 fn a_defunct_session_makes_room_before_one_that_works() {
-    let config = Config::default().with_sessions(3).with_exchanges(16);
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    let sessions: Vec<_> = (0..3).map(|_| net.case(200)).collect();
+    let (mut net, sessions) = full_table();
     net.on_send(|_| Fate::Lost);
     net.say(1, sessions[2].1, 2);
     net.run(20_000);

@@ -8,20 +8,6 @@ use matter_session::manager::{Config, SessionHandle};
 use crate::net::{Authority, Dice, Net, index, udp};
 use crate::twin::Plan;
 
-/// The sizes of all tables, once nothing is kept that is meant to last.
-fn sizes(net: &mut Net) -> Vec<String> {
-    net.run(90_000);
-    for n in 0..net.nodes.len() {
-        net.call(n, |m, cx| m.forget_records(cx));
-    }
-    net.pump();
-    let tables = |node: &crate::net::Node| {
-        let manager = format!("{:?}", node.manager);
-        manager.split_once("statistics").unwrap().0.to_owned()
-    };
-    net.nodes.iter().map(tables).collect()
-}
-
 /// With real handshakes, which resume.
 #[test]
 fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind() {
@@ -30,7 +16,7 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
-    let start = sizes(&mut net);
+    let start = net.table_sizes();
     let mut dice = Dice::new(12);
     let mut alive = Vec::new();
     let mut given = [BTreeSet::new(), BTreeSet::new()];
@@ -57,7 +43,7 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
     }
     net.call(0, |m, cx| m.close_peer(cx, index(1), NodeId::new(200)));
     net.pump();
-    assert_eq!(sizes(&mut net), start);
+    assert_eq!(net.table_sizes(), start);
 }
 
 /// Through all ids several times, with up to 3,000 sessions alive.

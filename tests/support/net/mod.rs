@@ -342,6 +342,20 @@ impl<S: Storage> Net<S> {
         self.nodes[n].manager.close_exchange(exchange);
     }
 
+    /// The sizes of all tables, once nothing is kept that is meant to last.
+    pub fn table_sizes(&mut self) -> Vec<String> {
+        self.run(90_000);
+        for n in 0..self.nodes.len() {
+            self.call(n, |m, cx| m.forget_records(cx));
+        }
+        self.pump();
+        let tables = |node: &Node<S>| {
+            let manager = format!("{:?}", node.manager);
+            manager.split_once("statistics").unwrap().0.to_owned()
+        };
+        self.nodes.iter().map(tables).collect()
+    }
+
     /// After all that lingers has gone: nothing is left but sessions and records.
     pub fn assert_clean(&mut self) {
         self.run(90_000);
