@@ -4,8 +4,9 @@
 //! cargo bench --bench manager
 //! cargo run --manifest-path benches/plot/Cargo.toml
 //! ```
-//! Reads what criterion left in `target/criterion/sessions`, prints the medians as a table and
-//! writes them as `benches/sessions.svg`.
+//! Reads what criterion left in `target/criterion/sessions`, prints the medians and writes them as
+//! `benches/sessions.svg`. Of several runs, which criterion keeps apart with `--save-baseline NAME`,
+//! it takes the median of each figure.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -52,14 +53,23 @@ fn read(group: &Path) -> Outcome<BTreeMap<String, Line>> {
             continue;
         }
         for size in fs::read_dir(call)? {
-            let newest = size?.path().join("new");
-            let Ok(benchmark) = fs::read(newest.join("benchmark.json")) else { continue };
-            let benchmark: Benchmark = serde_json::from_slice(&benchmark)?;
-            let estimates: Estimates =
-                serde_json::from_slice(&fs::read(newest.join("estimates.json"))?)?;
-            let sessions = benchmark.value_str.parse()?;
-            let line = lines.entry(benchmark.function_id).or_default();
-            line.insert(sessions, estimates.median.point_estimate);
+            let mut medians = Vec::new();
+            let mut sessions = None;
+            for run in fs::read_dir(size?.path())? {
+                let run = run?.path();
+                let Ok(benchmark) = fs::read(run.join("benchmark.json")) else { continue };
+                let benchmark: Benchmark = serde_json::from_slice(&benchmark)?;
+                let estimates = fs::read(run.join("estimates.json"))?;
+                let estimates: Estimates = serde_json::from_slice(&estimates)?;
+                medians.push(estimates.median.point_estimate);
+                sessions = Some((benchmark.function_id, benchmark.value_str.parse()?));
+            }
+            medians.sort_by(f64::total_cmp);
+            if let (Some((call, sessions)), Some(median)) =
+                (sessions, medians.get(medians.len() / 2))
+            {
+                lines.entry(call).or_default().insert(sessions, *median);
+            }
         }
     }
     Ok(lines)
