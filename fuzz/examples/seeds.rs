@@ -92,7 +92,8 @@ fn main() {
         }
     }
 
-    let mut record = vec![1, 1];
+    let mut record = vec![2, 1];
+    record.extend([4; 8]);
     record.extend(100_u64.to_le_bytes());
     record.extend([7; 48]);
     record.extend([1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

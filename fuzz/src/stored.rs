@@ -38,6 +38,9 @@ pub fn resumption_record(data: &[u8]) {
 
     let (mut rng, mut out) = (Dice::new(1), [0; MAX_MESSAGE_LEN]);
     let fabric = fabric(record.fabric);
+    let foreign = record;
+    let compressed_fabric = fabric.view().compressed_id();
+    let record = ResumptionRecord { compressed_fabric, ..foreign.clone() };
     let fabrics = [fabric];
     let env = CaseEnv {
         fabrics: &&fabrics[..],
@@ -59,6 +62,9 @@ pub fn resumption_record(data: &[u8]) {
     assert_eq!(refused, Err(RestoreError::UnknownFabric));
     let octets = encoded(fabrics[0].view());
     assert_eq!(manager.restore_fabric(&octets), Ok(record.fabric));
+    if foreign != record {
+        assert_eq!(manager.restore_record(foreign, NOW), Err(RestoreError::UnknownFabric));
+    }
     for _ in 0..2 {
         assert_eq!(manager.restore_record(record.clone(), NOW), Ok(()));
         assert_eq!(manager.records().collect::<Vec<_>>(), [&record]);
