@@ -14,6 +14,7 @@
 //! happens late, nothing more.
 
 mod config;
+mod datagrams;
 #[cfg(any(test, feature = "_test-util"))]
 mod dangerous;
 #[cfg(feature = "initiator")]
@@ -52,6 +53,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 pub use self::config::Config;
+pub use self::datagrams::Datagram;
 pub use self::event::{
     CloseReason, ConnectError, Dropped, Event, FabricTableError, Message, OpenError, Received,
     RestoreError, SendError, Statistics, Transmit, WindowCloseReason, WindowError,

@@ -3,13 +3,14 @@
 use super::event::{Dropped, Message, Received};
 use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
 use super::send::ExchangeEntry;
+use super::session_table::Entry;
 use super::storage::{Map, Storage};
 use super::{CloseReason, Event, SessionManager, trace};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::Context;
 use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
-use crate::session::{DecodeError, Opened};
+use crate::session::{DecodeError, Opened, Unopened};
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{Packet, ProtocolHeader, SessionRoute, StatusReport};
 
@@ -27,7 +28,18 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         datagram: &'b mut [u8],
     ) -> Result<Received<'b>, Dropped> {
-        self.route(cx, from, datagram).inspect_err(|reason| {
+        let received = self.route(cx, from, datagram);
+        self.counted(from, received)
+    }
+
+    /// Counts a datagram that is dropped.
+    #[inline]
+    pub(super) fn counted<'b>(
+        &mut self,
+        from: PeerAddress,
+        received: Result<Received<'b>, Dropped>,
+    ) -> Result<Received<'b>, Dropped> {
+        received.inspect_err(|reason| {
             trace::dropped(from, *reason);
             self.statistics.count(*reason);
         })
@@ -44,7 +56,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             SessionRoute::Group(_) => Err(Dropped::Group),
             SessionRoute::Unicast(local) => {
                 let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
-                self.receive_secure(cx, from, local, packet)
+                self.receive_secure(cx, from, local, |entry| {
+                    if !entry.address.shares_sessions(from) {
+                        return Err(Dropped::OtherTransport);
+                    }
+                    Ok(entry.session.unopened(packet)?)
+                })
             }
             SessionRoute::Unsecured => {
                 let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
@@ -53,25 +70,24 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
+    /// Takes in a message for the session with this id, if `unopened` makes one of that session.
     #[inline(never)]
-    fn receive_secure<'b>(
+    pub(super) fn receive_secure<'b>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
         local: LocalSessionId,
-        packet: Packet<'b>,
+        unopened: impl FnOnce(&Entry<C, T>) -> Result<Unopened<'b>, Dropped>,
     ) -> Result<Received<'b>, Dropped> {
         let entry = self.sessions.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
         let session = SessionHandle { local, serial: entry.serial };
-        if !entry.address.shares_sessions(from) {
-            return Err(Dropped::OtherTransport);
-        }
+        let message = unopened(entry)?;
         let exchanges = &self.exchanges;
         let most = self.node.config.max_exchanges_per_session.min(share(exchanges.capacity()));
         // A message that asks for an acknowledgement must not be taken in unless it will be
         // delivered: the peer would not send it again.
         let mut refused = false;
-        let opened = entry.session.decode_if(packet, cx.now, |header| {
+        let opened = entry.session.decode_unopened(message, cx.now, |header| {
             refused = begins_exchange(header)
                 && exchanges.get(&key_of(local, header)).is_none()
                 && !has_room(exchanges, local, most);

@@ -11,7 +11,7 @@
 //! to be authentic, or, on an unsecured session, once it is acted upon.
 //! [Core, "Message Reception State"]
 
-use super::secure::Authentic;
+use super::opening::Authentic;
 use crate::ids::MessageCounter;
 
 /// How far behind the largest counter a message may come, in messages.
@@ -176,7 +176,7 @@ impl AuthenticWindow {
     }
 
     #[inline]
-    pub(super) const fn commit(&mut self, proof: &Authentic) {
+    pub(super) const fn commit(&mut self, proof: &Authentic<'_>) {
         let mut window = self.window();
         window.commit(proof.counter());
         let ReplayWindow { max, seen, .. } = window;

@@ -12,18 +12,16 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
+use super::opening::{self, Unopened};
 use super::replay::{AuthenticWindow, Verdict};
 use super::{
     DecodeError, Identity, Opened, PeerActivity, ResumptionId, Sealed, SessionKeys, SessionKind,
     SessionParameters, SessionRole,
 };
-use crate::crypto::{Aead, Crypto, CryptoError, MIC_LEN, OpenNonce, SealNonce, Secret, TxCounter};
-use crate::ids::{FabricIndex, LocalSessionId, MessageCounter, PeerSessionId};
+use crate::crypto::{Aead, Crypto, CryptoError, SealNonce, Secret, TxCounter};
+use crate::ids::{FabricIndex, LocalSessionId, PeerSessionId};
 use crate::time::Instant;
-use crate::wire::{
-    EncodeError, MIN_PROTOCOL_HEADER, MessageBuf, MessageHeader, MessageKind, Packet,
-    ProtocolHeader, SessionRoute,
-};
+use crate::wire::{EncodeError, MessageBuf, MessageHeader, Packet, ProtocolHeader, SessionRoute};
 
 /// What a handshake has agreed on, besides the keys.
 #[derive(Clone, Debug)]
@@ -175,27 +173,55 @@ impl<C: Crypto> SecureSession<C> {
         now: Instant,
         accept: impl FnOnce(&ProtocolHeader) -> bool,
     ) -> Result<Opened<'b>, DecodeError> {
-        if packet.header().kind()? != MessageKind::Unicast(self.local_session_id) {
+        let message = self.unopened(packet)?;
+        self.decode_unopened(message, now, accept)
+    }
+
+    /// Whether a message with this header, and so many octets after it, can be one of this session.
+    #[inline]
+    pub(crate) fn may_open(&self, header: &MessageHeader, body_len: usize) -> bool {
+        opening::check(header, body_len, self.local_session_id).is_ok()
+    }
+
+    /// A message of this session, to be decoded now or after it was opened along with others.
+    #[inline]
+    pub(crate) fn unopened<'b>(&self, packet: Packet<'b>) -> Result<Unopened<'b>, DecodeError> {
+        Unopened::new(packet, self.local_session_id, self.identity.peer_node)
+    }
+
+    #[inline]
+    pub(super) const fn open_key(&self) -> &C::Aead {
+        &self.open_key
+    }
+
+    /// The same as [`decode_if`](Self::decode_if), for a message that may have been opened already.
+    #[inline]
+    pub(crate) fn decode_unopened<'b>(
+        &mut self,
+        message: Unopened<'b>,
+        now: Instant,
+        accept: impl FnOnce(&ProtocolHeader) -> bool,
+    ) -> Result<Opened<'b>, DecodeError> {
+        if message.session() != self.local_session_id {
             return Err(DecodeError::WrongSession);
         }
-        let (message, aad, body) = packet.into_parts();
-        let verdict = self.window.check(message.counter);
-        let newest = self.window.is_newest(message.counter);
-        let nonce =
-            OpenNonce::new(message.security_flags(), message.counter, self.identity.peer_node);
-        let (plain, proof) = Authentic::open(&self.open_key, nonce, message.counter, aad, body)?;
+        let counter = message.counter();
+        let verdict = self.window.check(counter);
+        let newest = self.window.is_newest(counter);
+        let message = message.open(&self.open_key)?;
         let (header, offset) =
-            ProtocolHeader::parse(plain).map_err(|_| DecodeError::ProtocolHeader)?;
+            ProtocolHeader::parse(message.text()).map_err(|_| DecodeError::ProtocolHeader)?;
         if verdict == Verdict::New && accept(&header) {
-            self.window.commit(&proof);
+            self.window.commit(&message);
             self.last_received = self.last_received.max(now);
             self.notify_activity(now);
         }
+        let (plain, text_offset) = message.into_text();
         Ok(Opened {
             header,
-            counter: message.counter,
+            counter,
             payload: plain.get_mut(offset..).unwrap_or_default(),
-            payload_offset: aad.len().saturating_add(offset),
+            payload_offset: text_offset.saturating_add(offset),
             duplicate: verdict == Verdict::Duplicate,
             newest,
         })
@@ -335,33 +361,5 @@ impl<C: Crypto> fmt::Display for SecureSession<C> {
             (SessionKind::Case, Some(fabric)) => write!(f, " with {peer_node} on fabric {fabric}"),
             _ => Ok(()),
         }
-    }
-}
-
-/// Proof that the message with this counter is authentic.
-#[derive(Debug)]
-pub(super) struct Authentic(MessageCounter);
-
-impl Authentic {
-    /// The only way to a proof: opening the message. Also returns the plaintext.
-    #[inline]
-    fn open<'b, A: Aead>(
-        key: &A,
-        nonce: OpenNonce,
-        counter: MessageCounter,
-        aad: &[u8],
-        body: &'b mut [u8],
-    ) -> Result<(&'b mut [u8], Self), DecodeError> {
-        let (text, mic) = body.split_last_chunk_mut::<MIC_LEN>().ok_or(DecodeError::TooShort)?;
-        if text.len() < MIN_PROTOCOL_HEADER {
-            return Err(DecodeError::TooShort);
-        }
-        key.open(nonce, aad, text, mic)?;
-        Ok((text, Self(counter)))
-    }
-
-    #[inline]
-    pub(super) const fn counter(&self) -> MessageCounter {
-        self.0
     }
 }

@@ -46,7 +46,13 @@ impl<'b> Packet<'b> {
     #[inline]
     pub fn parse_clear(datagram: &'b mut [u8]) -> Result<Self, WireError> {
         let (header, header_len) = MessageHeader::parse(datagram)?;
-        Ok(Self { header, header_len, octets: datagram })
+        Ok(Self::of(header, header_len, datagram))
+    }
+
+    /// A datagram and the header that was read from it.
+    #[inline]
+    pub(crate) const fn of(header: MessageHeader, header_len: usize, octets: &'b mut [u8]) -> Self {
+        Self { header, header_len, octets }
     }
 
     /// The message header.
@@ -61,6 +67,12 @@ impl<'b> Packet<'b> {
     #[inline]
     pub const fn header_len(&self) -> usize {
         self.header_len
+    }
+
+    /// How many octets follow the message header.
+    #[inline]
+    pub(crate) const fn body_len(&self) -> usize {
+        self.octets.len().saturating_sub(self.header_len)
     }
 
     /// The header, its octets as received (the associated data), and all that follows.

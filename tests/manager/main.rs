@@ -14,6 +14,7 @@
 )]
 
 mod attacks;
+mod batches;
 mod case;
 mod closing;
 mod fabrics;

@@ -413,7 +413,7 @@ impl<S: Storage> Node<S> {
         }
     }
 
-    fn poll_events(&mut self, now: Instant) {
+    pub fn poll_events(&mut self, now: Instant) {
         while self.polls
             && let Some(event) = self.manager.poll_event()
         {

@@ -1,0 +1,137 @@
+//! Received messages between ciphertext and plaintext: opened alone, or many at once.
+
+use super::{DecodeError, SecureSession};
+use crate::crypto::{Aead, Crypto, CryptoError, MIC_LEN, OpenJob, OpenNonce};
+use crate::ids::{LocalSessionId, MessageCounter, NodeId};
+use crate::wire::{MIN_PROTOCOL_HEADER, MessageHeader, MessageKind, Packet};
+
+/// How many messages are opened at once.
+pub(crate) const TOGETHER: usize = 16;
+
+/// A message of a secure session whose authenticity nobody has looked at yet.
+///
+/// It may have been opened already, along with others ([`open_together`]). What came of that is
+/// kept with the very octets, and nobody else can set it: so the proof that they are authentic
+/// still comes of opening them alone.
+#[derive(Debug)]
+pub(crate) struct Unopened<'b> {
+    session: LocalSessionId,
+    counter: MessageCounter,
+    nonce: OpenNonce,
+    aad: &'b [u8],
+    text: &'b mut [u8],
+    mic: &'b [u8; MIC_LEN],
+    outcome: Option<Result<(), CryptoError>>,
+}
+
+impl<'b> Unopened<'b> {
+    /// A message of the session with this id, from this node.
+    #[inline]
+    pub(super) fn new(
+        packet: Packet<'b>,
+        session: LocalSessionId,
+        source: NodeId,
+    ) -> Result<Self, DecodeError> {
+        check(packet.header(), packet.body_len(), session)?;
+        let (header, aad, body) = packet.into_parts();
+        let (text, mic) = body.split_last_chunk_mut().ok_or(DecodeError::TooShort)?;
+        let counter = header.counter;
+        let nonce = OpenNonce::new(header.security_flags(), counter, source);
+        Ok(Self { session, counter, nonce, aad, text, mic, outcome: None })
+    }
+
+    /// The id of the session that it is for.
+    #[inline]
+    pub(super) const fn session(&self) -> LocalSessionId {
+        self.session
+    }
+
+    #[inline]
+    pub(super) const fn counter(&self) -> MessageCounter {
+        self.counter
+    }
+
+    /// Opens the message, if that is still to be done.
+    #[inline]
+    pub(super) fn open<A: Aead>(self, key: &A) -> Result<Authentic<'b>, DecodeError> {
+        let Self { counter, nonce, aad, text, mic, outcome, .. } = self;
+        match outcome {
+            None => key.open(nonce, aad, text, mic)?,
+            Some(outcome) => outcome?,
+        }
+        Ok(Authentic { counter, text, offset: aad.len() })
+    }
+}
+
+/// Whether a message with this header, and so many octets after it, can be one of a session.
+#[inline]
+pub(super) fn check(
+    header: &MessageHeader,
+    body_len: usize,
+    session: LocalSessionId,
+) -> Result<(), DecodeError> {
+    if header.kind()? != MessageKind::Unicast(session) {
+        return Err(DecodeError::WrongSession);
+    }
+    if body_len < MIN_PROTOCOL_HEADER + MIC_LEN {
+        return Err(DecodeError::TooShort);
+    }
+    Ok(())
+}
+
+/// An authentic message, and the proof that it is: only opening yields one.
+#[derive(Debug)]
+pub(super) struct Authentic<'b> {
+    counter: MessageCounter,
+    text: &'b mut [u8],
+    offset: usize,
+}
+
+impl<'b> Authentic<'b> {
+    #[inline]
+    pub(super) const fn counter(&self) -> MessageCounter {
+        self.counter
+    }
+
+    /// The plaintext: protocol header and payload.
+    #[inline]
+    pub(super) const fn text(&self) -> &[u8] {
+        self.text
+    }
+
+    /// The plaintext, and where in the datagram it begins.
+    #[inline]
+    pub(super) fn into_text(self) -> (&'b mut [u8], usize) {
+        (self.text, self.offset)
+    }
+}
+
+/// Opens up to [`TOGETHER`] messages, each under the key of the session beside it. One message, or
+/// one that stands beside another session, stays as it is: it is opened when it is decoded.
+#[inline(never)]
+pub(crate) fn open_together<'m, 'b: 'm, C: Crypto + 'm>(
+    crypto: &C,
+    messages: impl Iterator<Item = (&'m SecureSession<C>, &'m mut Unopened<'b>)>,
+) {
+    let mut messages = messages.filter(|(session, message)| {
+        session.local_session_id() == message.session && message.outcome.is_none()
+    });
+    let (Some(first), Some(second)) = (messages.next(), messages.next()) else { return };
+    let key = first.0.open_key();
+    let mut messages = [first, second].into_iter().chain(messages);
+    let mut outcomes: [_; TOGETHER] = [const { None }; TOGETHER];
+    let mut count: usize = 0;
+    let mut jobs = outcomes.each_mut().map(|place| match messages.next() {
+        Some((session, Unopened { nonce, aad, text, mic, outcome, .. })) => {
+            *place = Some(outcome);
+            count = count.saturating_add(1);
+            OpenJob::new(session.open_key(), *nonce, aad, text, mic)
+        }
+        None => OpenJob::vacant(key),
+    });
+    crypto.open_batch(jobs.get_mut(..count).unwrap_or_default());
+    let results = jobs.map(|job| job.result());
+    for (outcome, result) in outcomes.into_iter().flatten().zip(results) {
+        *outcome = Some(result);
+    }
+}
