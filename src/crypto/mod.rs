@@ -314,6 +314,15 @@ impl<'a, A: Aead> SealJob<'a, A> {
         Self { key, nonce: Some(nonce), aad, in_out, result: Err(CryptoError::Backend) }
     }
 
+    /// Nothing to be done: what fills an array of jobs.
+    pub(crate) const fn vacant(key: &'a A) -> Self {
+        Self { key, nonce: None, aad: &[], in_out: &mut [], result: Err(CryptoError::Backend) }
+    }
+
+    pub(crate) const fn key(&self) -> &'a A {
+        self.key
+    }
+
     /// Runs the job alone; a second call changes nothing.
     pub fn run(&mut self) {
         if let Some(nonce) = self.nonce.take() {

@@ -131,10 +131,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .then(|| self.octets.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
             .flatten();
         let slot = self.handshakes.get_mut(&id)?;
-        let (octets, room) = self.octets.get_both_mut(
-            (message_of(id), Some(&mut message)),
-            (Owner::Certificates(id), certificates.as_mut()),
-        );
+        let [octets, room] = self.octets.get_many_mut([
+            Some((message_of(id), &mut message)),
+            certificates.as_mut().map(|held| (Owner::Certificates(id), held)),
+        ]);
         let mut buf = MessageBuf::new(octets).ok()?;
         let mut keeper = Keeper::new(room);
         let crypto = &self.crypto;

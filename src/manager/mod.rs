@@ -14,9 +14,9 @@
 //! happens late, nothing more.
 
 mod config;
-mod datagrams;
 #[cfg(any(test, feature = "_test-util"))]
 mod dangerous;
+mod datagrams;
 #[cfg(feature = "initiator")]
 mod dial;
 mod event;
@@ -28,6 +28,7 @@ mod kept;
 mod machine;
 mod order;
 mod outbox;
+mod outgoing;
 mod receive;
 mod records;
 mod schedule;
@@ -59,6 +60,7 @@ pub use self::event::{
     RestoreError, SendError, Statistics, Transmit, WindowCloseReason, WindowError,
 };
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+pub use self::outgoing::Outgoing;
 pub use self::send::TRANSMIT_BUFFER_LEN;
 pub use self::sessions::SessionRef;
 #[cfg(feature = "alloc")]

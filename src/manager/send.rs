@@ -82,6 +82,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         opcode: u8,
         payload: &[u8],
     ) -> Result<(), SendError> {
+        self.may_send(exchange)?;
+        let sent = self.put_in_flight(exchange, protocol, opcode, payload, cx.now);
+        // Also after an error: what was allocated for the message is given back.
+        self.finish_send(exchange.key);
+        sent
+    }
+
+    /// Whether a reliable message can be sent on an exchange now.
+    pub(super) fn may_send(&mut self, exchange: ExchangeHandle) -> Result<(), SendError> {
         let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
         if entry.exchange.is_in_flight() {
             return Err(SendError::InFlight);
@@ -91,10 +100,21 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if self.is_backlogged() {
             return Err(SendError::Backlog);
         }
-        let sent = self.put_in_flight(exchange, protocol, opcode, payload, cx.now);
-        // Also after an error: what was allocated for the message is given back.
-        self.finish_send(exchange.key);
-        sent
+        Ok(())
+    }
+
+    /// The header of a reliable message, and octets for it.
+    pub(super) fn reserve_octets(
+        &mut self,
+        exchange: ExchangeHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: usize,
+    ) -> Result<(ProtocolHeader, Held<S>), SendError> {
+        let (header, _) = self.header(exchange, protocol, opcode, payload, true)?;
+        let owner = Owner::Message(Source::Exchange(exchange.key));
+        let held = self.octets.allocate(owner, Config::buffer_len(payload));
+        Ok((header, held.ok_or(SendError::NoRoom)?))
     }
 
     #[inline(never)]
@@ -106,12 +126,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         payload: &[u8],
         now: Instant,
     ) -> Result<(), SendError> {
-        let (header, _) = self.header(exchange, protocol, opcode, payload.len(), true)?;
+        let (header, mut held) = self.reserve_octets(exchange, protocol, opcode, payload.len())?;
         let owner = Owner::Message(Source::Exchange(exchange.key));
-        let mut held = self
-            .octets
-            .allocate(owner, Config::buffer_len(payload.len()))
-            .ok_or(SendError::NoRoom)?;
         let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let buf = MessageBuf::with_payload(self.octets.get_mut(owner, &mut held), payload)?;
         let sealed = session.session.encode(&header, buf, now)?;
@@ -213,10 +229,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Ok((header, address))
     }
 
-    fn finish_send(&mut self, key: ExchangeKey) {
-        if let Some(session) = self.sessions.handle(key.session) {
-            self.watch_counter(session);
-        }
+    pub(super) fn finish_send(&mut self, key: ExchangeKey) {
+        self.watch_counter(key.session);
         self.update(Source::Exchange(key));
     }
 
@@ -226,7 +240,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         (entry.serial == exchange.serial && !entry.closing).then_some(entry)
     }
 
-    fn exchange_mut(&mut self, exchange: ExchangeHandle) -> Option<&mut ExchangeEntry<S>> {
+    pub(super) fn exchange_mut(
+        &mut self,
+        exchange: ExchangeHandle,
+    ) -> Option<&mut ExchangeEntry<S>> {
         self.exchanges
             .get_mut(&exchange.key)
             .filter(|entry| entry.serial == exchange.serial && !entry.closing)

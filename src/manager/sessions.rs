@@ -227,7 +227,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Ok(sealed) = entry.session.encode(header, message, now) {
             let to = entry.address;
             self.push_short(to, sealed.as_bytes());
-            self.watch_counter(session);
+            self.watch_counter(session.local);
         }
     }
 
@@ -255,14 +255,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Warns once when a session has few counters left; later if too many events wait.
-    pub(super) fn watch_counter(&mut self, session: SessionHandle) {
+    pub(super) fn watch_counter(&mut self, session: LocalSessionId) {
         /// A month at one message a second.
         const FEW: u32 = 1 << 21;
-        let backlogged = self.is_backlogged();
-        if let Some(entry) = self.sessions.get_mut(session)
-            && !entry.warned
-            && !backlogged
-            && entry.session.remaining_messages() < FEW
+        let Some(entry) = self.sessions.by_local_mut(session) else { return };
+        if entry.session.remaining_messages() >= FEW || entry.warned {
+            return;
+        }
+        let session = entry.handle();
+        if !self.is_backlogged()
+            && let Some(entry) = self.sessions.get_mut(session)
         {
             entry.warned = true;
             self.tell(Event::CounterLow { session });

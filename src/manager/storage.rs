@@ -257,12 +257,11 @@ pub trait Octets {
     fn get<'a>(&'a self, owner: Owner, held: &'a Self::Held) -> &'a [u8];
     /// The octets of an owner, to be written.
     fn get_mut<'a>(&'a mut self, owner: Owner, held: &'a mut Self::Held) -> &'a mut [u8];
-    /// The octets of two owners, to be written; none for one that holds nothing.
-    fn get_both_mut<'a>(
+    /// The octets of several owners, to be written; none for one that holds nothing.
+    fn get_many_mut<'a, const N: usize>(
         &'a mut self,
-        first: (Owner, Option<&'a mut Self::Held>),
-        second: (Owner, Option<&'a mut Self::Held>),
-    ) -> (&'a mut [u8], &'a mut [u8]);
+        owners: [Option<(Owner, &'a mut Self::Held)>; N],
+    ) -> [&'a mut [u8]; N];
     /// Gives back what the owner has, if anything.
     fn release(&mut self, owner: Owner);
 }

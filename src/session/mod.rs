@@ -21,6 +21,7 @@ mod message;
 mod opening;
 mod params;
 mod replay;
+mod sealing;
 mod secure;
 mod unsecure;
 
@@ -34,11 +35,16 @@ pub use self::counter::UnsecuredCounter;
 pub use self::identity::{Identity, ResumptionId, SessionKind, SessionRole};
 pub use self::keys::SessionKeys;
 pub use self::message::{Opened, Sealed, Unauthenticated};
-pub(crate) use self::opening::{TOGETHER, Unopened, open_together};
+pub(crate) use self::opening::{Unopened, open_together};
 pub use self::params::{SessionParameters, Transports};
 pub use self::replay::{ReplayWindow, Verdict, WINDOW};
+pub(crate) use self::sealing::{Unsealed, seal_together};
 pub use self::secure::{SecureSession, SessionSetup};
 pub use self::unsecure::{EphemeralNodeId, UnsecureSession};
+
+/// How many messages are opened or sealed at once: enough for every lane of a backend, and little
+/// on the stack.
+pub(crate) const TOGETHER: usize = 16;
 use crate::crypto::{Crypto, CryptoError};
 use crate::time::Instant;
 use crate::wire::WireError;

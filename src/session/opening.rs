@@ -1,12 +1,9 @@
 //! Received messages between ciphertext and plaintext: opened alone, or many at once.
 
-use super::{DecodeError, SecureSession};
+use super::{DecodeError, SecureSession, TOGETHER};
 use crate::crypto::{Aead, Crypto, CryptoError, MIC_LEN, OpenJob, OpenNonce};
 use crate::ids::{LocalSessionId, MessageCounter, NodeId};
 use crate::wire::{MIN_PROTOCOL_HEADER, MessageHeader, MessageKind, Packet};
-
-/// How many messages are opened at once.
-pub(crate) const TOGETHER: usize = 16;
 
 /// A message of a secure session whose authenticity nobody has looked at yet.
 ///

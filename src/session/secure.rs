@@ -14,11 +14,12 @@ use rand_core::CryptoRng;
 
 use super::opening::{self, Unopened};
 use super::replay::{AuthenticWindow, Verdict};
+use super::sealing::{self, Unsealed};
 use super::{
     DecodeError, Identity, Opened, PeerActivity, ResumptionId, Sealed, SessionKeys, SessionKind,
     SessionParameters, SessionRole,
 };
-use crate::crypto::{Aead, Crypto, CryptoError, SealNonce, Secret, TxCounter};
+use crate::crypto::{Aead, Crypto, SealNonce, Secret, TxCounter};
 use crate::ids::{FabricIndex, LocalSessionId, PeerSessionId};
 use crate::time::Instant;
 use crate::wire::{EncodeError, MessageBuf, MessageHeader, Packet, ProtocolHeader, SessionRoute};
@@ -130,19 +131,39 @@ impl<C: Crypto> SecureSession<C> {
         msg: MessageBuf<'b>,
         now: Instant,
     ) -> Result<Sealed<'b>, EncodeError> {
-        let counter = self.tx.take().map_err(|_| EncodeError::CounterExhausted)?;
-        let route = SessionRoute::to_peer(self.peer_session_id);
-        let message = MessageHeader::new(route, counter.value());
-        let source = self.identity.local_node;
-        let nonce = SealNonce::new(message.security_flags(), counter, source);
+        let (message, nonce) = self.next_header()?;
         let sealed = msg.into_sealed(&message, header, |aad, body| {
-            self.seal_key.seal(nonce, aad, body).map_err(|error| match error {
-                CryptoError::TooLong => EncodeError::PayloadTooLong,
-                _ => EncodeError::Crypto,
-            })
+            self.seal_key.seal(nonce, aad, body).map_err(sealing::failure)
         })?;
         self.notify_activity(now);
         Ok(Sealed::new(sealed))
+    }
+
+    /// Writes the headers of a message and takes its counter. It is to be sealed along with others,
+    /// by [`seal_together`](super::seal_together).
+    pub(crate) fn lay_out(
+        &mut self,
+        header: &ProtocolHeader,
+        mut msg: MessageBuf<'_>,
+    ) -> Result<Unsealed, EncodeError> {
+        let (message, nonce) = self.next_header()?;
+        let layout = msg.lay_out(&message, header)?;
+        Ok(Unsealed::new(self.local_session_id, message.counter, nonce, layout))
+    }
+
+    /// The header of the next message, and the nonce that goes with it.
+    #[inline]
+    fn next_header(&mut self) -> Result<(MessageHeader, SealNonce), EncodeError> {
+        let counter = self.tx.take().map_err(|_| EncodeError::CounterExhausted)?;
+        let route = SessionRoute::to_peer(self.peer_session_id);
+        let message = MessageHeader::new(route, counter.value());
+        let nonce = SealNonce::new(message.security_flags(), counter, self.identity.local_node);
+        Ok((message, nonce))
+    }
+
+    #[inline]
+    pub(super) const fn seal_key(&self) -> &C::Aead {
+        &self.seal_key
     }
 
     /// Authenticates and decrypts a message in place.

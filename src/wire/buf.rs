@@ -115,15 +115,22 @@ impl<'b> MessageBuf<'b> {
         protocol: &ProtocolHeader,
         seal: impl FnOnce(&[u8], &mut [u8]) -> Result<[u8; TAILROOM], EncodeError>,
     ) -> Result<Encoded<'b>, EncodeError> {
-        let header_len = self.write_headers(header, protocol)?;
+        let layout = self.lay_out(header, protocol)?;
         let missing = EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM };
-        let message = self.octets.get_mut(self.start..).ok_or(missing)?;
-        let (aad, rest) = message.split_at_mut_checked(header_len).ok_or(missing)?;
-        let body_len = self.end.saturating_sub(self.start).saturating_sub(header_len);
-        let (body, tail) = rest.split_at_mut_checked(body_len).ok_or(missing)?;
-        *tail.first_chunk_mut().ok_or(missing)? = seal(aad, body)?;
-        let range = self.start..self.end.saturating_add(TAILROOM);
-        Ok(Encoded { counter: header.counter, octets: self.octets, range })
+        let Parts { aad, body, mic } = layout.split(self.octets).ok_or(missing)?;
+        *mic = seal(aad, body)?;
+        Ok(Encoded { counter: header.counter, octets: self.octets, range: layout.datagram() })
+    }
+
+    /// Writes both headers; says where in the buffer the message stands that is to be sealed.
+    #[inline]
+    pub(crate) fn lay_out(
+        &mut self,
+        header: &MessageHeader,
+        protocol: &ProtocolHeader,
+    ) -> Result<Layout, EncodeError> {
+        let header_len = self.write_headers(header, protocol)?;
+        Ok(Layout { start: self.start, header_len, end: self.end })
     }
 
     /// Puts `octets` in front of what has been written.
@@ -155,6 +162,39 @@ impl<'b> MessageBuf<'b> {
         }
         self.prepend(header.fixed_part())?;
         Ok(body.saturating_sub(self.start))
+    }
+}
+
+/// Where in its buffer a message stands that is to be sealed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    start: usize,
+    header_len: usize,
+    end: usize,
+}
+
+/// What sealing works on.
+pub(crate) struct Parts<'b> {
+    pub(crate) aad: &'b [u8],
+    pub(crate) body: &'b mut [u8],
+    pub(crate) mic: &'b mut [u8; TAILROOM],
+}
+
+impl Layout {
+    /// The message in its buffer; `None` in one that is too short to be its buffer.
+    #[inline]
+    pub(crate) fn split(self, octets: &mut [u8]) -> Option<Parts<'_>> {
+        let message = octets.get_mut(self.start..)?;
+        let (aad, rest) = message.split_at_mut_checked(self.header_len)?;
+        let body_len = self.end.saturating_sub(self.start).saturating_sub(self.header_len);
+        let (body, tail) = rest.split_at_mut_checked(body_len)?;
+        Some(Parts { aad, body, mic: tail.first_chunk_mut()? })
+    }
+
+    /// Where the datagram stands, once it is sealed.
+    #[inline]
+    pub(crate) const fn datagram(self) -> Range<usize> {
+        self.start..self.end.saturating_add(TAILROOM)
     }
 }
 

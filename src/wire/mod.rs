@@ -21,6 +21,7 @@ mod status;
 use thiserror::Error;
 
 pub use self::buf::{Encoded, HEADROOM, MessageBuf, TAILROOM};
+pub(crate) use self::buf::{Layout, Parts};
 pub use self::header::{
     Destination, MAX_MESSAGE_HEADER, MIN_MESSAGE_HEADER, MessageHeader, MessageKind, SessionRoute,
 };

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use matter_session::manager::{
-    Config, Datagram, ExchangeHandle, Fixed, Heap, PeerAddress, Received, SessionHandle, Storage,
-    TRANSMIT_BUFFER_LEN,
+    Config, Datagram, ExchangeHandle, Fixed, Heap, Outgoing, PeerAddress, Received, SessionHandle,
+    Storage, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::session::SessionParameters;
 
@@ -51,13 +51,8 @@ impl<S: Storage> World<S> {
             authority.join(&mut net, n, 100 * (n as u64 + 1));
         }
         let sizes = batches.then(|| Dice::new(!seed));
-        let mut this = Self {
-            net,
-            dice: Dice::new(seed),
-            sizes,
-            sent: Vec::new(),
-            exchanges: Vec::new(),
-        };
+        let mut this =
+            Self { net, dice: Dice::new(seed), sizes, sent: Vec::new(), exchanges: Vec::new() };
         for peer in PEERS {
             this.dial(peer);
             (0..4).for_each(|_| drop(this.turn(false)));
@@ -203,24 +198,38 @@ impl<S: Storage> World<S> {
         story
     }
 
-    /// The node answers, or opens or closes exchanges.
+    /// The node answers, alone or in batches, or closes exchanges. Says what came of each message.
     fn answer(&mut self) -> String {
-        let mut story = String::new();
-        for _ in 0..self.dice.below(8) {
+        let mut messages = Vec::new();
+        for _ in 0..self.dice.below(24) {
             if self.exchanges.is_empty() {
                 break;
             }
             let i = self.dice.roll() as usize % self.exchanges.len();
-            let (exchange, payload) = (self.exchanges[i], self.payload());
-            if self.dice.below(3) == 0 {
-                self.net.close_exchange(NODE, exchange);
+            if self.dice.below(6) == 0 {
+                self.net.close_exchange(NODE, self.exchanges[i]);
                 self.exchanges.swap_remove(i);
-                continue;
+            } else {
+                messages.push((self.exchanges[i], self.payload()));
             }
-            let sent = self.net.call(NODE, |m, cx| m.send(cx, exchange, IM, 1, &payload));
-            story += &format!("{sent:?}\n");
         }
-        story
+        let Some(sizes) = &mut self.sizes else {
+            let sent = messages.iter().map(|(exchange, payload)| {
+                self.net.call(NODE, |m, cx| m.send(cx, *exchange, IM, 1, payload))
+            });
+            return format!("{:?}", sent.collect::<Vec<_>>());
+        };
+        let outgoing = messages.iter().map(|(on, payload)| Outgoing::new(*on, IM, 1, payload));
+        let mut batch: Vec<_> = outgoing.collect();
+        let mut rest = batch.as_mut_slice();
+        while !rest.is_empty() {
+            let len = 1 + sizes.below(rest.len() as u64) as usize;
+            let (now, later) = rest.split_at_mut(len);
+            self.net.call(NODE, |m, cx| m.send_all(cx, now));
+            rest = later;
+        }
+        let sent = batch.iter().map(|message| message.result().expect("every message was tried"));
+        format!("{:?}", sent.collect::<Vec<_>>())
     }
 
     /// Something happens everywhere, and what was sent is carried. Says all that can be seen of the

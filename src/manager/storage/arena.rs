@@ -161,26 +161,15 @@ impl<A: Array> Octets for Arena<A> {
             .unwrap_or_default()
     }
 
-    fn get_both_mut<'a>(
+    fn get_many_mut<'a, const N: usize>(
         &'a mut self,
-        (first, _): (Owner, Option<&'a mut ()>),
-        (second, _): (Owner, Option<&'a mut ()>),
-    ) -> (&'a mut [u8], &'a mut [u8]) {
-        let range = |item: Option<Item>| item.map_or(0..0, |item| item.start..item.end);
-        let (first, second) = (range(self.find(first)), range(self.find(second)));
-        let middle = first.start.max(second.start);
-        let (low, high) = self.array.octets_mut().split_at_mut_checked(middle).unwrap_or_default();
-        if first.start < second.start {
-            (
-                low.get_mut(first).unwrap_or_default(),
-                high.get_mut(..second.len()).unwrap_or_default(),
-            )
-        } else {
-            (
-                high.get_mut(..first.len()).unwrap_or_default(),
-                low.get_mut(second).unwrap_or_default(),
-            )
-        }
+        owners: [Option<(Owner, &'a mut ())>; N],
+    ) -> [&'a mut [u8]; N] {
+        let items = owners.map(|owner| owner.and_then(|(owner, ())| self.find(owner)));
+        let ranges = items.map(|item| item.map_or(0..0, |item| item.start..item.end));
+        // Items of different owners never overlap.
+        let many = self.array.octets_mut().get_disjoint_mut(ranges);
+        many.unwrap_or_else(|_| [(); N].map(|()| <&mut [u8]>::default()))
     }
 
     #[inline(never)]
@@ -283,10 +272,11 @@ mod tests {
                 {
                     for (a, b) in [(a, b), (b, a)] {
                         let (mut first, mut second) = ((), ());
-                        let first = (owner(a), Some(&mut first));
-                        let both = arena.get_both_mut(first, (owner(b), Some(&mut second)));
-                        prop_assert_eq!(&*both.0, model[&a].as_slice());
-                        prop_assert_eq!(&*both.1, model[&b].as_slice());
+                        let owners = [Some((owner(a), &mut first)), None, Some((owner(b), &mut second))];
+                        let [first, none, second] = arena.get_many_mut(owners);
+                        prop_assert_eq!(&*first, model[&a].as_slice());
+                        prop_assert_eq!(&*none, &[]);
+                        prop_assert_eq!(&*second, model[&b].as_slice());
                     }
                 }
                 for n in 1..7 {

@@ -255,13 +255,11 @@ impl Octets for Boxes {
         held
     }
 
-    fn get_both_mut<'a>(
+    fn get_many_mut<'a, const N: usize>(
         &'a mut self,
-        (_, first): (Owner, Option<&'a mut Self::Held>),
-        (_, second): (Owner, Option<&'a mut Self::Held>),
-    ) -> (&'a mut [u8], &'a mut [u8]) {
-        let octets = |held: Option<&'a mut Self::Held>| held.map(|held| &mut **held);
-        (octets(first).unwrap_or_default(), octets(second).unwrap_or_default())
+        owners: [Option<(Owner, &'a mut Self::Held)>; N],
+    ) -> [&'a mut [u8]; N] {
+        owners.map(|owner| owner.map(|(_, held)| &mut **held).unwrap_or_default())
     }
 
     fn release(&mut self, _: Owner) {}
