@@ -1,5 +1,5 @@
 //! Messages of an established session: sealed and opened by the session alone, and sent and
-//! received through managers.
+//! received through managers, one by one and in batches.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
 
 use core::hint::black_box;
@@ -11,7 +11,8 @@ use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
 use matter_session::handshake::Context;
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::manager::{
-    Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
+    Config, Datagram, Event, HeapSessionManager, Outgoing, PeerAddress, Received, SessionHandle,
+    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::{
@@ -24,6 +25,7 @@ use matter_session::wire::{HEADROOM, MessageBuf, Packet, ProtocolHeader, TAILROO
 const PAYLOADS: [usize; 5] = [16, 64, 256, 1024, 1200];
 
 const NOW: Instant = Instant::ZERO;
+const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 
 fn session(role: SessionRole) -> SecureSession<RustCrypto> {
     let setup = SessionSetup {
@@ -108,6 +110,39 @@ enum Part {
     Receive,
 }
 
+/// How the messages of a batch are handled.
+#[derive(Clone, Copy)]
+enum How {
+    /// `send`, `handle_datagram`: one by one.
+    Singly,
+    /// `send_all`, `handle_datagrams`.
+    Together,
+}
+
+/// The payloads of a batch.
+struct Traffic {
+    name: String,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl Traffic {
+    fn of(len: usize) -> Self {
+        Self { name: len.to_string(), payloads: vec![vec![0x5A; len]; BATCH] }
+    }
+
+    /// Short and long ones, as they come.
+    fn mixed() -> Self {
+        const LENS: [usize; 8] = [64, 1024, 20, 256, 700, 64, 300, 130];
+        let lens = LENS.iter().cycle().take(BATCH);
+        Self { name: "mixed".into(), payloads: lens.map(|len| vec![0x5A; *len]).collect() }
+    }
+
+    /// Octets of a message, on average.
+    fn mean(&self) -> u64 {
+        self.payloads.iter().map(|payload| payload.len() as u64).sum::<u64>() / BATCH as u64
+    }
+}
+
 impl Pair {
     fn new() -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
@@ -126,7 +161,7 @@ impl Pair {
 
     /// Sends a message on each of many exchanges, and has all of them acknowledged. Returns how
     /// long `part` took.
-    fn batch(&mut self, payload: &[u8], part: Part) -> Duration {
+    fn batch(&mut self, traffic: &Traffic, part: Part, how: How) -> Duration {
         let Self { a, b, session } = self;
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut cx = Context::new(NOW, &mut rng);
@@ -136,19 +171,46 @@ impl Pair {
         let mut datagrams: Vec<_> = (0..BATCH).map(|_| Vec::with_capacity(1280)).collect();
 
         let begin = Clock::now();
-        for (exchange, datagram) in exchanges.iter().zip(&mut datagrams) {
-            a.send(&mut cx, *exchange, ProtocolId::INTERACTION_MODEL, 8, payload).unwrap();
-            let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
-            datagram.extend_from_slice(transmit.datagram);
+        let messages = exchanges.iter().zip(&traffic.payloads);
+        match how {
+            How::Singly => {
+                for ((exchange, payload), datagram) in messages.zip(&mut datagrams) {
+                    a.send(&mut cx, *exchange, IM, 8, payload).unwrap();
+                    let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
+                    datagram.extend_from_slice(transmit.datagram);
+                }
+            }
+            How::Together => {
+                let mut messages: Vec<_> =
+                    messages.map(|(on, payload)| Outgoing::new(*on, IM, 8, payload)).collect();
+                a.send_all(&mut cx, &mut messages);
+                for datagram in &mut datagrams {
+                    let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
+                    datagram.extend_from_slice(transmit.datagram);
+                }
+            }
         }
         let sending = begin.elapsed();
 
         let mut received = Vec::with_capacity(BATCH);
+        let mut take = |result: Result<Received<'_>, _>| match result {
+            Ok(Received::Message(message)) => received.push(message.exchange),
+            other => unreachable!("{other:?}"),
+        };
         let begin = Clock::now();
-        for datagram in &mut datagrams {
-            match b.handle_datagram(&mut cx, address(1), datagram) {
-                Ok(Received::Message(message)) => received.push(message.exchange),
-                other => unreachable!("{other:?}"),
+        match how {
+            How::Singly => {
+                for datagram in &mut datagrams {
+                    take(b.handle_datagram(&mut cx, address(1), datagram));
+                }
+            }
+            How::Together => {
+                let mut batch: Vec<_> =
+                    datagrams.iter_mut().map(|octets| Datagram::new(address(1), octets)).collect();
+                b.handle_datagrams(&mut cx, &mut batch);
+                for datagram in &mut batch {
+                    take(datagram.take().unwrap());
+                }
             }
         }
         let receiving = begin.elapsed();
@@ -197,16 +259,23 @@ fn carry(
 }
 
 fn managers(c: &mut Criterion) {
-    for (name, part) in [("manager/send", Part::Send), ("manager/receive", Part::Receive)] {
+    let rows = [
+        ("manager/send", Part::Send, How::Singly),
+        ("manager/send-all", Part::Send, How::Together),
+        ("manager/receive", Part::Receive, How::Singly),
+        ("manager/receive-all", Part::Receive, How::Together),
+    ];
+    for (name, part, how) in rows {
         let mut group = c.benchmark_group(name);
-        for len in PAYLOADS {
-            group.throughput(Throughput::Bytes(len as u64));
-            group.bench_with_input(BenchmarkId::from_parameter(len), &len, |b, &len| {
+        let traffics = PAYLOADS.map(Traffic::of).into_iter().chain([Traffic::mixed()]);
+        for traffic in traffics {
+            group.throughput(Throughput::Bytes(traffic.mean()));
+            group.bench_function(&traffic.name, |b| {
                 let mut pair = Pair::new();
-                let payload = vec![0x5A; len];
                 b.iter_custom(|iterations| {
                     let batches = iterations.div_ceil(BATCH as u64);
-                    let spent: Duration = (0..batches).map(|_| pair.batch(&payload, part)).sum();
+                    let spent: Duration =
+                        (0..batches).map(|_| pair.batch(&traffic, part, how)).sum();
                     spent.mul_f64(iterations as f64 / (batches * BATCH as u64) as f64)
                 });
             });
