@@ -1,5 +1,6 @@
 //! Names for what a manager holds: sessions, exchanges, handshakes, peers.
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::net::SocketAddr;
 
@@ -96,7 +97,7 @@ pub struct HandshakeHandle(pub(super) HandshakeId);
 pub(crate) type HandshakeId = u64;
 
 /// What makes an exchange unique.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExchangeKey {
     pub(super) session: LocalSessionId,
@@ -106,9 +107,30 @@ pub struct ExchangeKey {
 }
 
 impl ExchangeKey {
+    /// The parts in their order as one number: what is compared at every look into a table.
+    #[inline]
+    pub(super) const fn number(self) -> u64 {
+        let Self { session, id, initiator } = self;
+        (session.get() as u64) << 32 | (id.get() as u64) << 16 | initiator as u64
+    }
+
     /// Before every exchange of a session.
     pub(super) const fn first_of(session: LocalSessionId) -> Self {
         Self { session, id: ExchangeId::new(0), initiator: false }
+    }
+}
+
+impl Ord for ExchangeKey {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for ExchangeKey {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -362,7 +362,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
-        slot.filed = None;
+        slot.filed.came_due();
         let gave_up = slot.exchange.handle_timeout(cx.now);
         match slot.ended {
             Some(_) if slot.goes().is_some_and(|goes| cx.now >= goes) => {

@@ -76,7 +76,7 @@ use self::fabrics::Fabrics;
 use self::handle::{HandshakeId, Source};
 use self::outbox::Outbox;
 use self::records::Records;
-use self::schedule::Schedule;
+use self::schedule::{Filed, Schedule};
 use self::send::ExchangeEntry;
 use self::session_table::SessionTable;
 use self::slot::Slot;
@@ -91,7 +91,6 @@ use crate::handshake::case::KeepCertificates;
 use crate::handshake::{CaseEnv, Context};
 use crate::ids::ExchangeId;
 use crate::session::{SessionParameters, UnsecuredCounter};
-use crate::time::Instant;
 
 /// A manager on the heap with the default crypto backend.
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -340,7 +339,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Forgets the timer and the octets of an exchange or handshake that is gone.
-    fn forget(&mut self, source: Source, filed: Option<Instant>) {
+    fn forget(&mut self, source: Source, filed: Filed) {
         self.schedule.forget(source, filed);
         self.octets.release(Owner::Message(source));
         if let Source::Handshake(id) = source {

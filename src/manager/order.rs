@@ -139,10 +139,25 @@ impl<S: Storage> UseOrder<S> {
     /// Takes note that a session was used.
     #[inline]
     pub(super) fn used(&mut self, group: Group, seat: Seat) {
-        let link = self.links.get(seat);
-        if link.newer.is_some() {
-            self.unlink((group, link.rank), seat);
-            self.append((group, link.rank), seat);
+        let Link { older, newer, rank } = self.links.get(seat);
+        // As it is not the newest of its list, that is found once, and stays.
+        let Some(newer) = newer else { return };
+        let Some(ends) = self.lists.get_mut(&(group, rank)) else { return };
+        if older.is_none() {
+            ends.oldest = newer;
+        }
+        let last = core::mem::replace(&mut ends.newest, seat);
+        if let Some(link) = older.and_then(|older| self.links.get_mut(older)) {
+            link.newer = Some(newer);
+        }
+        if let Some(link) = self.links.get_mut(newer) {
+            link.older = older;
+        }
+        if let Some(link) = self.links.get_mut(last) {
+            link.newer = Some(seat);
+        }
+        if let Some(link) = self.links.get_mut(seat) {
+            *link = Link { older: Some(last), newer: None, rank };
         }
     }
 

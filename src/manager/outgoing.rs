@@ -3,7 +3,7 @@
 use super::SessionManager;
 use super::event::SendError;
 use super::handle::{ExchangeHandle, Source};
-use super::storage::{Held, Octets, Owner, Storage};
+use super::storage::{Held, Map, Octets, Owner, Storage};
 use crate::crypto::Crypto;
 use crate::handshake::Context;
 use crate::ids::ProtocolId;
@@ -136,10 +136,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         len
     }
 
+    fn may_send(&mut self, exchange: ExchangeHandle) -> Result<(), SendError> {
+        let backlogged = self.is_backlogged();
+        let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
+        entry.may_send(exchange, backlogged)
+    }
+
     /// Puts headers and payload of a message into octets of its own.
     fn lay_out(&mut self, message: &Outgoing<'_>) -> Result<LaidOut<S>, SendError> {
         let Outgoing { exchange, protocol, opcode, payload, .. } = *message;
-        let (header, mut held) = self.reserve_octets(exchange, protocol, opcode, payload.len())?;
+        let entry = self.exchanges.get(&exchange.key).ok_or(SendError::Closed)?;
+        let (message, octets) = ((protocol, opcode, payload), &mut self.octets);
+        let reserved = entry.reserve(exchange.key, message, &self.sessions, octets, &self.node);
+        let (header, mut held) = reserved?;
         let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let octets = self.octets.get_mut(owner_of(exchange), &mut held);
         let buf = MessageBuf::with_payload(octets, payload)?;
@@ -172,8 +181,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let session = self.sessions.by_local_mut(exchange.key.session);
             session.ok_or(SendError::Closed)?.session.notify_activity(now);
             let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
-            entry.exchange.sent(&header, now);
-            entry.exchange.launch(held, datagram, counter, header.needs_ack);
+            entry.launch(&header, held, datagram, counter, now);
             Ok(())
         });
         // Also after an error: what was allocated for the message is given back.

@@ -4,13 +4,14 @@ use super::event::{Dropped, Message, Received};
 use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
 use super::send::ExchangeEntry;
 use super::session_table::Entry;
-use super::storage::{Map, Storage};
+use super::storage::{Map, Octets, Owner, Storage};
 use super::{CloseReason, Event, SessionManager, trace};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::Context;
 use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
 use crate::session::{DecodeError, Opened, Unopened};
+use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{Packet, ProtocolHeader, SessionRoute, StatusReport};
 
@@ -86,11 +87,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let most = self.node.config.max_exchanges_per_session.min(share(exchanges.capacity()));
         // A message that asks for an acknowledgement must not be taken in unless it will be
         // delivered: the peer would not send it again.
-        let mut refused = false;
+        let (mut first, mut refused) = (false, false);
         let opened = entry.session.decode_unopened(message, cx.now, |header| {
-            refused = begins_exchange(header)
-                && exchanges.get(&key_of(local, header)).is_none()
-                && !has_room(exchanges, local, most);
+            first = begins_exchange(header) && exchanges.get(&key_of(local, header)).is_none();
+            refused = first && !has_room(exchanges, local, most);
             !refused
         })?;
         if refused {
@@ -101,8 +101,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             // the peer was.
             self.sessions.heard(local, opened.newest.then_some(from));
         }
-        self.receive_opened(cx, session, opened)
+        self.receive_opened(cx, session, opened, first)
     }
+
+    /// `first`: the message is new and begins an exchange, for which there is room.
 
     #[inline(never)]
     fn receive_opened<'b>(
@@ -110,51 +112,48 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         cx: &mut Context<'_>,
         session: SessionHandle,
         opened: Opened<'b>,
+        first: bool,
     ) -> Result<Received<'b>, Dropped> {
         let Opened { header, counter, payload, duplicate, .. } = opened;
         let key = key_of(session.local, &header);
-        let first = self.exchanges.get(&key).is_none();
         if !duplicate && is_close_session(&header, payload) {
             self.end_session(session, CloseReason::Peer, cx.now);
             return Ok(Received::Handled);
         }
-        if first {
-            if duplicate || !begins_exchange(&header) {
-                if wants_ack(&header) {
-                    let ack = acknowledgement(&header, counter);
-                    self.push_secure(session, &ack, &[], cx.now);
-                }
-                let reason =
-                    if is_handshake(&header) { Dropped::Misplaced } else { Dropped::Unsolicited };
-                return if duplicate { Ok(Received::Handled) } else { Err(reason) };
-            }
-            let entry = ExchangeEntry {
-                exchange: Exchange::new(header.exchange, false, cx.now),
-                serial: self.serial(),
-                filed: None,
-                closing: false,
+        let exchange = if first {
+            self.begin_exchange(key, &header, counter, cx.now)?
+        } else {
+            let lifetime = self.node.config.exchange_lifetime;
+            let Some(entry) = self.exchanges.get_mut(&key) else {
+                return self.receive_stray(session, &header, counter, duplicate, cx.now);
             };
-            self.exchanges.insert(key, entry).map_err(|_| Dropped::NoExchange)?;
-        }
-        let Some(entry) = self.exchanges.get_mut(&key) else { return Err(Dropped::NoExchange) };
-        let exchange = ExchangeHandle { key, serial: entry.serial };
-        let closing = entry.closing;
-        let receipt = entry.exchange.receive(&header, counter, duplicate, cx.now);
-        if closing {
-            // The application is through with it: no answer of its own will carry the
-            // acknowledgement.
-            entry.exchange.flush_ack();
-        }
-        if receipt.acknowledged {
-            self.tell(Event::Acknowledged { exchange });
-        }
-        self.update(Source::Exchange(key));
-        if is_handshake(&header) && !duplicate {
-            return Err(Dropped::Misplaced);
-        }
-        if !receipt.deliver || closing || !is_for_application(&header) {
-            return Ok(Received::Handled);
-        }
+            let exchange = ExchangeHandle { key, serial: entry.serial };
+            let closing = entry.closing;
+            let receipt = entry.exchange.receive(&header, counter, duplicate, cx.now);
+            if closing {
+                // The application is through with it: no answer of its own will carry the
+                // acknowledgement.
+                entry.exchange.flush_ack();
+            }
+            let holds = receipt.acknowledged || entry.exchange.message().is_some();
+            if holds && !entry.exchange.is_in_flight() {
+                entry.exchange.ground();
+                self.octets.release(Owner::Message(Source::Exchange(key)));
+            }
+            if !entry.file(&mut self.schedule, key, lifetime) {
+                self.update_exchange(key);
+            }
+            if receipt.acknowledged {
+                self.tell(Event::Acknowledged { exchange });
+            }
+            if is_handshake(&header) && !duplicate {
+                return Err(Dropped::Misplaced);
+            }
+            if !receipt.deliver || closing || !is_for_application(&header) {
+                return Ok(Received::Handled);
+            }
+            exchange
+        };
         log_trace!("message {} received: session {}, exchange {}", counter, session.local, key.id);
         Ok(Received::Message(Message {
             session,
@@ -166,6 +165,48 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             counter,
             payload,
         }))
+    }
+
+    /// The exchange that a message of the peer begins. It is for the application, as those of the
+    /// secure channel protocol begin none.
+    fn begin_exchange(
+        &mut self,
+        key: ExchangeKey,
+        header: &ProtocolHeader,
+        counter: MessageCounter,
+        now: Instant,
+    ) -> Result<ExchangeHandle, Dropped> {
+        let serial = self.serial();
+        let mut entry = ExchangeEntry::new(Exchange::new(header.exchange, false, now), serial);
+        entry.exchange.receive(header, counter, false, now);
+        entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
+        let filed = entry.filed;
+        if self.exchanges.insert(key, entry).is_err() {
+            self.forget(Source::Exchange(key), filed);
+            return Err(Dropped::NoExchange);
+        }
+        Ok(ExchangeHandle { key, serial })
+    }
+
+    /// A message of no exchange, which begins none.
+    #[inline(never)]
+    fn receive_stray<'b>(
+        &mut self,
+        session: SessionHandle,
+        header: &ProtocolHeader,
+        counter: MessageCounter,
+        duplicate: bool,
+        now: Instant,
+    ) -> Result<Received<'b>, Dropped> {
+        if wants_ack(header) {
+            let ack = acknowledgement(header, counter);
+            self.push_secure(session, &ack, &[], now);
+        }
+        match duplicate {
+            true => Ok(Received::Handled),
+            false if is_handshake(header) => Err(Dropped::Misplaced),
+            false => Err(Dropped::Unsolicited),
+        }
     }
 }
 
@@ -180,8 +221,9 @@ fn has_room<V>(exchanges: &impl Map<ExchangeKey, V>, session: LocalSessionId, mo
     let of_session = exchanges
         .from(ExchangeKey::first_of(session))
         .take_while(|(key, _)| key.session == session);
+    // Where there are fewer in all, nobody counts.
     exchanges.len() < exchanges.capacity()
-        && of_session.filter(|(key, _)| !key.initiator).count() < most
+        && (exchanges.len() < most || of_session.filter(|(key, _)| !key.initiator).count() < most)
 }
 
 /// How many of so many exchanges the peer of one session may begin at most, so that another

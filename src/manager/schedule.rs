@@ -6,7 +6,30 @@ use super::handle::Source;
 use super::storage::{Map, Storage};
 use crate::time::Instant;
 
-/// Deadlines and readiness. Each source remembers the deadline that is filed for it.
+/// What is filed for an exchange or handshake. It stands with it, so that nothing is looked for
+/// that is not there, or is there already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filed {
+    deadline: Option<Instant>,
+    ready: bool,
+}
+
+impl Filed {
+    /// Nothing.
+    pub(super) const NONE: Self = Self { deadline: None, ready: false };
+
+    /// Takes note that the deadline has come, and is filed no more.
+    pub(super) const fn came_due(&mut self) {
+        self.deadline = None;
+    }
+
+    /// Takes note that the readiness was taken back.
+    pub(super) const fn idle(&mut self) {
+        self.ready = false;
+    }
+}
+
+/// Deadlines and readiness. Each source remembers what is filed for it.
 pub(super) struct Schedule<S: Storage> {
     deadlines: S::Deadlines,
     /// The first of them, as it is asked for after every call.
@@ -33,41 +56,49 @@ impl<S: Storage> Schedule<S> {
         self.ready.limit(sources);
     }
 
-    /// Files `deadline` for `source` in place of `filed`, and whether it has output.
+    /// Files `deadline` for `source` in place of what is `filed`, and whether it has output.
     pub(super) fn file(
         &mut self,
         source: Source,
-        filed: &mut Option<Instant>,
+        filed: &mut Filed,
         deadline: Option<Instant>,
         has_output: bool,
     ) {
-        if *filed != deadline {
-            if let Some(old) = filed.take() {
-                self.deadlines.remove(&(old, source));
+        if filed.deadline != deadline {
+            let old = core::mem::replace(&mut filed.deadline, deadline);
+            if let Some(old) = old {
+                self.deadlines.discard(&(old, source));
             }
             if let Some(new) = deadline {
                 let inserted = self.deadlines.insert((new, source), ());
                 debug_assert!(inserted.is_ok(), "one deadline per source");
             }
-            *filed = deadline;
-            self.note_earliest();
+            match (self.earliest, deadline) {
+                (Some(earliest), Some(new)) if new <= earliest => self.earliest = deadline,
+                (Some(_), _) if self.earliest == old => self.note_earliest(),
+                (Some(_), _) => {}
+                (None, _) => self.earliest = deadline,
+            }
         }
-        if has_output {
-            let inserted = self.ready.insert(source, ());
-            debug_assert!(inserted.is_ok(), "one entry per source");
-        } else {
-            self.ready.remove(&source);
+        if filed.ready != has_output {
+            filed.ready = has_output;
+            if has_output {
+                let inserted = self.ready.insert(source, ());
+                debug_assert!(inserted.is_ok(), "one entry per source");
+            } else {
+                self.ready.discard(&source);
+            }
         }
     }
 
     /// Forgets a source that is gone.
-    pub(super) fn forget(&mut self, source: Source, filed: Option<Instant>) {
+    pub(super) fn forget(&mut self, source: Source, filed: Filed) {
         self.file(source, &mut { filed }, None, false);
     }
 
-    /// Takes the readiness of a source back.
+    /// Takes the readiness of a source back, which must take note of it.
     pub(super) fn idle(&mut self, source: Source) {
-        self.ready.remove(&source);
+        self.ready.discard(&source);
     }
 
     /// The earliest deadline.

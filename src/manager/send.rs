@@ -1,17 +1,19 @@
 //! Exchanges of secure sessions, and everything that leaves.
 
 use core::ops::Range;
+use core::time::Duration;
 
 use super::event::{OpenError, SendError, Transmit};
 use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
-use super::session_table::Entry;
+use super::schedule::{Filed, Schedule};
+use super::session_table::{Entry, SessionTable};
 use super::storage::{Held, Map, Octets, Owner, Storage};
-use super::{Config, Event, PeerAddress, SessionManager};
+use super::{Config, Event, Node, PeerAddress, SessionManager};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::handshake::Context;
-use crate::ids::ProtocolId;
+use crate::ids::{MessageCounter, ProtocolId};
 use crate::time::Instant;
 use crate::wire::{EncodeError, MIN_MESSAGE_HEADER, MessageBuf, ProtocolHeader, TAILROOM};
 
@@ -22,9 +24,137 @@ pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
 pub(super) struct ExchangeEntry<S: Storage> {
     pub(super) exchange: Exchange<Held<S>>,
     pub(super) serial: u64,
-    pub(super) filed: Option<Instant>,
+    pub(super) filed: Filed,
     /// The application is through with it; it goes when nothing is left to do.
     pub(super) closing: bool,
+}
+
+impl<S: Storage> ExchangeEntry<S> {
+    pub(super) const fn new(exchange: Exchange<Held<S>>, serial: u64) -> Self {
+        Self { exchange, serial, filed: Filed::NONE, closing: false }
+    }
+
+    /// Files what the exchange waits for, and whether it has output; false if it has nothing left
+    /// to do and is to go.
+    pub(super) fn file(
+        &mut self,
+        schedule: &mut Schedule<S>,
+        key: ExchangeKey,
+        lifetime: Duration,
+    ) -> bool {
+        let is_settled = self.exchange.is_settled();
+        if self.closing && is_settled {
+            return false;
+        }
+        // What is closing waits for nothing but its own end.
+        let idle = is_settled.then(|| self.exchange.last_used() + lifetime);
+        let deadline = self.exchange.poll_timeout().or(idle);
+        let has_output = self.exchange.has_output();
+        schedule.file(Source::Exchange(key), &mut self.filed, deadline, has_output);
+        true
+    }
+
+    /// Whether a reliable message can be sent on this exchange now, if it is the one that is meant.
+    pub(super) fn may_send(
+        &mut self,
+        meant: ExchangeHandle,
+        backlogged: bool,
+    ) -> Result<(), SendError> {
+        if self.serial != meant.serial || self.closing {
+            return Err(SendError::Closed);
+        }
+        if self.exchange.is_in_flight() {
+            return Err(SendError::InFlight);
+        }
+        // One that was sent over a reliable transport may still be held.
+        self.exchange.ground();
+        if backlogged { Err(SendError::Backlog) } else { Ok(()) }
+    }
+
+    /// The header of a reliable message, and octets for it.
+    pub(super) fn reserve<C: Crypto, T>(
+        &self,
+        key: ExchangeKey,
+        (protocol, opcode, payload): (ProtocolId, u8, &[u8]),
+        sessions: &SessionTable<C, S, T>,
+        octets: &mut S::Octets,
+        node: &Node<S>,
+    ) -> Result<(ProtocolHeader, Held<S>), SendError> {
+        let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
+        let header = self.exchange.header(protocol, opcode, !session.address.is_reliable());
+        node.check_room(&header, session, payload.len())?;
+        let owner = Owner::Message(Source::Exchange(key));
+        let held = octets.allocate(owner, Config::buffer_len(payload.len()));
+        Ok((header, held.ok_or(SendError::NoRoom)?))
+    }
+
+    #[inline(never)]
+    fn put_in_flight<C: Crypto, T>(
+        &mut self,
+        key: ExchangeKey,
+        message: (ProtocolId, u8, &[u8]),
+        sessions: &mut SessionTable<C, S, T>,
+        octets: &mut S::Octets,
+        node: &Node<S>,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        let (header, mut held) = self.reserve(key, message, sessions, octets, node)?;
+        let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
+        let (.., payload) = message;
+        let owner = Owner::Message(Source::Exchange(key));
+        let buf = MessageBuf::with_payload(octets.get_mut(owner, &mut held), payload)?;
+        let sealed = session.session.encode(&header, buf, now)?;
+        let (datagram, counter) = (sealed.range(), sealed.counter());
+        self.launch(&header, held, datagram, counter, now);
+        log_trace!(
+            "message {} sealed: session {}, exchange {}",
+            counter,
+            key.session,
+            header.exchange
+        );
+        Ok(())
+    }
+
+    /// Puts a message in flight that is sealed.
+    pub(super) fn launch(
+        &mut self,
+        header: &ProtocolHeader,
+        held: Held<S>,
+        datagram: Range<usize>,
+        counter: MessageCounter,
+        now: Instant,
+    ) {
+        self.exchange.sent(header, now);
+        self.exchange.launch(held, datagram, counter, header.needs_ack);
+    }
+}
+
+impl<S: Storage> Node<S> {
+    /// The payload that fits a message with this header on this session.
+    fn room<C: Crypto, T>(&self, header: &ProtocolHeader, session: &Entry<C, T>) -> usize {
+        /// What the cipher takes, with the protocol header.
+        const CIPHER_LIMIT: usize = 0xFFFF;
+        let message = match session.address {
+            PeerAddress::Udp(_) => self.config.max_message,
+            PeerAddress::Tcp(_) => {
+                let declared = session.session.peer_parameters().max_tcp_message;
+                usize::try_from(declared).unwrap_or(usize::MAX)
+            }
+            PeerAddress::Btp(_) => usize::MAX,
+        };
+        let sealed = message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM);
+        sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
+    }
+
+    fn check_room<C: Crypto, T>(
+        &self,
+        header: &ProtocolHeader,
+        session: &Entry<C, T>,
+        payload: usize,
+    ) -> Result<(), SendError> {
+        let max = self.room(header, session);
+        if payload > max { Err(SendError::TooLong { max }) } else { Ok(()) }
+    }
 }
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
@@ -44,8 +174,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let key = self.new_exchange_key(session.local).ok_or(OpenError::TooMany)?;
         let serial = self.serial();
         let exchange = Exchange::new(key.id, true, now);
-        let entry = ExchangeEntry { exchange, serial, filed: None, closing: false };
-        self.exchanges.insert(key, entry).map_err(|_| OpenError::TooMany)?;
+        self.exchanges
+            .insert(key, ExchangeEntry::new(exchange, serial))
+            .map_err(|_| OpenError::TooMany)?;
         self.update(Source::Exchange(key));
         Ok(ExchangeHandle { key, serial })
     }
@@ -82,66 +213,21 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         opcode: u8,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        self.may_send(exchange)?;
-        let sent = self.put_in_flight(exchange, protocol, opcode, payload, cx.now);
-        // Also after an error: what was allocated for the message is given back.
-        self.finish_send(exchange.key);
+        let backlogged = self.is_backlogged();
+        let key = exchange.key;
+        let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
+        entry.may_send(exchange, backlogged)?;
+        let message = (protocol, opcode, payload);
+        let (sessions, octets) = (&mut self.sessions, &mut self.octets);
+        let sent = entry.put_in_flight(key, message, sessions, octets, &self.node, cx.now);
+        if sent.is_ok() {
+            entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
+        } else {
+            // What was allocated for the message is given back.
+            self.update(Source::Exchange(key));
+        }
+        self.watch_counter(key.session);
         sent
-    }
-
-    /// Whether a reliable message can be sent on an exchange now.
-    pub(super) fn may_send(&mut self, exchange: ExchangeHandle) -> Result<(), SendError> {
-        let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
-        if entry.exchange.is_in_flight() {
-            return Err(SendError::InFlight);
-        }
-        // One that was sent over a reliable transport may still be held.
-        entry.exchange.ground();
-        if self.is_backlogged() {
-            return Err(SendError::Backlog);
-        }
-        Ok(())
-    }
-
-    /// The header of a reliable message, and octets for it.
-    pub(super) fn reserve_octets(
-        &mut self,
-        exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
-        payload: usize,
-    ) -> Result<(ProtocolHeader, Held<S>), SendError> {
-        let (header, _) = self.header(exchange, protocol, opcode, payload, true)?;
-        let owner = Owner::Message(Source::Exchange(exchange.key));
-        let held = self.octets.allocate(owner, Config::buffer_len(payload));
-        Ok((header, held.ok_or(SendError::NoRoom)?))
-    }
-
-    #[inline(never)]
-    fn put_in_flight(
-        &mut self,
-        exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
-        payload: &[u8],
-        now: Instant,
-    ) -> Result<(), SendError> {
-        let (header, mut held) = self.reserve_octets(exchange, protocol, opcode, payload.len())?;
-        let owner = Owner::Message(Source::Exchange(exchange.key));
-        let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
-        let buf = MessageBuf::with_payload(self.octets.get_mut(owner, &mut held), payload)?;
-        let sealed = session.session.encode(&header, buf, now)?;
-        let (datagram, counter) = (sealed.range(), sealed.counter());
-        let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
-        entry.exchange.sent(&header, now);
-        entry.exchange.launch(held, datagram, counter, header.needs_ack);
-        log_trace!(
-            "message {} sealed: session {}, exchange {}",
-            counter,
-            exchange.key.session,
-            header.exchange
-        );
-        Ok(())
     }
 
     /// Sends a message once, sealed straight into `buf`, which must hold the payload and
@@ -158,7 +244,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         payload: &[u8],
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, SendError> {
-        let (header, to) = self.header(exchange, protocol, opcode, payload.len(), false)?;
+        let entry = self.exchange(exchange).ok_or(SendError::Closed)?;
+        let known = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let to = known.address;
+        let header = entry.exchange.header(protocol, opcode, false);
+        self.node.check_room(&header, known, payload.len())?;
         let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;
         let datagram = session.session.encode(&header, message, now)?.as_bytes();
@@ -189,44 +279,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return None;
         }
         let header = entry.exchange.header(protocol, 0, true);
-        Some(self.room(&header, self.sessions.by_local(exchange.key.session)?))
-    }
-
-    /// The payload that fits a message with this header on this session.
-    fn room(&self, header: &ProtocolHeader, session: &Entry<C, T>) -> usize {
-        /// What the cipher takes, with the protocol header.
-        const CIPHER_LIMIT: usize = 0xFFFF;
-        let message = match session.address {
-            PeerAddress::Udp(_) => self.node.config.max_message,
-            PeerAddress::Tcp(_) => {
-                let declared = session.session.peer_parameters().max_tcp_message;
-                usize::try_from(declared).unwrap_or(usize::MAX)
-            }
-            PeerAddress::Btp(_) => usize::MAX,
-        };
-        let sealed = message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM);
-        sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
-    }
-
-    /// The header of a message to be sent, and where it goes, once it is known to fit.
-    fn header(
-        &self,
-        exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
-        payload: usize,
-        reliable: bool,
-    ) -> Result<(ProtocolHeader, PeerAddress), SendError> {
-        let entry = self.exchange(exchange).ok_or(SendError::Closed)?;
-        let session = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
-        let address = session.address;
-        let reliable = reliable && !address.is_reliable();
-        let header = entry.exchange.header(protocol, opcode, reliable);
-        let max = self.room(&header, session);
-        if payload > max {
-            return Err(SendError::TooLong { max });
-        }
-        Ok((header, address))
+        Some(self.node.room(&header, self.sessions.by_local(exchange.key.session)?))
     }
 
     pub(super) fn finish_send(&mut self, key: ExchangeKey) {
@@ -285,27 +338,25 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         if output.is_none() {
             // Nothing could be made of it: it must not stay ready for ever.
-            self.schedule.idle(source);
+            self.idle(source);
         }
         match (source, &output) {
-            (Source::Exchange(key), Some(Output::InFlight)) => self.lend_flight(key, now),
+            // That is filed already.
+            (Source::Exchange(_), Some(Output::InFlight)) => {}
             (Source::Exchange(key), Some(Output::Ack { .. })) => self.finish_send(key),
             _ => self.update(source),
         }
         output
     }
 
-    /// Keeps a message that is being lent. One that is sent once goes with the next call of
-    /// [`handle_timeout`](Self::handle_timeout), and so does its exchange if that was all it was
-    /// there for.
-    fn lend_flight(&mut self, key: ExchangeKey, now: Instant) {
-        match self.exchanges.get_mut(&key) {
-            Some(entry) if !entry.exchange.is_in_flight() => {
-                let has_output = entry.exchange.has_output();
-                self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(now), has_output);
-            }
-            _ => self.schedule_exchange(key),
-        }
+    #[inline(never)]
+    fn idle(&mut self, source: Source) {
+        let filed = match source {
+            Source::Exchange(key) => self.exchanges.get_mut(&key).map(|entry| &mut entry.filed),
+            Source::Handshake(id) => self.handshakes.get_mut(&id).map(|slot| &mut slot.filed),
+        };
+        filed.into_iter().for_each(Filed::idle);
+        self.schedule.idle(source);
     }
 
     fn exchange_output(
@@ -324,8 +375,18 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         session.session.notify_activity(now);
         let (wait, interval) = (self.node.retry_wait(), session.session.base_interval(now));
-        let taken = entry.exchange.take_transmission(now, |n| wait(interval, n));
-        taken.then_some(Output::InFlight)
+        if !entry.exchange.take_transmission(now, |n| wait(interval, n)) {
+            return None;
+        }
+        // The message is kept while it is lent. One that is sent once goes with the next call of
+        // `handle_timeout`, and so does its exchange if that was all it was there for.
+        if entry.exchange.is_in_flight() {
+            entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
+        } else {
+            let has_output = entry.exchange.has_output();
+            self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(now), has_output);
+        }
+        Some(Output::InFlight)
     }
 
     fn handshake_output(
@@ -363,30 +424,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     pub(super) fn update_exchange(&mut self, key: ExchangeKey) {
-        if let Some(entry) = self.exchanges.get_mut(&key)
-            && !entry.exchange.is_in_flight()
-        {
+        let Some(entry) = self.exchanges.get_mut(&key) else { return };
+        if !entry.exchange.is_in_flight() {
             entry.exchange.ground();
             self.octets.release(Owner::Message(Source::Exchange(key)));
         }
-        self.schedule_exchange(key);
-    }
-
-    fn schedule_exchange(&mut self, key: ExchangeKey) {
         let lifetime = self.node.config.exchange_lifetime;
-        let Some(entry) = self.exchanges.get_mut(&key) else { return };
-        let has_session = self.sessions.by_local(key.session).is_some();
-        if !has_session || (entry.closing && entry.exchange.is_settled()) {
+        if self.sessions.by_local(key.session).is_none()
+            || !entry.file(&mut self.schedule, key, lifetime)
+        {
             let filed = entry.filed;
-            self.exchanges.remove(&key);
-            return self.forget(Source::Exchange(key), filed);
+            self.exchanges.discard(&key);
+            self.forget(Source::Exchange(key), filed);
         }
-        // What is closing waits for nothing but its own end.
-        let waits = !entry.closing && entry.exchange.is_settled();
-        let idle = waits.then(|| entry.exchange.last_used() + lifetime);
-        let deadline = entry.exchange.poll_timeout().or(idle);
-        let has_output = entry.exchange.has_output();
-        self.schedule.file(Source::Exchange(key), &mut entry.filed, deadline, has_output);
     }
 
     /// Lets time pass for an exchange.
@@ -394,7 +444,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(super) fn exchange_timeout(&mut self, key: ExchangeKey, cx: &mut Context<'_>) {
         let lifetime = self.node.config.exchange_lifetime;
         let Some(entry) = self.exchanges.get_mut(&key) else { return };
-        entry.filed = None;
+        entry.filed.came_due();
         if self.sessions.by_local(key.session).is_none() {
             return self.update(Source::Exchange(key));
         }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::handle::{PeerAddress, SessionHandle};
 use super::kept::Kept;
 use super::machine::Machine;
+use super::schedule::Filed;
 use super::storage::{Held, Storage};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
@@ -42,7 +43,7 @@ pub(super) struct Slot<C: Crypto, S: Storage> {
     /// The session it ended in, until the application has polled that event.
     pub(super) lends_to: Option<SessionHandle>,
     pub(super) kept: Option<Kept<S>>,
-    pub(super) filed: Option<Instant>,
+    pub(super) filed: Filed,
 }
 
 impl<C: Crypto, S: Storage> Slot<C, S> {
@@ -64,7 +65,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             failed: false,
             lends_to: None,
             kept: None,
-            filed: None,
+            filed: Filed::NONE,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::session::{
     Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
     SessionSetup,
 };
+use crate::time::Instant;
 use crate::wire::MessageBuf;
 
 type Manager = HeapSessionManager<u32>;

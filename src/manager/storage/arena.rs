@@ -3,8 +3,7 @@
 use core::cell::Cell;
 
 use super::{Octets, Owner};
-use crate::ids::LocalSessionId;
-use crate::manager::handle::{ExchangeKey, Source};
+use crate::manager::handle::Source;
 
 /// Items one after the other, without gaps: what follows an item that goes moves up.
 ///
@@ -184,16 +183,11 @@ fn encode(owner: Owner) -> [u8; OWNER_LEN] {
     let (kind, number) = match owner {
         Owner::Message(Source::Handshake(id)) => (0, id),
         Owner::Certificates(id) => (1, id),
-        Owner::Message(Source::Exchange(key)) => (2, number(key)),
+        Owner::Message(Source::Exchange(key)) => (2, key.number()),
         Owner::Fabric(index) => (3, index.get().into()),
     };
     let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
     [kind, a, b, c, d, e, f, g, h]
-}
-
-fn number(ExchangeKey { session, id, initiator }: ExchangeKey) -> u64 {
-    let session: LocalSessionId = session;
-    u64::from(session.get()) << 32 | u64::from(id.get()) << 16 | u64::from(initiator)
 }
 
 #[cfg(test)]
@@ -205,6 +199,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::LocalSessionId;
+    use crate::manager::handle::ExchangeKey;
 
     const ROOM: usize = 300;
 
@@ -275,7 +271,7 @@ mod tests {
                         let owners = [Some((owner(a), &mut first)), None, Some((owner(b), &mut second))];
                         let [first, none, second] = arena.get_many_mut(owners);
                         prop_assert_eq!(&*first, model[&a].as_slice());
-                        prop_assert_eq!(&*none, &[]);
+                        prop_assert!(none.is_empty());
                         prop_assert_eq!(&*second, model[&b].as_slice());
                     }
                 }
