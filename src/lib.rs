@@ -153,6 +153,10 @@
 //! }
 //! ```
 //!
+//! Where many datagrams are read at once, [`SessionManager::handle_datagrams`] takes them in
+//! together, and [`SessionManager::send_all`] sends many messages: the results are the same, in less
+//! time.
+//!
 //! # CASE
 //!
 //! A node that is a member of a fabric dials another by fabric and node id. The operational key
@@ -310,8 +314,8 @@ pub use crate::manager::HeapSessionManager;
 #[cfg(feature = "alloc")]
 pub use crate::manager::Shards;
 pub use crate::manager::{
-    CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Fixed,
-    HandshakeHandle, Message, PeerAddress, Received, SessionHandle, SessionManager,
+    CloseReason, CommissioningWindow, Config, Datagram, Dropped, Event, ExchangeHandle, Fixed,
+    HandshakeHandle, Message, Outgoing, PeerAddress, Received, SessionHandle, SessionManager,
     TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
 };
 pub use crate::resumption::{ResumptionRecord, ResumptionStore};

@@ -109,20 +109,23 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                     // Whether it may be sent depends on what comes of the other.
                     break;
                 }
-                match self.may_send(message.exchange).map(|()| self.lay_out(message)) {
-                    Ok(Ok(message)) => {
+                match self.lay_out(message) {
+                    Ok(message) => {
                         self.watch_counter(message.exchange.key.session);
                         if let Some(place) = laid_out.get_mut(n) {
                             *place = Some(message);
                         }
                     }
                     // One of the others may yet give its octets back.
-                    Ok(Err(SendError::NoRoom)) if !is_first => break,
-                    Ok(Err(error)) => {
-                        self.finish_send(message.exchange.key);
+                    Err(SendError::NoRoom) if !is_first => break,
+                    Err(error) => {
+                        // Of these nothing was allocated.
+                        let early = [SendError::Closed, SendError::InFlight, SendError::Backlog];
+                        if !early.contains(&error) {
+                            self.finish_send(message.exchange.key);
+                        }
                         message.sent = Some(Err(error));
                     }
-                    Err(error) => message.sent = Some(Err(error)),
                 }
             }
             len = n.saturating_add(1);
@@ -136,16 +139,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         len
     }
 
-    fn may_send(&mut self, exchange: ExchangeHandle) -> Result<(), SendError> {
-        let backlogged = self.is_backlogged();
-        let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
-        entry.may_send(exchange, backlogged)
-    }
-
-    /// Puts headers and payload of a message into octets of its own.
+    /// Puts headers and payload of a message into octets of its own, if it may be sent.
+    #[inline]
     fn lay_out(&mut self, message: &Outgoing<'_>) -> Result<LaidOut<S>, SendError> {
         let Outgoing { exchange, protocol, opcode, payload, .. } = *message;
-        let entry = self.exchanges.get(&exchange.key).ok_or(SendError::Closed)?;
+        let backlogged = self.is_backlogged();
+        let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
+        entry.may_send(exchange, backlogged)?;
         let (message, octets) = ((protocol, opcode, payload), &mut self.octets);
         let reserved = entry.reserve(exchange.key, message, &self.sessions, octets, &self.node);
         let (header, mut held) = reserved?;
@@ -176,16 +176,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Puts a message in flight that was sealed.
     fn launch_sealed(&mut self, laid_out: LaidOut<S>, now: Instant) -> Result<(), SendError> {
-        let LaidOut { exchange, header, held, message } = laid_out;
+        let LaidOut { exchange: ExchangeHandle { key, .. }, header, held, message } = laid_out;
         let sent = message.finish().map_err(SendError::from).and_then(|(datagram, counter)| {
-            let session = self.sessions.by_local_mut(exchange.key.session);
-            session.ok_or(SendError::Closed)?.session.notify_activity(now);
-            let entry = self.exchange_mut(exchange).ok_or(SendError::Closed)?;
+            let session = self.sessions.by_local_mut(key.session).ok_or(SendError::Closed)?;
+            let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
+            session.session.notify_activity(now);
             entry.launch(&header, held, datagram, counter, now);
+            entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
             Ok(())
         });
-        // Also after an error: what was allocated for the message is given back.
-        self.update(Source::Exchange(exchange.key));
+        if sent.is_err() {
+            // What was allocated for the message is given back.
+            self.update(Source::Exchange(key));
+        }
         sent
     }
 }

@@ -105,7 +105,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// `first`: the message is new and begins an exchange, for which there is room.
-
     #[inline(never)]
     fn receive_opened<'b>(
         &mut self,

@@ -45,7 +45,7 @@ pub(super) const fn failure(error: CryptoError) -> EncodeError {
 }
 
 /// Seals up to [`TOGETHER`] messages, each in its buffer and under the key of the session that laid
-/// it out. Any other session is refused: what is a fresh nonce here may be spent there.
+/// it out. A session with another id is refused: what is a fresh nonce here may be spent there.
 #[inline(never)]
 pub(crate) fn seal_together<'m, C: Crypto + 'm>(
     crypto: &C,
