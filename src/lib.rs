@@ -154,8 +154,8 @@
 //! ```
 //!
 //! Where many datagrams are read at once, [`SessionManager::handle_datagrams`] takes them in
-//! together, and [`SessionManager::send_all`] sends many messages: the results are the same, in less
-//! time.
+//! together, and [`SessionManager::send_all`] sends many messages: the results are the same, and long
+//! messages take less time.
 //!
 //! # CASE
 //!
