@@ -102,7 +102,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Takes in many datagrams in their order: what comes of each, what is told and what is sent
     /// are what [`handle_datagram`](Self::handle_datagram) one after the other would make of them.
     /// But the messages of secure sessions are decrypted together
-    /// ([`Crypto::open_batch`](crate::crypto::Crypto::open_batch)), which takes less time from
+    /// ([`Crypto::open_batch`]), which takes less time from
     /// some two hundred octets each on; shorter ones are better handled singly.
     ///
     /// For callers that read many datagrams at once, with `recvmmsg` or from a ring:
