@@ -94,17 +94,32 @@ impl ChainPolicy {
     }
 }
 
-/// Remembers issuer certificates whose signature has been verified, to save doing it again.
+/// Remembers certificates whose signature has been verified, to save doing it again: those of
+/// issuers, and of nodes if it has room for them.
 ///
 /// A fingerprint is a SHA-256 over the issuer's public key and the certificate, so an entry
 /// vouches for one certificate under one key and never goes stale. All other checks are made
-/// anew each time. An implementation must be bounded: fingerprints come from peers.
+/// anew each time, those of validity periods among them. An implementation must be bounded:
+/// fingerprints come from peers.
 pub trait VerifiedCache {
     /// True when `fingerprint` was inserted earlier.
     fn contains(&self, fingerprint: &[u8; HASH_LEN]) -> bool;
 
     /// Remembers `fingerprint`, at the cost of an older one if need be.
     fn insert(&mut self, fingerprint: [u8; HASH_LEN]);
+
+    /// True when `fingerprint` was inserted earlier as that of a node's certificate. Never, by
+    /// default.
+    fn contains_node(&self, fingerprint: &[u8; HASH_LEN]) -> bool {
+        let _ = fingerprint;
+        false
+    }
+
+    /// Remembers the `fingerprint` of a node's certificate, of which there are many more than of
+    /// issuers: it should cost none of theirs. By default it is forgotten.
+    fn insert_node(&mut self, fingerprint: [u8; HASH_LEN]) {
+        let _ = fingerprint;
+    }
 }
 
 /// No cache: every signature is verified every time.
@@ -210,10 +225,14 @@ pub(crate) struct ChainClaim<'a> {
     fabric_id: FabricId,
     cats: CaseAuthTags,
     public_key: &'a [u8; PUBLIC_KEY_LEN],
-    noc: SignatureClaim<'a>,
-    /// With its fingerprint; `None` if there is no ICAC, or it was verified before.
-    icac: Option<(SignatureClaim<'a>, [u8; HASH_LEN])>,
+    /// `None` if it was verified before.
+    noc: Option<LinkClaim<'a>>,
+    /// `None` if there is no ICAC, or it was verified before.
+    icac: Option<LinkClaim<'a>>,
 }
+
+/// A certificate that is still to be verified under its issuer's key, with its fingerprint.
+type LinkClaim<'a> = (SignatureClaim<'a>, [u8; HASH_LEN]);
 
 /// All checks of [`verify_chain`] but those of signatures.
 pub(crate) fn check_chain<'a, C: Crypto>(
@@ -241,17 +260,18 @@ pub(crate) fn check_chain<'a, C: Crypto>(
         None => None,
         Some(icac) => {
             check_link(icac, rcac).map_err(Position::Icac.fault())?;
-            let fingerprint = fingerprint(crypto, icac, root_key);
-            let known = cache.contains(&fingerprint);
-            (!known).then(|| (SignatureClaim::of(crypto, icac, root_key), fingerprint))
+            link_claim(crypto, icac, root_key, |fingerprint| cache.contains(fingerprint))
         }
     };
+    let noc_claim = link_claim(crypto, noc, issuer.public_key_octets(), |fingerprint| {
+        cache.contains_node(fingerprint)
+    });
     Ok(ChainClaim {
         node_id,
         fabric_id,
         cats: noc.cats(),
         public_key: noc.public_key_octets(),
-        noc: SignatureClaim::of(crypto, noc, issuer.public_key_octets()),
+        noc: noc_claim,
         icac,
     })
 }
@@ -268,7 +288,10 @@ impl ChainClaim<'_> {
             icac.verify(crypto).map_err(fault).map_err(Position::Icac.fault())?;
             cache.insert(*fingerprint);
         }
-        self.noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
+        if let Some((noc, fingerprint)) = &self.noc {
+            noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
+            cache.insert_node(*fingerprint);
+        }
         let Self { node_id, fabric_id, cats, public_key, .. } = *self;
         Ok(ChainVerified { node_id, fabric_id, cats, public_key: PublicKey::checked(public_key) })
     }
@@ -414,7 +437,22 @@ fn check_link(certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> Result
     require(certificate.is_issued_by(issuer), ChainFault::Issuer)
 }
 
-/// What stands for a certificate under its issuer's key in a [`VerifiedCache`].
+/// What is to be verified of a certificate under its issuer's key, unless its fingerprint, which
+/// stands for both in a [`VerifiedCache`], is known.
+#[inline(never)]
+fn link_claim<'a, C: Crypto>(
+    crypto: &C,
+    certificate: &Certificate<'a>,
+    issuer_key: &'a [u8; PUBLIC_KEY_LEN],
+    known: impl FnOnce(&[u8; HASH_LEN]) -> bool,
+) -> Option<LinkClaim<'a>> {
+    let fingerprint = fingerprint(crypto, certificate, issuer_key);
+    (!known(&fingerprint))
+        .then(|| (SignatureClaim::of(crypto, certificate, issuer_key), fingerprint))
+}
+
+// Not inlined: one code for both certificates.
+#[inline(never)]
 fn fingerprint<C: Crypto>(
     crypto: &C,
     certificate: &Certificate<'_>,

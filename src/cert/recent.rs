@@ -1,33 +1,69 @@
-//! Issuers that were verified lately.
+//! Certificates that were verified lately.
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
 
 use super::VerifiedCache;
 
-/// How many are remembered.
-const CAPACITY: usize = 8;
+/// How many issuers are remembered.
+const ISSUERS: usize = 8;
 
-/// A [`VerifiedCache`] of the eight intermediate certificates that were verified last.
+/// How many nodes are, 32 octets each.
+#[cfg(feature = "alloc")]
+const NODES: usize = 1024;
+
+/// A [`VerifiedCache`] of the eight intermediate certificates that were verified last and, with
+/// an allocator (feature `alloc`), of the 1,024 node certificates.
 ///
-/// It saves one signature check in each handshake with a peer whose issuer is among them.
+/// It saves one signature check in each handshake with a peer whose issuer is among them, and
+/// another with a peer that is. Its heap grows with the nodes, to 32 kB at most.
 #[derive(Clone, Debug, Default)]
 pub struct RecentlyVerified {
-    fingerprints: [Option<[u8; 32]>; CAPACITY],
-    next: usize,
+    issuers: [Option<[u8; 32]>; ISSUERS],
+    next_issuer: usize,
+    #[cfg(feature = "alloc")]
+    nodes: Vec<[u8; 32]>,
+    /// The one that is replaced next, once there is no room for more.
+    #[cfg(feature = "alloc")]
+    next_node: usize,
 }
 
 impl RecentlyVerified {
-    pub(crate) const EMPTY: Self = Self { fingerprints: [None; CAPACITY], next: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        issuers: [None; ISSUERS],
+        next_issuer: 0,
+        #[cfg(feature = "alloc")]
+        nodes: Vec::new(),
+        #[cfg(feature = "alloc")]
+        next_node: 0,
+    };
 }
 
 impl VerifiedCache for RecentlyVerified {
     fn contains(&self, fingerprint: &[u8; 32]) -> bool {
-        self.fingerprints.iter().flatten().any(|known| known == fingerprint)
+        self.issuers.iter().flatten().any(|known| known == fingerprint)
     }
 
     fn insert(&mut self, fingerprint: [u8; 32]) {
-        if let Some(slot) = self.fingerprints.get_mut(self.next) {
+        if let Some(slot) = self.issuers.get_mut(self.next_issuer) {
             *slot = Some(fingerprint);
         }
-        self.next = self.next.wrapping_add(1) % CAPACITY;
+        self.next_issuer = self.next_issuer.wrapping_add(1) % ISSUERS;
+    }
+
+    #[cfg(feature = "alloc")]
+    fn contains_node(&self, fingerprint: &[u8; 32]) -> bool {
+        self.nodes.contains(fingerprint)
+    }
+
+    #[cfg(feature = "alloc")]
+    fn insert_node(&mut self, fingerprint: [u8; 32]) {
+        if self.nodes.len() < NODES {
+            self.nodes.push(fingerprint);
+        } else if let Some(slot) = self.nodes.get_mut(self.next_node) {
+            *slot = fingerprint;
+            self.next_node = self.next_node.wrapping_add(1) % NODES;
+        }
     }
 }
 
@@ -41,9 +77,31 @@ mod tests {
         for n in 0..20 {
             recent.insert([n; 32]);
             for known in 0..=n {
-                let kept = usize::from(n - known) < CAPACITY;
+                let kept = usize::from(n - known) < ISSUERS;
                 assert_eq!(recent.contains(&[known; 32]), kept, "{known} after {n}");
             }
         }
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn the_latest_nodes_are_remembered_and_cost_no_issuer() {
+        let fingerprint = |n: usize| {
+            let mut octets = [0; 32];
+            octets[..8].copy_from_slice(&n.to_le_bytes());
+            octets
+        };
+        let mut recent = RecentlyVerified::default();
+        recent.insert([7; 32]);
+        for n in 0..2 * NODES + 3 {
+            assert!(!recent.contains_node(&fingerprint(n)), "{n}");
+            recent.insert_node(fingerprint(n));
+            assert!(recent.contains_node(&fingerprint(n)), "{n}");
+            assert_eq!(recent.nodes.len(), NODES.min(n + 1));
+        }
+        let known = (0..2 * NODES + 3).filter(|n| recent.contains_node(&fingerprint(*n)));
+        assert!(known.eq(NODES + 3..2 * NODES + 3));
+        assert!(recent.contains(&[7; 32]));
+        assert!(!recent.contains(&fingerprint(2 * NODES)));
     }
 }

@@ -72,8 +72,9 @@ pub struct Config {
     pub busy_wait: Duration,
     /// How strictly certificates are read.
     pub certificate_profile: Profile,
-    /// Whether an intermediate certificate that was verified before, under the same key, is
-    /// trusted without verifying its signature again.
+    /// Whether a certificate that was verified before, under the same key, is trusted without
+    /// verifying its signature again: the intermediate ones, and with an allocator those of nodes.
+    /// See [`RecentlyVerified`](crate::cert::RecentlyVerified).
     pub remember_certificates: bool,
     /// Which part of a node the manager is, where several are behind one port.
     #[cfg(feature = "alloc")]
@@ -246,7 +247,7 @@ impl Config {
         self
     }
 
-    /// Trusts an intermediate certificate that was verified before under the same key.
+    /// Trusts a certificate that was verified before under the same key.
     #[must_use]
     pub const fn with_remembered_certificates(mut self) -> Self {
         self.remember_certificates = true;

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::storage::{Map, Octets, Owner, Storage};
 use super::{CloseReason, FabricTableError, SessionManager};
+use crate::cert::RecentlyVerified;
 use crate::crypto::Crypto;
 use crate::fabric::{
     CredentialsVerified, Fabric, FabricCredentials, FabricError, FabricTable, Facts,
@@ -216,6 +217,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.end_session(session, CloseReason::FabricRemoved, cx.now);
         }
         self.forget_records_of(index, cx);
+        // Those of other fabrics, which share the memory, are verified once more.
+        self.node.verified = RecentlyVerified::EMPTY;
         true
     }
 

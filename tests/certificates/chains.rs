@@ -130,6 +130,48 @@ fn a_cached_issuer_is_verified_once_and_only_under_its_key() {
     assert_eq!(cache.1, 1);
 }
 
+#[test]
+fn a_remembered_node_is_verified_once_and_its_validity_each_time() {
+    #[derive(Default)]
+    struct Cache(RecentlyVerified, usize);
+    impl VerifiedCache for Cache {
+        fn contains(&self, fingerprint: &[u8; 32]) -> bool {
+            self.0.contains(fingerprint)
+        }
+        fn insert(&mut self, fingerprint: [u8; 32]) {
+            self.0.insert(fingerprint);
+        }
+        fn contains_node(&self, fingerprint: &[u8; 32]) -> bool {
+            self.0.contains_node(fingerprint)
+        }
+        fn insert_node(&mut self, fingerprint: [u8; 32]) {
+            self.1 += 1;
+            self.0.insert_node(fingerprint);
+        }
+    }
+    let a = Chain::a();
+    let (noc, rcac) = (Certificate::parse(&a.noc).unwrap(), Certificate::parse(&a.rcac).unwrap());
+    let mut cache = Cache::default();
+    let mut verify = |noc: &Certificate<'_>, policy: &ChainPolicy| {
+        verify_chain(&RustCrypto, noc, None, &rcac, policy, &mut cache).map(|_| cache.1)
+    };
+    let remembered = if cfg!(feature = "alloc") { 1 } else { 3 };
+    for _ in 0..2 {
+        assert!(verify(&noc, &ChainPolicy::default()).is_ok());
+    }
+    assert_eq!(verify(&noc, &ChainPolicy::default()), Ok(remembered));
+    let early = ChainPolicy::new(WallClock::Known(MatterTime::from_seconds(1)));
+    assert!(noc.not_before() > MatterTime::from_seconds(1));
+    assert_eq!(verify(&noc, &early), fault(Position::Noc, ChainFault::NotYetValid));
+    // Another signature is another certificate.
+    let mut forged = a.noc.clone();
+    let last = forged.len() - 2;
+    forged[last] ^= 1;
+    let forged = Certificate::parse(&forged).unwrap();
+    let outcome = verify(&forged, &ChainPolicy::default());
+    assert_eq!(outcome, fault(Position::Noc, ChainFault::Signature));
+}
+
 /// Changes `find`, wherever it stands, in a certificate. The signature is void then, which
 /// shows last: `Signature` means that all else was accepted.
 fn patched(octets: &[u8], find: &[u8], replacement: &[u8]) -> Vec<u8> {

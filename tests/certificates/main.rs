@@ -28,7 +28,7 @@ mod vectors;
 use matter_session::cert::{
     Attribute, CertError, CertKind, Certificate, CertificateBuf, ChainError, ChainFault,
     ChainPolicy, ChainVerified, ExtendedKeyUsage, KeyUsage, MAX_CERT_LEN, NoCache, Position,
-    Profile, VerifiedCache, verify_chain, verify_root,
+    Profile, RecentlyVerified, VerifiedCache, verify_chain, verify_root,
 };
 use matter_session::crypto::RustCrypto;
 use matter_session::time::{MatterTime, WallClock};
