@@ -477,6 +477,12 @@ fn spake_shares(v: &Value, [x_name, y_name]: [&str; 2]) -> SpakeSecrets {
     let l = point(&v["L"]);
     let (y_share, verifier) = RustCrypto.spake_verifier(&y, &w0, &l, &x_share).unwrap();
     assert_eq!(y_share, point(&v[y_name]));
+    #[cfg(feature = "std")]
+    {
+        let prepared = RustCrypto.spake_prepare(&w0, &l).unwrap().unwrap();
+        let (share, secrets) = prepared.respond(&y, &x_share).unwrap();
+        assert_eq!((share, &secrets.z, &secrets.v), (y_share, &verifier.z, &verifier.v));
+    }
     let prover = RustCrypto.spake_prover_finish(&x, &w0, &w1, &y_share).unwrap();
     assert_eq!((prover.z, prover.v), (verifier.z.clone(), verifier.v.clone()));
     verifier

@@ -327,6 +327,52 @@ fn shares_that_force_a_secret_to_infinity_are_refused() {
     }
 }
 
+#[cfg(feature = "std")]
+#[test]
+fn a_prepared_verifier_answers_like_a_plain_one() {
+    let server = || {
+        let passcode = Passcode::new(CODE).unwrap();
+        let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf()).unwrap();
+        let verifier = verifier.prepared(&RustCrypto).unwrap();
+        Party::pase_server_with(
+            &RustCrypto,
+            verifier,
+            pbkdf(),
+            22,
+            &parameters(),
+            Script::seeded(2),
+        )
+    };
+    let mut party = server();
+    for n in [0, 2] {
+        let (opcode, payload) = Honest::message(n);
+        let Did::Sent(answer) = party.feed(*opcode, payload) else { panic!("no answer to {n}") };
+        assert_eq!(answer, *Honest::message(n + 1));
+    }
+    let (opcode, payload) = Honest::message(4);
+    assert!(matches!(party.feed(*opcode, payload), Did::Established { .. }));
+
+    // What would make `Z` the point at infinity is refused all the same: `X = w0 * M`.
+    let bytes = Verifier::generate(&RustCrypto, &Passcode::new(CODE).unwrap(), &pbkdf());
+    let mut bytes = *bytes.unwrap().to_bytes().as_bytes();
+    let w0 = Secret::new(bytes[..32].try_into().unwrap());
+    let (one, x) = (Secret::new([1; 32]), RustCrypto.spake_l(&Secret::new([2; 32])).unwrap());
+    let (_, secrets) = RustCrypto.spake_verifier(&w0, &one, &spake2p::M, &x).unwrap();
+    let mut party = server();
+    let (opcode, payload) = Honest::message(0);
+    assert!(matches!(party.feed(*opcode, payload), Did::Sent(_)));
+    let share = tlv::with(&Honest::message(2).1, 1, |field| {
+        *field = Field::bytes(1, secrets.v.as_bytes());
+    });
+    let Did::Failed { error, .. } = party.feed(Opcode::PASE_PAKE1, &share) else { panic!() };
+    assert_eq!(error, HandshakeError::Crypto(CryptoError::InvalidPoint));
+
+    // `L` off the curve shows when it is prepared.
+    bytes[Verifier::LEN - 1] ^= 1;
+    let bent = Verifier::from_bytes(&bytes).unwrap().prepared(&RustCrypto);
+    assert_eq!(bent.err(), Some(CryptoError::InvalidPoint));
+}
+
 #[test]
 fn session_id_zero_is_refused() {
     for (n, tag) in [(0, 2), (1, 3)] {

@@ -15,7 +15,11 @@ mod rustcrypto;
 mod secret;
 pub mod spake2p;
 
+#[cfg(feature = "std")]
+use alloc::sync::Arc;
 use core::fmt;
+#[cfg(feature = "std")]
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use rand_core::CryptoRng;
 use thiserror::Error;
@@ -171,6 +175,22 @@ pub struct SpakeSecrets {
     pub v: Secret<PUBLIC_KEY_LEN>,
 }
 
+/// A verifier of SPAKE2+ for which a backend has computed ahead what does not depend on the prover.
+///
+/// [`Crypto::spake_prepare`] makes it. It holds secrets, and wipes them on drop.
+#[cfg(feature = "std")]
+pub trait SpakeVerifier: Send + Sync + UnwindSafe + RefUnwindSafe {
+    /// What [`Crypto::spake_verifier`] computes, for the verifier that was prepared.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] if the share is no point or a secret is the identity.
+    fn respond(
+        &self,
+        y: &Secret<32>,
+        x_share: &PublicKey,
+    ) -> Result<(PublicKey, SpakeSecrets), CryptoError>;
+}
+
 /// A crypto backend: the primitives of Matter's one cipher suite.
 ///
 /// [Core, "Cryptographic Primitives"]. Methods take keys by reference and hold nothing between
@@ -296,6 +316,21 @@ pub trait Crypto {
         l: &PublicKey,
         x_share: &PublicKey,
     ) -> Result<(PublicKey, SpakeSecrets), CryptoError>;
+
+    /// SPAKE2+ verifier: computes what all handshakes with `w0` and `l` have in common, for
+    /// [`Verifier::prepared`]. `None`, the default, if the backend computes nothing ahead.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] if `l` is no point, [`CryptoError::InvalidScalar`].
+    #[cfg(feature = "std")]
+    fn spake_prepare(
+        &self,
+        w0: &Secret<32>,
+        l: &PublicKey,
+    ) -> Result<Option<Arc<dyn SpakeVerifier>>, CryptoError> {
+        let _ = (w0, l);
+        Ok(None)
+    }
 }
 
 /// One message of [`Crypto::seal_batch`].

@@ -2,13 +2,17 @@
 //!
 //! [Core, "Passcode-Authenticated Session Establishment (PASE)"]
 
+#[cfg(feature = "std")]
+use alloc::sync::Arc;
 use core::fmt;
 
 use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret};
+#[cfg(feature = "std")]
+use super::SpakeVerifier;
+use super::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret, SpakeSecrets};
 
 /// A value that must not be a passcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -214,10 +218,13 @@ impl PbkdfParameters {
 ///
 /// It does not reveal the passcode, but a thief of it can try passcodes offline and can
 /// impersonate the device: keep it like a secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Verifier {
     pub(crate) w0: Secret<HASH_LEN>,
-    pub(crate) l: PublicKey,
+    l: PublicKey,
+    /// Follows from the two above.
+    #[cfg(feature = "std")]
+    prepared: Option<Arc<dyn SpakeVerifier>>,
 }
 
 impl Verifier {
@@ -234,7 +241,7 @@ impl Verifier {
         parameters: &PbkdfParameters,
     ) -> Result<Self, CryptoError> {
         let (w0, w1) = passcode.scalars(crypto, parameters)?;
-        Ok(Self { w0, l: crypto.spake_l(&w1)? })
+        Ok(Self::new(w0, crypto.spake_l(&w1)?))
     }
 
     /// Reads the stored form.
@@ -244,7 +251,58 @@ impl Verifier {
     /// lies on the curve is checked by every handshake.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, CryptoError> {
         let (w0, l) = bytes.split_first_chunk::<HASH_LEN>().ok_or(CryptoError::InvalidPoint)?;
-        Ok(Self { w0: Secret::from(w0), l: PublicKey::new(l)? })
+        Ok(Self::new(Secret::from(w0), PublicKey::new(l)?))
+    }
+
+    const fn new(w0: Secret<HASH_LEN>, l: PublicKey) -> Self {
+        Self {
+            w0,
+            l,
+            #[cfg(feature = "std")]
+            prepared: None,
+        }
+    }
+
+    /// The same verifier, with what all handshakes have in common computed ahead: for a device
+    /// that answers to more than one of them, or that has time before the first.
+    ///
+    /// With `RustCrypto` this takes half the time of a plain handshake, and 6 kB that clones
+    /// share; each handshake then takes three fifths of the time. Others may compute nothing ahead.
+    /// The stored form and comparisons are those of a plain verifier.
+    ///
+    /// ```
+    /// use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
+    ///
+    /// let parameters = PbkdfParameters::new(1000, &[7; 32])?;
+    /// let verifier = Verifier::generate(&RustCrypto, &Passcode::new(20202021)?, &parameters)?;
+    /// let prepared = verifier.clone().prepared(&RustCrypto)?;
+    /// assert_eq!(prepared, verifier);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [Core, "Password-Authenticated Key Exchange (PAKE)"]
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`] when `L` does not lie on the curve,
+    /// [`CryptoError::InvalidScalar`] when `w0` is no scalar.
+    #[cfg(feature = "std")]
+    pub fn prepared<C: Crypto>(self, crypto: &C) -> Result<Self, CryptoError> {
+        let prepared = crypto.spake_prepare(&self.w0, &self.l)?;
+        Ok(Self { prepared, ..self })
+    }
+
+    /// The verifier's share and the secrets of a handshake.
+    pub(crate) fn respond<C: Crypto>(
+        &self,
+        crypto: &C,
+        y: &Secret<32>,
+        x_share: &PublicKey,
+    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
+        #[cfg(feature = "std")]
+        if let Some(prepared) = &self.prepared {
+            return prepared.respond(y, x_share);
+        }
+        crypto.spake_verifier(y, &self.w0, &self.l, x_share)
     }
 
     /// The stored form, `w0 || L`.
@@ -257,6 +315,14 @@ impl Verifier {
         bytes
     }
 }
+
+impl PartialEq for Verifier {
+    fn eq(&self, other: &Self) -> bool {
+        self.w0 == other.w0 && self.l == other.l
+    }
+}
+
+impl Eq for Verifier {}
 
 impl fmt::Debug for Verifier {
     /// Prints nothing of `L` either: a few of its octets are enough to tell passcodes apart.

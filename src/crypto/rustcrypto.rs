@@ -1,20 +1,29 @@
 //! The default backend, on the RustCrypto crates.
 
+#[cfg(feature = "std")]
+mod multiples;
+mod spake;
+
+#[cfg(feature = "std")]
+use alloc::sync::Arc;
+
 use hmac::{KeyInit, Mac};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use p256::elliptic_curve::Group;
 use p256::elliptic_curve::group::ff::FromUniformBytes;
 use p256::elliptic_curve::point::AffineCoordinates;
-use p256::elliptic_curve::{BatchNormalize, Group};
 use p256::{AffinePoint, NonZeroScalar, ProjectivePoint, Scalar, SecretKey};
 use rand_core::CryptoRng;
 use sha2::Digest;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+#[cfg(feature = "std")]
+use super::SpakeVerifier;
 use super::ccm::batch;
 use super::{
     Aead, AesCcm, AesCcmKey, Crypto, CryptoError, HASH_LEN, KEY_LEN, OpenJob, OperationalKey,
     PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SealJob, Secret, Sha256, SignError, Signature,
-    SpakeSecrets, spake2p,
+    SpakeSecrets,
 };
 
 /// The longest output of HKDF in octets.
@@ -197,13 +206,7 @@ impl<S: Suite> Crypto for S {
         x: &Secret<32>,
         w0: &Secret<32>,
     ) -> Result<PublicKey, CryptoError> {
-        let (x, w0) = (scalar(x)?, scalar(w0)?);
-        let m = decode(&spake2p::M)?.to_projective();
-        let share = ProjectivePoint::mul_by_generator(&x) + m * *w0;
-        if bool::from(share.is_identity()) {
-            return Err(CryptoError::InvalidPoint);
-        }
-        encode(&share.to_affine())
+        spake::prover_share(x, w0)
     }
 
     fn spake_prover_finish(
@@ -213,11 +216,7 @@ impl<S: Suite> Crypto for S {
         w1: &Secret<32>,
         y_share: &PublicKey,
     ) -> Result<SpakeSecrets, CryptoError> {
-        let (x, w0, w1) = (scalar(x)?, scalar(w0)?, scalar(w1)?);
-        let y = decode(y_share)?.to_projective();
-        let n = decode(&spake2p::N)?.to_projective();
-        let blinded = Zeroizing::new(y - n * *w0);
-        secrets([*blinded * *x, *blinded * *w1]).map(|[z, v]| SpakeSecrets { z, v })
+        spake::prover_finish(x, w0, w1, y_share)
     }
 
     fn spake_verifier(
@@ -227,15 +226,16 @@ impl<S: Suite> Crypto for S {
         l: &PublicKey,
         x_share: &PublicKey,
     ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        let (y, w0) = (scalar(y)?, scalar(w0)?);
-        let x = decode(x_share)?.to_projective();
-        let l = decode(l)?.to_projective();
-        let m = decode(&spake2p::M)?.to_projective();
-        let n = decode(&spake2p::N)?.to_projective();
-        let blinded = Zeroizing::new(x - m * *w0);
-        let share = ProjectivePoint::mul_by_generator(&y) + n * *w0;
-        let [share, z, v] = secrets([share, *blinded * *y, l * *y])?;
-        Ok((PublicKey::new(share.as_bytes())?, SpakeSecrets { z, v }))
+        spake::verifier(y, w0, l, x_share)
+    }
+
+    #[cfg(feature = "std")]
+    fn spake_prepare(
+        &self,
+        w0: &Secret<32>,
+        l: &PublicKey,
+    ) -> Result<Option<Arc<dyn SpakeVerifier>>, CryptoError> {
+        Ok(Some(Arc::new(spake::Prepared::new(w0, l)?)))
     }
 }
 
@@ -344,28 +344,6 @@ fn scalar(bytes: &Secret<32>) -> Result<Zeroizing<Scalar>, CryptoError> {
         .into_option()
         .map(|scalar| Zeroizing::new(*scalar))
         .ok_or(CryptoError::InvalidScalar)
-}
-
-/// Normalises points with one inversion and wipes them; refuses the identity.
-fn secrets<const N: usize>(
-    mut points: [ProjectivePoint; N],
-) -> Result<[Secret<PUBLIC_KEY_LEN>; N], CryptoError>
-where
-    ProjectivePoint: BatchNormalize<[ProjectivePoint; N], Output = [AffinePoint; N]>,
-{
-    let affine = if points.iter().any(|point| point.is_identity().into()) {
-        Err(CryptoError::InvalidPoint)
-    } else {
-        Ok(ProjectivePoint::batch_normalize(&points))
-    };
-    points.zeroize();
-    let mut affine = affine?;
-    let mut encoded = [const { Secret::zero() }; N];
-    for (secret, point) in encoded.iter_mut().zip(&affine) {
-        *secret.as_mut_bytes() = *encode(point)?.as_bytes();
-    }
-    affine.zeroize();
-    Ok(encoded)
 }
 
 #[cfg(test)]

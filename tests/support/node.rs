@@ -221,6 +221,17 @@ impl<'a, C: Crypto> Party<'a, C> {
     ) -> Self {
         let passcode = Passcode::new(passcode).unwrap();
         let verifier = Verifier::generate(crypto, &passcode, &pbkdf).unwrap();
+        Self::pase_server_with(crypto, verifier, pbkdf, id, parameters, rng)
+    }
+
+    pub fn pase_server_with(
+        crypto: &'a C,
+        verifier: Verifier,
+        pbkdf: PbkdfParameters,
+        id: u16,
+        parameters: &SessionParameters,
+        rng: Script,
+    ) -> Self {
         let machine = PaseServer::new(verifier, pbkdf, session_id(id), parameters, NOW);
         Self::new(crypto, Machine::PaseServer(machine), None, rng)
     }

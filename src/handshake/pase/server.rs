@@ -208,11 +208,11 @@ impl<C: Crypto> ExpectPake1<C> {
         out: &mut [u8],
     ) -> Result<(ExpectPake3, Written), HandshakeError> {
         let Pake1 { pa } = Pake1::parse(payload)?;
-        let Verifier { w0, l } = verifier;
         let y = crypto.random_scalar(cx.rng)?;
-        let (pb, secrets) = crypto.spake_verifier(&y, w0, l, &pa)?;
+        let (pb, secrets) = verifier.respond(crypto, &y, &pa)?;
         let context = self.transcript.context();
-        let confirmation = Confirmation::derive(crypto, &context, &pa, &pb, &secrets, w0)?;
+        let confirmation =
+            Confirmation::derive(crypto, &context, &pa, &pb, &secrets, &verifier.w0)?;
         let pake2 = Pake2 { pb, cb: confirmation.cb.as_bytes() };
         let written = Written::message(Opcode::PASE_PAKE2, out, |w| pake2.write(w))?;
         let Confirmation { ke, ca, .. } = confirmation;
