@@ -10,6 +10,7 @@
 
 mod aead;
 mod harness;
+mod message;
 
 use std::process::ExitCode;
 
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
     };
     let mut run = Run::new(rounds, args.next(), args.next());
     aead::measure(&mut run);
+    message::measure(&mut run);
     ExitCode::SUCCESS
 }
