@@ -25,7 +25,12 @@ const BACKOFF_THRESHOLD: u8 = 1;
 /// ```
 #[must_use]
 pub fn backoff(base: Duration, transmission: u8, jitter: u8) -> Duration {
-    let margined = as_millis(base).saturating_mul(BACKOFF_MARGIN_1024THS) >> 10;
+    from_millis(backoff_millis(as_millis(base), transmission, jitter))
+}
+
+#[inline(never)]
+fn backoff_millis(base: u64, transmission: u8, jitter: u8) -> u64 {
+    let margined = base.saturating_mul(BACKOFF_MARGIN_1024THS) >> 10;
     let margined = u32::try_from(margined).unwrap_or(u32::MAX);
     let grown = match transmission.saturating_sub(BACKOFF_THRESHOLD) {
         0 => margined.into(),
@@ -34,7 +39,7 @@ pub fn backoff(base: Duration, transmission: u8, jitter: u8) -> Duration {
         3 => grow::<4096, 1000>(margined),
         _ => grow::<65_536, 10_000>(margined),
     };
-    from_millis(grown.saturating_mul(u64::from(jitter).saturating_add(1024)) >> 10)
+    grown.saturating_mul(u64::from(jitter).saturating_add(1024)) >> 10
 }
 
 /// `n / d` of a time, rounded down: a power of `MRP_BACKOFF_BASE`, which is 1.6. Divides 32 bits
@@ -48,10 +53,12 @@ fn grow<const N: u32, const D: u32>(millis: u32) -> u64 {
 /// case of jitter: with the `first` interval for the first wait and the `later` one after.
 #[must_use]
 pub fn max_transmission_time(first: Duration, later: Duration) -> Duration {
-    (0..MRP_MAX_TRANSMISSIONS).fold(Duration::ZERO, |total, transmission| {
+    let (first, later) = (as_millis(first), as_millis(later));
+    let total = (0..MRP_MAX_TRANSMISSIONS).fold(0_u64, |total, transmission| {
         let base = if transmission == 0 { first } else { later };
-        total.saturating_add(backoff(base, transmission, u8::MAX))
-    })
+        total.saturating_add(backoff_millis(base, transmission, u8::MAX))
+    });
+    from_millis(total)
 }
 
 /// The random octets of [`backoff`]. They spread retransmissions and are no secret, so a generator

@@ -14,7 +14,7 @@ use crate::handshake::{
 };
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::session::{SessionRole, UnsecureSession};
-use crate::time::{Instant, as_millis, from_millis};
+use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{ProtocolHeader, StatusReport};
 
@@ -102,12 +102,11 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         if !self.exchange.is_in_flight() || self.peer.is_reliable() {
             return Some(over);
         }
-        let parameters = self.unsecured.peer_parameters();
-        let slowest = parameters.idle_interval().max(parameters.active_interval()).min(longest);
+        let slowest = self.unsecured.peer_parameters().slowest_interval().min(longest);
+        let waits = self.exchange.last_used() + max_transmission_time(slowest, slowest);
         // `Duration` would divide 64 bits for the product.
-        let boosts = from_millis(as_millis(boost).saturating_mul(MRP_MAX_TRANSMISSIONS.into()));
-        let given_up = max_transmission_time(slowest, slowest).saturating_add(boosts);
-        Some(over.min(self.exchange.last_used() + given_up))
+        let given_up = (0..MRP_MAX_TRANSMISSIONS).fold(waits, |until, _| until + boost);
+        Some(over.min(given_up))
     }
 
     /// Whether a new handshake may have the slot: of a last message in flight, the report of a

@@ -103,6 +103,11 @@ impl SessionParameters {
         clamp(self.active_interval_ms)
     }
 
+    /// The longer of both intervals.
+    pub(crate) fn slowest_interval(&self) -> Duration {
+        clamp(self.idle_interval_ms.max(self.active_interval_ms))
+    }
+
     /// The active threshold. Zero, for a node that never stays active, is meant as it is.
     #[must_use]
     pub fn active_threshold(&self) -> Duration {
