@@ -45,9 +45,18 @@ impl<'a> Contestant<'a> {
     }
 }
 
+/// What was measured of one thing at one size.
+pub struct Row {
+    pub what: String,
+    pub size: String,
+    /// Nanoseconds, by contestant.
+    pub medians: Vec<(&'static str, f64)>,
+}
+
 /// One call of the program.
 pub struct Run {
     rounds: usize,
+    rows: Vec<Row>,
     /// What is measured, if it is not everything.
     what: Option<String>,
     size: Option<String>,
@@ -56,7 +65,12 @@ pub struct Run {
 impl Run {
     pub fn new(rounds: usize, what: Option<String>, size: Option<String>) -> Self {
         println!("{:<11} {:>6}  nanoseconds each, medians of {rounds} slices", "", "octets");
-        Self { rounds, what, size }
+        Self { rounds, rows: Vec::new(), what, size }
+    }
+
+    /// What there is to draw: nothing if only some was measured.
+    pub fn rows(&self) -> Option<&[Row]> {
+        (self.what.is_none() && self.size.is_none()).then_some(&self.rows)
     }
 
     /// Compares the first with the others and prints one line of the table and the ratios.
@@ -79,14 +93,18 @@ impl Run {
                 taken[who].push(contestants[who].measure(times[who]));
             }
         }
-        let medians = contestants.iter().zip(&taken).map(|(contestant, taken)| {
-            format!("{} {:.1}", contestant.name, median(taken.iter().copied()))
-        });
-        println!("{what:<11} {size:>6}  {}", medians.collect::<Vec<_>>().join("  "));
+        let medians: Vec<_> = contestants
+            .iter()
+            .zip(&taken)
+            .map(|(contestant, taken)| (contestant.name, median(taken.iter().copied())))
+            .collect();
+        let cells = medians.iter().map(|(name, nanos)| format!("{name} {nanos:.1}"));
+        println!("{what:<11} {size:>6}  {}", cells.collect::<Vec<_>>().join("  "));
         for (contestant, theirs) in contestants.iter().zip(&taken).skip(1) {
             let ratio = median(taken[0].iter().zip(theirs).map(|(ours, theirs)| ours / theirs));
             println!("RATIO {what} {size} {} {ratio:.3}", contestant.name);
         }
+        self.rows.push(Row { what: what.into(), size: size.into(), medians });
     }
 }
 

@@ -6,12 +6,14 @@
 //! ```
 //! Who is compared takes turns in short slices, so that a busy machine is busy for all. The table
 //! has medians; the lines `RATIO what size peer ratio` have the median of the ratios within a
-//! round, ours by theirs.
+//! round, ours by theirs. A run of everything draws `benches/peers-*.svg`.
 
 mod aead;
 mod harness;
 mod message;
+mod plot;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use harness::Run;
@@ -32,5 +34,10 @@ fn main() -> ExitCode {
     let mut run = Run::new(rounds, args.next(), args.next());
     aead::measure(&mut run);
     message::measure(&mut run);
+    let benches = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    if let Some(Err(error)) = run.rows().map(|rows| plot::draw(rows, &benches)) {
+        eprintln!("nothing is drawn: {error}");
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }
