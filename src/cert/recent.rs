@@ -88,7 +88,7 @@ mod tests {
     fn the_latest_nodes_are_remembered_and_cost_no_issuer() {
         let fingerprint = |n: usize| {
             let mut octets = [0; 32];
-            octets[..8].copy_from_slice(&n.to_le_bytes());
+            octets[..8].copy_from_slice(&(n as u64).to_le_bytes());
             octets
         };
         let mut recent = RecentlyVerified::default();
