@@ -57,9 +57,8 @@ struct LaidOut<S: Storage> {
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would: the result
     /// of each is in [`Outgoing::result`]. But they are encrypted together
-    /// ([`Crypto::seal_batch`]), which takes less time where
-    /// they have more than some two hundred octets each; shorter ones are better sent singly. What
-    /// was sent before is not sent again.
+    /// ([`Crypto::seal_batch`]), which takes less time where they have several hundred octets each;
+    /// shorter ones are better sent singly. What was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
