@@ -285,6 +285,7 @@ extern crate std;
 mod trace;
 
 pub mod cert;
+pub mod check_in;
 pub mod crypto;
 pub mod exchange;
 pub mod fabric;

@@ -6,10 +6,12 @@
 
 #[cfg(feature = "rustcrypto")]
 mod ccm;
+mod check_in;
 mod hash_sink;
 mod nonce;
 mod once;
 mod passcode;
+mod persisted;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 mod secret;
@@ -26,6 +28,7 @@ use thiserror::Error;
 
 #[cfg(feature = "rustcrypto")]
 pub use self::ccm::{AesCcm, AesCcmKey};
+pub(crate) use self::check_in::CheckInKey;
 pub use self::hash_sink::HashSink;
 pub(crate) use self::nonce::random_start;
 pub use self::nonce::{
@@ -33,6 +36,8 @@ pub use self::nonce::{
 };
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
+pub(crate) use self::persisted::low;
+pub use self::persisted::{PersistedCounter, StoreFirst};
 #[cfg(feature = "rustcrypto")]
 pub use self::rustcrypto::{CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey};
 pub use self::secret::Secret;

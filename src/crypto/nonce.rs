@@ -3,8 +3,9 @@
 //! ```text
 //! nonce (13 octets) = security flags (1) || message counter LE (4) || source node id LE (8)
 //! ```
-//! A [`SealNonce`] is made from a [`FreshCounter`], which only [`TxCounter::take`] yields, and is
-//! consumed by sealing: one key never seals twice under one nonce. [Core, "Message Security"]
+//! A [`SealNonce`] is made from a [`FreshCounter`], which only [`TxCounter::take`] and
+//! [`PersistedCounter::take`](super::PersistedCounter::take) yield, and is consumed by sealing: one
+//! key never seals twice under one nonce. [Core, "Message Security"]
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -32,8 +33,8 @@ impl SealNonce {
         Self(layout(security_flags, counter.0, source))
     }
 
-    /// A handshake's fixed nonce. Sound only with a key that is used once, which
-    /// [`OneTimeKey`](super::OneTimeKey), its only caller, sees to.
+    /// A nonce that its callers answer for: [`OneTimeKey`](super::OneTimeKey) uses a handshake's key
+    /// once, [`CheckInKey`](super::CheckInKey) computes the nonce from a fresh counter.
     pub(super) const fn fixed(label: &[u8; NONCE_LEN]) -> Self {
         Self(*label)
     }
@@ -120,7 +121,7 @@ pub struct CounterExhausted;
 
 /// A counter value that has been used for nothing yet. Move-only.
 #[derive(Debug)]
-pub struct FreshCounter(MessageCounter);
+pub struct FreshCounter(pub(super) MessageCounter);
 
 impl FreshCounter {
     /// The value, to be written into the message header.
