@@ -616,6 +616,39 @@ fn odd_session_parameters() {
     assert_eq!(SessionParameters::default().with_max_paths_per_invoke(0).paths_per_invoke(), 1);
 }
 
+#[test]
+fn transports_are_read_in_any_width_and_without_reserved_bits() {
+    let (client, server) = (Transports::TCP_CLIENT, Transports::TCP_SERVER);
+    for (low, named) in [
+        (0b000, Transports::NONE),
+        (0b001, Transports::NONE),
+        (0b010, client),
+        (0b100, server),
+        (0b111, client.and(server)),
+    ] {
+        for (kind, width) in [(0x24, 1), (0x25, 2), (0x26, 4), (0x27, 8)] {
+            for high in [0, 0xF8] {
+                let mut octets = vec![0x15, kind, 8, low | high];
+                octets.resize(3 + width, high);
+                // Tag 9: 10,000 octets.
+                octets.extend([0x25, 9, 0x10, 0x27, 0x18]);
+                let read = Container::message(&octets).and_then(SessionParameters::read).unwrap();
+                assert_eq!(read.transports, named);
+                let max = if named == Transports::NONE { 64_000 } else { 10_000 };
+                assert_eq!(read.max_tcp_message, max, "{low:b}");
+            }
+        }
+    }
+    let read = |octets: &[u8]| Container::message(octets).and_then(SessionParameters::read);
+    let size_alone = read(&[0x15, 0x24, 9, 100, 0x18]).unwrap();
+    assert_eq!(size_alone, SessionParameters::default());
+    let unnamed = read(&[0x15, 0x24, 8, 4, 0x18]).unwrap();
+    assert_eq!((unnamed.transports, unnamed.max_tcp_message), (server, 64_000));
+    assert_eq!(read(&[0x15, 0x20, 8, 2, 0x18]), Err(TlvError::WrongType), "a signed number");
+    let too_large = [0x15, 0x24, 8, 2, 0x27, 9, 0, 0, 0, 0, 1, 0, 0, 0, 0x18];
+    assert_eq!(read(&too_large), Err(TlvError::OutOfRange));
+}
+
 // ---- helpers ----
 
 /// The rules of the window, written down with a set of what counts as seen.

@@ -33,7 +33,8 @@ pub struct SessionParameters {
     pub max_paths_per_invoke: u16,
     /// What the node can use besides MRP.
     pub transports: Transports,
-    /// The largest message over TCP in octets, without its length prefix.
+    /// The largest message over TCP in octets, headers and integrity code included, its length
+    /// prefix not: 64,000 if the node does not say.
     pub max_tcp_message: u32,
 }
 
@@ -120,7 +121,8 @@ impl SessionParameters {
         self.max_paths_per_invoke.max(1)
     }
 
-    /// Reads a structure. Every member may be absent; unknown ones are skipped.
+    /// Reads a structure. Every member may be absent; unknown ones are skipped, and so is the size of
+    /// messages over TCP of a node that has no TCP.
     ///
     /// # Errors
     /// Errors of the elements; [`TlvError::WrongType`] and [`TlvError::OutOfRange`] for a known
@@ -144,6 +146,9 @@ impl SessionParameters {
                 tag::MAX_TCP_MESSAGE => params.max_tcp_message = value.u32()?,
                 _ => {}
             }
+        }
+        if !params.transports.any_tcp() {
+            params.max_tcp_message = Self::DEFAULT.max_tcp_message;
         }
         Ok(params)
     }
