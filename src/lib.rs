@@ -296,6 +296,7 @@ pub mod ids;
 pub mod manager;
 pub mod resumption;
 pub mod session;
+pub mod stream;
 pub mod time;
 pub mod tlv;
 pub mod wire;

@@ -139,6 +139,13 @@ impl StatusReport<'static> {
         Self::secure_channel(GeneralCode::SUCCESS, status_code::CLOSE_SESSION)
     }
 
+    /// A message over TCP is longer than the sender of this report takes: it closes the connection.
+    /// [Core, "TCP Considerations"]
+    #[must_use]
+    pub const fn message_too_large() -> Self {
+        Self::secure_channel(GeneralCode::MESSAGE_TOO_LARGE, status_code::GENERAL_FAILURE)
+    }
+
     /// No room for a handshake: try again after `wait`, rounded up to milliseconds, 65,535 ms at
     /// most.
     #[must_use]

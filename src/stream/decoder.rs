@@ -1,0 +1,168 @@
+//! Octets in, messages out.
+
+use thiserror::Error;
+
+#[cfg(feature = "alloc")]
+use super::GrowingBuffer;
+use super::{PREFIX_LEN, StreamBuffer};
+use crate::wire::{MIN_MESSAGE_HEADER, StatusReport};
+
+/// Splits what arrives on one connection into messages.
+///
+/// After an error it yields no more, as nobody knows where the next message begins: the connection
+/// has to be closed.
+#[derive(Debug)]
+pub struct StreamDecoder<B> {
+    buffer: B,
+    /// Where in the buffer the octets begin that no message was made of, and where they end.
+    start: usize,
+    end: usize,
+    limit: u32,
+    failed: Option<StreamError>,
+}
+
+/// The stream cannot be read any further: close the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum StreamError {
+    /// A length that no message has, in octets.
+    #[error("a message of {len} octets is shorter than its header")]
+    TooShort {
+        /// What the prefix says.
+        len: u32,
+    },
+    /// A message is longer than this node takes.
+    #[error("a message of {len} octets, where {limit} are the most")]
+    TooLarge {
+        /// What the prefix says, in octets.
+        len: u32,
+        /// The most octets that a message may have.
+        limit: u32,
+    },
+}
+
+impl StreamError {
+    /// What to tell the peer before the connection is closed, if anything.
+    #[must_use]
+    pub const fn report(&self) -> Option<StatusReport<'static>> {
+        match self {
+            Self::TooShort { .. } => None,
+            Self::TooLarge { .. } => Some(StatusReport::message_too_large()),
+        }
+    }
+}
+
+impl<B: StreamBuffer> StreamDecoder<B> {
+    /// Reads into `buffer`: an array, or a slice. Messages of up to its length less
+    /// [`PREFIX_LEN`] octets are taken in; one of 8 octets is the shortest that there is.
+    #[must_use]
+    pub fn new(buffer: B) -> Self {
+        let limit = buffer.max_len().saturating_sub(PREFIX_LEN);
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        Self { buffer, start: 0, end: 0, limit, failed: None }
+    }
+
+    /// Takes in messages of at most this many octets, which this node has declared. A larger value
+    /// than the buffer allows changes nothing.
+    #[must_use]
+    pub fn with_limit(mut self, limit: u32) -> Self {
+        self.limit = self.limit.min(limit);
+        self
+    }
+
+    /// The longest message that is taken in, in octets: what to declare with
+    /// [`SessionParameters::with_tcp`](crate::SessionParameters::with_tcp).
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Where to read into; then say how much it was to [`advance`](Self::advance). Never empty
+    /// while [`poll_message`](Self::poll_message) yields `Ok(None)`: poll until then first.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.failed.is_some() {
+            return &mut [];
+        }
+        if self.start != 0 {
+            let octets = self.buffer.octets();
+            let end = self.end.min(octets.len());
+            if self.start <= end {
+                octets.copy_within(self.start..end, 0);
+            }
+            self.end = end.saturating_sub(self.start);
+            self.start = 0;
+        }
+        self.buffer.adapt(self.end);
+        self.buffer.octets().get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// This many octets were read to the start of [`space`](Self::space).
+    pub fn advance(&mut self, len: usize) {
+        self.end = self.end.saturating_add(len).min(self.buffer.octets().len());
+    }
+
+    /// Copies octets in that were read elsewhere. Returns how many: fewer than there are where
+    /// messages have to be polled first, none after an error.
+    pub fn handle_octets(&mut self, mut octets: &[u8]) -> usize {
+        let before = octets.len();
+        loop {
+            let space = self.space();
+            let len = space.len().min(octets.len());
+            let Some((head, rest)) = octets.split_at_checked(len).filter(|_| len != 0) else {
+                return before.saturating_sub(octets.len());
+            };
+            space.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
+            octets = rest;
+            self.advance(len);
+        }
+    }
+
+    /// The next complete message, lent until the next call; `None` until more has arrived.
+    ///
+    /// # Errors
+    /// [`StreamError`], again with every call.
+    pub fn poll_message(&mut self) -> Result<Option<&mut [u8]>, StreamError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let octets = self.buffer.octets().get_mut(self.start..self.end).unwrap_or_default();
+        let Some((prefix, rest)) = octets.split_first_chunk_mut::<PREFIX_LEN>() else {
+            return Ok(None);
+        };
+        let len = u32::from_le_bytes(*prefix);
+        let message = usize::try_from(len).unwrap_or(usize::MAX);
+        let error = if message < MIN_MESSAGE_HEADER {
+            StreamError::TooShort { len }
+        } else if len > self.limit {
+            StreamError::TooLarge { len, limit: self.limit }
+        } else {
+            let message = rest.get_mut(..message);
+            if let Some(message) = &message {
+                let taken = message.len().saturating_add(PREFIX_LEN);
+                self.start = self.start.saturating_add(taken);
+            }
+            return Ok(message);
+        };
+        self.failed = Some(error);
+        Err(error)
+    }
+
+    /// Whether a message has begun that is not complete: cut off, if the stream ends here.
+    #[must_use]
+    pub const fn is_mid_message(&self) -> bool {
+        self.start != self.end
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl StreamDecoder<GrowingBuffer> {
+    /// Reads into a buffer on the heap, for messages of at most this many octets. It takes twice
+    /// as many octets as have arrived of a message and were not polled, and a few kB where there
+    /// are none.
+    #[must_use]
+    pub fn growing(limit: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Self::new(GrowingBuffer::new(limit.saturating_add(PREFIX_LEN)))
+    }
+}

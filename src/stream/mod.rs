@@ -1,0 +1,55 @@
+//! Messages over TCP: each behind its length. [Core, "TCP Considerations"]
+//!
+//! ```text
+//! length of the message (4, little-endian, not counting itself) | message | length | message ...
+//! ```
+//! [`StreamDecoder`] takes in octets as they arrive, in any portions, and lends the messages where
+//! they lie, to be decrypted in place. [`StreamEncoder`] puts the length in front of a message
+//! that has been encoded. Neither does I/O; connections are the caller's.
+//!
+#![cfg_attr(feature = "std", doc = "```")]
+#![cfg_attr(not(feature = "std"), doc = "```ignore")]
+//! use matter_session::stream::{StreamDecoder, StreamEncoder};
+//!
+//! # use std::io::{Read, Write};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut wire = Vec::new();
+//! // The sender knows from the session parameters how much its peer takes.
+//! let encoder = StreamEncoder::new(64_000);
+//! for message in [&b"a message"[..], b"and another"] {
+//!     wire.write_all(&encoder.prefix(message)?)?;
+//!     wire.write_all(message)?;
+//! }
+//!
+//! # let mut connection = &wire[..];
+//! # let mut heard = Vec::new();
+//! let mut decoder = StreamDecoder::new([0; 1284]);
+//! loop {
+//!     match connection.read(decoder.space())? {
+//!         0 => break,
+//!         len => decoder.advance(len),
+//!     }
+//!     // On an error: send its `report`, if there is one, and close the connection.
+//!     while let Some(message) = decoder.poll_message()? {
+//!         heard.push(message.to_vec()); // handle_datagram(&mut cx, peer, message)
+//!     }
+//! }
+//! assert_eq!(heard, [&b"a message"[..], b"and another"]);
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+mod buffer;
+mod decoder;
+mod encoder;
+
+#[cfg(feature = "alloc")]
+pub use self::buffer::GrowingBuffer;
+pub use self::buffer::StreamBuffer;
+pub use self::decoder::{StreamDecoder, StreamError};
+pub use self::encoder::{FrameError, StreamEncoder};
+
+/// Length of a message's length in octets.
+pub const PREFIX_LEN: usize = 4;
