@@ -84,6 +84,36 @@ fn main() {
     }
     write("secure_session", "datagrams", &datagrams);
 
+    let mut payloads = vec![0, 9, 0, 0, 0];
+    for (with_nonce, counter, data) in [(0, 10_u32, 2), (0, 10, 0), (1, 11, 2), (0, 0x8000_0009, 6)]
+    {
+        let mut payload = vec![0; 13];
+        payload.extend(counter.to_le_bytes());
+        payload.extend(vec![b'x'; data + 16]);
+        payloads.extend([with_nonce, payload.len() as u8, 0]);
+        payloads.extend(payload);
+    }
+    write("check_in", "payloads", &payloads);
+    write("check_in", "honest", &[1, 7, 0, 2, 0, 0x2C, 1]);
+    write("check_in", "altered", &[1, 7, 0, 2, 0, 0x2C, 1, 40, 0, 9]);
+    let mut registration = vec![2, 1, 1];
+    registration.extend([4; 8]);
+    registration.extend(100_u64.to_le_bytes());
+    registration.extend([7; 16 + 4 + 4]);
+    write("check_in", "registration", &registration);
+    write("check_in", "key", &[&[2, 1][..], &[7; 16 + 8]].concat());
+
+    let mut messages = vec![0x41, 12, 0, 6, 2];
+    for len in [8, 20, 9, 8] {
+        messages.extend([len, 0]);
+        messages.extend(vec![b'm'; len.into()]);
+    }
+    write("stream_decoder", "messages", &messages);
+    write("stream_decoder", "too-large", &[&messages[..], &[21, 0], &[b'm'; 21]].concat());
+    write("stream_decoder", "too-short", &[&messages[..], &[7, 0], &[b'm'; 7]].concat());
+    let octets = [&[0x26, 1, 3, 1][..], &[9, 0, 0, 0], &[b'm'; 9], &[8, 0, 0, 0, b'm']].concat();
+    write("stream_decoder", "octets", &octets);
+
     for role in ["pase_client", "pase_server", "case_client", "case_server"] {
         for flags in if role.starts_with("pase") { 0..1 } else { 0..4 } {
             let [as_such, octets] = fuzz::honest(role, flags);

@@ -2,6 +2,7 @@
 //! the least of them.
 
 mod certificates;
+mod check_in;
 mod handshakes;
 mod managers;
 mod messages;
@@ -10,15 +11,18 @@ mod messages;
 mod rng;
 mod sessions;
 mod stored;
+mod stream;
 #[path = "../../tests/support/toy.rs"]
 mod toy;
 
 pub use certificates::certificate;
+pub use check_in::check_in;
 pub use handshakes::{case_client, case_server, honest, pase_client, pase_server};
 pub use managers::manager;
 pub use messages::{message_header, protocol_header, tlv};
 pub use sessions::secure_session;
 pub use stored::{chain_octets, fabric_and_verifier, fabric_octets, resumption_record};
+pub use stream::stream_decoder;
 
 /// Takes numbers and octets from the start of an input; zeros behind its end.
 struct Input<'a>(&'a [u8]);
