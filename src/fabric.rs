@@ -1,11 +1,13 @@
 //! Fabrics: the trust domains that this node has joined.
 
+mod group_key;
 mod stored;
 
 use core::fmt;
 
 use thiserror::Error;
 
+pub use self::group_key::GroupKey;
 use crate::cert::{
     self, CertError, Certificate, CertificateBuf, ChainClaim, ChainError, ChainFault, ChainPolicy,
     NoCache, Position, Profile, RootClaim,
@@ -54,32 +56,8 @@ impl fmt::Debug for CompressedFabricId {
     }
 }
 
-/// An identity protection key as an administrator hands it out: key set 0 of a fabric.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ipk {
-    /// The epoch key; the operational key is derived from it.
-    EpochKey(Secret<16>),
-    /// The operational key itself, where only that was kept.
-    OperationalKey(Secret<16>),
-}
-
-impl Ipk {
-    fn operational<C: Crypto>(
-        &self,
-        crypto: &C,
-        fabric: CompressedFabricId,
-    ) -> Result<Secret<16>, CryptoError> {
-        match self {
-            Self::OperationalKey(key) => Ok(key.clone()),
-            Self::EpochKey(epoch) => {
-                let mut key = Secret::zero();
-                let info = b"GroupKey v1.0";
-                crypto.hkdf(epoch.as_bytes(), fabric.as_bytes(), info, key.as_mut_bytes())?;
-                Ok(key)
-            }
-        }
-    }
-}
+/// An identity protection key: the key of group key set 0.
+pub type Ipk = GroupKey;
 
 /// What makes a node a member of a fabric, in the form the administrator installs it.
 ///

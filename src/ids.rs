@@ -134,6 +134,10 @@ plain_id! {
     GroupId(u16)
 }
 plain_id! {
+    /// The identifier of a group key set, unique on its fabric.
+    GroupKeySetId(u16)
+}
+plain_id! {
     /// The session identifier of a group message: a hash of the group key, not unique.
     GroupSessionId(u16)
 }
@@ -160,6 +164,20 @@ nonzero_id! {
 nonzero_id! {
     /// The 64-bit identifier of a fabric, unique under one root certificate.
     FabricId(NonZeroU64, u64)
+}
+
+impl GroupId {
+    /// Whether a group can have this identifier: all but 0 and the reserved ones among the universal,
+    /// `0xFF00..=0xFFFC`.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        !matches!(self.0, 0 | 0xFF00..=0xFFFC)
+    }
+}
+
+impl GroupKeySetId {
+    /// The key set that the identity protection keys of a fabric make.
+    pub const IPK: Self = Self(0);
 }
 
 impl LocalSessionId {

@@ -289,6 +289,7 @@ pub mod check_in;
 pub mod crypto;
 pub mod exchange;
 pub mod fabric;
+pub mod group;
 #[cfg(feature = "rustcrypto")]
 pub mod guide;
 pub mod handshake;

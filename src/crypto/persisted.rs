@@ -142,6 +142,7 @@ pub(crate) const fn low(position: u64) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "tests have std and panic")]
 mod tests {
     use std::collections::BTreeSet;
 

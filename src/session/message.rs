@@ -45,7 +45,7 @@ pub struct Sealed<'b>(Encoded<'b>);
 
 impl<'b> Sealed<'b> {
     #[inline]
-    pub(super) const fn new(encoded: Encoded<'b>) -> Self {
+    pub(crate) const fn new(encoded: Encoded<'b>) -> Self {
         Self(encoded)
     }
 

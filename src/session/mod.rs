@@ -79,11 +79,14 @@ pub enum DecodeError {
     /// The crypto backend failed.
     #[error("crypto backend failed")]
     Crypto,
+    /// A group message asks for an acknowledgement.
+    #[error("group message that asks for an acknowledgement")]
+    AckFromGroup,
 }
 
 impl DecodeError {
     /// How many reasons there are: the size of a table of counters.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
     /// Every reason, at its [`index`](Self::index).
     pub const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
@@ -94,6 +97,7 @@ impl DecodeError {
         Self::Unauthentic,
         Self::ProtocolHeader,
         Self::Crypto,
+        Self::AckFromGroup,
     ];
 
     /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).

@@ -68,6 +68,17 @@ impl ReplayWindow {
         Self { max: 0, seen: ALL, policy: Policy::Group, synchronized: false }
     }
 
+    /// For a sender to a group that has told its counter: what is greater is new.
+    #[must_use]
+    pub const fn group_at(counter: MessageCounter) -> Self {
+        Self { max: counter.get(), seen: ALL, policy: Policy::Group, synchronized: true }
+    }
+
+    /// The counters that are new once before this one: the last 32.
+    pub(crate) const fn group_before(counter: MessageCounter) -> Self {
+        Self { max: counter.get(), seen: 0, policy: Policy::Group, synchronized: true }
+    }
+
     /// As [`group_trust_first`](Self::group_trust_first), but with nothing seen before the first
     /// counter, as recorded traces of other implementations have it. Open to replay.
     #[cfg(any(test, feature = "_test-util"))]

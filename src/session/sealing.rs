@@ -32,15 +32,17 @@ impl Unsealed {
 
     /// Where in its buffer the sealed datagram stands, and the counter of the message.
     pub(crate) fn finish(self) -> Result<(Range<usize>, MessageCounter), EncodeError> {
-        self.outcome.map_err(failure)?;
+        self.outcome?;
         Ok((self.layout.datagram(), self.counter))
     }
 }
 
-pub(super) const fn failure(error: CryptoError) -> EncodeError {
-    match error {
-        CryptoError::TooLong => EncodeError::PayloadTooLong,
-        _ => EncodeError::Crypto,
+impl From<CryptoError> for EncodeError {
+    fn from(error: CryptoError) -> Self {
+        match error {
+            CryptoError::TooLong => Self::PayloadTooLong,
+            _ => Self::Crypto,
+        }
     }
 }
 

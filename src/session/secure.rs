@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 
 use super::opening::{self, Unopened};
 use super::replay::{AuthenticWindow, Verdict};
-use super::sealing::{self, Unsealed};
+use super::sealing::Unsealed;
 use super::{
     DecodeError, Identity, Opened, PeerActivity, ResumptionId, Sealed, SessionKeys, SessionKind,
     SessionParameters, SessionRole,
@@ -22,7 +22,9 @@ use super::{
 use crate::crypto::{Aead, Crypto, SealNonce, Secret, TxCounter};
 use crate::ids::{FabricIndex, LocalSessionId, PeerSessionId};
 use crate::time::Instant;
-use crate::wire::{EncodeError, MessageBuf, MessageHeader, Packet, ProtocolHeader, SessionRoute};
+use crate::wire::{
+    EncodeError, MessageBuf, MessageHeader, Packet, Parts, ProtocolHeader, SessionRoute,
+};
 
 /// What a handshake has agreed on, besides the keys.
 #[derive(Clone, Debug)]
@@ -132,8 +134,9 @@ impl<C: Crypto> SecureSession<C> {
         now: Instant,
     ) -> Result<Sealed<'b>, EncodeError> {
         let (message, nonce) = self.next_header()?;
-        let sealed = msg.into_sealed(&message, header, |aad, body| {
-            self.seal_key.seal(nonce, aad, body).map_err(sealing::failure)
+        let sealed = msg.into_sealed(&message, header, |Parts { aad, body, mic }| {
+            *mic = self.seal_key.seal(nonce, aad, body)?;
+            Ok(())
         })?;
         self.notify_activity(now);
         Ok(Sealed::new(sealed))

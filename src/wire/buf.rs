@@ -106,19 +106,17 @@ impl<'b> MessageBuf<'b> {
         Ok(Encoded { counter: header.counter, octets: self.octets, range })
     }
 
-    /// Writes both headers and lets `seal` encrypt in place: it is given the associated data and
-    /// the plaintext, and returns the message integrity code.
+    /// Writes both headers and lets `seal` encrypt in place and write the message integrity code.
     #[inline]
     pub(crate) fn into_sealed(
         mut self,
         header: &MessageHeader,
         protocol: &ProtocolHeader,
-        seal: impl FnOnce(&[u8], &mut [u8]) -> Result<[u8; TAILROOM], EncodeError>,
+        seal: impl FnOnce(Parts<'_>) -> Result<(), EncodeError>,
     ) -> Result<Encoded<'b>, EncodeError> {
         let layout = self.lay_out(header, protocol)?;
         let missing = EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM };
-        let Parts { aad, body, mic } = layout.split(self.octets).ok_or(missing)?;
-        *mic = seal(aad, body)?;
+        seal(layout.split(self.octets).ok_or(missing)?)?;
         Ok(Encoded { counter: header.counter, octets: self.octets, range: layout.datagram() })
     }
 
@@ -175,7 +173,8 @@ pub(crate) struct Layout {
 
 /// What sealing works on.
 pub(crate) struct Parts<'b> {
-    pub(crate) aad: &'b [u8],
+    /// The message header.
+    pub(crate) aad: &'b mut [u8],
     pub(crate) body: &'b mut [u8],
     pub(crate) mic: &'b mut [u8; TAILROOM],
 }

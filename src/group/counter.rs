@@ -1,0 +1,156 @@
+//! The counters of a node's own group messages.
+
+use core::marker::PhantomData;
+
+use rand_core::CryptoRng;
+use thiserror::Error;
+
+use crate::crypto::{FreshCounter, PersistedCounter, StoreFirst};
+use crate::ids::{GroupId, MessageCounter, NodeId};
+
+/// How many messages there are between two writes to the [`CounterStore`]. [Core, "Global Group
+/// Encrypted Message Counters"]
+pub const COUNTER_BLOCK: u32 = 1000;
+
+/// Which of the two counters of a node's group messages. Both belong to the node, not to a key or a
+/// fabric, and last until it is reset to factory state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum GroupCounter {
+    /// That of messages to groups.
+    Data,
+    /// That of counter synchronisation.
+    Control,
+}
+
+/// The store did not take or give a bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error("the counter store failed")]
+pub struct StoreError;
+
+/// Where the bounds of group counters are kept over restarts: see [`PersistedCounter`] for what it
+/// promises. It is asked before the first message after a start, and every 1,000 messages.
+///
+/// Given to a manager with [`Context::with_counters`](crate::handshake::Context::with_counters).
+pub trait CounterStore {
+    /// The bound that was stored last; `None` if there never was one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that cannot be told. A node that took it for none would use counters again.
+    fn load(&mut self, counter: GroupCounter) -> Result<Option<u64>, StoreError>;
+
+    /// Stores a bound. It must be there for good when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`]; no message is sent then.
+    fn store(&mut self, counter: GroupCounter, bound: u64) -> Result<(), StoreError>;
+}
+
+/// A counter that has been used for nothing yet, for a message to a [`GroupId`] (data) or to a
+/// [`NodeId`] (control): each kind has a counter of its own.
+#[derive(Debug)]
+pub struct Fresh<T>(FreshCounter, PhantomData<T>);
+
+impl<T> Fresh<T> {
+    const fn new(counter: FreshCounter) -> Self {
+        Self(counter, PhantomData)
+    }
+
+    /// A counter of the caller's choice, for tests of recorded traffic.
+    #[cfg(any(test, feature = "_test-util"))]
+    #[must_use]
+    pub const fn dangerous(counter: FreshCounter) -> Self {
+        Self::new(counter)
+    }
+
+    pub(super) fn into_counter(self) -> FreshCounter {
+        self.0
+    }
+}
+
+/// Both counters of a node's group messages, as far as they have been asked for.
+#[derive(Debug, Default)]
+pub struct GroupCounters {
+    data: Option<PersistedCounter>,
+    control: Option<PersistedCounter>,
+}
+
+impl GroupCounters {
+    /// Knows none until the store is asked.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { data: None, control: None }
+    }
+
+    /// The counter of the next message to a group.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store could not give or take a bound.
+    pub fn take_data(
+        &mut self,
+        store: &mut dyn CounterStore,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Fresh<GroupId>, StoreError> {
+        let counter = loaded(&mut self.data, GroupCounter::Data, store, rng)?;
+        take(counter, GroupCounter::Data, store).map(Fresh::new)
+    }
+
+    /// The counter of the next control message.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store could not give or take a bound.
+    pub fn take_control(
+        &mut self,
+        store: &mut dyn CounterStore,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Fresh<NodeId>, StoreError> {
+        let counter = loaded(&mut self.control, GroupCounter::Control, store, rng)?;
+        take(counter, GroupCounter::Control, store).map(Fresh::new)
+    }
+
+    /// The counter of the last message to a group: what a node tells that is asked for it. No later
+    /// message has this counter or one before it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store could not give a bound.
+    pub fn last_data(
+        &mut self,
+        store: &mut dyn CounterStore,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<MessageCounter, StoreError> {
+        let counter = loaded(&mut self.data, GroupCounter::Data, store, rng)?;
+        let [a, b, c, d, ..] = counter.position().wrapping_sub(1).to_le_bytes();
+        Ok(MessageCounter::new(u32::from_le_bytes([a, b, c, d])))
+    }
+}
+
+/// A counter, fetched from the store if need be.
+fn loaded<'a>(
+    place: &'a mut Option<PersistedCounter>,
+    kind: GroupCounter,
+    store: &mut dyn CounterStore,
+    rng: &mut dyn CryptoRng,
+) -> Result<&'a mut PersistedCounter, StoreError> {
+    if place.is_none() {
+        *place = Some(match store.load(kind)? {
+            Some(bound) => PersistedCounter::restored(bound, COUNTER_BLOCK),
+            None => PersistedCounter::random(COUNTER_BLOCK, rng),
+        });
+    }
+    place.as_mut().ok_or(StoreError)
+}
+
+fn take(
+    counter: &mut PersistedCounter,
+    kind: GroupCounter,
+    store: &mut dyn CounterStore,
+) -> Result<FreshCounter, StoreError> {
+    let StoreFirst { bound } = match counter.take() {
+        Ok(fresh) => return Ok(fresh),
+        Err(first) => first,
+    };
+    store.store(kind, bound)?;
+    counter.stored(bound);
+    counter.take().map_err(|_| StoreError)
+}

@@ -1,0 +1,189 @@
+//! Group key sets: up to three keys, of which one is for sending now.
+
+use core::fmt;
+
+use thiserror::Error;
+
+use super::GroupSession;
+use crate::crypto::{Crypto, CryptoError};
+use crate::fabric::{CompressedFabricId, GroupKey};
+use crate::ids::{GroupKeySetId, GroupSessionId};
+use crate::time::WallClock;
+
+/// What a receiver does about senders of which it knows no counter yet. [Core, "Group Key Set"]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SecurityPolicy {
+    /// Takes the first counter that it receives as it comes. Whoever recorded an old message can
+    /// replay that one to a node that has restarted, once.
+    #[default]
+    TrustFirst,
+    /// Holds the message back and asks its sender for the counter. Provisional in the
+    /// specification: few senders answer.
+    CacheAndSync,
+}
+
+/// When a group key begins to be used for sending, in microseconds since 2000-01-01T00:00:00Z.
+/// Receivers take it at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EpochStart(u64);
+
+impl EpochStart {
+    /// Never: the key is neither sent with nor accepted.
+    pub const DISABLED: Self = Self(u64::MAX);
+
+    /// The time so many microseconds after the epoch.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    const fn is_past(self, wall: u32) -> bool {
+        self.0 / 1_000_000 <= wall as u64
+    }
+}
+
+/// A group key and when it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupEpoch {
+    /// The key.
+    pub key: GroupKey,
+    /// Its start.
+    pub start: EpochStart,
+}
+
+/// A group key set as an administrator installs it.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupKeySet<'a> {
+    /// Its id on the fabric, from 1 on: set 0 is made of the fabric's identity protection keys.
+    pub id: GroupKeySetId,
+    /// What is done about unknown senders.
+    pub policy: SecurityPolicy,
+    /// One to three keys, the oldest first.
+    pub epochs: &'a [GroupEpoch],
+}
+
+/// A group key set is not well-formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum KeySetError {
+    /// Set 0 is that of the identity protection keys.
+    #[error("group key set 0 is made of the identity protection keys")]
+    Reserved,
+    /// There must be one to three keys, each starting after the one before.
+    #[error("a group key set needs one to three keys, the oldest first")]
+    Epochs,
+    /// The crypto backend failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// How many keys a group key set has at most.
+pub const MAX_EPOCHS: usize = 3;
+
+/// A group key set on a fabric, with its keys derived and expanded.
+pub struct OperationalKeySet<C: Crypto> {
+    policy: SecurityPolicy,
+    epochs: [Option<Epoch<C>>; MAX_EPOCHS],
+}
+
+struct Epoch<C: Crypto> {
+    start: EpochStart,
+    session: GroupSession<C>,
+}
+
+impl<C: Crypto> OperationalKeySet<C> {
+    /// Derives all that the keys of a set are needed for. No packet derives anything.
+    ///
+    /// # Errors
+    /// [`KeySetError`].
+    pub fn new(
+        crypto: &C,
+        fabric: CompressedFabricId,
+        set: &GroupKeySet<'_>,
+    ) -> Result<Self, KeySetError> {
+        if set.id == GroupKeySetId::IPK {
+            return Err(KeySetError::Reserved);
+        }
+        let ascending = set.epochs.is_sorted_by(|a, b| a.start < b.start);
+        if set.epochs.is_empty() || set.epochs.len() > MAX_EPOCHS || !ascending {
+            return Err(KeySetError::Epochs);
+        }
+        let mut epochs = [const { None }; MAX_EPOCHS];
+        for (slot, epoch) in epochs.iter_mut().zip(set.epochs) {
+            let session = GroupSession::new(crypto, &epoch.key, fabric)?;
+            *slot = Some(Epoch { start: epoch.start, session });
+        }
+        Ok(Self { policy: set.policy, epochs })
+    }
+
+    /// What is done about unknown senders.
+    #[must_use]
+    pub const fn policy(&self) -> SecurityPolicy {
+        self.policy
+    }
+
+    /// The session that messages are sent on now: with the calendar time that of the newest key that
+    /// has begun, else that of the second newest. [Core, "Epoch Key Rotation without Time
+    /// Synchronization"]
+    ///
+    /// A clock that is behind every start chooses the oldest key. `None` if all are disabled.
+    #[must_use]
+    pub fn sending(&self, wall: WallClock) -> Option<&GroupSession<C>> {
+        let count = self.enabled().count();
+        let newest_begun = match wall {
+            WallClock::Known(now) => {
+                let begun = |epoch: &&Epoch<C>| epoch.start.is_past(now.as_seconds());
+                self.enabled().filter(begun).count().saturating_sub(1)
+            }
+            WallClock::Unknown | WallClock::LastKnownGood(_) => count.saturating_sub(2),
+        };
+        self.enabled().nth(newest_begun).map(|epoch| &epoch.session)
+    }
+
+    /// The session of the key at this place of the set.
+    #[must_use]
+    pub fn session(&self, place: u8) -> Option<&GroupSession<C>> {
+        let epoch = self.epochs.get(usize::from(place))?.as_ref()?;
+        (epoch.start != EpochStart::DISABLED).then_some(&epoch.session)
+    }
+
+    /// The keys that are accepted, by their place in the set.
+    pub fn sessions(&self) -> impl Iterator<Item = (u8, &GroupSession<C>)> {
+        (0..).zip(&self.epochs).filter_map(|(place, _)| Some((place, self.session(place)?)))
+    }
+
+    /// The ids of the sessions that are accepted, by the place of their key.
+    pub(crate) fn session_ids(&self) -> [Option<GroupSessionId>; MAX_EPOCHS] {
+        let mut ids = [None; MAX_EPOCHS];
+        for (place, session) in self.sessions() {
+            if let Some(id) = ids.get_mut(usize::from(place)) {
+                *id = Some(session.id());
+            }
+        }
+        ids
+    }
+
+    fn enabled(&self) -> impl Iterator<Item = &Epoch<C>> {
+        self.epochs.iter().flatten().filter(|epoch| epoch.start != EpochStart::DISABLED)
+    }
+}
+
+impl<C: Crypto> fmt::Debug for OperationalKeySet<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sessions = f.debug_struct("OperationalKeySet");
+        sessions.field("policy", &self.policy);
+        for (_, session) in self.sessions() {
+            sessions.field("session", &session.id());
+        }
+        sessions.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,269 @@
+//! Message counter synchronisation (MCSP): a receiver asks a sender for its group counter.
+//!
+//! ```text
+//! receiver ── MsgCounterSyncReq: challenge (8) ─────────────────────▶ sender
+//! receiver ◀── MsgCounterSyncRsp: counter (4) │ challenge (8) ─────── sender
+//! ```
+//! Both are control messages under the group's key, from node to node. [Core, "Message Counter
+//! Synchronization Protocol (MCSP)"]
+
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+use subtle::ConstantTimeEq;
+
+use crate::ids::MessageCounter;
+use crate::session::{ReplayWindow, Verdict};
+use crate::time::{self, Instant};
+
+/// Many receive the message that leads to a request: each waits a random time up to this.
+pub const REQUEST_SPREAD: Duration = Duration::from_millis(500);
+/// How long a requester waits for the answer.
+pub const SYNC_TIMEOUT: Duration = Duration::from_millis(2000);
+
+/// What makes an answer the answer to one request: eight random octets.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenge([u8; Self::LEN]);
+
+impl Challenge {
+    /// Its length in octets: it is the whole payload of a request.
+    pub const LEN: usize = 8;
+
+    fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut octets = [0; Self::LEN];
+        rng.fill_bytes(&mut octets);
+        Self(octets)
+    }
+
+    /// Reads the payload of a request; `None` unless it has eight octets.
+    #[must_use]
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        payload.try_into().ok().map(Self)
+    }
+
+    /// The payload of a request.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
+impl PartialEq for Challenge {
+    /// In constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Challenge {}
+
+/// The answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncResponse {
+    /// The counter of the last message that the sender has sent to any group; not 0.
+    pub counter: MessageCounter,
+    /// The challenge of the request.
+    pub challenge: Challenge,
+}
+
+impl SyncResponse {
+    /// Its length in octets.
+    pub const LEN: usize = 12;
+
+    /// Reads the payload; `None` unless it has 12 octets and the counter is not 0.
+    #[must_use]
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let (counter, challenge) = payload.split_first_chunk()?;
+        let counter = u32::from_le_bytes(*counter);
+        let challenge = Challenge::parse(challenge)?;
+        (counter != 0).then_some(Self { counter: MessageCounter::new(counter), challenge })
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let [a, b, c, d] = self.counter.get().to_le_bytes();
+        let [e, f, g, h, i, j, k, l] = self.challenge.0;
+        [a, b, c, d, e, f, g, h, i, j, k, l]
+    }
+}
+
+/// A requester's side: waits a moment, asks once, waits for the answer.
+#[derive(Debug)]
+pub struct Synchronization {
+    challenge: Option<Challenge>,
+    until: Instant,
+}
+
+/// What a [`Synchronization`] wants when its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncStep {
+    /// Send a request with this challenge.
+    Ask(Challenge),
+    /// No answer came: what waits for it is to be dropped.
+    GiveUp,
+}
+
+impl Synchronization {
+    /// Begins with a random wait.
+    pub fn new(rng: &mut dyn CryptoRng, now: Instant) -> Self {
+        let spread = time::as_millis(REQUEST_SPREAD).saturating_add(1);
+        let wait = u64::from(rng.next_u32()).saturating_mul(spread) >> 32;
+        Self { challenge: None, until: now + Duration::from_millis(wait) }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Instant {
+        self.until
+    }
+
+    /// Lets time pass; `None` if nothing is due yet.
+    pub fn handle_timeout(&mut self, rng: &mut dyn CryptoRng, now: Instant) -> Option<SyncStep> {
+        if now < self.until {
+            return None;
+        }
+        if self.challenge.is_some() {
+            return Some(SyncStep::GiveUp);
+        }
+        let challenge = Challenge::random(rng);
+        self.challenge = Some(challenge);
+        self.until = now + SYNC_TIMEOUT;
+        Some(SyncStep::Ask(challenge))
+    }
+
+    /// What an answer means; `None` if it answers nothing that was asked.
+    #[must_use]
+    pub fn handle_response(&self, response: &SyncResponse) -> Option<Synchronized> {
+        let asked = self.challenge.is_some_and(|challenge| challenge == response.challenge);
+        asked.then(|| Synchronized::at(response.counter))
+    }
+}
+
+/// The reception state of a sender that has told its counter: first it judges what waited for that,
+/// then what comes.
+///
+/// The specification has a receiver take greater counters alone from then on, to which what waited
+/// does not belong: so messages that waited are judged by a window of their own, which ends with
+/// the counter that was told. Each of the last 32 is new once.
+#[derive(Clone, Debug)]
+pub struct Synchronized {
+    waited: ReplayWindow,
+    window: ReplayWindow,
+    counter: u32,
+}
+
+impl Synchronized {
+    const fn at(counter: MessageCounter) -> Self {
+        let counter = counter.get();
+        Self {
+            waited: ReplayWindow::group_before(MessageCounter::new(counter.wrapping_add(1))),
+            window: ReplayWindow::group_at(MessageCounter::new(counter)),
+            counter,
+        }
+    }
+
+    /// Judges and remembers the counter of a message that waited.
+    #[must_use = "a duplicate is not to be delivered"]
+    pub const fn admit(&mut self, counter: MessageCounter) -> Verdict {
+        // What was sent after the answer is no matter of the past.
+        let is_later = counter.get().wrapping_sub(self.counter).wrapping_sub(1) < 1 << 31;
+        let window = if is_later { &mut self.window } else { &mut self.waited };
+        let verdict = window.check(counter);
+        window.commit(counter);
+        verdict
+    }
+
+    /// The window that judges whatever comes now.
+    #[must_use]
+    pub const fn into_window(self) -> ReplayWindow {
+        self.window
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "tests have std and panic")]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    struct Octets(u8);
+
+    impl rand_core::TryRng for Octets {
+        type Error = core::convert::Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(u32::from_ne_bytes([self.0; 4]))
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(u64::from_ne_bytes([self.0; 8]))
+        }
+
+        fn try_fill_bytes(&mut self, octets: &mut [u8]) -> Result<(), Self::Error> {
+            octets.fill(self.0);
+            Ok(())
+        }
+    }
+
+    impl rand_core::TryCryptoRng for Octets {}
+
+    fn counter(value: u32) -> MessageCounter {
+        MessageCounter::new(value)
+    }
+
+    #[test]
+    fn messages_have_exact_lengths_and_no_counter_of_zero() {
+        let response = SyncResponse { counter: counter(0x0403_0201), challenge: Challenge([9; 8]) };
+        let bytes = response.to_bytes();
+        assert_eq!(bytes, [1, 2, 3, 4, 9, 9, 9, 9, 9, 9, 9, 9]);
+        assert_eq!(SyncResponse::parse(&bytes), Some(response));
+        assert_eq!(SyncResponse::parse(&bytes[..11]), None);
+        assert_eq!(SyncResponse::parse(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(SyncResponse::parse(&[&[0; 4], &bytes[4..]].concat()), None);
+        assert_eq!(Challenge::parse(&[9; 8]), Some(response.challenge));
+        assert!([0, 7, 9].iter().all(|len| Challenge::parse(&[9; 9][..*len]).is_none()));
+    }
+
+    #[test]
+    fn a_request_waits_at_most_half_a_second_and_its_answer_two() {
+        for (octet, wait) in [(0, 0), (0x80, 251), (0xFF, 500)] {
+            let mut rng = Octets(octet);
+            let begun = Instant::from_millis(1000);
+            let mut sync = Synchronization::new(&mut rng, begun);
+            let due = begun + Duration::from_millis(wait);
+            assert_eq!(sync.poll_timeout(), due);
+            if wait > 0 {
+                assert_eq!(sync.handle_timeout(&mut rng, begun), None);
+            }
+            let answer = SyncResponse { counter: counter(5), challenge: Challenge([octet; 8]) };
+            assert!(sync.handle_response(&answer).is_none(), "nothing was asked yet");
+            assert_eq!(
+                sync.handle_timeout(&mut rng, due),
+                Some(SyncStep::Ask(Challenge([octet; 8])))
+            );
+            assert_eq!(sync.poll_timeout(), due + SYNC_TIMEOUT);
+            assert!(sync.handle_response(&answer).is_some());
+            let other = SyncResponse { challenge: Challenge([octet ^ 1; 8]), ..answer };
+            assert!(sync.handle_response(&other).is_none());
+            assert_eq!(sync.handle_timeout(&mut rng, due + SYNC_TIMEOUT), Some(SyncStep::GiveUp));
+        }
+    }
+
+    #[test]
+    fn what_waited_is_new_once_within_32_counters_of_the_answer() {
+        for base in [100, 5, u32::MAX - 3] {
+            let near = |offset: i32| counter(base.wrapping_add_signed(offset));
+            let mut state = Synchronized::at(counter(base));
+            let offsets = [0, -1, -31, -32, -33, 1, 2, 0, -1, -31, 1];
+            let verdicts: Vec<_> =
+                offsets.iter().map(|offset| state.admit(near(*offset)) == Verdict::New).collect();
+            let expected = [true, true, true, false, false, true, true, false, false, false, false];
+            assert_eq!(verdicts, expected, "around {base}");
+            let window = state.into_window();
+            assert!((-40..=2).all(|n| window.check(near(n)) == Verdict::Duplicate));
+            assert_eq!(window.check(near(3)), Verdict::New);
+        }
+    }
+}
