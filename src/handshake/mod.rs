@@ -31,6 +31,7 @@ pub use self::error::{Failure, HandshakeError, Refusal};
 pub use self::pase::{PaseClient, PaseServer};
 pub use self::sign::{SignRequest, Signed};
 use crate::crypto::Crypto;
+use crate::group::CounterStore;
 use crate::ids::{LocalSessionId, PeerSessionId};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::{
@@ -58,13 +59,22 @@ pub struct Context<'a> {
     pub policy: &'a dyn PeerPolicy,
     /// Where resumption records are kept; `None`: in the manager's own table.
     pub resumption: Option<&'a mut dyn ResumptionStore>,
+    /// Where the bounds of group counters are kept. Without it nothing is sent to groups.
+    pub counters: Option<&'a mut dyn CounterStore>,
 }
 
 impl<'a> Context<'a> {
     /// A context without calendar time that accepts every authenticated peer: see
     /// [`with_wall`](Self::with_wall) and [`with_policy`](Self::with_policy).
     pub const fn new(now: Instant, rng: &'a mut dyn CryptoRng) -> Self {
-        Self { now, wall: WallClock::Unknown, rng, policy: &AcceptAll, resumption: None }
+        Self {
+            now,
+            wall: WallClock::Unknown,
+            rng,
+            policy: &AcceptAll,
+            resumption: None,
+            counters: None,
+        }
     }
 
     /// The same with what is known of the calendar time: without it, certificates that have
@@ -87,6 +97,13 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn with_resumption(mut self, store: &'a mut dyn ResumptionStore) -> Self {
         self.resumption = Some(store);
+        self
+    }
+
+    /// The same with a store for the counters of group messages.
+    #[must_use]
+    pub fn with_counters(mut self, store: &'a mut dyn CounterStore) -> Self {
+        self.counters = Some(store);
         self
     }
 }

@@ -44,6 +44,18 @@ pub struct Config {
     /// Most resumption records in the manager's own table; the one that was saved or offered
     /// least recently makes room.
     pub max_records: usize,
+    /// Most group key sets of a fabric.
+    pub max_group_key_sets: usize,
+    /// Most groups of a fabric.
+    pub max_groups: usize,
+    /// Most nodes of a fabric that send to its groups: the counter of each is kept until the
+    /// manager ends, so that none of its messages is taken twice. The messages of more are
+    /// dropped: [`Event::GroupSendersFull`](super::Event::GroupSendersFull).
+    pub max_group_senders: usize,
+    /// Most messages to groups that wait for their sender's counter, with key sets of the policy
+    /// [`CacheAndSync`](crate::group::SecurityPolicy::CacheAndSync). The oldest makes room.
+    /// [`WithGroups`](super::WithGroups) has room for four.
+    pub max_waiting_group_messages: usize,
     /// How many events may wait to be polled before nothing is begun that could cause more. What
     /// lives already can still tell its end: no event is ever lost.
     /// [`Fixed`](super::Fixed) has room for four.
@@ -92,6 +104,10 @@ impl Default for Config {
             max_handshakes: 32,
             max_fabrics: 16,
             max_records: 1024,
+            max_group_key_sets: 32,
+            max_groups: 256,
+            max_group_senders: 64,
+            max_waiting_group_messages: 32,
             max_events: 4096,
             max_replies: 1024,
             max_message: MAX_UDP_MESSAGE,
@@ -120,6 +136,10 @@ impl Config {
         max_handshakes: 0,
         max_fabrics: 0,
         max_records: 0,
+        max_group_key_sets: 0,
+        max_groups: 0,
+        max_group_senders: 0,
+        max_waiting_group_messages: 0,
         max_events: 0,
         max_replies: 0,
         max_message: 0,
@@ -213,6 +233,23 @@ impl Config {
     #[must_use]
     pub const fn with_fabrics(mut self, fabrics: usize) -> Self {
         self.max_fabrics = fabrics;
+        self
+    }
+
+    /// Limits the groups of a fabric and its group key sets.
+    #[must_use]
+    pub const fn with_groups(mut self, groups: usize, key_sets: usize) -> Self {
+        self.max_groups = groups;
+        self.max_group_key_sets = key_sets;
+        self
+    }
+
+    /// Limits the senders to the groups of a fabric, and the messages of all that may wait for a
+    /// counter.
+    #[must_use]
+    pub const fn with_group_senders(mut self, senders: usize, waiting: usize) -> Self {
+        self.max_group_senders = senders;
+        self.max_waiting_group_messages = waiting;
         self
     }
 

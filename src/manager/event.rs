@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::groups::GroupMessage;
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 use crate::crypto::CryptoError;
 use crate::handshake::{HandshakeError, SignRequest};
@@ -77,6 +78,16 @@ pub enum Event<T> {
         /// Why.
         reason: WindowCloseReason,
     },
+    /// The counter of a sender to a group is known now: take the messages that waited for it with
+    /// [`poll_group_message`](super::SessionManager::poll_group_message).
+    GroupMessages,
+    /// Group messages of a fabric are dropped ([`Dropped::GroupSender`]) because too many nodes
+    /// send: none is forgotten for another, as its messages could be replayed then. Told once;
+    /// [`forget_group_sender`](super::SessionManager::forget_group_sender) makes room.
+    GroupSendersFull {
+        /// The fabric.
+        fabric: FabricIndex,
+    },
 }
 
 /// Why a session is gone.
@@ -121,6 +132,8 @@ pub enum WindowCloseReason {
 pub enum Received<'b> {
     /// A message for the application.
     Message(Message<'b>),
+    /// A message to a group, for the application.
+    Group(GroupMessage<'b>),
     /// Something that the manager dealt with: a handshake, an acknowledgement, a duplicate.
     Handled,
 }
@@ -168,8 +181,8 @@ pub enum Dropped {
     /// It names a session that does not exist.
     #[error("unknown session")]
     UnknownSession,
-    /// It is a group message, and no group is known.
-    #[error("group message")]
+    /// It is a group message for which this node has no key, or to a group that it is not in.
+    #[error("group message that is not for this node")]
     Group,
     /// It belongs to a handshake that does not exist.
     #[error("unknown handshake")]
@@ -192,11 +205,22 @@ pub enum Dropped {
     /// Its session belongs to another connection, or to another kind of transport.
     #[error("session of another transport or connection")]
     OtherTransport,
+    /// It is a group message that was received before, or is older than the last 32 of its sender.
+    #[error("replayed group message")]
+    GroupReplay,
+    /// It is a group message, and there is no room to remember its sender, or to keep it until its
+    /// sender has told its counter.
+    #[error("no room for another sender of group messages")]
+    GroupSender,
+    /// It asks for this node's group counter, which is not told: too many asked, or the context
+    /// names no [`CounterStore`](crate::group::CounterStore).
+    #[error("counter synchronisation that is not answered")]
+    GroupAnswer,
 }
 
 impl Dropped {
     /// How many reasons there are: the size of a table of counters.
-    pub const COUNT: usize = DecodeError::COUNT + 8;
+    pub const COUNT: usize = DecodeError::COUNT + 11;
 
     /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
     #[must_use]
@@ -211,6 +235,9 @@ impl Dropped {
             Self::NoExchange => 5,
             Self::Backlog => 6,
             Self::OtherTransport => 7,
+            Self::GroupReplay => 8,
+            Self::GroupSender => 9,
+            Self::GroupAnswer => 10,
         };
         DecodeError::COUNT + own
     }

@@ -69,6 +69,8 @@ impl<S: Storage, T> Events<S, T> {
             Event::SignRequest(request) => {
                 return self.push_bulky(OfHandshake::SignRequest(request));
             }
+            // What groups have to tell waits there.
+            Event::GroupMessages | Event::GroupSendersFull { .. } => return false,
         };
         self.told.push(told).is_ok()
     }

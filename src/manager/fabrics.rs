@@ -200,8 +200,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Ok(())
     }
 
-    /// Ends this node's membership: sessions (each with a goodbye to the peer), handshakes and
-    /// resumption records of the fabric go with it, also those of the store that `cx` names.
+    /// Ends this node's membership: sessions (each with a goodbye to the peer), handshakes,
+    /// resumption records and groups of the fabric go with it, also those of the store that `cx` names.
     /// Returns false if there was none.
     ///
     /// A node that is told to leave over a session of that very fabric sends its answer first
@@ -217,6 +217,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.end_session(session, CloseReason::FabricRemoved, cx.now);
         }
         self.forget_records_of(index, cx);
+        self.remove_groups_of(index);
         // Those of other fabrics, which share the memory, are verified once more.
         self.node.verified = RecentlyVerified::EMPTY;
         true

@@ -22,6 +22,7 @@ mod dial;
 mod event;
 mod events;
 mod fabrics;
+mod groups;
 pub(crate) mod handle;
 mod handshakes;
 mod kept;
@@ -59,6 +60,7 @@ pub use self::event::{
     CloseReason, ConnectError, Dropped, Event, FabricTableError, Message, OpenError, Received,
     RestoreError, SendError, Statistics, Transmit, WindowCloseReason, WindowError,
 };
+pub use self::groups::{GroupError, GroupMessage, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::outgoing::Outgoing;
 pub use self::send::TRANSMIT_BUFFER_LEN;
@@ -67,12 +69,13 @@ pub use self::sessions::SessionRef;
 pub use self::shard::{Shard, Shards};
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
-pub use self::storage::{Fixed, Storage};
+pub use self::storage::{Fixed, Storage, WithGroups};
 pub use self::unstarted::Unstarted;
 pub use self::window::CommissioningWindow;
 
 use self::events::Events;
 use self::fabrics::Fabrics;
+use self::groups::Groups;
 use self::handle::{HandshakeId, Source};
 use self::outbox::Outbox;
 use self::records::Records;
@@ -80,7 +83,7 @@ use self::schedule::{Filed, Schedule};
 use self::send::ExchangeEntry;
 use self::session_table::SessionTable;
 use self::slot::Slot;
-use self::storage::{Map, Octets, Owner, Place};
+use self::storage::{Map, Octets, Optional, Owner, Place};
 use self::window::OpenWindow;
 use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use crate::crypto::Crypto;
@@ -112,6 +115,7 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     /// Whether the outbox comes first when a datagram is polled.
     outbox_turn: bool,
     events: Events<S, T>,
+    groups: S::Groups<Groups<C, S>>,
     window: Place<OpenWindow>,
     /// The session that came of serving PASE last: while it lives none is served.
     commissioned: Option<SessionHandle>,
@@ -209,6 +213,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             outbox: Outbox::EMPTY,
             outbox_turn: false,
             events: Events::EMPTY,
+            groups: Optional::EMPTY,
             window: Place::Vacant,
             commissioned: None,
             unsecured_counter: UnsecuredCounter::unseeded(),
@@ -239,6 +244,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.limit(config.max_handshakes);
         self.schedule.limit(self.exchanges.capacity().saturating_add(self.handshakes.capacity()));
         self.outbox.limit(&config);
+        if let Some(groups) = self.groups.get_mut() {
+            groups.limit(&config);
+        }
         self.node.fabrics.limit(config.max_fabrics);
         self.node.records.limit(config.max_records);
         let waiting = config.max_events.max(self.events.len());
@@ -307,7 +315,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Some(id) = self.lending.take() {
             self.end_lending(id);
         }
-        let event = self.events.pop();
+        let event = self.events.pop().or_else(|| self.group_event());
         if let Some(Event::Established { session, .. }) = &event {
             self.lending = self.lender_of(*session);
         }
@@ -367,6 +375,7 @@ impl<C: Crypto, S: Storage, T> fmt::Debug for SessionManager<C, S, T> {
             .field("records", &self.node.records.len())
             .field("events", &self.events.len())
             .field("scheduled", &self.schedule)
+            .field("groups", &self.groups.get())
             .field("statistics", &self.statistics)
             .finish_non_exhaustive()
     }

@@ -54,7 +54,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         datagram: &'b mut [u8],
     ) -> Result<Received<'b>, Dropped> {
         match Packet::peek(datagram).map_err(DecodeError::from)?.route() {
-            SessionRoute::Group(_) => Err(Dropped::Group),
+            SessionRoute::Group(session) => self.receive_group(cx, from, session, datagram),
             SessionRoute::Unicast(local) => {
                 let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
                 self.receive_secure(cx, from, local, |entry| {

@@ -13,6 +13,7 @@ use crate::time::Instant;
 
 mod arena;
 mod fixed;
+mod groups;
 #[cfg(feature = "alloc")]
 mod hashed;
 #[cfg(feature = "alloc")]
@@ -21,7 +22,8 @@ mod place;
 #[cfg(feature = "alloc")]
 mod slab;
 
-pub use self::fixed::Fixed;
+pub use self::fixed::{Fixed, WithGroups};
+pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Present, Sender};
 #[cfg(feature = "alloc")]
 pub use self::heap::Heap;
 pub(super) use self::place::Place;
@@ -237,6 +239,8 @@ pub enum Owner {
     Certificates(HandshakeId),
     /// The certificates of a fabric.
     Fabric(FabricIndex),
+    /// A message to a group that waits for its sender's counter.
+    GroupMessage(u64),
 }
 
 /// Octets of many sizes. Each owner keeps what [`allocate`](Self::allocate) returned, and the
@@ -304,6 +308,10 @@ pub trait Storage: sealed::Sealed {
     type Certificates: Octets;
     /// Messages in flight, and certificates of peers.
     type Octets: Octets;
+    /// Groups, if this storage has tables for them.
+    type Groups<V: Empty>: Optional<V>;
+    /// Those tables.
+    type GroupTables: GroupTables;
 }
 
 /// What an exchange or handshake keeps of its message in flight.
@@ -323,6 +331,11 @@ mod sealed {
         const RECORDS: usize,
         const OCTETS: usize,
     > Sealed for super::Fixed<SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, OCTETS>
+    {
+    }
+
+    impl<S: super::Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> Sealed
+        for super::WithGroups<S, KEY_SETS, GROUPS, SENDERS>
     {
     }
 }

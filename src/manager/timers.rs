@@ -1,7 +1,8 @@
 //! Time passes.
 
+use super::groups::Groups;
 use super::handle::Source;
-use super::storage::Storage;
+use super::storage::{Optional, Storage};
 use super::{OpenWindow, SessionManager, WindowCloseReason};
 use crate::crypto::Crypto;
 use crate::handshake::Context;
@@ -14,11 +15,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let window = self.window.get().and_then(OpenWindow::closes);
         let records = self.node.records.expiry(self.node.config.record_lifetime);
-        [self.schedule.next(), window, records].into_iter().flatten().min()
+        let groups = self.groups.get().and_then(Groups::poll_timeout);
+        [self.schedule.next(), window, records, groups].into_iter().flatten().min()
     }
 
     /// Lets time pass: acknowledgements and retransmissions become due; handshakes, the
-    /// commissioning window and resumption records expire. Early and late calls do no harm.
+    /// commissioning window and resumption records expire; senders to groups are asked for their
+    /// counters. Early and late calls do no harm.
     #[inline(never)]
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(source) = self.schedule.take_due(cx.now) {
@@ -32,5 +35,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.expire_window(WindowCloseReason::Expired);
         }
         self.expire_records(cx.now);
+        self.groups_timeout(cx);
     }
 }

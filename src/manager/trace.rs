@@ -43,6 +43,10 @@ pub(super) fn event<T>(event: &Event<T>) {
         Event::WindowClosed { reason: WindowCloseReason::TooManyFailures } => {
             log_warn!("commissioning window closed: too many failures");
         }
+        Event::GroupMessages => log_debug!("group messages wait no more"),
+        Event::GroupSendersFull { fabric } => {
+            log_warn!("too many nodes send to groups of fabric {}", fabric);
+        }
         Event::WindowClosed { reason } => log_info!("commissioning window closed: {:?}", reason),
     }
 }

@@ -19,6 +19,7 @@ mod case;
 mod closing;
 mod fabrics;
 mod fixed;
+mod groups;
 mod hostile;
 mod limits;
 #[cfg(any(feature = "log", feature = "defmt"))]

@@ -185,6 +185,7 @@ fn encode(owner: Owner) -> [u8; OWNER_LEN] {
         Owner::Certificates(id) => (1, id),
         Owner::Message(Source::Exchange(key)) => (2, key.number()),
         Owner::Fabric(index) => (3, index.get().into()),
+        Owner::GroupMessage(serial) => (4, serial),
     };
     let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
     [kind, a, b, c, d, e, f, g, h]

@@ -5,9 +5,11 @@ use core::ops::Bound;
 
 use super::arena::Arena;
 use super::{
-    Full, Links, Map, Peers, Place, Queue, RecordIndex, RecordOrder, Seat, Seats, Storage,
+    Absent, Empty, Full, GroupTables, KeyRef, Links, Map, Peers, Place, Present, Queue,
+    RecordIndex, RecordOrder, Seat, Seats, Sender, Storage,
 };
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::group::MAX_EPOCHS;
+use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Peer, Source};
 use crate::manager::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
@@ -102,6 +104,78 @@ impl<
     type Outbox<V> = Ring<V, Places<V, REPLIES>>;
     type Certificates = Arena<[[u8; CERTIFICATES]; FABRICS]>;
     type Octets = Arena<[u8; OCTETS]>;
+    type Groups<V: Empty> = Absent;
+    type GroupTables = GroupArrays<0, 0, 0>;
+}
+
+/// The tables of another storage, and tables of fixed size for groups: for devices that are in
+/// groups, or send to them. [`Fixed`] alone has none.
+///
+/// The sizes are those of
+/// - `KEY_SETS`: group key sets, of all fabrics. A node must support three keys for each.
+/// - `GROUPS`: groups, of all fabrics. A node must support four for each.
+/// - `SENDERS`: senders to groups whose counters are remembered until a restart, those that take
+///   part in counter synchronisation twice. A node must support 12 for each fabric.
+///
+/// Two senders are asked for their counters at once, and four messages wait for them: they take from
+/// the octets of the messages in flight.
+///
+/// ```
+/// use matter_session::manager::{Fixed, WithGroups};
+///
+/// /// Of a light on five fabrics.
+/// type Tables = WithGroups<Fixed<16, 8, 2, 5, 15, 5120>, 15, 20, 60>;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct WithGroups<S, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize>(
+    PhantomData<S>,
+);
+
+impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> Storage
+    for WithGroups<S, KEY_SETS, GROUPS, SENDERS>
+{
+    type Sessions<V> = S::Sessions<V>;
+    type Peers = S::Peers;
+    type Links = S::Links;
+    type UseLists = S::UseLists;
+    type Counts = S::Counts;
+    type Exchanges<V> = S::Exchanges<V>;
+    type Handshakes<V> = S::Handshakes<V>;
+    type Fabrics<V> = S::Fabrics<V>;
+    type Records<V> = S::Records<V>;
+    type RecordIds = S::RecordIds;
+    type RecordOrder = S::RecordOrder;
+    type Deadlines = S::Deadlines;
+    type Ready = S::Ready;
+    type Events<V> = S::Events<V>;
+    type HandshakeEvents<V> = S::HandshakeEvents<V>;
+    type Outbox<V> = S::Outbox<V>;
+    type Certificates = S::Certificates;
+    type Octets = S::Octets;
+    type Groups<V: Empty> = Present<V>;
+    type GroupTables = GroupArrays<KEY_SETS, GROUPS, SENDERS>;
+}
+
+/// Tables for groups, in arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupArrays<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize>;
+
+/// Senders to groups that are asked for their counters at once.
+const SYNCS: usize = 2;
+
+/// Messages that wait for that.
+const WAITING: usize = 4;
+
+impl<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> GroupTables
+    for GroupArrays<KEY_SETS, GROUPS, SENDERS>
+{
+    type KeySets<V> =
+        Table<(FabricIndex, GroupKeySetId), V, Places<((FabricIndex, GroupKeySetId), V), KEY_SETS>>;
+    type Keys = Table<KeyRef, (), [Places<(KeyRef, ()), MAX_EPOCHS>; KEY_SETS]>;
+    type Groups<V> = Table<(FabricIndex, GroupId), V, Places<((FabricIndex, GroupId), V), GROUPS>>;
+    type Senders<V> = Table<Sender, V, Places<(Sender, V), SENDERS>>;
+    type Syncs<V> = Table<Sender, V, Places<(Sender, V), SYNCS>>;
+    type Waiting<V> = Table<u64, V, Places<(u64, V), WAITING>>;
 }
 
 /// A row of places: an array, or two such rows one after the other, as array lengths cannot be
@@ -127,6 +201,19 @@ impl<V, const N: usize> Row<V> for Places<V, N> {
 
     fn at_mut(&mut self, n: usize) -> Option<&mut Place<V>> {
         self.get_mut(n)
+    }
+}
+
+impl<V, const M: usize, const N: usize> Row<V> for [Places<V, M>; N] {
+    const VACANT: Self = [const { [const { Place::Vacant }; M] }; N];
+    const LEN: usize = M * N;
+
+    fn at(&self, n: usize) -> Option<&Place<V>> {
+        self.as_flattened().get(n)
+    }
+
+    fn at_mut(&mut self, n: usize) -> Option<&mut Place<V>> {
+        self.as_flattened_mut().get_mut(n)
     }
 }
 

@@ -7,8 +7,11 @@ use alloc::vec::Vec;
 
 use super::hashed::HashedPeers;
 use super::slab::Slab;
-use super::{Full, Links, Map, Octets, Owner, Queue, RecordIndex, RecordOrder, Seat, Storage};
-use crate::ids::{FabricIndex, NodeId};
+use super::{
+    Empty, Full, GroupTables, KeyRef, Links, Map, Octets, Owner, Present, Queue, RecordIndex,
+    RecordOrder, Seat, Sender, Storage,
+};
+use crate::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
 use crate::manager::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
@@ -41,6 +44,17 @@ impl Storage for Heap {
     type Outbox<V> = Ring<V>;
     type Certificates = Boxes;
     type Octets = Boxes;
+    type Groups<V: Empty> = Present<V>;
+    type GroupTables = Self;
+}
+
+impl GroupTables for Heap {
+    type KeySets<V> = Tree<(FabricIndex, GroupKeySetId), V>;
+    type Keys = Tree<KeyRef, ()>;
+    type Groups<V> = Tree<(FabricIndex, GroupId), V>;
+    type Senders<V> = Tree<Sender, V>;
+    type Syncs<V> = Tree<Sender, V>;
+    type Waiting<V> = Tree<u64, V>;
 }
 
 /// A B-tree with a limit.

@@ -2,6 +2,7 @@
 //! lose, repeat or hold back.
 
 mod authority;
+pub mod groups;
 mod rng;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use matter_session::resumption::ResumptionStore;
 use matter_session::time::Instant;
 
 pub use self::authority::Authority;
+pub use self::groups::{Bounds, Heard};
 pub use self::rng::Dice;
 
 pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
@@ -52,6 +54,10 @@ pub struct Node<S: Storage = Heap> {
     pub polls: bool,
     /// Where it keeps resumption records, if not in its manager.
     pub store: Option<Box<dyn ResumptionStore>>,
+    /// Where it keeps its group counters.
+    pub bounds: Bounds,
+    /// The group messages that it got.
+    pub heard: Vec<Heard>,
 }
 
 /// A datagram on its way.
@@ -168,7 +174,7 @@ impl<S: Storage> Net<S> {
     ) -> R {
         let now = self.instant();
         let node = &mut self.nodes[n];
-        f(&mut node.manager, &mut context(now, &mut node.rng, &mut node.store))
+        f(&mut node.manager, &mut context(now, &mut node.rng, &mut node.store, &mut node.bounds))
     }
 
     /// Puts a datagram on the wire.
@@ -184,7 +190,7 @@ impl<S: Storage> Net<S> {
         let mut octets = octets.to_vec();
         let now = self.instant();
         let node = &mut self.nodes[n];
-        let mut cx = context(now, &mut node.rng, &mut node.store);
+        let mut cx = context(now, &mut node.rng, &mut node.store, &mut node.bounds);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
         match received {
             Ok(Received::Message(m)) => {
@@ -200,6 +206,10 @@ impl<S: Storage> Net<S> {
                     node.manager.send(&mut cx, m.exchange, IM, opcode, m.payload).unwrap();
                 }
                 node.got.push(got);
+                Ok(())
+            }
+            Ok(Received::Group(message)) => {
+                node.heard.push(message.into());
                 Ok(())
             }
             Ok(_) => Ok(()),
@@ -379,8 +389,9 @@ fn context<'a>(
     now: Instant,
     rng: &'a mut Dice,
     store: &'a mut Option<Box<dyn ResumptionStore>>,
+    bounds: &'a mut Bounds,
 ) -> Context<'a> {
-    let cx = Context::new(now, rng);
+    let cx = Context::new(now, rng).with_counters(bounds);
     match store {
         Some(store) => cx.with_resumption(&mut **store),
         None => cx,
@@ -410,6 +421,8 @@ impl<S: Storage> Node<S> {
             answers: false,
             polls: true,
             store: None,
+            bounds: Bounds::default(),
+            heard: Vec::new(),
         }
     }
 
@@ -421,11 +434,16 @@ impl<S: Storage> Node<S> {
                 Event::SignRequest(request) if self.signs => {
                     let key = self.keys.get_mut(&request.fabric()).unwrap();
                     let signed = request.sign_with(key);
-                    let mut cx = context(now, &mut self.rng, &mut self.store);
+                    let mut cx = context(now, &mut self.rng, &mut self.store, &mut self.bounds);
                     // False when the handshake has ended before its request was polled.
                     self.manager.sign(&mut cx, signed);
                 }
                 Event::SignRequest(request) => self.requests.push(request),
+                Event::GroupMessages => {
+                    while let Some(message) = self.manager.poll_group_message() {
+                        self.heard.push(message.into());
+                    }
+                }
                 event => self.events.push(event),
             }
         }

@@ -1,0 +1,250 @@
+//! Messages from groups.
+
+use core::fmt;
+
+use super::sync::Control;
+use super::{CONTROL_SENDERS, Groups};
+use crate::crypto::Crypto;
+use crate::fabric::FabricTable;
+use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
+use crate::handshake::Context;
+use crate::ids::{
+    ExchangeId, FabricIndex, GroupId, GroupKeySetId, GroupSessionId, MessageCounter, NodeId,
+    ProtocolId,
+};
+use crate::manager::event::{Dropped, Received};
+use crate::manager::storage::{KeyRef, Map, Optional, Sender, Storage};
+use crate::manager::{Config, PeerAddress, SessionManager};
+use crate::session::{DecodeError, ReplayWindow, Verdict};
+use crate::wire::MessageKind;
+use crate::wire::secure_channel::Opcode;
+
+/// A message to a group: decrypted, delivered once. Whoever has the group's key can have sent it, in
+/// anybody's name. It is not to be answered.
+#[non_exhaustive]
+pub struct GroupMessage<'b> {
+    /// The fabric.
+    pub fabric: FabricIndex,
+    /// The group.
+    pub group: GroupId,
+    /// The key set whose key has authenticated it.
+    pub key_set: GroupKeySetId,
+    /// The sender.
+    pub source: NodeId,
+    /// The exchange id, chosen by the sender.
+    pub exchange: ExchangeId,
+    /// The protocol that defines the opcode.
+    pub protocol: ProtocolId,
+    /// The message type within the protocol.
+    pub opcode: u8,
+    /// The message counter.
+    pub counter: MessageCounter,
+    /// The payload.
+    pub payload: &'b mut [u8],
+}
+
+impl fmt::Debug for GroupMessage<'_> {
+    /// Without the payload, which was encrypted for a reason.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupMessage")
+            .field("fabric", &self.fabric)
+            .field("group", &self.group)
+            .field("key_set", &self.key_set)
+            .field("source", &self.source)
+            .field("exchange", &self.exchange)
+            .field("protocol", &self.protocol)
+            .field("opcode", &self.opcode)
+            .field("counter", &self.counter)
+            .field("payload", &self.payload.len())
+            .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for GroupMessage<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "GroupMessage({}, {}, {}, {} opcode {}, {} octets)",
+            self.fabric,
+            self.group,
+            self.source,
+            self.protocol,
+            self.opcode,
+            self.payload.len()
+        );
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    #[inline(never)]
+    pub(in crate::manager) fn receive_group<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        session: GroupSessionId,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Dropped> {
+        let Some(groups) = self.groups.get_mut() else { return Err(Dropped::Group) };
+        if from.is_reliable() {
+            return Err(Dropped::OtherTransport);
+        }
+        let fabrics = &self.node.fabrics;
+        let opened = group::decode(datagram, groups.candidates(session), |key, kind| {
+            let Some(fabric) = fabrics.by_index(key.fabric) else { return false };
+            match kind {
+                MessageKind::GroupData { source, group, .. } => {
+                    let settings = groups.groups.get(&(key.fabric, group));
+                    settings.is_some_and(|settings| settings.key_set == key.set)
+                        && is_another(source, fabric.node_id())
+                }
+                MessageKind::GroupControl { source, node, .. } => {
+                    node == fabric.node_id() && is_another(source, node)
+                }
+                _ => false,
+            }
+        });
+        let opened = opened.map_err(|error| match error {
+            DecodeError::WrongSession => Dropped::Group,
+            error => Dropped::Decode(error),
+        })?;
+        let config = &self.node.config;
+        match opened.kind {
+            MessageKind::GroupData { group, .. } => {
+                let policy = groups.key_sets.get(&(opened.key.fabric, opened.key.set));
+                let policy = policy.ok_or(Dropped::Group)?.policy();
+                match groups.judge_data(config, policy, &opened)? {
+                    Judged::New => Ok(Received::Group(deliver(group, opened))),
+                    Judged::Unknown => self.hold(cx, from, group, &opened),
+                }
+            }
+            _ => {
+                groups.judge_control(config, &opened)?;
+                self.receive_control(cx, from, opened)
+            }
+        }
+    }
+
+    /// Counter synchronisation.
+    fn receive_control<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        opened: GroupOpened<'b, KeyRef>,
+    ) -> Result<Received<'b>, Dropped> {
+        let GroupOpened { key, privacy, source, header, payload, .. } = opened;
+        match (Opcode(header.opcode), header.initiator) {
+            (Opcode::MSG_COUNTER_SYNC_REQ, true) => {
+                let challenge = Challenge::parse(payload).ok_or(Dropped::Unsolicited)?;
+                let asker = Control { key, privacy, to: from, node: source };
+                self.answer(cx, asker, header.exchange, challenge)
+            }
+            (Opcode::MSG_COUNTER_SYNC_RSP, false) => {
+                let response = SyncResponse::parse(payload).ok_or(Dropped::Unsolicited)?;
+                self.synchronized(key, source, &response)
+            }
+            _ => Err(Dropped::Unsolicited),
+        }
+    }
+}
+
+/// Whether a message can be of this source: a node, and not this one, whose own messages come back
+/// where multicast loops.
+fn is_another(source: NodeId, own: NodeId) -> bool {
+    source.is_operational() && source != own
+}
+
+fn deliver(group: GroupId, opened: GroupOpened<'_, KeyRef>) -> GroupMessage<'_> {
+    let GroupOpened { key, source, header, counter, payload, .. } = opened;
+    GroupMessage {
+        fabric: key.fabric,
+        group,
+        key_set: key.set,
+        source,
+        exchange: header.exchange,
+        protocol: header.protocol,
+        opcode: header.opcode,
+        counter,
+        payload,
+    }
+}
+
+enum Judged {
+    /// To be delivered.
+    New,
+    /// Of a sender whose counter is to be asked for.
+    Unknown,
+}
+
+impl<C: Crypto, S: Storage> Groups<C, S> {
+    fn judge_data(
+        &mut self,
+        config: &Config,
+        policy: SecurityPolicy,
+        opened: &GroupOpened<'_, KeyRef>,
+    ) -> Result<Judged, Dropped> {
+        let GroupOpened { key, source, header, counter, .. } = opened;
+        // Nothing of the secure channel protocol is sent to groups.
+        if !header.initiator || header.protocol == ProtocolId::SECURE_CHANNEL {
+            return Err(Dropped::Unsolicited);
+        }
+        let sender = Sender { fabric: key.fabric, control: false, node: *source };
+        match policy {
+            SecurityPolicy::CacheAndSync if self.senders.get(&sender).is_none() => {
+                self.check_room(sender, config.max_group_senders)?;
+                Ok(Judged::Unknown)
+            }
+            _ => {
+                self.judge(sender, *counter, config.max_group_senders)?;
+                Ok(Judged::New)
+            }
+        }
+    }
+
+    /// Control messages are always trusted on first sight.
+    fn judge_control(
+        &mut self,
+        config: &Config,
+        opened: &GroupOpened<'_, KeyRef>,
+    ) -> Result<(), Dropped> {
+        let GroupOpened { key, source, header, counter, .. } = opened;
+        if header.protocol != ProtocolId::SECURE_CHANNEL {
+            return Err(Dropped::Unsolicited);
+        }
+        let most = CONTROL_SENDERS.min(config.max_group_senders);
+        self.judge(Sender { fabric: key.fabric, control: true, node: *source }, *counter, most)
+    }
+
+    /// Judges and remembers a counter.
+    fn judge(
+        &mut self,
+        sender: Sender,
+        counter: MessageCounter,
+        most: usize,
+    ) -> Result<(), Dropped> {
+        if let Some(window) = self.senders.get_mut(&sender) {
+            let verdict = window.check(counter);
+            window.commit(counter);
+            return match verdict {
+                Verdict::New => Ok(()),
+                Verdict::Duplicate => Err(Dropped::GroupReplay),
+            };
+        }
+        self.check_room(sender, most)?;
+        let mut window = ReplayWindow::group_trust_first();
+        window.commit(counter);
+        // Who is asked for its counter was not known; now it is.
+        self.senders.insert(sender, window).map_err(|_| Dropped::GroupSender)
+    }
+
+    /// Whether another sender of this kind can be remembered. None is ever forgotten for another:
+    /// its messages could be replayed then.
+    fn check_room(&mut self, sender: Sender, most: usize) -> Result<(), Dropped> {
+        let full = self.senders.len() >= self.senders.capacity();
+        if full || self.senders_of(sender) >= most {
+            self.full.raise(sender.fabric);
+            return Err(Dropped::GroupSender);
+        }
+        Ok(())
+    }
+}

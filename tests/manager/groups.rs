@@ -1,0 +1,435 @@
+//! Groups of a manager: what members hear, what nobody can replay, how counters are asked for.
+
+use matter_session::crypto::Secret;
+use matter_session::fabric::GroupKey;
+use matter_session::group::{
+    EpochStart, GroupCounter, GroupEpoch, GroupKeySet, KeySetError, MulticastAddress,
+    SecurityPolicy,
+};
+use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
+use matter_session::manager::{
+    Config, Dropped, Event, Fixed, GroupError, GroupSendError, GroupSettings, Heap, PeerAddress,
+    Storage, WithGroups,
+};
+use matter_session::session::DecodeError;
+
+use crate::net::groups::key_set;
+use crate::net::{Authority, IM, Net, index, udp};
+
+const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
+const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
+
+type Small = WithGroups<Fixed<4, 4, 1, 2, 3, 2500>, 4, 4, 24>;
+
+/// Nodes 100, 101, ... on one fabric, all in group 1 under one key.
+fn lights<S: Storage>(count: usize, policy: SecurityPolicy) -> Net<S> {
+    lights_with(count, policy, &Config::default())
+}
+
+fn lights_with<S: Storage>(count: usize, policy: SecurityPolicy, config: &Config) -> Net<S> {
+    let addresses = (1..).take(count).map(udp);
+    let mut net = Net::stored(addresses.map(|address| (address, config.clone())).collect());
+    let mut authority = Authority::new(1, false);
+    for n in 0..count {
+        authority.join(&mut net, n, 100 + n as u64);
+        net.join_group(n, index(1), 1, policy, &[7]);
+    }
+    net
+}
+
+/// One of [`lights`] as it is after a restart: its counters are all that it has kept.
+fn restart(net: &mut Net, n: usize) {
+    let bounds = net.node(n).bounds.clone();
+    *net.node(n) = lights::<Heap>(n + 1, ASK).nodes.remove(n);
+    net.node(n).bounds = bounds;
+}
+
+/// Hands a message to a node, and says why it was dropped.
+fn hand<S: Storage>(net: &mut Net<S>, n: usize, datagram: &[u8]) -> Result<(), Dropped> {
+    net.hand(n, udp(1), datagram)
+}
+
+fn all_members_hear_a_message_once<S: Storage>() {
+    let mut net = lights::<S>(4, ONE);
+    for privacy in [false, true] {
+        let settings = GroupSettings::new(GroupKeySetId::new(1));
+        let settings = if privacy { settings.with_privacy() } else { settings };
+        net.node(0).manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+        let datagram = net.group_datagram(0, index(1), 1, b"on");
+        assert_eq!(datagram[3] & 0x80 != 0, privacy);
+        for n in 1..4 {
+            assert_eq!(hand(&mut net, n, &datagram), Ok(()));
+            assert_eq!(hand(&mut net, n, &datagram), Err(Dropped::GroupReplay));
+            let heard = net.node(n).heard.pop().unwrap();
+            assert_eq!((heard.source, heard.group), (NodeId::new(100), GroupId::new(1)));
+            assert_eq!((heard.fabric, &heard.payload[..]), (index(1), &b"on"[..]));
+            assert_eq!(net.heard(n), [[0; 0]; 0], "once");
+        }
+        // Its own, looped back.
+        assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::Group));
+    }
+    net.run(10_000);
+    assert!(net.sent.is_empty(), "nobody answers: {:?}", net.sent);
+}
+
+#[test]
+fn all_members_hear_a_message_once_and_nobody_answers() {
+    all_members_hear_a_message_once::<Heap>();
+    all_members_hear_a_message_once::<Small>();
+}
+
+#[test]
+fn a_message_is_for_members_of_its_group_alone() {
+    let mut net = lights::<Heap>(2, ONE);
+    let to_one = net.group_datagram(0, index(1), 1, b"1");
+    // Another group under the same key: the sender is in it, the receiver is not.
+    let settings = GroupSettings::new(GroupKeySetId::new(1));
+    net.node(0).manager.set_group(index(1), GroupId::new(2), settings).unwrap();
+    for privacy in [false, true] {
+        let settings = if privacy { settings.with_privacy() } else { settings };
+        net.node(0).manager.set_group(index(1), GroupId::new(2), settings).unwrap();
+        let to_two = net.group_datagram(0, index(1), 2, b"2");
+        assert_eq!(hand(&mut net, 1, &to_two), Err(Dropped::Group));
+    }
+    // The receiver is in group 3 with another key set: what opens under set 1 is not for it.
+    net.join_group(1, index(1), 3, ONE, &[9]);
+    net.node(0).manager.set_group(index(1), GroupId::new(3), settings).unwrap();
+    let to_three = net.group_datagram(0, index(1), 3, b"3");
+    assert_eq!(hand(&mut net, 1, &to_three), Err(Dropped::Group));
+    // Left, the group is no more; the key may stay.
+    assert!(net.node(1).manager.remove_group(index(1), GroupId::new(1)));
+    assert!(!net.node(1).manager.remove_group(index(1), GroupId::new(1)));
+    assert_eq!(hand(&mut net, 1, &to_one), Err(Dropped::Group));
+    assert!(net.heard(1).is_empty());
+}
+
+#[test]
+fn messages_that_are_not_authentic_or_want_an_answer_are_dropped() {
+    let mut net = lights::<Heap>(2, ONE);
+    let mut forged = net.group_datagram(0, index(1), 1, b"on");
+    *forged.last_mut().unwrap() ^= 1;
+    let unauthentic = Dropped::Decode(DecodeError::Unauthentic);
+    assert_eq!(hand(&mut net, 1, &forged), Err(unauthentic));
+    *forged.last_mut().unwrap() ^= 1;
+    for len in 0..forged.len() {
+        assert!(hand(&mut net, 1, &forged[..len]).is_err());
+    }
+    // Groups speak UDP.
+    let tcp = PeerAddress::Tcp(([127, 0, 0, 1], 1).into());
+    assert_eq!(net.hand(1, tcp, &forged), Err(Dropped::OtherTransport));
+    // None of that has spent the counter.
+    assert_eq!(hand(&mut net, 1, &forged), Ok(()));
+    assert_eq!(net.heard(1), [b"on"]);
+}
+
+#[test]
+fn keys_rotate_without_a_gap() {
+    let mut net = lights::<Heap>(3, ONE);
+    // The administrator reaches the sender first, then node 1; node 2 has the old key alone.
+    let manager = &mut net.node(0).manager;
+    key_set(1, ONE, &[7, 8], |set| manager.set_group_key_set(index(1), set)).unwrap();
+    net.multicast(0, index(1), 1, b"old");
+    assert_eq!((net.heard(1), net.heard(2)), (vec![b"old".to_vec()], vec![b"old".to_vec()]));
+    for n in [1, 2] {
+        let manager = &mut net.node(n).manager;
+        key_set(1, ONE, &[7, 8], |set| manager.set_group_key_set(index(1), set)).unwrap();
+    }
+    let manager = &mut net.node(0).manager;
+    key_set(1, ONE, &[8, 9], |set| manager.set_group_key_set(index(1), set)).unwrap();
+    net.multicast(0, index(1), 1, b"new");
+    assert_eq!((net.heard(1), net.heard(2)), (vec![b"new".to_vec()], vec![b"new".to_vec()]));
+    // A key that is gone opens nothing, and is not tried.
+    let manager = &mut net.node(2).manager;
+    key_set(1, ONE, &[9], |set| manager.set_group_key_set(index(1), set)).unwrap();
+    let datagram = net.group_datagram(0, index(1), 1, b"late");
+    assert_eq!(hand(&mut net, 2, &datagram), Err(Dropped::Group));
+    assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
+    assert!(net.node(2).manager.remove_group_key_set(index(1), GroupKeySetId::new(1)));
+    assert!(!net.node(2).manager.has_group_key_set(index(1), GroupKeySetId::new(1)));
+    let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
+    let refused =
+        net.call(2, |manager, cx| manager.send_group(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    assert_eq!(refused, Err(GroupSendError::NoKey));
+}
+
+#[test]
+fn with_a_fabric_go_its_groups_keys_and_senders() {
+    let mut net = lights::<Heap>(2, ONE);
+    let mut other = Authority::new(2, false);
+    for n in 0..2 {
+        other.join(&mut net, n, 300 + n as u64);
+        net.join_group(n, index(2), 1, ONE, &[7]);
+    }
+    let first = net.group_datagram(0, index(1), 1, b"first");
+    let second = net.group_datagram(0, index(2), 1, b"second");
+    assert_eq!(hand(&mut net, 1, &first), Ok(()));
+    let senders = |net: &mut Net, fabric| net.node(1).manager.group_senders(fabric).count();
+    assert_eq!((senders(&mut net, index(1)), senders(&mut net, index(2))), (1, 0));
+    assert!(net.call(1, |manager, cx| manager.remove_fabric(cx, index(1))));
+    assert_eq!((senders(&mut net, index(1)), senders(&mut net, index(2))), (0, 0));
+    assert_eq!(hand(&mut net, 1, &first), Err(Dropped::Group));
+    assert_eq!(hand(&mut net, 1, &second), Ok(()), "the same epoch key is another on each fabric");
+    assert_eq!(net.node(1).manager.groups(index(1)).count(), 0);
+    assert_eq!(net.node(1).manager.groups(index(2)).count(), 1);
+    assert!(net.node(1).manager.group_address(index(1), GroupId::new(1)).is_none());
+}
+
+#[test]
+fn group_counters_go_on_after_a_restart_and_never_come_twice() {
+    let mut net = lights::<Heap>(2, ONE);
+    let mut counters = Vec::new();
+    for _restart in 0..4 {
+        for _ in 0..700 {
+            let datagram = net.group_datagram(0, index(1), 1, b"");
+            counters.push(u32::from_le_bytes(datagram[4..8].try_into().unwrap()));
+        }
+        // The receiver was on all the time.
+        net.multicast(0, index(1), 1, b"again");
+        assert_eq!(net.heard(1), [b"again"]);
+        restart(&mut net, 0);
+    }
+    let mut sorted = counters.clone();
+    sorted.dedup();
+    assert!(counters.is_sorted() && sorted.len() == counters.len());
+    let written = &net.node(0).bounds.written;
+    assert_eq!(written.len(), 4, "once a start, of blocks of a thousand: {written:?}");
+    assert!(written.iter().all(|(counter, _)| *counter == GroupCounter::Data));
+}
+
+#[test]
+fn nothing_is_sent_before_its_counter_is_stored() {
+    let mut net = lights::<Heap>(2, ONE);
+    let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
+    net.node(0).bounds.broken = true;
+    let refused =
+        net.call(0, |manager, cx| manager.send_group(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    assert!(matches!(refused, Err(GroupSendError::Store(_))), "{refused:?}");
+    let refused = net.call(0, |manager, cx| {
+        let mut cx = matter_session::Context::new(cx.now, cx.rng);
+        manager.send_group(&mut cx, to, IM, 8, b"", &mut buf).map(|_| ())
+    });
+    assert_eq!(refused, Err(GroupSendError::NoStore));
+    net.node(0).bounds.broken = false;
+    net.multicast(0, index(1), 1, b"on");
+    assert_eq!(net.heard(1), [b"on"]);
+    // Within the block the store is not needed.
+    net.node(0).bounds.broken = true;
+    net.multicast(0, index(1), 1, b"off");
+    assert_eq!(net.heard(1), [b"off"]);
+}
+
+#[test]
+fn a_full_table_pushes_no_sender_out_and_says_so_once() {
+    let config = Config::default().with_group_senders(3, 4);
+    let mut net = lights_with::<Heap>(6, ONE, &config);
+    let from = |net: &mut Net, n| {
+        let datagram = net.group_datagram(n, index(1), 1, &[n as u8]);
+        hand(net, 5, &datagram)
+    };
+    for n in 0..3 {
+        assert_eq!(from(&mut net, n), Ok(()));
+    }
+    for n in [3, 4, 3] {
+        assert_eq!(from(&mut net, n), Err(Dropped::GroupSender));
+    }
+    for n in 0..3 {
+        assert_eq!(from(&mut net, n), Ok(()), "known senders are heard");
+    }
+    net.pump();
+    let full = |event: &&Event<u32>| matches!(event, Event::GroupSendersFull { fabric } if *fabric == index(1));
+    assert_eq!(net.node(5).events.iter().filter(full).count(), 1);
+    assert!(net.node(5).manager.forget_group_sender(index(1), NodeId::new(101)));
+    assert_eq!(from(&mut net, 4), Ok(()));
+    assert_eq!(from(&mut net, 3), Err(Dropped::GroupSender));
+    net.pump();
+    assert_eq!(net.node(5).events.iter().filter(full).count(), 2, "after there was room again");
+}
+
+fn an_unknown_sender_is_asked_for_its_counter_first<S: Storage>() {
+    for privacy in [false, true] {
+        let mut net = lights::<S>(2, ASK);
+        if privacy {
+            let settings = GroupSettings::new(GroupKeySetId::new(1)).with_privacy();
+            net.node(0).manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+        }
+        let old = net.group_datagram(0, index(1), 1, b"old");
+        let first = net.group_datagram(0, index(1), 1, b"first");
+        let second = net.group_datagram(0, index(1), 1, b"second");
+        for datagram in [&first, &second, &first] {
+            assert_eq!(hand(&mut net, 1, datagram), Ok(()));
+        }
+        assert!(net.heard(1).is_empty(), "not before the answer");
+        net.run(3000);
+        assert_eq!(net.heard(1), [&b"first"[..], b"second"], "in order, once");
+        assert_eq!(net.sent.len(), 2, "a request and an answer: {:?}", net.sent);
+        for datagram in &net.sent {
+            assert_eq!(datagram.octets[3] & 0x41, 0x41, "control messages of the group's session");
+            assert_eq!(datagram.octets[3] & 0x80 != 0, privacy);
+        }
+        for datagram in [&old, &first, &second] {
+            assert_eq!(hand(&mut net, 1, datagram), Err(Dropped::GroupReplay));
+        }
+        net.multicast(0, index(1), 1, b"third");
+        assert_eq!(net.heard(1), [b"third"], "the sender is known");
+        assert_eq!(net.sent.len(), 2);
+        // The counters of control messages are others than those of data.
+        assert!(net.node(1).bounds.stored[GroupCounter::Data as usize].is_none());
+        assert!(net.node(1).bounds.stored[GroupCounter::Control as usize].is_some());
+    }
+}
+
+#[test]
+fn with_cache_and_sync_an_unknown_sender_is_asked_for_its_counter_first() {
+    an_unknown_sender_is_asked_for_its_counter_first::<Heap>();
+    an_unknown_sender_is_asked_for_its_counter_first::<Small>();
+}
+
+#[test]
+fn a_recorded_message_is_not_taken_after_a_restart_with_cache_and_sync() {
+    let mut net = lights::<Heap>(2, ASK);
+    let recorded = net.group_datagram(0, index(1), 1, b"unlock");
+    for _ in 0..40 {
+        net.multicast(0, index(1), 1, b"lock");
+    }
+    net.run(3000);
+    // The receiver restarts, and somebody replays what it has recorded.
+    restart(&mut net, 1);
+    assert_eq!(hand(&mut net, 1, &recorded), Ok(()));
+    net.run(3000);
+    assert!(net.heard(1).is_empty());
+    assert_eq!(hand(&mut net, 1, &recorded), Err(Dropped::GroupReplay));
+}
+
+#[test]
+fn without_an_answer_what_waits_is_dropped_and_asked_for_again_later() {
+    let mut net = lights::<Heap>(2, ASK);
+    net.on_send(|_| crate::net::Fate::Lost);
+    net.multicast(0, index(1), 1, b"lost");
+    net.run(3000);
+    assert_eq!(net.sent.len(), 1, "one request");
+    let state = format!("{:?}", net.node(1).manager);
+    assert!(state.contains("syncs: 0") && state.contains("waiting: 0"), "{state}");
+    net.on_send(|_| crate::net::Fate::Arrives);
+    net.multicast(0, index(1), 1, b"heard");
+    net.run(3000);
+    assert_eq!(net.heard(1), [b"heard"]);
+}
+
+#[test]
+fn the_oldest_message_that_waits_makes_room() {
+    let config = Config::default().with_group_senders(10, 3);
+    let mut net = lights_with::<Heap>(2, ASK, &config);
+    for n in 0..5 {
+        net.multicast(0, index(1), 1, &[n]);
+    }
+    net.run(3000);
+    assert_eq!(net.heard(1), [[2], [3], [4]]);
+}
+
+#[test]
+fn answers_that_nobody_asked_for_change_nothing() {
+    let mut net = lights::<Heap>(3, ASK);
+    net.multicast(0, index(1), 1, b"on");
+    net.run(3000);
+    let answer = net.sent.iter().find(|sent| sent.from == udp(1) && sent.to == udp(2));
+    let answer = answer.unwrap().octets.clone();
+    assert_eq!(net.heard(1), [b"on"]);
+    // Again, and to another node that has asked as well.
+    assert_eq!(hand(&mut net, 1, &answer), Err(Dropped::GroupReplay));
+    assert_eq!(hand(&mut net, 2, &answer), Err(Dropped::Group), "it is for node 101");
+    net.run(10_000);
+    assert_eq!(net.sent.len(), 4);
+}
+
+#[test]
+fn whoever_has_the_key_cannot_make_a_node_answer_without_end() {
+    let mut net = lights::<Heap>(2, ASK);
+    // Node 1 restarts again and again: each time it asks.
+    let mut asked = 0;
+    for _ in 0..30 {
+        restart(&mut net, 1);
+        let datagram = net.group_datagram(0, index(1), 1, b"");
+        assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
+        let due = net.node(1).manager.poll_timeout().unwrap();
+        let (now, mut buf) = (net.instant(), [0; 64]);
+        assert!(due.saturating_since(now).as_millis() <= 500);
+        let request = {
+            let node = net.node(1);
+            let mut cx = matter_session::Context::new(due, &mut node.rng);
+            let mut cx = {
+                cx.counters = Some(&mut node.bounds);
+                cx
+            };
+            node.manager.handle_timeout(&mut cx);
+            node.manager.poll_transmit(due, &mut buf).unwrap().datagram.to_vec()
+        };
+        asked += usize::from(hand(&mut net, 0, &request).is_ok());
+    }
+    assert_eq!(asked, 10);
+    assert_eq!(net.node(0).dropped.iter().filter(|r| **r == Dropped::GroupAnswer).count(), 20);
+}
+
+#[test]
+fn groups_and_key_sets_that_cannot_be_are_refused() {
+    let config = Config::default().with_groups(2, 2);
+    let mut net = lights_with::<Heap>(1, ONE, &config);
+    let manager = &mut net.node(0).manager;
+    let settings = GroupSettings::new(GroupKeySetId::new(1));
+    for id in [0, 0xFF00, 0xFFFC] {
+        let refused = manager.set_group(index(1), GroupId::new(id), settings);
+        assert_eq!(refused, Err(GroupError::InvalidGroup), "{id:x}");
+    }
+    let unknown = manager.set_group(index(2), GroupId::new(1), settings);
+    assert_eq!(unknown, Err(GroupError::UnknownFabric));
+    let unknown = key_set(1, ONE, &[1], |set| manager.set_group_key_set(index(2), set));
+    assert_eq!(unknown, Err(GroupError::UnknownFabric));
+    assert_eq!(manager.set_group(index(1), GroupId::new(0xFFFF), settings), Ok(()));
+    let many = manager.set_group(index(1), GroupId::new(3), settings);
+    assert_eq!(many, Err(GroupError::TooMany));
+    assert_eq!(manager.set_group(index(1), GroupId::new(1), settings.with_privacy()), Ok(()));
+    assert_eq!(key_set(2, ONE, &[1], |set| manager.set_group_key_set(index(1), set)), Ok(()));
+    let many = key_set(3, ONE, &[1], |set| manager.set_group_key_set(index(1), set));
+    assert_eq!(many, Err(GroupError::TooMany));
+    assert_eq!(key_set(2, ONE, &[1, 2], |set| manager.set_group_key_set(index(1), set)), Ok(()));
+    let reserved = key_set(0, ONE, &[1], |set| manager.set_group_key_set(index(1), set));
+    assert_eq!(reserved, Err(GroupError::KeySet(KeySetError::Reserved)));
+    let known: Vec<_> = manager.groups(index(1)).map(|(group, _)| group.get()).collect();
+    assert_eq!(known, [1, 0xFFFF]);
+
+    let shared = settings.with_address(MulticastAddress::Shared);
+    manager.set_group(index(1), GroupId::new(1), shared).unwrap();
+    let address = manager.group_address(index(1), GroupId::new(1)).unwrap();
+    assert_eq!(address.to_string(), "[ff05::fa]:5540");
+    let (max, mut buf) = (manager.max_group_payload(), vec![0; 1400]);
+    let to = (index(1), GroupId::new(1));
+    for (payload, fits) in [(max, true), (max + 1, false)] {
+        let payload = vec![0; payload];
+        net.call(0, |manager, cx| {
+            let sent = manager.send_group(cx, to, IM, 8, &payload, &mut buf);
+            let len = sent.map(|sent| sent.datagram.len());
+            assert_eq!(len, if fits { Ok(1232) } else { Err(GroupSendError::TooLong { max }) });
+        });
+    }
+    let mut short = [0; 59];
+    let refused = net
+        .call(0, |manager, cx| manager.send_group(cx, to, IM, 8, &[0; 8], &mut short).map(|_| ()));
+    assert_eq!(refused, Err(GroupSendError::BufferTooSmall { needed: 60 }));
+}
+
+#[test]
+fn a_manager_without_tables_for_groups_has_none() {
+    let mut net = Net::<Fixed<4, 4, 1, 2, 3, 2500>>::stored(vec![(udp(1), Config::default())]);
+    Authority::new(1, false).join(&mut net, 0, 100);
+    let manager = &mut net.node(0).manager;
+    let epochs = [GroupEpoch {
+        key: GroupKey::EpochKey(Secret::new([1; 16])),
+        start: EpochStart::default(),
+    }];
+    let set = GroupKeySet { id: GroupKeySetId::new(1), policy: ONE, epochs: &epochs };
+    assert_eq!(manager.set_group_key_set(index(1), &set), Err(GroupError::Unsupported));
+    let settings = GroupSettings::new(GroupKeySetId::new(1));
+    let refused = manager.set_group(index(1), GroupId::new(1), settings);
+    assert_eq!(refused, Err(GroupError::Unsupported));
+    let datagram = lights::<Heap>(1, ONE).group_datagram(0, index(1), 1, b"on");
+    assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::Group));
+}
