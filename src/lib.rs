@@ -35,7 +35,9 @@
 //! [`SessionManager`] is the top of the crate: every session, exchange, handshake and timer of
 //! a node behind one socket. Each part below it is public and usable alone:
 //! [`session::SecureSession`], [`session::UnsecureSession`], the four handshakes in
-//! [`handshake`], [`exchange::Exchange`], [`cert`], [`tlv`], [`wire`].
+//! [`handshake`], [`exchange::Exchange`], [`cert`], [`tlv`], [`wire`]. Two parts stand beside the
+//! manager: [`check_in`] has the messages by which intermittently connected devices say that they
+//! are awake, [`stream`] frames what goes over TCP.
 //!
 //! The examples on this page keep their tables on the heap. [`manager::Fixed`] keeps them in arrays,
 //! without an allocator: how a device with little memory is built, [`guide::firmware`] shows.

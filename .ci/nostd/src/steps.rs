@@ -22,7 +22,8 @@ use matter_session::session::{
 use matter_session::time::{Instant, MatterTime};
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
 
-pub static STEPS: &[fn() -> Option<()>] = &[certificates, pase, case, crate::managers::run];
+pub static STEPS: &[fn() -> Option<()>] =
+    &[certificates, pase, case, crate::managers::run, crate::check_in::run];
 
 pub const NOW: Instant = Instant::from_millis(1);
 
