@@ -7,8 +7,7 @@
 //! out. `no_std`, no `unsafe`.
 //!
 //! It is **not** a whole Matter stack. It opens no sockets, discovers no nodes, holds no data
-//! model and does no commissioning beyond the session that commissioning runs on. Group sessions
-//! are not there yet: group messages are counted and dropped.
+//! model and does no commissioning beyond the session that commissioning runs on.
 //!
 //! # How the parts meet
 //!
@@ -35,7 +34,7 @@
 //! [`SessionManager`] is the top of the crate: every session, exchange, handshake and timer of
 //! a node behind one socket. Each part below it is public and usable alone:
 //! [`session::SecureSession`], [`session::UnsecureSession`], the four handshakes in
-//! [`handshake`], [`exchange::Exchange`], [`cert`], [`tlv`], [`wire`]. Two parts stand beside the
+//! [`handshake`], [`exchange::Exchange`], [`group`], [`cert`], [`tlv`], [`wire`]. Two parts stand beside the
 //! manager: [`check_in`] has the messages by which intermittently connected devices say that they
 //! are awake, [`stream`] frames what goes over TCP.
 //!
