@@ -166,13 +166,13 @@ impl State {
     ) {
         let mut plain = [0; 16];
         if WIDE {
-            let text = padded(tail).to_le_bytes();
+            let text = block_of(padded(tail));
             // The hint keeps the compiler from making a number of the stream in all of the loop
             // before, where it has to be a vector.
             unpad(u128::from_le_bytes(black_box(xor(text, self.stream))), tail);
             // What is beyond the end enters the chain as zeros.
             let beyond = 16_usize.saturating_sub(tail.len()).min(15) * 8;
-            let within = (u128::MAX >> beyond).to_le_bytes();
+            let within = block_of(u128::MAX >> beyond);
             plain = xor(text, and(and(self.stream, self.undone), within));
         } else {
             let parts = tail.iter_mut().zip(self.stream).zip(self.undone).zip(&mut plain);
@@ -236,8 +236,8 @@ impl Iterator for AadBlocks<'_> {
         self.rest = rest;
         let block = padded(head);
         Some(match len {
-            Some(len) => (block << 16 | u128::from(len.swap_bytes())).to_le_bytes(),
-            None => block.to_le_bytes(),
+            Some(len) => block_of(block << 16 | u128::from(len.swap_bytes())),
+            None => block_of(block),
         })
     }
 
@@ -258,18 +258,33 @@ pub(super) const WIDE: bool = cfg!(target_pointer_width = "64");
 /// Up to 16 octets and zeros after them, the first octet lowest.
 #[inline(always)]
 fn padded(octets: &[u8]) -> u128 {
-    if WIDE && let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) {
-        // Where both overlap they agree.
-        let last = u128::from(u64::from_le_bytes(*last)) << beyond_eight(octets);
+    if !WIDE {
+        return octets.iter().rfold(0, |block, octet| block << 8 | u128::from(*octet));
+    }
+    // The first and the last of them in numbers as large as fit; where both overlap they agree.
+    if let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) {
+        let last = u128::from(u64::from_le_bytes(*last)) << bits_before_last::<8>(octets);
         return u128::from(u64::from_le_bytes(*first)) | last;
     }
-    octets.iter().rfold(0, |block, octet| block << 8 | u128::from(*octet))
+    if let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) {
+        let last = u64::from(u32::from_le_bytes(*last)) << bits_before_last::<4>(octets);
+        return (u64::from(u32::from_le_bytes(*first)) | last).into();
+    }
+    match *octets {
+        [] => 0,
+        [a] => a.into(),
+        [a, .., z] => {
+            let middle = octets.get(1).copied().unwrap_or_default();
+            let last = u32::from(z) << bits_before_last::<1>(octets);
+            (u32::from(u16::from_le_bytes([a, middle])) | last).into()
+        }
+    }
 }
 
 /// The first octets of a block, as many as there is room for.
 #[inline(always)]
 fn unpad(block: u128, octets: &mut [u8]) {
-    let shift = beyond_eight(octets);
+    let shift = bits_before_last::<8>(octets);
     if let Some(first) = octets.first_chunk_mut() {
         *first = low(block).to_le_bytes();
         if let Some(last) = octets.last_chunk_mut() {
@@ -277,15 +292,27 @@ fn unpad(block: u128, octets: &mut [u8]) {
         }
         return;
     }
-    for (to, from) in octets.iter_mut().zip(block.to_le_bytes()) {
-        *to = from;
+    let block = low(block);
+    for (n, octet) in (0_u32..).zip(octets) {
+        [*octet, ..] = (block >> (n * 8)).to_le_bytes();
     }
 }
 
-/// Where the last eight octets stand within a block, in bits.
+/// A number as a block. The hints keep the compiler from taking it apart octet by octet, in a
+/// hundred instructions.
 #[inline(always)]
-const fn beyond_eight(octets: &[u8]) -> usize {
-    octets.len().saturating_sub(8).saturating_mul(8)
+fn block_of(number: u128) -> Block {
+    if !WIDE {
+        return number.to_le_bytes();
+    }
+    let (first, second) = (black_box(low(number)), black_box(low(number >> 64)));
+    (u128::from(second) << 64 | u128::from(first)).to_le_bytes()
+}
+
+/// How many bits stand before the last `N` octets.
+#[inline(always)]
+const fn bits_before_last<const N: usize>(octets: &[u8]) -> usize {
+    octets.len().saturating_sub(N).saturating_mul(8)
 }
 
 #[inline(always)]
