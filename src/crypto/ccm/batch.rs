@@ -25,8 +25,8 @@ use crate::crypto::{CryptoError, MIC_LEN, NONCE_LEN, OpenJob, SealJob};
 /// cycles, two begin in each, and every lane has two blocks at a time.
 const LANES: usize = 4;
 
-/// Text of fewer octets is sooner through alone than in a lane, which has to be filled and emptied.
-const SHORTEST: usize = 96;
+/// Text of fewer octets is no sooner through in a lane, which has to be filled and emptied.
+const SHORTEST: usize = 32;
 
 /// Seals what was not sealed yet.
 pub(in crate::crypto) fn seal(jobs: &mut [SealJob<'_, AesCcm>]) {
@@ -146,7 +146,7 @@ impl<'a> Lane<'a> {
         self.done = 0;
     }
 
-    /// How many whole blocks are left.
+    /// How many whole blocks are left; none in a vacant lane.
     const fn blocks(&self) -> usize {
         self.text.len().saturating_sub(self.done) / 16
     }
@@ -176,7 +176,7 @@ impl<'a> Lane<'a> {
         let tail = if now == whole.len() { end } else { &mut [] };
         self.done = self.done.saturating_add(now.saturating_mul(16)).saturating_add(tail.len());
         let blocks = whole.get_mut(..now).unwrap_or_default().iter_mut();
-        Turn { state: self.state, fresh, aad_len, aad, blocks, tail }
+        Turn { state: self.state, fresh, aad_len, aad, blocks, tail, chained: false }
     }
 }
 
@@ -188,6 +188,8 @@ struct Turn<'t> {
     aad: AadBlocks<'t>,
     blocks: IterMut<'t, Block>,
     tail: &'t mut [u8],
+    /// Whether a block has entered the chain whose stream is still to come.
+    chained: bool,
 }
 
 impl Turn<'_> {
@@ -212,6 +214,24 @@ impl Turn<'_> {
         }
     }
 
+    /// First half of [`block`](Self::block).
+    #[inline(always)]
+    fn chain(&mut self, backend: &impl BlockCipherEncBackend<BlockSize = U16>) {
+        let block = self.blocks.next();
+        self.chained = block.is_some();
+        if let Some(block) = block {
+            self.state.chain(backend, block);
+        }
+    }
+
+    /// Second half of [`block`](Self::block).
+    #[inline(always)]
+    fn stream(&mut self, backend: &impl BlockCipherEncBackend<BlockSize = U16>) {
+        if self.chained {
+            self.state.stream(backend);
+        }
+    }
+
     #[inline(always)]
     fn tail(&mut self, backend: &impl BlockCipherEncBackend<BlockSize = U16>) {
         if !self.tail.is_empty() {
@@ -232,10 +252,15 @@ fn run<'a, J>(key: &'a AesCcm, jobs: &'a mut [J], enter: impl Fn(&'a mut J, &mut
                 enter(job, lane);
             }
         }
-        // Until the first lane is free, or, when nobody waits for one, to the end.
-        let left = lanes.iter().filter(|lane| !lane.is_vacant()).map(Lane::blocks);
-        let blocks = if waiting.len() > 0 { left.min() } else { left.max() };
-        let Some(blocks) = blocks else { return };
+        if lanes.iter().all(Lane::is_vacant) {
+            return;
+        }
+        // Until two lanes are free, as to stop costs more than to leave one of them idle for a
+        // while; or, when nobody waits for one, to the end.
+        let mut left = lanes.each_ref().map(Lane::blocks);
+        left.sort_unstable();
+        let [_, second, .., last] = left;
+        let blocks = if waiting.len() > 0 { second } else { last };
         advance(&mut lanes, blocks);
         lanes.iter_mut().for_each(Lane::finish);
     }
@@ -370,27 +395,17 @@ where
                 t2.associate(b2);
                 t3.associate(b3);
             }
-            // As long as all have text: first the four chains, then the four streams. A processor
-            // that sees a hundred instructions ahead has the four of either kind in sight.
-            let common = t0.blocks.len().min(t1.blocks.len()).min(t2.blocks.len());
-            let common = common.min(t3.blocks.len());
-            let texts = t0.blocks.by_ref().zip(t1.blocks.by_ref());
-            let texts = texts.zip(t2.blocks.by_ref().zip(t3.blocks.by_ref()));
-            for ((text0, text1), (text2, text3)) in texts.take(common) {
-                t0.state.chain(b0, text0);
-                t1.state.chain(b1, text1);
-                t2.state.chain(b2, text2);
-                t3.state.chain(b3, text3);
-                t0.state.stream(b0);
-                t1.state.stream(b1);
-                t2.state.stream(b2);
-                t3.state.stream(b3);
-            }
-            for _ in common..self.blocks {
-                t0.block(b0);
-                t1.block(b1);
-                t2.block(b2);
-                t3.block(b3);
+            // First the four chains, then the four streams. A processor that sees a hundred
+            // instructions ahead has the four of either kind in sight.
+            for _ in 0..self.blocks {
+                t0.chain(b0);
+                t1.chain(b1);
+                t2.chain(b2);
+                t3.chain(b3);
+                t0.stream(b0);
+                t1.stream(b1);
+                t2.stream(b2);
+                t3.stream(b3);
             }
             t0.tail(b0);
             t1.tail(b1);
