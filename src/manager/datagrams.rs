@@ -8,8 +8,10 @@ use super::storage::Storage;
 use super::{SessionManager, SessionTable};
 use crate::crypto::Crypto;
 use crate::handshake::Context;
-use crate::session::{SecureSession, TOGETHER, Unopened, open_together};
-use crate::wire::{MessageHeader, Packet, SessionRoute};
+use crate::session::{SHORTEST_TOGETHER, SecureSession, TOGETHER, Unopened, open_together};
+use crate::wire::{
+    MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageHeader, Packet, SessionRoute, TAILROOM,
+};
 
 /// One of many datagrams for [`SessionManager::handle_datagrams`], and what becomes of it.
 pub struct Datagram<'b> {
@@ -61,13 +63,17 @@ impl<'b> Datagram<'b> {
         }
     }
 
-    /// The message and its session, if there is no doubt about that: a session that lives and may
-    /// be used from there. Anything else stays as it was read.
+    /// The message and its session, if it gains by being opened along with others and there is no
+    /// doubt about that: a session that lives and may be used from there. Anything else stays as it
+    /// was read.
     fn opening<'m, C: Crypto, S: Storage, T: Default>(
         &'m mut self,
         sessions: &'m SessionTable<C, S, T>,
     ) -> Option<(&'m SecureSession<C>, &'m mut Unopened<'b>)> {
         let State::Read(octets) = &self.state else { return None };
+        if octets.len() < SHORTEST {
+            return None;
+        }
         let (header, header_len) = MessageHeader::parse(octets).ok()?;
         let SessionRoute::Unicast(local) = header.route else { return None };
         let entry = sessions.by_local(local)?;
@@ -87,6 +93,9 @@ impl<'b> Datagram<'b> {
     }
 }
 
+/// Datagrams of fewer octets are handled as they come.
+const SHORTEST: usize = MIN_MESSAGE_HEADER + MIN_PROTOCOL_HEADER + SHORTEST_TOGETHER + TAILROOM;
+
 impl fmt::Debug for Datagram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Datagram");
@@ -101,9 +110,8 @@ impl fmt::Debug for Datagram<'_> {
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Takes in many datagrams in their order: what comes of each, what is told and what is sent
     /// are what [`handle_datagram`](Self::handle_datagram) one after the other would make of them.
-    /// But the messages of secure sessions are decrypted together
-    /// ([`Crypto::open_batch`]), which takes less time from
-    /// some two hundred octets each on; shorter ones are better handled singly.
+    /// But messages of secure sessions that have 256 octets of payload or more are decrypted
+    /// together ([`Crypto::open_batch`]), which takes less time.
     ///
     /// For callers that read many datagrams at once, with `recvmmsg` or from a ring:
     ///

@@ -1,13 +1,15 @@
 //! Messages that are sent together.
 
-use super::SessionManager;
 use super::event::SendError;
 use super::handle::{ExchangeHandle, Source};
+use super::send::ExchangeEntry;
+use super::session_table::SessionTable;
 use super::storage::{Held, Map, Octets, Owner, Storage};
+use super::{Node, SessionManager};
 use crate::crypto::Crypto;
 use crate::handshake::Context;
 use crate::ids::ProtocolId;
-use crate::session::{TOGETHER, Unsealed, seal_together};
+use crate::session::{SHORTEST_TOGETHER, TOGETHER, Unsealed, seal_together};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
@@ -44,21 +46,46 @@ impl<'p> Outgoing<'p> {
     pub const fn result(&self) -> Option<Result<(), SendError>> {
         self.sent
     }
+
+    /// Whether it gains by being sealed along with others.
+    const fn is_long(&self) -> bool {
+        self.sent.is_none() && self.payload.len() >= SHORTEST_TOGETHER
+    }
 }
 
 /// A message that is laid out in its octets, and not sealed yet.
 struct LaidOut<S: Storage> {
+    /// Which of those that are sent.
+    number: usize,
     exchange: ExchangeHandle,
     header: ProtocolHeader,
     held: Held<S>,
     message: Unsealed,
 }
 
+impl<S: Storage> ExchangeEntry<S> {
+    fn lay_out<C: Crypto, T>(
+        &self,
+        number: usize,
+        exchange: ExchangeHandle,
+        message: (ProtocolId, u8, &[u8]),
+        sessions: &mut SessionTable<C, S, T>,
+        octets: &mut S::Octets,
+        node: &Node<S>,
+    ) -> Result<LaidOut<S>, SendError> {
+        let (.., payload) = message;
+        let (header, mut held) = self.reserve(exchange.key, message, sessions, octets, node)?;
+        let session = sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
+        let buf = MessageBuf::with_payload(octets.get_mut(owner_of(exchange), &mut held), payload)?;
+        let message = session.session.lay_out(&header, buf)?;
+        Ok(LaidOut { number, exchange, header, held, message })
+    }
+}
+
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would: the result
-    /// of each is in [`Outgoing::result`]. But they are encrypted together
-    /// ([`Crypto::seal_batch`]), which takes less time where they have several hundred octets each;
-    /// shorter ones are better sent singly. What was sent before is not sent again.
+    /// of each is in [`Outgoing::result`]. But those of 256 octets or more are encrypted together
+    /// ([`Crypto::seal_batch`]), which takes less time. What was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
@@ -89,7 +116,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn send_all(&mut self, cx: &mut Context<'_>, messages: &mut [Outgoing<'_>]) {
         let mut later = messages;
         while !later.is_empty() {
-            let len = self.send_together(later, cx.now);
+            let len = self.send_together(cx, later);
             let Some(rest) = later.get_mut(len..) else { return };
             later = rest;
         }
@@ -97,43 +124,47 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Sends the first few messages; how many they are.
     #[inline(never)]
-    fn send_together(&mut self, messages: &mut [Outgoing<'_>], now: Instant) -> usize {
+    fn send_together(&mut self, cx: &mut Context<'_>, messages: &mut [Outgoing<'_>]) -> usize {
+        let long = messages.iter().take(TOGETHER).filter(|message| message.is_long());
+        let together = long.count() > 1;
         let mut laid_out: [Option<LaidOut<S>>; TOGETHER] = [const { None }; TOGETHER];
-        let mut len: usize = 0;
+        let (mut len, mut count) = (0_usize, 0_usize);
         for (n, message) in messages.iter_mut().enumerate().take(TOGETHER) {
             if message.sent.is_none() {
-                let before = laid_out.get_mut(..n).unwrap_or_default();
-                let is_first = before.iter().all(Option::is_none);
-                let mut others = before.iter().flatten();
-                if others.any(|other| other.exchange == message.exchange) {
+                let mut before = laid_out.iter().map_while(Option::as_ref);
+                if before.any(|other| other.exchange == message.exchange) {
                     // Whether it may be sent depends on what comes of the other.
                     break;
                 }
-                match self.lay_out(message) {
-                    Ok(message) => {
-                        self.watch_counter(message.exchange.key.session);
-                        if let Some(place) = laid_out.get_mut(n) {
-                            *place = Some(message);
-                        }
-                    }
+                let tried = if together && message.is_long() {
+                    self.lay_out(n, message).map(Some)
+                } else {
+                    let Outgoing { exchange, protocol, opcode, payload, .. } = *message;
+                    self.send(cx, exchange, protocol, opcode, payload).map(|()| None)
+                };
+                match tried {
+                    Ok(None) => message.sent = Some(Ok(())),
                     // One of the others may yet give its octets back.
-                    Err(SendError::NoRoom) if !is_first => break,
-                    Err(error) => {
-                        // Of these nothing was allocated.
-                        let early = [SendError::Closed, SendError::InFlight, SendError::Backlog];
-                        if !early.contains(&error) {
-                            self.finish_send(message.exchange.key);
+                    Err(SendError::NoRoom) if count > 0 => break,
+                    Err(error) => message.sent = Some(Err(error)),
+                    Ok(message) => {
+                        if let Some(place) = laid_out.get_mut(count) {
+                            *place = message;
+                            count = count.saturating_add(1);
                         }
-                        message.sent = Some(Err(error));
                     }
                 }
             }
             len = n.saturating_add(1);
         }
-        self.seal(&mut laid_out);
-        for (message, laid_out) in messages.iter_mut().zip(laid_out) {
-            if let Some(laid_out) = laid_out {
-                message.sent = Some(self.launch_sealed(laid_out, now));
+        if together {
+            self.seal(&mut laid_out);
+            for laid_out in laid_out.into_iter().map_while(|laid_out| laid_out) {
+                let n = laid_out.number;
+                let sent = self.launch_sealed(laid_out, cx.now);
+                if let Some(message) = messages.get_mut(n) {
+                    message.sent = Some(sent);
+                }
             }
         }
         len
@@ -141,19 +172,20 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Puts headers and payload of a message into octets of its own, if it may be sent.
     #[inline]
-    fn lay_out(&mut self, message: &Outgoing<'_>) -> Result<LaidOut<S>, SendError> {
+    fn lay_out(&mut self, number: usize, message: &Outgoing<'_>) -> Result<LaidOut<S>, SendError> {
         let Outgoing { exchange, protocol, opcode, payload, .. } = *message;
         let backlogged = self.is_backlogged();
         let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
         let (message, octets) = ((protocol, opcode, payload), &mut self.octets);
-        let reserved = entry.reserve(exchange.key, message, &self.sessions, octets, &self.node);
-        let (header, mut held) = reserved?;
-        let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
-        let octets = self.octets.get_mut(owner_of(exchange), &mut held);
-        let buf = MessageBuf::with_payload(octets, payload)?;
-        let message = session.session.lay_out(&header, buf)?;
-        Ok(LaidOut { exchange, header, held, message })
+        let (sessions, node) = (&mut self.sessions, &self.node);
+        let laid_out = entry.lay_out(number, exchange, message, sessions, octets, node);
+        if laid_out.is_err() {
+            // What was allocated for the message is given back.
+            self.update(Source::Exchange(exchange.key));
+        }
+        self.watch_counter(exchange.key.session);
+        laid_out
     }
 
     /// Seals messages where they stand.
@@ -176,7 +208,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Puts a message in flight that was sealed.
     fn launch_sealed(&mut self, laid_out: LaidOut<S>, now: Instant) -> Result<(), SendError> {
-        let LaidOut { exchange: ExchangeHandle { key, .. }, header, held, message } = laid_out;
+        let LaidOut { exchange: ExchangeHandle { key, .. }, header, held, message, .. } = laid_out;
         let sent = message.finish().map_err(SendError::from).and_then(|(datagram, counter)| {
             let session = self.sessions.by_local_mut(key.session).ok_or(SendError::Closed)?;
             let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;

@@ -42,12 +42,17 @@ pub(crate) use self::sealing::{Unsealed, seal_together};
 pub use self::secure::{SecureSession, SessionSetup};
 pub use self::unsecure::{EphemeralNodeId, UnsecureSession};
 
-/// How many messages are opened or sealed at once: enough for every lane of a backend, and little
-/// on the stack.
-pub(crate) const TOGETHER: usize = 16;
 use crate::crypto::{Crypto, CryptoError};
 use crate::time::Instant;
 use crate::wire::WireError;
+
+/// How many messages are opened or sealed at once: enough for every lane of a backend, and little
+/// on the stack.
+pub(crate) const TOGETHER: usize = 16;
+
+/// Messages with fewer octets of payload are through sooner one by one: what they gain is less than
+/// it takes to collect them.
+pub(crate) const SHORTEST_TOGETHER: usize = 256;
 
 /// A received message was dropped. No reply is ever due; count it by [`index`](Self::index).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
