@@ -1,8 +1,8 @@
 //! Messages that are sent together.
 
 use super::event::SendError;
+use super::exchanges::ExchangeEntry;
 use super::handle::{ExchangeHandle, Source};
-use super::send::ExchangeEntry;
 use super::session_table::SessionTable;
 use super::storage::{Held, Map, Octets, Owner, Storage};
 use super::{Node, SessionManager};

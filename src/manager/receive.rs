@@ -1,8 +1,8 @@
 //! Received datagrams: where they belong, and what comes of them.
 
 use super::event::{Dropped, Message, Received};
+use super::exchanges::ExchangeEntry;
 use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
-use super::send::ExchangeEntry;
 use super::session_table::Entry;
 use super::storage::{Map, Octets, Owner, Storage};
 use super::{CloseReason, Event, SessionManager, trace};
