@@ -13,6 +13,7 @@ pub(crate) struct Member {
     icac: Option<Vec<u8>>,
     noc: Vec<u8>,
     ipks: [Ipk; 1],
+    #[allow(dead_code, reason = "groups need none")]
     pub(crate) key: SigningKey,
 }
 

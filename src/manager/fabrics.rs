@@ -194,6 +194,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(FabricTableError::OtherFabric);
         }
         self.node.fabrics.keep(fabric)?;
+        self.rename_in_groups(index);
         log_info!("fabric {} updated", index);
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
         self.forget_records_of(index, cx);

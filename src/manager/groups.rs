@@ -16,7 +16,7 @@ use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::{
     GroupCounters, GroupKeySet, GroupSession, KeySetError, MAX_EPOCHS, MulticastAddress,
-    OperationalKeySet,
+    OperationalKeySet, SecurityPolicy,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, GroupSessionId, NodeId};
 use crate::session::ReplayWindow;
@@ -90,9 +90,24 @@ const CONTROL_SENDERS: usize = 8;
 
 type Tables<S> = <S as Storage>::GroupTables;
 
+/// A group key set of a fabric.
+pub(super) struct KeySet<C: Crypto> {
+    keys: OperationalKeySet<C>,
+    /// This node's id on the fabric: received messages are not looked up there.
+    own: NodeId,
+}
+
+/// A key that a message may have been sealed with, and what is to be known then.
+#[derive(Clone, Copy)]
+struct Candidate {
+    key: KeyRef,
+    policy: SecurityPolicy,
+    own: NodeId,
+}
+
 /// All that a manager knows of groups.
 pub(super) struct Groups<C: Crypto, S: Storage> {
-    key_sets: <Tables<S> as GroupTables>::KeySets<OperationalKeySet<C>>,
+    key_sets: <Tables<S> as GroupTables>::KeySets<KeySet<C>>,
     /// The keys of the sets by session id.
     keys: <Tables<S> as GroupTables>::Keys,
     groups: <Tables<S> as GroupTables>::Groups<GroupSettings>,
@@ -144,23 +159,22 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     fn candidates(
         &self,
         session: GroupSessionId,
-    ) -> impl Iterator<Item = (KeyRef, &GroupSession<C>)> {
+    ) -> impl Iterator<Item = (Candidate, &GroupSession<C>)> {
         let first =
             KeyRef { session, fabric: FabricIndex::MIN, set: GroupKeySetId::new(0), place: 0 };
         let keys = self.keys.from(first).map(|(key, ())| *key);
-        keys.take_while(move |key| key.session == session)
-            .filter_map(|key| Some((key, self.session(key)?)))
-    }
-
-    fn session(&self, key: KeyRef) -> Option<&GroupSession<C>> {
-        self.key_sets.get(&(key.fabric, key.set))?.session(key.place)
+        keys.take_while(move |key| key.session == session).filter_map(|key| {
+            let KeySet { keys, own } = self.key_sets.get(&(key.fabric, key.set))?;
+            let candidate = Candidate { key, policy: keys.policy(), own: *own };
+            Some((candidate, keys.session(key.place)?))
+        })
     }
 
     fn keep_key_set(
         &mut self,
         fabric: FabricIndex,
         id: GroupKeySetId,
-        set: OperationalKeySet<C>,
+        set: KeySet<C>,
         most: usize,
     ) -> Result<(), GroupError> {
         let others = count_of(&self.key_sets, (fabric, GroupKeySetId::new(0)), fabric);
@@ -168,7 +182,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             return Err(GroupError::TooMany);
         }
         self.forget_keys(fabric, id);
-        let ids = set.session_ids();
+        let ids = set.keys.session_ids();
         self.key_sets.insert((fabric, id), set).map_err(|_| GroupError::TooMany)?;
         for (place, session) in (0..).zip(ids) {
             let Some(session) = session else { continue };
@@ -181,7 +195,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
 
     fn forget_keys(&mut self, fabric: FabricIndex, id: GroupKeySetId) {
         let Some(set) = self.key_sets.get(&(fabric, id)) else { return };
-        for (place, session) in (0..).zip(set.session_ids()) {
+        for (place, session) in (0..).zip(set.keys.session_ids()) {
             let Some(session) = session else { continue };
             self.keys.discard(&KeyRef { session, fabric, set: id, place });
         }
@@ -337,8 +351,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Self { node, groups, crypto, .. } = self;
         let groups = groups.get_mut().ok_or(GroupError::Unsupported)?;
         let known = node.fabrics.by_index(fabric).ok_or(GroupError::UnknownFabric)?;
-        let operational = OperationalKeySet::new(crypto, known.compressed_id(), set)?;
-        groups.keep_key_set(fabric, set.id, operational, node.config.max_group_key_sets)
+        let keys = OperationalKeySet::new(crypto, known.compressed_id(), set)?;
+        let key_set = KeySet { keys, own: known.node_id() };
+        groups.keep_key_set(fabric, set.id, key_set, node.config.max_group_key_sets)
     }
 
     /// Forgets a group key set. Its groups stay, without a key. Returns false if there was none.
@@ -424,6 +439,20 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         groups.full.clear(fabric);
         known
+    }
+
+    /// A fabric has been updated: this node may have another id there.
+    pub(super) fn rename_in_groups(&mut self, fabric: FabricIndex) {
+        let own = self.node.fabrics.by_index(fabric).map(|fabric| fabric.node_id());
+        let (Some(groups), Some(own)) = (self.groups.get_mut(), own) else { return };
+        let mut next = (fabric, GroupKeySetId::new(0));
+        while let Some(key) = first_of(&groups.key_sets, next, fabric) {
+            if let Some(set) = groups.key_sets.get_mut(&key) {
+                set.own = own;
+            }
+            let Some(id) = key.1.get().checked_add(1) else { return };
+            next.1 = GroupKeySetId::new(id);
+        }
     }
 
     pub(super) fn remove_groups_of(&mut self, fabric: FabricIndex) {

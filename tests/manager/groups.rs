@@ -175,6 +175,23 @@ fn with_a_fabric_go_its_groups_keys_and_senders() {
 }
 
 #[test]
+fn a_node_that_gets_another_id_on_its_fabric_takes_what_is_for_that_one() {
+    let mut net = Net::<Heap>::pair();
+    let mut authority = Authority::new(1, false);
+    for n in 0..2 {
+        authority.join(&mut net, n, 100 + n as u64);
+        net.join_group(n, index(1), 1, ASK, &[7]);
+    }
+    let member = authority.admit(300);
+    net.call(1, |manager, cx| manager.update_fabric(cx, index(1), &member.credentials())).unwrap();
+    net.multicast(0, index(1), 1, b"on");
+    net.run(3000);
+    assert_eq!(net.heard(1), [b"on"], "it asks as node 300, and is answered as that");
+    let datagram = net.group_datagram(1, index(1), 1, b"own");
+    assert_eq!(hand(&mut net, 1, &datagram), Err(Dropped::Group));
+}
+
+#[test]
 fn group_counters_go_on_after_a_restart_and_never_come_twice() {
     let mut net = lights::<Heap>(2, ONE);
     let mut counters = Vec::new();

@@ -144,8 +144,12 @@ impl State {
     ) {
         let (first, second) = (self.next_counter(), self.next_counter());
         let (first, second) = encrypt_two(backend, first, second);
-        for (octet, stream) in text.iter_mut().zip(first.into_iter().chain(second)) {
-            *octet ^= stream;
+        for (part, stream) in text.chunks_mut(16).zip([first, second]) {
+            if WIDE {
+                unpad(padded(part) ^ u128::from_le_bytes(stream), part);
+            } else {
+                part.iter_mut().zip(stream).for_each(|(octet, stream)| *octet ^= stream);
+            }
         }
     }
 

@@ -3,9 +3,8 @@
 use core::fmt;
 
 use super::sync::Control;
-use super::{CONTROL_SENDERS, Groups};
+use super::{CONTROL_SENDERS, Candidate, Groups};
 use crate::crypto::Crypto;
-use crate::fabric::FabricTable;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
 use crate::handshake::Context;
 use crate::ids::{
@@ -13,7 +12,7 @@ use crate::ids::{
     ProtocolId,
 };
 use crate::manager::event::{Dropped, Received};
-use crate::manager::storage::{KeyRef, Map, Optional, Sender, Storage};
+use crate::manager::storage::{Map, Optional, Sender, Storage};
 use crate::manager::{Config, PeerAddress, SessionManager};
 use crate::session::{DecodeError, ReplayWindow, Verdict};
 use crate::wire::MessageKind;
@@ -89,35 +88,28 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if from.is_reliable() {
             return Err(Dropped::OtherTransport);
         }
-        let fabrics = &self.node.fabrics;
-        let opened = group::decode(datagram, groups.candidates(session), |key, kind| {
-            let Some(fabric) = fabrics.by_index(key.fabric) else { return false };
-            match kind {
-                MessageKind::GroupData { source, group, .. } => {
-                    let settings = groups.groups.get(&(key.fabric, group));
-                    settings.is_some_and(|settings| settings.key_set == key.set)
-                        && is_another(source, fabric.node_id())
-                }
-                MessageKind::GroupControl { source, node, .. } => {
-                    node == fabric.node_id() && is_another(source, node)
-                }
-                _ => false,
+        let accept = |candidate: &Candidate, kind| match (*candidate, kind) {
+            (Candidate { key, own, .. }, MessageKind::GroupData { source, group, .. }) => {
+                let settings = groups.groups.get(&(key.fabric, group));
+                settings.is_some_and(|settings| settings.key_set == key.set)
+                    && is_another(source, own)
             }
-        });
+            (Candidate { own, .. }, MessageKind::GroupControl { source, node, .. }) => {
+                node == own && is_another(source, own)
+            }
+            _ => false,
+        };
+        let opened = group::decode(datagram, groups.candidates(session), accept);
         let opened = opened.map_err(|error| match error {
             DecodeError::WrongSession => Dropped::Group,
             error => Dropped::Decode(error),
         })?;
         let config = &self.node.config;
         match opened.kind {
-            MessageKind::GroupData { group, .. } => {
-                let policy = groups.key_sets.get(&(opened.key.fabric, opened.key.set));
-                let policy = policy.ok_or(Dropped::Group)?.policy();
-                match groups.judge_data(config, policy, &opened)? {
-                    Judged::New => Ok(Received::Group(deliver(group, opened))),
-                    Judged::Unknown => self.hold(cx, from, group, &opened),
-                }
-            }
+            MessageKind::GroupData { group, .. } => match groups.judge_data(config, &opened)? {
+                Judged::New => Ok(Received::Group(deliver(group, opened))),
+                Judged::Unknown => self.hold(cx, from, group, &opened),
+            },
             _ => {
                 groups.judge_control(config, &opened)?;
                 self.receive_control(cx, from, opened)
@@ -130,9 +122,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
-        opened: GroupOpened<'b, KeyRef>,
+        opened: GroupOpened<'b, Candidate>,
     ) -> Result<Received<'b>, Dropped> {
-        let GroupOpened { key, privacy, source, header, payload, .. } = opened;
+        let GroupOpened { key: Candidate { key, .. }, privacy, source, header, payload, .. } =
+            opened;
         match (Opcode(header.opcode), header.initiator) {
             (Opcode::MSG_COUNTER_SYNC_REQ, true) => {
                 let challenge = Challenge::parse(payload).ok_or(Dropped::Unsolicited)?;
@@ -154,8 +147,8 @@ fn is_another(source: NodeId, own: NodeId) -> bool {
     source.is_operational() && source != own
 }
 
-fn deliver(group: GroupId, opened: GroupOpened<'_, KeyRef>) -> GroupMessage<'_> {
-    let GroupOpened { key, source, header, counter, payload, .. } = opened;
+fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'_> {
+    let GroupOpened { key: Candidate { key, .. }, source, header, counter, payload, .. } = opened;
     GroupMessage {
         fabric: key.fabric,
         group,
@@ -180,16 +173,16 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     fn judge_data(
         &mut self,
         config: &Config,
-        policy: SecurityPolicy,
-        opened: &GroupOpened<'_, KeyRef>,
+        opened: &GroupOpened<'_, Candidate>,
     ) -> Result<Judged, Dropped> {
-        let GroupOpened { key, source, header, counter, .. } = opened;
+        let GroupOpened { key: Candidate { key, policy, .. }, source, header, counter, .. } =
+            opened;
         // Nothing of the secure channel protocol is sent to groups.
         if !header.initiator || header.protocol == ProtocolId::SECURE_CHANNEL {
             return Err(Dropped::Unsolicited);
         }
         let sender = Sender { fabric: key.fabric, control: false, node: *source };
-        match policy {
+        match *policy {
             SecurityPolicy::CacheAndSync if self.senders.get(&sender).is_none() => {
                 self.check_room(sender, config.max_group_senders)?;
                 Ok(Judged::Unknown)
@@ -205,9 +198,9 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     fn judge_control(
         &mut self,
         config: &Config,
-        opened: &GroupOpened<'_, KeyRef>,
+        opened: &GroupOpened<'_, Candidate>,
     ) -> Result<(), Dropped> {
-        let GroupOpened { key, source, header, counter, .. } = opened;
+        let GroupOpened { key: Candidate { key, .. }, source, header, counter, .. } = opened;
         if header.protocol != ProtocolId::SECURE_CHANNEL {
             return Err(Dropped::Unsolicited);
         }

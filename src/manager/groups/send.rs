@@ -90,7 +90,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let settings = groups.get(&(fabric, group)).ok_or(GroupSendError::UnknownGroup)?;
         let known = self.node.fabrics.by_index(fabric).ok_or(GroupSendError::UnknownGroup)?;
         let keys = key_sets.get(&(fabric, settings.key_set)).ok_or(GroupSendError::NoKey)?;
-        let session = keys.sending(cx.wall).ok_or(GroupSendError::NoKey)?;
+        let session = keys.keys.sending(cx.wall).ok_or(GroupSendError::NoKey)?;
         let header = header(exchange, protocol, opcode, true);
         let around = MIN_MESSAGE_HEADER + GROUP_FIELDS + TAILROOM + header.encoded_len();
         let max = self.node.config.max_message.saturating_sub(around);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::receive::GroupMessage;
 use super::send::header;
-use super::{Groups, KeyRef};
+use super::{Candidate, Groups, KeyRef};
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::{Challenge, GroupOpened, SyncResponse, SyncStep, Synchronization, Synchronized};
@@ -51,8 +51,8 @@ pub(super) struct Waiting<S: Storage> {
 }
 
 impl<S: Storage> Waiting<S> {
-    fn new(group: GroupId, opened: &GroupOpened<'_, KeyRef>, held: Held<S>) -> Self {
-        let GroupOpened { key, source, header, counter, .. } = opened;
+    fn new(group: GroupId, opened: &GroupOpened<'_, Candidate>, held: Held<S>) -> Self {
+        let GroupOpened { key: Candidate { key, .. }, source, header, counter, .. } = opened;
         Self {
             sender: Sender { fabric: key.fabric, control: false, node: *source },
             group,
@@ -98,7 +98,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         cx: &mut Context<'_>,
         from: PeerAddress,
         group: GroupId,
-        opened: &GroupOpened<'_, KeyRef>,
+        opened: &GroupOpened<'_, Candidate>,
     ) -> Result<Received<'b>, Dropped> {
         let serial = self.serial();
         let octets = &mut self.octets;
@@ -121,7 +121,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if groups.syncs.get(&sender).is_none() {
             let privacy = opened.privacy;
             let sync = Synchronization::new(cx.rng, cx.now);
-            let syncing = Syncing { sync, key: opened.key, privacy, to: from };
+            let syncing = Syncing { sync, key: opened.key.key, privacy, to: from };
             if groups.syncs.insert(sender, syncing).is_err() {
                 groups.discard_waiting(serial, octets);
                 return Err(Dropped::GroupSender);
@@ -223,7 +223,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ) -> Option<()> {
         let Control { key, privacy, to, node } = message;
         let Groups { key_sets, counters, .. } = self.groups.get_mut()?;
-        let session = key_sets.get(&(key.fabric, key.set))?.session(key.place)?;
+        let session = key_sets.get(&(key.fabric, key.set))?.keys.session(key.place)?;
         let source = self.node.fabrics.by_index(key.fabric)?.node_id();
         let store = cx.counters.as_deref_mut()?;
         let counter = counters.take_control(store, cx.rng).ok()?;
