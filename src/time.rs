@@ -50,8 +50,11 @@ impl Add<Duration> for Instant {
 }
 
 /// The same as [`Duration::from_millis`] in divisions of 32 bits: small processors have no others.
-#[inline(never)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn from_millis(millis: u64) -> Duration {
+    if cfg!(target_pointer_width = "64") {
+        return Duration::from_millis(millis);
+    }
     let (mut seconds, mut rest) = (0_u64, 0_u32);
     let [a, b, c, d, e, f, g, h] = millis.to_be_bytes();
     for digit in [[a, b], [c, d], [e, f], [g, h]] {
