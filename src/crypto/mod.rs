@@ -1,9 +1,11 @@
 //! Cryptography: the [`Crypto`] backend trait and the types that keep its use safe.
 //!
 //! Matter has one suite (AES-128-CCM, SHA-256, P-256), so the backend is a static generic and
-//! nothing is negotiated. `RustCrypto` is the default backend; a firmware with accelerators
-//! implements [`Crypto`] itself.
+//! nothing is negotiated. `RustCrypto` is the default backend, `AwsLcCrypto` (feature `aws-lc-rs`)
+//! one for controllers; a firmware with accelerators implements [`Crypto`] itself.
 
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc;
 #[cfg(feature = "rustcrypto")]
 mod ccm;
 mod check_in;
@@ -26,6 +28,8 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+#[cfg(feature = "aws-lc-rs")]
+pub use self::aws_lc::{AwsLcCrypto, AwsLcEphemeralKey, AwsLcSigningKey};
 #[cfg(feature = "rustcrypto")]
 pub use self::ccm::{AesCcm, AesCcmKey};
 pub(crate) use self::check_in::CheckInKey;

@@ -40,36 +40,71 @@ pub struct RustCrypto;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CompactRustCrypto;
 
-/// What the two backends differ in: how a session keeps its keys.
+/// What the backends differ in.
 pub trait Suite {
-    /// A key, ready for use or to be made so.
-    type Aead: Aead + for<'k> From<&'k Secret<KEY_LEN>>;
+    /// How a session keeps its keys.
+    type Aead: SessionKey;
+    /// Who makes key agreements.
+    type Ephemeral: KeyPair;
 
-    /// [`Crypto::seal_batch`].
-    fn seal_batch(jobs: &mut [SealJob<'_, Self::Aead>]) {
-        jobs.iter_mut().for_each(SealJob::run);
-    }
-
-    /// [`Crypto::open_batch`].
-    fn open_batch(jobs: &mut [OpenJob<'_, Self::Aead>]) {
-        jobs.iter_mut().for_each(OpenJob::run);
+    /// [`Crypto::verify`].
+    fn verify(
+        key: &PublicKey,
+        digest: &[u8; HASH_LEN],
+        signature: &Signature,
+    ) -> Result<(), CryptoError> {
+        let key = p256::ecdsa::VerifyingKey::from(decode(key)?);
+        p256::ecdsa::Signature::from_slice(signature.as_bytes())
+            .and_then(|signature| key.verify_prehash(digest, &signature))
+            .map_err(|_| CryptoError::Unauthentic)
     }
 }
 
 impl Suite for RustCrypto {
     type Aead = AesCcm;
-
-    fn seal_batch(jobs: &mut [SealJob<'_, AesCcm>]) {
-        batch::seal(jobs);
-    }
-
-    fn open_batch(jobs: &mut [OpenJob<'_, AesCcm>]) {
-        batch::open(jobs);
-    }
+    type Ephemeral = EphemeralKey;
 }
 
 impl Suite for CompactRustCrypto {
     type Aead = AesCcmKey;
+    type Ephemeral = EphemeralKey;
+}
+
+/// A key of a session, ready for use or to be made so.
+pub trait SessionKey: Aead + for<'k> From<&'k Secret<KEY_LEN>> {
+    /// [`Crypto::seal_batch`].
+    fn seal_batch(jobs: &mut [SealJob<'_, Self>]) {
+        jobs.iter_mut().for_each(SealJob::run);
+    }
+
+    /// [`Crypto::open_batch`].
+    fn open_batch(jobs: &mut [OpenJob<'_, Self>]) {
+        jobs.iter_mut().for_each(OpenJob::run);
+    }
+}
+
+impl SessionKey for AesCcm {
+    fn seal_batch(jobs: &mut [SealJob<'_, Self>]) {
+        batch::seal(jobs);
+    }
+
+    fn open_batch(jobs: &mut [OpenJob<'_, Self>]) {
+        batch::open(jobs);
+    }
+}
+
+impl SessionKey for AesCcmKey {}
+
+/// A P-256 key pair for one key agreement.
+pub trait KeyPair: Sized {
+    /// [`Crypto::ephemeral`].
+    fn draw(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError>;
+
+    /// [`Crypto::ephemeral_public`].
+    fn public(&self) -> PublicKey;
+
+    /// [`Crypto::ecdh`].
+    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError>;
 }
 
 /// SHA-256; its state is wiped on drop.
@@ -93,21 +128,38 @@ pub struct EphemeralKey {
     public: PublicKey,
 }
 
+impl KeyPair for EphemeralKey {
+    fn draw(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
+        let secret = draw(rng)?;
+        let public = encode(secret.public_key().as_affine())?;
+        Ok(Self { secret, public })
+    }
+
+    fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+        let shared = self.secret.diffie_hellman(&decode(peer)?);
+        Ok(Secret::new((*shared.raw_secret_bytes()).into()))
+    }
+}
+
 impl<S: Suite> Crypto for S {
     type Aead = S::Aead;
     type Sha256 = Sha256State;
-    type Ephemeral = EphemeralKey;
+    type Ephemeral = S::Ephemeral;
 
     fn aead(&self, key: &Secret<KEY_LEN>) -> S::Aead {
         key.into()
     }
 
     fn seal_batch(&self, jobs: &mut [SealJob<'_, S::Aead>]) {
-        S::seal_batch(jobs);
+        S::Aead::seal_batch(jobs);
     }
 
     fn open_batch(&self, jobs: &mut [OpenJob<'_, S::Aead>]) {
-        S::open_batch(jobs);
+        S::Aead::open_batch(jobs);
     }
 
     fn sha256(&self) -> Sha256State {
@@ -154,19 +206,16 @@ impl<S: Suite> Crypto for S {
         pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, iterations, out);
     }
 
-    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<EphemeralKey, CryptoError> {
-        let secret = draw(rng)?;
-        let public = encode(secret.public_key().as_affine())?;
-        Ok(EphemeralKey { secret, public })
+    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<S::Ephemeral, CryptoError> {
+        S::Ephemeral::draw(rng)
     }
 
-    fn ephemeral_public(&self, own: &EphemeralKey) -> PublicKey {
-        own.public
+    fn ephemeral_public(&self, own: &S::Ephemeral) -> PublicKey {
+        own.public()
     }
 
-    fn ecdh(&self, own: EphemeralKey, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
-        let shared = own.secret.diffie_hellman(&decode(peer)?);
-        Ok(Secret::new((*shared.raw_secret_bytes()).into()))
+    fn ecdh(&self, own: S::Ephemeral, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+        own.agree(peer)
     }
 
     fn verify(
@@ -175,10 +224,7 @@ impl<S: Suite> Crypto for S {
         digest: &[u8; HASH_LEN],
         signature: &Signature,
     ) -> Result<(), CryptoError> {
-        let key = p256::ecdsa::VerifyingKey::from(decode(key)?);
-        p256::ecdsa::Signature::from_slice(signature.as_bytes())
-            .and_then(|signature| key.verify_prehash(digest, &signature))
-            .map_err(|_| CryptoError::Unauthentic)
+        <S as Suite>::verify(key, digest, signature)
     }
 
     fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {

@@ -1,0 +1,163 @@
+//! A backend that has the operations on the curve done by AWS-LC, for nodes that shake hands all
+//! day.
+
+use aws_lc_rs::agreement::{self, ECDH_P256, ParsedPublicKey, PrivateKey, UnparsedPublicKey};
+use aws_lc_rs::digest::{Digest, SHA256};
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::signature::{
+    self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair,
+};
+use rand_core::CryptoRng;
+
+use super::rustcrypto::{KeyPair, Suite};
+use super::{
+    AesCcm, Crypto, CryptoError, HASH_LEN, OperationalKey, PublicKey, RustCrypto, Secret,
+    SignError, Signature,
+};
+
+/// A [`Crypto`] backend with P-256 agreements and signatures by AWS-LC; the rest of it, with
+/// SPAKE2+ and AES-CCM, is that of [`RustCrypto`].
+///
+/// It makes CASE faster, and leaves PASE and messages as they are. AWS-LC is written in C and
+/// assembler: to build it takes a C compiler. Nodes of either backend understand each other, and
+/// one refuses what the other refuses.
+///
+/// Key pairs are drawn from the caller's randomness, as ever, and agreements depend on nothing
+/// else. Only signatures of an [`AwsLcSigningKey`] take randomness of AWS-LC's own.
+///
+/// ```
+/// use matter_session::{AwsLcCrypto, Config, Heap, SessionManager};
+///
+/// let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+/// let node = SessionManager::<_, Heap>::new(Config::default(), AwsLcCrypto, &mut rng);
+/// # let _: matter_session::manager::SessionManager<AwsLcCrypto, Heap> = node;
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AwsLcCrypto;
+
+/// A P-256 key pair of AWS-LC for one key agreement; wiped on drop, as AWS-LC wipes all memory that
+/// it frees.
+#[derive(Debug)]
+pub struct AwsLcEphemeralKey {
+    key: PrivateKey,
+    public: PublicKey,
+}
+
+impl Suite for AwsLcCrypto {
+    type Aead = AesCcm;
+    type Ephemeral = AwsLcEphemeralKey;
+
+    fn verify(
+        key: &PublicKey,
+        digest: &[u8; HASH_LEN],
+        signature: &Signature,
+    ) -> Result<(), CryptoError> {
+        let key = signature::ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.as_bytes())
+            .map_err(|_| CryptoError::InvalidPoint)?;
+        import(digest)
+            .and_then(|digest| key.verify_digest_sig(&digest, signature.as_bytes()).ok())
+            .ok_or(CryptoError::Unauthentic)
+    }
+}
+
+impl KeyPair for AwsLcEphemeralKey {
+    fn draw(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
+        // As ever from the caller's source: AWS-LC would take its own.
+        let (key, public) = from_scalar(&RustCrypto.random_scalar(rng)?)?;
+        Ok(Self { key, public })
+    }
+
+    fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+        // Refuses what is not on the curve. It would take compressed points, but those are no
+        // `PublicKey`.
+        let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());
+        let peer = ParsedPublicKey::try_from(peer).map_err(|_| CryptoError::InvalidPoint)?;
+        agreement::agree(&self.key, peer, CryptoError::Backend, copy)
+    }
+}
+
+/// A P-256 signing key that AWS-LC signs with: an operational key, or the key of a certificate
+/// authority.
+///
+/// Unlike those of [`SigningKey`](super::SigningKey) its signatures differ each time: AWS-LC draws
+/// their nonces from a generator of its own, which the operating system seeds. Wiped on drop.
+#[derive(Debug)]
+pub struct AwsLcSigningKey {
+    key: EcdsaKeyPair,
+    public: PublicKey,
+}
+
+impl AwsLcSigningKey {
+    /// Draws a key.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`].
+    pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
+        Self::from_bytes(&RustCrypto.random_scalar(rng)?)
+    }
+
+    /// Takes a stored key in: a 32-octet big-endian scalar, the form of
+    /// [`SigningKey::to_bytes`](super::SigningKey::to_bytes).
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidScalar`] for zero and for values not below the group order.
+    pub fn from_bytes(bytes: &Secret<32>) -> Result<Self, CryptoError> {
+        let (_, public) = from_scalar(bytes)?;
+        let key = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            bytes.as_bytes(),
+            public.as_bytes(),
+        )
+        .map_err(|_| CryptoError::InvalidScalar)?;
+        Ok(Self { key, public })
+    }
+
+    /// The key's stored form.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`] if AWS-LC finds no memory.
+    pub fn to_bytes(&self) -> Result<Secret<32>, CryptoError> {
+        let octets = self.key.private_key().as_be_bytes().map_err(|_| CryptoError::Backend)?;
+        copy(octets.as_ref())
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public_key(&self) -> PublicKey {
+        self.public
+    }
+}
+
+impl OperationalKey for AwsLcSigningKey {
+    /// Not deterministic: AWS-LC draws a nonce.
+    fn sign_digest(&mut self, digest: &[u8; HASH_LEN]) -> Result<Signature, SignError> {
+        import(digest)
+            .and_then(|digest| self.key.sign_digest(&digest).ok())
+            .and_then(|signature| signature.as_ref().try_into().ok())
+            .map(Signature::new)
+            .ok_or(SignError)
+    }
+}
+
+/// A private key of AWS-LC and its public half.
+fn from_scalar(scalar: &Secret<32>) -> Result<(PrivateKey, PublicKey), CryptoError> {
+    let key = PrivateKey::from_private_key(&ECDH_P256, scalar.as_bytes())
+        .map_err(|_| CryptoError::InvalidScalar)?;
+    let public = key.compute_public_key().map_err(|_| CryptoError::Backend)?;
+    let public = PublicKey::new(public.as_ref())?;
+    Ok((key, public))
+}
+
+/// A secret that AWS-LC has lent.
+fn copy(lent: &[u8]) -> Result<Secret<32>, CryptoError> {
+    <&[u8; 32]>::try_from(lent).map(Secret::from).map_err(|_| CryptoError::Backend)
+}
+
+/// A digest as AWS-LC takes it; there is always one.
+fn import(digest: &[u8; HASH_LEN]) -> Option<Digest> {
+    Digest::import_less_safe(digest, &SHA256).ok()
+}
