@@ -19,16 +19,16 @@ mod support;
 
 use core::time::Duration;
 
-use matter_session::crypto::{CryptoError, RustCrypto};
+use matter_session::crypto::CryptoError;
 use matter_session::handshake::case::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::handshake::{HANDSHAKE_TIMEOUT, HandshakeError, Refusal};
 use matter_session::tlv::TlvError;
 use matter_session::wire::secure_channel::Opcode;
 use proptest::prelude::*;
-use support::Script;
 use support::case::{Credentials, OPCODES, Rig};
 use support::node::{Did, NOW, Node, Party, converse, index};
 use support::tlv::{self, Field};
+use support::{BACKEND, Backend, Script};
 
 const SIGMA1: Opcode = Opcode::CASE_SIGMA1;
 const SIGMA2: Opcode = Opcode::CASE_SIGMA2;
@@ -221,7 +221,7 @@ fn a_resumption_that_cannot_be_leads_to_the_full_handshake() {
 
 /// The responder insists on the full handshake, which succeeds.
 fn assert_full(rig: &Rig, node: &Node, policy: Option<&dyn PeerPolicy>) {
-    let mut server = Party::case_server(&RustCrypto, node, 22, Script::seeded(4))
+    let mut server = Party::case_server(&BACKEND, node, 22, Script::seeded(4))
         .signing(rig.credentials[1].sign());
     server.policy = policy;
     let (mut client, first) = rig.client();
@@ -252,7 +252,7 @@ fn a_record_of_another_peer_or_fabric_is_not_offered() {
     for record in [other_peer, other_fabric] {
         let (peer, rng) = (rig.credentials[1].id, Script::seeded(3));
         let (_, (_, sigma1)) =
-            Party::case_client(&RustCrypto, &rig.nodes[0], peer, Some(record), 11, rng);
+            Party::case_client(&BACKEND, &rig.nodes[0], peer, Some(record), 11, rng);
         assert!(tlv::fields(&sigma1).iter().all(|field| field.tag < 6));
     }
 }
@@ -350,10 +350,10 @@ fn machines_are_small() {
     // With `std`, a verifier may point to what was computed ahead.
     let prepared = if cfg!(feature = "std") { 16 } else { 0 };
     let sizes = [
-        (size_of::<CaseClient<RustCrypto>>(), 440),
-        (size_of::<CaseServer<RustCrypto>>(), 480),
-        (size_of::<PaseClient<RustCrypto>>(), 280),
-        (size_of::<PaseServer<RustCrypto>>(), 280 + prepared),
+        (size_of::<CaseClient<Backend>>(), 440),
+        (size_of::<CaseServer<Backend>>(), 480),
+        (size_of::<PaseClient<Backend>>(), 280),
+        (size_of::<PaseServer<Backend>>(), 280 + prepared),
         (size_of::<Step<'static>>(), 320),
     ];
     println!("CASE client and server, PASE client and server, step: {sizes:?}");

@@ -16,13 +16,12 @@ mod support;
 use matter_session::crypto::spake2p::{self, Confirmation};
 use matter_session::crypto::{
     Aead, Crypto, CryptoError, OpenJob, OpenNonce, OperationalKey, Passcode, PbkdfParameters,
-    PublicKey, RustCrypto, SealJob, SealNonce, Secret, Sha256, Signature, SigningKey, SpakeSecrets,
-    Verifier,
+    PublicKey, SealJob, SealNonce, Secret, Sha256, Signature, SigningKey, SpakeSecrets, Verifier,
 };
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::FabricId;
 use serde_json::Value;
-use support::{Script, array, chip, hex, id, list, matterjs, number};
+use support::{BACKEND, Backend, Script, array, chip, hex, id, list, matterjs, number};
 
 #[test]
 fn chip_aes_ccm() {
@@ -40,7 +39,7 @@ fn chip_aes_ccm() {
 /// A batch does what its messages alone would do, also when one of them is forged.
 #[test]
 fn batches_seal_and_open_like_single_messages() {
-    let keys: Vec<_> = (0..5).map(|n| RustCrypto.aead(&Secret::new([n; 16]))).collect();
+    let keys: Vec<_> = (0..5).map(|n| BACKEND.aead(&Secret::new([n; 16]))).collect();
     let nonce = |n: usize| [n as u8; 13];
     let text = |n: usize| vec![0x40 + n as u8; 20 * n];
     let alone: Vec<_> = (0..5)
@@ -62,8 +61,8 @@ fn batches_seal_and_open_like_single_messages() {
         })
         .collect();
     assert_eq!(jobs[0].result(), Err(CryptoError::Backend), "not run yet");
-    RustCrypto.seal_batch(&mut jobs);
-    RustCrypto.seal_batch(&mut jobs); // sealed twice would be sealed wrong
+    BACKEND.seal_batch(&mut jobs);
+    BACKEND.seal_batch(&mut jobs); // sealed twice would be sealed wrong
     let mics: Vec<_> = jobs.iter().map(|job| job.result().unwrap()).collect();
     drop(jobs);
     for (n, (octets, mic)) in alone.iter().enumerate() {
@@ -79,7 +78,7 @@ fn batches_seal_and_open_like_single_messages() {
             OpenJob::new(&keys[n], nonce, b"header", octets, &mics[n])
         })
         .collect();
-    RustCrypto.open_batch(&mut jobs);
+    BACKEND.open_batch(&mut jobs);
     for (n, job) in jobs.iter().enumerate() {
         let expected = if n == 3 { Err(CryptoError::Unauthentic) } else { Ok(()) };
         assert_eq!(job.result(), expected);
@@ -95,7 +94,7 @@ fn chip_check_in_payloads_open() {
     let Some(chip) = chip() else { return };
     for v in list(&chip["check_in_message"]["vectors"], 5) {
         let counter = number::<u32>(&v["counter"]).to_le_bytes();
-        let nonce = RustCrypto.hmac(&hex(&v["key"]), &[&counter]);
+        let nonce = BACKEND.hmac(&hex(&v["key"]), &[&counter]);
         assert_eq!(nonce[..13], hex(&v["nonce"]));
         let mut text = hex(&v["ciphertext"]);
         open(&v["key"], &v["nonce"], &[], &mut text, &array(&v["mic"])).unwrap();
@@ -130,7 +129,7 @@ fn chip_session_and_group_keys() {
         let parts = ["i2r_key", "r2i_key", "attestation_challenge"].map(|part| hex(&v[part]));
         let mut block = [0; 48];
         let (secret, salt, info) = (hex(&v["secret"]), hex(&v["salt"]), hex(&v["info"]));
-        RustCrypto.hkdf(&secret, &salt, &info, &mut block).unwrap();
+        BACKEND.hkdf(&secret, &salt, &info, &mut block).unwrap();
         assert_eq!(block[..], parts.concat());
         keystream(&v["i2r_key"], v, "i2r_ctr_ciphertext");
         keystream(&v["r2i_key"], v, "r2i_ctr_ciphertext");
@@ -142,7 +141,7 @@ fn chip_session_and_group_keys() {
         let privacy = hkdf(key, &none, b"PrivacyKey", &v["privacy_key"]);
         assert_eq!(privacy, hex(&v["privacy_key"]));
         let mut hash = [0; 2];
-        RustCrypto.hkdf(&hex(key), &[], b"GroupKeyHash", &mut hash).unwrap();
+        BACKEND.hkdf(&hex(key), &[], b"GroupKeyHash", &mut hash).unwrap();
         assert_eq!(u16::from_be_bytes(hash), number::<u16>(&v["group_session_id"]));
     }
 }
@@ -155,7 +154,7 @@ fn chip_pbkdf2() {
         let (salt, iterations) = (hex(&v["salt"]), number(&v["iterations"]));
         if v["expected"] == "ok" {
             let mut key = vec![0; number(&v["key_len"])];
-            RustCrypto.pbkdf2(&hex(&v["password"]), &salt, iterations, &mut key);
+            BACKEND.pbkdf2(&hex(&v["password"]), &salt, iterations, &mut key);
             assert_eq!(key, hex(&v["key"]));
             computed += 1;
         } else if !(16..=32).contains(&number::<usize>(&v["salt_len"])) {
@@ -173,7 +172,7 @@ fn chip_ecdh_and_key_pairs() {
     for v in list(&chip["ecdh_p256"]["vectors"], 3) {
         let private = hex(&v["private_key"]);
         let own = ephemeral(&private[private.len() - 32..]);
-        let shared = RustCrypto.ecdh(own, &point(&v["public_key"])).unwrap();
+        let shared = BACKEND.ecdh(own, &point(&v["public_key"])).unwrap();
         assert_eq!(shared.as_bytes()[..], hex(&v["shared_secret"]));
     }
     for v in list(&chip["p256_keypairs"]["vectors"], 10) {
@@ -183,7 +182,7 @@ fn chip_ecdh_and_key_pairs() {
         assert_eq!(signing.public_key().as_bytes()[..], public);
         assert_eq!(signing.to_bytes(), d);
         let own = ephemeral(d.as_bytes());
-        assert_eq!(RustCrypto.ephemeral_public(&own).as_bytes()[..], public);
+        assert_eq!(BACKEND.ephemeral_public(&own).as_bytes()[..], public);
     }
 }
 
@@ -198,11 +197,11 @@ fn chip_ecdsa_is_deterministic_and_verifies() {
         let signature = Signature::new(array(&case[signature]));
         assert_eq!(key.sign_digest(&digest), Ok(signature));
         let public = point(&certs[node]["public_key"]);
-        assert_eq!(RustCrypto.verify(&public, &digest, &signature), Ok(()));
+        assert_eq!(BACKEND.verify(&public, &digest, &signature), Ok(()));
         for bit in 0..512 {
             let mut octets = *signature.as_bytes();
             octets[bit / 8] ^= 1 << (bit % 8);
-            let wrong = RustCrypto.verify(&public, &digest, &Signature::new(octets));
+            let wrong = BACKEND.verify(&public, &digest, &Signature::new(octets));
             assert_eq!(wrong, Err(CryptoError::Unauthentic));
         }
     }
@@ -224,7 +223,7 @@ fn chip_compressed_fabric_id_and_destination_id() {
         let of = |node: u64| {
             let (fabric, node) = (id(&v["fabric_id"]).to_le_bytes(), node.to_le_bytes());
             let parts: [&[u8]; 4] = [&random, &hex(&v["root_public_key"]), &fabric, &node];
-            RustCrypto.hmac(&hex(&v["ipk_operational_key"]), &parts).to_vec()
+            BACKEND.hmac(&hex(&v["ipk_operational_key"]), &parts).to_vec()
         };
         assert_eq!(of(id(&v["node_id"])), hex(&v["destination_id"]));
         assert_ne!(of(id(&v["node_id"]) + 1), hex(&v["destination_id"]));
@@ -260,12 +259,12 @@ fn chip_spake2p_draft_01() {
         let tt = parts.map(|p| [&(p.len() as u64).to_le_bytes(), p].concat()).concat();
         assert_eq!(sha256(&tt)[..], [hex(&v["Ka"]), hex(&v["Ke"])].concat());
         let mut keys = [0; 32];
-        RustCrypto.hkdf(&hex(&v["Ka"]), &[], b"ConfirmationKeys", &mut keys).unwrap();
+        BACKEND.hkdf(&hex(&v["Ka"]), &[], b"ConfirmationKeys", &mut keys).unwrap();
         assert_eq!(keys[..], [hex(&v["KcA"]), hex(&v["KcB"])].concat());
-        assert_eq!(RustCrypto.hmac(&keys[..16], &[y.as_bytes()])[..], hex(&v["MAC_KcA"]));
-        assert_eq!(RustCrypto.hmac(&keys[16..], &[x.as_bytes()])[..], hex(&v["MAC_KcB"]));
+        assert_eq!(BACKEND.hmac(&keys[..16], &[y.as_bytes()])[..], hex(&v["MAC_KcA"]));
+        assert_eq!(BACKEND.hmac(&keys[16..], &[x.as_bytes()])[..], hex(&v["MAC_KcB"]));
         if prover.is_empty() && verifier.is_empty() {
-            let end = Confirmation::derive(&RustCrypto, &context, &x, &y, &secrets, &w0).unwrap();
+            let end = Confirmation::derive(&BACKEND, &context, &x, &y, &secrets, &w0).unwrap();
             assert_eq!(end.ke.as_bytes()[..], hex(&v["Ke"]));
             assert_eq!(end.ca.as_bytes()[..], hex(&v["MAC_KcA"]));
             assert_eq!(end.cb.as_bytes()[..], hex(&v["MAC_KcB"]));
@@ -300,8 +299,8 @@ fn chip_spake2p_field_elements() {
     let Some(chip) = chip() else { return };
     for v in list(&chip["spake2plus_fe_mul"]["vectors"], 20) {
         let [a, b, product] = ["fe1", "fe2", "fe_out"].map(|k| Secret::new(array(&v[k])));
-        let expected = RustCrypto.spake_l(&product);
-        let stepwise = RustCrypto.spake_l(&b).and_then(|point| multiply(&a, &point));
+        let expected = BACKEND.spake_l(&product);
+        let stepwise = BACKEND.spake_l(&b).and_then(|point| multiply(&a, &point));
         match (stepwise, expected) {
             (Ok(stepwise), Ok(expected)) => assert_eq!(stepwise, *expected.as_bytes()),
             (stepwise, expected) => {
@@ -315,7 +314,7 @@ fn chip_spake2p_field_elements() {
         let mut wide = [0; 40];
         wide[40 - input.len()..].copy_from_slice(&input);
         let out: [u8; 32] = array(&v["fe_out"]);
-        let reduced = RustCrypto.spake_reduce(&wide);
+        let reduced = BACKEND.spake_reduce(&wide);
         if out == [0; 32] {
             assert_eq!(reduced, Err(CryptoError::InvalidScalar), "zero is no secret");
         } else {
@@ -331,7 +330,7 @@ fn chip_pase_verifier() {
         let mut w0s_w1s = [0; 80];
         let (salt, iterations) = (hex(&v["salt"]), number(&v["iterations"]));
         let passcode = number::<u32>(&v["passcode"]);
-        RustCrypto.pbkdf2(&passcode.to_le_bytes(), &salt, iterations, &mut w0s_w1s);
+        BACKEND.pbkdf2(&passcode.to_le_bytes(), &salt, iterations, &mut w0s_w1s);
         assert_eq!(w0s_w1s[..], [hex(&v["w0s"]), hex(&v["w1s"])].concat());
         verifier(passcode, iterations, &salt, &w0s_w1s, v, "verifier_w0_L");
     }
@@ -345,11 +344,11 @@ fn matterjs_pase_secrets() {
         let (salt, iterations) = (hex(&pbkdf2["salt"]), number(&pbkdf2["iterations"]));
         let passcode = number::<u32>(&v["passcode"]);
         assert_eq!(passcode.to_le_bytes()[..], hex(&pbkdf2["passcodeLe"]));
-        RustCrypto.pbkdf2(&passcode.to_le_bytes(), &salt, iterations, &mut w0s_w1s);
+        BACKEND.pbkdf2(&passcode.to_le_bytes(), &salt, iterations, &mut w0s_w1s);
         assert_eq!(w0s_w1s[..], hex(&pbkdf2["ws80"]));
         verifier(passcode, iterations, &salt, &w0s_w1s, v, "verifier_w0_L");
         let w1 = Secret::new(array(&v["w1"]));
-        assert_eq!(RustCrypto.spake_l(&w1).unwrap().as_bytes()[..], hex(&v["L"]));
+        assert_eq!(BACKEND.spake_l(&w1).unwrap().as_bytes()[..], hex(&v["L"]));
         let secrets = spake_shares(v, ["X_pA", "Y_pB"]);
         assert_eq!(secrets.z.as_bytes()[..], hex(&v["Z"]));
         assert_eq!(secrets.v.as_bytes()[..], hex(&v["V"]));
@@ -364,7 +363,7 @@ fn matterjs_spake2p_bare() {
     let secrets = spake_shares(v, ["X", "Y"]);
     confirm(v, &hex(&v["context"]), ["X", "Y"], &secrets);
     let w1 = Secret::new(array(&v["w1"]));
-    assert_eq!(RustCrypto.spake_l(&w1).unwrap().as_bytes()[..], hex(&v["L"]));
+    assert_eq!(BACKEND.spake_l(&w1).unwrap().as_bytes()[..], hex(&v["L"]));
 }
 
 #[test]
@@ -391,14 +390,14 @@ fn matterjs_session_keys_and_fabrics() {
 fn broken_randomness_is_an_error() {
     for octet in [0, 0xFF] {
         let mut rng = Script::new(&[&[octet; 1024]]);
-        assert_eq!(RustCrypto.random_scalar(&mut rng), Err(CryptoError::Backend));
-        assert_eq!(RustCrypto.ephemeral(&mut rng).unwrap_err(), CryptoError::Backend);
+        assert_eq!(BACKEND.random_scalar(&mut rng), Err(CryptoError::Backend));
+        assert_eq!(BACKEND.ephemeral(&mut rng).unwrap_err(), CryptoError::Backend);
     }
 }
 
 fn ccm(key: &Value, nonce: &Value, aad: &Value, plain: &Value, cipher: &[u8], tag: [u8; 16]) {
     let (aad, mut text) = (hex(aad), hex(plain));
-    let aead = RustCrypto.aead(&Secret::new(array(key)));
+    let aead = BACKEND.aead(&Secret::new(array(key)));
     let sealed = aead.seal(SealNonce::dangerous_from_bytes(&array(nonce)), &aad, &mut text);
     assert_eq!((sealed, &text[..]), (Ok(tag), cipher));
     for bit in 0..128 {
@@ -418,14 +417,14 @@ fn open(
     text: &mut [u8],
     mic: &[u8; 16],
 ) -> Result<(), CryptoError> {
-    let aead = RustCrypto.aead(&Secret::new(array(key)));
+    let aead = BACKEND.aead(&Secret::new(array(key)));
     aead.open(OpenNonce::dangerous_from_bytes(&array(nonce)), aad, text, mic)
 }
 
 /// The ciphertext of CCM without its tag is the key stream of CTR.
 fn keystream(key: &Value, v: &Value, ciphertext: &str) {
     let mut text = hex(&v["plaintext"]);
-    let aead = RustCrypto.aead(&Secret::new(array(key)));
+    let aead = BACKEND.aead(&Secret::new(array(key)));
     aead.seal(SealNonce::dangerous_from_bytes(&array(&v["nonce"])), &[], &mut text).unwrap();
     assert_eq!(text, hex(&v[ciphertext]));
 }
@@ -433,18 +432,18 @@ fn keystream(key: &Value, v: &Value, ciphertext: &str) {
 /// Derives as many octets as `like` has.
 fn hkdf(secret: &Value, salt: &Value, info: &[u8], like: &Value) -> Vec<u8> {
     let mut out = vec![0; hex(like).len()];
-    RustCrypto.hkdf(&hex(secret), &hex(salt), info, &mut out).unwrap();
+    BACKEND.hkdf(&hex(secret), &hex(salt), info, &mut out).unwrap();
     out
 }
 
 fn hmac(key: &Value, message: &Value, mac: &Value) {
     let (key, message) = (hex(key), hex(message));
     let (head, tail) = message.split_at(message.len() / 2);
-    assert_eq!(RustCrypto.hmac(&key, &[head, &[], tail])[..], hex(mac));
+    assert_eq!(BACKEND.hmac(&key, &[head, &[], tail])[..], hex(mac));
 }
 
 fn sha256(data: &[u8]) -> [u8; 32] {
-    let mut hash = RustCrypto.sha256();
+    let mut hash = BACKEND.sha256();
     hash.update(data);
     hash.finish()
 }
@@ -459,38 +458,38 @@ fn scalar(value: u8) -> Secret<32> {
     Secret::new(octets)
 }
 
-fn ephemeral(private: &[u8]) -> <RustCrypto as Crypto>::Ephemeral {
-    RustCrypto.ephemeral(&mut Script::new(&[private])).unwrap()
+fn ephemeral(private: &[u8]) -> <Backend as Crypto>::Ephemeral {
+    BACKEND.ephemeral(&mut Script::new(&[private])).unwrap()
 }
 
 /// `scalar * point`, as the verifier's `V = y * L`; its other results are of no interest.
 fn multiply(scalar_: &Secret<32>, point: &PublicKey) -> Result<[u8; 65], CryptoError> {
-    let x = RustCrypto.spake_l(&scalar(5))?;
-    RustCrypto.spake_verifier(scalar_, &scalar(9), point, &x).map(|(_, s)| *s.v.as_bytes())
+    let x = BACKEND.spake_l(&scalar(5))?;
+    BACKEND.spake_verifier(scalar_, &scalar(9), point, &x).map(|(_, s)| *s.v.as_bytes())
 }
 
 /// Both shares come out as recorded, and both sides agree on the secrets.
 fn spake_shares(v: &Value, [x_name, y_name]: [&str; 2]) -> SpakeSecrets {
     let [w0, w1, x, y] = ["w0", "w1", "x", "y"].map(|name| Secret::new(array(&v[name])));
-    let x_share = RustCrypto.spake_prover_share(&x, &w0).unwrap();
+    let x_share = BACKEND.spake_prover_share(&x, &w0).unwrap();
     assert_eq!(x_share, point(&v[x_name]));
     let l = point(&v["L"]);
-    let (y_share, verifier) = RustCrypto.spake_verifier(&y, &w0, &l, &x_share).unwrap();
+    let (y_share, verifier) = BACKEND.spake_verifier(&y, &w0, &l, &x_share).unwrap();
     assert_eq!(y_share, point(&v[y_name]));
     #[cfg(feature = "std")]
     {
-        let prepared = RustCrypto.spake_prepare(&w0, &l).unwrap().unwrap();
+        let prepared = BACKEND.spake_prepare(&w0, &l).unwrap().unwrap();
         let (share, secrets) = prepared.respond(&y, &x_share).unwrap();
         assert_eq!((share, &secrets.z, &secrets.v), (y_share, &verifier.z, &verifier.v));
     }
-    let prover = RustCrypto.spake_prover_finish(&x, &w0, &w1, &y_share).unwrap();
+    let prover = BACKEND.spake_prover_finish(&x, &w0, &w1, &y_share).unwrap();
     assert_eq!((prover.z, prover.v), (verifier.z.clone(), verifier.v.clone()));
     verifier
 }
 
 fn confirm(v: &Value, context: &[u8], [x, y]: [&str; 2], secrets: &SpakeSecrets) {
     let (x, y, w0) = (point(&v[x]), point(&v[y]), Secret::new(array(&v["w0"])));
-    let end = Confirmation::derive(&RustCrypto, context, &x, &y, secrets, &w0).unwrap();
+    let end = Confirmation::derive(&BACKEND, context, &x, &y, secrets, &w0).unwrap();
     assert_eq!(end.ke.as_bytes()[..], hex(&v["Ke"]));
     assert_eq!(end.ca.as_bytes()[..], hex(&v["cA"]));
     assert_eq!(end.cb.as_bytes()[..], hex(&v["cB"]));
@@ -498,17 +497,17 @@ fn confirm(v: &Value, context: &[u8], [x, y]: [&str; 2], secrets: &SpakeSecrets)
 
 fn verifier(code: u32, iterations: u32, salt: &[u8], ws: &[u8; 80], v: &Value, name: &str) {
     for (half, w) in [(&ws[..40], "w0"), (&ws[40..], "w1")] {
-        let reduced = RustCrypto.spake_reduce(half.try_into().unwrap()).unwrap();
+        let reduced = BACKEND.spake_reduce(half.try_into().unwrap()).unwrap();
         assert_eq!(reduced.as_bytes()[..], hex(&v[w]));
     }
     let (passcode, pbkdf) = (Passcode::new(code), PbkdfParameters::new(iterations, salt));
-    let made = Verifier::generate(&RustCrypto, &passcode.unwrap(), &pbkdf.unwrap()).unwrap();
+    let made = Verifier::generate(&BACKEND, &passcode.unwrap(), &pbkdf.unwrap()).unwrap();
     assert_eq!(made.to_bytes().as_bytes()[..], hex(&v[name]));
     assert_eq!(Verifier::from_bytes(&array(&v[name])), Ok(made));
 }
 
 fn compressed(root: &Value, fabric: &Value, expected: &Value) {
     let fabric = FabricId::new(id(fabric)).unwrap();
-    let derived = CompressedFabricId::derive(&RustCrypto, &point(root), fabric).unwrap();
+    let derived = CompressedFabricId::derive(&BACKEND, &point(root), fabric).unwrap();
     assert_eq!(derived.as_bytes()[..], hex(expected));
 }

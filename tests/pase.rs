@@ -17,8 +17,7 @@ use core::time::Duration;
 use std::sync::OnceLock;
 
 use matter_session::crypto::{
-    Crypto, CryptoError, Passcode, PbkdfError, PbkdfParameters, RustCrypto, Secret, Verifier,
-    spake2p,
+    Crypto, CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Verifier, spake2p,
 };
 use matter_session::handshake::{Context, HANDSHAKE_TIMEOUT, HandshakeError, PaseClient, Refusal};
 use matter_session::session::SessionParameters;
@@ -27,9 +26,9 @@ use matter_session::tlv::TlvError;
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{GeneralCode, StatusReport};
 use proptest::prelude::*;
-use support::Script;
 use support::node::{Did, Machine, Message, NOW, Party, converse, session_id};
 use support::tlv::{self, Field};
+use support::{BACKEND, Script};
 
 const REQUEST: Opcode = Opcode::PBKDF_PARAM_REQUEST;
 const RESPONSE: Opcode = Opcode::PBKDF_PARAM_RESPONSE;
@@ -52,11 +51,11 @@ fn pbkdf() -> PbkdfParameters {
 }
 
 fn fresh_client() -> (Party<'static>, Message) {
-    Party::pase_client(&RustCrypto, CODE, None, 11, &parameters(), Script::seeded(1))
+    Party::pase_client(&BACKEND, CODE, None, 11, &parameters(), Script::seeded(1))
 }
 
 fn fresh_server() -> Party<'static> {
-    Party::pase_server(&RustCrypto, CODE, pbkdf(), 22, &parameters(), Script::seeded(2))
+    Party::pase_server(&BACKEND, CODE, pbkdf(), 22, &parameters(), Script::seeded(2))
 }
 
 impl Honest {
@@ -260,7 +259,7 @@ fn pbkdf_parameters_outside_their_limits_are_refused_before_use() {
 fn known_parameters_are_not_asked_for_and_whatever_comes_is_ignored() {
     let start = |seed| {
         let rng = Script::seeded(seed);
-        Party::pase_client(&RustCrypto, CODE, Some(pbkdf()), 11, &parameters(), rng)
+        Party::pase_client(&BACKEND, CODE, Some(pbkdf()), 11, &parameters(), rng)
     };
     let (mut client, request) = start(1);
     assert_eq!(converse(&mut fresh_server(), &mut client, &request), Ok(()));
@@ -313,12 +312,12 @@ fn points_off_the_curve_compressed_or_infinite_are_refused() {
 #[test]
 fn shares_that_force_a_secret_to_infinity_are_refused() {
     let passcode = Passcode::new(CODE).unwrap();
-    let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf()).unwrap().to_bytes();
+    let verifier = Verifier::generate(&BACKEND, &passcode, &pbkdf()).unwrap().to_bytes();
     let w0 = Secret::new(verifier.as_bytes()[..32].try_into().unwrap());
     let any = Secret::new([1; 32]);
-    let x = RustCrypto.spake_l(&Secret::new([2; 32])).unwrap();
+    let x = BACKEND.spake_l(&Secret::new([2; 32])).unwrap();
     for (n, base) in [(2, spake2p::M), (3, spake2p::N)] {
-        let (_, secrets) = RustCrypto.spake_verifier(&w0, &any, &base, &x).unwrap();
+        let (_, secrets) = BACKEND.spake_verifier(&w0, &any, &base, &x).unwrap();
         let share = tlv::with(&Honest::message(n).1, 1, |field| {
             *field = Field::bytes(1, secrets.v.as_bytes());
         });
@@ -332,16 +331,9 @@ fn shares_that_force_a_secret_to_infinity_are_refused() {
 fn a_prepared_verifier_answers_like_a_plain_one() {
     let server = || {
         let passcode = Passcode::new(CODE).unwrap();
-        let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf()).unwrap();
-        let verifier = verifier.prepared(&RustCrypto).unwrap();
-        Party::pase_server_with(
-            &RustCrypto,
-            verifier,
-            pbkdf(),
-            22,
-            &parameters(),
-            Script::seeded(2),
-        )
+        let verifier = Verifier::generate(&BACKEND, &passcode, &pbkdf()).unwrap();
+        let verifier = verifier.prepared(&BACKEND).unwrap();
+        Party::pase_server_with(&BACKEND, verifier, pbkdf(), 22, &parameters(), Script::seeded(2))
     };
     let mut party = server();
     for n in [0, 2] {
@@ -353,11 +345,11 @@ fn a_prepared_verifier_answers_like_a_plain_one() {
     assert!(matches!(party.feed(*opcode, payload), Did::Established { .. }));
 
     // What would make `Z` the point at infinity is refused all the same: `X = w0 * M`.
-    let bytes = Verifier::generate(&RustCrypto, &Passcode::new(CODE).unwrap(), &pbkdf());
+    let bytes = Verifier::generate(&BACKEND, &Passcode::new(CODE).unwrap(), &pbkdf());
     let mut bytes = *bytes.unwrap().to_bytes().as_bytes();
     let w0 = Secret::new(bytes[..32].try_into().unwrap());
-    let (one, x) = (Secret::new([1; 32]), RustCrypto.spake_l(&Secret::new([2; 32])).unwrap());
-    let (_, secrets) = RustCrypto.spake_verifier(&w0, &one, &spake2p::M, &x).unwrap();
+    let (one, x) = (Secret::new([1; 32]), BACKEND.spake_l(&Secret::new([2; 32])).unwrap());
+    let (_, secrets) = BACKEND.spake_verifier(&w0, &one, &spake2p::M, &x).unwrap();
     let mut party = server();
     let (opcode, payload) = Honest::message(0);
     assert!(matches!(party.feed(*opcode, payload), Did::Sent(_)));
@@ -369,7 +361,7 @@ fn a_prepared_verifier_answers_like_a_plain_one() {
 
     // `L` off the curve shows when it is prepared.
     bytes[Verifier::LEN - 1] ^= 1;
-    let bent = Verifier::from_bytes(&bytes).unwrap().prepared(&RustCrypto);
+    let bent = Verifier::from_bytes(&bytes).unwrap().prepared(&BACKEND);
     assert_eq!(bent.err(), Some(CryptoError::InvalidPoint));
 }
 
@@ -392,7 +384,7 @@ fn passcode_ids_other_than_zero_are_refused() {
 #[test]
 fn a_wrong_passcode_shows_at_the_initiator_first_and_counts_as_an_attempt() {
     let (mut client, request) =
-        Party::pase_client(&RustCrypto, CODE + 1, None, 11, &parameters(), Script::seeded(1));
+        Party::pase_client(&BACKEND, CODE + 1, None, 11, &parameters(), Script::seeded(1));
     let mut server = fresh_server();
     let end = converse(&mut server, &mut client, &request);
     assert_eq!(end, Err(HandshakeError::WrongPasscode));
@@ -480,7 +472,7 @@ fn buffers_too_small_are_typed_errors() {
     let (mut rng, passcode) = (Script::seeded(1), Passcode::new(CODE).unwrap());
     let mut cx = Context::new(NOW, &mut rng);
     let (id, own, out) = (session_id(1), parameters(), &mut [0; 40]);
-    let result = PaseClient::start(passcode, None, id, &own, &mut cx, &RustCrypto, out);
+    let result = PaseClient::start(passcode, None, id, &own, &mut cx, &BACKEND, out);
     assert_eq!(result.err(), Some(HandshakeError::BufferTooSmall));
 }
 

@@ -85,7 +85,7 @@ fn every_signature_below_the_root_counts() {
     let rcac = broken(&b.rcac);
     let rcac = Certificate::parse(&rcac).unwrap();
     assert_eq!(
-        verify_root(&RustCrypto, &rcac, Profile::Strict),
+        verify_root(&BACKEND, &rcac, Profile::Strict),
         fault(Position::Rcac, ChainFault::Signature)
     );
 }
@@ -113,7 +113,7 @@ fn a_cached_issuer_is_verified_once_and_only_under_its_key() {
     let mut cache = Cache::default();
     for _ in 0..3 {
         let policy = ChainPolicy::default();
-        let result = verify_chain(&RustCrypto, &noc, Some(&icac), &rcac, &policy, &mut cache);
+        let result = verify_chain(&BACKEND, &noc, Some(&icac), &rcac, &policy, &mut cache);
         assert!(result.is_ok());
     }
     assert_eq!(cache.1, 1);
@@ -125,7 +125,7 @@ fn a_cached_issuer_is_verified_once_and_only_under_its_key() {
     other_key[at..at + 65].copy_from_slice(foreign.public_key().as_bytes());
     let other_key = Certificate::parse(&other_key).unwrap();
     let policy = ChainPolicy::default();
-    let result = verify_chain(&RustCrypto, &noc, Some(&icac), &other_key, &policy, &mut cache);
+    let result = verify_chain(&BACKEND, &noc, Some(&icac), &other_key, &policy, &mut cache);
     assert_eq!(result.err(), fault::<()>(Position::Icac, ChainFault::Signature).err());
     assert_eq!(cache.1, 1);
 }
@@ -153,7 +153,7 @@ fn a_remembered_node_is_verified_once_and_its_validity_each_time() {
     let (noc, rcac) = (Certificate::parse(&a.noc).unwrap(), Certificate::parse(&a.rcac).unwrap());
     let mut cache = Cache::default();
     let mut verify = |noc: &Certificate<'_>, policy: &ChainPolicy| {
-        verify_chain(&RustCrypto, noc, None, &rcac, policy, &mut cache).map(|_| cache.1)
+        verify_chain(&BACKEND, noc, None, &rcac, policy, &mut cache).map(|_| cache.1)
     };
     let remembered = if cfg!(feature = "alloc") { 1 } else { 3 };
     for _ in 0..2 {
@@ -247,7 +247,7 @@ fn only_a_root_that_signs_itself_is_installed() {
     let b = Chain::b();
     let check = |octets: &[u8]| {
         let root = Certificate::parse(octets).unwrap();
-        verify_root(&RustCrypto, &root, Profile::Lenient).map_err(|error| error.fault)
+        verify_root(&BACKEND, &root, Profile::Lenient).map_err(|error| error.fault)
     };
     assert_eq!(check(&b.rcac), Ok(()));
     assert_eq!(check(&b.noc), Err(ChainFault::Kind));

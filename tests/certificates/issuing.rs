@@ -46,7 +46,7 @@ fn issued_certificates_equal_those_of_matterjs() {
     let public = |vector: &Value| key(&vector["subjectPublicKey"]);
     let made = CertificateRequest::rcac(0xcaca_caca_caca_caca, public(root), serial(&[1]), period)
         .subject_key_id(key_id(root))
-        .self_sign(&RustCrypto, &mut signing_key(&root["subjectPrivateKey"]))
+        .self_sign(&BACKEND, &mut signing_key(&root["subjectPrivateKey"]))
         .unwrap();
     same_but_for_signature(&made, root);
     let mut issuer_key = signing_key(&icac["issuerPrivateKey"]);
@@ -56,7 +56,7 @@ fn issued_certificates_equal_those_of_matterjs() {
         .fabric_id(fabric)
         .path_length(0)
         .subject_key_id(key_id(icac))
-        .sign(&RustCrypto, &mut Issuer::new(&issuer, &mut issuer_key).unwrap())
+        .sign(&BACKEND, &mut Issuer::new(&issuer, &mut issuer_key).unwrap())
         .unwrap();
     same_but_for_signature(&made, icac);
     let mut issuer_key = signing_key(&noc["issuerPrivateKey"]);
@@ -65,7 +65,7 @@ fn issued_certificates_equal_those_of_matterjs() {
     let made = CertificateRequest::noc(node, fabric, public(noc), serial(&[3]), period)
         .cats(cats(&[0xabcd_0001, 0x0001_0002]))
         .subject_key_id(key_id(noc))
-        .sign(&RustCrypto, &mut Issuer::new(&issuer, &mut issuer_key).unwrap())
+        .sign(&BACKEND, &mut Issuer::new(&issuer, &mut issuer_key).unwrap())
         .unwrap();
     same_but_for_signature(&made, noc);
 }
@@ -89,24 +89,23 @@ fn the_largest_chain_verifies_in_the_strict_profile() {
     let rcac = CertificateRequest::rcac(u64::MAX, root_key.public_key(), random(), period)
         .fabric_id(fabric)
         .path_length(1)
-        .self_sign(&RustCrypto, &mut root_key)
+        .self_sign(&BACKEND, &mut root_key)
         .unwrap();
     let rcac = rcac.certificate().unwrap();
-    assert_eq!(verify_root(&RustCrypto, &rcac, Profile::Strict), Ok(()));
+    assert_eq!(verify_root(&BACKEND, &rcac, Profile::Strict), Ok(()));
     let icac = CertificateRequest::icac(3, icac_key.public_key(), random(), period)
         .text(TextAttribute::OrganizationalUnitName, "jf-anchor-icac")
-        .sign(&RustCrypto, &mut Issuer::new(&rcac, &mut root_key).unwrap())
+        .sign(&BACKEND, &mut Issuer::new(&rcac, &mut root_key).unwrap())
         .unwrap();
     let icac = icac.certificate().unwrap();
     let wanted = cats(&[0xFFFF_0001, 0xFFFE_0001, 0x0001_FFFF]);
     let noc = CertificateRequest::noc(NodeId::new(9), fabric, node_key, random(), period)
         .cats(wanted)
-        .sign(&RustCrypto, &mut Issuer::new(&icac, &mut icac_key).unwrap())
+        .sign(&BACKEND, &mut Issuer::new(&icac, &mut icac_key).unwrap())
         .unwrap();
     let noc = noc.certificate().unwrap();
     let policy = ChainPolicy::new(WallClock::Known(MatterTime::from_seconds(800_000_000)));
-    let verified =
-        verify_chain(&RustCrypto, &noc, Some(&icac), &rcac, &policy, &mut NoCache).unwrap();
+    let verified = verify_chain(&BACKEND, &noc, Some(&icac), &rcac, &policy, &mut NoCache).unwrap();
     assert_eq!(verified.cats(), wanted);
     assert_eq!(verified.node_id(), NodeId::new(9));
     assert_eq!(*verified.public_key(), node_key);
@@ -125,15 +124,15 @@ fn contradictory_requests_are_refused() {
         .path_length(0);
     let refused = Some(IssueError::Request);
     let tagged = root.cats(cats(&[0x0001_0001]));
-    assert_eq!(tagged.self_sign(&RustCrypto, &mut key).err(), refused);
-    let rcac = root.self_sign(&RustCrypto, &mut key).unwrap();
+    assert_eq!(tagged.self_sign(&BACKEND, &mut key).err(), refused);
+    let rcac = root.self_sign(&BACKEND, &mut key).unwrap();
     let rcac = rcac.certificate().unwrap();
     let noc =
         |node| CertificateRequest::noc(NodeId::new(node), fabric, public, number, validity(None));
     let icac = CertificateRequest::icac(1, public, number, validity(None));
-    assert_eq!(noc(1).self_sign(&RustCrypto, &mut key).err(), refused);
+    assert_eq!(noc(1).self_sign(&BACKEND, &mut key).err(), refused);
     let mut issue = |request: CertificateRequest<'_>| {
-        request.sign(&RustCrypto, &mut Issuer::new(&rcac, &mut key).unwrap()).err()
+        request.sign(&BACKEND, &mut Issuer::new(&rcac, &mut key).unwrap()).err()
     };
     assert_eq!(issue(noc(1)), None);
     assert_eq!(issue(root), refused);
@@ -144,9 +143,9 @@ fn contradictory_requests_are_refused() {
     let long = "x".repeat(200);
     let long = noc(1).text(TextAttribute::CommonName, &long);
     assert_eq!(issue(long), Some(IssueError::Certificate(CertError::TooLong)));
-    let wrong = noc(1).sign(&RustCrypto, &mut Issuer::new(&rcac, &mut other).unwrap());
+    let wrong = noc(1).sign(&BACKEND, &mut Issuer::new(&rcac, &mut other).unwrap());
     assert!(matches!(wrong, Err(IssueError::Sign(_))));
-    let leaf = noc(1).sign(&RustCrypto, &mut Issuer::new(&rcac, &mut key).unwrap()).unwrap();
+    let leaf = noc(1).sign(&BACKEND, &mut Issuer::new(&rcac, &mut key).unwrap()).unwrap();
     let leaf = leaf.certificate().unwrap();
     assert_eq!(Issuer::new(&leaf, &mut key).err(), Some(IssueError::Issuer));
 }

@@ -11,6 +11,8 @@
     reason = "a test that panics has failed"
 )]
 
+#[path = "../support/backend.rs"]
+mod backend;
 mod chains;
 mod decoding;
 #[cfg(feature = "issue")]
@@ -25,12 +27,12 @@ mod shapes;
 mod toy;
 mod vectors;
 
+use backend::BACKEND;
 use matter_session::cert::{
     Attribute, CertError, CertKind, Certificate, CertificateBuf, ChainError, ChainFault,
     ChainPolicy, ChainVerified, ExtendedKeyUsage, KeyUsage, MAX_CERT_LEN, NoCache, Position,
     Profile, RecentlyVerified, VerifiedCache, verify_chain, verify_root,
 };
-use matter_session::crypto::RustCrypto;
 use matter_session::time::{MatterTime, WallClock};
 use proptest::prelude::*;
 use recorded::{chip, hex};
@@ -61,7 +63,7 @@ impl Chain {
         let noc = Certificate::parse(&self.noc).unwrap();
         let icac = self.icac.as_ref().map(|icac| Certificate::parse(icac).unwrap());
         let rcac = Certificate::parse(&self.rcac).unwrap();
-        verify_chain(&RustCrypto, &noc, icac.as_ref(), &rcac, policy, &mut NoCache)
+        verify_chain(&BACKEND, &noc, icac.as_ref(), &rcac, policy, &mut NoCache)
     }
 }
 

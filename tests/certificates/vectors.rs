@@ -21,7 +21,7 @@ fn matterjs_certificates_convert_to_x509_octet_for_octet() {
         assert_eq!(certificate.signature().as_bytes()[..], hex(&vector["signatureRaw"]));
         assert_eq!(certificate.public_key().as_bytes()[..], hex(&vector["subjectPublicKey"]));
         let issuer = key(&vector["issuerPublicKey"]);
-        assert_eq!(certificate.verify_signature(&RustCrypto, &issuer), Ok(()));
+        assert_eq!(certificate.verify_signature(&BACKEND, &issuer), Ok(()));
     }
 }
 
@@ -38,7 +38,7 @@ fn matterjs_chains_hold_in_both_profiles() {
             let noc = Certificate::parse(&chain.noc).unwrap();
             assert_eq!(*verified.public_key(), noc.public_key());
             let rcac = Certificate::parse(&chain.rcac).unwrap();
-            assert_eq!(verify_root(&RustCrypto, &rcac, profile), Ok(()));
+            assert_eq!(verify_root(&BACKEND, &rcac, profile), Ok(()));
         }
     }
     let cats: Vec<u32> =
@@ -67,10 +67,7 @@ fn chip_certificates_convert_and_read_as_they_should() {
         assert_eq!(certificate.kind(), kind, "{name}");
         if kind == CertKind::Unspecified {
             assert_eq!(certificate.subject_key_id(), None);
-            assert_eq!(
-                certificate.verify_signature(&RustCrypto, &certificate.public_key()),
-                Ok(())
-            );
+            assert_eq!(certificate.verify_signature(&BACKEND, &certificate.public_key()), Ok(()));
             continue;
         }
         assert_eq!(certificate.subject_key_id().unwrap()[..], hex(&vector["skid"]));
@@ -87,11 +84,7 @@ fn chip_certificates_convert_and_read_as_they_should() {
         }
         let issuer = hex(&certs[vector["issuer"].as_str().unwrap()]["tlv"]);
         let issuer = Certificate::parse(&issuer).unwrap();
-        assert_eq!(
-            certificate.verify_signature(&RustCrypto, &issuer.public_key()),
-            Ok(()),
-            "{name}"
-        );
+        assert_eq!(certificate.verify_signature(&BACKEND, &issuer.public_key()), Ok(()), "{name}");
     }
 }
 
@@ -137,7 +130,7 @@ fn chip_chains_hold_exactly_below_their_own_issuers() {
         }
         for root in hierarchy.iter().filter(|c| c.is("Root")) {
             let root = Certificate::parse(&root.tlv).unwrap();
-            assert_eq!(verify_root(&RustCrypto, &root, Profile::Strict), Ok(()));
+            assert_eq!(verify_root(&BACKEND, &root, Profile::Strict), Ok(()));
         }
     }
     // Nine nodes of the test vectors, five of the unit test hierarchy, two of joint fabrics.

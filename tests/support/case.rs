@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use matter_session::crypto::{
-    Aead, Crypto, OperationalKey, PublicKey, RustCrypto, SealNonce, Secret, Sha256, SigningKey,
+    Aead, Crypto, OperationalKey, PublicKey, SealNonce, Secret, Sha256, SigningKey,
 };
 use matter_session::handshake::HandshakeError;
 use matter_session::ids::NodeId;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::node::{Did, Machine, Message, Node, Party, Sign, fabric, index, signing_key};
 use super::tlv::structure;
-use super::{Script, array, hex, id, matterjs};
+use super::{BACKEND, Script, array, hex, id, matterjs};
 
 /// One node's recorded credentials.
 #[derive(Clone)]
@@ -111,12 +111,12 @@ impl Rig {
     pub fn client(&self) -> (Party<'_>, Message) {
         let (peer, rng) = (self.credentials[1].id, Script::seeded(3));
         let (client, first) =
-            Party::case_client(&RustCrypto, &self.nodes[0], peer, self.record.clone(), 11, rng);
+            Party::case_client(&BACKEND, &self.nodes[0], peer, self.record.clone(), 11, rng);
         (client.signing(self.credentials[0].sign()), first)
     }
 
     pub fn server(&self) -> Party<'_> {
-        Party::case_server(&RustCrypto, &self.nodes[1], 22, Script::seeded(4))
+        Party::case_server(&BACKEND, &self.nodes[1], 22, Script::seeded(4))
             .signing(self.credentials[1].sign())
     }
 
@@ -214,9 +214,9 @@ impl Tbe {
 /// A Sigma2 that only a holder of the IPK can make; the rest of it is the forger's choice.
 pub fn forge_sigma2(ipk: &Secret<16>, sigma1: &[u8], tbe: &Tbe) -> Vec<u8> {
     let peer = PublicKey::new(super::tlv::fields(sigma1)[3].value()).unwrap();
-    let own = RustCrypto.ephemeral(&mut Script::seeded(99)).unwrap();
-    let public = RustCrypto.ephemeral_public(&own);
-    let shared = RustCrypto.ecdh(own, &peer).unwrap();
+    let own = BACKEND.ephemeral(&mut Script::seeded(99)).unwrap();
+    let public = BACKEND.ephemeral_public(&own);
+    let shared = BACKEND.ecdh(own, &peer).unwrap();
     let random = [0x77; 32];
     let hash = sha256(&[sigma1]);
     let salt = [&ipk.as_bytes()[..], &random, public.as_bytes(), &hash].concat();
@@ -232,10 +232,10 @@ pub fn forge_sigma2(ipk: &Secret<16>, sigma1: &[u8], tbe: &Tbe) -> Vec<u8> {
 
 /// The honest initiator's Sigma3 with another content: `private` is its ephemeral key.
 pub fn forge_sigma3(rig: &Rig, private: &[u8], sigma: [&[u8]; 2], tbe: &Tbe) -> Vec<u8> {
-    let own = RustCrypto.ephemeral(&mut Script::new(&[private])).unwrap();
-    let public = RustCrypto.ephemeral_public(&own);
+    let own = BACKEND.ephemeral(&mut Script::new(&[private])).unwrap();
+    let public = BACKEND.ephemeral_public(&own);
     let peer = PublicKey::new(super::tlv::fields(sigma[1])[2].value()).unwrap();
-    let shared = RustCrypto.ecdh(own, &peer).unwrap();
+    let shared = BACKEND.ecdh(own, &peer).unwrap();
     let salt = [&rig.credentials[0].ipk.as_bytes()[..], &sha256(&sigma)].concat();
     let text = tbe.octets(&public, &peer);
     structure(&[(1, &seal(&shared, &salt, b"Sigma3", b"NCASE_Sigma3N", text))])
@@ -243,15 +243,15 @@ pub fn forge_sigma3(rig: &Rig, private: &[u8], sigma: [&[u8]; 2], tbe: &Tbe) -> 
 
 fn seal(shared: &Secret<32>, salt: &[u8], info: &[u8], nonce: &[u8; 13], text: Vec<u8>) -> Vec<u8> {
     let (mut key, mut text) = (Secret::zero(), text);
-    RustCrypto.hkdf(shared.as_bytes(), salt, info, key.as_mut_bytes()).unwrap();
+    BACKEND.hkdf(shared.as_bytes(), salt, info, key.as_mut_bytes()).unwrap();
     let nonce = SealNonce::dangerous_from_bytes(nonce);
-    let mic = RustCrypto.aead(&key).seal(nonce, &[], &mut text).unwrap();
+    let mic = BACKEND.aead(&key).seal(nonce, &[], &mut text).unwrap();
     text.extend(mic);
     text
 }
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = RustCrypto.sha256();
+    let mut hash = BACKEND.sha256();
     parts.iter().for_each(|part| hash.update(part));
     hash.finish()
 }

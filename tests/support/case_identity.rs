@@ -1,15 +1,15 @@
 //! Who a peer is, who signs, and which fabric is meant.
 
-use matter_session::crypto::{RustCrypto, SignError};
+use matter_session::crypto::SignError;
 use matter_session::handshake::case::{KeepNone, PeerIdentity, PeerPolicy, Rejected};
 use matter_session::handshake::{CaseClient, Context, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
 
-use super::support::Script;
 use super::support::case::{Credentials, Rig, Tbe, forge_sigma2, forge_sigma3};
 use super::support::node::{Did, Machine, NOW, Node, Party, Sign, converse, index, session_id};
 use super::support::tlv::{self, Field, structure};
+use super::support::{BACKEND, Backend, Script};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA3, SUCCESS};
 
 /// The private key that the initiator of the full rig draws behind its random.
@@ -21,14 +21,14 @@ fn initiator_ephemeral() -> [u8; 32] {
 }
 
 /// What the honest initiator makes of a forged Sigma2.
-fn on_sigma2(tbe: &Tbe) -> Did<RustCrypto> {
+fn on_sigma2(tbe: &Tbe) -> Did<Backend> {
     let rig = Rig::full();
     let sigma2 = forge_sigma2(&rig.credentials[1].ipk, &rig.messages[0].1, tbe);
     rig.receiver(1).feed(SIGMA2, &sigma2)
 }
 
 /// What the honest responder makes of a forged Sigma3.
-fn on_sigma3(tbe: &Tbe) -> Did<RustCrypto> {
+fn on_sigma3(tbe: &Tbe) -> Did<Backend> {
     let rig = Rig::full();
     let sigma = [&rig.messages[0].1[..], &rig.messages[1].1];
     let sigma3 = forge_sigma3(rig, &initiator_ephemeral(), sigma, tbe);
@@ -41,7 +41,7 @@ fn honest() -> [Tbe; 2] {
     [Tbe::honest(responder), Tbe::honest(initiator)]
 }
 
-fn both(change: impl Fn(&mut Tbe)) -> [Did<RustCrypto>; 2] {
+fn both(change: impl Fn(&mut Tbe)) -> [Did<Backend>; 2] {
     let [mut of2, mut of3] = honest();
     change(&mut of2);
     change(&mut of3);
@@ -132,10 +132,10 @@ fn the_same_fabric_id_under_another_root_is_another_fabric() {
         let (own, peer) = (Credentials::of(of, "initiator"), Credentials::of(of, "responder"));
         let client_node = Node::new(vec![own.fabric(1)]);
         let rng = Script::seeded(5);
-        let (client, first) = Party::case_client(&RustCrypto, &client_node, peer.id, None, 11, rng);
+        let (client, first) = Party::case_client(&BACKEND, &client_node, peer.id, None, 11, rng);
         let mut client = client.signing(own.sign());
-        let mut server = Party::case_server(&RustCrypto, &server_node, 22, Script::seeded(6))
-            .signing(peer.sign());
+        let mut server =
+            Party::case_server(&BACKEND, &server_node, 22, Script::seeded(6)).signing(peer.sign());
         assert_eq!(converse(&mut server, &mut client, &first), Ok(()));
         let Machine::CaseServer(machine) = &server.machine else { unreachable!() };
         assert_eq!(machine.fabric(), Some(index(of as u8 + 1)));
@@ -185,7 +185,7 @@ fn a_certificate_of_another_fabric_under_our_root_is_refused() {
         let serial = SerialNumber::new(&[5]).unwrap();
         let (fabric, key) = (FabricId::new(fabric).unwrap(), own.key().public_key());
         let noc = CertificateRequest::noc(own.id, fabric, key, serial, validity)
-            .sign(&RustCrypto, &mut Issuer::new(&root, &mut root_key).unwrap())
+            .sign(&BACKEND, &mut Issuer::new(&root, &mut root_key).unwrap())
             .unwrap();
         let mut tbe = Tbe::honest(own);
         tbe.noc = noc.as_slice().to_vec();
@@ -206,9 +206,9 @@ fn every_epoch_of_the_identity_protection_key_is_understood() {
         let server_node = Node::new(vec![responder.fabric_with(1, server)]);
         let rng = Script::seeded(5);
         let (client, first) =
-            Party::case_client(&RustCrypto, &client_node, responder.id, None, 11, rng);
+            Party::case_client(&BACKEND, &client_node, responder.id, None, 11, rng);
         let mut client = client.signing(initiator.sign());
-        let mut server = Party::case_server(&RustCrypto, &server_node, 22, Script::seeded(6))
+        let mut server = Party::case_server(&BACKEND, &server_node, 22, Script::seeded(6))
             .signing(responder.sign());
         converse(&mut server, &mut client, &first)
     };
@@ -365,7 +365,7 @@ fn starting_needs_a_fabric_and_room() {
         let mut cx = Context::new(NOW, &mut rng);
         let (peer, id) = (rig.credentials[1].id, session_id(1));
         rig.nodes[0].env(&mut KeepNone, |env| {
-            let (crypto, out) = (&RustCrypto, &mut out[..]);
+            let (crypto, out) = (&BACKEND, &mut out[..]);
             CaseClient::start(index(at), peer, None, id, env, &mut cx, crypto, out).err()
         })
     };

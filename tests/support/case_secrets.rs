@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use matter_session::crypto::spake2p::Confirmation;
 use matter_session::crypto::{
-    Crypto, Passcode, PbkdfParameters, RustCrypto, Secret, Sha256, SpakeSecrets, Verifier,
+    Crypto, Passcode, PbkdfParameters, Secret, Sha256, SpakeSecrets, Verifier,
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::handshake::Context;
@@ -13,7 +13,7 @@ use matter_session::session::{SessionKeys, SessionParameters};
 
 use super::support::case::{Credentials, Rig};
 use super::support::node::{Did, Machine, NOW, Party, Sign};
-use super::support::{Script, array, list, matterjs, number};
+use super::support::{BACKEND, Script, array, list, matterjs, number};
 
 /// Fails if three octets of a secret in a row can be read from the output, in hexadecimal or as
 /// a list of numbers.
@@ -38,11 +38,13 @@ fn primitives_print_no_key_octets() {
     let of_65 = Secret::new([0xA1; 65]);
     let secrets: &[&[u8]] = &[&key, &[0xA1; 3]];
     keeps(&of_16, secrets);
-    keeps(&RustCrypto.aead(&of_16), secrets);
-    let ephemeral = RustCrypto.ephemeral(&mut Script::new(&[&key])).unwrap();
+    keeps(&BACKEND.aead(&of_16), secrets);
+    let ephemeral = BACKEND.ephemeral(&mut Script::new(&[&key])).unwrap();
     keeps(&ephemeral, secrets);
     keeps(&matter_session::crypto::SigningKey::from_bytes(&of_32).unwrap(), secrets);
-    let mut hash = RustCrypto.sha256();
+    #[cfg(feature = "aws-lc-rs")]
+    keeps(&matter_session::crypto::AwsLcSigningKey::from_bytes(&of_32).unwrap(), secrets);
+    let mut hash = BACKEND.sha256();
     hash.update(&key);
     keeps(&hash, secrets);
     let (ke, ca, cb) = (of_16.clone(), of_32.clone(), of_32.clone());
@@ -62,7 +64,7 @@ fn pase_prints_no_key_octets_in_any_state() {
         let salt = super::support::hex(&pbkdf2["salt"]);
         let pbkdf = PbkdfParameters::new(number(&pbkdf2["iterations"]), &salt).unwrap();
         let passcode = Passcode::new(code).unwrap();
-        let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf).unwrap();
+        let verifier = Verifier::generate(&BACKEND, &passcode, &pbkdf).unwrap();
         let names = ["w0", "w1", "x", "y", "Ka", "Ke", "L", "Z", "V", "cA", "cB"];
         let mut secrets: Vec<_> = names.iter().map(|n| super::support::hex(&v[*n])).collect();
         for part in ["i2r", "r2i"] {
@@ -78,10 +80,10 @@ fn pase_prints_no_key_octets_in_any_state() {
         let own = SessionParameters::matter_1_6();
         let rng = Script::new(&[&array::<32>(&v["initiatorRandom"]), &array::<32>(&v["x"])]);
         let id = number(&v["sessionIds"]["initiator"]);
-        let (mut client, first) = Party::pase_client(&RustCrypto, code, None, id, &own, rng);
+        let (mut client, first) = Party::pase_client(&BACKEND, code, None, id, &own, rng);
         let rng = Script::new(&[&array::<32>(&v["responderRandom"]), &array::<32>(&v["y"])]);
         let id = number(&v["sessionIds"]["responder"]);
-        let mut server = Party::pase_server(&RustCrypto, code, pbkdf, id, &own, rng);
+        let mut server = Party::pase_server(&BACKEND, code, pbkdf, id, &own, rng);
         run(&mut server, &mut client, first, &secrets);
     }
 }

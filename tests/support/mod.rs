@@ -2,6 +2,7 @@
 //! surroundings.
 #![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
 
+mod backend;
 pub mod case;
 pub mod node;
 pub mod tlv;
@@ -12,6 +13,7 @@ use std::collections::VecDeque;
 
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 
+pub use backend::{BACKEND, Backend};
 pub use vectors::{array, chip, hex, id, list, matterjs, number};
 
 /// Yields recorded octets in the order in which they are asked for, then a seeded sequence that

@@ -2,8 +2,8 @@
 
 use matter_session::cert::{NoCache, Profile};
 use matter_session::crypto::{
-    Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, RustCrypto, Secret, Signature,
-    SigningKey, TxCounter, Verifier,
+    Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, Secret, Signature, SigningKey,
+    TxCounter, Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::{KeepCertificates, KeepNone, PeerCertificates, PeerPolicy};
@@ -21,7 +21,7 @@ use matter_session::time::{Instant, WallClock};
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
 
-use super::Script;
+use super::{BACKEND, Backend, Script};
 
 /// A message on its way.
 pub type Message = (Opcode, Vec<u8>);
@@ -124,7 +124,7 @@ pub fn fabric(
 ) -> FabricBuf {
     let ipks: Vec<_> = epoch_keys.iter().map(|key| Ipk::EpochKey(Secret::from(key))).collect();
     let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
-    FabricBuf::new(&RustCrypto, index(at), &credentials).unwrap()
+    FabricBuf::new(&BACKEND, index(at), &credentials).unwrap()
 }
 
 pub fn signing_key(octets: [u8; 32]) -> SigningKey {
@@ -147,7 +147,7 @@ pub enum Machine<C: Crypto> {
 }
 
 /// One side of a handshake with all it needs.
-pub struct Party<'a, C: Crypto = RustCrypto> {
+pub struct Party<'a, C: Crypto = Backend> {
     pub crypto: &'a C,
     pub machine: Machine<C>,
     pub node: Option<&'a Node>,

@@ -1,13 +1,13 @@
 //! Who makes the certificates of a fabric.
 
 use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNumber, Validity};
-use matter_session::crypto::{RustCrypto, Secret, SigningKey};
+use matter_session::crypto::{Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId};
 use matter_session::manager::Storage;
 use matter_session::time::MatterTime;
 
-use super::{Dice, Net};
+use super::{BACKEND, Dice, Net};
 
 pub struct Authority {
     rng: Dice,
@@ -49,7 +49,7 @@ impl Authority {
         let mut root = SigningKey::generate(&mut rng).unwrap();
         let (public, serial) = (root.public_key(), SerialNumber::random(&mut rng));
         let rcac = CertificateRequest::rcac(fabric, public, serial, validity())
-            .self_sign(&RustCrypto, &mut root)
+            .self_sign(&BACKEND, &mut root)
             .unwrap();
         let intermediate = with_icac.then(|| {
             let key = SigningKey::generate(&mut rng).unwrap();
@@ -57,7 +57,7 @@ impl Authority {
             let rcac = rcac.certificate().unwrap();
             let mut issuer = Issuer::new(&rcac, &mut root).unwrap();
             let icac = CertificateRequest::icac(7, key.public_key(), serial, validity())
-                .sign(&RustCrypto, &mut issuer)
+                .sign(&BACKEND, &mut issuer)
                 .unwrap();
             (key, icac)
         });
@@ -80,7 +80,7 @@ impl Authority {
             None => (self.rcac.certificate().unwrap(), &mut self.root),
         };
         let mut issuer = Issuer::new(&authority, signer).unwrap();
-        let noc = request.sign(&RustCrypto, &mut issuer).unwrap();
+        let noc = request.sign(&BACKEND, &mut issuer).unwrap();
         Membership {
             rcac: self.rcac.clone(),
             icac: self.intermediate.as_ref().map(|(_, icac)| icac.clone()),

@@ -2,12 +2,14 @@
 //! lose, repeat or hold back.
 
 mod authority;
+#[path = "../backend.rs"]
+mod backend;
 pub mod groups;
 mod rng;
 
 use std::collections::BTreeMap;
 
-use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, SigningKey, Verifier};
+use matter_session::crypto::{Passcode, PbkdfParameters, SigningKey, Verifier};
 use matter_session::handshake::{Context, HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
@@ -18,13 +20,14 @@ use matter_session::resumption::ResumptionStore;
 use matter_session::time::Instant;
 
 pub use self::authority::Authority;
+pub use self::backend::{BACKEND, Backend};
 pub use self::groups::{Bounds, Heard};
 pub use self::rng::Dice;
 
 pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 pub const PASSCODE: u32 = 20_202_021;
 
-pub type Manager<S = Heap> = SessionManager<RustCrypto, S, u32>;
+pub type Manager<S = Heap> = SessionManager<Backend, S, u32>;
 
 /// A message that an application got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -401,7 +404,7 @@ fn context<'a>(
 pub fn window() -> CommissioningWindow {
     let pbkdf = PbkdfParameters::new(1000, &[7; 16]).unwrap();
     let passcode = Passcode::new(PASSCODE).unwrap();
-    let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf).unwrap();
+    let verifier = Verifier::generate(&BACKEND, &passcode, &pbkdf).unwrap();
     CommissioningWindow { verifier, pbkdf, duration: None }
 }
 
@@ -409,7 +412,7 @@ impl<S: Storage> Node<S> {
     fn new(address: PeerAddress, config: Config, seed: u64) -> Self {
         let mut rng = Dice::new(seed);
         Self {
-            manager: SessionManager::new(config, RustCrypto, &mut rng),
+            manager: SessionManager::new(config, BACKEND, &mut rng),
             address,
             rng,
             events: Vec::new(),

@@ -1,6 +1,6 @@
 //! Recorded CASE handshakes, replayed octet for octet by both roles.
 
-use matter_session::crypto::{Crypto, RustCrypto, Secret};
+use matter_session::crypto::{Crypto, Secret};
 use matter_session::handshake::case::messages::{Sigma1, Sigma2, Sigma2Resume};
 use matter_session::ids::NodeId;
 use matter_session::resumption::ResumptionRecord;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::support::node::{
     End, Node, Party, Sign, check_keys, fabric, index, open, seal, signing_key,
 };
-use super::support::{Script, array, chip, hex, id, list, matterjs, number, tlv};
+use super::support::{BACKEND, Backend, Script, array, chip, hex, id, list, matterjs, number, tlv};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA2_RESUME, SIGMA3, SUCCESS};
 
 /// One side of a recorded fabric.
@@ -51,8 +51,8 @@ fn matterjs_handshakes_replay_in_both_roles() {
 
             let keys = &run["sessionKeys"];
             let block = || ["i2r", "r2i", "attestationChallenge"].map(|part| hex(&keys[part]));
-            check_keys(&RustCrypto, &mut client.session, block());
-            check_keys(&RustCrypto, &mut server.session, block());
+            check_keys(&BACKEND, &mut client.session, block());
+            check_keys(&BACKEND, &mut server.session, block());
             let first = hex(&run["firstSecureMessage"]["packet"]);
             assert_eq!(open(&mut server.session, &first), b"Hello");
             let (peer, own) = (server.session.identity(), client.session.identity());
@@ -80,13 +80,13 @@ fn replay(
     responder: &Side,
     record: Option<ResumptionRecord>,
     resumed: bool,
-) -> [End<RustCrypto>; 2] {
+) -> [End<Backend>; 2] {
     let tlv = |message: &str| hex(&run[message]["tlv"]);
     let random = hex(&run["sigma1"]["decoded"]["initiatorRandom"]);
     let rng = Script::new(&[&random, &hex(&run["initiatorEphemeral"]["private"])]);
     let local = number(&run["sessionIds"]["initiator"]);
     let (client, first) =
-        Party::case_client(&RustCrypto, &initiator.node, responder.id, record, local, rng);
+        Party::case_client(&BACKEND, &initiator.node, responder.id, record, local, rng);
     let mut client = client.signing(initiator.sign());
     assert_eq!(first, (SIGMA1, tlv("sigma1")));
 
@@ -99,7 +99,7 @@ fn replay(
     };
     let local = number(&run["sessionIds"]["responder"]);
     let mut server =
-        Party::case_server(&RustCrypto, &responder.node, local, rng).signing(responder.sign());
+        Party::case_server(&BACKEND, &responder.node, local, rng).signing(responder.sign());
 
     let ends = if resumed {
         let sigma2 = server.feed(SIGMA1, &tlv("sigma1")).sent(SIGMA2_RESUME);
@@ -170,7 +170,7 @@ fn chip_handshake_and_its_resumption_replay_in_both_roles() {
         .then_counter(counter("initiator"));
     let local = number(&v["initiator_session_id"]);
     let (client, first) =
-        Party::case_client(&RustCrypto, &initiator.node, responder.id, None, local, rng);
+        Party::case_client(&BACKEND, &initiator.node, responder.id, None, local, rng);
     let mut client = client.signing(initiator.sign());
     assert_eq!(&first.1, sigma1);
     let (random, new) = (of_sigma2.responder_random, hex(&v["resumption_id"]));
@@ -178,7 +178,7 @@ fn chip_handshake_and_its_resumption_replay_in_both_roles() {
         .then_counter(counter("responder"));
     let local = number(&v["responder_session_id"]);
     let mut server =
-        Party::case_server(&RustCrypto, &responder.node, local, rng).signing(responder.sign());
+        Party::case_server(&BACKEND, &responder.node, local, rng).signing(responder.sign());
     assert_eq!(&server.feed(SIGMA1, sigma1).sent(SIGMA2), sigma2);
     assert_eq!(&client.feed(SIGMA2, sigma2).sent(SIGMA3), sigma3);
     let (_, server_end) = server.feed(SIGMA3, sigma3).established();
@@ -189,7 +189,7 @@ fn chip_handshake_and_its_resumption_replay_in_both_roles() {
         let message = &v[format!("first_message_{side}")];
         let (header, payload) = (hex(&message["protocol_header"]), hex(&message["payload"]));
         assert_eq!(seal(&mut end.session, &header, &payload), hex(&message["wire"]));
-        check_keys(&RustCrypto, &mut end.session, block(v));
+        check_keys(&BACKEND, &mut end.session, block(v));
         let record = end.record.as_ref().unwrap();
         assert_eq!(record.shared_secret.as_bytes()[..], hex(&v["shared_secret"]));
         assert_eq!(record.id.as_bytes()[..], new);
@@ -215,11 +215,11 @@ fn resume(v: &Value, initiator: &Side, mut responder: Side, record: Option<Resum
     let rng = Script::new(&[&hex(&v["initiator_random"]), &hex(&v["initiator_eph_private"])]);
     let local = of_sigma1.initiator_session_id.get();
     let (mut client, first) =
-        Party::case_client(&RustCrypto, &initiator.node, responder.id, record, local, rng);
+        Party::case_client(&BACKEND, &initiator.node, responder.id, record, local, rng);
     assert_eq!(first.1, sigma1);
     let rng = Script::new(&[&hex(&v["new_resumption_id"])]);
     let local = of_sigma2.responder_session_id.get();
-    let mut server = Party::case_server(&RustCrypto, &responder.node, local, rng);
+    let mut server = Party::case_server(&BACKEND, &responder.node, local, rng);
     assert_eq!(server.feed(SIGMA1, &sigma1).sent(SIGMA2_RESUME), sigma2);
     let (report, client_end) = client.feed(SIGMA2_RESUME, &sigma2).established();
     assert_eq!(report, Some((REPORT, SUCCESS.to_vec())));
@@ -228,7 +228,7 @@ fn resume(v: &Value, initiator: &Side, mut responder: Side, record: Option<Resum
         assert!(end.resumed);
         let record = end.record.as_ref().unwrap();
         assert_eq!(record.id.as_bytes()[..], hex(&v["new_resumption_id"]));
-        check_keys(&RustCrypto, &mut end.session, block(v));
+        check_keys(&BACKEND, &mut end.session, block(v));
     }
 }
 
@@ -250,11 +250,11 @@ fn matterjs_intermediate_keys_and_encrypted_parts_follow_from_the_secret() {
                 let mut derived = Secret::<16>::zero();
                 let (secret, info) = (hex(&run["ecdhSharedSecret"]), v["info"].as_str().unwrap());
                 let out = derived.as_mut_bytes();
-                RustCrypto.hkdf(&secret, &hex(&v[salt]), info.as_bytes(), out).unwrap();
+                BACKEND.hkdf(&secret, &hex(&v[salt]), info.as_bytes(), out).unwrap();
                 assert_eq!(out[..], hex(&v[key]));
                 let mut text = hex(&v["tbePlaintext"]);
                 let nonce = SealNonce::dangerous_from_bytes(&array(&v["tbeNonce"]));
-                let mic = RustCrypto.aead(&derived).seal(nonce, &[], &mut text).unwrap();
+                let mic = BACKEND.aead(&derived).seal(nonce, &[], &mut text).unwrap();
                 assert_eq!([&text[..], &mic].concat(), hex(&v["encrypted"]));
                 let tag = if sigma == "sigma2" { 4 } else { 1 };
                 let message = tlv::fields(&hex(&v["tlv"]));

@@ -1,11 +1,11 @@
 //! Recorded PASE handshakes, replayed octet for octet by both roles.
 
-use matter_session::crypto::{PbkdfParameters, RustCrypto};
+use matter_session::crypto::PbkdfParameters;
 use matter_session::session::SessionParameters;
 use matter_session::wire::secure_channel::Opcode;
 
 use super::support::node::{Party, check_keys, open, seal};
-use super::support::{Script, chip, hex, list, matterjs, number, tlv};
+use super::support::{BACKEND, Script, chip, hex, list, matterjs, number, tlv};
 use super::{REPORT, REQUEST, RESPONSE};
 
 /// Both roles say what matter.js said, and end with its keys.
@@ -22,7 +22,7 @@ fn matterjs_handshakes_replay_in_both_roles() {
 
         let rng = Script::new(&[&hex(&v["initiatorRandom"]), &hex(&v["x"])]);
         let (mut client, first) =
-            Party::pase_client(&RustCrypto, code, None, id("initiator"), &own, rng);
+            Party::pase_client(&BACKEND, code, None, id("initiator"), &own, rng);
         assert_eq!(first, (REQUEST, message("pbkdfParamRequest")));
         let pake1 = client.feed(RESPONSE, &message("pbkdfParamResponse"));
         assert_eq!(pake1.sent(Opcode::PASE_PAKE1), message("pake1"));
@@ -33,7 +33,7 @@ fn matterjs_handshakes_replay_in_both_roles() {
 
         let rng = Script::new(&[&hex(&v["responderRandom"]), &hex(&v["y"])]);
         let pbkdf = pbkdf.unwrap();
-        let mut server = Party::pase_server(&RustCrypto, code, pbkdf, id("responder"), &own, rng);
+        let mut server = Party::pase_server(&BACKEND, code, pbkdf, id("responder"), &own, rng);
         let response = server.feed(REQUEST, &message("pbkdfParamRequest"));
         assert_eq!(response.sent(RESPONSE), message("pbkdfParamResponse"));
         let pake2 = server.feed(Opcode::PASE_PAKE1, &message("pake1"));
@@ -45,8 +45,8 @@ fn matterjs_handshakes_replay_in_both_roles() {
         assert!(client.rng.is_used_up() && server.rng.is_used_up());
         let keys = &v["sessionKeys"];
         let block = || ["i2r", "r2i", "attestationChallenge"].map(|part| hex(&keys[part]));
-        check_keys(&RustCrypto, &mut client_end.session, block());
-        check_keys(&RustCrypto, &mut server_end.session, block());
+        check_keys(&BACKEND, &mut client_end.session, block());
+        check_keys(&BACKEND, &mut server_end.session, block());
         assert!(client_end.record.is_none() && !server_end.resumed);
         let first = hex(&v["firstSecureMessage"]["packet"]);
         assert_eq!(open(&mut server_end.session, &first), b"Hello");
@@ -76,7 +76,7 @@ fn chip_handshake_replays_in_both_roles() {
     let rng = Script::new(&[&random(&request, 1), &hex(&v["x"])]);
     let rng = rng.then_counter(counter("initiator"));
     let id = number(&v["initiator_session_id"]);
-    let (mut client, sent) = Party::pase_client(&RustCrypto, code, None, id, &own, rng);
+    let (mut client, sent) = Party::pase_client(&BACKEND, code, None, id, &own, rng);
     assert_eq!(sent.1, request);
     let pake1 = client.feed(RESPONSE, &response);
     assert_eq!(pake1.sent(Opcode::PASE_PAKE1), hex(&v["pake1"]));
@@ -88,7 +88,7 @@ fn chip_handshake_replays_in_both_roles() {
     let rng = rng.then_counter(counter("responder"));
     let id = number(&v["responder_session_id"]);
     let params = own.with_max_paths_per_invoke(9);
-    let mut server = Party::pase_server(&RustCrypto, code, pbkdf, id, &params, rng);
+    let mut server = Party::pase_server(&BACKEND, code, pbkdf, id, &params, rng);
     let sent = server.feed(REQUEST, &request).sent(RESPONSE);
     assert_eq!(sent, response);
     let pake2 = server.feed(Opcode::PASE_PAKE1, &hex(&v["pake1"]));
@@ -105,6 +105,6 @@ fn chip_handshake_replays_in_both_roles() {
         assert_eq!(seal(session, &header, &payload), hex(&message["wire"]));
     }
     let block = || ["i2r_key", "r2i_key", "attestation_challenge"].map(|part| hex(&v[part]));
-    check_keys(&RustCrypto, &mut client_end.session, block());
-    check_keys(&RustCrypto, &mut server_end.session, block());
+    check_keys(&BACKEND, &mut client_end.session, block());
+    check_keys(&BACKEND, &mut server_end.session, block());
 }
