@@ -19,7 +19,7 @@ struct Line {
 /// What is drawn: a caption, and lines of whom in which rows, under other names where need be.
 type Plot = (&'static str, &'static str, &'static [(&'static str, &'static str, &'static str)]);
 
-const PLOTS: [Plot; 2] = [
+const PLOTS: [Plot; 4] = [
     (
         "peers-seal.svg",
         "AES-CCM: a message sealed in place",
@@ -32,6 +32,17 @@ const PLOTS: [Plot; 2] = [
         ],
     ),
     (
+        "peers-open.svg",
+        "AES-CCM: a message opened in place",
+        &[
+            ("open", "ours", "ours"),
+            ("batch-open", "batch", "ours, in batches of 4"),
+            ("open", "ccm", "ccm"),
+            ("open", "openssl", "OpenSSL"),
+            ("open", "aws-lc", "AWS-LC"),
+        ],
+    ),
+    (
         "peers-encode.svg",
         "A whole message: from payload to datagram",
         &[
@@ -40,7 +51,19 @@ const PLOTS: [Plot; 2] = [
             ("encode", "matter-transport", "matter-transport"),
         ],
     ),
+    (
+        "peers-decode.svg",
+        "A whole message: from datagram to payload",
+        &[
+            ("decode", "ours", "ours"),
+            ("decode", "matter-kit", "matter-kit"),
+            ("decode", "matter-transport", "matter-transport"),
+        ],
+    ),
 ];
+
+/// What is marked on an axis: more would overlap.
+const MARKS: [f64; 12] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 10e3, 20e3, 50e3];
 
 pub fn draw(rows: &[Row], directory: &Path) -> Outcome {
     for (file, caption, wanted) in PLOTS {
@@ -67,7 +90,9 @@ fn plot(caption: &str, lines: &[Line], file: &Path) -> Outcome {
     let range = |values: &dyn Fn() -> Vec<f64>, margin: f64| {
         let least = values().into_iter().fold(f64::INFINITY, f64::min);
         let most = values().into_iter().fold(0.0, f64::max);
-        (least / margin..most * margin).log_scale()
+        let range = least / margin..most * margin;
+        let marked = MARKS.into_iter().filter(|mark| range.contains(mark)).collect();
+        range.log_scale().with_key_points(marked)
     };
     let mut chart = ChartBuilder::on(&area)
         .caption(caption, ("sans-serif", 18))
