@@ -4,47 +4,19 @@
 
 mod authority;
 mod drive;
+#[path = "drive/pase.rs"]
+mod pase;
 
 use core::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use drive::{NOW, PARAMETERS, Spent, case, local, next, nodes, owned, remember, run, timed};
+use drive::{Spent, case, nodes, remember};
 use matter_session::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, Passcode, PbkdfParameters, PublicKey, RustCrypto,
     Secret, Signature, SpakeSecrets, Verifier,
 };
-use matter_session::handshake::{Context, MAX_MESSAGE_LEN, PaseClient, PaseServer};
-use matter_session::rand_core::{CryptoRng, UnwrapErr};
-
-fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParameters) -> Spent {
-    let mut rng = UnwrapErr(getrandom::SysRng);
-    let mut own_rng = UnwrapErr(getrandom::SysRng);
-    let mut cx = Context::new(NOW, &mut rng);
-    let mut own_cx = Context::new(NOW, &mut own_rng);
-    let mut spent = Spent::default();
-    let (mut out, mut own_out) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
-    let passcode = Passcode::new(20_202_021).unwrap();
-    let mut server = PaseServer::new(verifier.clone(), pbkdf, local(2), &PARAMETERS, NOW);
-    let (mut client, first) = timed(&mut spent.initiator, || {
-        let (client, first) =
-            PaseClient::start(passcode, None, local(1), &PARAMETERS, &mut cx, crypto, &mut out)
-                .unwrap();
-        (client, owned(first))
-    });
-    run(
-        spent,
-        first,
-        |message| {
-            let step = server.handle(message, &mut own_cx, crypto, &mut own_out);
-            next(step, crypto, &mut own_cx)
-        },
-        |message| {
-            let step = client.handle(message, &mut cx, crypto, &mut out);
-            next(step, crypto, &mut cx)
-        },
-    )
-    .0
-}
+use matter_session::rand_core::CryptoRng;
+use pase::{PASSCODE, pase};
 
 /// Benches a handshake as a whole and by side.
 fn sides(c: &mut Criterion, name: &str, mut handshake: impl FnMut() -> Spent) {
@@ -65,7 +37,7 @@ fn sides(c: &mut Criterion, name: &str, mut handshake: impl FnMut() -> Spent) {
 
 fn handshakes(c: &mut Criterion) {
     let pbkdf = PbkdfParameters::new(1000, &[0x5A; 32]).unwrap();
-    let passcode = Passcode::new(20_202_021).unwrap();
+    let passcode = Passcode::new(PASSCODE).unwrap();
     let stretched = Stretched(RustCrypto);
     let verifier = Verifier::generate(&stretched, &passcode, &pbkdf).unwrap();
     sides(c, "pase/no-pbkdf2", || pase(&stretched, &verifier, pbkdf));
@@ -73,7 +45,7 @@ fn handshakes(c: &mut Criterion) {
     sides(c, "pase/pbkdf2-1000", || pase(&RustCrypto, &verifier, pbkdf));
     c.bench_function("pbkdf2/1000", |b| {
         let mut out = [0; 80];
-        b.iter(|| RustCrypto.pbkdf2(&20_202_021_u32.to_le_bytes(), &[0x5A; 32], 1000, &mut out));
+        b.iter(|| RustCrypto.pbkdf2(&PASSCODE.to_le_bytes(), &[0x5A; 32], 1000, &mut out));
     });
 
     let (initiator, responder) = nodes(false);

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::time::Instant as Clock;
 
 use matter_session::cert::{NoCache, Profile, VerifiedCache};
-use matter_session::crypto::{Crypto, RustCrypto, SigningKey};
+use matter_session::crypto::{Crypto, OperationalKey, RustCrypto, SigningKey};
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
@@ -167,12 +167,23 @@ pub(crate) fn remember(initiator: &mut Node, responder: &mut Node) {
 
 /// Dials with the initiator's resumption record, if it has one.
 pub(crate) fn case(initiator: &Node, responder: &Node) -> (Spent, Option<ResumptionRecord>) {
+    let clone = |key: &SigningKey| SigningKey::from_bytes(&key.to_bytes()).unwrap();
+    case_on(&RustCrypto, clone, initiator, responder)
+}
+
+/// The same on any backend; `signer` makes a key of its kind, which is not timed.
+pub(crate) fn case_on<C: Crypto, K: OperationalKey>(
+    crypto: &C,
+    signer: impl Fn(&SigningKey) -> K,
+    initiator: &Node,
+    responder: &Node,
+) -> (Spent, Option<ResumptionRecord>) {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let mut own_rng = UnwrapErr(getrandom::SysRng);
     let mut cx = Context::new(NOW, &mut rng);
     let mut own_cx = Context::new(NOW, &mut own_rng);
     let (mut out, mut own_out) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
-    let (mut key, mut own_key) = (clone(&initiator.key), clone(&responder.key));
+    let (mut key, mut own_key) = (signer(&initiator.key), signer(&responder.key));
     let mut spent = Spent::default();
     let fabric = FabricIndex::MIN;
     let mut server = CaseServer::new(local(2), NOW);
@@ -180,17 +191,9 @@ pub(crate) fn case(initiator: &Node, responder: &Node) -> (Spent, Option<Resumpt
         initiator.with_env(|env| {
             let record = initiator.record.clone();
             let id = local(1);
-            let (client, first) = CaseClient::start(
-                fabric,
-                RESPONDER,
-                record,
-                id,
-                env,
-                &mut cx,
-                &RustCrypto,
-                &mut out,
-            )
-            .unwrap();
+            let (client, first) =
+                CaseClient::start(fabric, RESPONDER, record, id, env, &mut cx, crypto, &mut out)
+                    .unwrap();
             (client, owned(first))
         })
     });
@@ -200,26 +203,22 @@ pub(crate) fn case(initiator: &Node, responder: &Node) -> (Spent, Option<Resumpt
         |message| {
             responder.with_env(|env| {
                 let cx = &mut own_cx;
-                let signed = match server.handle(message, env, cx, &RustCrypto, &mut own_out) {
+                let signed = match server.handle(message, env, cx, crypto, &mut own_out) {
                     Ok(Step::Sign(request)) => request.sign_with(&mut own_key),
-                    step => return next(step, &RustCrypto, cx),
+                    step => return next(step, crypto, cx),
                 };
-                next(server.resume(&signed, env, cx, &RustCrypto, &mut own_out), &RustCrypto, cx)
+                next(server.resume(&signed, env, cx, crypto, &mut own_out), crypto, cx)
             })
         },
         |message| {
             initiator.with_env(|env| {
                 let cx = &mut cx;
-                let signed = match client.handle(message, env, cx, &RustCrypto, &mut out) {
+                let signed = match client.handle(message, env, cx, crypto, &mut out) {
                     Ok(Step::Sign(request)) => request.sign_with(&mut key),
-                    step => return next(step, &RustCrypto, cx),
+                    step => return next(step, crypto, cx),
                 };
-                next(client.resume(&signed, env, cx, &RustCrypto, &mut out), &RustCrypto, cx)
+                next(client.resume(&signed, env, cx, crypto, &mut out), crypto, cx)
             })
         },
     )
-}
-
-fn clone(key: &SigningKey) -> SigningKey {
-    SigningKey::from_bytes(&key.to_bytes()).unwrap()
 }

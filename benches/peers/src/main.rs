@@ -9,8 +9,16 @@
 //! round, ours by theirs. A run of everything draws `benches/peers-*.svg`.
 
 mod aead;
+#[path = "../../authority/mod.rs"]
+mod authority;
+#[path = "../../drive/mod.rs"]
+#[allow(dead_code, reason = "other benches need more of it")]
+mod drive;
+mod handshake;
 mod harness;
 mod message;
+#[path = "../../drive/pase.rs"]
+mod pase;
 mod plot;
 
 use std::path::Path;
@@ -34,6 +42,7 @@ fn main() -> ExitCode {
     let mut run = Run::new(rounds, args.next(), args.next());
     aead::measure(&mut run);
     message::measure(&mut run);
+    handshake::measure(&mut run);
     let benches = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     if let Some(Err(error)) = run.rows().map(|rows| plot::draw(rows, &benches)) {
         eprintln!("nothing is drawn: {error}");
