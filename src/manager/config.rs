@@ -318,6 +318,15 @@ impl Config {
         return 1..=u16::MAX;
     }
 
+    /// Whether groups are for this manager: of several shards they are for the first. Counters of
+    /// messages to groups belong to the node, and two managers would use the same ones.
+    pub(super) fn has_groups(&self) -> bool {
+        #[cfg(feature = "alloc")]
+        return self.shard.index() == 0;
+        #[cfg(not(feature = "alloc"))]
+        return true;
+    }
+
     /// Draws the node id of an initiator.
     #[cfg(feature = "initiator")]
     pub(super) fn ephemeral(&self, rng: &mut dyn CryptoRng) -> EphemeralNodeId {

@@ -79,9 +79,9 @@ pub enum GroupError {
     /// The table is full, or the fabric's share of it; remove something first.
     #[error("too many groups or group key sets; remove one first")]
     TooMany,
-    /// The storage of this manager has no tables for groups: see
-    /// [`WithGroups`](super::WithGroups).
-    #[error("this manager has no tables for groups")]
+    /// The storage of this manager has no tables for groups (see
+    /// [`WithGroups`](super::WithGroups)), or it is a shard other than the first.
+    #[error("groups are not for this manager")]
     Unsupported,
 }
 
@@ -349,7 +349,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         set: &GroupKeySet<'_>,
     ) -> Result<(), GroupError> {
         let Self { node, groups, crypto, .. } = self;
-        let groups = groups.get_mut().ok_or(GroupError::Unsupported)?;
+        let groups = groups.get_mut().filter(|_| node.config.has_groups());
+        let groups = groups.ok_or(GroupError::Unsupported)?;
         let known = node.fabrics.by_index(fabric).ok_or(GroupError::UnknownFabric)?;
         let keys = OperationalKeySet::new(crypto, known.compressed_id(), set)?;
         let key_set = KeySet { keys, own: known.node_id() };
@@ -378,7 +379,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         group: GroupId,
         settings: GroupSettings,
     ) -> Result<(), GroupError> {
-        let groups = self.groups.get_mut().ok_or(GroupError::Unsupported)?;
+        let groups = self.groups.get_mut().filter(|_| self.node.config.has_groups());
+        let groups = groups.ok_or(GroupError::Unsupported)?;
         self.node.fabrics.by_index(fabric).ok_or(GroupError::UnknownFabric)?;
         if !group.is_valid() {
             return Err(GroupError::InvalidGroup);

@@ -2,10 +2,15 @@
 
 use matter_session::crypto::SigningKey;
 use matter_session::fabric::Fabric;
+use matter_session::group::SecurityPolicy;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::manager::{Config, Dropped, Event, Shards, WindowCloseReason};
+use matter_session::ids::{GroupId, GroupKeySetId};
+use matter_session::manager::{
+    Config, Dropped, Event, GroupError, GroupSettings, Shards, WindowCloseReason,
+};
 use proptest::prelude::*;
 
+use crate::net::groups::key_set;
 use crate::net::{Authority, Net, PASSCODE, index, udp};
 
 const KEY: [u8; 16] = [5; 16];
@@ -233,5 +238,27 @@ proptest! {
         let answered = [header(1), vec![0, opcode, 7, 7, 0, 0]].concat();
         prop_assert!(shards.of(&sent).is_some());
         prop_assert_eq!(shards.of(&sent), shards.of(&answered));
+    }
+}
+
+/// Counters of messages to groups belong to the node: two shards would use the same ones.
+#[test]
+fn groups_are_for_the_first_shard_alone() {
+    let (mut net, shards) = sharded(3, |config| config);
+    net.join_group(0, index(1), 1, SecurityPolicy::TrustFirst, &[7]);
+    net.join_group(1, index(1), 1, SecurityPolicy::TrustFirst, &[7]);
+    let datagram = net.group_datagram(0, index(1), 1, b"on");
+    assert_eq!(shards.of(&datagram), Some(0));
+    assert_eq!(net.hand(1, udp(1), &datagram), Ok(()));
+    for n in [2, 3] {
+        assert_eq!(net.hand(n, udp(1), &datagram), Err(Dropped::Group));
+        let manager = &mut net.node(n).manager;
+        let settings = GroupSettings::new(GroupKeySetId::new(1));
+        let refused = manager.set_group(index(1), GroupId::new(1), settings);
+        assert_eq!(refused, Err(GroupError::Unsupported));
+        let refused = key_set(1, SecurityPolicy::TrustFirst, &[7], |set| {
+            manager.set_group_key_set(index(1), set)
+        });
+        assert_eq!(refused, Err(GroupError::Unsupported));
     }
 }
