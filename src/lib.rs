@@ -246,7 +246,7 @@
 //! | `std` | yes | fast P-256 tables (about 25 kB of RAM, built on first use); implies `alloc` |
 //! | `alloc` | by `std` | [`Heap`]: tables that grow; without it they are arrays, [`manager::Fixed`]. `manager::Shards`: several managers behind one port |
 //! | `rustcrypto` | yes | [`RustCrypto`] and [`crypto::CompactRustCrypto`], backends on the RustCrypto crates; [`SigningKey`] |
-//! | `aws-lc-rs` | no | [`crypto::AwsLcCrypto`] and [`crypto::AwsLcSigningKey`]: CASE on AWS-LC, for controllers with many nodes. A C compiler must be there; implies `std` and `rustcrypto` |
+//! | `aws-lc-rs` | no | `crypto::AwsLcCrypto` and `crypto::AwsLcSigningKey`: CASE on AWS-LC, for controllers with many nodes. A C compiler must be there; implies `std` and `rustcrypto` |
 //! | `initiator` | yes | [`connect_pase`](SessionManager::connect_pase) and [`connect_case`](SessionManager::connect_case); a device that is only dialled does without |
 //! | `issue` | no | issuing certificates, as a controller does |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |
