@@ -21,6 +21,8 @@ mod heap;
 mod place;
 #[cfg(feature = "alloc")]
 mod slab;
+#[cfg(feature = "alloc")]
+mod sorted;
 
 pub use self::fixed::{Fixed, WithGroups};
 pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Present, Sender};

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::hashed::HashedPeers;
 use super::slab::Slab;
+use super::sorted::Sorted;
 use super::{
     Empty, Full, GroupTables, KeyRef, Links, Map, Octets, Owner, Present, Queue, RecordIndex,
     RecordOrder, Seat, Sender, Storage,
@@ -49,7 +50,7 @@ impl Storage for Heap {
 
 impl GroupTables for Heap {
     type KeySets<V> = Tree<(FabricIndex, GroupKeySetId), V>;
-    type Keys = Tree<KeyRef, ()>;
+    type Keys = Sorted<KeyRef, ()>;
     type Groups<V> = Tree<(FabricIndex, GroupId), V>;
     type Senders<V> = Tree<Sender, V>;
     type Syncs<V> = Tree<Sender, V>;
