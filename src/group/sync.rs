@@ -163,6 +163,12 @@ impl Synchronized {
         }
     }
 
+    /// The sender was trusted while it was asked: what has been seen since stays so.
+    pub(crate) const fn join(&mut self, mut window: ReplayWindow) {
+        window.settle(MessageCounter::new(self.counter));
+        self.window = window;
+    }
+
     /// Judges and remembers the counter of a message that waited.
     #[must_use = "a duplicate is not to be delivered"]
     pub const fn admit(&mut self, counter: MessageCounter) -> Verdict {

@@ -357,9 +357,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         groups.keep_key_set(fabric, set.id, key_set, node.config.max_group_key_sets)
     }
 
-    /// Forgets a group key set. Its groups stay, without a key. Returns false if there was none.
+    /// Forgets a group key set. Its groups stay, without a key; messages that wait for their
+    /// sender's counter go. Returns false if there was none.
     pub fn remove_group_key_set(&mut self, fabric: FabricIndex, id: GroupKeySetId) -> bool {
-        self.groups.get_mut().is_some_and(|groups| groups.remove_key_set(fabric, id))
+        let Some(groups) = self.groups.get_mut() else { return false };
+        let known = groups.remove_key_set(fabric, id);
+        groups.discard_unmapped(&mut self.octets);
+        known
     }
 
     /// Whether a group key set is installed.
@@ -390,12 +394,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if is_new && others >= self.node.config.max_groups {
             return Err(GroupError::TooMany);
         }
-        groups.groups.insert((fabric, group), settings).map_err(|_| GroupError::TooMany)
+        groups.groups.insert((fabric, group), settings).map_err(|_| GroupError::TooMany)?;
+        groups.discard_unmapped(&mut self.octets);
+        Ok(())
     }
 
-    /// Ends this node's membership in a group. Returns false if there was none.
+    /// Ends this node's membership in a group: messages that wait go, too. Returns false if there was none.
     pub fn remove_group(&mut self, fabric: FabricIndex, group: GroupId) -> bool {
-        self.groups.get_mut().is_some_and(|groups| groups.groups.discard(&(fabric, group)))
+        let Some(groups) = self.groups.get_mut() else { return false };
+        let known = groups.groups.discard(&(fabric, group));
+        groups.discard_unmapped(&mut self.octets);
+        known
     }
 
     /// How this node takes part in a group.
@@ -468,6 +477,20 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     /// The first message that waits and that `which` picks.
     fn first_waiting(&self, which: impl Fn(&Waiting<S>) -> bool) -> Option<u64> {
         self.waiting.iter().find(|(_, message)| which(message)).map(|(serial, _)| *serial)
+    }
+
+    /// What waits is for a group that this node has left, or that has another key set now.
+    fn discard_unmapped(&mut self, octets: &mut S::Octets) {
+        while let Some(serial) = self.first_waiting(|message| !self.is_mapped(message)) {
+            self.discard_waiting(serial, octets);
+        }
+    }
+
+    fn is_mapped(&self, message: &Waiting<S>) -> bool {
+        let Waiting { sender: Sender { fabric, .. }, group, key_set, .. } = message;
+        let settings = self.groups.get(&(*fabric, *group));
+        settings.is_some_and(|settings| settings.key_set == *key_set)
+            && self.key_sets.get(&(*fabric, *key_set)).is_some()
     }
 
     fn discard_waiting(&mut self, serial: u64, octets: &mut S::Octets) {

@@ -87,6 +87,20 @@ impl ReplayWindow {
         Self { max: 0, seen: 0, policy: Policy::Group, synchronized: false }
     }
 
+    /// Counts a counter and all before it as seen.
+    pub(crate) const fn settle(&mut self, counter: MessageCounter) {
+        match self.position(counter.get()) {
+            Position::First | Position::Future(_) => {
+                *self =
+                    Self { max: counter.get(), seen: ALL, policy: self.policy, synchronized: true };
+            }
+            Position::Max => self.seen = ALL,
+            // The bits of older counters are greater.
+            Position::Window(bit) => self.seen |= bit.wrapping_neg(),
+            Position::Before => {}
+        }
+    }
+
     /// Judges a counter without remembering it.
     #[must_use]
     #[inline]

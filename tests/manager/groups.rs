@@ -14,7 +14,7 @@ use matter_session::manager::{
 use matter_session::session::DecodeError;
 
 use crate::net::groups::key_set;
-use crate::net::{Authority, IM, Net, index, udp};
+use crate::net::{Authority, IM, Manager, Net, index, udp};
 
 const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
 const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
@@ -341,6 +341,71 @@ fn the_oldest_message_that_waits_makes_room() {
     }
     net.run(3000);
     assert_eq!(net.heard(1), [[2], [3], [4]]);
+}
+
+#[test]
+fn what_waits_for_a_group_is_not_delivered_after_it_was_left() {
+    type Leave = fn(&mut Manager<Heap>);
+    let leaves: [Leave; 3] = [
+        |manager| assert!(manager.remove_group(index(1), GroupId::new(1))),
+        |manager| assert!(manager.remove_group_key_set(index(1), GroupKeySetId::new(1))),
+        |manager| {
+            let settings = GroupSettings::new(GroupKeySetId::new(2));
+            manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+        },
+    ];
+    for leave in leaves {
+        // Before the answer, and after it.
+        for millis in [0, 3000] {
+            let mut net = lights::<Heap>(2, ASK);
+            net.node(1).polls = false;
+            net.multicast(0, index(1), 1, b"late");
+            net.run(millis);
+            leave(&mut net.node(1).manager);
+            net.node(1).polls = true;
+            net.run(3000);
+            assert!(net.heard(1).is_empty());
+            let state = format!("{:?}", net.node(1).manager);
+            assert!(state.contains("waiting: 0"), "{state}");
+        }
+    }
+}
+
+#[test]
+fn a_sender_that_is_trusted_while_it_is_asked_is_heard_once() {
+    let mut net = lights::<Heap>(2, ASK);
+    for n in 0..2 {
+        net.join_group(n, index(1), 2, ONE, &[9]);
+    }
+    let asked = net.group_datagram(0, index(1), 1, b"asked");
+    assert_eq!(hand(&mut net, 1, &asked), Ok(()));
+    // The answer is on its way.
+    net.on_send(|_| crate::net::Fate::Late(500));
+    while net.sent.len() < 2 {
+        net.run(10);
+    }
+    let trusted = net.group_datagram(0, index(1), 2, b"trusted");
+    let next = net.group_datagram(0, index(1), 1, b"next");
+    for datagram in [&trusted, &next] {
+        assert_eq!(hand(&mut net, 1, datagram), Ok(()));
+    }
+    net.run(3000);
+    assert_eq!(net.heard(1), [&b"trusted"[..], b"next", b"asked"]);
+    for datagram in [&asked, &trusted, &next] {
+        assert_eq!(hand(&mut net, 1, datagram), Err(Dropped::GroupReplay));
+    }
+    // And one that waits twice: it comes, while it waits, once more and is taken.
+    let mut net = lights::<Heap>(2, ASK);
+    for n in 0..2 {
+        net.join_group(n, index(1), 2, ONE, &[9]);
+    }
+    let trusted = net.group_datagram(0, index(1), 2, b"trusted");
+    let asked = net.group_datagram(0, index(1), 1, b"asked");
+    for datagram in [&asked, &trusted, &asked] {
+        assert_eq!(hand(&mut net, 1, datagram), Ok(()));
+    }
+    net.run(3000);
+    assert_eq!(net.heard(1), [b"trusted".to_vec(), b"asked".to_vec()]);
 }
 
 #[test]

@@ -107,7 +107,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let config = &self.node.config;
         match opened.kind {
             MessageKind::GroupData { group, .. } => match groups.judge_data(config, &opened)? {
-                Judged::New => Ok(Received::Group(deliver(group, opened))),
+                Judged::New => {
+                    groups.discard_copies(&opened, &mut self.octets);
+                    Ok(Received::Group(deliver(group, opened)))
+                }
                 Judged::Unknown => self.hold(cx, from, group, &opened),
             },
             _ => {
@@ -191,6 +194,18 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
                 self.judge(sender, *counter, config.max_group_senders)?;
                 Ok(Judged::New)
             }
+        }
+    }
+
+    /// A message is delivered: its copies, which came before its sender was known, do not wait for
+    /// that any more.
+    fn discard_copies(&mut self, opened: &GroupOpened<'_, Candidate>, octets: &mut S::Octets) {
+        let from = (opened.key.key.fabric, opened.source);
+        let of = |sender: Sender| (sender.fabric, sender.node) == from;
+        while let Some(serial) =
+            self.first_waiting(|message| of(message.sender) && message.counter == opened.counter)
+        {
+            self.discard_waiting(serial, octets);
         }
     }
 

@@ -41,10 +41,10 @@ impl Syncing {
 /// A message that waits.
 pub(super) struct Waiting<S: Storage> {
     pub(super) sender: Sender,
-    group: GroupId,
-    key_set: GroupKeySetId,
+    pub(super) group: GroupId,
+    pub(super) key_set: GroupKeySetId,
     header: ProtocolHeader,
-    counter: MessageCounter,
+    pub(super) counter: MessageCounter,
     held: Held<S>,
     /// Whether it may be delivered.
     admitted: bool,
@@ -204,7 +204,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut state = syncing.sync.handle_response(response).ok_or(Dropped::Unsolicited)?;
         groups.syncs.discard(&sender);
         groups.find_due();
-        let room = groups.senders_of(sender) < most;
+        // It may have been trusted meanwhile, for a message under a key set of the other policy.
+        let known = groups.senders.get(&sender);
+        let room = known.is_some() || groups.senders_of(sender) < most;
+        if let Some(window) = known {
+            state.join(window.clone());
+        }
         groups.admit_waiting(sender, room.then_some(&mut state), &mut self.octets);
         if !room || groups.senders.insert(sender, state.into_window()).is_err() {
             groups.full.raise(sender.fabric);
