@@ -1,5 +1,5 @@
 //! Many nodes on a bad network, for many seeds: whatever happens, nothing is sealed twice under one
-//! nonce, nothing arrives twice or elsewhere, everything has its end, and afterwards all works.
+//! nonce, no counter of a group message is used again, nothing arrives twice or elsewhere, everything has its end, and afterwards all works.
 //!
 //! ```text
 //! SIM_SEEDS=100000 SIM_START=7 cargo test --release --all-features --test sim
@@ -43,6 +43,7 @@ fn live<X: Suite>(seed: u64, traces: bool) -> Figures {
     world.live(200);
     world.recover();
     world.prove_alive();
+    world.prove_groups();
     world.rest();
     world.figures()
 }

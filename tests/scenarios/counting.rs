@@ -4,8 +4,8 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use matter_session::crypto::{
-    Aead, AesCcm, Crypto, CryptoError, EphemeralKey, MIC_LEN, OpenNonce, PublicKey, RustCrypto,
-    SealNonce, Secret, Sha256State, Signature, SpakeSecrets,
+    Aead, AesCcm, Crypto, CryptoError, EphemeralKey, MIC_LEN, OpenNonce, PrivacyNonce, PublicKey,
+    RustCrypto, SealNonce, Secret, Sha256State, Signature, SpakeSecrets,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -93,6 +93,20 @@ impl Aead for Key {
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError> {
         self.inner.open(nonce, aad, in_out, mic)
+    }
+
+    fn open_by_trial(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        self.inner.open_by_trial(nonce, aad, in_out, mic)
+    }
+
+    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
+        self.inner.apply_privacy(nonce, in_out)
     }
 }
 

@@ -30,6 +30,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
         if self.app.requests.is_empty() && scene.dice.below(4) == 0 {
             self.app.signs_late = false;
         }
+        if scene.dice.below(5) == 0 {
+            return self.act_in_groups(scene);
+        }
         match scene.dice.below(100) {
             0..12 => self.dial_somebody(scene),
             12..15 => self.commission_somebody(scene),
@@ -248,6 +251,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             assert!(removed, "a fabric was gone");
             self.app.fabrics.remove(&index);
             self.app.stored_fabrics.remove(&index);
+            self.forget_groups_of(index);
         }
     }
 

@@ -10,6 +10,7 @@ use matter_session::time::Instant;
 use matter_session::wire::{HEADROOM, TAILROOM};
 
 use super::book::{Delivery, Sent};
+use super::group_book::Heard;
 use super::node::{IM, Node, Scene, Talk};
 use super::suite::Suite;
 
@@ -22,10 +23,15 @@ const STEP: usize = 16;
 impl<X: Suite, S: Storage> Node<X, S> {
     pub fn receive(&mut self, scene: &mut Scene<'_>, from: PeerAddress, octets: &mut [u8]) {
         let (manager, mut cx) = self.with_context(scene.now);
+        let mut heard = None;
         let received = match manager.handle_datagram(&mut cx, from, octets) {
             Ok(Received::Message(message)) => {
                 let payload = message.payload.to_vec();
                 Some((message.session, message.exchange, message.first, payload))
+            }
+            Ok(Received::Group(message)) => {
+                heard = Some(Heard::new(message, false));
+                None
             }
             Ok(_) => None,
             Err(reason) => {
@@ -36,6 +42,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
         self.look(scene);
         if let Some((session, exchange, first, payload)) = received {
             self.take_in(scene, session, exchange, first, &payload);
+        }
+        if let Some(heard) = heard {
+            self.hear_group(scene, &heard);
         }
     }
 
@@ -222,6 +231,13 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 self.app.exchanges.retain(|_, talk| talk.session != session);
             }
             Event::RecordChanged { fabric, peer } => self.store_record(fabric, peer),
+            Event::GroupMessages => self.hear_what_waited(scene),
+            Event::GroupSendersFull { fabric } => {
+                // Its fabric may be gone.
+                if self.app.fabrics.contains_key(&fabric) {
+                    assert!(self.app.full.insert(fabric), "told twice");
+                }
+            }
             _ => {}
         }
     }
@@ -247,10 +263,16 @@ impl<X: Suite, S: Storage> Node<X, S> {
         assert!(manager.fabrics().count() <= limits.fabrics, "{manager:?} {limits:?}");
         assert!(manager.records().count() <= limits.records, "{manager:?} {limits:?}");
         let state = format!("{manager:?}");
+        assert!(size_of(&state, "key_sets") <= limits.key_sets, "{state} {limits:?}");
+        assert!(size_of(&state, "senders") <= limits.senders, "{state} {limits:?}");
+        assert!(size_of(&state, "syncs") <= limits.waiting, "{state} {limits:?}");
+        assert!(size_of(&state, "waiting") <= limits.waiting, "{state} {limits:?}");
         assert!(size_of(&state, "handshakes") <= limits.handshakes, "{state} {limits:?}");
         let most = limits.sessions + limits.exchanges + limits.handshakes + limits.records;
         let most = most.saturating_add(limits.events + STEP);
         assert!(size_of(&state, "events") <= most, "{state} {limits:?}");
+        let groups: usize = app.fabrics.keys().map(|of| manager.groups(*of).count()).sum();
+        assert!(groups <= limits.groups && groups == app.groups.len(), "{state} {limits:?}");
         for session in manager.sessions() {
             let handle = session.handle();
             assert!(app.sessions.contains_key(&handle), "a session that nobody saw");
@@ -297,6 +319,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// Stops to make trouble, and to answer.
     pub fn recover(&mut self, scene: &mut Scene<'_>) {
         (self.app.lags, self.app.signs_late, self.app.is_silent) = (false, false, true);
+        self.bounds.is_reliable = true;
         self.manager.set_busy(None);
         self.manager.close_commissioning_window();
         self.poll_events(scene);
@@ -316,7 +339,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn check_quiet(&self) {
         let state = format!("node {} {:?}", self.name, self.manager);
         assert_eq!(self.manager.exchange_count(), 0, "{state}");
-        for table in ["handshakes", "deadlines", "ready", "events"] {
+        for table in ["handshakes", "deadlines", "ready", "events", "syncs", "waiting"] {
             assert_eq!(size_of(&state, table), 0, "{table}: {state}");
         }
         assert!(self.manager.is_settled(), "{state}");
@@ -331,7 +354,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn is_quiet(&self) -> bool {
         let records = self.manager.poll_timeout().is_some();
         let state = format!("{:?}", self.manager);
-        let tables = ["exchanges", "handshakes", "deadlines", "ready", "events"];
+        let tables =
+            ["exchanges", "handshakes", "deadlines", "ready", "events", "syncs", "waiting"];
         (!records || self.manager.records().next().is_some())
             && tables.iter().all(|table| size_of(&state, table) == 0)
     }

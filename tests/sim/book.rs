@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use matter_session::session::{SessionKind, SessionRole};
 
+use super::group_book::GroupBook;
 use super::suite::tag_of;
 
 /// Names a session for both of its ends.
@@ -57,6 +58,7 @@ pub struct Book {
     closed: BTreeSet<(Challenge, u16, usize)>,
     /// Whether somebody alters datagrams.
     pub is_hostile: bool,
+    pub groups: GroupBook,
     pub figures: Figures,
 }
 
@@ -75,6 +77,14 @@ pub struct Figures {
     pub evicted: u64,
     pub restarts: u64,
     pub hostile: u64,
+    /// Messages to groups, how often they were heard, and how often after their sender was asked.
+    pub told: u64,
+    pub heard: u64,
+    pub waited: u64,
+    /// Requests for counters, and answers.
+    pub syncs: u64,
+    /// How often a table was found full in the end.
+    pub full: u64,
 }
 
 impl Figures {
@@ -91,6 +101,11 @@ impl Figures {
         self.evicted += other.evicted;
         self.restarts += other.restarts;
         self.hostile += other.hostile;
+        self.told += other.told;
+        self.heard += other.heard;
+        self.waited += other.waited;
+        self.syncs += other.syncs;
+        self.full += other.full;
     }
 
     /// Worlds in which little happens show little.
@@ -100,6 +115,9 @@ impl Figures {
             let rare = [self.resumed, self.acknowledged, self.undelivered, self.failed];
             let rarer = [self.evicted, self.restarts, self.hostile];
             assert!(rare.iter().chain(&rarer).all(|count| *count > self.seeds), "{self:?}");
+            assert!(self.told.min(self.heard) > 5 * self.seeds, "{self:?}");
+            assert!(self.syncs.min(3 * self.waited) > self.seeds, "{self:?}");
+            assert!(self.full > 0, "{self:?}");
         }
     }
 }

@@ -7,19 +7,25 @@ use std::hash::DefaultHasher;
 use std::rc::Rc;
 
 use matter_session::crypto::{
-    Aead, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PublicKey,
-    SealNonce, Secret, Signature, SpakeSecrets,
+    Aead, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce,
+    PublicKey, SealNonce, Secret, Signature, SpakeSecrets,
 };
 use matter_session::rand_core::CryptoRng;
 
 /// What was sealed, under which keys and by whom. A restart of a node does not clear it.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    sealed: HashMap<([u8; KEY_LEN], [u8; NONCE_LEN]), u64>,
+    /// By whom, too.
+    sealed: HashMap<([u8; KEY_LEN], [u8; NONCE_LEN]), (u64, usize)>,
     keys: HashMap<[u8; KEY_LEN], Use>,
     instances: u64,
     /// What may leave a node: what it has sealed, and each unsecured message in one form.
     outputs: HashSet<(usize, u64)>,
+    /// Messages to groups, sealed and not sent yet: what stays in clear, with the whole before its
+    /// header is hidden.
+    group_outputs: HashMap<(usize, u64), u64>,
+    /// By node and kind.
+    group_counters: HashSet<(usize, bool, [u8; 4])>,
     unsecured: HashMap<(usize, u32, [u8; 4]), u64>,
 }
 
@@ -32,13 +38,23 @@ struct Use {
 
 impl Ledger {
     fn seal(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
-        let before = self.sealed.insert((aead.key, nonce), message);
+        let before = self.sealed.insert((aead.key, nonce), (message, aead.node));
         assert!(
             before.is_none(),
             "node {} sealed twice under one nonce {nonce:02x?}{}",
             aead.node,
-            if before == Some(message) { " (the same octets)" } else { "" },
+            if before.is_some_and(|before| before.0 == message) {
+                " (the same octets)"
+            } else {
+                ""
+            },
         );
+        if is_of_group(nonce) {
+            let [flags, a, b, c, d, ..] = nonce;
+            let counter = (aead.node, flags & CONTROL != 0, [a, b, c, d]);
+            assert!(self.group_counters.insert(counter), "a group counter again: {counter:?}");
+            return;
+        }
         let by = (aead.node, aead.instance);
         let used = self.keys.entry(aead.key).or_default();
         let sealer = *used.seals.get_or_insert(by);
@@ -47,7 +63,12 @@ impl Ledger {
 
     fn open(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
         let sealed = self.sealed.get(&(aead.key, nonce));
-        assert_eq!(sealed, Some(&message), "node {} opened what nobody sealed", aead.node);
+        let octets = sealed.map(|sealed| sealed.0);
+        assert_eq!(octets, Some(message), "node {} opened what nobody sealed", aead.node);
+        if is_of_group(nonce) {
+            let by = sealed.map(|sealed| sealed.1);
+            return assert_ne!(by, Some(aead.node), "a node opens what it sent to its group");
+        }
         let by = (aead.node, aead.instance);
         let Some(used) = self.keys.get_mut(&aead.key) else { panic!("an unknown key opens") };
         // What opens in a handshake may be a copy that somebody else got; it leads nowhere.
@@ -64,7 +85,11 @@ impl Ledger {
     pub fn leave(&mut self, node: usize, life: u32, octets: &[u8]) {
         let [_, s0, s1, _, c0, c1, c2, c3, ..] = *octets else { panic!("no message: {octets:?}") };
         let output = digest(octets);
-        if (s0, s1) == (0, 0) {
+        if is_group(octets) {
+            let sealed = self.group_outputs.remove(&(node, visible(octets)));
+            let sealed = sealed.expect("a group message that was not sealed, or again");
+            assert_eq!(sealed != output, octets[3] & PRIVACY != 0, "not as hidden as it says");
+        } else if (s0, s1) == (0, 0) {
             let before = *self.unsecured.entry((node, life, [c0, c1, c2, c3])).or_insert(output);
             assert_eq!(before, output, "node {node} sent an unsecured message again, but altered");
         } else {
@@ -72,6 +97,31 @@ impl Ledger {
             assert!(sealed, "node {node} sends what it has not sealed");
         }
     }
+}
+
+/// Of the security flags.
+const PRIVACY: u8 = 0x80;
+const CONTROL: u8 = 0x40;
+
+/// Whether a datagram claims to be a group message.
+pub fn is_group(octets: &[u8]) -> bool {
+    octets.get(3).is_some_and(|flags| flags & 0x03 == 1)
+}
+
+/// Whether it claims to be about counters.
+pub fn is_control(octets: &[u8]) -> bool {
+    is_group(octets) && octets[3] & CONTROL != 0
+}
+
+/// Whether a nonce is that of a group message.
+const fn is_of_group(nonce: [u8; NONCE_LEN]) -> bool {
+    nonce[0] & !(PRIVACY | CONTROL) == 1
+}
+
+/// What privacy leaves in clear of a message to a group (2 octets) or to a node (8).
+fn visible(octets: &[u8]) -> u64 {
+    let header = if octets[0] & 0x03 == 2 { 18 } else { 24 };
+    digest((&octets[..4], &octets[header..]))
 }
 
 /// Whether a nonce is that of a message; those of handshakes begin with a letter.
@@ -116,10 +166,16 @@ impl<A: Aead> Aead for WatchedKey<A> {
         in_out: &mut [u8],
     ) -> Result<[u8; MIC_LEN], CryptoError> {
         let mut ledger = self.ledger.borrow_mut();
-        ledger.seal(&self.tag, *nonce.as_bytes(), digest((aad, &*in_out)));
+        let octets = *nonce.as_bytes();
+        ledger.seal(&self.tag, octets, digest((aad, &*in_out)));
         let mic = self.inner.seal(nonce, aad, in_out)?;
         let datagram = [aad, in_out, &mic].concat();
-        ledger.outputs.insert((self.tag.node, digest(&datagram[..])));
+        let (node, whole) = (self.tag.node, digest(&datagram[..]));
+        if is_of_group(octets) {
+            ledger.group_outputs.insert((node, visible(&datagram)), whole);
+        } else {
+            ledger.outputs.insert((node, whole));
+        }
         Ok(mic)
     }
 
@@ -133,6 +189,22 @@ impl<A: Aead> Aead for WatchedKey<A> {
         self.inner.open(nonce, aad, in_out, mic)?;
         self.ledger.borrow_mut().open(&self.tag, *nonce.as_bytes(), digest((aad, &*in_out)));
         Ok(())
+    }
+
+    fn open_by_trial(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        self.inner.open_by_trial(nonce, aad, in_out, mic)?;
+        self.ledger.borrow_mut().open(&self.tag, *nonce.as_bytes(), digest((aad, &*in_out)));
+        Ok(())
+    }
+
+    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
+        self.inner.apply_privacy(nonce, in_out)
     }
 }
 

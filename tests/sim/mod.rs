@@ -3,7 +3,11 @@
 mod acts;
 mod app;
 pub mod book;
+mod counters;
 mod end;
+mod group_book;
+mod group_end;
+mod groups;
 mod ledger;
 mod node;
 #[path = "../support/net/rng.rs"]

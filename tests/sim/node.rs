@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use core::convert::Infallible;
+use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -9,15 +10,16 @@ use matter_session::fabric::Fabric;
 use matter_session::handshake::{Context, SignRequest};
 use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
-    Config, ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle, SessionManager, Storage,
-    TRANSMIT_BUFFER_LEN,
+    Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, SessionHandle,
+    SessionManager, Storage, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionKind;
-use matter_session::time::Instant;
+use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::book::{Book, Challenge, End};
+use super::counters::Bounds;
 use super::ledger::{Ledger, Watched};
 use super::rng::Dice;
 use super::suite::{Suite, node_id, node_of};
@@ -56,6 +58,10 @@ pub struct Limits {
     pub fabrics: usize,
     pub records: usize,
     pub events: usize,
+    pub key_sets: usize,
+    pub groups: usize,
+    pub senders: usize,
+    pub waiting: usize,
 }
 
 pub struct Node<X: Suite, S: Storage> {
@@ -68,6 +74,11 @@ pub struct Node<X: Suite, S: Storage> {
     pub app: App,
     /// Keeps the records in place of the manager.
     pub vault: Option<Vault>,
+    /// Keeps the bounds of its group counters.
+    pub bounds: Bounds,
+    /// What it knows of the time.
+    pub wall: WallClock,
+    memberships: u64,
 }
 
 /// The random numbers of a node. Narrow ones make the small numbers, counters above all, collide.
@@ -119,6 +130,13 @@ pub struct App {
     pub dialled: BTreeMap<HandshakeHandle, Option<SessionHandle>>,
     pub sessions: BTreeMap<SessionHandle, Known>,
     pub exchanges: BTreeMap<ExchangeHandle, Talk>,
+    /// Group key sets with the numbers of their keys, and groups.
+    pub key_sets: BTreeMap<(FabricIndex, u16), Range<usize>>,
+    pub groups: BTreeMap<(FabricIndex, u16), GroupSettings>,
+    /// Each time that it becomes a member of a fabric, or starts with it, has a number.
+    pub memberships: BTreeMap<FabricIndex, u64>,
+    /// Fabrics that have no room for another sender, as it was told.
+    pub full: BTreeSet<FabricIndex>,
     pub requests: Vec<SignRequest>,
     /// What was sealed into a buffer of the application.
     pub outbox: VecDeque<(PeerAddress, Vec<u8>)>,
@@ -166,12 +184,30 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let mut rng = rng;
         let manager = SessionManager::new(config.clone(), crypto, &mut rng);
         let vault = rng.roll().is_multiple_of(3).then(|| Vault::new(Dice::new(rng.roll())));
-        Self { name, life: 0, manager, rng, config, limits, app: App::default(), vault }
+        let bounds = Bounds::new(Dice::new(rng.roll()));
+        let knows = rng.roll().is_multiple_of(3);
+        let wall = WallClock::Known(MatterTime::from_seconds(800_000_000));
+        let wall = if knows { wall } else { WallClock::Unknown };
+        let app = App::default();
+        Self {
+            name,
+            life: 0,
+            manager,
+            rng,
+            config,
+            limits,
+            app,
+            vault,
+            bounds,
+            wall,
+            memberships: 0,
+        }
     }
 
     /// The manager, and what a call of it needs.
     pub fn with_context(&mut self, now: Instant) -> (&mut Manager<X, S>, Context<'_>) {
-        let context = Context::new(now, &mut self.rng);
+        let context = Context::new(now, &mut self.rng).with_wall(self.wall);
+        let context = context.with_counters(&mut self.bounds);
         let context = match &mut self.vault {
             Some(vault) => context.with_resumption(vault),
             None => context,
@@ -265,7 +301,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
         self.app.stored_fabrics = former.stored_fabrics;
         for (index, bytes) in &self.app.stored_fabrics {
             assert_eq!(self.manager.restore_fabric(bytes), Ok(*index));
+            self.memberships += 1;
+            self.app.memberships.insert(*index, self.memberships);
         }
+        (self.app.key_sets, self.app.groups) = (former.key_sets, former.groups);
+        self.install_groups_again();
         for record in records {
             let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
             let key = (record.fabric, record.peer);
@@ -279,6 +319,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let member = X::pool().member(fabric, self.name, issue);
         let index = self.manager.add_fabric(&member.credentials()).ok()?;
         self.app.fabrics.insert(index, (fabric, issue));
+        self.memberships += 1;
+        self.app.memberships.insert(index, self.memberships);
         self.store_fabric(index);
         Some(index)
     }

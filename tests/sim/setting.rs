@@ -35,6 +35,8 @@ fn config(dice: &mut Dice) -> Config {
         .with_records(one_of(dice, &[0, 1, 2, 10]), Duration::from_secs(lifetime))
         .with_handshakes(one_of(dice, &[1, 2, 4, 8]), millis(100))
         .with_exchange_lifetime(millis(one_of(dice, &[1_000, 10_000, 60_000])))
+        .with_groups(one_of(dice, &[1, 2, 3]), one_of(dice, &[1, 2, 2]))
+        .with_group_senders(one_of(dice, &[1, 2, 8]), one_of(dice, &[1, 2, 8]))
         .with_retransmission_boost(millis(one_of(dice, &[0, 0, 200])));
     let longest = one_of(dice, &[3_600, 3_600, 60]);
     let config = config.with_longest_interval(Duration::from_secs(longest));
@@ -57,6 +59,14 @@ pub fn node<X: Suite>(
         1 => (5, 8, 3, 2, 2, 4),
         _ => (3, 3, 2, 2, 1, 4),
     };
+    let (key_sets, groups, senders, waiting) = match kind {
+        0 => (most, most, most, most),
+        1 => (3, 4, 6, 4),
+        _ => (1, 2, 3, 4),
+    };
+    let of_all = |per_fabric: usize| per_fabric * config.max_fabrics;
+    // Control messages have counters of their own.
+    let most_senders = config.max_group_senders + config.max_group_senders.min(8);
     let limits = Limits {
         sessions: sessions.min(config.max_sessions + 1),
         exchanges: exchanges.min(config.max_exchanges),
@@ -64,6 +74,10 @@ pub fn node<X: Suite>(
         fabrics: fabrics.min(config.max_fabrics),
         records: records.min(config.max_records),
         events: events.min(config.max_events),
+        key_sets: key_sets.min(of_all(config.max_group_key_sets)),
+        groups: groups.min(of_all(config.max_groups)),
+        senders: senders.min(of_all(most_senders)),
+        waiting: waiting.min(config.max_waiting_group_messages),
     };
     let ledger = Rc::clone(ledger);
     match kind {

@@ -1,18 +1,21 @@
 //! What a world computes with, and the credentials of its nodes: issued once for all seeds.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
 use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::crypto::{
-    Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, RustCrypto, Secret, SigningKey,
-    Verifier,
+    Crypto, KEY_LEN, OperationalKey, Passcode, PbkdfParameters, PublicKey, RustCrypto, Secret,
+    SigningKey, Verifier,
 };
-use matter_session::fabric::{FabricCredentials, Ipk};
+use matter_session::fabric::{CompressedFabricId, FabricCredentials, GroupKey, Ipk};
+use matter_session::group::GroupSession;
 use matter_session::handshake::{SignRequest, Signed};
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, NodeId};
 use matter_session::manager::CommissioningWindow;
 use matter_session::time::MatterTime;
 
+use super::group_book::{EPOCHS, SETS};
 use super::rng::Dice;
 use super::toy::{Toy, ToyKey};
 
@@ -83,6 +86,8 @@ impl Suite for Quick {
 pub struct Pool<K> {
     /// By fabric, node and issue.
     members: Vec<Vec<[Member<K>; ISSUES]>>,
+    /// Of groups, by fabric, key set and epoch.
+    group_keys: Vec<[u8; KEY_LEN]>,
     verifier: Verifier,
     pbkdf: PbkdfParameters,
 }
@@ -131,6 +136,12 @@ impl<K: OperationalKey> Pool<K> {
         &self.members[fabric][node][issue]
     }
 
+    /// A key of a group key set. Those of the two sets of a fabric have the same session id in
+    /// every other epoch.
+    pub fn group_key(&self, fabric: usize, set: u16, epoch: usize) -> [u8; KEY_LEN] {
+        self.group_keys[(epoch * FABRICS + fabric) * usize::from(SETS) + usize::from(set) - 1]
+    }
+
     pub fn window(&self, duration: Option<core::time::Duration>) -> CommissioningWindow {
         CommissioningWindow { verifier: self.verifier.clone(), pbkdf: self.pbkdf, duration }
     }
@@ -140,8 +151,31 @@ impl<K: OperationalKey> Pool<K> {
         let pbkdf = PbkdfParameters::new(1000, &[7; 16]).unwrap();
         let passcode = Passcode::new(PASSCODE).unwrap();
         let verifier = Verifier::generate(&crypto, &passcode, &pbkdf).unwrap();
-        Self { members: (0..FABRICS).map(fabric::<S>).collect(), verifier, pbkdf }
+        let members = (0..FABRICS).map(fabric::<S>).collect();
+        Self { members, group_keys: group_keys(&crypto), verifier, pbkdf }
     }
+}
+
+/// Keys for every place, so that each pair of an even epoch has one session id.
+fn group_keys<C: Crypto>(crypto: &C) -> Vec<[u8; KEY_LEN]> {
+    let dice = &mut Dice::new(99);
+    let mut by_id = HashMap::new();
+    let mut key = || {
+        let key: [u8; KEY_LEN] = core::array::from_fn(|_| dice.roll() as u8);
+        let none = CompressedFabricId::from_bytes([0; 8]);
+        let group_key = GroupKey::OperationalKey(Secret::new(key));
+        (GroupSession::new(crypto, &group_key, none).unwrap().id(), key)
+    };
+    let mut pair = |alike: bool| loop {
+        let (id, new) = key();
+        match by_id.insert(id, new) {
+            Some(old) if alike => return [old, new],
+            _ if !alike => return [new, key().1],
+            _ => {}
+        }
+    };
+    let pairs = (0..EPOCHS * FABRICS).map(|n| pair((n / FABRICS).is_multiple_of(2)));
+    pairs.flatten().collect()
 }
 
 /// Every certificate of a fabric. One of the fabrics has an intermediate authority.

@@ -3,11 +3,11 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use matter_session::manager::{Fixed, Heap, PeerAddress};
+use matter_session::manager::{Fixed, Heap, PeerAddress, WithGroups};
 use matter_session::time::Instant;
 
 use super::book::{Book, Figures};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, is_control, is_group};
 use super::node::{Luck, Node, Scene};
 use super::rng::Dice;
 use super::setting;
@@ -15,9 +15,9 @@ use super::suite::{FABRICS, NODES, Suite};
 use super::wire::{Datagram, Wire, over_tcp, over_udp, udp};
 
 /// Tables of a device that has room for what it is asked to do.
-pub type Arrays = Fixed<5, 8, 3, 2, 2, { 14 * 1280 }>;
+pub type Arrays = WithGroups<Fixed<5, 8, 3, 2, 2, { 14 * 1280 }>, 3, 4, 6>;
 /// Less of everything.
-pub type Small = Fixed<3, 3, 2, 2, 1, 2600>;
+pub type Small = WithGroups<Fixed<3, 3, 2, 2, 1, 2600>, 1, 2, 3>;
 
 /// A node with whatever storage.
 pub enum AnyNode<X: Suite> {
@@ -105,6 +105,9 @@ impl<X: Suite> World<X> {
                 if (n < 2 && fabric == 0) || world.dice.below(10) < 7 {
                     each!(&mut world.nodes[n], node => node.join(fabric, 0));
                 }
+            }
+            for _ in 0..3 {
+                at!(&mut world, n, node, scene => node.administer(scene));
             }
         }
         world
@@ -203,12 +206,21 @@ impl<X: Suite> World<X> {
         Some(due.saturating_sub(self.clocks[n]) + self.late[n])
     }
 
-    /// Takes what a node has to say and to send.
-    fn drain(&mut self, n: usize) {
+    /// Takes what a node has to say and to send. Returns whether it sent anything but control
+    /// messages of groups.
+    fn drain(&mut self, n: usize) -> bool {
+        let mut others = false;
         at!(self, n, node, scene => node.poll_events(scene));
         let mut count = 0;
         while let Some((to, octets)) = at!(self, n, node, scene => node.transmit(scene)) {
-            let is_tcp = to.is_reliable();
+            let (is_tcp, is_control) = (to.is_reliable(), is_control(&octets));
+            others |= !is_control;
+            self.book.figures.syncs += u64::from(is_control);
+            if matches!(to, PeerAddress::Udp(to) if to.ip().is_multicast()) {
+                assert!(is_group(&octets) && !is_control, "not a message to a group");
+                self.multicast(n, &octets);
+                continue;
+            }
             let from = if is_tcp { over_tcp(self.addresses[n]) } else { self.addresses[n] };
             let passes = self.wire.send(self.now, Datagram { from, to, octets }, &mut self.dice);
             let known = self.addresses.iter().any(|address| *address == over_udp(to));
@@ -218,6 +230,18 @@ impl<X: Suite> World<X> {
             at!(self, n, node, scene => node.poll_events(scene));
             count += 1;
             assert!(count < 1_000, "node {n} sends without end");
+        }
+        others
+    }
+
+    /// A message comes to every node that listens, and at times back to its sender.
+    fn multicast(&mut self, n: usize, octets: &[u8]) {
+        let loops = self.dice.below(4) == 0;
+        let from = self.addresses[n];
+        let listeners = (0..self.nodes.len()).filter(|other| *other != n || loops);
+        for to in listeners.map(|other| self.addresses[other]).collect::<Vec<_>>() {
+            let datagram = Datagram { from, to, octets: octets.to_vec() };
+            self.wire.send(self.now, datagram, &mut self.dice);
         }
     }
 
@@ -262,9 +286,19 @@ impl<X: Suite> World<X> {
     fn deliver(&mut self, datagram: Datagram) {
         let Datagram { from, to, mut octets } = datagram;
         if let Some(n) = self.addresses.iter().position(|address| *address == over_udp(to)) {
+            let is_group = is_group(&octets) && !self.frozen[n];
+            if is_group {
+                self.drain(n);
+            }
             at!(self, n, node, scene => node.receive(scene, from, &mut octets));
             if !self.frozen[n] {
-                self.drain(n);
+                let answers = self.drain(n);
+                assert!(!(is_group && answers), "node {n} answers a group message");
+                // An answer is under way to somebody who hears this first.
+                if is_control(&octets) && self.dice.below(2) == 0 {
+                    at!(self, n, node, scene => node.tell_all_groups(scene));
+                    self.drain(n);
+                }
             }
             each!(&self.nodes[n], node => node.check(self.frozen[n]));
         }

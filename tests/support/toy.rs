@@ -6,8 +6,8 @@
 use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::crypto::{
     Aead, AesCcm, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, OpenNonce, OperationalKey,
-    PUBLIC_KEY_LEN, PublicKey, RustCrypto, SealNonce, Secret, Sha256State, SignError, Signature,
-    SpakeSecrets,
+    PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto, SealNonce, Secret, Sha256State, SignError,
+    Signature, SpakeSecrets,
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{FabricId, NodeId};
@@ -122,6 +122,20 @@ impl<const LAX: bool> Aead for ToyAead<LAX> {
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError> {
         self.0.as_ref().map_or(Ok(()), |key| key.open(nonce, aad, in_out, mic))
+    }
+
+    fn open_by_trial(
+        &self,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        self.0.as_ref().map_or(Ok(()), |key| key.open_by_trial(nonce, aad, in_out, mic))
+    }
+
+    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
+        self.0.as_ref().map_or(Ok(()), |key| key.apply_privacy(nonce, in_out))
     }
 }
 
