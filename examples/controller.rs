@@ -1,13 +1,19 @@
-//! A controller: establishes sessions with a device and sends it something.
+//! A controller: establishes sessions with a device and sends it something, or sends to groups.
 //!
 //! ```text
 //! cargo run --release --example controller -- pase --peer 127.0.0.1:5540 --send read
 //! cargo run --release --example controller -- case --peer [::1]:5540 --fabric fabric.json --times 3
+//! cargo run --release --example controller -- group --fabric fabric.json --counters counters
 //! ```
 //! Each session gets a line, and so does the answer; from the second CASE on the former session is
 //! resumed if the peer agrees. The exit code is 0 if every handshake gave a session and every
-//! answer came, else 1. `examples/device.rs` is its counterpart; `examples/support/udp.rs` holds
-//! the loop.
+//! answer came, else 1.
+//!
+//! `group` needs no session: it sends commands to the groups of the fabric file, which nobody
+//! answers. Without `--counters` their counters begin anew in each run, and receivers that have
+//! heard the run before may drop what comes.
+//!
+//! `examples/device.rs` is its counterpart; `examples/support/udp.rs` holds the loop.
 
 mod support;
 
@@ -22,21 +28,31 @@ use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
 
 use support::args::{self, TEST_PASSCODE};
+use support::counters::Counters;
 use support::fabric_file::{FabricFile, Role};
 use support::loss::Loss;
-use support::protocols::{ECHO, ECHO_REQUEST, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA};
+use support::protocols::{
+    ECHO, ECHO_REQUEST, INVOKE_REQUEST, ON_OFF_COMMANDS, READ_REQUEST, READ_VENDOR_NAME,
+    REPORT_DATA, invoke_on_off,
+};
 use support::udp::{Happening, Message, Node};
 use support::{Result, report};
 
 const USAGE: &str =
     "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
        [--send echo|read|close] [--echo-size N] [--large] [--drop rx:N,tx:N]
+controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-clock]
+       [--counters FILE] [--drop tx:N]
 
-  --times      so many handshakes, one after the other
+  --times      so many handshakes, one after the other; so many commands to each group
   --send       what to do with each session (default: echo)
   --echo-size  octets to be echoed (default: 32)
   --large      send messages of more than 1232 octets
-  --drop       lose the N-th datagram received or sent, on purpose";
+  --drop       lose the N-th datagram received or sent, on purpose
+  --peer       of groups: send there, and not to their multicast addresses
+  --privacy    hide the headers of messages to groups
+  --no-clock   do not know the time, which tells which of a group's keys is for sending
+  --counters   keep the counters of messages to groups in a file";
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,8 +60,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 struct Args {
-    case: bool,
-    peer: SocketAddr,
+    what: What,
+    peer: Option<SocketAddr>,
     passcode: Passcode,
     fabric: Option<String>,
     times: u32,
@@ -53,6 +69,16 @@ struct Args {
     echo_size: usize,
     large: bool,
     loss: Loss,
+    privacy: bool,
+    has_calendar: bool,
+    counters: Counters,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Pase,
+    Case,
+    Group,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,10 +100,10 @@ fn main() -> ExitCode {
 
 fn parse() -> Result<Option<Args>> {
     let mut parser = lexopt::Parser::from_env();
-    let (mut case, mut peer) = (None, None);
+    let mut what = None;
     let mut args = Args {
-        case: false,
-        peer: SocketAddr::from(([127, 0, 0, 1], 0)),
+        what: What::Pase,
+        peer: None,
         passcode: Passcode::new(TEST_PASSCODE)?,
         fabric: None,
         times: 1,
@@ -85,12 +111,16 @@ fn parse() -> Result<Option<Args>> {
         echo_size: 32,
         large: false,
         loss: Loss::default(),
+        privacy: false,
+        has_calendar: true,
+        counters: Counters::default(),
     };
     while let Some(arg) = parser.next()? {
         match arg {
-            Value(handshake) if handshake == "pase" => case = Some(false),
-            Value(handshake) if handshake == "case" => case = Some(true),
-            Long("peer") => peer = Some(args::value(&mut parser)?),
+            Value(handshake) if handshake == "pase" => what = Some(What::Pase),
+            Value(handshake) if handshake == "case" => what = Some(What::Case),
+            Value(groups) if groups == "group" => what = Some(What::Group),
+            Long("peer") => args.peer = Some(args::value(&mut parser)?),
             Long("passcode") => args.passcode = args::passcode(&mut parser)?,
             Long("fabric") => args.fabric = Some(args::value(&mut parser)?),
             Long("times") => args.times = args::value(&mut parser)?,
@@ -105,6 +135,9 @@ fn parse() -> Result<Option<Args>> {
             Long("echo-size") => args.echo_size = args::value(&mut parser)?,
             Long("large") => args.large = true,
             Long("drop") => args.loss = args::value(&mut parser)?,
+            Long("privacy") => args.privacy = true,
+            Long("no-clock") => args.has_calendar = false,
+            Long("counters") => args.counters = Counters::open(parser.value()?.as_ref())?,
             Long("help") => {
                 println!("{USAGE}");
                 return Ok(None);
@@ -112,30 +145,61 @@ fn parse() -> Result<Option<Args>> {
             other => return Err(other.unexpected().into()),
         }
     }
-    args.case = case.ok_or("which handshake, pase or case?")?;
-    args.peer = peer.ok_or("--peer is missing")?;
+    args.what = what.ok_or("which, pase, case or group?")?;
     Ok(Some(args))
 }
 
 fn run(args: Args) -> Result<()> {
     let any: SocketAddr = match args.peer {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        Some(SocketAddr::V4(_)) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        Some(SocketAddr::V6(_)) | None => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let mut node = Node::bind(any, args::config(args.large), args.loss)?;
-    let way = if args.case {
-        let path = args.fabric.ok_or("--fabric is missing")?;
-        let fabric = FabricFile::read(&path, Role::Initiator)?;
-        let peer = fabric.peer;
-        Way::Case(node.join(fabric)?, peer)
-    } else {
-        Way::Pase(args.passcode)
+    node.has_calendar = args.has_calendar;
+    node.counters = args.counters;
+    let fabric = args.fabric.map(|path| FabricFile::read(&path, Role::Initiator)).transpose()?;
+    let fabric = || fabric.ok_or("--fabric is missing");
+    let way = match args.what {
+        What::Pase => Way::Pase(args.passcode),
+        What::Case => {
+            let fabric = fabric()?;
+            let peer = fabric.peer;
+            Way::Case(node.join(fabric)?, peer)
+        }
+        What::Group => {
+            let fabric = node.join(fabric()?)?;
+            return send_to_groups(&mut node, fabric, args.times, args.privacy, args.peer);
+        }
     };
-    let mut controller = Controller { node, peer: args.peer, way };
+    let peer = args.peer.ok_or("--peer is missing")?;
+    let mut controller = Controller { node, peer, way };
     let outcome = controller.meet(args.times, args.send, args.echo_size);
     // Also after a failure: the peer shall know of it.
     controller.node.drain(LAST_PATIENCE)?;
     outcome
+}
+
+/// Sends commands to each group of a fabric. Whether anybody hears them, nobody knows.
+fn send_to_groups(
+    node: &mut Node,
+    fabric: FabricIndex,
+    times: u32,
+    privacy: bool,
+    instead: Option<SocketAddr>,
+) -> Result<()> {
+    let groups: Vec<_> = node.manager.groups(fabric).collect();
+    for (group, settings) in groups.iter().filter(|_| privacy) {
+        node.manager.set_group(fabric, *group, settings.with_privacy())?;
+    }
+    for (_, command) in (0..times).zip(ON_OFF_COMMANDS.into_iter().cycle()) {
+        for (group, _) in &groups {
+            let payload = invoke_on_off(command);
+            let message = (ProtocolId::INTERACTION_MODEL, INVOKE_REQUEST);
+            let address = node.send_group((fabric, *group), message, &payload, instead)?;
+            println!("SENT group={group} address={address} payload={}", report::hex(&payload));
+        }
+    }
+    Ok(())
 }
 
 struct Controller {

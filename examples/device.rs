@@ -5,8 +5,10 @@
 //! cargo run --release --example device -- --listen [::1]:5540 --fabric fabric.json
 //! ```
 //! It prints `READY`, then a line for each session. Peers may send to its echo protocol, or read,
-//! write and invoke anything: reports are empty, everything else succeeds. `examples/controller.rs`
-//! is its counterpart; `examples/support/udp.rs` holds the loop.
+//! write and invoke anything: reports are empty, everything else succeeds. It hears the groups that
+//! the fabric file puts it in, by multicast if it listens on `[::]:5540`, and prints `HEARD` for each
+//! message. It sends to no group; when it asks a sender for its counter, its own is one in memory.
+//! `examples/controller.rs` is its counterpart; `examples/support/udp.rs` holds the loop.
 
 mod support;
 
@@ -15,6 +17,7 @@ use core::time::Duration;
 use std::process::ExitCode;
 
 use lexopt::Arg::Long;
+use matter_session::FabricIndex;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::manager::{CommissioningWindow, Event, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
@@ -23,6 +26,7 @@ use matter_session::time::Instant;
 
 use support::args::{self, TEST_PASSCODE};
 use support::fabric_file::{FabricFile, Role};
+use support::groups::Heard;
 use support::loss::Loss;
 use support::udp::{Happening, Message, Node};
 use support::{Result, protocols, report};
@@ -101,7 +105,8 @@ fn parse() -> Result<Option<Args>> {
 fn run(args: Args) -> Result<()> {
     let mut node = Node::bind(args.listen, args::config(args.large), args.loss)?;
     if let Some(path) = &args.fabric {
-        node.join(FabricFile::read(path, Role::Responder)?)?;
+        let fabric = node.join(FabricFile::read(path, Role::Responder)?)?;
+        listen_to_groups(&node, fabric);
     }
     open_window(&mut node, &args.passcode)?;
     if args.busy > 0 {
@@ -129,6 +134,17 @@ fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
     Ok(node.manager.open_commissioning_window(node.now(), window)?)
 }
 
+/// Where there is no multicast, datagrams to groups may still come to the node's own address.
+fn listen_to_groups(node: &Node, fabric: FabricIndex) {
+    for (group, _) in node.manager.groups(fabric) {
+        let Some(address) = node.manager.group_address(fabric, group) else { continue };
+        match node.listen_to(address) {
+            Ok(()) => println!("MEMBER group={group} address={address}"),
+            Err(error) => println!("MEMBER group={group} address={address} not joined: {error}"),
+        }
+    }
+}
+
 struct Device {
     node: Node,
     forget: bool,
@@ -142,6 +158,7 @@ impl Device {
         match self.node.turn([fail_safe, end].into_iter().flatten().min())? {
             Some(Happening::Event(event)) => self.on_event(event),
             Some(Happening::Message(message)) => self.on_message(&message),
+            Some(Happening::Group(heard)) => report_heard(&heard),
             None => {}
         }
         if let Some((session, expires)) = self.commissioner
@@ -196,4 +213,15 @@ impl Device {
         }
         self.node.manager.close_exchange(exchange);
     }
+}
+
+/// A device would now do what is asked. It never answers a group.
+fn report_heard(heard: &Heard) {
+    let Heard { group, key_set, source, opcode, counter, payload } = heard;
+    println!(
+        "HEARD group={group} keys={key_set} source={:016x} counter={counter} opcode={opcode} \
+         payload={}",
+        source.get(),
+        report::hex(payload)
+    );
 }

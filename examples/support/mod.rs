@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each example uses its part")]
 
 pub(crate) mod args;
+pub(crate) mod counters;
 pub(crate) mod drain;
 pub(crate) mod fabric_file;
+pub(crate) mod groups;
 pub(crate) mod loss;
 pub(crate) mod protocols;
 pub(crate) mod report;

@@ -12,6 +12,7 @@ pub(crate) const ECHO_REQUEST: u8 = 1;
 pub(crate) const STATUS_RESPONSE: u8 = 1;
 pub(crate) const READ_REQUEST: u8 = 2;
 pub(crate) const REPORT_DATA: u8 = 5;
+pub(crate) const INVOKE_REQUEST: u8 = 8;
 
 /// ReadRequest { attributes: [BasicInformation.VendorName of endpoint 0], filtered: no }
 pub(crate) const READ_VENDOR_NAME: &[u8] = &[
@@ -21,6 +22,21 @@ pub(crate) const READ_VENDOR_NAME: &[u8] = &[
     0x18, 0x18, 0x28, 0x03, // 3: not filtered by fabric
     0x24, 0xFF, 0x0C, 0x18, // 255: revision 12
 ];
+/// Off, On and Toggle of the On/Off cluster.
+pub(crate) const ON_OFF_COMMANDS: [u8; 3] = [0, 1, 2];
+
+/// InvokeRequest { suppress response: yes, timed: no, commands: [one of On/Off], revision: 12 }
+pub(crate) const fn invoke_on_off(command: u8) -> [u8; 23] {
+    [
+        0x15, // structure
+        0x29, 0x00, 0x28, 0x01, // 0: no response; 1: not timed
+        0x36, 0x02, 0x15, // 2: array of structures
+        0x37, 0x00, 0x24, 0x01, 0x06, 0x24, 0x02, command,
+        0x18, // 0: path of cluster, command
+        0x18, 0x18, // the ends of both
+        0x24, 0xFF, 0x0C, 0x18, // 255: revision 12
+    ]
+}
 /// ReportData { suppress response: yes, revision: 12 }
 const EMPTY_REPORT: &[u8] = &[0x15, 0x29, 0x04, 0x24, 0xFF, 0x0C, 0x18];
 /// StatusResponse { status: success, revision: 12 }

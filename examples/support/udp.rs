@@ -3,7 +3,7 @@
 //! Each turn lets time pass, sends what is due, tells one event, and then sleeps until a datagram
 //! or the manager's next deadline. There is no other thread and no other timer.
 
-use core::net::SocketAddr;
+use core::net::{Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
@@ -20,12 +20,18 @@ use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::Result;
+use super::counters::Counters;
 use super::fabric_file::FabricFile;
+use super::groups::Heard;
 use super::loss::Loss;
 
 /// A session manager, and what it asks of its surroundings: socket, clocks, randomness, keys.
 pub(crate) struct Node {
     pub(crate) manager: HeapSessionManager,
+    /// Those of what it sends to groups.
+    pub(crate) counters: Counters,
+    /// Whether it knows the calendar time.
+    pub(crate) has_calendar: bool,
     socket: UdpSocket,
     started: Clock,
     rng: UnwrapErr<getrandom::SysRng>,
@@ -39,6 +45,7 @@ pub(crate) struct Node {
 pub(crate) enum Happening {
     Event(Event<()>),
     Message(Message),
+    Group(Heard),
 }
 
 /// A message of a secure session, copied out so that nothing is borrowed while it is answered.
@@ -56,6 +63,8 @@ impl Node {
         let mut rng = UnwrapErr(getrandom::SysRng);
         Ok(Self {
             manager: HeapSessionManager::new(config, RustCrypto, &mut rng),
+            counters: Counters::default(),
+            has_calendar: true,
             socket: UdpSocket::bind(address)?,
             started: Clock::now(),
             rng,
@@ -65,9 +74,12 @@ impl Node {
         })
     }
 
-    /// Makes this node a member of a fabric.
+    /// Makes this node a member of a fabric, and of its groups.
     pub(crate) fn join(&mut self, fabric: FabricFile) -> Result<FabricIndex> {
         let index = self.manager.add_fabric(&fabric.credentials())?;
+        for group in &fabric.groups {
+            self.set_group(index, group)?;
+        }
         self.keys.push((index, fabric.key));
         Ok(index)
     }
@@ -82,8 +94,26 @@ impl Node {
         &mut self,
         call: impl FnOnce(&mut HeapSessionManager, &mut Context<'_>) -> R,
     ) -> R {
-        let mut cx = Context::new(self.now(), &mut self.rng).with_wall(wall_clock());
+        let mut cx = Context::new(self.now(), &mut self.rng)
+            .with_wall(wall_clock(self.has_calendar))
+            .with_counters(&mut self.counters);
         call(&mut self.manager, &mut cx)
+    }
+
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    pub(super) fn join_multicast(&self, address: &Ipv6Addr) -> io::Result<()> {
+        self.socket.join_multicast_v6(address, 0)
+    }
+
+    /// Sends a datagram that is no answer to anybody, so that no error of it is passing.
+    pub(super) fn send_to(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        if self.loss.sends() {
+            self.socket.send_to(datagram, to)?;
+        }
+        Ok(())
     }
 
     /// One turn of the loop, sleeping until `until` at most. `None`: nothing that the application
@@ -94,7 +124,11 @@ impl Node {
         self.transmit()?;
         match self.manager.poll_event() {
             Some(event) => Ok(self.sign(event).map(Happening::Event)),
-            None => Ok(self.receive(until)?.map(Happening::Message)),
+            // Those that have waited until their sender told its counter.
+            None => match self.manager.poll_group_message() {
+                Some(message) => Ok(Some(Happening::Group(message.into()))),
+                None => self.receive(until),
+            },
         }
     }
 
@@ -126,7 +160,7 @@ impl Node {
     }
 
     /// Waits for a datagram, but not beyond the next deadline.
-    fn receive(&mut self, until: Option<Instant>) -> io::Result<Option<Message>> {
+    fn receive(&mut self, until: Option<Instant>) -> io::Result<Option<Happening>> {
         let now = self.now();
         let deadline = [self.manager.poll_timeout(), until].into_iter().flatten().min();
         // A timeout of zero would be none at all.
@@ -140,28 +174,31 @@ impl Node {
         if !self.loss.receives() {
             return Ok(None);
         }
-        let mut cx = Context::new(self.now(), &mut self.rng).with_wall(wall_clock());
+        let mut cx = Context::new(self.now(), &mut self.rng)
+            .with_wall(wall_clock(self.has_calendar))
+            .with_counters(&mut self.counters);
         let datagram = self.datagram.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Ok(Received::Message(message)) => Ok(Some(Message {
+            Ok(Received::Message(message)) => Ok(Some(Happening::Message(Message {
                 session: message.session,
                 exchange: message.exchange,
                 protocol: message.protocol,
                 opcode: message.opcode,
                 payload: message.payload.to_vec(),
-            })),
+            }))),
+            Ok(Received::Group(message)) => Ok(Some(Happening::Group(message.into()))),
             Ok(_) => Ok(None),
             Err(reason) => {
-                eprintln!("dropped a datagram of {from}: {reason}");
+                println!("DROPPED a datagram of {from}: {reason}");
                 Ok(None)
             }
         }
     }
 }
 
-/// The calendar time, against which certificates are checked.
-fn wall_clock() -> WallClock {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+/// The calendar time, against which certificates are checked, and which group keys begin by.
+fn wall_clock(is_known: bool) -> WallClock {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).ok().filter(|_| is_known);
     let time = unix.and_then(|unix| MatterTime::from_unix_seconds(unix.as_secs()));
     time.map_or(WallClock::Unknown, WallClock::Known)
 }

@@ -1,0 +1,74 @@
+//! The groups of a node: installed from its fabric file, heard by multicast, sent to.
+
+use core::net::{IpAddr, SocketAddr};
+use std::io;
+
+use matter_session::group::GroupKeySet;
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use matter_session::manager::{GroupMessage, GroupSettings, PeerAddress};
+use matter_session::wire::{HEADROOM, TAILROOM};
+
+use super::Result;
+use super::fabric_file::Membership;
+use super::udp::Node;
+
+/// A message to a group, copied out so that nothing is borrowed while it is acted on.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) group: GroupId,
+    pub(crate) key_set: GroupKeySetId,
+    pub(crate) source: NodeId,
+    pub(crate) opcode: u8,
+    pub(crate) counter: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl From<GroupMessage<'_>> for Heard {
+    fn from(message: GroupMessage<'_>) -> Self {
+        Self {
+            group: message.group,
+            key_set: message.key_set,
+            source: message.source,
+            opcode: message.opcode,
+            counter: message.counter.get(),
+            payload: message.payload.to_vec(),
+        }
+    }
+}
+
+impl Node {
+    /// Installs the keys of a group and makes this node a member.
+    pub(crate) fn set_group(&mut self, fabric: FabricIndex, group: &Membership) -> Result<()> {
+        let Membership { id, key_set, policy, epochs } = group;
+        let keys = GroupKeySet { id: *key_set, policy: *policy, epochs };
+        self.manager.set_group_key_set(fabric, &keys)?;
+        Ok(self.manager.set_group(fabric, *id, GroupSettings::new(*key_set))?)
+    }
+
+    /// Listens to a multicast address, on the interface that the system chooses. Datagrams to it
+    /// come to sockets that are bound to its port and to no address.
+    pub(crate) fn listen_to(&self, group: SocketAddr) -> io::Result<()> {
+        match (group.ip(), self.address()?.ip()) {
+            (_, own) if own.is_loopback() => Err(io::Error::other("no multicast on loopback")),
+            (IpAddr::V6(group), IpAddr::V6(_)) => self.join_multicast(&group),
+            _ => Err(io::Error::other("a socket of IPv4")),
+        }
+    }
+
+    /// Sends a message to a group, to this address if there is one and else to that of the group.
+    /// Returns the latter.
+    pub(crate) fn send_group(
+        &mut self,
+        to: (FabricIndex, GroupId),
+        (protocol, opcode): (ProtocolId, u8),
+        payload: &[u8],
+        instead: Option<SocketAddr>,
+    ) -> Result<SocketAddr> {
+        let mut buf = vec![0; HEADROOM + payload.len() + TAILROOM];
+        let sent = self
+            .with(|manager, cx| manager.send_group(cx, to, protocol, opcode, payload, &mut buf))?;
+        let PeerAddress::Udp(group) = sent.to else { return Err("groups speak UDP".into()) };
+        self.send_to(sent.datagram, instead.unwrap_or(group))?;
+        Ok(group)
+    }
+}
