@@ -12,6 +12,11 @@ const address = (host, port) => (host.includes(":") ? `[${host}]:${port}` : `${h
 /** @param places { examples, peers, fabrics }: directories */
 export function responderCommand(row, { host, port }, places) {
     const ours = row.ours === "device";
+    if (row.handshake === "group") {
+        const program = ours ? [join(places.examples, "device")] : groupPeer(places, "receiver");
+        const fabric = fabricFile(places, row.fabric, "responder");
+        return [...program, ...flags({ listen: address(host, port), fabric })];
+    }
     const program = ours
         ? [join(places.examples, "device")]
         : [process.execPath, join(places.peers, row.fullNode ? "device.mjs" : "responder.mjs")];
@@ -29,6 +34,20 @@ export function responderCommand(row, { host, port }, places) {
 
 export function initiatorCommand(row, run, { host, port }, places) {
     const ours = row.ours === "controller";
+    if (row.handshake === "group") {
+        const program = ours ? [join(places.examples, "controller"), "group"] : groupPeer(places, "sender");
+        return [
+            ...program,
+            ...flags({
+                peer: address(host, port),
+                fabric: fabricFile(places, run.fabric ?? row.fabric, "initiator"),
+                times: row.times,
+                privacy: row.privacy,
+                counters: row.counters && join(row.logs, "counters"),
+                ...(ours ? { "no-clock": row.noClock } : { linger: row.linger }),
+            }),
+        ];
+    }
     const program = ours
         ? [join(places.examples, "controller")]
         : [process.execPath, join(places.peers, "initiator.mjs")];
@@ -48,6 +67,7 @@ export function initiatorCommand(row, run, { host, port }, places) {
     ];
 }
 
+const groupPeer = (places, role) => [process.execPath, join(places.peers, "peer-group.mjs"), role];
 const ourFlags = row => ({ large: row.large, drop: row.ourDrop });
 const theirFlags = row => ({ "bare-headers": row.bare });
 

@@ -21,6 +21,10 @@ const REPORTS = {
 };
 export const REFUSALS = ["NoSharedTrustRoots", "InvalidParameter", "Busy"];
 
+const TYPE_MASK = 0x03;
+const TYPE_GROUP = 0x01;
+const SECURITY_CONTROL = 0x40;
+const SECURITY_PRIVACY = 0x80;
 const FLAG_SOURCE = 0x04;
 const DESTINATION_SIZE = { 0: 0, 1: 8, 2: 2 };
 const FLAG_ACK = 0x02;
@@ -35,10 +39,17 @@ const STATUS_PAYLOAD = 8;
 export function classify(data, from) {
     const flags = data[0];
     const sessionId = data.readUInt16LE(1);
+    const security = data[3];
     const counter = data.readUInt32LE(4);
     const nodeIds = (flags & FLAG_SOURCE ? 8 : 0) + DESTINATION_SIZE[flags & 0x03];
     const body = data.subarray(8 + nodeIds);
     const secured = sessionId !== 0;
+    if ((security & TYPE_MASK) === TYPE_GROUP) {
+        const kind = security & SECURITY_CONTROL ? "GroupControl" : "Group";
+        const hidden = (security & SECURITY_PRIVACY) !== 0;
+        // What stands where the counter would is no counter in a hidden header
+        return { from, kind, counter, sessionId, hidden, secured: true, size: data.length };
+    }
     return {
         from,
         kind: secured ? securedKind(body, from) : unsecuredKind(body),

@@ -6,7 +6,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fabricFile } from "./commands.mjs";
+import { drawKeys, keyNames, membershipsWith } from "./group-keys.mjs";
 import { Host } from "./program.mjs";
+import { MEMBERSHIPS } from "./group-rows.mjs";
 import { FABRICS, rows } from "./rows.mjs";
 import { runRow } from "./run-row.mjs";
 import { failureLogs, header, line, summary } from "./table.mjs";
@@ -32,11 +34,21 @@ async function makeFabrics() {
     const { logToStderr } = await import("../matterjs/stack.mjs");
     logToStderr("warn");
     mkdirSync(places.fabrics, { recursive: true });
-    for (const [name, spec] of Object.entries(FABRICS)) {
-        const fabric = await makeFabric(spec);
+    const write = (name, fabric) => {
         for (const role of ["initiator", "responder"]) {
             writeFileSync(fabricFile(places, name, role), `${JSON.stringify(fabricSeenBy(role, fabric), null, 2)}\n`);
         }
+    };
+    for (const [name, spec] of Object.entries(FABRICS)) write(name, await makeFabric(spec));
+    // One fabric whose nodes are in other groups from file to file
+    const fabric = await makeFabric();
+    const keys = drawKeys(fabric.derived.compressedFabricId);
+    places.groups = {
+        keyNames: keyNames(keys, fabric.derived.compressedFabricId),
+        source: fabric.nodes.initiator.nodeId,
+    };
+    for (const [name, groups] of Object.entries(MEMBERSHIPS)) {
+        write(name, { ...fabric, groups: membershipsWith(keys, groups) });
     }
 }
 

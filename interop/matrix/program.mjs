@@ -117,7 +117,7 @@ export class Host {
     }
 
     /** Whether a host can run this command. */
-    static runs = ([, script]) => ["initiator.mjs", "responder.mjs"].includes(basename(script));
+    static runs = ([, script]) => ["initiator.mjs", "responder.mjs", "peer-group.mjs"].includes(basename(script));
 
     run(command, logFile) {
         this.#child ??= start([process.execPath, this.#script], {
@@ -160,17 +160,17 @@ export class Host {
 
 class Hosted extends Program {
     #host;
-    #role;
+    #waits;
 
     constructor(command, logFile, host) {
         super(command, logFile);
         this.#host = host;
-        this.#role = basename(command[1], ".mjs");
+        this.#waits = basename(command[1]) === "responder.mjs" || command[2] === "receiver";
     }
 
-    /** Only a responder can be asked: an initiator that does not end by itself is stuck. */
+    /** Only who waits for others can be asked: an initiator that does not end by itself is stuck. */
     ask() {
-        if (this.#role === "responder") this.#host.send({ stop: true });
+        if (this.#waits) this.#host.send({ stop: true });
         else this.kill();
     }
 

@@ -1,10 +1,13 @@
 // The rows of the matrix. Each stands for two: our device against matter.js, and our controller against matter.js.
+// Those of groups are in group-rows.mjs.
 //
 // Fields:  handshake, runs (passcode / fabric per run of the initiator; default one run), times (handshakes per run),
 //          send, echoSize, ipv6, fabric, lose (see wire.mjs), ourDrop (--drop of our program), large, busy, forget,
 //          bare (matter.js omits node ids), fullNode (matter.js's whole device instead of its bare session layer),
 //          only ("device" | "controller": which of our programs the row is for).
 // expect:  see describe() in verdict.mjs.
+
+import { groupRows } from "./group-rows.mjs";
 
 const INITIATOR_CATS = [0xabcd0001, 0x12340002];
 export const FABRICS = {
@@ -134,7 +137,7 @@ const lossyRows = [
     lossy("case busy", busy, "responder", "Busy", { again: { from: "initiator", kind: "Sigma1" } }),
 ];
 
-export const rows = [...plainRows, ...lossyRows].flatMap(row =>
+export const rows = [...plainRows, ...lossyRows, ...groupRows].flatMap(row =>
     ["device", "controller"]
         .filter(ours => (row.only ?? ours) === ours)
         .map(ours => ({

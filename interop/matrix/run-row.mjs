@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { initiatorCommand, responderCommand } from "./commands.mjs";
 import { eventually, Host, Process } from "./program.mjs";
 import { parseSessions } from "./sessions.mjs";
+import { observeGroups } from "./groups.mjs";
 import { observe, verdict } from "./verdict.mjs";
 import { Wire } from "./wire.mjs";
 
@@ -36,21 +37,22 @@ export async function runRow(row, places, host) {
     const responder = start(responderCommand(row, { host: address, port: responderPort }, places), join(logs, "responder.log"));
     const initiators = [];
     const log = line => wireLog.write(line);
-    const wire = await Wire.open({ host: address, responderPort, lose: row.lose, log });
+    const { lose, late, repeatAfter } = row;
+    const wire = await Wire.open({ host: address, responderPort, lose, late, repeatAfter, log });
     const started = performance.now();
     let result;
     try {
         await responder.ready();
         const runsStarted = performance.now();
         for (const run of row.runs) {
-            const command = initiatorCommand(row, run, { host: address, port: wire.port }, places);
+            const command = initiatorCommand({ ...row, logs }, run, { host: address, port: wire.port }, places);
             const initiator = start(command, join(logs, `initiator-${initiators.length + 1}.log`));
             initiators.push(initiator);
             initiator.code = await initiator.end(RUN_LIMIT);
         }
         const ms = performance.now() - runsStarted;
         await settle(row, { wire, responder, initiators });
-        result = { ms, ...judge(row, { wire, responder, initiators }) };
+        result = { ms, ...judge(row, { wire, responder, initiators, groups: places.groups }) };
     } catch (error) {
         result = { ms: performance.now() - started, want: "", got: `cannot run: ${error.message}`, pass: false };
     } finally {
@@ -65,7 +67,8 @@ const sessionsOf = programs => programs.flatMap(program => parseSessions(program
 
 /** The initiator may be done before the responder has printed its line or repeated its message. */
 async function settle(row, { wire, responder, initiators }) {
-    const { again, closed } = row.expect;
+    const { again, closed, groups } = row.expect;
+    if (groups) return eventually(() => groupsSettled(groups, wire, responder), SETTLE_LIMIT);
     const closes = () => responder.lines.some(line => line.startsWith("CLOSED"));
     await eventually(
         () =>
@@ -76,11 +79,23 @@ async function settle(row, { wire, responder, initiators }) {
     );
 }
 
-function judge(row, { wire, responder, initiators }) {
+/** Each datagram has an outcome, unless its sender is asked for its counter first. */
+function groupsSettled({ asked }, { record }, responder) {
+    if (asked) return record.some(({ kind }) => kind === "GroupControl");
+    const outcomes = responder.lines.filter(line => /^(HEARD|DROPPED) /.test(line));
+    return outcomes.length >= record.filter(({ kind, lost }) => kind === "Group" && !lost).length;
+}
+
+function judge(row, { wire, responder, initiators, groups }) {
+    const runs = initiators.map(({ code }) => (code === 0 ? true : code === 1 ? false : `exit ${code}`));
+    if (row.handshake === "group") {
+        const sender = initiators.flatMap(program => program.lines);
+        return verdict(row.expect, { runs, ...observeGroups({ sender, receiver: responder.lines, wire, ...groups }) });
+    }
     const theirs = row.matterjsRole === "responder" ? [responder] : initiators;
     const observed = observe({
         row,
-        runs: initiators.map(({ code }) => (code === 0 ? true : code === 1 ? false : `exit ${code}`)),
+        runs,
         initiator: sessionsOf(initiators),
         responder: sessionsOf([responder]),
         matterjs: { lines: theirs.flatMap(program => program.lines), sessions: sessionsOf(theirs) },

@@ -1,6 +1,7 @@
 // Expected and observed outcome are the same kind of object and printed by the same function; a row holds when the two
 // texts are equal and the sides do not disagree on anything.
 import { REFUSALS } from "./datagram.mjs";
+import { describeGroups } from "./groups.mjs";
 import { disagreements } from "./sessions.mjs";
 
 /**
@@ -13,12 +14,13 @@ import { disagreements } from "./sessions.mjs";
  * @param cats      CASE authenticated tags of the initiator as matter.js saw them, per session
  * @param bare      whether matter.js left the node ids out of its secured headers
  * @param closed    whether CloseSession was sent, and with matter.js as responder, heeded
+ * @param groups    instead of sessions: see groups.mjs
  */
 export function describe(outcome) {
-    const { runs, sessions, reports = [], lost, again, repeats, oversize, cats, bare, closed } = outcome;
+    const { runs, sessions, reports = [], lost, again, repeats, oversize, cats, bare, closed, groups } = outcome;
     return [
         runs.map(ok => ({ true: "ok", false: "refused" })[ok] ?? ok).join(", "),
-        sessions.join(", ") || "no session",
+        ...(groups ? describeGroups(groups) : [sessions.join(", ") || "no session"]),
         ...reports,
         ...(lost ? [`${lost.kind} lost`, again ? `${again.kind} sent again` : "nothing sent again"] : []),
         ...(repeats ? ["sent again"] : []),

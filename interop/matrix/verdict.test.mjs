@@ -55,12 +55,13 @@ test("exit codes count", () => {
 test("no row expects less than a run and its sessions", () => {
     for (const { name, expect, runs } of rows) {
         assert.equal(expect.runs.length, runs.length, name);
-        assert.ok(expect.runs.some(ok => ok) && expect.sessions.length > 0, name);
+        assert.ok(expect.groups || (expect.runs.some(ok => ok) && expect.sessions.length > 0), name);
     }
 });
 
 test("everything a row asks for must have been seen", () => {
-    for (const row of rows) {
+    // Those of groups have tests of their own
+    for (const row of rows.filter(({ expect }) => !expect.groups)) {
         const { runs, sessions } = row.expect;
         const text = describe({ runs, sessions });
         const asked = describe(row.expect);

@@ -10,22 +10,31 @@ export class Wire {
     #started = performance.now();
     #log;
     #lose;
+    #late;
+    #repeatAfter;
+    #groupMessages = [];
 
-    /** Every datagram in order: what classify() tells, and whether it was `lost`. */
+    /** Every datagram in order: what classify() tells, and whether it was `lost`, or `repeated` by the wire. */
     record = [];
 
     /**
      * @param lose { from, kind, after?, nth? }: lose the first datagram of this kind, once; `after` only count those
      *     following a message of that kind, `nth` the n-th different message (told by its counter), not the first
+     * @param late         which group message, counted from 1, is overtaken by the next
+     * @param repeatAfter  once so many group messages came, all of them are sent again
      */
-    static async open({ host, responderPort, lose, log }) {
+    static async open({ host, responderPort, lose, late, repeatAfter, log }) {
         const wire = new Wire();
         wire.#log = log;
         wire.#lose = lose;
+        wire.#late = late;
+        wire.#repeatAfter = repeatAfter;
         const type = host.includes(":") ? "udp6" : "udp4";
         wire.#listening = createSocket(type, (data, { address, port }) => {
             const upstream = wire.#upstreamFor(type, host, address, port);
-            wire.#forward("initiator", data, () => upstream.send(data, responderPort, host));
+            const send = octets => upstream.send(octets, responderPort, host);
+            if (classify(data, "initiator").kind === "Group") wire.#forwardToGroup(data, send);
+            else wire.#forward("initiator", data, () => send(data));
         });
         wire.#listening.bind(0, host);
         await once(wire.#listening, "listening");
@@ -48,16 +57,24 @@ export class Wire {
         return upstream;
     }
 
-    #forward(from, data, send) {
-        const datagram = classify(data, from);
+    #forward(from, data, send, repeated = false) {
+        const datagram = { ...classify(data, from), repeated };
         datagram.lost = this.#isToLose(datagram);
         this.record.push(datagram);
         const at = (performance.now() - this.#started).toFixed(1).padStart(8);
         this.#log(
             `${at} ms ${from.padEnd(9)} ${datagram.kind} counter=${datagram.counter} ${data.length} octets` +
-                `${datagram.lost ? " LOST" : ""} ${data.toString("hex")}\n`,
+                `${datagram.lost ? " LOST" : ""}${repeated ? " REPEATED" : ""} ${data.toString("hex")}\n`,
         );
         if (!datagram.lost) send();
+    }
+
+    #forwardToGroup(data, send) {
+        const forward = (octets, repeated) => this.#forward("initiator", octets, () => send(octets), repeated);
+        const count = this.#groupMessages.push(data);
+        if (count !== this.#late) forward(data);
+        if (count === this.#late + 1) forward(this.#groupMessages[this.#late - 1]);
+        if (count === this.#repeatAfter) for (const again of this.#groupMessages) forward(again, true);
     }
 
     #isToLose({ from, kind, counter }) {

@@ -13,6 +13,11 @@ const unsecured = (opcode, counter, { ack = false, payload = "" } = {}) => {
     header[17] = opcode;
     return Buffer.concat([header, Buffer.alloc(ack ? 4 : 0), Buffer.from(payload, "hex")]);
 };
+const group = (counter, security = 0x01) => {
+    const datagram = Buffer.concat([Buffer.from([0x06, 0x34, 0x12, security]), Buffer.alloc(40)]);
+    datagram.writeUInt32LE(counter, 4);
+    return datagram;
+};
 const secured = size => Buffer.concat([Buffer.from("0034120001000000", "hex"), Buffer.alloc(size)]);
 
 test("kinds", () => {
@@ -31,17 +36,21 @@ test("kinds", () => {
     assert.equal(classify(secured(40), "responder").kind, "Answer");
     assert.equal(classify(secured(40), "responder").hasNodeIds, false);
     assert.equal(classify(unsecured(0x30, 7), "initiator").hasNodeIds, true);
+    const { kind, counter, sessionId, hidden } = classify(group(9), "initiator");
+    assert.deepEqual([kind, counter, sessionId, hidden], ["Group", 9, 0x1234, false]);
+    assert.equal(classify(group(9, 0x81), "initiator").hidden, true);
+    assert.equal(classify(group(9, 0x41), "initiator").kind, "GroupControl");
 });
 
 /** Sends the datagrams through a wire one by one and returns the counters that arrive. */
-async function through(lose, datagrams) {
+async function through(lose, datagrams, options = {}) {
     const host = "127.0.0.1";
     const [sender, receiver] = [createSocket("udp4"), createSocket("udp4")];
     const arrived = [];
     receiver.on("message", data => arrived.push(data.readUInt32LE(4)));
     receiver.bind(0, host);
     await once(receiver, "listening");
-    const wire = await Wire.open({ host, responderPort: receiver.address().port, lose, log() {} });
+    const wire = await Wire.open({ host, responderPort: receiver.address().port, lose, ...options, log() {} });
     for (const data of datagrams) {
         sender.send(data, wire.port, host);
         await new Promise(resolve => setTimeout(resolve, 20));
@@ -73,4 +82,21 @@ test("the n-th message is told by its counter", async () => {
 test("nothing is lost before the message named by `after`", async () => {
     const { arrived } = await through({ ...rule, after: "Sigma3" }, [sigma1(1), unsecured(0x32, 2), sigma1(3)]);
     assert.deepEqual(arrived, [1, 2]);
+});
+
+test("a late group message is overtaken by the next one, and by nothing else", async () => {
+    const datagrams = [group(1), group(2), sigma1(5), group(3), group(4)];
+    const { arrived, wire } = await through(undefined, datagrams, { late: 2 });
+    assert.deepEqual(arrived, [1, 5, 3, 2, 4]);
+    assert.equal(wire.hasRepeats(), false);
+});
+
+test("group messages are repeated once, when so many have come, and nothing else is", async () => {
+    const datagrams = [group(1), sigma1(5), group(2, 0x81), group(3)];
+    const { arrived, wire } = await through(undefined, datagrams, { repeatAfter: 2 });
+    assert.deepEqual(arrived, [1, 5, 2, 1, 2, 3]);
+    assert.deepEqual(
+        wire.record.map(({ repeated }) => repeated),
+        [false, false, false, true, true, false],
+    );
 });

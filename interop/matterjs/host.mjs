@@ -1,8 +1,10 @@
-// Runs initiator.mjs and responder.mjs one after the other in one process, since loading matter.js takes longer than
-// most handshakes. Takes lines of JSON on stdin: { start: "initiator" | "responder", argv: [...] } and { stop: true }
-// for the responder; prints what the programs print, and EXIT with the code when one has ended.
+// Runs initiator.mjs, responder.mjs and peer-group.mjs one after the other in one process, since loading matter.js
+// takes longer than most handshakes. Takes lines of JSON on stdin: { start: "initiator" | "responder" | "peer-group",
+// argv: [...] } and { stop: true } for a responder or receiver; prints what the programs print, and EXIT with the code
+// when one has ended.
 import { createInterface } from "node:readline";
 import { initiate } from "./initiator.mjs";
+import { receive, send } from "./peer-group.mjs";
 import { respond } from "./responder.mjs";
 import { logToStderr, parseArgs, say } from "./stack.mjs";
 
@@ -14,6 +16,10 @@ let stopResponder;
 const programs = {
     initiator: async args => say(`EXIT ${await initiate(args)}`),
     responder: async args => void (stopResponder = await respond(args)),
+    "peer-group": async args => {
+        if (args._[0] === "sender") return say(`EXIT ${await send(args)}`);
+        stopResponder = await receive(args);
+    },
 };
 
 createInterface({ input: process.stdin }).on("line", async line => {

@@ -1,9 +1,10 @@
 // Makes a fabric of two nodes, so that CASE can run without commissioning.
 //
-//   node make-fabric.mjs [--out fabric.json] [--icac] [--cat 0xABCD0001]
+//   node make-fabric.mjs [--out fabric.json] [--icac] [--cat 0xABCD0001] [--group N]
 //
 // The certificates come from matter.js's own CertificateAuthority. All values are lowercase hex; keys are raw
-// (private: 32-octet scalar, public: 65-octet uncompressed point). TEST MATERIAL ONLY: private keys are in the file.
+// (private: 32-octet scalar, public: 65-octet uncompressed point). `groups` are those that both nodes are in, each with
+// its key set; keys begin at microseconds since 2000. TEST MATERIAL ONLY: private keys are in the file.
 import { writeFileSync } from "node:fs";
 import { Crypto, Environment } from "@matter/general";
 import { CertificateAuthority, Fabric, Rcac } from "@matter/protocol";
@@ -14,8 +15,11 @@ const NODE_IDS = { initiator: "cd5544aa7b13ef14", responder: "0123456789abcdef" 
 
 const id = text => BigInt(`0x${text}`);
 
-/** @param cats CASE authenticated tags per role, e.g. `{ initiator: [0xABCD0001] }` */
-export async function makeFabric({ icac = false, fabricId = "fab000000000001d", cats = {} } = {}) {
+/**
+ * @param cats   CASE authenticated tags per role, e.g. `{ initiator: [0xABCD0001] }`
+ * @param groups `[{ groupId, keySetId, policy, epochKeys, startTimes }]`; policy 0 trusts first, 1 asks for counters
+ */
+export async function makeFabric({ icac = false, fabricId = "fab000000000001d", cats = {}, groups = [] } = {}) {
     const crypto = Environment.default.get(Crypto);
     const ca = await CertificateAuthority.create(crypto, icac);
     const { config } = ca;
@@ -29,6 +33,7 @@ export async function makeFabric({ icac = false, fabricId = "fab000000000001d", 
         icacPrivateKey: icac ? hex(config.icacKeyPair.privateKey) : null,
         ipkEpochKey: hex(crypto.randomBytes(16)),
         nodes: {},
+        groups,
     };
     for (const [role, nodeId] of Object.entries(NODE_IDS)) {
         const key = await crypto.createKeyPair();
@@ -86,9 +91,12 @@ export function fabricConfig(json, role) {
 if (isMain(import.meta)) {
     const args = parseArgs();
     logToStderr("warn");
+    const epochKey = () => hex(Environment.default.get(Crypto).randomBytes(16));
+    const group = groupId => ({ groupId, keySetId: 1, policy: 0, epochKeys: [epochKey()], startTimes: [1] });
     const json = await makeFabric({
         icac: !!args.icac,
         cats: args.cat ? { initiator: [Number(args.cat)] } : {},
+        groups: args.group ? [group(Number(args.group))] : [],
     });
     writeFileSync(args.out ?? "fabric.json", `${JSON.stringify(json, null, 2)}\n`);
 }

@@ -24,6 +24,9 @@ export const unhex = text => Bytes.of(Bytes.fromHex(text));
 /** The echo protocol, once of a vendor and once without a vendor id in the header. */
 export const ECHO_PROTOCOLS = [0xfff10001, 0x00f1];
 
+/** What a storage driver keeps the facts of the session manager under. */
+export const SESSION_STORAGE = ["sessions"];
+
 /** `--name value` and bare `--flag` (-> true); anything else goes to `_`. */
 export function parseArgs(argv = process.argv.slice(2)) {
     const args = { _: [] };
@@ -58,7 +61,8 @@ export function logToStderr(level = "debug") {
     Logger.level = LogLevel[level.toUpperCase()];
 }
 
-export async function makeStack({ host, port, fabrics: fabricConfigs = [] }) {
+/** @param driver where matter.js keeps what survives a restart: its counter of group messages */
+export async function makeStack({ host, port, fabrics: fabricConfigs = [], driver = MemoryStorageDriver.create() }) {
     const crypto = Environment.default.get(Crypto);
     const fabrics = new FabricManager(crypto);
     await fabrics.construction;
@@ -66,7 +70,7 @@ export async function makeStack({ host, port, fabrics: fabricConfigs = [] }) {
         fabrics.addFabric(await Fabric.create(crypto, config));
     }
 
-    const storage = new StorageContext(MemoryStorageDriver.create(), ["sessions"]);
+    const storage = new StorageContext(driver, SESSION_STORAGE);
     const sessions = new SessionManager({ fabrics, storage });
     await sessions.construction;
 
@@ -80,7 +84,7 @@ export async function makeStack({ host, port, fabrics: fabricConfigs = [] }) {
     const exchanges = new ExchangeManager({ lifetime: Lifetime("interop"), entropy: crypto, transports, sessions });
     transports.add(transport);
 
-    return { crypto, fabrics, sessions, exchanges, transport };
+    return { crypto, fabrics, sessions, exchanges, transports, transport };
 }
 
 /** Prints the SESSION line of every secure session, as our own programs do, and CLOSED when the peer ends it. */

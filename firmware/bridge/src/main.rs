@@ -9,7 +9,7 @@
 
 mod element;
 #[path = "../../../examples/support/fabric_file.rs"]
-#[allow(dead_code, reason = "a part of it is for controllers")]
+#[allow(dead_code, reason = "a part of it is for controllers, and for groups")]
 mod fabric_file;
 mod line;
 #[path = "../../../examples/support/loss.rs"]
