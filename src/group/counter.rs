@@ -135,7 +135,15 @@ fn loaded<'a>(
     if place.is_none() {
         *place = Some(match store.load(kind)? {
             Some(bound) => PersistedCounter::restored(bound, COUNTER_BLOCK),
-            None => PersistedCounter::random(COUNTER_BLOCK, rng),
+            None => {
+                let mut counter = PersistedCounter::random(COUNTER_BLOCK, rng);
+                // Whoever is told of this start must not see a lower one after a restart.
+                if let Some(bound) = counter.bound_to_store() {
+                    store.store(kind, bound)?;
+                    counter.stored(bound);
+                }
+                counter
+            }
         });
     }
     place.as_mut().ok_or(StoreError)

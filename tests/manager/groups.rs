@@ -14,7 +14,7 @@ use matter_session::manager::{
 use matter_session::session::DecodeError;
 
 use crate::net::groups::key_set;
-use crate::net::{Authority, IM, Manager, Net, index, udp};
+use crate::net::{Authority, Bounds, IM, Manager, Net, index, udp};
 
 const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
 const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
@@ -421,6 +421,24 @@ fn answers_that_nobody_asked_for_change_nothing() {
     assert_eq!(hand(&mut net, 2, &answer), Err(Dropped::Group), "it is for node 101");
     net.run(10_000);
     assert_eq!(net.sent.len(), 4);
+}
+
+#[test]
+fn a_counter_that_was_told_is_stored_although_nothing_was_sent() {
+    let mut net = lights::<Heap>(2, ASK);
+    let recorded = net.group_datagram(0, index(1), 1, b"of before");
+    // The sender is reset to factory state, and joins again: it has not sent anything since.
+    net.node(0).bounds = Bounds::default();
+    restart(&mut net, 0);
+    assert_eq!(hand(&mut net, 1, &recorded), Ok(()));
+    net.run(3000);
+    assert_eq!(net.sent.len(), 2, "it was asked, and has answered");
+    let stored = net.node(0).bounds.stored[GroupCounter::Data as usize];
+    restart(&mut net, 0);
+    let next = net.group_datagram(0, index(1), 1, b"next");
+    let counter = u32::from_le_bytes(next[4..8].try_into().unwrap());
+    assert_eq!(Some(counter.into()), stored, "where the block of before ends, and not below");
+    assert_eq!(hand(&mut net, 1, &next), Ok(()));
 }
 
 #[test]

@@ -232,11 +232,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
             }
             Event::RecordChanged { fabric, peer } => self.store_record(fabric, peer),
             Event::GroupMessages => self.hear_what_waited(scene),
-            Event::GroupSendersFull { fabric } => {
-                // Its fabric may be gone.
-                if self.app.fabrics.contains_key(&fabric) {
-                    assert!(self.app.full.insert(fabric), "told twice");
-                }
+            // Its fabric may be gone.
+            Event::GroupSendersFull { fabric } if self.app.fabrics.contains_key(&fabric) => {
+                assert!(self.app.full.insert(fabric), "told twice");
             }
             _ => {}
         }
