@@ -109,7 +109,7 @@ impl Pair {
     fn new() -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut cx = Context::new(NOW, &mut rng);
-        let config = Config::default().with_groups(4, KEY_SETS.into());
+        let config = Config::default().with_groups(KEY_SETS.into(), 4);
         let mut a = HeapSessionManager::new(config.clone(), RustCrypto, cx.rng);
         let mut b = HeapSessionManager::new(config, RustCrypto, cx.rng);
         let passcode = Passcode::new(20_202_021).unwrap();

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-use crate::crypto::{FreshCounter, PersistedCounter, StoreFirst};
+use crate::crypto::{FreshCounter, PersistedCounter};
 use crate::ids::{GroupId, MessageCounter, NodeId};
 
 /// How many messages there are between two writes to the [`CounterStore`]. [Core, "Global Group
@@ -31,6 +31,10 @@ pub struct StoreError;
 
 /// Where the bounds of group counters are kept over restarts: see [`PersistedCounter`] for what it
 /// promises. It is asked before the first message after a start, and every 1,000 messages.
+///
+/// One store is one node's. Managers that take turns in writing to it do not repeat counters; those
+/// that do at the same moment may. One that forgets makes the node use counters, and so nonces,
+/// again: memory serves no more than tests.
 ///
 /// Given to a manager with [`Context::with_counters`](crate::handshake::Context::with_counters).
 pub trait CounterStore {
@@ -113,7 +117,7 @@ impl GroupCounters {
     /// message has this counter or one before it.
     ///
     /// # Errors
-    /// [`StoreError`] if the store could not give a bound.
+    /// [`StoreError`] if the store could not give or take a bound.
     pub fn last_data(
         &mut self,
         store: &mut dyn CounterStore,
@@ -154,11 +158,16 @@ fn take(
     kind: GroupCounter,
     store: &mut dyn CounterStore,
 ) -> Result<FreshCounter, StoreError> {
-    let StoreFirst { bound } = match counter.take() {
-        Ok(fresh) => return Ok(fresh),
-        Err(first) => first,
-    };
-    store.store(kind, bound)?;
-    counter.stored(bound);
+    if let Ok(fresh) = counter.take() {
+        return Ok(fresh);
+    }
+    // A write that was said to have failed may have landed, and another process may count, too: what
+    // is used comes after whatever is stored.
+    let stored = store.load(kind)?.filter(|stored| *stored >= counter.position());
+    *counter = PersistedCounter::restored(stored.ok_or(StoreError)?, COUNTER_BLOCK);
+    if let Some(bound) = counter.bound_to_store() {
+        store.store(kind, bound)?;
+        counter.stored(bound);
+    }
     counter.take().map_err(|_| StoreError)
 }

@@ -14,12 +14,13 @@ use crate::time::WallClock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SecurityPolicy {
-    /// Takes the first counter that it receives as it comes. Whoever recorded an old message can
-    /// replay that one to a node that has restarted, once.
+    /// Takes the first counter that it receives as it comes. Whoever has recorded messages can
+    /// replay them in their order to a node that has restarted, until it hears their sender.
     #[default]
     TrustFirst,
-    /// Holds the message back and asks its sender for the counter. Provisional in the
-    /// specification: few senders answer.
+    /// Holds the message back and asks its sender for the counter: after a restart only the last 32
+    /// messages before the answer can be replayed. Provisional in the specification. A sender that
+    /// does not answer, as of connectedhomeip and matter.js today, is not heard.
     CacheAndSync,
 }
 

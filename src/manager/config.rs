@@ -48,13 +48,14 @@ pub struct Config {
     pub max_group_key_sets: usize,
     /// Most groups of a fabric.
     pub max_groups: usize,
-    /// Most nodes of a fabric that send to its groups: the counter of each is kept until the
-    /// manager ends, so that none of its messages is taken twice. The messages of more are
-    /// dropped: [`Event::GroupSendersFull`](super::Event::GroupSendersFull).
+    /// Most nodes of a fabric that send to its groups, and most that ask for this node's counter:
+    /// the counter of each is kept until the manager ends, so that none of its messages is taken
+    /// twice. The messages of more are dropped:
+    /// [`Event::GroupSendersFull`](super::Event::GroupSendersFull).
     pub max_group_senders: usize,
     /// Most messages to groups that wait for their sender's counter, with key sets of the policy
-    /// [`CacheAndSync`](crate::group::SecurityPolicy::CacheAndSync). The oldest makes room.
-    /// [`WithGroups`](super::WithGroups) has room for four.
+    /// [`CacheAndSync`](crate::group::SecurityPolicy::CacheAndSync). The oldest makes room, of the
+    /// same sender first. [`WithGroups`](super::WithGroups) has room for four.
     pub max_waiting_group_messages: usize,
     /// How many events may wait to be polled before nothing is begun that could cause more. What
     /// lives already can still tell its end: no event is ever lost.
@@ -236,9 +237,10 @@ impl Config {
         self
     }
 
-    /// Limits the groups of a fabric and its group key sets.
+    /// Limits the group key sets of a fabric and its groups. Where all fabrics share less, in
+    /// [`WithGroups`](super::WithGroups), each has its part of that.
     #[must_use]
-    pub const fn with_groups(mut self, groups: usize, key_sets: usize) -> Self {
+    pub const fn with_groups(mut self, key_sets: usize, groups: usize) -> Self {
         self.max_groups = groups;
         self.max_group_key_sets = key_sets;
         self

@@ -79,7 +79,7 @@ pub enum Event<T> {
         reason: WindowCloseReason,
     },
     /// The counter of a sender to a group is known now: take the messages that waited for it with
-    /// [`poll_group_message`](super::SessionManager::poll_group_message).
+    /// [`poll_group_message`](super::SessionManager::poll_group_message), until there is none.
     GroupMessages,
     /// Group messages of a fabric are dropped ([`Dropped::GroupSender`]) because too many nodes
     /// send: none is forgotten for another, as its messages could be replayed then. Told once;
@@ -181,7 +181,8 @@ pub enum Dropped {
     /// It names a session that does not exist.
     #[error("unknown session")]
     UnknownSession,
-    /// It is a group message for which this node has no key, or to a group that it is not in.
+    /// It is a group message for which this node has no key, or to a group that it is not in; or
+    /// its own, where multicast loops.
     #[error("group message that is not for this node")]
     Group,
     /// It belongs to a handshake that does not exist.
@@ -209,7 +210,8 @@ pub enum Dropped {
     #[error("replayed group message")]
     GroupReplay,
     /// It is a group message, and there is no room to remember its sender, or to keep it until its
-    /// sender has told its counter.
+    /// sender has told its counter; or its sender cannot be asked, as the context names no
+    /// [`CounterStore`](crate::group::CounterStore).
     #[error("no room for another sender of group messages")]
     GroupSender,
     /// It asks for this node's group counter, which is not told: too many asked, or the context

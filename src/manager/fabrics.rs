@@ -33,6 +33,10 @@ impl<S: Storage> Fabrics<S> {
         self.entries.limit(limit);
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -85,9 +85,6 @@ pub enum GroupError {
     Unsupported,
 }
 
-/// How many nodes of a fabric may ask for this node's counter, or answer that it asks for.
-const CONTROL_SENDERS: usize = 8;
-
 type Tables<S> = <S as Storage>::GroupTables;
 
 /// A group key set of a fabric.
@@ -111,9 +108,11 @@ pub(super) struct Groups<C: Crypto, S: Storage> {
     /// The keys of the sets by session id.
     keys: <Tables<S> as GroupTables>::Keys,
     groups: <Tables<S> as GroupTables>::Groups<GroupSettings>,
-    senders: <Tables<S> as GroupTables>::Senders<ReplayWindow>,
+    senders: <Tables<S> as GroupTables>::Senders<Known>,
     syncs: <Tables<S> as GroupTables>::Syncs<Syncing>,
     waiting: <Tables<S> as GroupTables>::Waiting<Waiting<S>>,
+    /// What a fabric may have of the tables.
+    share: Share,
     /// The first of the deadlines of `syncs`.
     due: Option<Instant>,
     counters: GroupCounters,
@@ -126,6 +125,28 @@ pub(super) struct Groups<C: Crypto, S: Storage> {
     full: Notices,
 }
 
+/// What is known of a sender's counter.
+#[derive(Debug)]
+struct Known {
+    window: ReplayWindow,
+    /// The sender has told it. Otherwise it was trusted.
+    told: bool,
+}
+
+/// What one fabric may have, so that others find room.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    key_sets: usize,
+    groups: usize,
+    /// Senders of data, and of control messages.
+    data: usize,
+    control: usize,
+}
+
+impl Share {
+    const NONE: Self = Self { key_sets: 0, groups: 0, data: 0, control: 0 };
+}
+
 impl<C: Crypto, S: Storage> Empty for Groups<C, S> {
     const EMPTY: Self = Self {
         key_sets: Map::EMPTY,
@@ -134,6 +155,7 @@ impl<C: Crypto, S: Storage> Empty for Groups<C, S> {
         senders: Map::EMPTY,
         syncs: Map::EMPTY,
         waiting: Map::EMPTY,
+        share: Share::NONE,
         due: None,
         counters: GroupCounters::new(),
         answers: RateLimit::new(),
@@ -144,15 +166,24 @@ impl<C: Crypto, S: Storage> Empty for Groups<C, S> {
 }
 
 impl<C: Crypto, S: Storage> Groups<C, S> {
-    pub(super) fn limit(&mut self, config: &Config) {
+    pub(super) fn limit(&mut self, config: &Config, fabrics: usize) {
         let of_all = |per_fabric: usize| per_fabric.saturating_mul(config.max_fabrics);
         self.key_sets.limit(of_all(config.max_group_key_sets));
         self.keys.limit(of_all(config.max_group_key_sets).saturating_mul(MAX_EPOCHS));
         self.groups.limit(of_all(config.max_groups));
-        let senders = config.max_group_senders.saturating_add(CONTROL_SENDERS);
-        self.senders.limit(of_all(senders));
+        self.senders.limit(of_all(config.max_group_senders).saturating_mul(2));
         self.syncs.limit(config.max_waiting_group_messages);
         self.waiting.limit(config.max_waiting_group_messages);
+        let share = |capacity: usize| capacity.checked_div(fabrics).unwrap_or(0);
+        let senders = share(self.senders.capacity());
+        // Ten and two are what every node must have.
+        let data = senders.saturating_sub(senders / 6).min(config.max_group_senders);
+        self.share = Share {
+            key_sets: share(self.key_sets.capacity()).min(config.max_group_key_sets),
+            groups: share(self.groups.capacity()).min(config.max_groups),
+            data,
+            control: senders.saturating_sub(data).min(config.max_group_senders),
+        };
     }
 
     /// The keys that a message of this session may have been sealed with.
@@ -175,10 +206,9 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         fabric: FabricIndex,
         id: GroupKeySetId,
         set: KeySet<C>,
-        most: usize,
     ) -> Result<(), GroupError> {
         let others = count_of(&self.key_sets, (fabric, GroupKeySetId::new(0)), fabric);
-        if others >= most && self.key_sets.get(&(fabric, id)).is_none() {
+        if others >= self.share.key_sets && self.key_sets.get(&(fabric, id)).is_none() {
             return Err(GroupError::TooMany);
         }
         self.forget_keys(fabric, id);
@@ -354,7 +384,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let known = node.fabrics.by_index(fabric).ok_or(GroupError::UnknownFabric)?;
         let keys = OperationalKeySet::new(crypto, known.compressed_id(), set)?;
         let key_set = KeySet { keys, own: known.node_id() };
-        groups.keep_key_set(fabric, set.id, key_set, node.config.max_group_key_sets)
+        groups.keep_key_set(fabric, set.id, key_set)
     }
 
     /// Forgets a group key set. Its groups stay, without a key; messages that wait for their
@@ -391,7 +421,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let others = count_of(&groups.groups, (fabric, GroupId::new(0)), fabric);
         let is_new = groups.groups.get(&(fabric, group)).is_none();
-        if is_new && others >= self.node.config.max_groups {
+        if is_new && others >= groups.share.groups {
             return Err(GroupError::TooMany);
         }
         groups.groups.insert((fabric, group), settings).map_err(|_| GroupError::TooMany)?;
@@ -431,13 +461,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Some(settings.address.socket_address(fabric.id(), group))
     }
 
-    /// The senders to groups of a fabric whose counters this node keeps.
+    /// The nodes of a fabric whose counters this node keeps: those that have sent to its groups,
+    /// then those that have asked for this node's counter.
     pub fn group_senders(&self, fabric: FabricIndex) -> impl Iterator<Item = NodeId> {
         let first = Sender { fabric, control: false, node: NodeId::UNSPECIFIED };
-        let of_fabric = move |key: &&Sender| key.fabric == fabric && !key.control;
         let senders = self.groups.get().map(|groups| groups.senders.from(first));
         let senders = senders.into_iter().flatten().map(|(key, _)| key);
-        senders.take_while(of_fabric).map(|key| key.node)
+        senders.take_while(move |key| key.fabric == fabric).map(|key| key.node)
     }
 
     /// Forgets the counter of a sender, to make room for another. From then on its recorded messages

@@ -382,7 +382,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 }
 
 /// Room for any handshake message, in octets.
-const MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
+pub(super) const MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
 
 pub(super) const fn message_of(id: HandshakeId) -> Owner {
     Owner::Message(Source::Handshake(id))

@@ -245,10 +245,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.limit(config.max_handshakes);
         self.schedule.limit(self.exchanges.capacity().saturating_add(self.handshakes.capacity()));
         self.outbox.limit(&config);
-        if let Some(groups) = self.groups.get_mut() {
-            groups.limit(&config);
-        }
         self.node.fabrics.limit(config.max_fabrics);
+        if let Some(groups) = self.groups.get_mut() {
+            groups.limit(&config, self.node.fabrics.capacity());
+        }
         self.node.records.limit(config.max_records);
         let waiting = config.max_events.max(self.events.len());
         self.events.limit(

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::sync::Control;
-use super::{CONTROL_SENDERS, Candidate, Groups};
+use super::{Candidate, Groups, Known};
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
 use crate::handshake::Context;
@@ -13,7 +13,7 @@ use crate::ids::{
 };
 use crate::manager::event::{Dropped, Received};
 use crate::manager::storage::{Map, Optional, Sender, Storage};
-use crate::manager::{Config, PeerAddress, SessionManager};
+use crate::manager::{PeerAddress, SessionManager};
 use crate::session::{DecodeError, ReplayWindow, Verdict};
 use crate::wire::MessageKind;
 use crate::wire::secure_channel::Opcode;
@@ -104,19 +104,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             DecodeError::WrongSession => Dropped::Group,
             error => Dropped::Decode(error),
         })?;
-        let config = &self.node.config;
         match opened.kind {
-            MessageKind::GroupData { group, .. } => match groups.judge_data(config, &opened)? {
+            MessageKind::GroupData { group, .. } => match groups.judge_data(&opened)? {
                 Judged::New => {
                     groups.discard_copies(&opened, &mut self.octets);
                     Ok(Received::Group(deliver(group, opened)))
                 }
                 Judged::Unknown => self.hold(cx, from, group, &opened),
             },
-            _ => {
-                groups.judge_control(config, &opened)?;
-                self.receive_control(cx, from, opened)
-            }
+            _ => self.receive_control(cx, from, opened),
         }
     }
 
@@ -127,14 +123,22 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         opened: GroupOpened<'b, Candidate>,
     ) -> Result<Received<'b>, Dropped> {
-        let GroupOpened { key: Candidate { key, .. }, privacy, source, header, payload, .. } =
-            opened;
+        let GroupOpened { key: Candidate { key, .. }, privacy, source, header, .. } = opened;
+        let GroupOpened { counter, payload, .. } = opened;
+        if header.protocol != ProtocolId::SECURE_CHANNEL {
+            return Err(Dropped::Unsolicited);
+        }
         match (Opcode(header.opcode), header.initiator) {
             (Opcode::MSG_COUNTER_SYNC_REQ, true) => {
                 let challenge = Challenge::parse(payload).ok_or(Dropped::Unsolicited)?;
+                let groups = self.groups.get_mut().ok_or(Dropped::Group)?;
+                // Control messages are always trusted on first sight.
+                groups
+                    .judge(Sender { fabric: key.fabric, control: true, node: source }, counter)?;
                 let asker = Control { key, privacy, to: from, node: source };
                 self.answer(cx, asker, header.exchange, challenge)
             }
+            // The challenge tells that it is new: no counter has to be remembered.
             (Opcode::MSG_COUNTER_SYNC_RSP, false) => {
                 let response = SyncResponse::parse(payload).ok_or(Dropped::Unsolicited)?;
                 self.synchronized(key, source, &response)
@@ -173,11 +177,7 @@ enum Judged {
 }
 
 impl<C: Crypto, S: Storage> Groups<C, S> {
-    fn judge_data(
-        &mut self,
-        config: &Config,
-        opened: &GroupOpened<'_, Candidate>,
-    ) -> Result<Judged, Dropped> {
+    fn judge_data(&mut self, opened: &GroupOpened<'_, Candidate>) -> Result<Judged, Dropped> {
         let GroupOpened { key: Candidate { key, policy, .. }, source, header, counter, .. } =
             opened;
         // Nothing of the secure channel protocol is sent to groups.
@@ -185,14 +185,23 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             return Err(Dropped::Unsolicited);
         }
         let sender = Sender { fabric: key.fabric, control: false, node: *source };
-        match *policy {
-            SecurityPolicy::CacheAndSync if self.senders.get(&sender).is_none() => {
-                self.check_room(sender, config.max_group_senders)?;
-                Ok(Judged::Unknown)
-            }
-            _ => {
-                self.judge(sender, *counter, config.max_group_senders)?;
+        if *policy == SecurityPolicy::TrustFirst {
+            self.judge(sender, *counter)?;
+            return Ok(Judged::New);
+        }
+        match self.senders.get(&sender) {
+            Some(Known { told: true, .. }) => {
+                self.judge(sender, *counter)?;
                 Ok(Judged::New)
+            }
+            // That a message under another policy was trusted proves nothing here.
+            Some(Known { window, .. }) => match window.check(*counter) {
+                Verdict::New => Ok(Judged::Unknown),
+                Verdict::Duplicate => Err(Dropped::GroupReplay),
+            },
+            None => {
+                self.check_room(sender)?;
+                Ok(Judged::Unknown)
             }
         }
     }
@@ -209,28 +218,9 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
     }
 
-    /// Control messages are always trusted on first sight.
-    fn judge_control(
-        &mut self,
-        config: &Config,
-        opened: &GroupOpened<'_, Candidate>,
-    ) -> Result<(), Dropped> {
-        let GroupOpened { key: Candidate { key, .. }, source, header, counter, .. } = opened;
-        if header.protocol != ProtocolId::SECURE_CHANNEL {
-            return Err(Dropped::Unsolicited);
-        }
-        let most = CONTROL_SENDERS.min(config.max_group_senders);
-        self.judge(Sender { fabric: key.fabric, control: true, node: *source }, *counter, most)
-    }
-
     /// Judges and remembers a counter.
-    fn judge(
-        &mut self,
-        sender: Sender,
-        counter: MessageCounter,
-        most: usize,
-    ) -> Result<(), Dropped> {
-        if let Some(window) = self.senders.get_mut(&sender) {
+    fn judge(&mut self, sender: Sender, counter: MessageCounter) -> Result<(), Dropped> {
+        if let Some(Known { window, .. }) = self.senders.get_mut(&sender) {
             let verdict = window.check(counter);
             window.commit(counter);
             return match verdict {
@@ -238,17 +228,18 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
                 Verdict::Duplicate => Err(Dropped::GroupReplay),
             };
         }
-        self.check_room(sender, most)?;
+        self.check_room(sender)?;
         let mut window = ReplayWindow::group_trust_first();
         window.commit(counter);
-        // Who is asked for its counter was not known; now it is.
-        self.senders.insert(sender, window).map_err(|_| Dropped::GroupSender)
+        let known = Known { window, told: false };
+        self.senders.insert(sender, known).map_err(|_| Dropped::GroupSender)
     }
 
     /// Whether another sender of this kind can be remembered. None is ever forgotten for another:
     /// its messages could be replayed then.
-    fn check_room(&mut self, sender: Sender, most: usize) -> Result<(), Dropped> {
+    fn check_room(&mut self, sender: Sender) -> Result<(), Dropped> {
         let full = self.senders.len() >= self.senders.capacity();
+        let most = if sender.control { self.share.control } else { self.share.data };
         if full || self.senders_of(sender) >= most {
             self.full.raise(sender.fabric);
             return Err(Dropped::GroupSender);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::receive::GroupMessage;
 use super::send::header;
-use super::{Candidate, Groups, KeyRef};
+use super::{Candidate, Groups, KeyRef, Known, count_of, first_of};
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::{Challenge, GroupOpened, SyncResponse, SyncStep, Synchronization, Synchronized};
@@ -13,6 +13,7 @@ use crate::ids::{
     ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, NodeId, ProtocolId,
 };
 use crate::manager::event::{Dropped, Event, Received};
+use crate::manager::handshakes::MESSAGE_LEN;
 use crate::manager::outbox::SHORT_LEN;
 use crate::manager::storage::{Held, Map, Octets, Optional, Owner, Sender, Storage};
 use crate::manager::{PeerAddress, SessionManager};
@@ -29,7 +30,10 @@ pub(super) struct Syncing {
     key: KeyRef,
     /// Whether its message hid its header.
     privacy: bool,
+    /// Where the newest of its messages came from.
     to: PeerAddress,
+    /// The counter of that one.
+    newest: MessageCounter,
 }
 
 impl Syncing {
@@ -100,33 +104,50 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         group: GroupId,
         opened: &GroupOpened<'_, Candidate>,
     ) -> Result<Received<'b>, Dropped> {
+        // Without a store nobody can be asked.
+        if cx.counters.is_none() {
+            return Err(Dropped::GroupSender);
+        }
         let serial = self.serial();
         let octets = &mut self.octets;
         let groups = self.groups.get_mut().ok_or(Dropped::Group)?;
-        if groups.waiting.len() >= groups.waiting.capacity() {
-            // The oldest makes room.
-            let oldest = groups.waiting.first().ok_or(Dropped::GroupSender)?;
-            groups.discard_waiting(oldest, octets);
+        let GroupOpened { key: Candidate { key, .. }, privacy, counter, .. } = *opened;
+        let sender = Sender { fabric: key.fabric, control: false, node: opened.source };
+        let is_copy = |message: &Waiting<S>| message.sender == sender && message.counter == counter;
+        if groups.first_waiting(is_copy).is_some() {
+            return Err(Dropped::GroupReplay);
         }
-        let owner = Owner::GroupMessage(serial);
-        let mut held = octets.allocate(owner, opened.payload.len()).ok_or(Dropped::GroupSender)?;
+        let (owner, len) = (Owner::GroupMessage(serial), opened.payload.len());
+        // What anybody can have recorded does not keep handshakes from beginning.
+        if octets.room(owner) < len.saturating_add(MESSAGE_LEN) {
+            return Err(Dropped::GroupSender);
+        }
+        groups.make_way(sender, octets)?;
+        let mut held = octets.allocate(owner, len).ok_or(Dropped::GroupSender)?;
         let place = octets.get_mut(owner, &mut held).iter_mut();
         place.zip(opened.payload.iter()).for_each(|(to, from)| *to = *from);
         let waiting = Waiting::new(group, opened, held);
-        let sender = waiting.sender;
-        if groups.waiting.insert(serial, waiting).is_err() {
-            octets.release(owner);
-            return Err(Dropped::GroupSender);
-        }
-        if groups.syncs.get(&sender).is_none() {
-            let privacy = opened.privacy;
-            let sync = Synchronization::new(cx.rng, cx.now);
-            let syncing = Syncing { sync, key: opened.key.key, privacy, to: from };
-            if groups.syncs.insert(sender, syncing).is_err() {
-                groups.discard_waiting(serial, octets);
-                return Err(Dropped::GroupSender);
+        let mut kept = groups.waiting.insert(serial, waiting).is_ok();
+        match groups.syncs.get_mut(&sender) {
+            // An old recording names an address of its own; who sends now has larger counters.
+            Some(syncing) if is_later(counter, syncing.newest) => {
+                syncing.newest = counter;
+                if syncing.to != from {
+                    (syncing.key, syncing.privacy, syncing.to) = (key, privacy, from);
+                    syncing.sync = Synchronization::new(cx.rng, cx.now);
+                }
             }
-            groups.find_due();
+            Some(_) => {}
+            None => {
+                let sync = Synchronization::new(cx.rng, cx.now);
+                let syncing = Syncing { sync, key, privacy, to: from, newest: counter };
+                kept &= groups.syncs.insert(sender, syncing).is_ok();
+            }
+        }
+        groups.find_due();
+        if !kept {
+            groups.discard_waiting(serial, octets);
+            return Err(Dropped::GroupSender);
         }
         Ok(Received::Handled)
     }
@@ -158,12 +179,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             };
             let Some(groups) = self.groups.get_mut() else { return };
             if !asked {
-                groups.syncs.discard(&sender);
-                while let Some(serial) =
-                    groups.first_waiting(|message| message.sender == sender && !message.admitted)
-                {
-                    groups.discard_waiting(serial, &mut self.octets);
-                }
+                groups.give_up(sender, &mut self.octets);
             }
             groups.find_due();
         }
@@ -198,7 +214,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         response: &SyncResponse,
     ) -> Result<Received<'b>, Dropped> {
         let sender = Sender { fabric: key.fabric, control: false, node };
-        let most = self.node.config.max_group_senders;
         let groups = self.groups.get_mut().ok_or(Dropped::Group)?;
         let syncing = groups.syncs.get(&sender).ok_or(Dropped::Unsolicited)?;
         let mut state = syncing.sync.handle_response(response).ok_or(Dropped::Unsolicited)?;
@@ -206,12 +221,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         groups.find_due();
         // It may have been trusted meanwhile, for a message under a key set of the other policy.
         let known = groups.senders.get(&sender);
-        let room = known.is_some() || groups.senders_of(sender) < most;
-        if let Some(window) = known {
+        let room = known.is_some() || groups.senders_of(sender) < groups.share.data;
+        if let Some(Known { window, .. }) = known {
             state.join(window.clone());
         }
         groups.admit_waiting(sender, room.then_some(&mut state), &mut self.octets);
-        if !room || groups.senders.insert(sender, state.into_window()).is_err() {
+        let known = Known { window: state.into_window(), told: true };
+        if !room || groups.senders.insert(sender, known).is_err() {
             groups.full.raise(sender.fabric);
             return Err(Dropped::GroupSender);
         }
@@ -285,7 +301,57 @@ pub(super) struct Control {
     pub(super) node: NodeId,
 }
 
+/// Whether a counter comes after another, as counters wrap.
+const fn is_later(counter: MessageCounter, than: MessageCounter) -> bool {
+    let ahead = counter.get().wrapping_sub(than.get());
+    ahead != 0 && ahead < 1 << 31
+}
+
 impl<C: Crypto, S: Storage> Groups<C, S> {
+    /// Makes room for another message of a sender, and for asking it: the oldest goes, one of its
+    /// own before one of its fabric before one of another. What may be delivered stays.
+    fn make_way(&mut self, sender: Sender, octets: &mut S::Octets) -> Result<(), Dropped> {
+        if self.syncs.get(&sender).is_none() && self.syncs.len() >= self.syncs.capacity() {
+            self.give_up_one(sender.fabric, octets)?;
+        }
+        if self.waiting.len() < self.waiting.capacity() {
+            return Ok(());
+        }
+        let waits = |message: &Waiting<S>| !message.admitted;
+        let oldest = self
+            .first_waiting(|message| waits(message) && message.sender == sender)
+            .or_else(|| {
+                let of_fabric = |of: &Sender| of.fabric == sender.fabric;
+                self.first_waiting(|message| waits(message) && of_fabric(&message.sender))
+            })
+            .or_else(|| self.first_waiting(waits));
+        self.discard_waiting(oldest.ok_or(Dropped::GroupSender)?, octets);
+        Ok(())
+    }
+
+    /// Does not ask one of the senders any more, of a fabric of which more are asked than of this.
+    fn give_up_one(&mut self, fabric: FabricIndex, octets: &mut S::Octets) -> Result<(), Dropped> {
+        let first = |fabric| Sender { fabric, control: false, node: NodeId::UNSPECIFIED };
+        let asked = |fabric| count_of(&self.syncs, first(fabric), fabric);
+        let most = self.syncs.iter().map(|(sender, _)| sender.fabric).max_by_key(|of| asked(*of));
+        let most = most.filter(|of| asked(*of) > asked(fabric).saturating_add(1));
+        let Some(given_up) = most.and_then(|of| first_of(&self.syncs, first(of), of)) else {
+            self.full.raise(fabric);
+            return Err(Dropped::GroupSender);
+        };
+        self.give_up(given_up, octets);
+        Ok(())
+    }
+
+    /// Forgets what waits for a sender's counter, and asks no more.
+    fn give_up(&mut self, sender: Sender, octets: &mut S::Octets) {
+        self.syncs.discard(&sender);
+        let waits = |message: &Waiting<S>| message.sender == sender && !message.admitted;
+        while let Some(serial) = self.first_waiting(waits) {
+            self.discard_waiting(serial, octets);
+        }
+    }
+
     /// Judges what waits of a sender, in the order in which it came; what is not new goes. Without a
     /// state all goes.
     fn admit_waiting(
