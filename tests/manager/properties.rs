@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use matter_session::manager::{Config, ExchangeHandle, Fixed, Heap, SessionHandle, Storage};
+use matter_session::group::SecurityPolicy;
+use matter_session::ids::{GroupId, GroupKeySetId};
+use matter_session::manager::{
+    Config, ExchangeHandle, Fixed, GroupSettings, Heap, SessionHandle, Storage, WithGroups,
+};
 
 use matter_session::resumption::ResumptionRecord;
 
+use crate::net::groups::key_set;
 use crate::net::{Authority, Dice, Fate, IM, Net, PASSCODE, index, udp};
 
 #[derive(Clone, Debug)]
@@ -34,6 +39,15 @@ enum Op {
     SlowKey(usize),
     Sign(usize, usize),
     Disconnected(usize),
+    /// Installs a group key set, or other keys of it: set 1 trusts first, set 2 asks.
+    Keys(usize, u16, u8),
+    RemoveKeys(usize, u16),
+    Join(usize, u16, u16),
+    Leave(usize, u16),
+    /// A message to a group that comes so late, or never.
+    Tell(usize, u16, u64),
+    /// One comes that was sent before.
+    TellAgain(usize, usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -57,8 +71,14 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (node.clone(), pick.clone()).prop_map(|(n, i)| Op::Garble(n, i)),
         1 => node.clone().prop_map(Op::Lag),
         1 => node.clone().prop_map(Op::SlowKey),
-        2 => (node.clone(), pick).prop_map(|(n, i)| Op::Sign(n, i)),
-        1 => node.prop_map(Op::Disconnected),
+        2 => (node.clone(), pick.clone()).prop_map(|(n, i)| Op::Sign(n, i)),
+        1 => node.clone().prop_map(Op::Disconnected),
+        3 => (node.clone(), 1..4_u16, 0..3_u8).prop_map(|(n, set, key)| Op::Keys(n, set, key)),
+        1 => (node.clone(), 1..4_u16).prop_map(|(n, set)| Op::RemoveKeys(n, set)),
+        3 => (node.clone(), 1..4_u16, 1..4_u16).prop_map(|(n, group, set)| Op::Join(n, group, set)),
+        1 => (node.clone(), 1..4_u16).prop_map(|(n, group)| Op::Leave(n, group)),
+        10 => (node.clone(), 1..4_u16, 0..1000_u64).prop_map(|(n, group, t)| Op::Tell(n, group, t)),
+        2 => (node, pick).prop_map(|(n, i)| Op::TellAgain(n, i)),
     ]
 }
 
@@ -67,6 +87,8 @@ struct World<S: Storage = Heap> {
     authority: Authority,
     /// What was sent, by a number in the payload.
     serial: u32,
+    /// Messages to groups, and who has sent them.
+    groups: Vec<(usize, Vec<u8>)>,
     /// How many datagrams the story has told.
     told: usize,
 }
@@ -76,19 +98,28 @@ const EXCHANGES: usize = 8;
 const HANDSHAKES: usize = 3;
 const FABRICS: usize = 2;
 const RECORDS: usize = 1;
+/// Of each fabric, and as many key sets.
+const GROUPS: usize = 2;
+/// As many as arrays have.
+const WAITING: usize = 4;
 
 /// What the world needs: one session more for PASE, and room for every message to be long.
-type Arrays = Fixed<
-    { SESSIONS + 1 },
-    EXCHANGES,
-    HANDSHAKES,
-    FABRICS,
-    RECORDS,
-    { (EXCHANGES + 2 * HANDSHAKES) * 1280 },
+type Arrays = WithGroups<
+    Fixed<
+        { SESSIONS + 1 },
+        EXCHANGES,
+        HANDSHAKES,
+        FABRICS,
+        RECORDS,
+        { (EXCHANGES + 2 * HANDSHAKES + WAITING) * 1280 },
+    >,
+    { FABRICS * GROUPS },
+    { FABRICS * GROUPS },
+    4,
 >;
 
 /// Less than the settings say, of everything.
-type Small = Fixed<3, 3, 2, 1, 1, 2600>;
+type Small = WithGroups<Fixed<3, 3, 2, 1, 1, 2600>, 1, 1, 2>;
 
 impl<S: Storage> World<S> {
     fn new(seed: u64) -> Self {
@@ -99,6 +130,8 @@ impl<S: Storage> World<S> {
             .with_events(4)
             .with_replies(SESSIONS + 1)
             .with_fabrics(FABRICS)
+            .with_groups(GROUPS, GROUPS)
+            .with_group_senders(1, WAITING)
             .with_records(RECORDS, core::time::Duration::from_secs(30))
             .with_handshakes(HANDSHAKES, core::time::Duration::from_millis(100));
         let mut net = Net::stored(vec![(udp(1), config.clone()), (udp(2), config)]);
@@ -113,7 +146,12 @@ impl<S: Storage> World<S> {
             n if n < loss + 25 => Fate::Late(dice.below(2000)),
             _ => Fate::Arrives,
         });
-        Self { net, authority, serial: 0, told: 0 }
+        let mut world = Self { net, authority, serial: 0, groups: Vec::new(), told: 0 };
+        for (n, set) in [(0, 2), (1, 2), (0, 1), (1, 1)] {
+            world.apply(&Op::Keys(n, set, 0));
+            world.apply(&Op::Join(n, set, set));
+        }
+        world
     }
 
     fn session(&self, n: usize, i: usize) -> Option<SessionHandle> {
@@ -133,6 +171,23 @@ impl<S: Storage> World<S> {
             payload.resize(1100, 0);
         }
         let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+    }
+
+    /// Sends a message to a group, if that is possible.
+    fn tell(&mut self, n: usize, group: u16, delay: u64) {
+        self.serial += 1;
+        let payload = self.serial.to_le_bytes();
+        let mut buf = [0; 64];
+        let sent = self.net.call(n, |m, cx| {
+            let to = (index(1), GroupId::new(group));
+            m.send_group(cx, to, IM, 8, &payload, &mut buf).map(|sent| sent.datagram.len())
+        });
+        if let Ok(len) = sent {
+            self.groups.push((n, buf[..len].to_vec()));
+            if delay < 800 {
+                self.net.inject([udp(1), udp(2)][n], [udp(2), udp(1)][n], &buf[..len], delay);
+            }
+        }
     }
 
     fn apply(&mut self, op: &Op) {
@@ -178,6 +233,8 @@ impl<S: Storage> World<S> {
             Op::RemoveFabric(n) => {
                 net.call(n, |m, cx| m.remove_fabric(cx, index(1)));
                 self.authority.join(net, n, [100, 200][n]);
+                // Counters of senders are gone, too.
+                net.node(n).heard.clear();
             }
             Op::Run(millis) => net.run(millis),
             Op::Timeout(n) => net.call(n, |m, cx| m.handle_timeout(cx)),
@@ -193,6 +250,35 @@ impl<S: Storage> World<S> {
                 }
             }
             Op::Disconnected(n) => net.call(n, |m, cx| m.disconnected(cx, address[1 - n])),
+            Op::Keys(n, set, key) => {
+                let policy = if set == 1 {
+                    SecurityPolicy::TrustFirst
+                } else {
+                    SecurityPolicy::CacheAndSync
+                };
+                let keys = [&[7, 8][..], &[7], &[8, 9, 10]][usize::from(key)];
+                let manager = &mut net.node(n).manager;
+                let _ = key_set(set, policy, keys, |set| manager.set_group_key_set(index(1), set));
+            }
+            Op::RemoveKeys(n, set) => {
+                net.node(n).manager.remove_group_key_set(index(1), GroupKeySetId::new(set));
+            }
+            Op::Join(n, group, set) => {
+                let settings = GroupSettings::new(GroupKeySetId::new(set));
+                let settings = if group == 2 { settings.with_privacy() } else { settings };
+                let _ = net.node(n).manager.set_group(index(1), GroupId::new(group), settings);
+            }
+            Op::Leave(n, group) => {
+                net.node(n).manager.remove_group(index(1), GroupId::new(group));
+            }
+            Op::Tell(n, group, delay) => self.tell(n, group, delay),
+            Op::TellAgain(n, i) => {
+                if !self.groups.is_empty() {
+                    let (from, octets) =
+                        &self.groups[self.groups.len() - 1 - i % self.groups.len()];
+                    let _ = net.hand(n, address[*from], octets);
+                }
+            }
             Op::Replay(n, i) | Op::Garble(n, i) => {
                 let old: Vec<_> = net.sent.iter().filter(|d| d.to == address[n]).collect();
                 if old.is_empty() {
@@ -220,7 +306,7 @@ impl<S: Storage> World<S> {
             let (due, manager) = (node.manager.poll_timeout(), &node.manager);
             let facts = node.facts();
             story += &format!("{manager:?} {facts} {due:?} {events:?} {dropped:?} {records:?}");
-            story += &format!("{:?}", node.got.last());
+            story += &format!("{:?} {:?}", node.got.last(), node.heard);
         }
         story
     }
@@ -236,6 +322,8 @@ impl<S: Storage> World<S> {
         for node in &mut self.net.nodes {
             node.events.clear();
             node.got.clear();
+            let state = format!("{:?}", node.manager);
+            assert!(state.contains("syncs: 0") && state.contains("waiting: 0"), "{state}");
         }
     }
 
@@ -247,6 +335,10 @@ impl<S: Storage> World<S> {
             let mut seen = BTreeSet::new();
             for got in &node.got {
                 assert!(seen.insert(got.payload.clone()), "delivered twice: {got:?}");
+            }
+            let mut seen = BTreeSet::new();
+            for heard in &node.heard {
+                assert!(seen.insert(heard.payload.clone()), "heard twice: {heard:?}");
             }
         }
     }
