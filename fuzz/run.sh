@@ -27,7 +27,7 @@ max_len() {
   case $1 in
   message_header | protocol_header | resumption_record) echo 128 ;;
   certificate | fabric_and_verifier) echo 1400 ;;
-  check_in) echo 512 ;;
+  check_in | group) echo 512 ;;
   manager) echo 1024 ;;
   *) echo 2048 ;;
   esac

@@ -146,6 +146,29 @@ fn main() {
     write("manager", "lossy", &[&lossy[..], &run, &talk].concat());
     let slow = [0x92, 0x93, 0, 11, 0, 4, 0x92, 0x94, 0, 11, 0, 4, 8, 9, 0x95];
     write("manager", "slow", &[&slow[..], &run, &talk].concat());
+    // 23 tells a group, 29 rotates keys, 30 leaves.
+    let tell = [23, 0, 23, 1, 0x97, 1];
+    write("manager", "groups", &[&tell[..], &run, &tell, &run].concat());
+    let rotated = [29, 4, 23, 0, 0x9D, 7, 0x97, 1, 30, 1, 16, 0, 23, 1];
+    write("manager", "groups-that-change", &[&tell[..], &rotated, &run, &tell].concat());
+
+    for (name, flags) in [("data", 1), ("hidden", 9), ("control", 17), ("hidden-control", 25)] {
+        let message = [1, 0, flags, 7, 0, 1, 0, 2, 5, 0, 1, 0, 9, 0, 2, 0, b'o', b'n'];
+        write("group", name, &message);
+        write("group", &format!("{name}-altered"), &[&message[..], &[20, 0, 4]].concat());
+    }
+    let mut datagrams = vec![0];
+    for (size, security) in [(2, 1), (2, 0x81), (1, 0x41), (1, 0xC1)] {
+        let to = if size == 2 { 2 } else { 8 };
+        let mut message = vec![4 | size, 0, 0, security, 9, 0, 0, 0];
+        message.extend([5, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend(&[1, 0, 0, 0, 0, 0, 0, 0][..to]);
+        message.extend([1, 2, 3, 4, 1, 0, b'x']);
+        message.extend([0; 16]);
+        datagrams.extend([0, message.len() as u8, 0]);
+        datagrams.extend(message);
+    }
+    write("group", "datagrams", &datagrams);
 }
 
 fn hex(value: &Value) -> Vec<u8> {

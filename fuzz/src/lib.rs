@@ -3,6 +3,7 @@
 
 mod certificates;
 mod check_in;
+mod groups;
 mod handshakes;
 mod managers;
 mod messages;
@@ -17,6 +18,7 @@ mod toy;
 
 pub use certificates::certificate;
 pub use check_in::check_in;
+pub use groups::group;
 pub use handshakes::{case_client, case_server, honest, pase_client, pase_server};
 pub use managers::manager;
 pub use messages::{message_header, protocol_header, tlv};

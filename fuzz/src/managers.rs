@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use matter_session::crypto::Passcode;
+use matter_session::crypto::{Passcode, Secret};
+use matter_session::fabric::GroupKey;
+use matter_session::group::{
+    CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
+};
 use matter_session::handshake::{Context, SignRequest};
-use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
-    Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress, Received, SessionHandle,
-    SessionManager, TRANSMIT_BUFFER_LEN,
+    Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
+    Received, SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 
@@ -50,6 +54,12 @@ enum Op {
     Sign(bool, u8),
     Disconnected(bool),
     ClockBack(u8),
+    /// A message to a group.
+    Tell(bool, u8),
+    /// Other keys of a key set.
+    Rotate(bool, u8),
+    /// Leaves a group, or enters it again.
+    Leave(bool, u8),
 }
 
 impl Op {
@@ -81,6 +91,9 @@ impl Op {
             20 => Self::Sign(n, input.octet()),
             21 => Self::Disconnected(n),
             22 => Self::ClockBack(input.octet()),
+            23 => Self::Tell(n, input.octet()),
+            29 => Self::Rotate(n, input.octet()),
+            30 => Self::Leave(n, input.octet()),
             _ => Self::Deliver(octet >> 5),
         }
     }
@@ -93,6 +106,24 @@ struct Node {
     polls: bool,
     signs: bool,
     heard: Vec<(SessionHandle, ExchangeHandle)>,
+    bounds: Bounds,
+    /// Messages to groups: the group and the payload.
+    group_heard: Vec<(u16, Vec<u8>)>,
+}
+
+/// The bounds of group counters.
+#[derive(Default)]
+struct Bounds([Option<u64>; 2]);
+
+impl CounterStore for Bounds {
+    fn load(&mut self, counter: GroupCounter) -> Result<Option<u64>, StoreError> {
+        Ok(self.0[counter as usize])
+    }
+
+    fn store(&mut self, counter: GroupCounter, bound: u64) -> Result<(), StoreError> {
+        self.0[counter as usize] = Some(bound);
+        Ok(())
+    }
 }
 
 #[derive(Clone)]
@@ -111,6 +142,8 @@ struct World {
     /// Who sent which number, on the session with which attestation challenge.
     said: BTreeMap<u32, (usize, [u8; 16])>,
     delivered: BTreeSet<u32>,
+    /// Who told what to which group.
+    told: Vec<(usize, u16, Vec<u8>)>,
     sent: usize,
 }
 
@@ -163,8 +196,18 @@ impl World {
             let mut rng = Dice::new(7 + n as u64);
             let mut manager = Manager::new(config.clone(), Toy, &mut rng);
             manager.add_fabric(&members()[n].credentials()).unwrap();
-            let (requests, heard) = (Vec::new(), Vec::new());
-            Node { manager, rng, requests, polls: true, signs: true, heard }
+            let mut node = Node {
+                manager,
+                rng,
+                requests: Vec::new(),
+                polls: true,
+                signs: true,
+                heard: Vec::new(),
+                bounds: Bounds::default(),
+                group_heard: Vec::new(),
+            };
+            node.enter_groups();
+            node
         };
         Self {
             now: 1_000_000,
@@ -173,13 +216,15 @@ impl World {
             past: VecDeque::new(),
             said: BTreeMap::new(),
             delivered: BTreeSet::new(),
+            told: Vec::new(),
             sent: 0,
         }
     }
 
     fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
-        let Node { manager, rng, .. } = &mut self.nodes[n];
-        f(manager, &mut Context::new(Instant::from_millis(self.now), rng))
+        let Node { manager, rng, bounds, .. } = &mut self.nodes[n];
+        let cx = Context::new(Instant::from_millis(self.now), rng);
+        f(manager, &mut cx.with_counters(bounds))
     }
 
     fn apply(&mut self, op: Op) {
@@ -225,6 +270,10 @@ impl World {
                 let credentials = members()[usize::from(n)].credentials();
                 let added = self.call(n.into(), |m, _| m.add_fabric(&credentials));
                 assert_eq!(added, Ok(FabricIndex::MIN));
+                // The counters of senders are gone with it.
+                let node = &mut self.nodes[usize::from(n)];
+                node.group_heard.clear();
+                node.enter_groups();
             }
             Op::Wait(millis) => {
                 self.now += u64::from(millis);
@@ -293,8 +342,36 @@ impl World {
                 self.call(n.into(), |m, cx| m.disconnected(cx, peer));
             }
             Op::ClockBack(millis) => self.now -= u64::from(millis),
+            Op::Tell(n, which) => self.tell(n.into(), 1 + u16::from(which % 2)),
+            Op::Rotate(n, which) => {
+                let keys = [&[7][..], &[7, 8], &[7, 8, 9], &[8, 9]][usize::from(which >> 1) % 4];
+                self.nodes[usize::from(n)].install(1 + u16::from(which % 2), keys);
+            }
+            Op::Leave(n, which) => {
+                let (fabric, group) = (FabricIndex::MIN, 1 + u16::from(which % 2));
+                let node = &mut self.nodes[usize::from(n)];
+                if !node.manager.remove_group(fabric, GroupId::new(group)) {
+                    node.enter_groups();
+                }
+            }
         }
         self.drain();
+    }
+
+    fn tell(&mut self, n: usize, group: u16) {
+        let mut payload = (self.told.len() as u32).to_le_bytes().to_vec();
+        payload.resize(4 + self.told.len() % 90, group as u8);
+        let (to, mut buf) = ((FabricIndex::MIN, GroupId::new(group)), [0; 200]);
+        let sent = self.call(n, |m, cx| {
+            let sent = m.send_group(cx, to, IM, 8, &payload, &mut buf);
+            sent.map(|transmit| transmit.datagram.to_vec())
+        });
+        if let Ok(octets) = sent {
+            self.told.push((n, group, payload));
+            let datagram = Datagram { from: address(n), to: 1 - n, octets, genuine: true };
+            self.past.push_back(datagram.clone());
+            self.wire.push_back(datagram);
+        }
     }
 
     fn dial(&mut self, n: usize) {
@@ -337,8 +414,9 @@ impl World {
     fn hand(&mut self, datagram: Datagram, looks: bool) {
         let Datagram { from, to, mut octets, genuine } = datagram;
         let before = looks.then(|| self.facts(to));
-        let Node { manager, rng, heard, .. } = &mut self.nodes[to];
-        let mut cx = Context::new(Instant::from_millis(self.now), rng);
+        let Node { manager, rng, heard, bounds, group_heard, .. } = &mut self.nodes[to];
+        let cx = Context::new(Instant::from_millis(self.now), rng);
+        let mut cx = cx.with_counters(bounds);
         match manager.handle_datagram(&mut cx, from, &mut octets) {
             Ok(Received::Message(message)) => {
                 assert!(genuine, "delivered what was altered");
@@ -350,8 +428,10 @@ impl World {
                 assert_eq!(self.said.get(&serial), Some(&(1 - to, challenge)), "{serial}");
                 assert!(self.delivered.insert(serial), "{serial} delivered twice");
             }
+            Ok(Received::Group(message)) => group_heard.push(told(message)),
             Ok(_) => {}
-            Err(Dropped::Unsolicited | Dropped::Misplaced) => {}
+            // The counter of a control message is spent.
+            Err(Dropped::Unsolicited | Dropped::Misplaced | Dropped::GroupAnswer) => {}
             Err(_) => {
                 let after = looks.then(|| self.facts(to));
                 assert_eq!(before, after, "refused, and nothing changed");
@@ -444,6 +524,14 @@ impl World {
             assert!(manager.records().count() <= RECORDS);
             assert_eq!(manager.fabrics().count(), 1);
         }
+        for (n, node) in self.nodes.iter().enumerate() {
+            let mut seen = BTreeSet::new();
+            for (group, payload) in &node.group_heard {
+                let number = payload.first_chunk().copied().map(u32::from_le_bytes).unwrap();
+                assert_eq!(self.told[number as usize], (1 - n, *group, payload.clone()));
+                assert!(seen.insert(number), "{number} heard twice");
+            }
+        }
     }
 
     fn recover(&mut self) {
@@ -469,10 +557,48 @@ impl World {
         self.say(0, (session, exchange), 3);
         self.run(1_000);
         assert_eq!(self.delivered.len(), delivered + 1);
+        // Groups, too: at once, or after their sender has told its counter.
+        for node in &mut self.nodes {
+            node.enter_groups();
+        }
+        for group in [1, 2] {
+            let heard = self.nodes[1].group_heard.len();
+            self.tell(0, group);
+            self.run(3_000);
+            assert_eq!(self.nodes[1].group_heard.len(), heard + 1);
+        }
+        self.check();
     }
 }
 
+fn told(message: GroupMessage<'_>) -> (u16, Vec<u8>) {
+    (message.group.get(), message.payload.to_vec())
+}
+
 impl Node {
+    /// Group 1 trusts first, group 2 asks and hides its headers.
+    fn enter_groups(&mut self) {
+        for id in [1, 2] {
+            self.install(id, &[7, 8]);
+            let settings = GroupSettings::new(GroupKeySetId::new(id));
+            let settings = if id == 2 { settings.with_privacy() } else { settings };
+            let entered = self.manager.set_group(FabricIndex::MIN, GroupId::new(id), settings);
+            assert_eq!(entered, Ok(()));
+        }
+    }
+
+    fn install(&mut self, id: u16, keys: &[u8]) {
+        let asks = id == 2;
+        let policy = if asks { SecurityPolicy::CacheAndSync } else { SecurityPolicy::TrustFirst };
+        let epoch = |key: &u8| GroupEpoch {
+            key: GroupKey::EpochKey(Secret::new([*key; 16])),
+            start: EpochStart::from_micros((*key).into()),
+        };
+        let epochs: Vec<_> = keys.iter().map(epoch).collect();
+        let set = GroupKeySet { id: GroupKeySetId::new(id), policy, epochs: &epochs };
+        assert_eq!(self.manager.set_group_key_set(FabricIndex::MIN, &set), Ok(()));
+    }
+
     fn poll_events(&mut self, n: usize, now: Instant) {
         while self.polls
             && let Some(event) = self.manager.poll_event()
@@ -481,6 +607,11 @@ impl Node {
                 Event::SignRequest(request) if self.signs => {
                     let signed = request.sign_with(&mut members()[n].key.clone());
                     self.manager.sign(&mut Context::new(now, &mut self.rng), signed);
+                }
+                Event::GroupMessages => {
+                    while let Some(message) = self.manager.poll_group_message() {
+                        self.group_heard.push(told(message));
+                    }
                 }
                 Event::SignRequest(request) => self.requests.push(request),
                 _ => {}
