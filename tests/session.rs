@@ -115,7 +115,7 @@ fn matterjs_session_parameters() {
         let tcp = Transports::TCP_CLIENT.and(Transports::TCP_SERVER);
         let has_tcp = value["supportedTransports"]["tcpClient"] == true;
         assert_eq!(read.transports.contains(tcp), has_tcp);
-        assert_eq!(read.max_tcp_message, number("maxTcpMessageSize", 64_000));
+        assert_eq!(read.max_tcp_message, number("maxTcpMessageSize", 63_996));
         // What leaves members out is read but never written.
         if value.get("supportedTransports").is_some() {
             assert_eq!(written(&read), octets, "{}", v["name"]);
@@ -634,7 +634,7 @@ fn transports_are_read_in_any_width_and_without_reserved_bits() {
                 octets.extend([0x25, 9, 0x10, 0x27, 0x18]);
                 let read = Container::message(&octets).and_then(SessionParameters::read).unwrap();
                 assert_eq!(read.transports, named);
-                let max = if named == Transports::NONE { 64_000 } else { 10_000 };
+                let max = if named == Transports::NONE { 63_996 } else { 10_000 };
                 assert_eq!(read.max_tcp_message, max, "{low:b}");
             }
         }
@@ -643,10 +643,24 @@ fn transports_are_read_in_any_width_and_without_reserved_bits() {
     let size_alone = read(&[0x15, 0x24, 9, 100, 0x18]).unwrap();
     assert_eq!(size_alone, SessionParameters::default());
     let unnamed = read(&[0x15, 0x24, 8, 4, 0x18]).unwrap();
-    assert_eq!((unnamed.transports, unnamed.max_tcp_message), (server, 64_000));
+    assert_eq!((unnamed.transports, unnamed.max_tcp_message), (server, 63_996));
     assert_eq!(read(&[0x15, 0x20, 8, 2, 0x18]), Err(TlvError::WrongType), "a signed number");
     let too_large = [0x15, 0x24, 8, 2, 0x27, 9, 0, 0, 0, 0, 1, 0, 0, 0, 0x18];
     assert_eq!(read(&too_large), Err(TlvError::OutOfRange));
+}
+
+#[test]
+fn a_peer_is_dialled_over_tcp_if_it_says_so_and_is_new_enough() {
+    let (client, server) = (Transports::TCP_CLIENT, Transports::TCP_SERVER);
+    let node = SessionParameters::matter_1_6();
+    assert!(!node.accepts_tcp());
+    assert!(!node.with_tcp(client, 10_000).accepts_tcp());
+    assert!(node.with_tcp(client.and(server), 10_000).accepts_tcp());
+    let of_version = |version| node.with_revisions(17, 11, version).with_tcp(server, 10_000);
+    assert!(of_version(0x0105_0000).accepts_tcp());
+    assert!(!of_version(0x0104_0200).accepts_tcp());
+    let unknown = SessionParameters::default().with_tcp(server, 10_000);
+    assert!(!unknown.accepts_tcp());
 }
 
 // ---- helpers ----

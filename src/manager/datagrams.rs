@@ -78,7 +78,8 @@ impl<'b> Datagram<'b> {
         let SessionRoute::Unicast(local) = header.route else { return None };
         let entry = sessions.by_local(local)?;
         let body_len = octets.len().saturating_sub(header_len);
-        if !entry.address.shares_sessions(self.from) || !entry.session.may_open(&header, body_len) {
+        if !entry.address.shares_sessions(&self.from) || !entry.session.may_open(&header, body_len)
+        {
             return None;
         }
         let State::Read(octets) = core::mem::replace(&mut self.state, State::Taken) else {

@@ -13,9 +13,11 @@ use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId};
 pub enum PeerAddress {
     /// UDP: messages are acknowledged and retransmitted (MRP).
     Udp(SocketAddr),
-    /// A TCP connection to this address: reliable by itself, MRP is off.
-    Tcp(SocketAddr),
-    /// A BTP connection (Bluetooth Low Energy, NFC) that the caller numbers: reliable by itself.
+    /// A TCP connection that the caller numbers: reliable by itself, MRP is off. Two connections to
+    /// one address differ, and so do the former and the present one: a number may come back once
+    /// [`disconnected`](super::SessionManager::disconnected) has been told.
+    Tcp(u32),
+    /// A BTP connection (Bluetooth Low Energy, NFC), numbered in the same way: reliable by itself.
     Btp(u32),
 }
 
@@ -28,8 +30,14 @@ impl PeerAddress {
 
     /// Whether messages of one session may come from both: from any address over UDP, but over
     /// one connection elsewhere.
-    pub(super) fn shares_sessions(self, other: Self) -> bool {
-        self == other || matches!((self, other), (Self::Udp(_), Self::Udp(_)))
+    pub(super) fn shares_sessions(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Udp(_), Self::Udp(_))) || self.is(other)
+    }
+
+    /// Whether both are the same. Not inlined, as what compares them is longer than a call.
+    #[inline(never)]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self == other
     }
 }
 
@@ -44,7 +52,7 @@ impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Udp(address) => write!(f, "udp:{address}"),
-            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Tcp(connection) => write!(f, "tcp:{connection}"),
             Self::Btp(connection) => write!(f, "btp:{connection}"),
         }
     }

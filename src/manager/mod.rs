@@ -14,6 +14,7 @@
 //! happens late, nothing more.
 
 mod config;
+mod connections;
 #[cfg(any(test, feature = "_test-util"))]
 mod dangerous;
 mod datagrams;

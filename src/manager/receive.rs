@@ -58,7 +58,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             SessionRoute::Unicast(local) => {
                 let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
                 self.receive_secure(cx, from, local, |entry| {
-                    if !entry.address.shares_sessions(from) {
+                    if !entry.address.shares_sessions(&from) {
                         return Err(Dropped::OtherTransport);
                     }
                     Ok(entry.session.unopened(packet)?)

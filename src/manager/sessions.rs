@@ -141,17 +141,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    /// Ends what ran over a connection that is lost: the sessions and handshakes of a TCP or BTP
-    /// peer. Nobody is told goodbye. [Core, "TCP Considerations"]
-    pub fn disconnected(&mut self, cx: &mut Context<'_>, peer: PeerAddress) {
-        let mut first = 0;
-        while let Some(session) = self.sessions.next_over(peer, first) {
-            self.end_session(session, CloseReason::Disconnected, cx.now);
-            first = session.local.get();
-        }
-        self.fail_handshakes_over(peer, cx.now);
-    }
-
     /// Ends a session, with a goodbye unless the peer said its own or is out of reach.
     #[inline(never)]
     pub(super) fn end_session(
@@ -165,7 +154,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         self.end_exchanges(session, reason, now);
         if reason.is_heard() {
-            self.say_goodbye(session, now);
+            self.push_status(session, &StatusReport::close_session(), now);
         }
         if let Some(context) = self.sessions.remove(session) {
             self.tell(Event::Closed { session, context, reason });
@@ -191,11 +180,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
+    /// Queues a report that belongs to no conversation.
     #[inline(never)]
-    fn say_goodbye(&mut self, session: SessionHandle, now: Instant) {
-        let mut payload = [0; 8];
+    pub(super) fn push_status(
+        &mut self,
+        session: SessionHandle,
+        report: &StatusReport<'_>,
+        now: Instant,
+    ) {
+        let mut payload = [0; 10];
         let mut buffer = Buffer::new(&mut payload);
-        if StatusReport::close_session().write(&mut buffer).is_err() {
+        if report.write(&mut buffer).is_err() {
             return;
         }
         let header = ProtocolHeader {
@@ -206,7 +201,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             needs_ack: false,
             ack: None,
         };
-        self.push_secure(session, &header, &payload, now);
+        self.push_secure(session, &header, buffer.into_written(), now);
     }
 
     /// Seals a short message into the outbox.

@@ -36,6 +36,8 @@ use crate::wire::{MessageHeader, MessageKind, Packet, ProtocolHeader, SessionRou
 /// to the full handshake. Where that happens too often the shards share one
 /// [`ResumptionStore`](crate::resumption::ResumptionStore). Sessions, limits, events and timers
 /// are each manager's own: who dials a node from always the same shard finds its sessions there.
+/// **Connections** over TCP have one number in all shards: each shard is told when one is lost, and
+/// asked whether one is in use.
 ///
 /// ```
 /// # use matter_session::manager::{Config, Shards};

@@ -55,9 +55,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         header: &ProtocolHeader,
     ) -> Option<HandshakeId> {
-        let is_peer = |peer: PeerAddress| match role {
-            SessionRole::Responder => peer == from,
-            SessionRole::Initiator => peer.shares_sessions(from),
+        let is_peer = |peer: &PeerAddress| match role {
+            SessionRole::Responder => peer.is(&from),
+            SessionRole::Initiator => peer.shares_sessions(&from),
         };
         self.handshakes
             .iter()
@@ -65,7 +65,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 slot.exchange.matches(header)
                     && slot.unsecured.role() == role
                     && slot.unsecured.ephemeral_node_id().node() == node
-                    && is_peer(slot.peer)
+                    && is_peer(&slot.peer)
             })
             .map(|(id, _)| *id)
     }
@@ -145,7 +145,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
     ) -> impl Iterator<Item = (HandshakeId, &Slot<C, S>)> {
         self.handshakes.iter().map(|(id, slot)| (*id, slot)).filter(move |(_, slot)| {
-            !slot.is_ours() && slot.unsecured.ephemeral_node_id() == node && slot.peer == from
+            !slot.is_ours() && slot.unsecured.ephemeral_node_id() == node && slot.peer.is(&from)
         })
     }
 

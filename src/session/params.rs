@@ -34,7 +34,8 @@ pub struct SessionParameters {
     /// What the node can use besides MRP.
     pub transports: Transports,
     /// The largest message over TCP in octets, headers and integrity code included, its length
-    /// prefix not: 64,000 if the node does not say.
+    /// prefix not. 63,996 if the node does not say: the standard's 64,000, in which older nodes
+    /// have to find room for the prefix too.
     pub max_tcp_message: u32,
 }
 
@@ -121,6 +122,15 @@ impl SessionParameters {
         self.max_paths_per_invoke.max(1)
     }
 
+    /// Whether the node may be dialled over TCP: it says so, and is of version 1.5 or newer. Older
+    /// ones announce TCP that they do not have. What discovery says of it is a hint that anybody
+    /// can give. [Core, "Session Parameters"]
+    #[must_use]
+    pub fn accepts_tcp(&self) -> bool {
+        self.specification_version.is_some_and(|version| version >= VERSION_1_5)
+            && self.transports.contains(Transports::TCP_SERVER)
+    }
+
     /// Reads a structure. Every member may be absent; unknown ones are skipped, and so is the size of
     /// messages over TCP of a node that has no TCP.
     ///
@@ -205,7 +215,7 @@ impl SessionParameters {
         specification_version: None,
         max_paths_per_invoke: 1,
         transports: Transports::NONE,
-        max_tcp_message: 64_000,
+        max_tcp_message: 63_996,
     };
 }
 

@@ -36,7 +36,7 @@ pub enum FrameError {
 
 impl StreamEncoder {
     /// For a peer that takes messages of at most this many octets:
-    /// [`SessionParameters::max_tcp_message`](crate::SessionParameters::max_tcp_message), 64,000
+    /// [`SessionParameters::max_tcp_message`](crate::SessionParameters::max_tcp_message), 63,996
     /// before it has declared anything.
     #[must_use]
     pub const fn new(limit: u32) -> Self {

@@ -15,7 +15,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let mut wire = Vec::new();
 //! // The sender knows from the session parameters how much its peer takes.
-//! let encoder = StreamEncoder::new(64_000);
+//! let encoder = StreamEncoder::new(63_996);
 //! for message in [&b"a message"[..], b"and another"] {
 //!     wire.write_all(&encoder.prefix(message)?)?;
 //!     wire.write_all(message)?;

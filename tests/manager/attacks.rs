@@ -18,7 +18,7 @@ fn members(nodes: Vec<(PeerAddress, Config)>) -> Net {
 /// Over a reliable transport nothing but the first transmission keeps a closed exchange.
 #[test]
 fn the_last_message_of_a_closed_exchange_leaves_over_tcp() {
-    let tcp = |port: u16| PeerAddress::Tcp(([127, 0, 0, 1], port).into());
+    let tcp = PeerAddress::Tcp;
     let mut net = members(vec![(tcp(1), Config::default()), (tcp(2), Config::default())]);
     let (a, _) = net.case(200);
     let first = net.say(0, a, 2);

@@ -149,7 +149,7 @@ impl<S: Storage> World<S> {
                 0 => again.1[at] ^= 1 << self.dice.below(8),
                 1 => again.1.truncate(at),
                 2 => again.0 = udp(9),
-                3 => again.0 = PeerAddress::Tcp(([127, 0, 0, 1], 1).into()),
+                3 => again.0 = PeerAddress::Tcp(1),
                 4 => again.1.fill(self.dice.roll() as u8),
                 _ => {}
             }

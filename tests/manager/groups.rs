@@ -115,8 +115,7 @@ fn messages_that_are_not_authentic_or_want_an_answer_are_dropped() {
         assert!(hand(&mut net, 1, &forged[..len]).is_err());
     }
     // Groups speak UDP.
-    let tcp = PeerAddress::Tcp(([127, 0, 0, 1], 1).into());
-    assert_eq!(net.hand(1, tcp, &forged), Err(Dropped::OtherTransport));
+    assert_eq!(net.hand(1, PeerAddress::Tcp(1), &forged), Err(Dropped::OtherTransport));
     // None of that has spent the counter.
     assert_eq!(hand(&mut net, 1, &forged), Ok(()));
     assert_eq!(net.heard(1), [b"on"]);

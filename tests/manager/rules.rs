@@ -68,7 +68,7 @@ fn busy_goes_out_without_a_request_for_acknowledgement_and_is_acknowledged_if_it
 
 #[test]
 fn a_pase_that_takes_too_long_is_told_invalid_parameter() {
-    let tcp = |port: u16| PeerAddress::Tcp(([127, 0, 0, 1], port).into());
+    let tcp = PeerAddress::Tcp;
     let mut net = members(tcp(1), tcp(2));
     net.open_window(1);
     net.on_send(|d| if d.handshake_opcode() == Some(0x22) { Fate::Lost } else { Fate::Arrives });

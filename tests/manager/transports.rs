@@ -1,8 +1,11 @@
 //! Reliable transports: MRP is off.
 
 use matter_session::handshake::HandshakeError;
-use matter_session::manager::{CloseReason, Config, Dropped, PeerAddress, SendError};
+use matter_session::manager::PeerAddress::{self, Btp, Tcp};
+use matter_session::manager::{CloseReason, Config, Dropped, SendError};
 use matter_session::session::{SessionParameters, Transports};
+use matter_session::stream::StreamDecoder;
+use matter_session::wire::GeneralCode;
 
 use crate::net::{Authority, Fate, IM, Net, PASSCODE, udp};
 
@@ -14,13 +17,9 @@ fn over(a: PeerAddress, b: PeerAddress) -> Net {
     net
 }
 
-fn tcp(port: u16) -> PeerAddress {
-    PeerAddress::Tcp(([127, 0, 0, 1], port).into())
-}
-
 #[test]
 fn tcp_and_btp_carry_each_message_once_and_unacknowledged() {
-    for (a, b) in [(tcp(1), tcp(2)), (PeerAddress::Btp(1), PeerAddress::Btp(2))] {
+    for (a, b) in [(Tcp(1), Tcp(2)), (Btp(1), Btp(2))] {
         let mut net = over(a, b);
         net.dial_case(0, 1, 1, 200);
         net.run(10_000);
@@ -47,7 +46,7 @@ fn tcp_and_btp_carry_each_message_once_and_unacknowledged() {
 
 #[test]
 fn nothing_is_repeated_and_the_handshake_ends_by_its_own_timer() {
-    let mut net = over(tcp(1), tcp(2));
+    let mut net = over(Tcp(1), Tcp(2));
     net.open_window(1);
     net.on_send(|d| if d.handshake_opcode() == Some(0x22) { Fate::Lost } else { Fate::Arrives });
     net.dial_pase(0, 1, PASSCODE);
@@ -62,14 +61,14 @@ fn nothing_is_repeated_and_the_handshake_ends_by_its_own_timer() {
 
 #[test]
 fn a_request_for_acknowledgement_is_met_even_there() {
-    let mut net = over(tcp(1), tcp(2));
+    let mut net = over(Tcp(1), Tcp(2));
     net.open_window(1);
     net.on_send(|_| Fate::Lost);
     net.dial_pase(0, 1, PASSCODE);
     net.pump();
     let mut request = net.sent[0].octets.clone();
     request[16] |= 4;
-    net.hand(1, tcp(1), &request).unwrap();
+    net.hand(1, Tcp(1), &request).unwrap();
     net.pump();
     let answer = net.sent.last().unwrap();
     assert_eq!(answer.handshake_opcode(), Some(0x21));
@@ -78,7 +77,7 @@ fn a_request_for_acknowledgement_is_met_even_there() {
 
 #[test]
 fn a_session_stays_on_its_connection() {
-    let mut net = over(tcp(1), tcp(2));
+    let mut net = over(Tcp(1), Tcp(2));
     net.dial_case(0, 1, 1, 200);
     net.run(1000);
     let session = net.node(0).established();
@@ -87,11 +86,11 @@ fn a_session_stays_on_its_connection() {
     net.pump();
     let message = net.sent.last().unwrap().octets.clone();
     let before = net.node(1).facts();
-    for stranger in [tcp(9), udp(1), PeerAddress::Btp(1)] {
+    for stranger in [Tcp(9), udp(1), Btp(1)] {
         assert_eq!(net.hand(1, stranger, &message), Err(Dropped::OtherTransport));
     }
     assert_eq!(net.node(1).facts(), before);
-    net.hand(1, tcp(1), &message).unwrap();
+    net.hand(1, Tcp(1), &message).unwrap();
     net.assert_clean();
 }
 
@@ -99,7 +98,7 @@ fn a_session_stays_on_its_connection() {
 fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     let tcp_node = SessionParameters::matter_1_6().with_tcp(Transports::TCP_SERVER, 10_000);
     let config = Config::default().with_parameters(tcp_node);
-    let mut net = Net::with(vec![(tcp(1), Config::default()), (tcp(2), config)]);
+    let mut net = Net::with(vec![(Tcp(1), Config::default()), (Tcp(2), config)]);
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
@@ -126,7 +125,7 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
 
 #[test]
 fn a_lost_connection_ends_its_sessions_and_handshakes_without_a_word() {
-    let mut net = over(tcp(1), tcp(2));
+    let mut net = over(Tcp(1), Tcp(2));
     net.dial_case(0, 1, 1, 200);
     net.run(10_000);
     let session = net.node(0).established();
@@ -134,12 +133,121 @@ fn a_lost_connection_ends_its_sessions_and_handshakes_without_a_word() {
     net.dial_case(0, 1, 1, 200);
     let since = net.sent.len();
     net.on_send(|_| Fate::Lost);
-    net.call(0, |manager, cx| manager.disconnected(cx, tcp(9)));
+    net.call(0, |manager, cx| manager.disconnected(cx, Tcp(9)));
     assert_eq!(net.node(0).manager.session_count(), 1, "another connection");
-    net.call(0, |manager, cx| manager.disconnected(cx, tcp(2)));
+    net.call(0, |manager, cx| manager.disconnected(cx, Tcp(2)));
     net.run(100_000);
     assert_eq!(net.node(0).closed(), [(session, 0, CloseReason::Disconnected)]);
     assert_eq!(net.node(0).failures(), [HandshakeError::Disconnected]);
     assert_eq!(net.sent.len(), since, "nothing goes to a connection that is lost");
     assert_eq!(net.node(0).manager.handshake_count(), 0);
+}
+
+/// What a peer takes that names no size: as much as the oldest nodes.
+#[test]
+fn a_peer_that_names_no_size_gets_messages_that_older_nodes_take() {
+    let mut net = over(Tcp(1), Tcp(2));
+    let (a, _) = net.case(200);
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+    let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
+    assert_eq!(max, 64_000 - 4 - 8 - 6 - 16);
+    net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &vec![7; max])).unwrap();
+    net.run(1000);
+    assert_eq!(net.node(1).got[0].payload.len(), max);
+    let long = vec![7; max + 1];
+    let send = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &long));
+    assert_eq!(send, Err(SendError::TooLong { max }));
+    net.assert_clean();
+}
+
+#[test]
+fn a_connection_is_in_use_from_the_first_handshake_to_the_end_of_the_last_session() {
+    let mut net = over(Tcp(1), Tcp(2));
+    let in_use = |net: &Net, n: usize| net.nodes[n].manager.is_in_use(Tcp(2 - n as u32));
+    assert!(!in_use(&net, 0) && !in_use(&net, 1));
+    net.dial_case(0, 1, 1, 200);
+    assert!(in_use(&net, 0) && !in_use(&net, 1));
+    net.run(1000);
+    let first = net.node(0).established();
+    net.node(0).events.clear();
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    let second = net.node(0).established();
+    net.call(0, |m, cx| m.close(cx, first));
+    net.run(1000);
+    assert!(in_use(&net, 0) && in_use(&net, 1));
+    assert!(!net.node(0).manager.is_in_use(Tcp(9)) && !net.node(0).manager.is_in_use(Btp(2)));
+    net.call(0, |m, cx| m.close(cx, second));
+    assert!(!in_use(&net, 0));
+    net.pump();
+    assert!(!in_use(&net, 1), "the goodbye has arrived");
+    // A handshake that fails leaves nothing behind either, though its slot lingers.
+    net.dial_case(0, 1, 1, 300);
+    assert!(in_use(&net, 0));
+    net.pump();
+    assert!(!in_use(&net, 0) && !in_use(&net, 1));
+    net.assert_clean();
+}
+
+#[test]
+fn a_connection_that_is_lost_amid_a_handshake_takes_it_along_and_its_number_serves_again() {
+    let mut net = over(Tcp(1), Tcp(2));
+    net.on_send(|d| if d.handshake_opcode() == Some(0x32) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(0, 1, 1, 200);
+    net.pump();
+    let sigma3 = net.sent.last().unwrap().octets.clone();
+    // Over another connection it is a stranger's.
+    for stranger in [Tcp(9), Btp(1), udp(1)] {
+        assert_eq!(net.hand(1, stranger, &sigma3), Err(Dropped::Unsolicited));
+    }
+    assert!(net.node(1).manager.is_in_use(Tcp(1)));
+    let since = net.sent.len();
+    net.call(1, |m, cx| m.disconnected(cx, Tcp(1)));
+    net.call(0, |m, cx| m.disconnected(cx, Tcp(2)));
+    assert!(!net.node(1).manager.is_in_use(Tcp(1)));
+    net.pump();
+    assert_eq!(net.node(1).failures(), [HandshakeError::Disconnected]);
+    assert_eq!(net.node(0).failures(), [HandshakeError::Disconnected]);
+    // On a new connection of the same number nothing of the former goes on.
+    assert_eq!(net.hand(1, Tcp(1), &sigma3), Err(Dropped::Unsolicited));
+    assert_eq!(net.sent.len(), since);
+    net.on_send(|_| Fate::Arrives);
+    net.case(200);
+    net.assert_clean();
+}
+
+#[test]
+fn a_message_that_is_too_long_is_reported_on_a_session_before_its_connection_closes() {
+    let mut net = over(Tcp(1), Tcp(2));
+    let mut decoder = StreamDecoder::new([0; 1284]);
+    decoder.handle_octets(&1281_u32.to_le_bytes());
+    let error = decoder.poll_message().unwrap_err();
+    let report = error.report().unwrap();
+    assert_eq!(report.general, GeneralCode::MESSAGE_TOO_LARGE);
+    // Nobody has proven who he is.
+    net.on_send(|d| if d.handshake_opcode() == Some(0x31) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(0, 1, 1, 200);
+    net.pump();
+    assert!(!net.call(0, |m, cx| m.report(cx, Tcp(2), &report)));
+    assert!(!net.call(1, |m, cx| m.report(cx, Tcp(1), &report)));
+    net.on_send(|_| Fate::Arrives);
+    net.run(100_000);
+    net.node(0).events.clear();
+
+    let (a, b) = net.case(200);
+    let since = net.sent.len();
+    assert!(!net.call(0, |m, cx| m.report(cx, Tcp(9), &report)));
+    assert!(net.call(0, |m, cx| m.report(cx, Tcp(2), &report)));
+    net.call(0, |m, cx| m.disconnected(cx, Tcp(2)));
+    net.pump();
+    let sent: Vec<_> = net.sent[since..].iter().map(|d| (d.to, d.octets.len())).collect();
+    assert_eq!(sent, [(Tcp(2), 8 + 6 + 8 + 16)], "the report, and no goodbye");
+    assert_eq!(net.node(0).closed(), [(a, 0, CloseReason::Disconnected)]);
+    // For the peer it is a failure of nothing that it knows.
+    assert_eq!(net.node(1).dropped.last(), Some(&Dropped::Unsolicited));
+    assert!(net.node(1).manager.session(b).is_some());
+    net.call(1, |m, cx| m.disconnected(cx, Tcp(1)));
+    net.pump();
+    assert_eq!(net.node(1).closed(), [(b, 0, CloseReason::Disconnected)]);
+    net.assert_clean();
 }

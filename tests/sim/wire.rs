@@ -24,10 +24,10 @@ pub fn udp(port: u16) -> PeerAddress {
     PeerAddress::Udp(([127, 0, 0, 1], port).into())
 }
 
-/// The same place over TCP.
+/// The same place over TCP: the one connection to it has the number of its port.
 pub fn over_tcp(address: PeerAddress) -> PeerAddress {
     match address {
-        PeerAddress::Udp(at) => PeerAddress::Tcp(at),
+        PeerAddress::Udp(at) => PeerAddress::Tcp(at.port().into()),
         other => other,
     }
 }
@@ -35,7 +35,7 @@ pub fn over_tcp(address: PeerAddress) -> PeerAddress {
 /// The same place over UDP.
 pub fn over_udp(address: PeerAddress) -> PeerAddress {
     match address {
-        PeerAddress::Tcp(at) => PeerAddress::Udp(at),
+        PeerAddress::Tcp(port) => udp(port as u16),
         other => other,
     }
 }
