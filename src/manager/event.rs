@@ -134,6 +134,14 @@ pub enum Received<'b> {
     Message(Message<'b>),
     /// A message to a group, for the application.
     Group(GroupMessage<'b>),
+    /// A Check-In message of an ICD, or of whoever can send: [`check_in::open`] tells, and whose.
+    /// Nothing is remembered of it, and nobody is answered.
+    ///
+    /// [`check_in::open`]: crate::check_in::open
+    CheckIn {
+        /// The payload, encrypted, in the caller's buffer.
+        payload: &'b mut [u8],
+    },
     /// Something that the manager dealt with: a handshake, an acknowledgement, a duplicate.
     Handled,
 }

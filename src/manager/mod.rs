@@ -13,6 +13,7 @@
 //! [`poll_timeout`](SessionManager::poll_timeout). No order is required; what is polled late
 //! happens late, nothing more.
 
+mod check_in;
 mod config;
 mod connections;
 #[cfg(any(test, feature = "_test-util"))]

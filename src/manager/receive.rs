@@ -66,7 +66,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             }
             SessionRoute::Unsecured => {
                 let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
-                self.receive_unsecured(cx, from, packet).map(|()| Received::Handled)
+                self.receive_unsecured(cx, from, packet)
             }
         }
     }

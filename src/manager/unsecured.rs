@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::event::Dropped;
+use super::event::{Dropped, Received};
 use super::handle::{HandshakeId, PeerAddress, Source};
 use super::machine::Machine;
 use super::outbox::SHORT_LEN;
@@ -10,6 +10,7 @@ use super::receive::acknowledgement;
 use super::slot::Slot;
 use super::storage::{Map, Storage};
 use super::{Config, SessionManager};
+use crate::check_in::is_check_in;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
 use crate::handshake::case::messages::Sigma1;
@@ -24,25 +25,29 @@ use crate::wire::{MessageBuf, MessageKind, Packet, ProtocolHeader, StatusReport}
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
-    pub(super) fn receive_unsecured(
+    pub(super) fn receive_unsecured<'b>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
-        packet: Packet<'_>,
-    ) -> Result<(), Dropped> {
+        packet: Packet<'b>,
+    ) -> Result<Received<'b>, Dropped> {
         let (node, role) = match packet.header().kind().map_err(DecodeError::from)? {
             MessageKind::FromInitiator(node) => (node, SessionRole::Responder),
             MessageKind::FromResponder(node) => (node, SessionRole::Initiator),
             _ => return Err(DecodeError::Shape.into()),
         };
         let message = UnsecureSession::read(packet)?;
-        match self.handshake_of(node, role, from, &message.header) {
+        if role == SessionRole::Responder && is_check_in(&message.header) {
+            return Ok(Received::CheckIn { payload: message.payload });
+        }
+        let handled = match self.handshake_of(node, role, from, &message.header) {
             Some(id) => self.receive_handshake(cx, id, message),
             None if role == SessionRole::Responder => {
                 self.receive_stranger(cx, from, node, message)
             }
             None => Err(Dropped::UnknownHandshake),
-        }
+        };
+        handled.map(|()| Received::Handled)
     }
 
     /// The handshake that an unsecured message belongs to: by its exchange and the initiator's

@@ -16,6 +16,7 @@
 mod attacks;
 mod batches;
 mod case;
+mod check_in;
 mod closing;
 mod fabrics;
 mod fixed;
