@@ -1,27 +1,28 @@
-//! Two nodes on loopback UDP sockets, each with a manager and a thread of its own, over a network
-//! that loses some datagrams: PASE, CASE, CASE resumed, and on each session an encrypted request
-//! and its response. All that is sent is drawn; so is what gets lost, and how it is sent again.
+//! Two nodes on loopback sockets, each with a manager and a thread of its own: PASE, CASE, CASE
+//! resumed, and on each session an encrypted request and its response. All that is sent is drawn.
 //!
 //! ```text
-//! cargo run --release --example demo
+//! cargo run --release --example demo              # UDP, over a network that loses some datagrams
+//! cargo run --release --example demo -- --tcp     # TCP, a connection for each session
 //! ```
+//! Over UDP one sees what gets lost, and how it is sent again. Over TCP nothing is, nothing is
+//! acknowledged, and the requests are as long as the device says that it takes.
 
 mod ladder;
 
-use core::net::Ipv4Addr;
+use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::ErrorKind;
-use std::net::UdpSocket;
 use std::thread;
 
-use ladder::{Authority, Direction, Outcome, Wire, system_rng};
+use ladder::{Arrival, Authority, Direction, Link, Outcome, Tcp, Udp, Wire, system_rng};
 use matter_session::crypto::{Passcode, RustCrypto, SigningKey};
 use matter_session::handshake::Context;
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,
-    TRANSMIT_BUFFER_LEN,
+    SessionHandle, TRANSMIT_BUFFER_LEN,
 };
+use matter_session::session::{SessionParameters, Transports};
 use matter_session::time::Instant;
 
 const CONTROLLER_NODE: NodeId = NodeId::new(0xC0);
@@ -31,6 +32,10 @@ const DEVICE_NODE: NodeId = NodeId::new(0xDE);
 const PROTOCOL: ProtocolId = ProtocolId::INTERACTION_MODEL;
 const INVOKE_REQUEST: u8 = 0x08;
 const INVOKE_RESPONSE: u8 = 0x09;
+const REQUEST: &[u8] = b"toggle the lamp";
+
+/// The longest message in octets that either node takes over TCP.
+const TCP_LIMIT: u32 = 20_000;
 
 /// The messages of which the first transmission gets lost.
 const LOST: [(Direction, &str); 4] = [
@@ -44,11 +49,26 @@ const LOST: [(Direction, &str); 4] = [
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> Outcome {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let (wire, over_tcp) = match *arguments {
+        [] => (Wire::losing(&LOST), false),
+        ["--tcp"] => (Wire::losing(&[]), true),
+        _ => return Err("demo [--tcp]".into()),
+    };
+    let node = |direction| -> Outcome<Node<'_>> {
+        let parameters = SessionParameters::matter_1_6();
+        Ok(if over_tcp {
+            let both = Transports::TCP_CLIENT.and(Transports::TCP_SERVER);
+            let link = Tcp::bind(direction, &wire, TCP_LIMIT)?;
+            Node::new(Box::new(link), parameters.with_tcp(both, TCP_LIMIT), &wire)
+        } else {
+            Node::new(Box::new(Udp::bind(direction, &wire)?), parameters, &wire)
+        })
+    };
+    let (mut controller, mut device) = (node(Direction::ToDevice)?, node(Direction::ToController)?);
+    let address = device.link.address()?;
     let mut rng = system_rng();
-    let wire = Wire::losing(&LOST);
-    let mut controller = Node::bind(Direction::ToDevice, &wire)?;
-    let mut device = Node::bind(Direction::ToController, &wire)?;
-    let address = PeerAddress::Udp(device.socket.local_addr()?);
 
     // What a commissioner does: both nodes become members of one fabric.
     let mut authority = Authority::found(FabricId::new(0x2906).ok_or("zero")?, &mut rng)?;
@@ -72,27 +92,29 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// A node: a manager behind a socket.
+/// A node: a manager behind its sockets. What its application keeps for each session is the
+/// connection, if there is one.
 struct Node<'w> {
-    manager: HeapSessionManager,
-    socket: UdpSocket,
+    manager: HeapSessionManager<Option<PeerAddress>>,
+    link: Box<dyn Link + 'w>,
+    /// A connection that nothing runs over any more.
+    unused: Option<PeerAddress>,
     key: Option<SigningKey>,
     wire: &'w Wire,
-    direction: Direction,
 }
 
 /// What a turn of the loop brought.
 enum News {
     Nothing,
-    Event(Event<()>),
+    Event(Event<Option<PeerAddress>>),
     Message(ExchangeHandle, Vec<u8>),
 }
 
 impl<'w> Node<'w> {
-    fn bind(direction: Direction, wire: &'w Wire) -> Outcome<Self> {
-        let manager = HeapSessionManager::new(Config::default(), RustCrypto, &mut system_rng());
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        Ok(Self { manager, socket, key: None, wire, direction })
+    fn new(link: Box<dyn Link + 'w>, parameters: SessionParameters, wire: &'w Wire) -> Self {
+        let config = Config::default().with_parameters(parameters);
+        let manager = HeapSessionManager::new(config, RustCrypto, &mut system_rng());
+        Self { manager, link, unused: None, key: None, wire }
     }
 
     fn join(&mut self, authority: &mut Authority, node: NodeId) -> Outcome<FabricIndex> {
@@ -110,9 +132,10 @@ impl<'w> Node<'w> {
 
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         while let Some(transmit) = self.manager.poll_transmit(cx.now, &mut scratch) {
-            if let PeerAddress::Udp(to) = transmit.to {
-                self.wire.send(self.direction, &self.socket, to, transmit.datagram)?;
-            }
+            self.link.send(&transmit)?;
+        }
+        if let Some(connection) = self.unused.take() {
+            self.link.close(connection);
         }
 
         match (self.manager.poll_event(), &mut self.key) {
@@ -120,32 +143,59 @@ impl<'w> Node<'w> {
                 self.manager.sign(&mut cx, request.sign_with(key));
                 return Ok(News::Nothing);
             }
-            (Some(event), _) => return Ok(News::Event(event)),
+            (Some(event), _) => {
+                self.mind_connections(&event);
+                return Ok(News::Event(event));
+            }
             (None, _) => {}
         }
 
         let due = self.manager.poll_timeout().unwrap_or(cx.now + PATIENCE);
         // A timeout of zero would mean to wait for ever.
         let wait = due.saturating_since(self.wire.now()).max(Duration::from_millis(1));
-        self.socket.set_read_timeout(Some(wait))?;
-        let mut buffer = [0; 1280];
-        let received = self.socket.recv_from(&mut buffer);
+        let arrival = self.link.receive(wait)?;
         cx.now = self.wire.now();
         self.manager.handle_timeout(&mut cx);
-        let (len, from) = match received {
-            Ok(received) => received,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Ok(News::Nothing);
+        match arrival {
+            Some(Arrival::Message(from, mut message)) => {
+                let received = self.manager.handle_datagram(&mut cx, from, &mut message);
+                if let Ok(Received::Message(message)) = received {
+                    return Ok(News::Message(message.exchange, message.payload.to_vec()));
+                }
+                // Dealt with, or dropped and counted: anybody can send anything to a socket.
             }
-            Err(error) => return Err(error.into()),
-        };
-        let datagram = buffer.get_mut(..len).unwrap_or_default();
-        match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Ok(Received::Message(message)) => {
-                Ok(News::Message(message.exchange, message.payload.to_vec()))
+            Some(Arrival::Broken(connection, error)) => {
+                if let Some(report) = error.report() {
+                    self.manager.report(&mut cx, connection, &report);
+                }
+                self.manager.disconnected(&mut cx, connection);
+                self.unused = Some(connection);
             }
-            // Dealt with, or dropped and counted: anybody can send anything to a socket.
-            _ => Ok(News::Nothing),
+            Some(Arrival::Lost(connection)) => {
+                self.manager.disconnected(&mut cx, connection);
+                self.link.close(connection);
+            }
+            None => {}
+        }
+        Ok(News::Nothing)
+    }
+
+    /// A connection goes with the last session over it, once the goodbye has left.
+    fn mind_connections(&mut self, event: &Event<Option<PeerAddress>>) {
+        match event {
+            Event::Established { session, .. } => {
+                let facts = self.manager.session(*session);
+                let peer = facts.map(|session| session.peer_address());
+                if let Some(context) = self.manager.context_mut(*session) {
+                    *context = peer.filter(PeerAddress::is_reliable);
+                }
+            }
+            Event::Closed { context: Some(connection), .. }
+                if !self.manager.is_in_use(*connection) =>
+            {
+                self.unused = Some(*connection);
+            }
+            _ => {}
         }
     }
 
@@ -174,7 +224,7 @@ impl<'w> Node<'w> {
                 News::Message(exchange, request) => {
                     let mut rng = system_rng();
                     let mut cx = Context::new(node.wire.now(), &mut rng);
-                    let response = [b"done: ", request.as_slice()].concat();
+                    let response = [b"done: ", request.trim_ascii_end()].concat();
                     node.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_RESPONSE, &response)?;
                     node.manager.close_exchange(exchange);
                 }
@@ -188,19 +238,22 @@ impl<'w> Node<'w> {
     /// The controller: three sessions, one after the other. Returns a line on each.
     fn visit(
         &mut self,
-        device: PeerAddress,
+        address: SocketAddr,
         passcode: Passcode,
         fabric: FabricIndex,
     ) -> Outcome<Vec<String>> {
         let mut rng = system_rng();
+        let device = self.link.reach(address)?;
         let mut cx = Context::new(self.wire.now(), &mut rng);
         self.manager.connect_pase(&mut cx, device, passcode)?;
         let pase = self.use_session(cx.now, false)?;
 
+        let device = self.link.reach(address)?;
         let mut cx = Context::new(self.wire.now(), &mut rng);
         self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
         let case = self.use_session(cx.now, false)?;
 
+        let device = self.link.reach(address)?;
         let mut cx = Context::new(self.wire.now(), &mut rng);
         self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
         let resumed = self.use_session(cx.now, true)?;
@@ -221,7 +274,8 @@ impl<'w> Node<'w> {
         let mut rng = system_rng();
         let mut cx = Context::new(established, &mut rng);
         let exchange = self.manager.open_exchange(cx.now, session)?;
-        self.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_REQUEST, b"toggle the lamp")?;
+        let request = self.request(session, exchange)?;
+        self.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_REQUEST, &request)?;
         let response = self.run_until(|node, news| match news {
             News::Message(exchange, response) => {
                 node.manager.close_exchange(exchange);
@@ -229,7 +283,7 @@ impl<'w> Node<'w> {
             }
             _ => Ok(None),
         })?;
-        assert_eq!(response, b"done: toggle the lamp");
+        assert_eq!(response, [b"done: ", REQUEST].concat());
         let answered = self.wire.now();
 
         let facts = self.manager.session(session).ok_or("the session is gone")?;
@@ -245,5 +299,17 @@ impl<'w> Node<'w> {
             answered.saturating_since(established).as_millis(),
             self.wire.take_repeated(),
         ))
+    }
+
+    /// A request: over TCP as long as the peer takes it.
+    fn request(&self, session: SessionHandle, exchange: ExchangeHandle) -> Outcome<Vec<u8>> {
+        let mut request = REQUEST.to_vec();
+        let facts = self.manager.session(session).ok_or("the session is gone")?;
+        if facts.peer_address().is_reliable() {
+            assert!(facts.session().peer_parameters().accepts_tcp());
+            let max = self.manager.max_payload(exchange, PROTOCOL).ok_or("the session is gone")?;
+            request.resize(max, b' ');
+        }
+        Ok(request)
     }
 }

@@ -39,9 +39,9 @@ impl Authority {
 
     /// Makes a node a member: an operational key, a certificate for it, and the fabric in the
     /// node's manager. Returns the manager's index of the fabric, and the key.
-    pub(crate) fn admit(
+    pub(crate) fn admit<T: Default>(
         &mut self,
-        manager: &mut HeapSessionManager,
+        manager: &mut HeapSessionManager<T>,
         node: NodeId,
         cats: CaseAuthTags,
         rng: &mut dyn CryptoRng,

@@ -6,6 +6,7 @@
 mod authority;
 mod diagram;
 mod fields;
+mod link;
 mod pair;
 mod wire;
 
@@ -15,6 +16,7 @@ pub(crate) use self::diagram::{
     draw_session, hex,
 };
 pub(crate) use self::fields::{Description, describe};
+pub(crate) use self::link::{Arrival, Link, Tcp, Udp};
 pub(crate) use self::pair::{CONTROLLER, DEVICE, Delivered, Node, Pair};
 pub(crate) use self::wire::Wire;
 

@@ -1,9 +1,6 @@
-//! A network between UDP sockets that loses what it is told to, and draws what is sent.
+//! A network that loses what it is told to, and draws what is sent.
 
-use core::net::SocketAddr;
 use std::collections::HashSet;
-use std::io;
-use std::net::UdpSocket;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time;
 
@@ -35,14 +32,8 @@ impl Wire {
         Instant::ZERO + self.epoch.elapsed()
     }
 
-    /// Sends a datagram, or loses it.
-    pub(crate) fn send(
-        &self,
-        direction: Direction,
-        socket: &UdpSocket,
-        to: SocketAddr,
-        datagram: &[u8],
-    ) -> io::Result<()> {
+    /// Draws a message that is sent. False if it gets lost.
+    pub(crate) fn carry(&self, direction: Direction, datagram: &[u8]) -> bool {
         let mut state = self.state();
         let name = describe(datagram).name;
         // A retransmission repeats the very octets.
@@ -54,10 +45,7 @@ impl Wire {
         }
         let label = if again { format!("{name}, again") } else { name };
         draw_line(self.now(), direction, &label, datagram.len(), loss.is_some());
-        if loss.is_none() {
-            socket.send_to(datagram, to)?;
-        }
-        Ok(())
+        loss.is_none()
     }
 
     /// How many datagrams were sent again since this was asked last.
