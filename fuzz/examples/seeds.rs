@@ -169,6 +169,11 @@ fn main() {
         datagrams.extend(message);
     }
     write("group", "datagrams", &datagrams);
+    // 255 makes it TCP, where connections are lost (21); 24 and 88 are Check-In messages.
+    let lost = [21, 0x95, 0];
+    write("manager", "tcp", &[&[255, 0][..], &run, &talk, &lost, &run, &talk].concat());
+    let check_ins = [0, 24, 2, 0, 5, 6, 0x98, 0, 0, 25, 88, 1, 0, 7];
+    write("manager", "check_in", &[&check_ins[..], &run, &talk].concat());
 }
 
 fn hex(value: &Value) -> Vec<u8> {

@@ -60,6 +60,8 @@ enum Op {
     Rotate(bool, u8),
     /// Leaves a group, or enters it again.
     Leave(bool, u8),
+    /// A Check-In message, with this payload and with or without a request for acknowledgement.
+    CheckIn(bool, bool, Vec<u8>),
 }
 
 impl Op {
@@ -94,6 +96,7 @@ impl Op {
             23 => Self::Tell(n, input.octet()),
             29 => Self::Rotate(n, input.octet()),
             30 => Self::Leave(n, input.octet()),
+            24 => Self::CheckIn(n, octet & 0x40 == 0, input.octets().to_vec()),
             _ => Self::Deliver(octet >> 5),
         }
     }
@@ -136,6 +139,7 @@ struct Datagram {
 
 struct World {
     now: u64,
+    over_tcp: bool,
     nodes: [Node; 2],
     wire: VecDeque<Datagram>,
     past: VecDeque<Datagram>,
@@ -154,9 +158,8 @@ const RECORDS: usize = 1;
 const IDS: [u64; 2] = [100, 200];
 const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 
-fn address(n: usize) -> PeerAddress {
-    PeerAddress::Udp(([127, 0, 0, 1], n as u16).into())
-}
+/// The first octet of an input whose nodes speak TCP.
+const OVER_TCP: u8 = 0xFF;
 
 fn members() -> &'static [ToyMember; 2] {
     static MEMBERS: OnceLock<[ToyMember; 2]> = OnceLock::new();
@@ -168,9 +171,12 @@ fn members() -> &'static [ToyMember; 2] {
 }
 
 /// Operations one after another; then nothing is in the way any more, and all comes to rest.
+///
+/// Over TCP too the network does what the input says: whoever sits on it can.
 pub fn manager(data: &[u8]) {
-    let mut input = Input(data);
-    let mut world = World::new();
+    let over_tcp = data.first() == Some(&OVER_TCP);
+    let mut input = Input(&data[usize::from(over_tcp)..]);
+    let mut world = World::new(over_tcp);
     for _ in 0..200 {
         if input.is_empty() {
             break;
@@ -182,7 +188,7 @@ pub fn manager(data: &[u8]) {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(over_tcp: bool) -> Self {
         let config = Config::default()
             .with_sessions(SESSIONS)
             .with_exchanges(EXCHANGES)
@@ -211,6 +217,7 @@ impl World {
         };
         Self {
             now: 1_000_000,
+            over_tcp,
             nodes: [node(0), node(1)],
             wire: VecDeque::new(),
             past: VecDeque::new(),
@@ -218,6 +225,14 @@ impl World {
             delivered: BTreeSet::new(),
             told: Vec::new(),
             sent: 0,
+        }
+    }
+
+    fn address(&self, n: usize) -> PeerAddress {
+        if self.over_tcp {
+            PeerAddress::Tcp(n as u32)
+        } else {
+            PeerAddress::Udp(([127, 0, 0, 1], n as u16).into())
         }
     }
 
@@ -232,7 +247,7 @@ impl World {
             Op::Case(n) => self.dial(n.into()),
             Op::Pase(n, right) => {
                 let passcode = Passcode::new(if right { 20_202_021 } else { 20_202_022 }).unwrap();
-                let to = address(1 - usize::from(n));
+                let to = self.address(1 - usize::from(n));
                 let _ = self.call(n.into(), |m, cx| m.connect_pase(cx, to, passcode));
             }
             Op::OpenWindow(n) => {
@@ -319,13 +334,16 @@ impl World {
                     return;
                 };
                 if elsewhere {
-                    datagram.from = address(9);
+                    datagram.from = self.address(9);
                 }
                 self.hand(datagram, true);
             }
             Op::Inject(n, octets) => {
                 let to = usize::from(n);
-                self.hand(Datagram { from: address(1 - to), to, octets, genuine: false }, true);
+                self.hand(
+                    Datagram { from: self.address(1 - to), to, octets, genuine: false },
+                    true,
+                );
             }
             Op::Lag(n) => self.nodes[usize::from(n)].polls ^= true,
             Op::SlowKey(n) => self.nodes[usize::from(n)].signs ^= true,
@@ -338,7 +356,7 @@ impl World {
                 }
             }
             Op::Disconnected(n) => {
-                let peer = address(1 - usize::from(n));
+                let peer = self.address(1 - usize::from(n));
                 self.call(n.into(), |m, cx| m.disconnected(cx, peer));
             }
             Op::ClockBack(millis) => self.now -= u64::from(millis),
@@ -354,6 +372,20 @@ impl World {
                     node.enter_groups();
                 }
             }
+            Op::CheckIn(n, wants_ack, payload) => {
+                let to = usize::from(n);
+                let flags = 1 | u8::from(wants_ack) << 2;
+                let mut octets = vec![4, 0, 0, 0, 9, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+                octets.extend([flags, 0x50, 1, 2, 0, 0]);
+                octets.extend(&payload);
+                let (from, before) = (self.address(1 - to), self.facts(to));
+                let received = self.call(to, |m, cx| {
+                    let received = m.handle_datagram(cx, from, &mut octets);
+                    matches!(received, Ok(Received::CheckIn { payload: it }) if it == &payload[..])
+                });
+                assert!(received);
+                assert_eq!(self.facts(to), before);
+            }
         }
         self.drain();
     }
@@ -368,14 +400,14 @@ impl World {
         });
         if let Ok(octets) = sent {
             self.told.push((n, group, payload));
-            let datagram = Datagram { from: address(n), to: 1 - n, octets, genuine: true };
+            let datagram = Datagram { from: self.address(n), to: 1 - n, octets, genuine: true };
             self.past.push_back(datagram.clone());
             self.wire.push_back(datagram);
         }
     }
 
     fn dial(&mut self, n: usize) {
-        let (to, node) = (address(1 - n), NodeId::new(IDS[1 - n]));
+        let (to, node) = (self.address(1 - n), NodeId::new(IDS[1 - n]));
         let _ = self.call(n, |m, cx| m.connect_case(cx, to, FabricIndex::MIN, node));
     }
 
@@ -429,6 +461,10 @@ impl World {
                 assert!(self.delivered.insert(serial), "{serial} delivered twice");
             }
             Ok(Received::Group(message)) => group_heard.push(told(message)),
+            Ok(Received::CheckIn { .. }) => {
+                let after = looks.then(|| self.facts(to));
+                assert_eq!(before, after, "handed on, and nothing changed");
+            }
             Ok(_) => {}
             // The counter of a control message is spent.
             Err(Dropped::Unsolicited | Dropped::Misplaced | Dropped::GroupAnswer) => {}
@@ -466,19 +502,23 @@ impl World {
         let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let now = Instant::from_millis(self.now);
         for n in [0, 1] {
+            let from = self.address(n);
             let node = &mut self.nodes[n];
             let mut sent = 0;
             loop {
                 node.poll_events(n, now);
                 let Some(transmit) = node.manager.poll_transmit(now, &mut buf) else { break };
-                let PeerAddress::Udp(to) = transmit.to else { panic!("not UDP") };
-                let to = usize::from(to.port());
+                let to = match transmit.to {
+                    PeerAddress::Udp(to) if !self.over_tcp => usize::from(to.port()),
+                    PeerAddress::Tcp(to) if self.over_tcp => to as usize,
+                    other => panic!("sent to {other}"),
+                };
                 let octets = transmit.datagram.to_vec();
                 assert!(octets.len() <= 1232);
                 sent += 1;
                 assert!(sent < 100, "a storm");
                 if to < 2 {
-                    let datagram = Datagram { from: address(n), to, octets, genuine: true };
+                    let datagram = Datagram { from, to, octets, genuine: true };
                     self.past.push_back(datagram.clone());
                     self.wire.push_back(datagram);
                 }
