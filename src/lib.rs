@@ -267,7 +267,8 @@
 //!   2^28, and ends at 2^32), then no more; [`Event::CounterLow`] comes well before.
 //! - Over UDP a message has at most 1,232 octets unless [`Config::with_max_message`] says
 //!   otherwise, which leaves 1,196 octets or a little more for the payload:
-//!   [`SessionManager::max_payload`] says how many. Over TCP the limit is what the peer declared.
+//!   [`SessionManager::max_payload`] says how many. Over TCP the limit is what the peer declared,
+//!   63,996 octets with the headers if it did not.
 //! - One reliable message at a time is in flight on an exchange; a session may have several
 //!   exchanges.
 //! - A node id, fabric and tags are kept with each session; certificates are lent once, with
