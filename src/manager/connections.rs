@@ -32,9 +32,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Tells the peer, before its connection is closed, what was wrong with what came over it:
     /// [`StreamError::report`](crate::stream::StreamError::report). It goes out encrypted on one of
-    /// the sessions there, on an exchange of its own. Returns false where there is none: who has not
-    /// proven who it is is told nothing. Send what [`poll_transmit`](Self::poll_transmit) yields,
-    /// close the connection, and call [`disconnected`](Self::disconnected).
+    /// the sessions there, on an exchange of its own. Returns false where there is none: a peer
+    /// that has not proven who it is hears nothing.
+    ///
+    /// Send what [`poll_transmit`](Self::poll_transmit) yields, close the connection, and call
+    /// [`disconnected`](Self::disconnected).
     pub fn report(
         &mut self,
         cx: &mut Context<'_>,

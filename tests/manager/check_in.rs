@@ -1,4 +1,4 @@
-//! Check-In messages: one manager sends them, another hands them on, and nothing else comes of them.
+//! Check-In messages: one manager sends them, another hands them on, and no more comes of them.
 
 use matter_session::check_in::{
     self, IcdCounter, MAX_DATAGRAM_BUFFER, RegisteredKey, Registration, SealError,
