@@ -142,7 +142,7 @@ fn main() {
     write("manager", "resumed", &[&dial[..], &run, &dial, &run, &talk].concat());
     write("manager", "both", &[&[0, 0x80][..], &run, &talk, &[7, 0, 0x87, 0]].concat());
     write("manager", "pase", &[&[0x82, 1][..], &run, &talk, &[0x41], &run].concat());
-    let lossy = [0, 24, 12, 0, 10, 0, 8, 24, 14, 0, 9, 0, 1, 24, 16, 1, 0x90, 2, 13, 0, 24, 24];
+    let lossy = [0, 25, 12, 0, 10, 0, 8, 25, 14, 0, 9, 0, 1, 25, 16, 1, 0x90, 2, 13, 0, 25, 25];
     write("manager", "lossy", &[&lossy[..], &run, &talk].concat());
     let slow = [0x92, 0x93, 0, 11, 0, 4, 0x92, 0x94, 0, 11, 0, 4, 8, 9, 0x95];
     write("manager", "slow", &[&slow[..], &run, &talk].concat());
