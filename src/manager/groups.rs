@@ -174,15 +174,16 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         self.senders.limit(of_all(config.max_group_senders).saturating_mul(2));
         self.syncs.limit(config.max_waiting_group_messages);
         self.waiting.limit(config.max_waiting_group_messages);
-        let share = |capacity: usize| capacity.checked_div(fabrics).unwrap_or(0);
+        let share = |capacity: usize| capacity.checked_div(fabrics).unwrap_or(0).max(1);
         let senders = share(self.senders.capacity());
-        // Ten and two are what every node must have.
-        let data = senders.saturating_sub(senders / 6).min(config.max_group_senders);
+        // Of twelve ten and two: so many every node must have room for.
+        let data = senders.saturating_sub((senders / 6).max(1)).max(1);
+        let data = data.min(config.max_group_senders);
         self.share = Share {
             key_sets: share(self.key_sets.capacity()).min(config.max_group_key_sets),
             groups: share(self.groups.capacity()).min(config.max_groups),
             data,
-            control: senders.saturating_sub(data).min(config.max_group_senders),
+            control: senders.saturating_sub(data).max(1).min(config.max_group_senders),
         };
     }
 

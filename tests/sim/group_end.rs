@@ -20,13 +20,15 @@ impl<X: Suite> World<X> {
             let sender = members[self.dice.below(members.len() as u64) as usize];
             for set in 1..=SETS {
                 let number = self.tell_members(fabric, set, sender, &members);
+                // Room that is made for one changes what the others are excused by.
+                let full: Vec<_> =
+                    members.iter().copied().filter(|n| self.is_full(*n, fabric)).collect();
                 for hearer in members.iter().copied().filter(|n| *n != sender) {
                     if self.book.groups.was_heard(number, hearer) {
                         continue;
                     }
                     // Who is asked needs room for who asks.
-                    let is_excused =
-                        self.is_full(hearer, fabric) || (set != 1 && self.is_full(sender, fabric));
+                    let is_excused = full.contains(&hearer) || (set != 1 && full.contains(&sender));
                     assert!(is_excused, "node {hearer} did not hear {number} of {sender}");
                     self.book.figures.full += 1;
                     for n in [sender, hearer] {
