@@ -10,8 +10,8 @@
 //! answer came, else 1.
 //!
 //! `group` needs no session: it sends commands to the groups of the fabric file, which nobody
-//! answers. Without `--counters` their counters begin anew in each run, and receivers that have
-//! heard the run before may drop what comes.
+//! answers. Without `--counters` their counters begin anew in each run, which serves for tests of
+//! one run alone: two that use one counter under one key give their messages away.
 //!
 //! `examples/device.rs` is its counterpart; `examples/support/udp.rs` holds the loop.
 

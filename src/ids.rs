@@ -167,8 +167,8 @@ nonzero_id! {
 }
 
 impl GroupId {
-    /// Whether a group can have this identifier: all but 0 and the reserved ones among the universal,
-    /// `0xFF00..=0xFFFC`.
+    /// Whether a group can have this identifier: all but 0 and those among the universal ones that
+    /// are reserved, `0xFF00..=0xFFFC`.
     #[must_use]
     pub const fn is_valid(self) -> bool {
         !matches!(self.0, 0 | 0xFF00..=0xFFFC)

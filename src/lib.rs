@@ -239,6 +239,20 @@
 //! # }
 //! ```
 //!
+//! # Groups
+//!
+//! A node that is in groups, or sends to them, installs their keys
+//! ([`set_group_key_set`](SessionManager::set_group_key_set)) and names them
+//! ([`set_group`](SessionManager::set_group)) after every start, joins their
+//! [addresses](SessionManager::group_address), and passes a [`group::CounterStore`] with every call
+//! ([`Context::with_counters`]). Datagrams of all sockets go to the same
+//! [`handle_datagram`](SessionManager::handle_datagram), which yields [`Received::Group`]; after
+//! [`Event::GroupMessages`] there are more in
+//! [`poll_group_message`](SessionManager::poll_group_message).
+//! [`send_group`](SessionManager::send_group) sends: from the socket that receives unicast, as
+//! receivers ask the source of a message for its counter, and with a multicast hop limit above the
+//! usual one of 1 where the network has routers, as a Thread mesh has. See `examples/group.rs`.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -314,7 +328,7 @@ pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 pub use crate::fabric::{FabricCredentials, Ipk};
 pub use crate::handshake::{Context, HandshakeError, SignRequest};
-pub use crate::ids::{FabricIndex, NodeId, ProtocolId};
+pub use crate::ids::{FabricIndex, GroupId, NodeId, ProtocolId};
 #[cfg(feature = "alloc")]
 pub use crate::manager::Heap;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -323,8 +337,8 @@ pub use crate::manager::HeapSessionManager;
 pub use crate::manager::Shards;
 pub use crate::manager::{
     CloseReason, CommissioningWindow, Config, Datagram, Dropped, Event, ExchangeHandle, Fixed,
-    HandshakeHandle, Message, Outgoing, PeerAddress, Received, SessionHandle, SessionManager,
-    TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
+    GroupMessage, GroupSettings, HandshakeHandle, Message, Outgoing, PeerAddress, Received,
+    SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
 };
 pub use crate::resumption::{ResumptionRecord, ResumptionStore};
 pub use crate::session::SessionParameters;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::Result;
 
 /// The bounds of both counters: in a JSON file, or in memory alone, where they last as long as the
-/// program. A node that lives longer than one run must keep them: the others drop what comes under
-/// counters that they have heard before.
+/// program. A node that lives longer than one run must keep them: a counter that is used twice under
+/// one key gives both messages away, and receivers drop the second.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     path: Option<PathBuf>,

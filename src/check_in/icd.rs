@@ -24,7 +24,9 @@ use crate::wire::{
 pub struct IcdCounter(PersistedCounter);
 
 impl IcdCounter {
-    /// Starts at a random value in `1..=2^28`: on an ICD that has never stored a bound.
+    /// Starts at a random value in `1..=2^28`: on an ICD that has never stored a bound. Store the
+    /// first one, [`bound_to_store`](Self::bound_to_store), before a client registers: after a
+    /// power cut the counter would start elsewhere.
     ///
     /// `block`: how many Check-Ins there are between two writes; 0 counts as 1.
     pub fn random(block: u32, rng: &mut dyn CryptoRng) -> Self {

@@ -26,6 +26,10 @@
 //! # let key = || Secret::new(*b"from RegisterCli");
 //! // A client registers: it sends a key, and is told where the counter stands.
 //! let mut icd = IcdCounter::random(100, &mut rng);
+//! if let Some(bound) = icd.bound_to_store() {
+//!     store(bound);
+//!     icd.stored(bound);
+//! }
 //! let registered = [icd.register(key())];
 //! let (fabric, lamp) = (FabricIndex::new(1).ok_or("zero")?, NodeId::new(0x1A));
 //! let compressed = CompressedFabricId::from_bytes([7; 8]);

@@ -17,9 +17,9 @@ pub const COUNTER_BLOCK: u32 = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum GroupCounter {
-    /// That of messages to groups.
+    /// The counter of messages to groups.
     Data,
-    /// That of counter synchronisation.
+    /// The counter of control messages, by which counters are synchronised.
     Control,
 }
 
@@ -41,7 +41,7 @@ pub trait CounterStore {
     /// The bound that was stored last; `None` if there never was one.
     ///
     /// # Errors
-    /// [`StoreError`] if that cannot be told. A node that took it for none would use counters again.
+    /// [`StoreError`] if reading fails: with `None` in its place counters would be used again.
     fn load(&mut self, counter: GroupCounter) -> Result<Option<u64>, StoreError>;
 
     /// Stores a bound. It must be there for good when this returns.

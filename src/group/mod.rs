@@ -7,11 +7,12 @@
 //!  datagram, candidates ──▶ decode ──▶ GroupOpened ──▶ window of the sender ──▶ application
 //! ```
 //! Group messages are encrypted with a key that all members have, carry their sender's node id, may
-//! hide their header ([privacy](GroupSession::encode)), and are neither acknowledged nor answered. A
-//! receiver knows senders by their counters alone: it trusts the first that it sees, or asks for it
-//! ([`Synchronization`]).
+//! hide counter and node ids in their header (privacy), and are neither acknowledged nor answered.
+//! Against replay a receiver has the counter of each sender: it trusts the first that it sees, or
+//! asks the sender ([`Synchronization`]), and keeps a window from then on.
 //!
-//! [`SessionManager`](crate::SessionManager) does all of it for a node. The parts serve alone:
+//! [`SessionManager`](crate::SessionManager) does all of it for a node. Each part can be used without
+//! it, where the caller keeps a window for each sender of each fabric until it restarts:
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]

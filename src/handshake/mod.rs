@@ -100,7 +100,8 @@ impl<'a> Context<'a> {
         self
     }
 
-    /// The same with a store for the counters of group messages.
+    /// The same with a store for the counters of group messages. To be given with every call that
+    /// takes a context, as received messages may have this node ask for a counter, or tell its own.
     #[must_use]
     pub fn with_counters(mut self, store: &'a mut dyn CounterStore) -> Self {
         self.counters = Some(store);

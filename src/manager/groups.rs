@@ -404,7 +404,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Makes this node a member of a group, or changes how it is one: messages to it are received
-    /// from now on, once its [address](Self::group_address) is joined, and can be sent.
+    /// from now on, once its [address](Self::group_address) is joined, and can be sent. A node that
+    /// only sends does this, too, and does not join the address.
     ///
     /// # Errors
     /// [`GroupError`]; nothing changes then.
@@ -454,7 +455,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// The multicast address of a group, with the port: to join it, and where
-    /// [`send_group`](Self::send_group) sends.
+    /// [`send_group`](Self::send_group) sends. What the socket of this address receives goes to
+    /// [`handle_datagram`](Self::handle_datagram) like all else.
     #[must_use]
     pub fn group_address(&self, fabric: FabricIndex, group: GroupId) -> Option<SocketAddr> {
         let settings = self.group(fabric, group)?;

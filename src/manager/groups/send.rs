@@ -20,7 +20,7 @@ use crate::wire::{
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum GroupSendError {
-    /// This node is not in that group.
+    /// This node is not in that group, or groups are not for this manager.
     #[error("this node is not in that group")]
     UnknownGroup,
     /// The group key set of the group is not installed, or has no key that is enabled.
@@ -66,7 +66,8 @@ const GROUP_FIELDS: usize = 10;
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends a message to all nodes of a group, once: sealed straight into `buf`, which must hold
     /// the payload and [`HEADROOM`](crate::wire::HEADROOM) + [`TAILROOM`] octets (52) more. Nobody
-    /// acknowledges it; send what is returned, to the multicast address that it names.
+    /// acknowledges it. What is returned names a multicast address: send it there from the socket
+    /// that receives unicast, as receivers ask the source for its counter.
     ///
     /// `cx` names the [`CounterStore`](crate::group::CounterStore). With the
     /// [calendar time](Context::with_wall) the newest key that has begun is used, else the second

@@ -111,9 +111,9 @@ impl<
 /// The tables of another storage, and tables of fixed size for groups: for devices that are in
 /// groups, or send to them. [`Fixed`] alone has none.
 ///
-/// The sizes are those of
-/// - `KEY_SETS`: group key sets, of all fabrics. A node must support three keys for each.
-/// - `GROUPS`: groups, of all fabrics. A node must support four for each.
+/// The sizes are those of all fabrics together, of which each may have its part:
+/// - `KEY_SETS`: group key sets. A node must support three keys for each.
+/// - `GROUPS`: groups. A node must support four for each.
 /// - `SENDERS`: senders to groups whose counters are remembered until a restart, those that take
 ///   part in counter synchronisation twice. A node must support 12 for each fabric.
 ///
