@@ -11,6 +11,7 @@
 )]
 
 mod authority;
+mod wire;
 
 use core::hint::black_box;
 use std::time::Instant as Clock;
@@ -24,11 +25,11 @@ use matter_session::group::{
 use matter_session::handshake::Context;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
-    Config, ExchangeHandle, GroupSettings, HeapSessionManager, PeerAddress, Received,
-    TRANSMIT_BUFFER_LEN,
+    Config, ExchangeHandle, GroupSettings, HeapSessionManager, Received,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::Instant;
+use wire::{address, carry};
 
 /// Payload lengths in octets.
 const PAYLOADS: [usize; 4] = [16, 64, 256, 1024];
@@ -172,26 +173,6 @@ impl Pair {
         let receiving = begin.elapsed();
         [sending, receiving].map(|time| time.as_secs_f64() * 1e9 / MESSAGES as f64)
     }
-}
-
-fn address(port: u16) -> PeerAddress {
-    PeerAddress::Udp(([127, 0, 0, 1], port).into())
-}
-
-/// Carries what `from` has to send; returns how much that was.
-fn carry(
-    from: &mut HeapSessionManager,
-    to: &mut HeapSessionManager,
-    port: u16,
-    cx: &mut Context<'_>,
-) -> usize {
-    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-    let mut count = 0;
-    while let Some(transmit) = from.poll_transmit(cx.now, &mut scratch) {
-        to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();
-        count += 1;
-    }
-    count
 }
 
 fn report(name: &str, len: usize, of_group: &[[f64; 2]], unicast: &[[f64; 2]], part: usize) {

@@ -2,6 +2,8 @@
 //! received through managers, one by one and in batches.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
 
+mod wire;
+
 use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant as Clock;
@@ -11,7 +13,7 @@ use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
 use matter_session::handshake::Context;
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::manager::{
-    Config, Datagram, Event, HeapSessionManager, Outgoing, PeerAddress, Received, SessionHandle,
+    Config, Datagram, Event, HeapSessionManager, Outgoing, Received, SessionHandle,
     TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
@@ -20,6 +22,7 @@ use matter_session::session::{
 };
 use matter_session::time::Instant;
 use matter_session::wire::{HEADROOM, MessageBuf, Packet, ProtocolHeader, TAILROOM};
+use wire::{address, carry};
 
 /// Payload lengths in octets; 1,200 nearly fills a datagram.
 const PAYLOADS: [usize; 5] = [16, 64, 256, 1024, 1200];
@@ -236,26 +239,6 @@ impl Pair {
         }
         while self.b.poll_event().is_some() {}
     }
-}
-
-fn address(port: u16) -> PeerAddress {
-    PeerAddress::Udp(([127, 0, 0, 1], port).into())
-}
-
-/// Carries what `from` has to send; returns how much that was.
-fn carry(
-    from: &mut HeapSessionManager,
-    to: &mut HeapSessionManager,
-    port: u16,
-    cx: &mut Context<'_>,
-) -> usize {
-    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-    let mut count = 0;
-    while let Some(transmit) = from.poll_transmit(cx.now, &mut scratch) {
-        to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();
-        count += 1;
-    }
-    count
 }
 
 fn managers(c: &mut Criterion) {

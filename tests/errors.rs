@@ -8,7 +8,8 @@ const fn is_error<E: Error + Copy + Eq + Send + Sync + 'static>() {}
 
 const _: () = {
     use matter_session::{
-        cert, crypto, fabric, handshake, manager, resumption, session, tlv, wire,
+        cert, check_in, crypto, fabric, group, handshake, manager, resumption, session, stream,
+        tlv, wire,
     };
 
     is_error::<cert::CertError>();
@@ -16,24 +17,34 @@ const _: () = {
     is_error::<cert::ChainFault>();
     #[cfg(feature = "issue")]
     is_error::<cert::IssueError>();
+    is_error::<check_in::CheckInError>();
+    is_error::<check_in::RegistrationError>();
+    is_error::<check_in::SealError>();
     is_error::<crypto::CounterExhausted>();
     is_error::<crypto::CryptoError>();
     is_error::<crypto::PasscodeError>();
     is_error::<crypto::PbkdfError>();
     is_error::<crypto::SignError>();
+    is_error::<crypto::StoreFirst>();
     is_error::<fabric::FabricError>();
+    is_error::<group::KeySetError>();
+    is_error::<group::StoreError>();
     is_error::<handshake::HandshakeError>();
     is_error::<handshake::Refusal>();
     is_error::<handshake::case::Rejected>();
     is_error::<manager::ConnectError>();
     is_error::<manager::Dropped>();
     is_error::<manager::FabricTableError>();
+    is_error::<manager::GroupError>();
+    is_error::<manager::GroupSendError>();
     is_error::<manager::OpenError>();
     is_error::<manager::RestoreError>();
     is_error::<manager::SendError>();
     is_error::<manager::WindowError>();
     is_error::<resumption::RecordError>();
     is_error::<session::DecodeError>();
+    is_error::<stream::FrameError>();
+    is_error::<stream::StreamError>();
     is_error::<tlv::Overflow>();
     is_error::<tlv::TlvError>();
     is_error::<wire::EncodeError>();

@@ -1,0 +1,24 @@
+//! What lies between two managers.
+
+use matter_session::handshake::Context;
+use matter_session::manager::{HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN};
+
+pub(crate) fn address(port: u16) -> PeerAddress {
+    PeerAddress::Udp(([127, 0, 0, 1], port).into())
+}
+
+/// Carries what `from` has to send; returns how much that was.
+pub(crate) fn carry(
+    from: &mut HeapSessionManager,
+    to: &mut HeapSessionManager,
+    port: u16,
+    cx: &mut Context<'_>,
+) -> usize {
+    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
+    let mut count = 0;
+    while let Some(transmit) = from.poll_transmit(cx.now, &mut scratch) {
+        to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();
+        count += 1;
+    }
+    count
+}
