@@ -605,7 +605,8 @@ impl World {
         for node in &mut self.nodes {
             node.enter_groups();
         }
-        for group in [1, 2].into_iter().filter(|_| !self.over_tcp) {
+        let groups: &[u16] = if self.over_tcp { &[] } else { &[1, 2] };
+        for group in groups.iter().copied() {
             let heard = self.nodes[1].group_heard.len();
             self.tell(0, group);
             self.run(3_000);
