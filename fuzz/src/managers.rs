@@ -134,7 +134,8 @@ struct Datagram {
     from: PeerAddress,
     to: usize,
     octets: Vec<u8>,
-    genuine: bool,
+    /// As it was sent, if it was.
+    sent: Option<Vec<u8>>,
 }
 
 struct World {
@@ -317,12 +318,10 @@ impl World {
                 let datagram = &mut self.wire[which];
                 let len = datagram.octets.len();
                 datagram.octets[usize::from(at) % len] ^= change;
-                datagram.genuine &= change == 0;
             }
             Op::Cut(i, len) => {
                 let Some(which) = self.on_the_wire(i) else { return };
                 let datagram = &mut self.wire[which];
-                datagram.genuine &= usize::from(len) >= datagram.octets.len();
                 datagram.octets.truncate(len.into());
                 if datagram.octets.is_empty() {
                     self.wire.remove(which);
@@ -340,10 +339,7 @@ impl World {
             }
             Op::Inject(n, octets) => {
                 let to = usize::from(n);
-                self.hand(
-                    Datagram { from: self.address(1 - to), to, octets, genuine: false },
-                    true,
-                );
+                self.hand(Datagram { from: self.address(1 - to), to, sent: None, octets }, true);
             }
             Op::Lag(n) => self.nodes[usize::from(n)].polls ^= true,
             Op::SlowKey(n) => self.nodes[usize::from(n)].signs ^= true,
@@ -404,7 +400,8 @@ impl World {
         });
         if let Ok(octets) = sent {
             self.told.push((n, group, payload));
-            let datagram = Datagram { from: self.address(n), to: 1 - n, octets, genuine: true };
+            let datagram =
+                Datagram { from: self.address(n), to: 1 - n, sent: Some(octets.clone()), octets };
             self.past.push_back(datagram.clone());
             self.wire.push_back(datagram);
         }
@@ -448,7 +445,9 @@ impl World {
     /// Hands a datagram over. What is refused changes nothing; to look at that takes longer than
     /// all else, so it is looked at when asked.
     fn hand(&mut self, datagram: Datagram, looks: bool) {
-        let Datagram { from, to, mut octets, genuine } = datagram;
+        let Datagram { from, to, sent, mut octets } = datagram;
+        // What was altered twice may be as it was.
+        let genuine = sent.as_ref() == Some(&octets);
         let before = looks.then(|| self.facts(to));
         let Node { manager, rng, heard, bounds, group_heard, .. } = &mut self.nodes[to];
         let cx = Context::new(Instant::from_millis(self.now), rng);
@@ -522,7 +521,7 @@ impl World {
                 sent += 1;
                 assert!(sent < 100, "a storm");
                 if to < 2 {
-                    let datagram = Datagram { from, to, octets, genuine: true };
+                    let datagram = Datagram { from, to, sent: Some(octets.clone()), octets };
                     self.past.push_back(datagram.clone());
                     self.wire.push_back(datagram);
                 }
