@@ -17,12 +17,12 @@ use core::hint::black_box;
 use std::time::Instant as Clock;
 
 use authority::members;
+use matter_session::context::Context;
 use matter_session::crypto::{Passcode, RustCrypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::handshake::Context;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HeapSessionManager, Received,

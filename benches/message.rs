@@ -9,8 +9,8 @@ use core::time::Duration;
 use std::time::Instant as Clock;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use matter_session::context::Context;
 use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
-use matter_session::handshake::Context;
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::manager::{
     Config, Datagram, Event, HeapSessionManager, Outgoing, Received, SessionHandle,

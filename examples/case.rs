@@ -13,7 +13,7 @@ use core::time::Duration;
 use ladder::{
     Authority, DEVICE, Direction, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng,
 };
-use matter_session::handshake::Context;
+use matter_session::context::Context;
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::SessionHandle;
 

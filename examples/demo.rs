@@ -15,8 +15,8 @@ use core::time::Duration;
 use std::thread;
 
 use ladder::{Arrival, Authority, Direction, Link, Outcome, Tcp, Udp, Wire, system_rng};
+use matter_session::context::Context;
 use matter_session::crypto::{Passcode, RustCrypto, SigningKey};
-use matter_session::handshake::Context;
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,

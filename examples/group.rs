@@ -16,13 +16,13 @@ use std::net::UdpSocket;
 use std::time::Instant as StdInstant;
 
 use ladder::{Authority, Outcome, system_rng};
+use matter_session::context::Context;
 use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GROUP_PORT, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy,
     StoreError,
 };
-use matter_session::handshake::Context;
 use matter_session::ids::{
     CaseAuthTags, FabricId, FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId,
 };

@@ -15,8 +15,9 @@ use std::thread;
 use ladder::{
     Authority, DEVICE, Direction, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng,
 };
+use matter_session::context::Context;
 use matter_session::crypto::SigningKey;
-use matter_session::handshake::{Context, SignRequest, Signed};
+use matter_session::handshake::{SignRequest, Signed};
 use matter_session::ids::{CaseAuthTags, FabricId, NodeId};
 
 const CONTROLLER_NODE: NodeId = NodeId::new(0xC0);

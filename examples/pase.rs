@@ -10,8 +10,8 @@ mod ladder;
 use core::time::Duration;
 
 use ladder::{DEVICE, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng};
+use matter_session::context::Context;
 use matter_session::crypto::Passcode;
-use matter_session::handshake::Context;
 use matter_session::ids::ProtocolId;
 
 /// Opcodes of the interaction model, which this library carries but does not know.

@@ -24,8 +24,8 @@ use std::time::Instant as Clock;
 use std::{env, fs, thread};
 
 use ladder::{Authority, Outcome, system_rng};
+use matter_session::context::Context;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::handshake::Context;
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
 use matter_session::manager::{
     Config, Event, HeapSessionManager, PeerAddress, SessionHandle, TRANSMIT_BUFFER_LEN,

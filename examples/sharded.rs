@@ -18,9 +18,9 @@ use std::thread;
 use std::time::Instant as Clock;
 
 use ladder::{Authority, Outcome, system_rng};
+use matter_session::context::Context;
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::Fabric;
-use matter_session::handshake::Context;
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, Shards,

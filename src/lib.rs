@@ -301,8 +301,10 @@ extern crate std;
 #[macro_use]
 mod trace;
 
+pub mod bytes;
 pub mod cert;
 pub mod check_in;
+pub mod context;
 pub mod crypto;
 pub mod exchange;
 pub mod fabric;
@@ -321,13 +323,14 @@ pub mod wire;
 
 pub use rand_core;
 
+pub use crate::context::Context;
 #[cfg(feature = "aws-lc-rs")]
 pub use crate::crypto::{AwsLcCrypto, AwsLcSigningKey};
 #[cfg(feature = "rustcrypto")]
 pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 pub use crate::fabric::{FabricCredentials, Ipk};
-pub use crate::handshake::{Context, HandshakeError, SignRequest};
+pub use crate::handshake::{HandshakeError, SignRequest};
 pub use crate::ids::{FabricIndex, GroupId, NodeId, ProtocolId};
 #[cfg(feature = "alloc")]
 pub use crate::manager::Heap;

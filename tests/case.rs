@@ -19,8 +19,8 @@ mod support;
 
 use core::time::Duration;
 
+use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::CryptoError;
-use matter_session::handshake::case::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::handshake::{HANDSHAKE_TIMEOUT, HandshakeError, Refusal};
 use matter_session::tlv::TlvError;
 use matter_session::wire::secure_channel::Opcode;

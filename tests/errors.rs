@@ -45,7 +45,7 @@ const _: () = {
     is_error::<session::DecodeError>();
     is_error::<stream::FrameError>();
     is_error::<stream::StreamError>();
-    is_error::<tlv::Overflow>();
+    is_error::<matter_session::bytes::Overflow>();
     is_error::<tlv::TlvError>();
     is_error::<wire::EncodeError>();
     is_error::<wire::WireError>();

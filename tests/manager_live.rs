@@ -2,8 +2,9 @@
 #![cfg(all(feature = "rustcrypto", feature = "alloc"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use matter_session::context::Context;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
-use matter_session::handshake::{Context, HandshakeError};
+use matter_session::handshake::HandshakeError;
 use matter_session::ids::ProtocolId;
 use matter_session::manager::*;
 use matter_session::session::SessionParameters;

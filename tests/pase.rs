@@ -16,10 +16,11 @@ mod support;
 use core::time::Duration;
 use std::sync::OnceLock;
 
+use matter_session::context::Context;
 use matter_session::crypto::{
     Crypto, CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Verifier, spake2p,
 };
-use matter_session::handshake::{Context, HANDSHAKE_TIMEOUT, HandshakeError, PaseClient, Refusal};
+use matter_session::handshake::{HANDSHAKE_TIMEOUT, HandshakeError, PaseClient, Refusal};
 use matter_session::session::SessionParameters;
 use matter_session::time::Instant;
 use matter_session::tlv::TlvError;

@@ -15,9 +15,9 @@ use core::slice::from_ref;
 
 use getrandom::SysRng;
 use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
+use matter_session::context::Context;
 use matter_session::crypto::{Passcode, RustCrypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::handshake::Context;
 use matter_session::ids::{FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{Config, Event, HeapSessionManager, PeerAddress, Received};
 use matter_session::rand_core::UnwrapErr;

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
+use matter_session::bytes::Buffer;
 use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
@@ -27,7 +28,7 @@ use matter_session::session::{
     UnsecureSession, UnsecuredCounter, Verdict,
 };
 use matter_session::time::Instant;
-use matter_session::tlv::{Buffer, Container, ContainerKind, Tag, TlvError, Writer};
+use matter_session::tlv::{Container, ContainerKind, Tag, TlvError, Writer};
 use matter_session::wire::{
     EncodeError, HEADROOM, MessageBuf, MessageKind, Packet, ProtocolHeader, TAILROOM,
 };

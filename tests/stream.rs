@@ -8,11 +8,11 @@
     reason = "tests have std and fail by panicking"
 )]
 
+use matter_session::bytes::Buffer;
 use matter_session::ids::{ExchangeId, MessageCounter, NodeId, ProtocolId, VendorId};
 use matter_session::stream::{
     FrameError, PREFIX_LEN, StreamBuffer, StreamDecoder, StreamEncoder, StreamError,
 };
-use matter_session::tlv::Buffer;
 use matter_session::wire::{
     MAX_UDP_MESSAGE, MessageBuf, MessageHeader, Packet, ProtocolHeader, SessionRoute, StatusReport,
 };

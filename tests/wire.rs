@@ -12,11 +12,11 @@ mod vectors;
 
 use core::time::Duration;
 
+use matter_session::bytes::Buffer;
 use matter_session::ids::{
     ExchangeId, GroupId, GroupSessionId, LocalSessionId, MessageCounter, NodeId, ProtocolId,
     VendorId,
 };
-use matter_session::tlv::Buffer;
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{
     Destination, EncodeError, GeneralCode, HEADROOM, MAX_UDP_MESSAGE, MAX_UDP_PAYLOAD, MessageBuf,

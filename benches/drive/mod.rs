@@ -6,11 +6,12 @@ use core::time::Duration;
 use std::time::Instant as Clock;
 
 use matter_session::cert::{NoCache, Profile, VerifiedCache};
+use matter_session::context::Context;
 use matter_session::crypto::{Crypto, OperationalKey, RustCrypto, SigningKey};
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
-    CaseClient, CaseEnv, CaseServer, Context, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing, Step,
+    CaseClient, CaseEnv, CaseServer, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing, Step,
 };
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::rand_core::UnwrapErr;

@@ -1,7 +1,8 @@
 //! PASE between two state machines.
 
+use matter_session::context::Context;
 use matter_session::crypto::{Crypto, Passcode, PbkdfParameters, Verifier};
-use matter_session::handshake::{Context, MAX_MESSAGE_LEN, PaseClient, PaseServer};
+use matter_session::handshake::{MAX_MESSAGE_LEN, PaseClient, PaseServer};
 use matter_session::rand_core::UnwrapErr;
 
 use crate::drive::{NOW, PARAMETERS, Spent, local, next, owned, run, timed};

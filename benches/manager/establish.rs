@@ -3,8 +3,8 @@
 use core::time::Duration;
 use std::time::Instant as Clock;
 
+use matter_session::context::Context;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::handshake::Context;
 use matter_session::manager::{
     Config, Dropped, Event, HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN,
 };

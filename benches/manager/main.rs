@@ -23,8 +23,8 @@ use criterion::{
     criterion_main,
 };
 use establish::Dialer;
+use matter_session::context::Context;
 use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
-use matter_session::handshake::Context;
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
     ProtocolId,

@@ -1,6 +1,6 @@
 //! What lies between two managers.
 
-use matter_session::handshake::Context;
+use matter_session::context::Context;
 use matter_session::manager::{HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN};
 
 pub(crate) fn address(port: u16) -> PeerAddress {

@@ -3,8 +3,9 @@
 use core::net::{Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
+use matter_session::context::Context;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::handshake::{Context, HandshakeError, SignRequest};
+use matter_session::handshake::{HandshakeError, SignRequest};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
     TRANSMIT_BUFFER_LEN,

@@ -9,8 +9,8 @@ use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
+use matter_session::context::Context;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::handshake::Context;
 use matter_session::ids::{FabricIndex, ProtocolId};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,

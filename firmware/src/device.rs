@@ -11,7 +11,7 @@ use embedded_storage::nor_flash::NorFlash;
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::handshake::Context;
+use matter_session::context::Context;
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::manager::{
     CommissioningWindow, Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,

@@ -6,7 +6,7 @@ use matter_session::cert::{
 };
 use matter_session::crypto::{Crypto, Sha256};
 use matter_session::time::{MatterTime, WallClock};
-use matter_session::tlv::{Buffer, Counter};
+use matter_session::bytes::{Buffer, Counter};
 
 use crate::Input;
 use crate::toy::Toy;

@@ -9,7 +9,8 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::handshake::{Context, SignRequest};
+use matter_session::context::Context;
+use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,

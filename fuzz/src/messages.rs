@@ -4,7 +4,8 @@ use matter_session::handshake::{case, pase};
 use matter_session::ids::{ExchangeId, MessageCounter, NodeId, ProtocolId};
 use matter_session::session::{EphemeralNodeId, SessionParameters, UnsecureSession};
 use matter_session::time::Instant;
-use matter_session::tlv::{Buffer, Container, ContainerKind, Counter, Tag, Value, Writer};
+use matter_session::bytes::{Buffer, Counter};
+use matter_session::tlv::{Container, ContainerKind, Tag, Value, Writer};
 use matter_session::wire::{
     MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageBuf, MessageHeader, MessageKind, Packet,
     ProtocolHeader, SessionRoute, StatusReport, WireError,
@@ -152,7 +153,7 @@ pub fn tlv(data: &[u8]) {
 }
 
 /// Writes what can be written; false if something cannot.
-fn copy<S: matter_session::tlv::Sink>(
+fn copy<S: matter_session::bytes::Sink>(
     mut from: Container<'_>,
     to: &mut Writer<S>,
     seen: &mut usize,

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{CertError, Certificate, MAX_CERT_LEN};
-use crate::tlv::{Overflow, Sink};
+use crate::bytes::{Overflow, Sink};
 
 /// Room for one certificate in Matter TLV, inline: no allocation.
 ///

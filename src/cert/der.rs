@@ -1,6 +1,6 @@
 //! Writing DER without buffers, and the little reading of it that carried extensions need.
 
-use crate::tlv::{Overflow, Sink};
+use crate::bytes::{Overflow, Sink};
 
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
@@ -138,7 +138,7 @@ pub(super) fn split_element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tlv::Buffer;
+    use crate::bytes::Buffer;
 
     fn written(
         out: &mut [u8; 1024],

@@ -2,7 +2,8 @@
 
 use super::CertError;
 use super::der::{self, Der};
-use crate::tlv::{Container, ContainerKind, Element, Overflow, Tag, Value};
+use crate::bytes::Overflow;
+use crate::tlv::{Container, ContainerKind, Element, Tag, Value};
 
 /// Length of a [`KeyIdentifier`] in octets.
 pub const KEY_ID_LEN: usize = 20;

@@ -4,10 +4,12 @@ use core::fmt;
 
 use super::CertError;
 use super::der::{self, Der};
-use crate::ids::{CaseAuthTag, CaseAuthTags, FabricId, NodeId};
-use crate::tlv::{Container, ContainerKind, Element, Overflow, Tag, Value};
+use crate::bytes::Overflow;
 #[cfg(feature = "issue")]
-use crate::tlv::{Sink, Writer};
+use crate::bytes::Sink;
+use crate::ids::{CaseAuthTag, CaseAuthTags, FabricId, NodeId};
+use crate::tlv::Writer;
+use crate::tlv::{Container, ContainerKind, Element, Tag, Value};
 
 /// The subject or issuer of a certificate: at most five attributes, in order.
 ///

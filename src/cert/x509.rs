@@ -2,8 +2,8 @@
 
 use super::certificate::Certificate;
 use super::der::{self, Der};
+use crate::bytes::{Overflow, Sink};
 use crate::crypto::{Crypto, HASH_LEN, HashSink};
-use crate::tlv::{Overflow, Sink};
 
 impl Certificate<'_> {
     /// Writes the TBSCertificate in DER: the octets that the issuer signs.

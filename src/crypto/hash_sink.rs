@@ -1,7 +1,7 @@
 //! Hashing what is encoded, while it is encoded.
 
 use super::{HASH_LEN, Sha256};
-use crate::tlv::{Overflow, Sink};
+use crate::bytes::{Overflow, Sink};
 
 /// A [`Sink`] that hashes what is put into it, so that nothing needs to be buffered to be hashed.
 #[derive(Clone, Debug)]

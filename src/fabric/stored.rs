@@ -3,10 +3,10 @@
 use zeroize::Zeroize;
 
 use super::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
+use crate::bytes::{Buffer, Overflow, Sink};
 use crate::cert::MAX_CERT_LEN;
 use crate::crypto::{Crypto, Secret};
 use crate::ids::FabricIndex;
-use crate::tlv::{Buffer, Overflow, Sink};
 
 const VERSION: u8 = 1;
 const IPK_LEN: usize = 16;

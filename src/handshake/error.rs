@@ -5,11 +5,12 @@ use core::time::Duration;
 use thiserror::Error;
 
 use super::Outgoing;
+use crate::bytes::{Buffer, Overflow};
 use crate::cert::{CertError, ChainError};
 use crate::crypto::{CryptoError, PbkdfError, SignError};
 use crate::ids::ProtocolId;
 use crate::time::as_millis;
-use crate::tlv::{Buffer, Overflow, TlvError};
+use crate::tlv::TlvError;
 use crate::wire::secure_channel::{Opcode, status_code};
 use crate::wire::{GeneralCode, StatusReport, WireError};
 

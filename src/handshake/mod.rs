@@ -23,22 +23,18 @@ mod step;
 
 use core::time::Duration;
 
-use rand_core::CryptoRng;
-
-use self::case::{AcceptAll, PeerPolicy};
 pub use self::case::{CaseClient, CaseEnv, CaseServer};
 pub use self::error::{Failure, HandshakeError, Refusal};
 pub use self::pase::{PaseClient, PaseServer};
 pub use self::sign::{SignRequest, Signed};
+use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::group::CounterStore;
 use crate::ids::{LocalSessionId, PeerSessionId};
-use crate::resumption::{ResumptionRecord, ResumptionStore};
+use crate::resumption::ResumptionRecord;
 use crate::session::{
     Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
     SessionSetup, Unauthenticated,
 };
-use crate::time::{Instant, WallClock};
 use crate::wire::secure_channel::Opcode;
 
 /// How long a PASE establishment may take in all, and how long a CASE handshake may stand still.
@@ -46,77 +42,6 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The smallest output buffer that holds every handshake message, in octets.
 pub const MAX_MESSAGE_LEN: usize = crate::wire::MAX_UDP_PAYLOAD;
-
-/// What a call needs from its surroundings: time, randomness, policy. Borrowed, never kept.
-pub struct Context<'a> {
-    /// The present reading of the caller's monotonic clock.
-    pub now: Instant,
-    /// What is known of the calendar time, for certificate validity.
-    pub wall: WallClock,
-    /// A cryptographically secure source of randomness.
-    pub rng: &'a mut dyn CryptoRng,
-    /// The application's say on peers that CASE has authenticated.
-    pub policy: &'a dyn PeerPolicy,
-    /// Where resumption records are kept; `None`: in the manager's own table.
-    pub resumption: Option<&'a mut dyn ResumptionStore>,
-    /// Where the bounds of group counters are kept. Without it nothing is sent to groups.
-    pub counters: Option<&'a mut dyn CounterStore>,
-}
-
-impl<'a> Context<'a> {
-    /// A context without calendar time that accepts every authenticated peer: see
-    /// [`with_wall`](Self::with_wall) and [`with_policy`](Self::with_policy).
-    pub const fn new(now: Instant, rng: &'a mut dyn CryptoRng) -> Self {
-        Self {
-            now,
-            wall: WallClock::Unknown,
-            rng,
-            policy: &AcceptAll,
-            resumption: None,
-            counters: None,
-        }
-    }
-
-    /// The same with what is known of the calendar time: without it, certificates that have
-    /// expired are accepted.
-    #[must_use]
-    pub const fn with_wall(mut self, wall: WallClock) -> Self {
-        self.wall = wall;
-        self
-    }
-
-    /// The same with the application's say on peers: a revocation list, say.
-    #[must_use]
-    pub const fn with_policy(mut self, policy: &'a dyn PeerPolicy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// The same with a store for resumption records, which a manager then uses instead of its own
-    /// table. To be given with every call or with none.
-    #[must_use]
-    pub fn with_resumption(mut self, store: &'a mut dyn ResumptionStore) -> Self {
-        self.resumption = Some(store);
-        self
-    }
-
-    /// The same with a store for the counters of group messages. To be given with every call that
-    /// takes a context, as received messages may have this node ask for a counter, or tell its own.
-    #[must_use]
-    pub fn with_counters(mut self, store: &'a mut dyn CounterStore) -> Self {
-        self.counters = Some(store);
-        self
-    }
-}
-
-impl core::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Context")
-            .field("now", &self.now)
-            .field("wall", &self.wall)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A handshake message from the peer.
 ///

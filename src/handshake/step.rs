@@ -2,8 +2,9 @@
 
 use super::error::encode_report;
 use super::{Established, Failure, HandshakeError, Outgoing, SignRequest, Step};
+use crate::bytes::{Buffer, Overflow};
 use crate::time::Instant;
-use crate::tlv::{Buffer, Overflow, Writer};
+use crate::tlv::Writer;
 use crate::wire::StatusReport;
 use crate::wire::secure_channel::Opcode;
 

@@ -5,8 +5,8 @@ use super::event::Transmit;
 use super::handle::PeerAddress;
 use super::storage::Storage;
 use crate::check_in::{CheckIn, RegisteredKey, SealError};
+use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::Context;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Tells a client that this node is awake: seals a Check-In message under the key that the

@@ -3,8 +3,8 @@
 use super::handle::{PeerAddress, SessionHandle};
 use super::storage::{Map, Storage};
 use super::{CloseReason, SessionManager};
+use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::Context;
 use crate::wire::StatusReport;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {

@@ -3,8 +3,8 @@
 use super::SessionManager;
 use super::handle::{PeerAddress, SessionHandle};
 use super::storage::Storage;
+use crate::context::Context;
 use crate::crypto::{Crypto, TxCounter};
-use crate::handshake::Context;
 use crate::session::{SecureSession, SessionKeys, SessionSetup};
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {

@@ -6,8 +6,8 @@ use super::event::{Dropped, Received};
 use super::handle::{PeerAddress, SessionHandle};
 use super::storage::Storage;
 use super::{SessionManager, SessionTable};
+use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::Context;
 use crate::session::{SHORTEST_TOGETHER, SecureSession, TOGETHER, Unopened, open_together};
 use crate::wire::{
     MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageHeader, Packet, SessionRoute, TAILROOM,

@@ -5,11 +5,12 @@ use core::ops::Range;
 use super::storage::{Map, Octets, Owner, Storage};
 use super::{CloseReason, FabricTableError, SessionManager};
 use crate::cert::RecentlyVerified;
+use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::{
     CredentialsVerified, Fabric, FabricCredentials, FabricError, FabricTable, Facts,
 };
-use crate::handshake::{Context, HandshakeError};
+use crate::handshake::HandshakeError;
 use crate::ids::FabricIndex;
 
 pub(super) struct Fabrics<S: Storage> {

@@ -3,8 +3,9 @@
 use super::handle::HandshakeId;
 use super::storage::{Held, Octets, Owner, Storage};
 use crate::cert::MAX_CERT_LEN;
+use crate::context::PeerCertificates;
 use crate::crypto::PublicKey;
-use crate::handshake::case::{KeepCertificates, PeerCertificates};
+use crate::handshake::case::KeepCertificates;
 
 /// What a handshake's slot knows of them; the octets stand with those of messages.
 pub(super) struct Kept<S: Storage> {
@@ -53,7 +54,7 @@ impl<S: Storage> Kept<S> {
         let octets = octets.get(Owner::Certificates(id), held).get(..facts.len)?;
         let (noc, icac) = octets.split_at_checked(facts.icac)?;
         let icac = Some(icac).filter(|icac| !icac.is_empty());
-        Some(PeerCertificates::kept(noc, icac, &facts.public_key))
+        Some(PeerCertificates::new(noc, icac, &facts.public_key))
     }
 }
 

@@ -1,10 +1,11 @@
 //! A handshake of either kind, in either role.
 
+use crate::context::Context;
 use crate::crypto::Crypto;
 #[cfg(feature = "initiator")]
 use crate::handshake::{CaseClient, PaseClient};
 use crate::handshake::{
-    CaseEnv, CaseServer, Context, Failure, HandshakeError, Incoming, PaseServer, Signed, Step,
+    CaseEnv, CaseServer, Failure, HandshakeError, Incoming, PaseServer, Signed, Step,
 };
 use crate::ids::{FabricIndex, NodeId};
 use crate::session::{ResumptionId, SessionParameters};

@@ -89,12 +89,13 @@ use self::slot::Slot;
 use self::storage::{Map, Octets, Optional, Owner, Place};
 use self::window::OpenWindow;
 use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
+use crate::context::Context;
 use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
 use crate::exchange::{Jitter, backoff};
+use crate::handshake::CaseEnv;
 use crate::handshake::case::KeepCertificates;
-use crate::handshake::{CaseEnv, Context};
 use crate::ids::ExchangeId;
 use crate::session::{SessionParameters, UnsecuredCounter};
 

@@ -6,9 +6,9 @@ use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Sou
 use super::session_table::Entry;
 use super::storage::{Map, Octets, Owner, Storage};
 use super::{CloseReason, Event, SessionManager, trace};
+use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
-use crate::handshake::Context;
 use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
 use crate::session::{DecodeError, Opened, Unopened};
 use crate::time::Instant;

@@ -7,12 +7,12 @@ use super::outbox::SHORT_LEN;
 use super::session_table::Entry;
 use super::storage::{Map, Storage};
 use super::{CloseReason, Event, SessionManager};
+use crate::bytes::Buffer;
+use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::Context;
 use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId, ProtocolId};
 use crate::session::SecureSession;
 use crate::time::Instant;
-use crate::tlv::Buffer;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, ProtocolHeader, StatusReport};
 

@@ -4,8 +4,8 @@ use super::groups::Groups;
 use super::handle::Source;
 use super::storage::{Optional, Storage};
 use super::{OpenWindow, SessionManager, WindowCloseReason};
+use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::Context;
 use crate::time::Instant;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {

@@ -7,8 +7,9 @@ use core::time::Duration;
 use super::handle::{HandshakeId, SessionHandle};
 use super::storage::{Map, Place, Storage};
 use super::{Event, SessionManager, WindowCloseReason, WindowError};
+use crate::context::Context;
 use crate::crypto::{Crypto, CryptoError, Passcode, PbkdfParameters, Verifier};
-use crate::handshake::{Context, HandshakeError};
+use crate::handshake::HandshakeError;
 use crate::time::Instant;
 
 /// How many attempts with a wrong passcode close the window.

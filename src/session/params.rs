@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
+use crate::bytes::{Overflow, Sink};
 use crate::time::from_millis;
-use crate::tlv::{Container, Overflow, Sink, Tag, TlvError, Writer};
+use crate::tlv::{Container, Tag, TlvError, Writer};
 
 /// The session parameter structure of one node. [Core, "Session Parameters"]
 ///

@@ -6,7 +6,7 @@
 //! container     = control | tag | elements ... | 0x18
 //! ```
 //! [`Container`] reads elements one after another out of a byte slice and lends their contents;
-//! [`Writer`] appends elements to a [`Sink`]: a buffer, a hash or a mere octet count.
+//! [`Writer`] appends elements to a [`Sink`](crate::bytes::Sink): a buffer, a hash or a byte count.
 //! [Core, "Tag-length-value (TLV) Encoding Format"]
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -17,7 +17,7 @@ mod writer;
 use thiserror::Error;
 
 pub use self::reader::{Container, ContainerKind, Element, Value};
-pub use self::writer::{Buffer, Counter, Overflow, Sink, Writer};
+pub use self::writer::Writer;
 
 /// The tag of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub use self::header::{
 pub use self::packet::{Packet, Preamble};
 pub use self::protocol::{MAX_PROTOCOL_HEADER, MIN_PROTOCOL_HEADER, ProtocolHeader};
 pub use self::status::{GeneralCode, StatusReport};
-use crate::tlv::Overflow;
+use crate::bytes::Overflow;
 
 /// The largest message that is sent over UDP, in octets: 1280 less the IPv6 and UDP headers.
 pub const MAX_UDP_MESSAGE: usize = 1232;

@@ -12,9 +12,9 @@ use core::time::Duration;
 
 use super::secure_channel::status_code;
 use super::{Octets, WireError};
+use crate::bytes::{Overflow, Sink};
 use crate::ids::ProtocolId;
 use crate::time::{from_millis, rounded_up};
-use crate::tlv::{Overflow, Sink};
 
 /// The outcome that every protocol understands. Codes that are not known mean failure.
 /// [Core, "Status Report: General Status Codes"]

@@ -3,9 +3,9 @@
 use core::mem::swap;
 
 use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
+use matter_session::context::Context;
 use matter_session::crypto::{AwsLcCrypto, AwsLcSigningKey, Crypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::handshake::Context;
 use matter_session::ids::{FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{Config, Event, Heap, PeerAddress, Received, SessionManager};
 use matter_session::time::{Instant, MatterTime};

@@ -161,14 +161,14 @@ impl Noc {
 
 fn tbs(certificate: &Certificate<'_>) -> Vec<u8> {
     let mut octets = [0; 1024];
-    let mut buffer = matter_session::tlv::Buffer::new(&mut octets);
+    let mut buffer = matter_session::bytes::Buffer::new(&mut octets);
     certificate.write_tbs(&mut buffer).unwrap();
     buffer.into_written().to_vec()
 }
 
 fn x509(certificate: &Certificate<'_>) -> Vec<u8> {
     let mut octets = [0; 1024];
-    let mut buffer = matter_session::tlv::Buffer::new(&mut octets);
+    let mut buffer = matter_session::bytes::Buffer::new(&mut octets);
     certificate.write_x509(&mut buffer).unwrap();
     buffer.into_written().to_vec()
 }

@@ -3,8 +3,9 @@
 
 use core::time::Duration;
 
+use matter_session::context::Context;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
-use matter_session::handshake::{Context, HandshakeError, Refusal};
+use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
 use matter_session::manager::{
     Config, Event, Fixed, PeerAddress, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,

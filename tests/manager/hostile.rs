@@ -131,7 +131,7 @@ fn unsolicited_reports_close_nothing() {
     let busy = StatusReport::busy(Duration::from_secs(1));
     for report in [StatusReport::success(), StatusReport::invalid_parameter(), busy] {
         let mut payload = [0; 16];
-        let mut buffer = matter_session::tlv::Buffer::new(&mut payload);
+        let mut buffer = matter_session::bytes::Buffer::new(&mut payload);
         report.write(&mut buffer).unwrap();
         let written = buffer.into_written().to_vec();
         send_raw(&mut net, channel, 0x40, &written);

@@ -4,7 +4,8 @@ use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use matter_session::handshake::{Context, HandshakeError};
+use matter_session::context::Context;
+use matter_session::handshake::HandshakeError;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};

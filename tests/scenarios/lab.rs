@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use matter_session::context::Context;
 use matter_session::crypto::SigningKey;
-use matter_session::handshake::{Context, SignRequest};
+use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::manager::{
     Config, Dropped, Event, HandshakeHandle, Heap, PeerAddress, SessionManager, TRANSMIT_BUFFER_LEN,

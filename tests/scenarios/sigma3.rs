@@ -108,8 +108,8 @@ fn a_sigma3_with_the_signature_of_another_key_is_answered_with_invalid_parameter
 
 #[test]
 fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
-    use matter_session::handshake::Context;
-    use matter_session::handshake::case::{PeerIdentity, PeerPolicy, Rejected};
+    use matter_session::context::Context;
+    use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
     struct Nobody;
     impl PeerPolicy for Nobody {
         fn authorize(&self, _: &PeerIdentity<'_>) -> Result<(), Rejected> {

@@ -6,8 +6,9 @@ use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use matter_session::context::Context;
 use matter_session::fabric::Fabric;
-use matter_session::handshake::{Context, SignRequest};
+use matter_session::handshake::SignRequest;
 use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, SessionHandle,

@@ -1,8 +1,10 @@
 //! Who a peer is, who signs, and which fabric is meant.
 
+use matter_session::context::Context;
+use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
-use matter_session::handshake::case::{KeepNone, PeerIdentity, PeerPolicy, Rejected};
-use matter_session::handshake::{CaseClient, Context, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
+use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::{CaseClient, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
 

@@ -2,12 +2,12 @@
 
 use core::fmt::Debug;
 
+use matter_session::context::Context;
 use matter_session::crypto::spake2p::Confirmation;
 use matter_session::crypto::{
     Crypto, Passcode, PbkdfParameters, Secret, Sha256, SpakeSecrets, Verifier,
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::handshake::Context;
 use matter_session::rand_core::Rng;
 use matter_session::session::{SessionKeys, SessionParameters};
 

@@ -1,14 +1,16 @@
 //! A node's surroundings, and a handshake of any role in them.
 
 use matter_session::cert::{NoCache, Profile};
+use matter_session::context::Context;
+use matter_session::context::{PeerCertificates, PeerPolicy};
 use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, Secret, Signature, SigningKey,
     TxCounter, Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
-use matter_session::handshake::case::{KeepCertificates, KeepNone, PeerCertificates, PeerPolicy};
+use matter_session::handshake::case::{KeepCertificates, KeepNone};
 use matter_session::handshake::{
-    CaseClient, CaseEnv, CaseServer, Context, Established, Failure, HandshakeError, Incoming,
+    CaseClient, CaseEnv, CaseServer, Established, Failure, HandshakeError, Incoming,
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, SignRequest, Signed, Step,
 };
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};

@@ -1,6 +1,7 @@
 //! Messages taken apart, to be put together wrongly.
 
-use matter_session::tlv::{Overflow, Sink, Tag, Writer};
+use matter_session::bytes::{Overflow, Sink};
+use matter_session::tlv::{Tag, Writer};
 
 /// A sink that grows.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! Two managers in fixed tables: PASE, and a message that is acknowledged.
 
 use matter_session::crypto::{CompactRustCrypto, Passcode};
-use matter_session::handshake::Context;
+use matter_session::context::Context;
 use matter_session::ids::ProtocolId;
 use matter_session::manager::{
     Config, Event, Fixed, PeerAddress, Received, SessionHandle, SessionManager,

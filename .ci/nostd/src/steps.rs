@@ -9,10 +9,8 @@ use matter_session::cert::{
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Secret, SigningKey, Verifier};
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
-use matter_session::handshake::{
-    CaseClient, CaseEnv, CaseServer, Context, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer,
-    Step,
-};
+use matter_session::context::Context;
+use matter_session::handshake::{CaseClient, CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, Step};
 use matter_session::ids::{ExchangeId, FabricId, FabricIndex, LocalSessionId, NodeId, ProtocolId};
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 use matter_session::resumption::NoRecords;

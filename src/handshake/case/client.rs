@@ -8,14 +8,15 @@ use super::keys::{
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
-use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, Rejected, establish};
+use super::{BoundFabric, CaseEnv, Proof, establish};
+use crate::context::Context;
+use crate::context::{PeerIdentity, Rejected};
 use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
-    Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, SignRequest,
-    Signed, Step,
+    Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;

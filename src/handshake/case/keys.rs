@@ -1,6 +1,7 @@
 //! The key schedule of CASE and its one-time keys.
 
 use super::messages::{RANDOM_LEN, TbeData};
+use crate::bytes::{Buffer, Counter, Sink};
 use crate::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OneTimeKey, PUBLIC_KEY_LEN,
     PublicKey, Secret, Sha256,
@@ -8,7 +9,7 @@ use crate::crypto::{
 use crate::handshake::{HandshakeError, SESSION_KEYS_INFO};
 use crate::session::ResumptionId;
 use crate::session::SessionKeys;
-use crate::tlv::{Buffer, Counter, Sink, Tag, Writer};
+use crate::tlv::{Tag, Writer};
 
 /// HKDF info of S2K, the key of TBEData2.
 pub(super) const S2K_INFO: &[u8] = b"Sigma2";

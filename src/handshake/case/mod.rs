@@ -34,9 +34,7 @@ use self::peer::PeerVerified;
 use super::{Ends, Established, HandshakeError, NewSession};
 
 pub use self::client::CaseClient;
-pub use self::peer::{
-    AcceptAll, KeepCertificates, KeepNone, PeerCertificates, PeerIdentity, PeerPolicy, Rejected,
-};
+pub use self::peer::{KeepCertificates, KeepNone};
 pub use self::server::CaseServer;
 use crate::cert::{Profile, VerifiedCache};
 use crate::crypto::Secret;

@@ -1,91 +1,14 @@
 //! Who the peer is: its certificates, checked, and the application's say on it.
 
-use thiserror::Error;
-
 use super::CaseEnv;
 use super::messages::{TbeData, TbsData};
 use crate::cert::{self, Certificate, ChainClaim, ChainPolicy, ChainVerified, VerifiedCache};
+use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Signature};
 use crate::fabric::Fabric;
-use crate::handshake::{Context, HandshakeError};
-use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
+use crate::handshake::HandshakeError;
+use crate::ids::{CaseAuthTags, NodeId};
 use crate::tlv::Writer;
-
-/// An authenticated peer, before a session with it is made.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct PeerIdentity<'a> {
-    /// Our index of the fabric that we share.
-    pub fabric: FabricIndex,
-    /// The peer's node id.
-    pub node: NodeId,
-    /// The peer's CASE Authenticated Tags.
-    pub cats: CaseAuthTags,
-    /// Its certificates; `None` when the session is resumed.
-    pub certificates: Option<PeerCertificates<'a>>,
-}
-
-/// The peer is not wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[error("rejected by policy")]
-pub struct Rejected;
-
-/// The application's say on peers whose chain has been verified: a revocation list, say.
-pub trait PeerPolicy {
-    /// Accepts or rejects the peer.
-    ///
-    /// # Errors
-    /// [`Rejected`] ends the handshake with an InvalidParameter report.
-    fn authorize(&self, peer: &PeerIdentity<'_>) -> Result<(), Rejected>;
-}
-
-/// Accepts every peer that belongs to the fabric.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AcceptAll;
-
-impl PeerPolicy for AcceptAll {
-    fn authorize(&self, _: &PeerIdentity<'_>) -> Result<(), Rejected> {
-        Ok(())
-    }
-}
-
-/// The certificates that the peer presented, verified. They stand in its message.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerCertificates<'a> {
-    noc: &'a [u8],
-    icac: Option<&'a [u8]>,
-    public_key: &'a PublicKey,
-}
-
-impl<'a> PeerCertificates<'a> {
-    /// The operational certificate, Matter TLV.
-    #[must_use]
-    pub const fn noc(&self) -> &'a [u8] {
-        self.noc
-    }
-
-    /// The intermediate certificate, Matter TLV.
-    #[must_use]
-    pub const fn icac(&self) -> Option<&'a [u8]> {
-        self.icac
-    }
-
-    /// The public key of the operational certificate.
-    #[must_use]
-    pub const fn public_key(&self) -> &'a PublicKey {
-        self.public_key
-    }
-
-    /// Those that were kept.
-    pub(crate) const fn kept(
-        noc: &'a [u8],
-        icac: Option<&'a [u8]>,
-        public_key: &'a PublicKey,
-    ) -> Self {
-        Self { noc, icac, public_key }
-    }
-}
 
 /// Whoever wants to keep certificates of peers: a handshake does not, they are most of what it
 /// would hold.
@@ -144,8 +67,7 @@ pub(super) fn verify_peer<C: Crypto>(
         return Err(HandshakeError::WrongNode);
     }
     verify_possession(crypto, tbe, keys, chain.public_key())?;
-    let certificates =
-        PeerCertificates { noc: tbe.noc, icac: tbe.icac, public_key: chain.public_key() };
+    let certificates = PeerCertificates::new(tbe.noc, tbe.icac, chain.public_key());
     let (node, cats) = (chain.node_id(), chain.cats());
     let identity =
         PeerIdentity { fabric: fabric.index(), node, cats, certificates: Some(certificates) };

@@ -10,13 +10,15 @@ use super::keys::{
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
-use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, establish};
+use super::{BoundFabric, CaseEnv, Proof, establish};
+use crate::context::Context;
+use crate::context::PeerIdentity;
 use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
 use crate::fabric::{Fabric, FabricTable};
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
-    Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, SignRequest, Signed, Step,
+    Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;

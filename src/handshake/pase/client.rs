@@ -4,12 +4,13 @@ use core::fmt;
 
 use super::messages::{Pake1, Pake2, Pake3, PbkdfParamRequest, PbkdfParamResponse};
 use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, Transcript, establish};
+use crate::context::Context;
 use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, Passcode, PbkdfParameters, PublicKey, Secret};
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
-    Context, Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, Step,
+    Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, Step,
 };
 use crate::ids::LocalSessionId;
 use crate::session::{SessionParameters, SessionRole};

@@ -4,9 +4,9 @@ use core::fmt;
 
 use super::sync::Control;
 use super::{Candidate, Groups, Known};
+use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
-use crate::handshake::Context;
 use crate::ids::{
     ExchangeId, FabricIndex, GroupId, GroupKeySetId, GroupSessionId, MessageCounter, NodeId,
     ProtocolId,

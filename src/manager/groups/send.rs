@@ -3,10 +3,10 @@
 use thiserror::Error;
 
 use super::Groups;
+use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::StoreError;
-use crate::handshake::Context;
 use crate::ids::{ExchangeId, FabricIndex, GroupId, ProtocolId};
 use crate::manager::event::Transmit;
 use crate::manager::storage::{Map, Optional, Storage};
@@ -39,7 +39,7 @@ pub enum GroupSendError {
         needed: usize,
     },
     /// The context names no counter store: see
-    /// [`Context::with_counters`](crate::handshake::Context::with_counters).
+    /// [`Context::with_counters`](crate::context::Context::with_counters).
     #[error("no counter store")]
     NoStore,
     /// The counter store failed.

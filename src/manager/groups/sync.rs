@@ -5,10 +5,10 @@ use core::time::Duration;
 use super::receive::GroupMessage;
 use super::send::header;
 use super::{Candidate, Groups, KeyRef, Known, count_of, first_of};
+use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::{Challenge, GroupOpened, SyncResponse, SyncStep, Synchronization, Synchronized};
-use crate::handshake::Context;
 use crate::ids::{
     ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, NodeId, ProtocolId,
 };

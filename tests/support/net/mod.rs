@@ -9,8 +9,9 @@ mod rng;
 
 use std::collections::BTreeMap;
 
+use matter_session::context::Context;
 use matter_session::crypto::{Passcode, PbkdfParameters, SigningKey, Verifier};
-use matter_session::handshake::{Context, HandshakeError, SignRequest};
+use matter_session::handshake::{HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,

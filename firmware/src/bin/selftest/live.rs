@@ -8,7 +8,7 @@ use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::handshake::Context;
+use matter_session::context::Context;
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN};
 use matter_session::time::{Instant, MatterTime, WallClock};

@@ -5,8 +5,8 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bytes::Buffer;
 use crate::handshake::fields::any_parameters;
-use crate::tlv::Buffer;
 
 fn written(write: impl FnOnce(&mut Writer<Buffer<'_>>) -> Result<(), Overflow>) -> Vec<u8> {
     let mut octets = [0; 1300];

@@ -9,12 +9,13 @@ use super::certificate::{ALGORITHM, Certificate, tag};
 use super::extensions::{ExtendedKeyUsage, KEY_ID_LEN, KeyIdentifier, KeyUsage};
 use super::name::{Attribute, CertKind, TextAttribute};
 use super::{CertError, CertificateBuf};
+use crate::bytes::Overflow;
 use crate::crypto::{
     Crypto, OperationalKey, PublicKey, SIGNATURE_LEN, Sha256, SignError, Signature,
 };
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
 use crate::time::MatterTime;
-use crate::tlv::{Overflow, Tag, Writer};
+use crate::tlv::{Tag, Writer};
 
 /// A certificate could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use super::storage::{Map, RecordIndex, RecordOrder, Storage};
 use super::{Event, RestoreError, SessionManager};
+use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
-use crate::handshake::Context;
 use crate::ids::{FabricIndex, NodeId};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;

@@ -1,11 +1,12 @@
 //! The messages of PASE. [Core, "PASE: Protocol Details"]
 
+use crate::bytes::{Buffer, Overflow};
 use crate::crypto::{HASH_LEN, PUBLIC_KEY_LEN, PbkdfParameters, PublicKey};
 use crate::handshake::HandshakeError;
 use crate::handshake::fields::{session_id, session_parameters};
 use crate::ids::PeerSessionId;
 use crate::session::SessionParameters;
-use crate::tlv::{Buffer, Container, ContainerKind, Overflow, Tag, Writer};
+use crate::tlv::{Container, ContainerKind, Tag, Writer};
 
 const INITIATOR_RANDOM: u8 = 1;
 const RANDOM_LEN: usize = 32;

@@ -2,13 +2,14 @@
 
 use core::ops::Range;
 
+use crate::bytes::{Overflow, Sink};
 use crate::crypto::{HASH_LEN, MIC_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN};
 use crate::handshake::HandshakeError;
 use crate::handshake::fields::{session_id, session_parameters};
 use crate::ids::PeerSessionId;
 use crate::session::ResumptionId;
 use crate::session::SessionParameters;
-use crate::tlv::{Container, Overflow, Sink, Tag, TlvError, Writer};
+use crate::tlv::{Container, Tag, TlvError, Writer};
 
 /// Length of the randoms in octets.
 pub const RANDOM_LEN: usize = 32;

@@ -1,0 +1,96 @@
+//! Where encoded bytes go: a buffer, or a count of them.
+
+use thiserror::Error;
+
+/// The buffer is too small for what is written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error("output buffer too small")]
+pub struct Overflow;
+
+/// Where encoded octets go: a [`Buffer`], a hash, or a [`Counter`] that only measures.
+pub trait Sink {
+    /// Appends `octets`.
+    ///
+    /// # Errors
+    /// [`Overflow`] when there is no room; nothing is appended then.
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow>;
+}
+
+/// A caller's buffer, filled from its start.
+#[derive(Debug)]
+pub struct Buffer<'b> {
+    octets: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> Buffer<'b> {
+    /// Writes from the start of `octets`.
+    pub const fn new(octets: &'b mut [u8]) -> Self {
+        Self { octets, len: 0 }
+    }
+
+    /// The number of octets written.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True before the first octet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn into_written(self) -> &'b mut [u8] {
+        self.octets.get_mut(..self.len).unwrap_or_default()
+    }
+
+    /// What was written so far, to be encrypted in place, say.
+    #[must_use]
+    pub fn written_mut(&mut self) -> &mut [u8] {
+        self.octets.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+impl Sink for Buffer<'_> {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
+        let end = self.len.checked_add(octets.len()).ok_or(Overflow)?;
+        self.octets.get_mut(self.len..end).ok_or(Overflow)?.copy_from_slice(octets);
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// Counts octets without keeping them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counter(usize);
+
+impl Counter {
+    /// The number of octets put.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0
+    }
+
+    /// True before the first octet.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Sink for Counter {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
+        self.0 = self.0.checked_add(octets.len()).ok_or(Overflow)?;
+        Ok(())
+    }
+}
+
+impl<S: Sink> Sink for &mut S {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
+        (**self).put(octets)
+    }
+}

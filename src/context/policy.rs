@@ -1,0 +1,82 @@
+//! The application's say on peers that CASE has authenticated.
+
+use thiserror::Error;
+
+use crate::crypto::PublicKey;
+use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
+
+/// An authenticated peer, before a session with it is made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PeerIdentity<'a> {
+    /// Our index of the fabric that we share.
+    pub fabric: FabricIndex,
+    /// The peer's node id.
+    pub node: NodeId,
+    /// The peer's CASE Authenticated Tags.
+    pub cats: CaseAuthTags,
+    /// Its certificates; `None` when the session is resumed.
+    pub certificates: Option<PeerCertificates<'a>>,
+}
+
+/// The peer is not wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error("rejected by policy")]
+pub struct Rejected;
+
+/// The application's say on peers whose chain has been verified: a revocation list, say.
+pub trait PeerPolicy {
+    /// Accepts or rejects the peer.
+    ///
+    /// # Errors
+    /// [`Rejected`] ends the handshake with an InvalidParameter report.
+    fn authorize(&self, peer: &PeerIdentity<'_>) -> Result<(), Rejected>;
+}
+
+/// Accepts every peer that belongs to the fabric.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AcceptAll;
+
+impl PeerPolicy for AcceptAll {
+    fn authorize(&self, _: &PeerIdentity<'_>) -> Result<(), Rejected> {
+        Ok(())
+    }
+}
+
+/// The certificates that the peer presented, verified. They stand in its message.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerCertificates<'a> {
+    noc: &'a [u8],
+    icac: Option<&'a [u8]>,
+    public_key: &'a PublicKey,
+}
+
+impl<'a> PeerCertificates<'a> {
+    /// The operational certificate, Matter TLV.
+    #[must_use]
+    pub const fn noc(&self) -> &'a [u8] {
+        self.noc
+    }
+
+    /// The intermediate certificate, Matter TLV.
+    #[must_use]
+    pub const fn icac(&self) -> Option<&'a [u8]> {
+        self.icac
+    }
+
+    /// The public key of the operational certificate.
+    #[must_use]
+    pub const fn public_key(&self) -> &'a PublicKey {
+        self.public_key
+    }
+
+    /// Certificates that were verified.
+    pub(crate) const fn new(
+        noc: &'a [u8],
+        icac: Option<&'a [u8]>,
+        public_key: &'a PublicKey,
+    ) -> Self {
+        Self { noc, icac, public_key }
+    }
+}
