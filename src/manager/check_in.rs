@@ -25,7 +25,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         key: &RegisteredKey,
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, SealError> {
-        let (exchange, counter) = (self.exchange_id(), &mut self.unsecured_counter);
+        let (exchange, counter) =
+            (self.delivery.exchange_id(), &mut self.delivery.unsecured_counter);
         let sealed = check_in.encode(&self.crypto, key, exchange, counter, cx.rng, buf)?;
         Ok(Transmit { to: client, datagram: sealed.as_bytes() })
     }

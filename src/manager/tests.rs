@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::handle::PeerAddress;
-use super::session_table::SessionTable;
+use super::sessions::table::SessionTable;
 use super::*;
 use crate::crypto::{RustCrypto, Secret, TxCounter};
 use crate::fabric::CompressedFabricId;

@@ -2,8 +2,9 @@
 
 use super::groups::Groups;
 use super::handle::Source;
+use super::handshakes::OpenWindow;
 use super::storage::{Optional, Storage};
-use super::{OpenWindow, SessionManager, WindowCloseReason};
+use super::{SessionManager, WindowCloseReason};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::time::Instant;
@@ -13,10 +14,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// without a datagram or a call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let window = self.window.get().and_then(OpenWindow::closes);
+        let window = self.handshakes.window.get().and_then(OpenWindow::closes);
         let records = self.node.records.expiry(self.node.config.record_lifetime);
         let groups = self.groups.get().and_then(Groups::poll_timeout);
-        [self.schedule.next(), window, records, groups].into_iter().flatten().min()
+        [self.delivery.schedule.next(), window, records, groups].into_iter().flatten().min()
     }
 
     /// Lets time pass: acknowledgements and retransmissions become due; handshakes, the
@@ -24,13 +25,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// counters. Early and late calls do no harm.
     #[inline(never)]
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        while let Some(source) = self.schedule.take_due(cx.now) {
+        while let Some(source) = self.delivery.schedule.take_due(cx.now) {
             match source {
                 Source::Exchange(key) => self.exchange_timeout(key, cx),
                 Source::Handshake(id) => self.handshake_timeout(id, cx),
             }
         }
-        let closes = self.window.get().and_then(OpenWindow::closes);
+        let closes = self.handshakes.window.get().and_then(OpenWindow::closes);
         if closes.is_some_and(|closes| cx.now >= closes) {
             self.expire_window(WindowCloseReason::Expired);
         }

@@ -393,7 +393,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn remove_group_key_set(&mut self, fabric: FabricIndex, id: GroupKeySetId) -> bool {
         let Some(groups) = self.groups.get_mut() else { return false };
         let known = groups.remove_key_set(fabric, id);
-        groups.discard_unmapped(&mut self.octets);
+        groups.discard_unmapped(&mut self.delivery.octets);
         known
     }
 
@@ -427,7 +427,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(GroupError::TooMany);
         }
         groups.groups.insert((fabric, group), settings).map_err(|_| GroupError::TooMany)?;
-        groups.discard_unmapped(&mut self.octets);
+        groups.discard_unmapped(&mut self.delivery.octets);
         Ok(())
     }
 
@@ -435,7 +435,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn remove_group(&mut self, fabric: FabricIndex, group: GroupId) -> bool {
         let Some(groups) = self.groups.get_mut() else { return false };
         let known = groups.groups.discard(&(fabric, group));
-        groups.discard_unmapped(&mut self.octets);
+        groups.discard_unmapped(&mut self.delivery.octets);
         known
     }
 
@@ -501,7 +501,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     pub(super) fn remove_groups_of(&mut self, fabric: FabricIndex) {
         if let Some(groups) = self.groups.get_mut() {
-            groups.remove_fabric(fabric, &mut self.octets);
+            groups.remove_fabric(fabric, &mut self.delivery.octets);
         }
     }
 }

@@ -107,7 +107,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         match opened.kind {
             MessageKind::GroupData { group, .. } => match groups.judge_data(&opened)? {
                 Judged::New => {
-                    groups.discard_copies(&opened, &mut self.octets);
+                    groups.discard_copies(&opened, &mut self.delivery.octets);
                     Ok(Received::Group(deliver(group, opened)))
                 }
                 Judged::Unknown => self.hold(cx, from, group, &opened),

@@ -85,7 +85,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         payload: &[u8],
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, GroupSendError> {
-        let exchange = self.exchange_id();
+        let exchange = self.delivery.exchange_id();
         let groups = self.groups.get_mut().ok_or(GroupSendError::UnknownGroup)?;
         let Groups { groups, key_sets, counters, .. } = groups;
         let settings = groups.get(&(fabric, group)).ok_or(GroupSendError::UnknownGroup)?;

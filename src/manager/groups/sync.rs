@@ -12,9 +12,9 @@ use crate::group::{Challenge, GroupOpened, SyncResponse, SyncStep, Synchronizati
 use crate::ids::{
     ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, NodeId, ProtocolId,
 };
+use crate::manager::delivery::SHORT_LEN;
 use crate::manager::event::{Dropped, Event, Received};
 use crate::manager::handshakes::MESSAGE_LEN;
-use crate::manager::outbox::SHORT_LEN;
 use crate::manager::storage::{Held, Map, Octets, Optional, Owner, Sender, Storage};
 use crate::manager::{PeerAddress, SessionManager};
 use crate::session::Verdict;
@@ -108,8 +108,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if cx.counters.is_none() {
             return Err(Dropped::GroupSender);
         }
-        let serial = self.serial();
-        let octets = &mut self.octets;
+        let serial = self.delivery.serial();
+        let octets = &mut self.delivery.octets;
         let groups = self.groups.get_mut().ok_or(Dropped::Group)?;
         let GroupOpened { key: Candidate { key, .. }, privacy, counter, .. } = *opened;
         let sender = Sender { fabric: key.fabric, control: false, node: opened.source };
@@ -168,7 +168,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let (key, privacy, to) = (syncing.key, syncing.privacy, syncing.to);
             let asked = match step {
                 Some(SyncStep::Ask(challenge)) => {
-                    let exchange = self.exchange_id();
+                    let exchange = self.delivery.exchange_id();
                     let opcode = Opcode::MSG_COUNTER_SYNC_REQ.0;
                     let header = header(exchange, ProtocolId::SECURE_CHANNEL, opcode, true);
                     let message = Control { key, privacy, to, node: sender.node };
@@ -179,7 +179,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             };
             let Some(groups) = self.groups.get_mut() else { return };
             if !asked {
-                groups.give_up(sender, &mut self.octets);
+                groups.give_up(sender, &mut self.delivery.octets);
             }
             groups.find_due();
         }
@@ -225,7 +225,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Some(Known { window, .. }) = known {
             state.join(window.clone());
         }
-        groups.admit_waiting(sender, room.then_some(&mut state), &mut self.octets);
+        groups.admit_waiting(sender, room.then_some(&mut state), &mut self.delivery.octets);
         let known = Known { window: state.into_window(), told: true };
         if !room || groups.senders.insert(sender, known).is_err() {
             groups.full.raise(sender.fabric);
@@ -251,8 +251,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut buf = [0; SHORT_LEN];
         let payload = MessageBuf::with_payload(&mut buf, payload).ok()?;
         let sealed = session.encode(counter, source, node, privacy, header, payload).ok()?;
-        self.statistics.replies_dropped =
-            self.statistics.replies_dropped.saturating_add(self.outbox.push(to, sealed.as_bytes()));
+        self.delivery.push_short(to, sealed.as_bytes());
         Some(())
     }
 
@@ -260,7 +259,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// polled when [`Event::GroupMessages`] says so. It is lent until the next is polled.
     #[must_use = "a message is delivered once"]
     pub fn poll_group_message(&mut self) -> Option<GroupMessage<'_>> {
-        let Self { groups, octets, .. } = self;
+        let Self { groups, delivery, .. } = self;
+        let octets = &mut delivery.octets;
         let groups = groups.get_mut()?;
         if let Some(serial) = groups.lent.take() {
             groups.discard_waiting(serial, octets);

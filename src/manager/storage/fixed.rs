@@ -11,7 +11,7 @@ use super::{
 use crate::group::MAX_EPOCHS;
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Peer, Source};
-use crate::manager::order::{Ends, Group, Link, Rank};
+use crate::manager::sessions::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 

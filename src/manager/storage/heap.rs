@@ -13,7 +13,7 @@ use super::{
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
-use crate::manager::order::{Ends, Group, Link, Rank};
+use crate::manager::sessions::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 

@@ -6,7 +6,7 @@
 use core::num::NonZeroU16;
 
 use super::handle::{ExchangeKey, HandshakeId, Peer, Source};
-use super::order::{Ends, Group, Link, Rank};
+use super::sessions::order::{Ends, Group, Link, Rank};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::session::ResumptionId;
 use crate::time::Instant;

@@ -2,35 +2,35 @@
 
 use core::fmt;
 
-use super::handle::Source;
-use super::storage::{Map, Storage};
+use crate::manager::handle::Source;
+use crate::manager::storage::{Map, Storage};
 use crate::time::Instant;
 
 /// What is filed for an exchange or handshake. It stands with it, so that nothing is looked for
 /// that is not there, or is there already.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Filed {
+pub(in crate::manager) struct Filed {
     deadline: Option<Instant>,
     ready: bool,
 }
 
 impl Filed {
     /// Nothing.
-    pub(super) const NONE: Self = Self { deadline: None, ready: false };
+    pub(in crate::manager) const NONE: Self = Self { deadline: None, ready: false };
 
     /// Takes note that the deadline has come, and is filed no more.
-    pub(super) const fn came_due(&mut self) {
+    pub(in crate::manager) const fn came_due(&mut self) {
         self.deadline = None;
     }
 
     /// Takes note that the readiness was taken back.
-    pub(super) const fn idle(&mut self) {
+    pub(in crate::manager) const fn idle(&mut self) {
         self.ready = false;
     }
 }
 
 /// Deadlines and readiness. Each source remembers what is filed for it.
-pub(super) struct Schedule<S: Storage> {
+pub(in crate::manager) struct Schedule<S: Storage> {
     deadlines: S::Deadlines,
     /// The first of them, as it is asked for after every call.
     earliest: Option<Instant>,
@@ -47,17 +47,17 @@ impl<S: Storage> fmt::Debug for Schedule<S> {
 }
 
 impl<S: Storage> Schedule<S> {
-    pub(super) const EMPTY: Self =
+    pub(in crate::manager) const EMPTY: Self =
         Self { deadlines: Map::EMPTY, earliest: None, ready: Map::EMPTY };
 
     /// Has room for so many exchanges and handshakes.
-    pub(super) fn limit(&mut self, sources: usize) {
+    pub(in crate::manager) fn limit(&mut self, sources: usize) {
         self.deadlines.limit(sources);
         self.ready.limit(sources);
     }
 
     /// Files `deadline` for `source` in place of what is `filed`, and whether it has output.
-    pub(super) fn file(
+    pub(in crate::manager) fn file(
         &mut self,
         source: Source,
         filed: &mut Filed,
@@ -92,17 +92,17 @@ impl<S: Storage> Schedule<S> {
     }
 
     /// Forgets a source that is gone.
-    pub(super) fn forget(&mut self, source: Source, filed: Filed) {
+    pub(in crate::manager) fn forget(&mut self, source: Source, filed: Filed) {
         self.file(source, &mut { filed }, None, false);
     }
 
     /// Takes the readiness of a source back, which must take note of it.
-    pub(super) fn idle(&mut self, source: Source) {
+    pub(in crate::manager) fn idle(&mut self, source: Source) {
         self.ready.discard(&source);
     }
 
     /// The earliest deadline.
-    pub(super) const fn next(&self) -> Option<Instant> {
+    pub(in crate::manager) const fn next(&self) -> Option<Instant> {
         self.earliest
     }
 
@@ -112,7 +112,7 @@ impl<S: Storage> Schedule<S> {
 
     /// Takes the earliest deadline if it has come. Its source must take note that none is filed
     /// for it any more.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Source> {
+    pub(in crate::manager) fn take_due(&mut self, now: Instant) -> Option<Source> {
         if self.earliest? > now {
             return None;
         }
@@ -123,7 +123,7 @@ impl<S: Storage> Schedule<S> {
     }
 
     /// A source with output.
-    pub(super) fn ready(&self) -> Option<Source> {
+    pub(in crate::manager) fn ready(&self) -> Option<Source> {
         self.ready.first()
     }
 }

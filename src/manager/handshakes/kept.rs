@@ -1,20 +1,20 @@
 //! The certificates that a peer has presented, until the application has had a look at them.
 
-use super::handle::HandshakeId;
-use super::storage::{Held, Octets, Owner, Storage};
 use crate::cert::MAX_CERT_LEN;
 use crate::context::PeerCertificates;
 use crate::crypto::PublicKey;
 use crate::handshake::case::KeepCertificates;
+use crate::manager::handle::HandshakeId;
+use crate::manager::storage::{Held, Octets, Owner, Storage};
 
 /// What a handshake's slot knows of them; the octets stand with those of messages.
-pub(super) struct Kept<S: Storage> {
+pub(in crate::manager) struct Kept<S: Storage> {
     held: Held<S>,
     facts: Facts,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Facts {
+pub(in crate::manager) struct Facts {
     /// Where the ICAC begins, behind the NOC.
     icac: usize,
     len: usize,
@@ -22,11 +22,11 @@ pub(super) struct Facts {
 }
 
 /// Room for the certificates of one peer, in octets.
-pub(super) const CERTIFICATES_LEN: usize = 2 * MAX_CERT_LEN;
+pub(in crate::manager) const CERTIFICATES_LEN: usize = 2 * MAX_CERT_LEN;
 
 impl<S: Storage> Kept<S> {
     /// What a keeper has kept in `held`; the rest of it is given back.
-    pub(super) fn settle(
+    pub(in crate::manager) fn settle(
         octets: &mut S::Octets,
         id: HandshakeId,
         held: Held<S>,
@@ -45,7 +45,7 @@ impl<S: Storage> Kept<S> {
         }
     }
 
-    pub(super) fn lend<'a>(
+    pub(in crate::manager) fn lend<'a>(
         &'a self,
         octets: &'a S::Octets,
         id: HandshakeId,
@@ -59,14 +59,14 @@ impl<S: Storage> Kept<S> {
 }
 
 /// Takes certificates in as a handshake verifies them.
-pub(super) struct Keeper<'a> {
+pub(in crate::manager) struct Keeper<'a> {
     octets: &'a mut [u8],
-    pub(super) facts: Option<Facts>,
+    pub(in crate::manager) facts: Option<Facts>,
 }
 
 impl<'a> Keeper<'a> {
     /// Keeps what fits `octets`.
-    pub(super) const fn new(octets: &'a mut [u8]) -> Self {
+    pub(in crate::manager) const fn new(octets: &'a mut [u8]) -> Self {
         Self { octets, facts: None }
     }
 }

@@ -2,8 +2,6 @@
 
 use core::ops::Range;
 
-use super::storage::{Map, Octets, Owner, Storage};
-use super::{CloseReason, FabricTableError, SessionManager};
 use crate::cert::RecentlyVerified;
 use crate::context::Context;
 use crate::crypto::Crypto;
@@ -12,14 +10,16 @@ use crate::fabric::{
 };
 use crate::handshake::HandshakeError;
 use crate::ids::FabricIndex;
+use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::{CloseReason, FabricTableError, SessionManager};
 
-pub(super) struct Fabrics<S: Storage> {
+pub(in crate::manager) struct Fabrics<S: Storage> {
     entries: S::Fabrics<Entry<S>>,
     certificates: S::Certificates,
 }
 
 /// A fabric, of which the certificates stand one after the other elsewhere.
-pub(super) struct Entry<S: Storage> {
+pub(in crate::manager) struct Entry<S: Storage> {
     facts: Facts,
     certificates: <S::Certificates as Octets>::Held,
     /// Where the ICAC begins, behind the root, and the NOC behind that.
@@ -28,17 +28,18 @@ pub(super) struct Entry<S: Storage> {
 }
 
 impl<S: Storage> Fabrics<S> {
-    pub(super) const EMPTY: Self = Self { entries: Map::EMPTY, certificates: Octets::EMPTY };
+    pub(in crate::manager) const EMPTY: Self =
+        Self { entries: Map::EMPTY, certificates: Octets::EMPTY };
 
-    pub(super) fn limit(&mut self, limit: usize) {
+    pub(in crate::manager) fn limit(&mut self, limit: usize) {
         self.entries.limit(limit);
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    pub(in crate::manager) fn capacity(&self) -> usize {
         self.entries.capacity()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::manager) fn len(&self) -> usize {
         self.entries.len()
     }
 
@@ -211,7 +212,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Returns false if there was none.
     ///
     /// A node that is told to leave over a session of that very fabric sends its answer first
-    /// and calls this once the answer is [`Acknowledged`](super::Event::Acknowledged), or, over
+    /// and calls this once the answer is [`Acknowledged`](crate::manager::Event::Acknowledged), or, over
     /// a reliable transport, sent.
     pub fn remove_fabric(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
         if !self.node.fabrics.discard(index) {
@@ -219,7 +220,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         log_info!("fabric {} removed", index);
         self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
-        while let Some(session) = self.sessions.first_of_fabric(index) {
+        while let Some(session) = self.sessions.table.first_of_fabric(index) {
             self.end_session(session, CloseReason::FabricRemoved, cx.now);
         }
         self.forget_records_of(index, cx);

@@ -12,7 +12,7 @@ use crate::session::{ResumptionId, SessionParameters};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 
-pub(super) enum Machine<C: Crypto> {
+pub(in crate::manager) enum Machine<C: Crypto> {
     PaseServer(PaseServer<C>),
     CaseServer(CaseServer<C>),
     #[cfg(feature = "initiator")]
@@ -22,7 +22,7 @@ pub(super) enum Machine<C: Crypto> {
 }
 
 /// What makes a handshake move.
-pub(super) enum Input<'a> {
+pub(in crate::manager) enum Input<'a> {
     Message(Incoming<'a>),
     Signed(&'a Signed),
     /// It ends for a reason of our own.
@@ -31,7 +31,7 @@ pub(super) enum Input<'a> {
 
 impl Input<'_> {
     /// Whether the peer may present certificates by this.
-    pub(super) fn may_present_certificates(&self) -> bool {
+    pub(in crate::manager) fn may_present_certificates(&self) -> bool {
         let opcode = match self {
             Self::Message(message) => Some(message.opcode),
             Self::Signed(_) | Self::Abort(_) => None,
@@ -55,7 +55,7 @@ macro_rules! each {
 }
 
 impl<C: Crypto> Machine<C> {
-    pub(super) fn step<'o>(
+    pub(in crate::manager) fn step<'o>(
         &mut self,
         input: Input<'_>,
         env: &mut CaseEnv<'_>,
@@ -94,21 +94,21 @@ impl<C: Crypto> Machine<C> {
     }
 
     /// Wipes what the machine holds, wherever its handshake may stand.
-    pub(super) fn end(&mut self) {
+    pub(in crate::manager) fn end(&mut self) {
         each!(self, machine => machine.end());
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(in crate::manager) fn poll_timeout(&self) -> Option<Instant> {
         each!(self, machine => machine.poll_timeout())
     }
 
     /// What the peer has declared, once it has.
-    pub(super) const fn peer_parameters(&self) -> Option<&SessionParameters> {
+    pub(in crate::manager) const fn peer_parameters(&self) -> Option<&SessionParameters> {
         each!(self, machine => machine.peer_parameters())
     }
 
     /// The fabric that the handshake is for, once known.
-    pub(super) fn fabric(&self) -> Option<FabricIndex> {
+    pub(in crate::manager) fn fabric(&self) -> Option<FabricIndex> {
         match self {
             Self::CaseServer(machine) => machine.fabric(),
             #[cfg(feature = "initiator")]
@@ -117,7 +117,7 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
-    pub(super) fn awaits(&self, signed: &Signed) -> bool {
+    pub(in crate::manager) fn awaits(&self, signed: &Signed) -> bool {
         match self {
             Self::CaseServer(machine) => machine.awaits(signed),
             #[cfg(feature = "initiator")]
@@ -127,7 +127,7 @@ impl<C: Crypto> Machine<C> {
     }
 
     /// The record that the peer is about to resume.
-    pub(super) const fn resuming(&self) -> Option<&ResumptionId> {
+    pub(in crate::manager) const fn resuming(&self) -> Option<&ResumptionId> {
         match self {
             Self::CaseServer(machine) => machine.resuming(),
             _ => None,
@@ -135,7 +135,11 @@ impl<C: Crypto> Machine<C> {
     }
 
     /// Goes on without the record of a peer, or of any on the fabric; true if it cannot.
-    pub(super) fn forget_record(&mut self, fabric: FabricIndex, peer: Option<NodeId>) -> bool {
+    pub(in crate::manager) fn forget_record(
+        &mut self,
+        fabric: FabricIndex,
+        peer: Option<NodeId>,
+    ) -> bool {
         match self {
             Self::CaseServer(machine) => machine.resumes_from(fabric, peer),
             #[cfg(feature = "initiator")]
@@ -148,7 +152,7 @@ impl<C: Crypto> Machine<C> {
     }
 
     /// Whether the peer has had the means to test a passcode.
-    pub(super) fn attempted(&self) -> bool {
+    pub(in crate::manager) fn attempted(&self) -> bool {
         matches!(self, Self::PaseServer(machine) if machine.attempted())
     }
 }

@@ -7,11 +7,11 @@
 
 use core::cmp::Reverse;
 
-use super::storage::{Links, Map, Seat, Storage};
 use crate::ids::FabricIndex;
+use crate::manager::storage::{Links, Map, Seat, Storage};
 
 /// What a session is listed under: a fabric, or `None` for PASE.
-pub(super) type Group = Option<FabricIndex>;
+pub(in crate::manager) type Group = Option<FabricIndex>;
 
 /// The neighbours of a session in its list, and its rank, which says in which list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +39,15 @@ impl Rank {
     const FIRST: Self = Self::new(u8::MAX, true);
 
     /// Of a session with a peer with whom there are so many.
-    pub(super) const fn new(of_peer: u8, defunct: bool) -> Self {
+    pub(in crate::manager) const fn new(of_peer: u8, defunct: bool) -> Self {
         Self { of_peer: Reverse(of_peer), defunct: Reverse(defunct) }
     }
 
-    pub(super) const fn of_peer(self) -> u8 {
+    pub(in crate::manager) const fn of_peer(self) -> u8 {
         self.of_peer.0
     }
 
-    pub(super) const fn is_defunct(self) -> bool {
+    pub(in crate::manager) const fn is_defunct(self) -> bool {
         self.defunct.0
     }
 }
@@ -60,7 +60,7 @@ pub struct Ends {
 }
 
 /// The order in which sessions were used.
-pub(super) struct UseOrder<S: Storage> {
+pub(in crate::manager) struct UseOrder<S: Storage> {
     links: S::Links,
     lists: S::UseLists,
     /// How many sessions each group has.
@@ -68,22 +68,22 @@ pub(super) struct UseOrder<S: Storage> {
 }
 
 impl<S: Storage> UseOrder<S> {
-    pub(super) const EMPTY: Self =
+    pub(in crate::manager) const EMPTY: Self =
         Self { links: Links::EMPTY, lists: Map::EMPTY, counts: Map::EMPTY };
 
     /// Has room for so many sessions.
-    pub(super) fn limit(&mut self, sessions: usize) {
+    pub(in crate::manager) fn limit(&mut self, sessions: usize) {
         self.lists.limit(sessions);
         self.counts.limit(sessions);
     }
 
     /// How many sessions are in a group.
-    pub(super) fn count(&self, group: Group) -> usize {
+    pub(in crate::manager) fn count(&self, group: Group) -> usize {
         self.counts.get(&group).map_or(0, |count| usize::from(*count))
     }
 
     /// The fabric with most sessions; of several, `preferred` or that with the largest index.
-    pub(super) fn largest_fabric(&self, preferred: Group) -> Option<FabricIndex> {
+    pub(in crate::manager) fn largest_fabric(&self, preferred: Group) -> Option<FabricIndex> {
         let fabrics = self.counts.iter().filter_map(|(group, count)| Some(((*group)?, *count)));
         fabrics
             .max_by_key(|(fabric, count)| (*count, preferred == Some(*fabric), *fabric))
@@ -91,7 +91,7 @@ impl<S: Storage> UseOrder<S> {
     }
 
     /// The session of a group that goes before all others, and its rank.
-    pub(super) fn first_to_go(&self, group: Group) -> Option<(Rank, Seat)> {
+    pub(in crate::manager) fn first_to_go(&self, group: Group) -> Option<(Rank, Seat)> {
         let first = self.lists.from((group, Rank::FIRST)).next();
         let ((_, rank), ends) = first.filter(|((of, _), _)| *of == group)?;
         Some((*rank, ends.oldest))
@@ -99,21 +99,21 @@ impl<S: Storage> UseOrder<S> {
 
     /// The sessions of a group that have the rank of the first to go, the one idle longest first.
     /// PASE sessions all have one rank.
-    pub(super) fn iter(&self, group: Group) -> impl Iterator<Item = Seat> {
+    pub(in crate::manager) fn iter(&self, group: Group) -> impl Iterator<Item = Seat> {
         let oldest = self.first_to_go(group).map(|(_, seat)| seat);
         core::iter::successors(oldest, |seat| self.links.get(*seat).newer)
     }
 
-    pub(super) fn rank_of(&self, seat: Seat) -> Rank {
+    pub(in crate::manager) fn rank_of(&self, seat: Seat) -> Rank {
         self.links.get(seat).rank
     }
 
-    pub(super) fn is_defunct(&self, seat: Seat) -> bool {
+    pub(in crate::manager) fn is_defunct(&self, seat: Seat) -> bool {
         self.rank_of(seat).is_defunct()
     }
 
     /// Adds a session as the one used last, with so many sessions with its peer.
-    pub(super) fn add(&mut self, group: Group, seat: Seat, of_peer: u8) {
+    pub(in crate::manager) fn add(&mut self, group: Group, seat: Seat, of_peer: u8) {
         let rank = Rank::new(of_peer, false);
         if let Some(link) = self.links.get_mut(seat) {
             *link = Link { rank, ..Link::NONE };
@@ -125,7 +125,7 @@ impl<S: Storage> UseOrder<S> {
     }
 
     /// Removes a session that is gone.
-    pub(super) fn remove(&mut self, group: Group, seat: Seat) {
+    pub(in crate::manager) fn remove(&mut self, group: Group, seat: Seat) {
         self.unlink((group, self.links.get(seat).rank), seat);
         self.links.clear(seat);
         match self.counts.get_mut(&group) {
@@ -138,7 +138,7 @@ impl<S: Storage> UseOrder<S> {
 
     /// Takes note that a session was used.
     #[inline]
-    pub(super) fn used(&mut self, group: Group, seat: Seat) {
+    pub(in crate::manager) fn used(&mut self, group: Group, seat: Seat) {
         let Link { older, newer, rank } = self.links.get(seat);
         // As it is not the newest of its list, that is found once, and stays.
         let Some(newer) = newer else { return };
@@ -163,7 +163,7 @@ impl<S: Storage> UseOrder<S> {
 
     /// Takes note that a session was used, and that its peer answers.
     #[inline]
-    pub(super) fn heard(&mut self, group: Group, seat: Seat) {
+    pub(in crate::manager) fn heard(&mut self, group: Group, seat: Seat) {
         if self.is_defunct(seat) {
             self.revive(group, seat);
         } else {
@@ -181,7 +181,7 @@ impl<S: Storage> UseOrder<S> {
 
     /// Gives a session another rank. Where it stands among those of the new one `used` says, the
     /// time of a session's last use.
-    pub(super) fn rank<Time: Ord>(
+    pub(in crate::manager) fn rank<Time: Ord>(
         &mut self,
         group: Group,
         seat: Seat,
@@ -263,8 +263,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::*;
     use crate::manager::storage::Heap;
+    use crate::manager::*;
 
     /// A session of the model: which fabric, which rank, when it was used.
     type Known = Option<(u8, Rank, u32)>;

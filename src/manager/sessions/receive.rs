@@ -1,15 +1,15 @@
 //! Received datagrams: where they belong, and what comes of them.
 
-use super::event::{Dropped, Message, Received};
-use super::exchanges::ExchangeEntry;
-use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
-use super::session_table::Entry;
-use super::storage::{Map, Octets, Owner, Storage};
-use super::{CloseReason, Event, SessionManager, trace};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
 use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
+use crate::manager::event::{Dropped, Message, Received};
+use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
+use crate::manager::sessions::exchanges::ExchangeEntry;
+use crate::manager::sessions::table::Entry;
+use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::{CloseReason, Event, SessionManager, trace};
 use crate::session::{DecodeError, Opened, Unopened};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -35,14 +35,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Counts a datagram that is dropped.
     #[inline]
-    pub(super) fn counted<'b>(
+    pub(in crate::manager) fn counted<'b>(
         &mut self,
         from: PeerAddress,
         received: Result<Received<'b>, Dropped>,
     ) -> Result<Received<'b>, Dropped> {
         received.inspect_err(|reason| {
             trace::dropped(from, *reason);
-            self.statistics.count(*reason);
+            self.delivery.statistics.count(*reason);
         })
     }
 
@@ -73,17 +73,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Takes in a message for the session with this id, if `unopened` makes one of that session.
     #[inline(never)]
-    pub(super) fn receive_secure<'b>(
+    pub(in crate::manager) fn receive_secure<'b>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
         local: LocalSessionId,
         unopened: impl FnOnce(&Entry<C, T>) -> Result<Unopened<'b>, Dropped>,
     ) -> Result<Received<'b>, Dropped> {
-        let entry = self.sessions.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
+        let entry = self.sessions.table.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
         let session = SessionHandle { local, serial: entry.serial };
         let message = unopened(entry)?;
-        let exchanges = &self.exchanges;
+        let exchanges = &self.sessions.exchanges;
         let most = self.node.config.max_exchanges_per_session.min(share(exchanges.capacity()));
         // A message that asks for an acknowledgement must not be taken in unless it will be
         // delivered: the peer would not send it again.
@@ -99,7 +99,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if !opened.duplicate {
             // A message that was held up and comes late, or is held back and sent on, tells where
             // the peer was.
-            self.sessions.heard(local, opened.newest.then_some(from));
+            self.sessions.table.heard(local, opened.newest.then_some(from));
         }
         self.receive_opened(cx, session, opened, first)
     }
@@ -123,7 +123,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.begin_exchange(key, &header, counter, cx.now)?
         } else {
             let lifetime = self.node.config.exchange_lifetime;
-            let Some(entry) = self.exchanges.get_mut(&key) else {
+            let Some(entry) = self.sessions.exchanges.get_mut(&key) else {
                 return self.receive_stray(session, &header, counter, duplicate, cx.now);
             };
             let exchange = ExchangeHandle { key, serial: entry.serial };
@@ -137,13 +137,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let holds = receipt.acknowledged || entry.exchange.message().is_some();
             if holds && !entry.exchange.is_in_flight() {
                 entry.exchange.ground();
-                self.octets.release(Owner::Message(Source::Exchange(key)));
+                self.delivery.octets.release(Owner::Message(Source::Exchange(key)));
             }
-            if !entry.file(&mut self.schedule, key, lifetime) {
+            if !entry.file(&mut self.delivery.schedule, key, lifetime) {
                 self.update_exchange(key);
             }
             if receipt.acknowledged {
-                self.tell(Event::Acknowledged { exchange });
+                self.delivery.tell(Event::Acknowledged { exchange });
             }
             if is_handshake(&header) && !duplicate {
                 return Err(Dropped::Misplaced);
@@ -175,13 +175,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         counter: MessageCounter,
         now: Instant,
     ) -> Result<ExchangeHandle, Dropped> {
-        let serial = self.serial();
+        let serial = self.delivery.serial();
         let mut entry = ExchangeEntry::new(Exchange::new(header.exchange, false, now), serial);
         entry.exchange.receive(header, counter, false, now);
-        entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
+        entry.file(&mut self.delivery.schedule, key, self.node.config.exchange_lifetime);
         let filed = entry.filed;
-        if self.exchanges.insert(key, entry).is_err() {
-            self.forget(Source::Exchange(key), filed);
+        if self.sessions.exchanges.insert(key, entry).is_err() {
+            self.delivery.forget(Source::Exchange(key), filed);
             return Err(Dropped::NoExchange);
         }
         Ok(ExchangeHandle { key, serial })
@@ -258,7 +258,10 @@ fn is_close_session(header: &ProtocolHeader, payload: &[u8]) -> bool {
 }
 
 /// The header of an acknowledgement on an exchange that is not kept.
-pub(super) fn acknowledgement(header: &ProtocolHeader, counter: MessageCounter) -> ProtocolHeader {
+pub(in crate::manager) fn acknowledgement(
+    header: &ProtocolHeader,
+    counter: MessageCounter,
+) -> ProtocolHeader {
     ProtocolHeader {
         exchange: header.exchange,
         protocol: ProtocolId::SECURE_CHANNEL,

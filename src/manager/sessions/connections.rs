@@ -1,10 +1,10 @@
 //! What runs over a connection: TCP or BTP.
 
-use super::handle::{PeerAddress, SessionHandle};
-use super::storage::{Map, Storage};
-use super::{CloseReason, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
+use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::storage::{Map, Storage};
+use crate::manager::{CloseReason, SessionManager};
 use crate::wire::StatusReport;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
@@ -12,7 +12,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// peer. Nobody is told goodbye. [Core, "TCP Considerations"]
     pub fn disconnected(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {
         let mut first = 0;
-        while let Some(session) = self.sessions.next_over(connection, first) {
+        while let Some(session) = self.sessions.table.next_over(connection, first) {
             self.end_session(session, CloseReason::Disconnected, cx.now);
             first = session.local.get();
         }
@@ -25,7 +25,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [Core, "TCP Considerations"]
     #[must_use]
     pub fn is_in_use(&self, connection: PeerAddress) -> bool {
-        let mut handshakes = self.handshakes.iter();
+        let mut handshakes = self.handshakes.slots.iter();
         self.first_over(connection).is_some()
             || handshakes.any(|(_, slot)| slot.ended.is_none() && slot.peer == connection)
     }
@@ -51,6 +51,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     fn first_over(&self, connection: PeerAddress) -> Option<SessionHandle> {
-        self.sessions.next_over(connection, 0)
+        self.sessions.table.next_over(connection, 0)
     }
 }

@@ -2,17 +2,17 @@
 
 use core::ops::Range;
 
-use super::event::{OpenError, SendError, Transmit};
-use super::exchanges::ExchangeEntry;
-use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
-use super::outbox::SHORT_LEN;
-use super::schedule::Filed;
-use super::storage::{Map, Octets, Owner, Storage};
-use super::{Event, PeerAddress, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::ids::ProtocolId;
+use crate::manager::delivery::Filed;
+use crate::manager::delivery::SHORT_LEN;
+use crate::manager::event::{OpenError, SendError, Transmit};
+use crate::manager::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
+use crate::manager::sessions::exchanges::ExchangeEntry;
+use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::{Event, PeerAddress, SessionManager};
 use crate::time::Instant;
 use crate::wire::{EncodeError, MessageBuf};
 
@@ -30,13 +30,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         now: Instant,
         session: SessionHandle,
     ) -> Result<ExchangeHandle, OpenError> {
-        if self.sessions.get(session).is_none() {
+        if self.sessions.table.get(session).is_none() {
             return Err(OpenError::Closed);
         }
         let key = self.new_exchange_key(session.local).ok_or(OpenError::TooMany)?;
-        let serial = self.serial();
+        let serial = self.delivery.serial();
         let exchange = Exchange::new(key.id, true, now);
-        self.exchanges
+        self.sessions
+            .exchanges
             .insert(key, ExchangeEntry::new(exchange, serial))
             .map_err(|_| OpenError::TooMany)?;
         self.update(Source::Exchange(key));
@@ -56,7 +57,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// How many exchanges are open.
     #[must_use]
     pub fn exchange_count(&self) -> usize {
-        self.exchanges.len()
+        self.sessions.exchanges.len()
     }
 
     /// Sends a message reliably: encrypted once, here, and repeated until the peer acknowledges
@@ -75,15 +76,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         opcode: u8,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let backlogged = self.is_backlogged();
+        let backlogged = self.delivery.is_backlogged();
         let key = exchange.key;
-        let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
+        let entry = self.sessions.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
         let message = (protocol, opcode, payload);
-        let (sessions, octets) = (&mut self.sessions, &mut self.octets);
+        let (sessions, octets) = (&mut self.sessions.table, &mut self.delivery.octets);
         let sent = entry.put_in_flight(key, message, sessions, octets, &self.node, cx.now);
         if sent.is_ok() {
-            entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
+            entry.file(&mut self.delivery.schedule, key, self.node.config.exchange_lifetime);
         } else {
             // What was allocated for the message is given back.
             self.update(Source::Exchange(key));
@@ -108,11 +109,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, SendError> {
         let entry = self.exchange(exchange).ok_or(SendError::Closed)?;
-        let known = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
+        let known = self.sessions.table.by_local(exchange.key.session).ok_or(SendError::Closed)?;
         let to = known.address;
         let header = entry.exchange.header(protocol, opcode, false);
         self.node.check_room(&header, known, payload.len())?;
-        let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
+        let session = self.sessions.table.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;
         let datagram = session.session.encode(&header, message, now)?.as_bytes();
         if let Some(entry) = self.exchange_mut(exchange) {
@@ -126,10 +127,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// program may end now without leaving a peer in doubt.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.outbox.is_empty()
-            && self.exchanges.iter().all(|(_, entry)| entry.exchange.is_settled())
+        self.delivery.outbox.is_empty()
+            && self.sessions.exchanges.iter().all(|(_, entry)| entry.exchange.is_settled())
             && self
                 .handshakes
+                .slots
                 .iter()
                 .all(|(_, slot)| slot.ended.is_some() && slot.exchange.is_settled())
     }
@@ -137,30 +139,31 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// The longest payload in octets that can be sent on an exchange now, with this protocol.
     #[must_use]
     pub fn max_payload(&self, exchange: ExchangeHandle, protocol: ProtocolId) -> Option<usize> {
-        let entry = self.exchanges.get(&exchange.key)?;
+        let entry = self.sessions.exchanges.get(&exchange.key)?;
         if entry.serial != exchange.serial {
             return None;
         }
         let header = entry.exchange.header(protocol, 0, true);
-        Some(self.node.room(&header, self.sessions.by_local(exchange.key.session)?))
+        Some(self.node.room(&header, self.sessions.table.by_local(exchange.key.session)?))
     }
 
-    pub(super) fn finish_send(&mut self, key: ExchangeKey) {
+    pub(in crate::manager) fn finish_send(&mut self, key: ExchangeKey) {
         self.watch_counter(key.session);
         self.update(Source::Exchange(key));
     }
 
     /// An exchange, unless the application has closed it.
     fn exchange(&self, exchange: ExchangeHandle) -> Option<&ExchangeEntry<S>> {
-        let entry = self.exchanges.get(&exchange.key)?;
+        let entry = self.sessions.exchanges.get(&exchange.key)?;
         (entry.serial == exchange.serial && !entry.closing).then_some(entry)
     }
 
-    pub(super) fn exchange_mut(
+    pub(in crate::manager) fn exchange_mut(
         &mut self,
         exchange: ExchangeHandle,
     ) -> Option<&mut ExchangeEntry<S>> {
-        self.exchanges
+        self.sessions
+            .exchanges
             .get_mut(&exchange.key)
             .filter(|entry| entry.serial == exchange.serial && !entry.closing)
     }
@@ -175,9 +178,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
     ) -> Option<Transmit<'a>> {
         // By turns: neither holds the other up, even if only one is polled per datagram received.
-        self.outbox_turn = !self.outbox_turn;
-        let shorts_first = self.outbox_turn && !self.outbox.is_empty();
-        while let Some(source) = self.schedule.ready().filter(|_| !shorts_first) {
+        self.delivery.outbox_turn = !self.delivery.outbox_turn;
+        let shorts_first = self.delivery.outbox_turn && !self.delivery.outbox.is_empty();
+        while let Some(source) = self.delivery.schedule.ready().filter(|_| !shorts_first) {
             match self.next_output(source, now, scratch) {
                 Some(Output::Ack { to, range }) => {
                     return Some(Transmit { to, datagram: scratch.get(range)? });
@@ -186,7 +189,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 None => {}
             }
         }
-        let short = self.outbox.pop()?;
+        let short = self.delivery.outbox.pop()?;
         let datagram = scratch.get_mut(..short.datagram().len())?;
         datagram.copy_from_slice(short.datagram());
         Some(Transmit { to: short.to, datagram })
@@ -215,11 +218,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     fn idle(&mut self, source: Source) {
         let filed = match source {
-            Source::Exchange(key) => self.exchanges.get_mut(&key).map(|entry| &mut entry.filed),
-            Source::Handshake(id) => self.handshakes.get_mut(&id).map(|slot| &mut slot.filed),
+            Source::Exchange(key) => {
+                self.sessions.exchanges.get_mut(&key).map(|entry| &mut entry.filed)
+            }
+            Source::Handshake(id) => self.handshakes.slots.get_mut(&id).map(|slot| &mut slot.filed),
         };
         filed.into_iter().for_each(Filed::idle);
-        self.schedule.idle(source);
+        self.delivery.schedule.idle(source);
     }
 
     fn exchange_output(
@@ -228,8 +233,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         now: Instant,
         buf: &mut [u8],
     ) -> Option<Output> {
-        let entry = self.exchanges.get_mut(&key)?;
-        let session = self.sessions.in_use(key.session)?;
+        let entry = self.sessions.exchanges.get_mut(&key)?;
+        let session = self.sessions.table.in_use(key.session)?;
         if let Some(header) = entry.exchange.next_ack() {
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(buf).ok()?;
@@ -244,10 +249,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         // The message is kept while it is lent. One that is sent once goes with the next call of
         // `handle_timeout`, and so does its exchange if that was all it was there for.
         if entry.exchange.is_in_flight() {
-            entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
+            entry.file(&mut self.delivery.schedule, key, self.node.config.exchange_lifetime);
         } else {
             let has_output = entry.exchange.has_output();
-            self.schedule.file(Source::Exchange(key), &mut entry.filed, Some(now), has_output);
+            self.delivery.schedule.file(
+                Source::Exchange(key),
+                &mut entry.filed,
+                Some(now),
+                has_output,
+            );
         }
         Some(Output::InFlight)
     }
@@ -258,11 +268,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         now: Instant,
         buf: &mut [u8],
     ) -> Option<Output> {
-        let slot = self.handshakes.get_mut(&id)?;
+        let slot = self.handshakes.slots.get_mut(&id)?;
         if let Some(header) = slot.exchange.next_ack() {
             slot.exchange.sent(&header, now);
             let message = MessageBuf::new(buf).ok()?;
-            let counter = &mut self.unsecured_counter;
+            let counter = &mut self.delivery.unsecured_counter;
             let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
             return Some(Output::Ack { to: slot.peer, range });
         }
@@ -273,42 +283,42 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
         let (to, exchange) = match source {
             Source::Exchange(key) => {
-                let to = self.sessions.by_local(key.session)?.address;
-                (to, &self.exchanges.get(&key)?.exchange)
+                let to = self.sessions.table.by_local(key.session)?.address;
+                (to, &self.sessions.exchanges.get(&key)?.exchange)
             }
             Source::Handshake(id) => {
-                let slot = self.handshakes.get(&id)?;
+                let slot = self.handshakes.slots.get(&id)?;
                 (slot.peer, &slot.exchange)
             }
         };
         let (held, datagram) = exchange.message()?;
-        let octets = self.octets.get(Owner::Message(source), held);
+        let octets = self.delivery.octets.get(Owner::Message(source), held);
         Some(Transmit { to, datagram: octets.get(datagram)? })
     }
 
-    pub(super) fn update_exchange(&mut self, key: ExchangeKey) {
-        let Some(entry) = self.exchanges.get_mut(&key) else { return };
+    pub(in crate::manager) fn update_exchange(&mut self, key: ExchangeKey) {
+        let Some(entry) = self.sessions.exchanges.get_mut(&key) else { return };
         if !entry.exchange.is_in_flight() {
             entry.exchange.ground();
-            self.octets.release(Owner::Message(Source::Exchange(key)));
+            self.delivery.octets.release(Owner::Message(Source::Exchange(key)));
         }
         let lifetime = self.node.config.exchange_lifetime;
-        if self.sessions.by_local(key.session).is_none()
-            || !entry.file(&mut self.schedule, key, lifetime)
+        if self.sessions.table.by_local(key.session).is_none()
+            || !entry.file(&mut self.delivery.schedule, key, lifetime)
         {
             let filed = entry.filed;
-            self.exchanges.discard(&key);
-            self.forget(Source::Exchange(key), filed);
+            self.sessions.exchanges.discard(&key);
+            self.delivery.forget(Source::Exchange(key), filed);
         }
     }
 
     /// Lets time pass for an exchange.
     #[inline(never)]
-    pub(super) fn exchange_timeout(&mut self, key: ExchangeKey, cx: &mut Context<'_>) {
+    pub(in crate::manager) fn exchange_timeout(&mut self, key: ExchangeKey, cx: &mut Context<'_>) {
         let lifetime = self.node.config.exchange_lifetime;
-        let Some(entry) = self.exchanges.get_mut(&key) else { return };
+        let Some(entry) = self.sessions.exchanges.get_mut(&key) else { return };
         entry.filed.came_due();
-        if self.sessions.by_local(key.session).is_none() {
+        if self.sessions.table.by_local(key.session).is_none() {
             return self.update(Source::Exchange(key));
         }
         let gave_up = entry.exchange.handle_timeout(cx.now);
@@ -318,8 +328,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let exchange = ExchangeHandle { key, serial: entry.serial };
         if gave_up {
-            self.sessions.unanswered(key.session);
-            self.tell(Event::Undelivered { exchange });
+            self.sessions.table.unanswered(key.session);
+            self.delivery.tell(Event::Undelivered { exchange });
         }
         self.update(Source::Exchange(key));
     }

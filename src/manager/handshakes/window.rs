@@ -4,12 +4,12 @@
 
 use core::time::Duration;
 
-use super::handle::{HandshakeId, SessionHandle};
-use super::storage::{Map, Place, Storage};
-use super::{Event, SessionManager, WindowCloseReason, WindowError};
 use crate::context::Context;
 use crate::crypto::{Crypto, CryptoError, Passcode, PbkdfParameters, Verifier};
 use crate::handshake::HandshakeError;
+use crate::manager::handle::{HandshakeId, SessionHandle};
+use crate::manager::storage::{Map, Place, Storage};
+use crate::manager::{Event, SessionManager, WindowCloseReason, WindowError};
 use crate::time::Instant;
 
 /// How many attempts with a wrong passcode close the window.
@@ -28,17 +28,17 @@ pub struct CommissioningWindow {
 }
 
 #[derive(Debug)]
-pub(super) struct OpenWindow {
-    pub(super) verifier: Verifier,
-    pub(super) pbkdf: PbkdfParameters,
+pub(in crate::manager) struct OpenWindow {
+    pub(in crate::manager) verifier: Verifier,
+    pub(in crate::manager) pbkdf: PbkdfParameters,
     closes: Option<Instant>,
     failures: u8,
     /// The handshake being served, if any.
-    pub(super) serving: Option<HandshakeId>,
+    pub(in crate::manager) serving: Option<HandshakeId>,
 }
 
 impl OpenWindow {
-    pub(super) const fn closes(&self) -> Option<Instant> {
+    pub(in crate::manager) const fn closes(&self) -> Option<Instant> {
         self.closes
     }
 }
@@ -54,16 +54,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         now: Instant,
         window: CommissioningWindow,
     ) -> Result<(), WindowError> {
-        if !self.window.is_vacant() {
+        if !self.handshakes.window.is_vacant() {
             return Err(WindowError::Open);
         }
-        if self.is_backlogged() {
+        if self.delivery.is_backlogged() {
             return Err(WindowError::Backlog);
         }
         let CommissioningWindow { verifier, pbkdf, duration } = window;
         let closes = duration.map(|duration| now + duration);
         let window = OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None };
-        self.window = Place::Taken(window);
+        self.handshakes.window = Place::Taken(window);
         log_info!("commissioning window opened");
         Ok(())
     }
@@ -92,10 +92,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Closes the commissioning window. A handshake that is being served ends, which the peer is
     /// told once; an established PASE session stays.
     pub fn close_commissioning_window(&mut self) {
-        let serving = self.window.get().and_then(|window| window.serving);
-        self.window = Place::Vacant;
+        let serving = self.handshakes.window.get().and_then(|window| window.serving);
+        self.handshakes.window = Place::Vacant;
         if let Some(id) = serving {
-            if self.handshakes.get(&id).is_some_and(|slot| slot.ended.is_none()) {
+            if self.handshakes.slots.get(&id).is_some_and(|slot| slot.ended.is_none()) {
                 self.report_failure(id, &HandshakeError::WindowClosed);
             }
             self.drop_handshake(id);
@@ -105,28 +105,33 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Whether the commissioning window is open.
     #[must_use]
     pub const fn is_commissioning_window_open(&self) -> bool {
-        !self.window.is_vacant()
+        !self.handshakes.window.is_vacant()
     }
 
     /// Whether PASE is being served, or a session that came of it still lives.
-    pub(super) fn is_commissioning(&self) -> bool {
-        self.window.get().is_some_and(|window| window.serving.is_some())
-            || self.commissioned.is_some_and(|session| self.sessions.get(session).is_some())
+    pub(in crate::manager) fn is_commissioning(&self) -> bool {
+        self.handshakes.window.get().is_some_and(|window| window.serving.is_some())
+            || self
+                .sessions
+                .commissioned
+                .is_some_and(|session| self.sessions.table.get(session).is_some())
     }
 
     /// Takes note of the end of a handshake that the window served. `attempted`: the peer had
     /// the means to test a passcode.
-    pub(super) fn served(
+    pub(in crate::manager) fn served(
         &mut self,
         id: HandshakeId,
         session: Option<SessionHandle>,
         attempted: bool,
     ) {
-        let Some(window) = self.window.get_mut().filter(|window| window.serving == Some(id)) else {
+        let Some(window) =
+            self.handshakes.window.get_mut().filter(|window| window.serving == Some(id))
+        else {
             return;
         };
         window.serving = None;
-        self.commissioned = session.or(self.commissioned);
+        self.sessions.commissioned = session.or(self.sessions.commissioned);
         if session.is_none() && attempted {
             window.failures = window.failures.saturating_add(1);
             if window.failures >= MAX_FAILURES {
@@ -135,8 +140,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    pub(super) fn expire_window(&mut self, reason: WindowCloseReason) {
+    pub(in crate::manager) fn expire_window(&mut self, reason: WindowCloseReason) {
         self.close_commissioning_window();
-        self.tell(Event::WindowClosed { reason });
+        self.delivery.tell(Event::WindowClosed { reason });
     }
 }

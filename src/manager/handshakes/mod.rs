@@ -1,19 +1,52 @@
 //! Handshakes in flight: each has its own slot, with its unsecured session and its exchange.
 
-use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
-use super::kept::{CERTIFICATES_LEN, Keeper, Kept};
-use super::machine::Input;
-use super::slot::{LINGER, Outcome, Slot, Taken, TakenMessage};
-use super::storage::{Held, Map, Octets, Owner, Storage};
-use super::{Config, Event, SessionManager};
+#[cfg(feature = "initiator")]
+mod dial;
+mod kept;
+mod machine;
+mod receive;
+mod slot;
+mod window;
+
+use core::time::Duration;
+
 use crate::context::Context;
 use crate::context::PeerCertificates;
 use crate::crypto::Crypto;
 use crate::handshake::{Established, HandshakeError, Incoming, Signed};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
+use crate::manager::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
+use crate::manager::handshakes::kept::{CERTIFICATES_LEN, Keeper, Kept};
+use crate::manager::handshakes::machine::Input;
+use crate::manager::handshakes::slot::{LINGER, Outcome, Slot, Taken, TakenMessage};
+use crate::manager::storage::{Held, Map, Octets, Owner, Storage};
+use crate::manager::{Config, Event, SessionManager};
 use crate::session::UnsecureSession;
 use crate::time::Instant;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
+
+pub use self::window::CommissioningWindow;
+pub(super) use self::window::OpenWindow;
+use crate::manager::storage::Place;
+
+/// The handshakes in flight, and the commissioning window that serves PASE.
+pub(super) struct Handshakes<C: Crypto, S: Storage> {
+    pub(super) slots: S::Handshakes<Slot<C, S>>,
+    pub(super) window: Place<OpenWindow>,
+    /// The handshake whose certificates the event polled last lends.
+    pub(super) lending: Option<HandshakeId>,
+    /// Set while every new handshake is turned away: the wait that is named.
+    pub(super) turning_away: Place<Duration>,
+}
+
+impl<C: Crypto, S: Storage> Handshakes<C, S> {
+    pub(super) const EMPTY: Self = Self {
+        slots: Map::EMPTY,
+        window: Place::Vacant,
+        lending: None,
+        turning_away: Place::Vacant,
+    };
+}
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Goes on with the handshake that [`Event::SignRequest`] came from. A signature that no
@@ -21,7 +54,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub fn sign(&mut self, cx: &mut Context<'_>, signed: Signed) -> bool {
         let awaits = |slot: &Slot<C, S>| slot.ended.is_none() && slot.machine.awaits(&signed);
-        let waiting = self.handshakes.iter().find(|(_, slot)| awaits(slot));
+        let waiting = self.handshakes.slots.iter().find(|(_, slot)| awaits(slot));
         let Some(id) = waiting.map(|(id, _)| *id) else { return false };
         self.advance(id, cx, Input::Signed(&signed));
         true
@@ -32,15 +65,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// storage of fixed size had no room for them.
     #[must_use]
     pub fn peer_certificates(&self) -> Option<PeerCertificates<'_>> {
-        let id = self.lending?;
-        self.handshakes.get(&id)?.kept.as_ref()?.lend(&self.octets, id)
+        let id = self.handshakes.lending?;
+        self.handshakes.slots.get(&id)?.kept.as_ref()?.lend(&self.delivery.octets, id)
     }
 
     /// The unsecured session of a running handshake, by the node id that its initiator gave
     /// itself.
     #[must_use]
     pub fn unsecured_session(&self, ephemeral: NodeId) -> Option<&UnsecureSession> {
-        let mut running = self.handshakes.iter().filter(|(_, slot)| slot.ended.is_none());
+        let mut running = self.handshakes.slots.iter().filter(|(_, slot)| slot.ended.is_none());
         running
             .find(|(_, slot)| slot.unsecured.ephemeral_node_id().node() == ephemeral)
             .map(|(_, slot)| &slot.unsecured)
@@ -49,26 +82,26 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// How many handshakes are running.
     #[must_use]
     pub fn handshake_count(&self) -> usize {
-        self.handshakes.iter().filter(|(_, slot)| slot.ended.is_none()).count()
+        self.handshakes.slots.iter().filter(|(_, slot)| slot.ended.is_none()).count()
     }
 
-    pub(super) fn free_session_id(&mut self) -> Option<LocalSessionId> {
-        let in_use = self.sessions.len().saturating_add(self.handshake_count());
+    pub(in crate::manager) fn free_session_id(&mut self) -> Option<LocalSessionId> {
+        let in_use = self.sessions.table.len().saturating_add(self.handshake_count());
         if in_use >= self.node.config.session_ids().len() {
             return None;
         }
-        let handshakes = &self.handshakes;
-        self.sessions.free_id(|id| {
+        let handshakes = &self.handshakes.slots;
+        self.sessions.table.free_id(|id| {
             handshakes.iter().any(|(_, slot)| slot.ended.is_none() && slot.local == id)
         })
     }
 
     /// Whether there is a free slot, after an ended handshake has given way if it must.
-    pub(super) fn make_handshake_room(&mut self) -> bool {
-        if self.handshakes.len() < self.handshakes.capacity() {
+    pub(in crate::manager) fn make_handshake_room(&mut self) -> bool {
+        if self.handshakes.slots.len() < self.handshakes.slots.capacity() {
             return true;
         }
-        let spare = self.handshakes.iter().filter(|(_, slot)| slot.is_spare());
+        let spare = self.handshakes.slots.iter().filter(|(_, slot)| slot.is_spare());
         let rank = |slot: &Slot<C, S>| (slot.exchange.is_in_flight(), slot.ended);
         let spare = spare.min_by_key(|(_, slot)| rank(slot)).map(|(id, _)| *id);
         spare.is_some_and(|id| {
@@ -78,33 +111,33 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Takes a handshake in; false if there is no room.
-    pub(super) fn add_handshake(&mut self, id: HandshakeId, slot: Slot<C, S>) -> bool {
+    pub(in crate::manager) fn add_handshake(&mut self, id: HandshakeId, slot: Slot<C, S>) -> bool {
         log_debug!("handshake {} with {} begins", id, slot.peer);
-        self.handshakes.insert(id, slot).is_ok()
+        self.handshakes.slots.insert(id, slot).is_ok()
     }
 
     /// Room for the next message of a handshake: for the largest one, or as much as there is;
     /// `None` if not even a report would fit.
-    pub(super) fn allocate_message(&mut self, id: HandshakeId) -> Option<Held<S>> {
+    pub(in crate::manager) fn allocate_message(&mut self, id: HandshakeId) -> Option<Held<S>> {
         const REPORT_LEN: usize = Config::buffer_len(10);
         let owner = message_of(id);
-        let room = self.octets.room(owner);
+        let room = self.delivery.octets.room(owner);
         if room < REPORT_LEN {
             return None;
         }
-        self.octets.allocate(owner, MESSAGE_LEN.min(room))
+        self.delivery.octets.allocate(owner, MESSAGE_LEN.min(room))
     }
 
     /// Whether there is room for the messages of another handshake.
-    pub(super) fn has_room_for_message(&self) -> bool {
+    pub(in crate::manager) fn has_room_for_message(&self) -> bool {
         /// No handshake has it.
         const NONE: HandshakeId = 0;
-        self.octets.room(message_of(NONE)) >= MESSAGE_LEN
+        self.delivery.octets.room(message_of(NONE)) >= MESSAGE_LEN
     }
 
     /// Feeds a message of the peer to a handshake. Returns the error if it failed.
     #[inline(never)]
-    pub(super) fn feed(
+    pub(in crate::manager) fn feed(
         &mut self,
         id: HandshakeId,
         message: Incoming<'_>,
@@ -121,7 +154,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         input: Input<'_>,
     ) -> Option<HandshakeError> {
         // Whatever the peer sent, it answers what we had in flight.
-        self.handshakes.get_mut(&id)?.exchange.ground();
+        self.handshakes.slots.get_mut(&id)?.exchange.ground();
         let Some(mut message) = self.allocate_message(id) else {
             self.fail(id, HandshakeError::NoRoom, cx.now);
             self.update(Source::Handshake(id));
@@ -129,10 +162,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         let mut certificates = input
             .may_present_certificates()
-            .then(|| self.octets.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
+            .then(|| self.delivery.octets.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
             .flatten();
-        let slot = self.handshakes.get_mut(&id)?;
-        let [octets, room] = self.octets.get_many_mut([
+        let slot = self.handshakes.slots.get_mut(&id)?;
+        let [octets, room] = self.delivery.octets.get_many_mut([
             Some((message_of(id), &mut message)),
             certificates.as_mut().map(|held| (Owner::Certificates(id), held)),
         ]);
@@ -144,7 +177,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         });
         let facts = keeper.facts;
         if let Some(held) = certificates {
-            slot.kept = Kept::settle(&mut self.octets, id, held, facts);
+            slot.kept = Kept::settle(&mut self.delivery.octets, id, held, facts);
         }
         // From now on retransmissions suit the peer that has told its timing.
         let told = match &taken.outcome {
@@ -166,7 +199,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         message: Held<S>,
         cx: &mut Context<'_>,
     ) -> Option<HandshakeError> {
-        let slot = self.handshakes.get_mut(&id)?;
+        let slot = self.handshakes.slots.get_mut(&id)?;
         match &taken.message {
             Some(reply) => self.launch(id, message, reply, cx),
             None if !matches!(taken.outcome, Outcome::Signs(_)) => slot.exchange.flush_ack(),
@@ -175,7 +208,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         match taken.outcome {
             Outcome::Goes => None,
             Outcome::Signs(request) => {
-                self.tell(Event::SignRequest(request));
+                self.delivery.tell(Event::SignRequest(request));
                 None
             }
             Outcome::Established(established) => {
@@ -191,26 +224,26 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Encodes a handshake message and puts it in flight.
     #[inline(never)]
-    pub(super) fn launch(
+    pub(in crate::manager) fn launch(
         &mut self,
         id: HandshakeId,
         mut message: Held<S>,
         taken: &TakenMessage,
         cx: &mut Context<'_>,
     ) {
-        let Some(slot) = self.handshakes.get_mut(&id) else { return };
+        let Some(slot) = self.handshakes.slots.get_mut(&id) else { return };
         let reliable = taken.reliable && !slot.peer.is_reliable();
         let header = slot.exchange.header(ProtocolId::SECURE_CHANNEL, taken.opcode.0, reliable);
-        let octets = self.octets.get_mut(message_of(id), &mut message);
+        let octets = self.delivery.octets.get_mut(message_of(id), &mut message);
         let Ok(mut buf) = MessageBuf::new(octets) else { return };
         if buf.set_payload_len(taken.len).is_err() {
             return;
         }
-        let counter = &mut self.unsecured_counter;
+        let counter = &mut self.delivery.unsecured_counter;
         let Ok(encoded) = slot.unsecured.encode(counter, &header, buf, cx.now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
         slot.sent = Some(counter);
-        self.octets.shrink(message_of(id), datagram.end);
+        self.delivery.octets.shrink(message_of(id), datagram.end);
         slot.exchange.sent(&header, cx.now);
         slot.exchange.launch(message, datagram, counter, reliable);
     }
@@ -218,19 +251,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     fn establish(&mut self, id: HandshakeId, established: Established, cx: &mut Context<'_>) {
         let Established { session, record, resumed } = established;
-        let Some(slot) = self.handshakes.get(&id) else { return };
+        let Some(slot) = self.handshakes.slots.get(&id) else { return };
         let (peer, ours) = (slot.peer, slot.is_ours());
         let session = session.begin(&self.crypto, cx);
         let Some(session) = self.add_session(session, peer, cx.now) else {
             return self.fail(id, HandshakeError::NoRoom, cx.now);
         };
-        if let Some(slot) = self.handshakes.get_mut(&id) {
+        if let Some(slot) = self.handshakes.slots.get_mut(&id) {
             slot.ended = Some(cx.now + LINGER);
             slot.lends_to = Some(session);
         }
         self.served(id, Some(session), true);
         let handshake = ours.then_some(HandshakeHandle(id));
-        self.tell(Event::Established { session, handshake, resumed });
+        self.delivery.tell(Event::Established { session, handshake, resumed });
         if let Some(record) = record {
             match &mut cx.resumption {
                 Some(store) => store.save(&record),
@@ -241,23 +274,29 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Takes note that a handshake has failed; its slot stays while its report is in flight.
     #[inline(never)]
-    pub(super) fn fail(&mut self, id: HandshakeId, error: HandshakeError, now: Instant) {
-        let Some(slot) = self.handshakes.get_mut(&id).filter(|slot| slot.ended.is_none()) else {
+    pub(in crate::manager) fn fail(
+        &mut self,
+        id: HandshakeId,
+        error: HandshakeError,
+        now: Instant,
+    ) {
+        let Some(slot) = self.handshakes.slots.get_mut(&id).filter(|slot| slot.ended.is_none())
+        else {
             return;
         };
         slot.ended = Some(now + LINGER);
         slot.failed = true;
         slot.machine.end();
         slot.kept = None;
-        self.octets.release(Owner::Certificates(id));
+        self.delivery.octets.release(Owner::Certificates(id));
         let (peer, attempted) = (slot.peer, slot.machine.attempted());
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
-        self.tell(Event::HandshakeFailed { handshake, peer, error });
+        self.delivery.tell(Event::HandshakeFailed { handshake, peer, error });
         self.served(id, None, attempted);
     }
 
     /// Fails every running handshake on a fabric.
-    pub(super) fn fail_handshakes_of(
+    pub(in crate::manager) fn fail_handshakes_of(
         &mut self,
         fabric: FabricIndex,
         error: HandshakeError,
@@ -270,6 +309,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     fn running_handshake_of(&self, fabric: FabricIndex) -> Option<HandshakeId> {
         self.handshakes
+            .slots
             .iter()
             .find(|(_, slot)| slot.ended.is_none() && slot.machine.fabric() == Some(fabric))
             .map(|(id, _)| *id)
@@ -278,27 +318,27 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Lets no running handshake resume from the record of a peer, or of any on the fabric: it
     /// would come back.
     #[inline(never)]
-    pub(super) fn end_resumptions(
+    pub(in crate::manager) fn end_resumptions(
         &mut self,
         fabric: FabricIndex,
         peer: Option<NodeId>,
         now: Instant,
     ) {
-        let mut next = self.handshakes.first();
+        let mut next = self.handshakes.slots.first();
         while let Some(id) = next {
-            if let Some(slot) = self.handshakes.get_mut(&id)
+            if let Some(slot) = self.handshakes.slots.get_mut(&id)
                 && slot.machine.forget_record(fabric, peer)
             {
                 self.report_failure(id, &HandshakeError::Rejected);
                 self.fail(id, HandshakeError::Rejected, now);
                 self.drop_handshake(id);
             }
-            next = self.handshakes.first_from(id.wrapping_add(1));
+            next = self.handshakes.slots.first_from(id.wrapping_add(1));
         }
     }
 
     /// Fails every handshake with a peer that is out of reach.
-    pub(super) fn fail_handshakes_over(&mut self, peer: PeerAddress, now: Instant) {
+    pub(in crate::manager) fn fail_handshakes_over(&mut self, peer: PeerAddress, now: Instant) {
         while let Some(id) = self.handshake_over(peer) {
             self.fail(id, HandshakeError::Disconnected, now);
             self.drop_handshake(id);
@@ -306,7 +346,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     fn handshake_over(&self, peer: PeerAddress) -> Option<HandshakeId> {
-        let mut over = self.handshakes.iter().filter(|(_, slot)| slot.peer == peer);
+        let mut over = self.handshakes.slots.iter().filter(|(_, slot)| slot.peer == peer);
         over.next().map(|(id, _)| *id)
     }
 
@@ -319,36 +359,36 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Frees a slot.
-    pub(super) fn drop_handshake(&mut self, id: HandshakeId) {
-        let Some(slot) = self.handshakes.get(&id) else { return };
+    pub(in crate::manager) fn drop_handshake(&mut self, id: HandshakeId) {
+        let Some(slot) = self.handshakes.slots.get(&id) else { return };
         let (filed, running, attempted) =
             (slot.filed, slot.ended.is_none(), slot.machine.attempted());
-        self.handshakes.discard(&id);
-        self.forget(Source::Handshake(id), filed);
+        self.handshakes.slots.discard(&id);
+        self.delivery.forget(Source::Handshake(id), filed);
         if running {
             self.served(id, None, attempted);
         }
     }
 
     /// The slot that holds the certificates of a session just established.
-    pub(super) fn lender_of(&self, session: SessionHandle) -> Option<HandshakeId> {
+    pub(in crate::manager) fn lender_of(&self, session: SessionHandle) -> Option<HandshakeId> {
         let lends = |slot: &Slot<C, S>| slot.lends_to == Some(session);
-        self.handshakes.iter().find(|(_, slot)| lends(slot)).map(|(id, _)| *id)
+        self.handshakes.slots.iter().find(|(_, slot)| lends(slot)).map(|(id, _)| *id)
     }
 
-    pub(super) fn end_lending(&mut self, id: HandshakeId) {
-        if let Some(slot) = self.handshakes.get_mut(&id) {
+    pub(in crate::manager) fn end_lending(&mut self, id: HandshakeId) {
+        if let Some(slot) = self.handshakes.slots.get_mut(&id) {
             slot.lends_to = None;
             slot.kept = None;
-            self.octets.release(Owner::Certificates(id));
+            self.delivery.octets.release(Owner::Certificates(id));
         }
         self.update(Source::Handshake(id));
     }
 
-    pub(super) fn update_handshake(&mut self, id: HandshakeId) {
-        let Some(slot) = self.handshakes.get_mut(&id) else { return };
+    pub(in crate::manager) fn update_handshake(&mut self, id: HandshakeId) {
+        let Some(slot) = self.handshakes.slots.get_mut(&id) else { return };
         if slot.exchange.message().is_none() {
-            self.octets.release(message_of(id));
+            self.delivery.octets.release(message_of(id));
         }
         let life = match slot.ended {
             Some(_) => slot.goes(),
@@ -356,13 +396,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         let deadline = [life, slot.exchange.poll_timeout()].into_iter().flatten().min();
         let has_output = slot.exchange.has_output();
-        self.schedule.file(Source::Handshake(id), &mut slot.filed, deadline, has_output);
+        self.delivery.schedule.file(Source::Handshake(id), &mut slot.filed, deadline, has_output);
     }
 
     /// Lets time pass for a handshake.
     #[inline(never)]
-    pub(super) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
-        let Some(slot) = self.handshakes.get_mut(&id) else { return };
+    pub(in crate::manager) fn handshake_timeout(&mut self, id: HandshakeId, cx: &mut Context<'_>) {
+        let Some(slot) = self.handshakes.slots.get_mut(&id) else { return };
         slot.filed.came_due();
         let gave_up = slot.exchange.handle_timeout(cx.now);
         match slot.ended {
@@ -383,8 +423,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 }
 
 /// Room for any handshake message, in octets.
-pub(super) const MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
+pub(in crate::manager) const MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
 
-pub(super) const fn message_of(id: HandshakeId) -> Owner {
+pub(in crate::manager) const fn message_of(id: HandshakeId) -> Owner {
     Owner::Message(Source::Handshake(id))
 }

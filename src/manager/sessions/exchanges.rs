@@ -3,35 +3,35 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use super::event::SendError;
-use super::handle::{ExchangeHandle, ExchangeKey, PeerAddress, Source};
-use super::schedule::{Filed, Schedule};
-use super::session_table::{Entry, SessionTable};
-use super::storage::{Held, Octets, Owner, Storage};
-use super::{Config, Node};
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::ids::{MessageCounter, ProtocolId};
+use crate::manager::delivery::{Filed, Schedule};
+use crate::manager::event::SendError;
+use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, Source};
+use crate::manager::sessions::table::{Entry, SessionTable};
+use crate::manager::storage::{Held, Octets, Owner, Storage};
+use crate::manager::{Config, Node};
 use crate::time::Instant;
 use crate::wire::{MIN_MESSAGE_HEADER, MessageBuf, ProtocolHeader, TAILROOM};
 
 /// An exchange of a secure session.
-pub(super) struct ExchangeEntry<S: Storage> {
-    pub(super) exchange: Exchange<Held<S>>,
-    pub(super) serial: u64,
-    pub(super) filed: Filed,
+pub(in crate::manager) struct ExchangeEntry<S: Storage> {
+    pub(in crate::manager) exchange: Exchange<Held<S>>,
+    pub(in crate::manager) serial: u64,
+    pub(in crate::manager) filed: Filed,
     /// The application is through with it; it goes when nothing is left to do.
-    pub(super) closing: bool,
+    pub(in crate::manager) closing: bool,
 }
 
 impl<S: Storage> ExchangeEntry<S> {
-    pub(super) const fn new(exchange: Exchange<Held<S>>, serial: u64) -> Self {
+    pub(in crate::manager) const fn new(exchange: Exchange<Held<S>>, serial: u64) -> Self {
         Self { exchange, serial, filed: Filed::NONE, closing: false }
     }
 
     /// Files what the exchange waits for, and whether it has output; false if it has nothing left
     /// to do and is to go.
-    pub(super) fn file(
+    pub(in crate::manager) fn file(
         &mut self,
         schedule: &mut Schedule<S>,
         key: ExchangeKey,
@@ -50,7 +50,7 @@ impl<S: Storage> ExchangeEntry<S> {
     }
 
     /// Whether a reliable message can be sent on this exchange now, if it is the one that is meant.
-    pub(super) fn may_send(
+    pub(in crate::manager) fn may_send(
         &mut self,
         meant: ExchangeHandle,
         backlogged: bool,
@@ -67,7 +67,7 @@ impl<S: Storage> ExchangeEntry<S> {
     }
 
     /// The header of a reliable message, and octets for it.
-    pub(super) fn reserve<C: Crypto, T>(
+    pub(in crate::manager) fn reserve<C: Crypto, T>(
         &self,
         key: ExchangeKey,
         (protocol, opcode, payload): (ProtocolId, u8, &[u8]),
@@ -84,7 +84,7 @@ impl<S: Storage> ExchangeEntry<S> {
     }
 
     #[inline(never)]
-    pub(super) fn put_in_flight<C: Crypto, T>(
+    pub(in crate::manager) fn put_in_flight<C: Crypto, T>(
         &mut self,
         key: ExchangeKey,
         message: (ProtocolId, u8, &[u8]),
@@ -111,7 +111,7 @@ impl<S: Storage> ExchangeEntry<S> {
     }
 
     /// Puts a message in flight that is sealed.
-    pub(super) fn launch(
+    pub(in crate::manager) fn launch(
         &mut self,
         header: &ProtocolHeader,
         held: Held<S>,
@@ -126,7 +126,7 @@ impl<S: Storage> ExchangeEntry<S> {
 
 impl<S: Storage> Node<S> {
     /// The payload that fits a message with this header on this session.
-    pub(super) fn room<C: Crypto, T>(
+    pub(in crate::manager) fn room<C: Crypto, T>(
         &self,
         header: &ProtocolHeader,
         session: &Entry<C, T>,
@@ -145,7 +145,7 @@ impl<S: Storage> Node<S> {
         sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
     }
 
-    pub(super) fn check_room<C: Crypto, T>(
+    pub(in crate::manager) fn check_room<C: Crypto, T>(
         &self,
         header: &ProtocolHeader,
         session: &Entry<C, T>,

@@ -1,26 +1,26 @@
 //! Handshakes that this node begins.
 
-use super::event::ConnectError;
-use super::handle::{HandshakeHandle, PeerAddress, Source};
-use super::handshakes::message_of;
-use super::machine::Machine;
-use super::slot::{Slot, TakenMessage};
-use super::storage::{Map, Octets, Storage};
-use super::{Node, SessionManager};
 use crate::context::Context;
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::KeepNone;
 use crate::handshake::{CaseClient, HandshakeError, PaseClient};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::manager::event::ConnectError;
+use crate::manager::handle::{HandshakeHandle, PeerAddress, Source};
+use crate::manager::handshakes::machine::Machine;
+use crate::manager::handshakes::message_of;
+use crate::manager::handshakes::slot::{Slot, TakenMessage};
+use crate::manager::storage::{Map, Octets, Storage};
+use crate::manager::{Node, SessionManager};
 use crate::session::{SessionParameters, UnsecureSession};
 use crate::wire::MessageBuf;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Begins PASE with a device whose passcode is known.
     ///
-    /// It ends in [`Event::Established`](super::Event::Established) or
-    /// [`Event::HandshakeFailed`](super::Event::HandshakeFailed) with the handle returned.
+    /// It ends in [`Event::Established`](crate::manager::Event::Established) or
+    /// [`Event::HandshakeFailed`](crate::manager::Event::HandshakeFailed) with the handle returned.
     ///
     /// # Errors
     /// [`ConnectError`]; nothing is begun then.
@@ -71,7 +71,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         parameters: SessionParameters,
     ) -> bool {
         let wait = self.node.retry_wait();
-        let running = self.handshakes.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
+        let running =
+            self.handshakes.slots.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
         let Some(slot) = running else { return false };
         slot.unsecured.set_peer_parameters(&parameters);
         slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));
@@ -82,7 +83,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Ends a handshake that this node began. The peer is not told: it will run into its timer.
     /// Returns false if it has ended already.
     pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
-        let running = self.handshakes.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
+        let running =
+            self.handshakes.slots.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
         if running {
             self.drop_handshake(handshake.0);
         }
@@ -106,24 +108,25 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if !self.has_room_for_message() {
             return Err(ConnectError::NoRoom);
         }
-        let id = self.serial();
+        let id = self.delivery.serial();
         let mut message = self.allocate_message(id).ok_or(ConnectError::NoRoom)?;
-        let octets = self.octets.get_mut(message_of(id), &mut message);
+        let octets = self.delivery.octets.get_mut(message_of(id), &mut message);
         let started = match MessageBuf::new(octets) {
             Ok(mut buf) => start(&mut self.node, &self.crypto, local, cx, buf.payload_mut())
                 .map_err(ConnectError::from),
             Err(_) => Err(ConnectError::NoRoom),
         };
-        let (machine, first) = started.inspect_err(|_| self.octets.release(message_of(id)))?;
+        let (machine, first) =
+            started.inspect_err(|_| self.delivery.octets.release(message_of(id)))?;
         let mut unsecured =
             UnsecureSession::initiator_as(self.node.config.ephemeral(cx.rng), cx.now);
         if matches!(machine, Machine::PaseClient(_)) {
             // A commissioner has just discovered the device, which therefore listens.
             unsecured.mark_peer_active(cx.now);
         }
-        let exchange = Exchange::new(self.exchange_id(), true, cx.now);
+        let exchange = Exchange::new(self.delivery.exchange_id(), true, cx.now);
         if !self.add_handshake(id, Slot::new(machine, unsecured, exchange, peer, local)) {
-            self.octets.release(message_of(id));
+            self.delivery.octets.release(message_of(id));
             return Err(ConnectError::TooMany);
         }
         self.launch(id, message, &first, cx);
@@ -133,7 +136,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Frees a slot if need be and reserves a session id.
     fn reserve(&mut self) -> Result<LocalSessionId, ConnectError> {
-        if self.is_backlogged() {
+        if self.delivery.is_backlogged() {
             return Err(ConnectError::Backlog);
         }
         if !self.make_handshake_room() {

@@ -2,14 +2,6 @@
 
 use core::time::Duration;
 
-use super::event::{Dropped, Received};
-use super::handle::{HandshakeId, PeerAddress, Source};
-use super::machine::Machine;
-use super::outbox::SHORT_LEN;
-use super::receive::acknowledgement;
-use super::slot::Slot;
-use super::storage::{Map, Storage};
-use super::{Config, SessionManager};
 use crate::bytes::Buffer;
 use crate::check_in::is_check_in;
 use crate::context::Context;
@@ -19,6 +11,14 @@ use crate::handshake::case::messages::Sigma1;
 use crate::handshake::pase::messages::PbkdfParamRequest;
 use crate::handshake::{CaseServer, HandshakeError, Incoming, PaseServer};
 use crate::ids::{MessageCounter, NodeId, ProtocolId};
+use crate::manager::delivery::SHORT_LEN;
+use crate::manager::event::{Dropped, Received};
+use crate::manager::handle::{HandshakeId, PeerAddress, Source};
+use crate::manager::handshakes::machine::Machine;
+use crate::manager::handshakes::slot::Slot;
+use crate::manager::sessions::receive::acknowledgement;
+use crate::manager::storage::{Map, Storage};
+use crate::manager::{Config, SessionManager};
 use crate::session::{DecodeError, EphemeralNodeId, SessionRole, Unauthenticated, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -26,7 +26,7 @@ use crate::wire::{MessageBuf, MessageKind, Packet, ProtocolHeader, StatusReport}
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
-    pub(super) fn receive_unsecured<'b>(
+    pub(in crate::manager) fn receive_unsecured<'b>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
@@ -66,6 +66,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             SessionRole::Initiator => peer.shares_sessions(&from),
         };
         self.handshakes
+            .slots
             .iter()
             .find(|(_, slot)| {
                 slot.exchange.matches(header)
@@ -83,8 +84,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         id: HandshakeId,
         message: Unauthenticated<'_>,
     ) -> Result<(), Dropped> {
-        let backlogged = self.is_backlogged();
-        let Some(slot) = self.handshakes.get_mut(&id) else {
+        let backlogged = self.delivery.is_backlogged();
+        let Some(slot) = self.handshakes.slots.get_mut(&id) else {
             return Err(Dropped::UnknownHandshake);
         };
         let Unauthenticated { header, counter, payload, .. } = message;
@@ -150,7 +151,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         node: EphemeralNodeId,
         from: PeerAddress,
     ) -> impl Iterator<Item = (HandshakeId, &Slot<C, S>)> {
-        self.handshakes.iter().map(|(id, slot)| (*id, slot)).filter(move |(_, slot)| {
+        self.handshakes.slots.iter().map(|(id, slot)| (*id, slot)).filter(move |(_, slot)| {
             !slot.is_ours() && slot.unsecured.ephemeral_node_id() == node && slot.peer.is(&from)
         })
     }
@@ -174,13 +175,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         now: Instant,
     ) -> Option<UnsecureSession> {
-        if !self.turning_away.is_vacant() || self.is_backlogged() {
+        if !self.handshakes.turning_away.is_vacant() || self.delivery.is_backlogged() {
             return None; // the newcomer will be refused
         }
         let mut running = self.handshakes_of(node, from).filter(|(_, slot)| slot.ended.is_none());
         let (id, _) = running.next()?;
         drop(running);
-        let slot = self.handshakes.get_mut(&id)?;
+        let slot = self.handshakes.slots.get_mut(&id)?;
         let unsecured =
             core::mem::replace(&mut slot.unsecured, UnsecureSession::responder(node, now));
         self.fail(id, HandshakeError::Superseded, now);
@@ -189,8 +190,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Tells the peer of a handshake once that it has failed.
-    pub(super) fn report_failure(&mut self, id: HandshakeId, error: &HandshakeError) {
-        let Some(slot) = self.handshakes.get(&id) else { return };
+    pub(in crate::manager) fn report_failure(&mut self, id: HandshakeId, error: &HandshakeError) {
+        let Some(slot) = self.handshakes.slots.get(&id) else { return };
         let (peer, node) = (slot.peer, slot.unsecured.ephemeral_node_id());
         let opcode = Opcode::STATUS_REPORT.0;
         let header = slot.exchange.header(ProtocolId::SECURE_CHANNEL, opcode, false);
@@ -243,11 +244,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let opcode = Opcode(header.opcode);
         let busy = StatusReport::busy(self.node.config.busy_wait);
         if let Err(wait) = self.make_room_to_begin(opcode, now) {
-            self.statistics.busy = self.statistics.busy.saturating_add(1);
+            self.delivery.statistics.busy = self.delivery.statistics.busy.saturating_add(1);
             return Err(StatusReport::busy(wait));
         }
         let local = self.free_session_id().ok_or(busy)?;
-        let machine = match self.window.get() {
+        let machine = match self.handshakes.window.get() {
             _ if opcode == Opcode::CASE_SIGMA1 => {
                 let server = CaseServer::new(local, now);
                 let taken = self.is_being_resumed(message.payload);
@@ -264,12 +265,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         };
         let mut exchange = Exchange::new(header.exchange, false, now);
         let _ = exchange.receive(header, message.counter, false, now);
-        let id = self.serial();
+        let id = self.delivery.serial();
         if !self.add_handshake(id, Slot::new(machine, unsecured, exchange, from, local)) {
             return Err(busy);
         }
         if opcode == Opcode::PBKDF_PARAM_REQUEST
-            && let Some(window) = self.window.get_mut()
+            && let Some(window) = self.handshakes.window.get_mut()
         {
             window.serving = Some(id);
         }
@@ -281,7 +282,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn is_being_resumed(&self, sigma1: &[u8]) -> bool {
         let request = Sigma1::parse(sigma1).ok().and_then(|sigma1| sigma1.resumption);
         request.is_some_and(|request| {
-            self.handshakes.iter().any(|(_, slot)| {
+            self.handshakes.slots.iter().any(|(_, slot)| {
                 slot.ended.is_none() && slot.machine.resuming() == Some(&request.id)
             })
         })
@@ -292,19 +293,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # Errors
     /// How long it has to wait: by then a slot is free, unless it waits for something else.
     fn make_room_to_begin(&mut self, opcode: Opcode, now: Instant) -> Result<(), Duration> {
-        if let Some(wait) = self.turning_away.get() {
+        if let Some(wait) = self.handshakes.turning_away.get() {
             return Err(*wait);
         }
         let Config { retransmission_boost: boost, longest_interval: longest, .. } =
             self.node.config;
         let frees = |slot: &Slot<C, S>| slot.frees(boost, longest);
         let until = if opcode == Opcode::PBKDF_PARAM_REQUEST && self.is_commissioning() {
-            let serving = self.window.get().and_then(|window| window.serving);
-            serving.and_then(|id| self.handshakes.get(&id)).and_then(frees)
-        } else if self.is_backlogged() {
+            let serving = self.handshakes.window.get().and_then(|window| window.serving);
+            serving.and_then(|id| self.handshakes.slots.get(&id)).and_then(frees)
+        } else if self.delivery.is_backlogged() {
             None
         } else if !self.make_handshake_room() {
-            self.handshakes.iter().filter_map(|(_, slot)| frees(slot)).min()
+            self.handshakes.slots.iter().filter_map(|(_, slot)| frees(slot)).min()
         } else if !self.has_room_for_message() {
             None
         } else {
@@ -344,9 +345,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut buf = [0; SHORT_LEN];
         let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
         let mut unsecured = UnsecureSession::responder(node, now);
-        let counter = &mut self.unsecured_counter;
+        let counter = &mut self.delivery.unsecured_counter;
         if let Ok(encoded) = unsecured.encode(counter, header, message, now) {
-            self.push_short(to, encoded.as_bytes());
+            self.delivery.push_short(to, encoded.as_bytes());
         }
     }
 }

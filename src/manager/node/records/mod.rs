@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 
-use super::storage::{Map, RecordIndex, RecordOrder, Storage};
-use super::{Event, RestoreError, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::ids::{FabricIndex, NodeId};
+use crate::manager::storage::{Map, RecordIndex, RecordOrder, Storage};
+use crate::manager::{Event, RestoreError, SessionManager};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -16,7 +16,7 @@ use crate::time::Instant;
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
 
-pub(super) struct Records<S: Storage> {
+pub(in crate::manager) struct Records<S: Storage> {
     by_peer: S::Records<Entry>,
     by_id: S::RecordIds,
     /// By their last use: the first makes room.
@@ -36,30 +36,30 @@ struct Entry {
 type Peer = (FabricIndex, NodeId);
 
 impl<S: Storage> Records<S> {
-    pub(super) const EMPTY: Self = Self {
+    pub(in crate::manager) const EMPTY: Self = Self {
         by_peer: Map::EMPTY,
         by_id: RecordIndex::EMPTY,
         by_use: RecordOrder::EMPTY,
         by_age: RecordOrder::EMPTY,
     };
 
-    pub(super) fn limit(&mut self, limit: usize) {
+    pub(in crate::manager) fn limit(&mut self, limit: usize) {
         self.by_peer.limit(limit);
         self.by_id.limit(limit);
         self.by_use.limit(limit);
         self.by_age.limit(limit);
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    pub(in crate::manager) fn capacity(&self) -> usize {
         self.by_peer.capacity()
     }
 
     /// When the next record expires.
-    pub(super) fn expiry(&self, lifetime: Duration) -> Option<Instant> {
+    pub(in crate::manager) fn expiry(&self, lifetime: Duration) -> Option<Instant> {
         self.oldest().map(|(saved, _)| saved + lifetime)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::manager) fn len(&self) -> usize {
         self.by_peer.len()
     }
 
@@ -82,7 +82,11 @@ impl<S: Storage> Records<S> {
     }
 
     /// The records as they are valid at `now`.
-    pub(super) const fn at(&mut self, now: Instant, lifetime: Duration) -> Valid<'_, S> {
+    pub(in crate::manager) const fn at(
+        &mut self,
+        now: Instant,
+        lifetime: Duration,
+    ) -> Valid<'_, S> {
         Valid { records: self, now, lifetime }
     }
 
@@ -104,7 +108,11 @@ impl<S: Storage> Records<S> {
     /// Ids are random, but the responder chooses them: one that repeats the id of another peer's
     /// record must not cost that peer its record, so it gets none itself.
     #[inline(never)]
-    pub(super) fn save(&mut self, record: &ResumptionRecord, now: Instant) -> Option<Peer> {
+    pub(in crate::manager) fn save(
+        &mut self,
+        record: &ResumptionRecord,
+        now: Instant,
+    ) -> Option<Peer> {
         let peer = (record.fabric, record.peer);
         self.forget(peer);
         if self.peer_of(&record.id).is_some() {
@@ -157,7 +165,7 @@ impl<S: Storage> Records<S> {
 }
 
 /// Records at a point in time: those past their lifetime are not found.
-pub(super) struct Valid<'a, S: Storage> {
+pub(in crate::manager) struct Valid<'a, S: Storage> {
     records: &'a mut Records<S>,
     now: Instant,
     lifetime: Duration,
@@ -248,7 +256,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(RestoreError::TooMany);
         }
         // Each record may have to tell of its end.
-        if self.is_backlogged() {
+        if self.delivery.is_backlogged() {
             return Err(RestoreError::Backlog);
         }
         self.node.records.save(&record, now);
@@ -280,7 +288,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     #[inline(never)]
-    pub(super) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
+    pub(in crate::manager) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
         let (fabric, peer) = (record.fabric, record.peer);
         if let Some((fabric, peer)) = self.node.records.save(record, now) {
             self.tell_record(fabric, peer);
@@ -291,7 +299,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Forgets the records whose time is over. How long a store keeps its own is the store's to
     /// say.
     #[inline(never)]
-    pub(super) fn expire_records(&mut self, now: Instant) {
+    pub(in crate::manager) fn expire_records(&mut self, now: Instant) {
         let lifetime = self.node.config.record_lifetime;
         while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
             self.end_resumptions(fabric, Some(peer), now);
@@ -301,7 +309,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Forgets the records of a fabric, also in the store that `cx` names, and lets no handshake
     /// bring one back.
-    pub(super) fn forget_records_of(&mut self, fabric: FabricIndex, cx: &mut Context<'_>) {
+    pub(in crate::manager) fn forget_records_of(
+        &mut self,
+        fabric: FabricIndex,
+        cx: &mut Context<'_>,
+    ) {
         if let Some(store) = &mut cx.resumption {
             store.remove_fabric(fabric);
         }
@@ -321,6 +333,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     fn tell_record(&mut self, fabric: FabricIndex, peer: NodeId) {
-        self.tell(Event::RecordChanged { fabric, peer });
+        self.delivery.tell(Event::RecordChanged { fabric, peer });
     }
 }

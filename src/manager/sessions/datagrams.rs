@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use super::event::{Dropped, Received};
-use super::handle::{PeerAddress, SessionHandle};
-use super::storage::Storage;
-use super::{SessionManager, SessionTable};
 use crate::context::Context;
 use crate::crypto::Crypto;
+use crate::manager::SessionManager;
+use crate::manager::event::{Dropped, Received};
+use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::sessions::table::SessionTable;
+use crate::manager::storage::Storage;
 use crate::session::{SHORTEST_TOGETHER, SecureSession, TOGETHER, Unopened, open_together};
 use crate::wire::{
     MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageHeader, Packet, SessionRoute, TAILROOM,
@@ -172,7 +173,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let unsecured = batch.iter().take(most).position(Datagram::is_unsecured);
         let len = unsecured.map_or(most, |last| last.saturating_add(1));
         let run = batch.iter_mut().take(len);
-        let messages = run.filter_map(|datagram| datagram.opening(&self.sessions));
+        let messages = run.filter_map(|datagram| datagram.opening(&self.sessions.table));
         open_together(&self.crypto, messages);
         len
     }

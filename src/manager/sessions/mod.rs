@@ -1,25 +1,52 @@
 //! The secure sessions of a node.
 
+mod connections;
+mod datagrams;
+mod exchanges;
+pub(super) mod order;
+mod outgoing;
+pub(super) mod receive;
+mod send;
+mod table;
+
 use core::fmt;
 
-use super::handle::{ExchangeKey, Peer, PeerAddress, SessionHandle, Source};
-use super::outbox::SHORT_LEN;
-use super::session_table::Entry;
-use super::storage::{Map, Storage};
-use super::{CloseReason, Event, SessionManager};
 use crate::bytes::Buffer;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId, ProtocolId};
+use crate::manager::delivery::SHORT_LEN;
+use crate::manager::handle::{ExchangeKey, Peer, PeerAddress, SessionHandle, Source};
+use crate::manager::sessions::exchanges::ExchangeEntry;
+use crate::manager::sessions::table::{Entry, SessionTable};
+use crate::manager::storage::{Map, Storage};
+use crate::manager::{CloseReason, Event, SessionManager};
 use crate::session::SecureSession;
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, ProtocolHeader, StatusReport};
 
+pub use self::datagrams::Datagram;
+pub use self::outgoing::Outgoing;
+pub use self::send::TRANSMIT_BUFFER_LEN;
+
+/// The secure sessions of a node and their exchanges.
+pub(super) struct Sessions<C: Crypto, S: Storage, T> {
+    pub(super) table: SessionTable<C, S, T>,
+    pub(super) exchanges: S::Exchanges<ExchangeEntry<S>>,
+    /// The session that came of serving PASE last: while it lives none is served.
+    pub(super) commissioned: Option<SessionHandle>,
+}
+
+impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
+    pub(super) const EMPTY: Self =
+        Self { table: SessionTable::EMPTY, exchanges: Map::EMPTY, commissioned: None };
+}
+
 /// A secure session as the manager holds it.
 pub struct SessionRef<'a, C: Crypto, T> {
-    pub(super) entry: &'a Entry<C, T>,
-    pub(super) defunct: bool,
+    pub(in crate::manager) entry: &'a Entry<C, T>,
+    pub(in crate::manager) defunct: bool,
 }
 
 impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
@@ -64,31 +91,31 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// A secure session.
     #[must_use]
     pub fn session(&self, session: SessionHandle) -> Option<SessionRef<'_, C, T>> {
-        self.sessions.get_ref(session)
+        self.sessions.table.get_ref(session)
     }
 
     /// The secure session that has this local id now.
     #[must_use]
     pub fn session_by_id(&self, local: LocalSessionId) -> Option<SessionHandle> {
-        self.sessions.handle(local)
+        self.sessions.table.handle(local)
     }
 
     /// All secure sessions, by ascending local id.
     pub fn sessions(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
-        self.sessions.refs()
+        self.sessions.table.refs()
     }
 
     /// How many secure sessions there are.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        self.sessions.len()
+        self.sessions.table.len()
     }
 
     /// The session that messages to a peer should use: the one that heard from it last, defunct
     /// ones only if there is no other.
     #[must_use]
     pub fn session_with(&self, fabric: FabricIndex, node: NodeId) -> Option<SessionHandle> {
-        self.sessions.best_of_peer(Peer { fabric, node })
+        self.sessions.table.best_of_peer(Peer { fabric, node })
     }
 
     /// All CASE sessions with a peer, in no particular order.
@@ -97,25 +124,28 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         fabric: FabricIndex,
         node: NodeId,
     ) -> impl Iterator<Item = SessionHandle> {
-        self.sessions.of_peer(Peer { fabric, node }).map(|(_, entry)| entry.handle())
+        self.sessions.table.of_peer(Peer { fabric, node }).map(|(_, entry)| entry.handle())
     }
 
     /// The PASE session, if there is one; the newest, if this node commissions several devices.
     #[must_use]
     pub fn pase_session(&self) -> Option<SessionHandle> {
-        self.sessions.pase().max_by_key(|entry| entry.serial).map(Entry::handle)
+        self.sessions.table.pase().max_by_key(|entry| entry.serial).map(Entry::handle)
     }
 
     /// The application's data of a session.
     #[must_use]
     pub fn context_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
-        self.sessions.get_mut(session).map(|entry| &mut entry.context)
+        self.sessions.table.get_mut(session).map(|entry| &mut entry.context)
     }
 
     /// Ties a PASE session to the fabric that was added over it: removing the fabric ends it.
     /// Returns false for other sessions.
     pub fn associate_fabric(&mut self, session: SessionHandle, fabric: FabricIndex) -> bool {
-        self.sessions.get_mut(session).is_some_and(|entry| entry.session.associate_fabric(fabric))
+        self.sessions
+            .table
+            .get_mut(session)
+            .is_some_and(|entry| entry.session.associate_fabric(fabric))
     }
 
     /// Closes a session: acknowledgements that are owed leave, the peer is told once, and
@@ -133,31 +163,31 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Closes all secure sessions: before a shutdown, say. Send what
     /// [`poll_transmit`](Self::poll_transmit) yields after it. Peers beyond
-    /// [`max_replies`](super::Config::max_replies) (with [`Fixed`](super::Fixed) storage eight) are
+    /// [`max_replies`](crate::manager::Config::max_replies) (with [`Fixed`](crate::manager::Fixed) storage eight) are
     /// told nothing: where there are more, [`close`](Self::close) a few at a time and send.
     pub fn close_all(&mut self, cx: &mut Context<'_>) {
-        while let Some(session) = self.sessions.first() {
+        while let Some(session) = self.sessions.table.first() {
             self.close(cx, session);
         }
     }
 
     /// Ends a session, with a goodbye unless the peer said its own or is out of reach.
     #[inline(never)]
-    pub(super) fn end_session(
+    pub(in crate::manager) fn end_session(
         &mut self,
         session: SessionHandle,
         reason: CloseReason,
         now: Instant,
     ) {
-        if self.sessions.get(session).is_none() {
+        if self.sessions.table.get(session).is_none() {
             return;
         }
         self.end_exchanges(session, reason, now);
         if reason.is_heard() {
             self.push_status(session, &StatusReport::close_session(), now);
         }
-        if let Some(context) = self.sessions.remove(session) {
-            self.tell(Event::Closed { session, context, reason });
+        if let Some(context) = self.sessions.table.remove(session) {
+            self.delivery.tell(Event::Closed { session, context, reason });
         }
     }
 
@@ -165,10 +195,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn end_exchanges(&mut self, session: SessionHandle, reason: CloseReason, now: Instant) {
         let first = ExchangeKey::first_of(session.local);
         while let Some(key) =
-            self.exchanges.first_from(first).filter(|key| key.session == session.local)
+            self.sessions.exchanges.first_from(first).filter(|key| key.session == session.local)
         {
-            let Some(mut entry) = self.exchanges.remove(&key) else { break };
-            self.forget(Source::Exchange(key), entry.filed);
+            let Some(mut entry) = self.sessions.exchanges.remove(&key) else { break };
+            self.delivery.forget(Source::Exchange(key), entry.filed);
             if !reason.is_heard() {
                 continue;
             }
@@ -182,7 +212,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Queues a report that belongs to no conversation.
     #[inline(never)]
-    pub(super) fn push_status(
+    pub(in crate::manager) fn push_status(
         &mut self,
         session: SessionHandle,
         report: &StatusReport<'_>,
@@ -194,7 +224,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return;
         }
         let header = ProtocolHeader {
-            exchange: self.exchange_id(),
+            exchange: self.delivery.exchange_id(),
             protocol: ProtocolId::SECURE_CHANNEL,
             opcode: Opcode::STATUS_REPORT.0,
             initiator: true,
@@ -206,14 +236,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Seals a short message into the outbox.
     #[inline(never)]
-    pub(super) fn push_secure(
+    pub(in crate::manager) fn push_secure(
         &mut self,
         session: SessionHandle,
         header: &ProtocolHeader,
         payload: &[u8],
         now: Instant,
     ) {
-        let Some(entry) = self.sessions.in_use(session.local) else { return };
+        let Some(entry) = self.sessions.table.in_use(session.local) else { return };
         if entry.serial != session.serial {
             return;
         }
@@ -221,58 +251,54 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
         if let Ok(sealed) = entry.session.encode(header, message, now) {
             let to = entry.address;
-            self.push_short(to, sealed.as_bytes());
+            self.delivery.push_short(to, sealed.as_bytes());
             self.watch_counter(session.local);
         }
     }
 
-    /// Queues a short datagram, for which older ones give way.
-    pub(super) fn push_short(&mut self, to: PeerAddress, datagram: &[u8]) {
-        let dropped = self.outbox.push(to, datagram);
-        let count = &mut self.statistics.replies_dropped;
-        *count = count.saturating_add(dropped);
-    }
-
     /// Takes a new session in; an old one makes room if it must.
     #[inline(never)]
-    pub(super) fn add_session(
+    pub(in crate::manager) fn add_session(
         &mut self,
         session: SecureSession<C>,
         address: PeerAddress,
         now: Instant,
     ) -> Option<SessionHandle> {
         let most = self.node.config.max_sessions_per_peer;
-        if let Some(victim) = self.sessions.makes_room_for(session.identity(), most) {
+        if let Some(victim) = self.sessions.table.makes_room_for(session.identity(), most) {
             self.end_session(victim, CloseReason::Evicted, now);
         }
-        let serial = self.serial();
-        self.sessions.insert(Entry::new(session, address, serial))
+        let serial = self.delivery.serial();
+        self.sessions.table.insert(Entry::new(session, address, serial))
     }
 
     /// Warns once when a session has few counters left; later if too many events wait.
-    pub(super) fn watch_counter(&mut self, session: LocalSessionId) {
+    pub(in crate::manager) fn watch_counter(&mut self, session: LocalSessionId) {
         /// A month at one message a second.
         const FEW: u32 = 1 << 21;
-        let Some(entry) = self.sessions.by_local_mut(session) else { return };
+        let Some(entry) = self.sessions.table.by_local_mut(session) else { return };
         if entry.session.remaining_messages() >= FEW || entry.warned {
             return;
         }
         let session = entry.handle();
-        if !self.is_backlogged()
-            && let Some(entry) = self.sessions.get_mut(session)
+        if !self.delivery.is_backlogged()
+            && let Some(entry) = self.sessions.table.get_mut(session)
         {
             entry.warned = true;
-            self.tell(Event::CounterLow { session });
+            self.delivery.tell(Event::CounterLow { session });
         }
     }
 
     /// The key of a new exchange that this node begins on a session; `None` when every exchange
     /// id is in use there.
-    pub(super) fn new_exchange_key(&mut self, session: LocalSessionId) -> Option<ExchangeKey> {
+    pub(in crate::manager) fn new_exchange_key(
+        &mut self,
+        session: LocalSessionId,
+    ) -> Option<ExchangeKey> {
         (0..=u16::MAX).find_map(|_| {
-            let id: ExchangeId = self.exchange_id();
+            let id: ExchangeId = self.delivery.exchange_id();
             let key = ExchangeKey { session, id, initiator: true };
-            self.exchanges.get(&key).is_none().then_some(key)
+            self.sessions.exchanges.get(&key).is_none().then_some(key)
         })
     }
 }

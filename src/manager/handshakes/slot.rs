@@ -2,17 +2,17 @@
 
 use core::time::Duration;
 
-use super::handle::{PeerAddress, SessionHandle};
-use super::kept::Kept;
-use super::machine::Machine;
-use super::schedule::Filed;
-use super::storage::{Held, Storage};
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
 use crate::handshake::{
     Established, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Outgoing, SignRequest, Step,
 };
 use crate::ids::{LocalSessionId, MessageCounter};
+use crate::manager::delivery::Filed;
+use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::handshakes::kept::Kept;
+use crate::manager::handshakes::machine::Machine;
+use crate::manager::storage::{Held, Storage};
 use crate::session::{SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -20,34 +20,34 @@ use crate::wire::{ProtocolHeader, StatusReport};
 
 /// How long an ended handshake can still acknowledge what the peer repeats: as long as a peer
 /// repeats it. A new handshake may take its slot earlier.
-pub(super) const LINGER: Duration = Duration::from_secs(10);
+pub(in crate::manager) const LINGER: Duration = Duration::from_secs(10);
 
 /// How much longer an ended handshake stays while its last message is in flight. A peer that is
 /// still there has given up by then; one that is not may have named any interval.
 const LAST_WORD: Duration = HANDSHAKE_TIMEOUT.saturating_sub(LINGER);
 
 /// One handshake.
-pub(super) struct Slot<C: Crypto, S: Storage> {
-    pub(super) machine: Machine<C>,
-    pub(super) unsecured: UnsecureSession,
-    pub(super) exchange: Exchange<Held<S>>,
-    pub(super) peer: PeerAddress,
+pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
+    pub(in crate::manager) machine: Machine<C>,
+    pub(in crate::manager) unsecured: UnsecureSession,
+    pub(in crate::manager) exchange: Exchange<Held<S>>,
+    pub(in crate::manager) peer: PeerAddress,
     /// The counter of the message sent last.
-    pub(super) sent: Option<MessageCounter>,
+    pub(in crate::manager) sent: Option<MessageCounter>,
     /// The id of the session to be, reserved until the handshake ends.
-    pub(super) local: LocalSessionId,
+    pub(in crate::manager) local: LocalSessionId,
     /// Set when the handshake has ended: how long the slot stays.
-    pub(super) ended: Option<Instant>,
+    pub(in crate::manager) ended: Option<Instant>,
     /// Whether it ended without a session.
-    pub(super) failed: bool,
+    pub(in crate::manager) failed: bool,
     /// The session it ended in, until the application has polled that event.
-    pub(super) lends_to: Option<SessionHandle>,
-    pub(super) kept: Option<Kept<S>>,
-    pub(super) filed: Filed,
+    pub(in crate::manager) lends_to: Option<SessionHandle>,
+    pub(in crate::manager) kept: Option<Kept<S>>,
+    pub(in crate::manager) filed: Filed,
 }
 
 impl<C: Crypto, S: Storage> Slot<C, S> {
-    pub(super) const fn new(
+    pub(in crate::manager) const fn new(
         machine: Machine<C>,
         unsecured: UnsecureSession,
         exchange: Exchange<Held<S>>,
@@ -69,14 +69,14 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         }
     }
 
-    pub(super) fn is_ours(&self) -> bool {
+    pub(in crate::manager) fn is_ours(&self) -> bool {
         self.unsecured.role() == SessionRole::Initiator
     }
 
     /// Whether a message reports success in answer to something else than what was sent last: to
     /// what this node has sent before it restarted, say. The session that the peer means has
     /// another id than ours would have.
-    pub(super) fn is_mistaken(&self, header: &ProtocolHeader, payload: &[u8]) -> bool {
+    pub(in crate::manager) fn is_mistaken(&self, header: &ProtocolHeader, payload: &[u8]) -> bool {
         header.opcode == Opcode::STATUS_REPORT.0
             && header.ack.is_some()
             && header.ack != self.sent
@@ -85,7 +85,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 
     /// When the slot of a handshake that has ended goes: not while the application reads the
     /// certificates, and later if the last message is in flight.
-    pub(super) fn goes(&self) -> Option<Instant> {
+    pub(in crate::manager) fn goes(&self) -> Option<Instant> {
         let ended = self.ended.filter(|_| self.lends_to.is_none())?;
         Some(if self.exchange.is_in_flight() { ended + LAST_WORD } else { ended })
     }
@@ -94,7 +94,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     /// is the application's to say. `boost` is added to every wait for an acknowledgement, none of
     /// which is computed from a longer interval than `longest`.
     #[inline(never)]
-    pub(super) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
+    pub(in crate::manager) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
         let over = match self.ended {
             Some(_) => self.goes(),
             None => self.machine.poll_timeout(),
@@ -111,22 +111,22 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 
     /// Whether a new handshake may have the slot: of a last message in flight, the report of a
     /// session must not get lost, but that of a failure may.
-    pub(super) fn is_spare(&self) -> bool {
+    pub(in crate::manager) fn is_spare(&self) -> bool {
         let is_told = self.failed || !self.exchange.is_in_flight();
         self.ended.is_some() && self.lends_to.is_none() && is_told
     }
 }
 
 /// A handshake's move, freed from the buffer that its message stands in.
-pub(super) struct Taken {
-    pub(super) message: Option<TakenMessage>,
-    pub(super) outcome: Outcome,
+pub(in crate::manager) struct Taken {
+    pub(in crate::manager) message: Option<TakenMessage>,
+    pub(in crate::manager) outcome: Outcome,
 }
 
-pub(super) struct TakenMessage {
-    pub(super) opcode: Opcode,
-    pub(super) len: usize,
-    pub(super) reliable: bool,
+pub(in crate::manager) struct TakenMessage {
+    pub(in crate::manager) opcode: Opcode,
+    pub(in crate::manager) len: usize,
+    pub(in crate::manager) reliable: bool,
 }
 
 impl From<Outgoing<'_>> for TakenMessage {
@@ -135,7 +135,7 @@ impl From<Outgoing<'_>> for TakenMessage {
     }
 }
 
-pub(super) enum Outcome {
+pub(in crate::manager) enum Outcome {
     Goes,
     Signs(SignRequest),
     Established(Established),

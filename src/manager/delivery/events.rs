@@ -1,16 +1,18 @@
 //! Events that wait to be polled.
 
-use super::event::{CloseReason, Event, WindowCloseReason};
-use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
-use super::storage::{Queue, Storage};
 use crate::handshake::{HandshakeError, SignRequest};
 use crate::ids::{FabricIndex, NodeId};
+use crate::manager::event::{CloseReason, Event, WindowCloseReason};
+use crate::manager::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+use crate::manager::storage::{Queue, Storage};
 
 /// Events in the order in which they happened. What handshakes tell takes much more room than
 /// anything else, and is rarer: it has a queue of its own.
-pub(super) struct Events<S: Storage, T> {
+pub(in crate::manager) struct Events<S: Storage, T> {
     told: S::Events<Told<T>>,
     handshakes: S::HandshakeEvents<OfHandshake>,
+    /// The places that are kept for events of what exists, in all and for handshakes.
+    reserve: (usize, usize),
 }
 
 enum Told<T> {
@@ -31,28 +33,32 @@ enum OfHandshake {
 }
 
 impl<S: Storage, T> Events<S, T> {
-    pub(super) const EMPTY: Self = Self { told: Queue::EMPTY, handshakes: Queue::EMPTY };
+    pub(in crate::manager) const EMPTY: Self =
+        Self { told: Queue::EMPTY, handshakes: Queue::EMPTY, reserve: (0, 0) };
 
-    /// Keeps at most `events`, of which so many tell of handshakes.
-    pub(super) fn limit(&mut self, events: usize, of_handshakes: usize) {
-        self.told.limit(events);
-        self.handshakes.limit(of_handshakes);
+    /// Makes room for `most` events (or those that are queued, if they are more) and for the
+    /// `reserve`: in all, and of handshakes.
+    pub(in crate::manager) fn limit(&mut self, most: usize, reserve: (usize, usize)) {
+        let most = most.max(self.len());
+        self.told.limit(most.saturating_add(reserve.0));
+        self.handshakes.limit(most.saturating_add(reserve.1));
+        self.reserve = reserve;
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::manager) fn len(&self) -> usize {
         self.told.len()
     }
 
-    /// Whether less is free than such a reserve, of which so many tell of handshakes. Of either
-    /// queue one place can always be taken.
-    pub(super) fn is_backlogged(&self, reserve: usize, of_handshakes: usize) -> bool {
-        let most = self.told.capacity().saturating_sub(reserve);
-        let most_of_handshakes = self.handshakes.capacity().saturating_sub(of_handshakes);
+    /// Returns true if nothing but the reserve is free in either queue. One place of each can
+    /// always be used.
+    pub(in crate::manager) fn is_backlogged(&self) -> bool {
+        let most = self.told.capacity().saturating_sub(self.reserve.0);
+        let most_of_handshakes = self.handshakes.capacity().saturating_sub(self.reserve.1);
         self.told.len() >= most.max(1) || self.handshakes.len() >= most_of_handshakes.max(1)
     }
 
     /// Appends; false if there is no room.
-    pub(super) fn push(&mut self, event: Event<T>) -> bool {
+    pub(in crate::manager) fn push(&mut self, event: Event<T>) -> bool {
         let told = match event {
             Event::Acknowledged { exchange } => Told::Acknowledged(exchange),
             Event::Undelivered { exchange } => Told::Undelivered(exchange),
@@ -82,7 +88,7 @@ impl<S: Storage, T> Events<S, T> {
             && self.told.push(Told::OfHandshake).is_ok()
     }
 
-    pub(super) fn pop(&mut self) -> Option<Event<T>> {
+    pub(in crate::manager) fn pop(&mut self) -> Option<Event<T>> {
         Some(match self.told.pop()? {
             Told::OfHandshake => match self.handshakes.pop()? {
                 OfHandshake::Established(session, handshake, resumed) => {

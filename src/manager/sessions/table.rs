@@ -6,17 +6,17 @@ use core::ops::RangeInclusive;
 
 use rand_core::CryptoRng;
 
-use super::handle::{Peer, PeerAddress, SessionHandle};
-use super::order::{Group, Rank, UseOrder};
-use super::sessions::SessionRef;
-use super::storage::{Peers, Seat, Seats, Storage};
 use crate::crypto::Crypto;
 use crate::ids::{FabricIndex, LocalSessionId};
+use crate::manager::handle::{Peer, PeerAddress, SessionHandle};
+use crate::manager::sessions::SessionRef;
+use crate::manager::sessions::order::{Group, Rank, UseOrder};
+use crate::manager::storage::{Peers, Seat, Seats, Storage};
 use crate::session::{Identity, SecureSession, SessionKind};
 use crate::time::Instant;
 
 /// Secure sessions by local id and by peer.
-pub(super) struct SessionTable<C: Crypto, S: Storage, T> {
+pub(in crate::manager) struct SessionTable<C: Crypto, S: Storage, T> {
     entries: S::Sessions<Entry<C, T>>,
     peers: S::Peers,
     order: UseOrder<S>,
@@ -24,23 +24,27 @@ pub(super) struct SessionTable<C: Crypto, S: Storage, T> {
     last_id: u16,
 }
 
-pub(super) struct Entry<C: Crypto, T> {
-    pub(super) session: SecureSession<C>,
-    pub(super) address: PeerAddress,
-    pub(super) serial: u64,
-    pub(super) warned: bool,
-    pub(super) context: T,
+pub(in crate::manager) struct Entry<C: Crypto, T> {
+    pub(in crate::manager) session: SecureSession<C>,
+    pub(in crate::manager) address: PeerAddress,
+    pub(in crate::manager) serial: u64,
+    pub(in crate::manager) warned: bool,
+    pub(in crate::manager) context: T,
 }
 
 impl<C: Crypto, T> Entry<C, T> {
-    pub(super) fn new(session: SecureSession<C>, address: PeerAddress, serial: u64) -> Self
+    pub(in crate::manager) fn new(
+        session: SecureSession<C>,
+        address: PeerAddress,
+        serial: u64,
+    ) -> Self
     where
         T: Default,
     {
         Self { session, address, serial, warned: false, context: T::default() }
     }
 
-    pub(super) const fn handle(&self) -> SessionHandle {
+    pub(in crate::manager) const fn handle(&self) -> SessionHandle {
         SessionHandle { local: self.session.local_session_id(), serial: self.serial }
     }
 
@@ -72,7 +76,7 @@ impl<C: Crypto, T> fmt::Debug for Entry<C, T> {
 }
 
 impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
-    pub(super) const EMPTY: Self = Self {
+    pub(in crate::manager) const EMPTY: Self = Self {
         entries: Seats::EMPTY,
         peers: Peers::EMPTY,
         order: UseOrder::EMPTY,
@@ -82,7 +86,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Has room for so many CASE sessions or fewer, and one more place that is kept for PASE.
     /// `ids` may be given out; any `last_id` says where to begin.
-    pub(super) fn start(
+    pub(in crate::manager) fn start(
         &mut self,
         case_sessions: usize,
         ids: RangeInclusive<u16>,
@@ -100,25 +104,28 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         }
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    pub(in crate::manager) fn capacity(&self) -> usize {
         self.entries.capacity()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::manager) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn by_local(&self, local: LocalSessionId) -> Option<&Entry<C, T>> {
+    pub(in crate::manager) fn by_local(&self, local: LocalSessionId) -> Option<&Entry<C, T>> {
         self.entries.get(self.entries.find(local)?)
     }
 
-    pub(super) fn by_local_mut(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
+    pub(in crate::manager) fn by_local_mut(
+        &mut self,
+        local: LocalSessionId,
+    ) -> Option<&mut Entry<C, T>> {
         self.entries.get_mut(self.entries.find(local)?)
     }
 
     /// The session with this id, for what counts as a use of it.
     #[inline]
-    pub(super) fn in_use(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
+    pub(in crate::manager) fn in_use(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
         let seat = self.entries.find(local)?;
         let entry = self.entries.get_mut(seat)?;
         self.order.used(group_of(entry.session.identity()), seat);
@@ -127,7 +134,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Takes note that the peer of a session was heard, and from where if that is where it is.
     #[inline]
-    pub(super) fn heard(&mut self, local: LocalSessionId, from: Option<PeerAddress>) {
+    pub(in crate::manager) fn heard(&mut self, local: LocalSessionId, from: Option<PeerAddress>) {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(entry) = self.entries.get_mut(seat) else { return };
         entry.address = from.unwrap_or(entry.address);
@@ -136,7 +143,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Takes note that the peer of a session does not answer. A PASE session is kept or closed,
     /// never doubted.
-    pub(super) fn unanswered(&mut self, local: LocalSessionId) {
+    pub(in crate::manager) fn unanswered(&mut self, local: LocalSessionId) {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(peer) = self.entries.get(seat).and_then(Entry::peer) else { return };
         let entries = &self.entries;
@@ -144,28 +151,34 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         self.order.rank(Some(peer.fabric), seat, change, |seat| last_used(entries, seat));
     }
 
-    pub(super) fn get(&self, handle: SessionHandle) -> Option<&Entry<C, T>> {
+    pub(in crate::manager) fn get(&self, handle: SessionHandle) -> Option<&Entry<C, T>> {
         self.by_local(handle.local).filter(|entry| entry.serial == handle.serial)
     }
 
-    pub(super) fn get_mut(&mut self, handle: SessionHandle) -> Option<&mut Entry<C, T>> {
+    pub(in crate::manager) fn get_mut(
+        &mut self,
+        handle: SessionHandle,
+    ) -> Option<&mut Entry<C, T>> {
         self.by_local_mut(handle.local).filter(|entry| entry.serial == handle.serial)
     }
 
-    pub(super) fn get_ref(&self, handle: SessionHandle) -> Option<SessionRef<'_, C, T>> {
+    pub(in crate::manager) fn get_ref(
+        &self,
+        handle: SessionHandle,
+    ) -> Option<SessionRef<'_, C, T>> {
         let seat = self.entries.find(handle.local)?;
         let entry = self.entries.get(seat).filter(|entry| entry.serial == handle.serial)?;
         Some(SessionRef { entry, defunct: self.order.is_defunct(seat) })
     }
 
     /// All sessions by ascending id.
-    pub(super) fn refs(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
+    pub(in crate::manager) fn refs(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
         let defunct = |seat| self.order.is_defunct(seat);
         self.entries.iter().map(move |(seat, entry)| SessionRef { entry, defunct: defunct(seat) })
     }
 
     /// The handle of the session that has this id now.
-    pub(super) fn handle(&self, local: LocalSessionId) -> Option<SessionHandle> {
+    pub(in crate::manager) fn handle(&self, local: LocalSessionId) -> Option<SessionHandle> {
         self.by_local(local).map(Entry::handle)
     }
 
@@ -174,7 +187,10 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     }
 
     /// The CASE sessions with a peer, in no particular order.
-    pub(super) fn of_peer(&self, peer: Peer) -> impl Iterator<Item = (Seat, &Entry<C, T>)> {
+    pub(in crate::manager) fn of_peer(
+        &self,
+        peer: Peer,
+    ) -> impl Iterator<Item = (Seat, &Entry<C, T>)> {
         self.peers
             .candidates(peer)
             .filter_map(|seat| Some((seat, self.entries.get(seat)?)))
@@ -182,7 +198,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     }
 
     /// The session that messages to a peer should use.
-    pub(super) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
+    pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
         let rank = |seat, entry: &Entry<C, T>| {
             (!self.order.is_defunct(seat), entry.session.last_received(), entry.serial)
         };
@@ -198,12 +214,16 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     }
 
     /// The session with the lowest id.
-    pub(super) fn first(&self) -> Option<SessionHandle> {
+    pub(in crate::manager) fn first(&self) -> Option<SessionHandle> {
         self.entries.next(0).and_then(|(_, seat)| self.handle_at(seat))
     }
 
     /// The session with a peer at this address that has the lowest id from `first` on.
-    pub(super) fn next_over(&self, address: PeerAddress, first: u16) -> Option<SessionHandle> {
+    pub(in crate::manager) fn next_over(
+        &self,
+        address: PeerAddress,
+        first: u16,
+    ) -> Option<SessionHandle> {
         let mut first = first;
         loop {
             let (id, seat) = self.entries.next(first)?;
@@ -216,20 +236,20 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     }
 
     /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
-    pub(super) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
+    pub(in crate::manager) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
         let case = self.first_to_go(Some(fabric)).map(|(_, session)| session);
         let is_of = |entry: &&Entry<C, T>| entry.session.identity().fabric() == Some(fabric);
         case.or_else(|| self.pase().find(is_of).map(Entry::handle))
     }
 
     /// The PASE sessions, the one idle longest first.
-    pub(super) fn pase(&self) -> impl Iterator<Item = &Entry<C, T>> {
+    pub(in crate::manager) fn pase(&self) -> impl Iterator<Item = &Entry<C, T>> {
         self.order.iter(PASE).filter_map(|seat| self.entries.get(seat))
     }
 
     /// The next local id that is neither in use nor `reserved`: ids go round, so that none comes
     /// back before all others had their turn.
-    pub(super) fn free_id(
+    pub(in crate::manager) fn free_id(
         &mut self,
         reserved: impl Fn(LocalSessionId) -> bool,
     ) -> Option<LocalSessionId> {
@@ -258,7 +278,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     }
 
     /// Adds a session, if there is room for it and its id is free.
-    pub(super) fn insert(&mut self, entry: Entry<C, T>) -> Option<SessionHandle> {
+    pub(in crate::manager) fn insert(&mut self, entry: Entry<C, T>) -> Option<SessionHandle> {
         let (handle, peer) = (entry.handle(), entry.peer());
         let group = group_of(entry.session.identity());
         if !self.has_room(entry.session.kind()) {
@@ -277,7 +297,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Ends a session where it stands, as moving it would leave its keys there. Returns what the
     /// application kept for it.
-    pub(super) fn remove(&mut self, handle: SessionHandle) -> Option<T>
+    pub(in crate::manager) fn remove(&mut self, handle: SessionHandle) -> Option<T>
     where
         T: Default,
     {
@@ -331,7 +351,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     ///
     /// PASE and CASE sessions do not drive each other out while either has one to give, and a CASE
     /// session finds its place where several PASE sessions are.
-    pub(super) fn makes_room_for(
+    pub(in crate::manager) fn makes_room_for(
         &self,
         newcomer: &Identity,
         most_of_peer: u8,

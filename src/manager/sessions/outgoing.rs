@@ -1,14 +1,14 @@
 //! Messages that are sent together.
 
-use super::event::SendError;
-use super::exchanges::ExchangeEntry;
-use super::handle::{ExchangeHandle, Source};
-use super::session_table::SessionTable;
-use super::storage::{Held, Map, Octets, Owner, Storage};
-use super::{Node, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::ids::ProtocolId;
+use crate::manager::event::SendError;
+use crate::manager::handle::{ExchangeHandle, Source};
+use crate::manager::sessions::exchanges::ExchangeEntry;
+use crate::manager::sessions::table::SessionTable;
+use crate::manager::storage::{Held, Map, Octets, Owner, Storage};
+use crate::manager::{Node, SessionManager};
 use crate::session::{SHORTEST_TOGETHER, TOGETHER, Unsealed, seal_together};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
@@ -174,11 +174,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline]
     fn lay_out(&mut self, number: usize, message: &Outgoing<'_>) -> Result<LaidOut<S>, SendError> {
         let Outgoing { exchange, protocol, opcode, payload, .. } = *message;
-        let backlogged = self.is_backlogged();
-        let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
+        let backlogged = self.delivery.is_backlogged();
+        let entry = self.sessions.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let (message, octets) = ((protocol, opcode, payload), &mut self.octets);
-        let (sessions, node) = (&mut self.sessions, &self.node);
+        let (message, octets) = ((protocol, opcode, payload), &mut self.delivery.octets);
+        let (sessions, node) = (&mut self.sessions.table, &self.node);
         let laid_out = entry.lay_out(number, exchange, message, sessions, octets, node);
         if laid_out.is_err() {
             // What was allocated for the message is given back.
@@ -198,10 +198,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             *place = Some((exchange.key.session, message));
             Some((owner_of(*exchange), held))
         });
-        let octets = self.octets.get_many_mut(owners);
+        let octets = self.delivery.octets.get_many_mut(owners);
         let messages = messages.into_iter().zip(octets).filter_map(|(message, octets)| {
             let (local, message) = message?;
-            Some((&self.sessions.by_local(local)?.session, message, octets))
+            Some((&self.sessions.table.by_local(local)?.session, message, octets))
         });
         seal_together(&self.crypto, messages);
     }
@@ -210,11 +210,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn launch_sealed(&mut self, laid_out: LaidOut<S>, now: Instant) -> Result<(), SendError> {
         let LaidOut { exchange: ExchangeHandle { key, .. }, header, held, message, .. } = laid_out;
         let sent = message.finish().map_err(SendError::from).and_then(|(datagram, counter)| {
-            let session = self.sessions.by_local_mut(key.session).ok_or(SendError::Closed)?;
-            let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
+            let session = self.sessions.table.by_local_mut(key.session).ok_or(SendError::Closed)?;
+            let entry = self.sessions.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
             session.session.notify_activity(now);
             entry.launch(&header, held, datagram, counter, now);
-            entry.file(&mut self.schedule, key, self.node.config.exchange_lifetime);
+            entry.file(&mut self.delivery.schedule, key, self.node.config.exchange_lifetime);
             Ok(())
         });
         if sent.is_err() {

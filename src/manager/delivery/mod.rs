@@ -1,0 +1,105 @@
+//! What leaves this node and when: deadlines, messages in flight, short replies, events.
+
+mod events;
+mod outbox;
+mod schedule;
+
+use rand_core::CryptoRng;
+
+use self::events::Events;
+use self::outbox::Outbox;
+pub(super) use self::outbox::SHORT_LEN;
+pub(super) use self::schedule::{Filed, Schedule};
+use super::event::{Event, Statistics};
+use super::handle::{PeerAddress, Source};
+use super::storage::{Octets, Owner, Storage};
+use super::{Config, trace};
+use crate::ids::ExchangeId;
+use crate::session::UnsecuredCounter;
+
+/// The deadlines and output of all exchanges and handshakes, and the numbers that every part
+/// draws from.
+pub(super) struct Delivery<S: Storage, T> {
+    pub(super) schedule: Schedule<S>,
+    /// The messages in flight, and the certificates of peers.
+    pub(super) octets: S::Octets,
+    pub(super) outbox: Outbox<S>,
+    /// Whether the outbox comes first when a datagram is polled.
+    pub(super) outbox_turn: bool,
+    pub(super) events: Events<S, T>,
+    pub(super) unsecured_counter: UnsecuredCounter,
+    pub(super) statistics: Statistics,
+    next_exchange: u16,
+    next_serial: u64,
+}
+
+impl<S: Storage, T> Delivery<S, T> {
+    pub(super) const EMPTY: Self = Self {
+        schedule: Schedule::EMPTY,
+        octets: Octets::EMPTY,
+        outbox: Outbox::EMPTY,
+        outbox_turn: false,
+        events: Events::EMPTY,
+        unsecured_counter: UnsecuredCounter::unseeded(),
+        statistics: Statistics::new(),
+        next_exchange: 0,
+        next_serial: 0,
+    };
+
+    /// Draws where exchange ids and the counter of unsecured messages start.
+    pub(super) fn start(&mut self, last_exchange: u16, rng: &mut dyn CryptoRng) {
+        self.next_exchange = last_exchange;
+        self.unsecured_counter = UnsecuredCounter::random(rng);
+    }
+
+    /// Makes room for `sources` exchanges and handshakes, and for the events of the configuration
+    /// above the `reserve` (in all, and for handshakes) that is kept for what is under way.
+    pub(super) fn limit(&mut self, config: &Config, sources: usize, reserve: (usize, usize)) {
+        self.schedule.limit(sources);
+        self.outbox.limit(config);
+        self.events.limit(config.max_events, reserve);
+    }
+
+    /// Queues an event. There is room for every event that existing sessions, exchanges and
+    /// handshakes can still cause, and nothing new begins while the application
+    /// [lags behind](Self::is_backlogged).
+    pub(super) fn tell(&mut self, event: Event<T>) {
+        trace::event(&event);
+        let queued = self.events.push(event);
+        debug_assert!(queued, "room for events is kept free");
+    }
+
+    /// Whether so many events are unpolled that nothing new may begin.
+    #[inline(never)]
+    pub(super) fn is_backlogged(&self) -> bool {
+        self.events.is_backlogged()
+    }
+
+    /// A number that no exchange, handshake or session had before.
+    pub(super) fn serial(&mut self) -> u64 {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        self.next_serial
+    }
+
+    /// The next exchange id.
+    pub(super) fn exchange_id(&mut self) -> ExchangeId {
+        self.next_exchange = self.next_exchange.wrapping_add(1);
+        ExchangeId::new(self.next_exchange)
+    }
+
+    /// Forgets the timer and the message of an exchange or handshake that has ended.
+    pub(super) fn forget(&mut self, source: Source, filed: Filed) {
+        self.schedule.forget(source, filed);
+        self.octets.release(Owner::Message(source));
+        if let Source::Handshake(id) = source {
+            self.octets.release(Owner::Certificates(id));
+        }
+    }
+
+    /// Queues a short datagram. When the outbox is full an older one is dropped.
+    pub(super) fn push_short(&mut self, to: PeerAddress, datagram: &[u8]) {
+        let dropped = self.outbox.push(to, datagram);
+        let count = &mut self.statistics.replies_dropped;
+        *count = count.saturating_add(dropped);
+    }
+}

@@ -1,0 +1,78 @@
+//! Who this node is: its settings, fabrics and resumption records.
+
+mod fabrics;
+mod records;
+
+use core::time::Duration;
+
+use self::fabrics::Fabrics;
+use self::records::Records;
+use super::Config;
+use super::storage::Storage;
+use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
+use crate::context::Context;
+use crate::exchange::{Jitter, backoff};
+use crate::handshake::CaseEnv;
+use crate::handshake::case::KeepCertificates;
+
+/// What is of this node and of no session: settings, fabrics, records, remembered certificates.
+pub(super) struct Node<S: Storage> {
+    pub(super) config: Config,
+    pub(super) fabrics: Fabrics<S>,
+    pub(super) records: Records<S>,
+    pub(super) verified: RecentlyVerified,
+    pub(super) jitter: Jitter,
+}
+
+impl<S: Storage> Node<S> {
+    pub(super) const EMPTY: Self = Self {
+        fabrics: Fabrics::EMPTY,
+        records: Records::EMPTY,
+        verified: RecentlyVerified::EMPTY,
+        jitter: Jitter::unseeded(),
+        config: Config::UNSET,
+    };
+
+    /// The wait for an acknowledgement, from the peer's interval and the number of repetitions so
+    /// far. Draws the jitter.
+    pub(super) const fn retry_wait(&mut self) -> impl Fn(Duration, u8) -> Duration + use<S> {
+        let jitter = self.jitter.octet();
+        let Config { retransmission_boost: boost, longest_interval: longest, .. } = self.config;
+        move |interval, repetitions| {
+            boosted_backoff(interval.min(longest), repetitions, jitter, boost)
+        }
+    }
+
+    /// Runs a step of a CASE handshake.
+    pub(super) fn with_env<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        certificates: &mut dyn KeepCertificates,
+        step: impl FnOnce(&mut CaseEnv<'_>, &mut Context<'_>) -> R,
+    ) -> R {
+        let mut own = self.records.at(cx.now, self.config.record_lifetime);
+        let mut others = cx.resumption.take();
+        let verified: &mut dyn VerifiedCache =
+            if self.config.remember_certificates { &mut self.verified } else { &mut NoCache };
+        let mut env = CaseEnv {
+            fabrics: &self.fabrics,
+            resumption: match &mut others {
+                Some(store) => *store,
+                None => &mut own,
+            },
+            verified,
+            certificates,
+            profile: self.config.certificate_profile,
+            parameters: &self.config.parameters,
+        };
+        let result = step(&mut env, cx);
+        cx.resumption = others;
+        result
+    }
+}
+
+// Not inlined: a sum of durations is long, and there are many waits.
+#[inline(never)]
+fn boosted_backoff(interval: Duration, repetitions: u8, jitter: u8, boost: Duration) -> Duration {
+    backoff(interval, repetitions, jitter).saturating_add(boost)
+}
