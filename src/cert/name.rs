@@ -8,6 +8,7 @@ use crate::bytes::Overflow;
 #[cfg(feature = "issue")]
 use crate::bytes::Sink;
 use crate::ids::{CaseAuthTag, CaseAuthTags, FabricId, NodeId};
+#[cfg(feature = "issue")]
 use crate::tlv::Writer;
 use crate::tlv::{Container, ContainerKind, Element, Tag, Value};
 
