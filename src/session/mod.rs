@@ -14,6 +14,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod activity;
+mod batch;
 mod counter;
 mod identity;
 mod keys;
@@ -31,14 +32,15 @@ use core::time::Duration;
 use thiserror::Error;
 
 pub use self::activity::PeerActivity;
+pub(crate) use self::batch::{open_together, seal_together};
 pub use self::counter::UnsecuredCounter;
 pub use self::identity::{Identity, ResumptionId, SessionKind, SessionRole};
 pub use self::keys::SessionKeys;
 pub use self::message::{Opened, Sealed, Unauthenticated};
-pub(crate) use self::opening::{Unopened, open_together};
+pub(crate) use self::opening::Unopened;
 pub use self::params::{SessionParameters, Transports};
 pub use self::replay::{ReplayWindow, Verdict, WINDOW};
-pub(crate) use self::sealing::{Unsealed, seal_together};
+pub(crate) use self::sealing::Unsealed;
 pub use self::secure::{SecureSession, SessionSetup};
 pub use self::unsecure::{EphemeralNodeId, UnsecureSession};
 

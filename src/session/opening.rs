@@ -1,24 +1,24 @@
-//! Received messages between ciphertext and plaintext: opened alone, or many at once.
+//! Received messages between ciphertext and plaintext.
 
-use super::{DecodeError, SecureSession, TOGETHER};
-use crate::crypto::{Aead, Crypto, CryptoError, MIC_LEN, OpenJob, OpenNonce};
+use super::DecodeError;
+use crate::crypto::{Aead, CryptoError, MIC_LEN, OpenNonce};
 use crate::ids::{LocalSessionId, MessageCounter, NodeId};
 use crate::wire::{MIN_PROTOCOL_HEADER, MessageHeader, MessageKind, Packet};
 
 /// A message of a secure session whose authenticity nobody has looked at yet.
 ///
-/// It may have been opened already, along with others ([`open_together`]). What came of that is
+/// It may have been opened already, along with others ([`open_together`](super::open_together)). What came of that is
 /// kept with the very octets, and nobody else can set it: so the proof that they are authentic
 /// still comes of opening them alone.
 #[derive(Debug)]
 pub(crate) struct Unopened<'b> {
-    session: LocalSessionId,
-    counter: MessageCounter,
-    nonce: OpenNonce,
-    aad: &'b [u8],
-    text: &'b mut [u8],
-    mic: &'b [u8; MIC_LEN],
-    outcome: Option<Result<(), CryptoError>>,
+    pub(super) session: LocalSessionId,
+    pub(super) counter: MessageCounter,
+    pub(super) nonce: OpenNonce,
+    pub(super) aad: &'b [u8],
+    pub(super) text: &'b mut [u8],
+    pub(super) mic: &'b [u8; MIC_LEN],
+    pub(super) outcome: Option<Result<(), CryptoError>>,
 }
 
 impl<'b> Unopened<'b> {
@@ -100,35 +100,5 @@ impl<'b> Authentic<'b> {
     #[inline]
     pub(super) fn into_text(self) -> (&'b mut [u8], usize) {
         (self.text, self.offset)
-    }
-}
-
-/// Opens up to [`TOGETHER`] messages, each under the key of the session beside it. One message, or
-/// one that stands beside another session, stays as it is: it is opened when it is decoded.
-#[inline(never)]
-pub(crate) fn open_together<'m, 'b: 'm, C: Crypto + 'm>(
-    crypto: &C,
-    messages: impl Iterator<Item = (&'m SecureSession<C>, &'m mut Unopened<'b>)>,
-) {
-    let mut messages = messages.filter(|(session, message)| {
-        session.local_session_id() == message.session && message.outcome.is_none()
-    });
-    let (Some(first), Some(second)) = (messages.next(), messages.next()) else { return };
-    let key = first.0.open_key();
-    let mut messages = [first, second].into_iter().chain(messages);
-    let mut outcomes: [_; TOGETHER] = [const { None }; TOGETHER];
-    let mut count: usize = 0;
-    let mut jobs = outcomes.each_mut().map(|place| match messages.next() {
-        Some((session, Unopened { nonce, aad, text, mic, outcome, .. })) => {
-            *place = Some(outcome);
-            count = count.saturating_add(1);
-            OpenJob::new(session.open_key(), *nonce, aad, text, mic)
-        }
-        None => OpenJob::vacant(key),
-    });
-    crypto.open_batch(jobs.get_mut(..count).unwrap_or_default());
-    let results = jobs.map(|job| job.result());
-    for (outcome, result) in outcomes.into_iter().flatten().zip(results) {
-        *outcome = Some(result);
     }
 }

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::protocol;
 use super::{Destination, EncodeError, MessageHeader, ProtocolHeader};
 use super::{MAX_MESSAGE_HEADER, MAX_PROTOCOL_HEADER};
 use crate::ids::MessageCounter;
@@ -131,6 +132,29 @@ impl<'b> MessageBuf<'b> {
         Ok(Layout { start: self.start, header_len, end: self.end })
     }
 
+    /// Writes a protocol header in front of what has been written.
+    #[inline]
+    fn prepend_protocol(&mut self, header: &ProtocolHeader) -> Result<(), EncodeError> {
+        let mut flags = 0;
+        if header.initiator {
+            flags |= protocol::INITIATOR;
+        }
+        if header.needs_ack {
+            flags |= protocol::RELIABLE;
+        }
+        if let Some(counter) = header.ack {
+            flags |= protocol::ACK;
+            self.prepend(counter.get().to_le_bytes())?;
+        }
+        self.prepend(header.protocol.id.to_le_bytes())?;
+        if header.protocol.vendor.get() != 0 {
+            flags |= protocol::VENDOR;
+            self.prepend(header.protocol.vendor.get().to_le_bytes())?;
+        }
+        let [e0, e1] = header.exchange.get().to_le_bytes();
+        self.prepend([flags, header.opcode, e0, e1])
+    }
+
     /// Puts `octets` in front of what has been written.
     #[inline]
     pub(super) fn prepend<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), EncodeError> {
@@ -148,7 +172,7 @@ impl<'b> MessageBuf<'b> {
         header: &MessageHeader,
         protocol: &ProtocolHeader,
     ) -> Result<usize, EncodeError> {
-        protocol.prepend_to(self)?;
+        self.prepend_protocol(protocol)?;
         let body = self.start;
         match header.destination {
             Destination::None => {}

@@ -10,7 +10,7 @@
 //!        extensions       u16 length, octets   if SX
 //! ```
 
-use super::{EncodeError, MessageBuf, Octets, WireError};
+use super::{Octets, WireError};
 use crate::ids::{ExchangeId, MessageCounter, ProtocolId, VendorId};
 
 /// The shortest protocol header in octets.
@@ -70,33 +70,10 @@ impl ProtocolHeader {
         let ack = if self.ack.is_some() { 4 } else { 0 };
         MIN_PROTOCOL_HEADER.saturating_add(vendor).saturating_add(ack)
     }
-
-    /// Writes the header in front of what `buf` holds.
-    #[inline]
-    pub(super) fn prepend_to(&self, buf: &mut MessageBuf<'_>) -> Result<(), EncodeError> {
-        let mut flags = 0;
-        if self.initiator {
-            flags |= INITIATOR;
-        }
-        if self.needs_ack {
-            flags |= RELIABLE;
-        }
-        if let Some(counter) = self.ack {
-            flags |= ACK;
-            buf.prepend(counter.get().to_le_bytes())?;
-        }
-        buf.prepend(self.protocol.id.to_le_bytes())?;
-        if self.protocol.vendor.get() != 0 {
-            flags |= VENDOR;
-            buf.prepend(self.protocol.vendor.get().to_le_bytes())?;
-        }
-        let [e0, e1] = self.exchange.get().to_le_bytes();
-        buf.prepend([flags, self.opcode, e0, e1])
-    }
 }
 
-const INITIATOR: u8 = 0x01;
-const ACK: u8 = 0x02;
-const RELIABLE: u8 = 0x04;
+pub(super) const INITIATOR: u8 = 0x01;
+pub(super) const ACK: u8 = 0x02;
+pub(super) const RELIABLE: u8 = 0x04;
 const EXTENSIONS: u8 = 0x08;
-const VENDOR: u8 = 0x10;
+pub(super) const VENDOR: u8 = 0x10;
