@@ -340,3 +340,18 @@ pub fn is_standalone_ack(header: &ProtocolHeader) -> bool {
 pub(crate) fn wants_ack(header: &ProtocolHeader) -> bool {
     header.needs_ack && !is_standalone_ack(header)
 }
+
+/// Returns the header of an acknowledgement on an exchange that is not kept.
+pub(crate) const fn acknowledgement(
+    header: &ProtocolHeader,
+    counter: MessageCounter,
+) -> ProtocolHeader {
+    ProtocolHeader {
+        exchange: header.exchange,
+        protocol: ProtocolId::SECURE_CHANNEL,
+        opcode: Opcode::MRP_STANDALONE_ACK.0,
+        initiator: !header.initiator,
+        needs_ack: false,
+        ack: Some(counter),
+    }
+}

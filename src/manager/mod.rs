@@ -13,6 +13,7 @@
 //! [`poll_timeout`](SessionManager::poll_timeout). No order is required; what is polled late
 //! happens late, nothing more.
 
+mod api;
 mod check_in;
 mod config;
 #[cfg(any(test, feature = "_test-util"))]
@@ -32,10 +33,10 @@ mod storage;
 mod tests;
 mod timers;
 mod trace;
+mod turn;
 mod unstarted;
 
 use core::fmt;
-use core::time::Duration;
 
 use rand_core::CryptoRng;
 
@@ -61,7 +62,7 @@ use self::handle::Source;
 use self::handshakes::Handshakes;
 use self::node::Node;
 use self::sessions::Sessions;
-use self::storage::{Map, Optional, Place};
+use self::storage::{Map, Optional};
 use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
@@ -123,7 +124,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.delivery.start(u16::from_le_bytes([c, d]), rng);
         self.node.jitter = Jitter::new(rng.next_u32());
         self.sessions.exchanges.limit(config.max_exchanges);
-        self.handshakes.slots.limit(config.max_handshakes);
+        self.handshakes.limit(config.max_handshakes);
         self.node.fabrics.limit(config.max_fabrics);
         if let Some(groups) = self.groups.get_mut() {
             groups.limit(&config, self.node.fabrics.capacity());
@@ -131,7 +132,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.records.limit(config.max_records);
         let reserve = (self.event_reserve(), self.handshake_event_reserve());
         let (exchanges, handshakes) =
-            (self.sessions.exchanges.capacity(), self.handshakes.slots.capacity());
+            (self.sessions.exchanges.capacity(), self.handshakes.capacity());
         self.delivery.limit(&config, exchanges.saturating_add(handshakes), reserve);
         self.node.config = config;
     }
@@ -145,7 +146,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .table
             .capacity()
             .saturating_add(self.sessions.exchanges.capacity())
-            .saturating_add(self.handshakes.slots.capacity())
+            .saturating_add(self.handshakes.capacity())
             .saturating_add(self.node.records.capacity())
             .saturating_add(STEP)
     }
@@ -153,7 +154,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Of that, what handshakes can still tell.
     fn handshake_event_reserve(&self) -> usize {
         // A handshake can ask for a signature and tell its end.
-        self.handshakes.slots.capacity().saturating_mul(2).saturating_add(HANDSHAKE_STEP)
+        self.handshakes.capacity().saturating_mul(2).saturating_add(HANDSHAKE_STEP)
     }
 
     /// The settings.
@@ -179,25 +180,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.config.parameters = parameters;
     }
 
-    /// Turns every new handshake away as busy, naming this wait; `None` ends that. For times in
-    /// which the application cannot take sessions.
-    pub const fn set_busy(&mut self, wait: Option<Duration>) {
-        self.handshakes.turning_away = match wait {
-            Some(wait) => Place::Taken(wait),
-            None => Place::Vacant,
-        };
-    }
-
     /// The next thing that happened, oldest first.
     #[must_use = "an event is told once"]
     #[inline(never)]
     pub fn poll_event(&mut self) -> Option<Event<T>> {
-        if let Some(id) = self.handshakes.lending.take() {
-            self.end_lending(id);
-        }
+        self.handshakes.end_lending(&mut self.delivery);
         let event = self.delivery.events.pop().or_else(|| self.group_event());
         if let Some(Event::Established { session, .. }) = &event {
-            self.handshakes.lending = self.lender_of(*session);
+            self.handshakes.begin_lending(*session);
         }
         event
     }
@@ -207,7 +197,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn update(&mut self, source: Source) {
         match source {
             Source::Exchange(key) => self.update_exchange(key),
-            Source::Handshake(id) => self.update_handshake(id),
+            Source::Handshake(id) => self.handshakes.update(id, &mut self.delivery),
         }
     }
 }
@@ -217,7 +207,7 @@ impl<C: Crypto, S: Storage, T> fmt::Debug for SessionManager<C, S, T> {
         f.debug_struct("SessionManager")
             .field("sessions", &self.sessions.table.len())
             .field("exchanges", &self.sessions.exchanges.len())
-            .field("handshakes", &self.handshakes.slots.len())
+            .field("handshakes", &self.handshakes.len())
             .field("fabrics", &self.node.fabrics.len())
             .field("records", &self.node.records.len())
             .field("events", &self.delivery.events.len())

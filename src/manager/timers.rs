@@ -1,10 +1,9 @@
 //! Time passes.
 
+use super::SessionManager;
 use super::groups::Groups;
 use super::handle::Source;
-use super::handshakes::OpenWindow;
 use super::storage::{Optional, Storage};
-use super::{SessionManager, WindowCloseReason};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::time::Instant;
@@ -14,7 +13,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// without a datagram or a call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let window = self.handshakes.window.get().and_then(OpenWindow::closes);
+        let window = self.handshakes.poll_timeout();
         let records = self.node.records.expiry(self.node.config.record_lifetime);
         let groups = self.groups.get().and_then(Groups::poll_timeout);
         [self.delivery.schedule.next(), window, records, groups].into_iter().flatten().min()
@@ -28,13 +27,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         while let Some(source) = self.delivery.schedule.take_due(cx.now) {
             match source {
                 Source::Exchange(key) => self.exchange_timeout(key, cx),
-                Source::Handshake(id) => self.handshake_timeout(id, cx),
+                Source::Handshake(id) => {
+                    let (delivery, node) = (&mut self.delivery, &mut self.node);
+                    self.handshakes.timeout(&self.crypto, cx, id, delivery, node);
+                }
             }
         }
-        let closes = self.handshakes.window.get().and_then(OpenWindow::closes);
-        if closes.is_some_and(|closes| cx.now >= closes) {
-            self.expire_window(WindowCloseReason::Expired);
-        }
+        self.handshakes.window_timeout(cx.now, &mut self.delivery);
         self.expire_records(cx.now);
         self.groups_timeout(cx);
     }

@@ -2,6 +2,7 @@
 
 mod events;
 mod outbox;
+mod output;
 mod schedule;
 
 use rand_core::CryptoRng;
@@ -9,6 +10,7 @@ use rand_core::CryptoRng;
 use self::events::Events;
 use self::outbox::Outbox;
 pub(super) use self::outbox::SHORT_LEN;
+pub(super) use self::output::Output;
 pub(super) use self::schedule::{Filed, Schedule};
 use super::event::{Event, Statistics};
 use super::handle::{PeerAddress, Source};
@@ -16,6 +18,10 @@ use super::storage::{Octets, Owner, Storage};
 use super::{Config, trace};
 use crate::ids::ExchangeId;
 use crate::session::UnsecuredCounter;
+use crate::wire::MAX_UDP_PAYLOAD;
+
+/// Room for any handshake message, in bytes.
+pub(super) const HANDSHAKE_MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
 
 /// The deadlines and output of all exchanges and handshakes, and the numbers that every part
 /// draws from.

@@ -12,9 +12,9 @@ use crate::group::{Challenge, GroupOpened, SyncResponse, SyncStep, Synchronizati
 use crate::ids::{
     ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, NodeId, ProtocolId,
 };
+use crate::manager::delivery::HANDSHAKE_MESSAGE_LEN;
 use crate::manager::delivery::SHORT_LEN;
 use crate::manager::event::{Dropped, Event, Received};
-use crate::manager::handshakes::MESSAGE_LEN;
 use crate::manager::storage::{Held, Map, Octets, Optional, Owner, Sender, Storage};
 use crate::manager::{PeerAddress, SessionManager};
 use crate::session::Verdict;
@@ -119,7 +119,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let (owner, len) = (Owner::GroupMessage(serial), opened.payload.len());
         // What anybody can have recorded does not keep handshakes from beginning.
-        if octets.room(owner) < len.saturating_add(MESSAGE_LEN) {
+        if octets.room(owner) < len.saturating_add(HANDSHAKE_MESSAGE_LEN) {
             return Err(Dropped::GroupSender);
         }
         groups.make_way(sender, octets)?;

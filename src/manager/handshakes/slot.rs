@@ -10,7 +10,7 @@ use crate::handshake::{
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::manager::delivery::Filed;
 use crate::manager::handle::{PeerAddress, SessionHandle};
-use crate::manager::handshakes::kept::Kept;
+use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::machine::Machine;
 use crate::manager::storage::{Held, Storage};
 use crate::session::{SessionRole, UnsecureSession};

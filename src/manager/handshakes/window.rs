@@ -4,144 +4,46 @@
 
 use core::time::Duration;
 
-use crate::context::Context;
-use crate::crypto::{Crypto, CryptoError, Passcode, PbkdfParameters, Verifier};
-use crate::handshake::HandshakeError;
-use crate::manager::handle::{HandshakeId, SessionHandle};
-use crate::manager::storage::{Map, Place, Storage};
-use crate::manager::{Event, SessionManager, WindowCloseReason, WindowError};
+use crate::crypto::{PbkdfParameters, Verifier};
+use crate::manager::handle::HandshakeId;
 use crate::time::Instant;
 
-/// How many attempts with a wrong passcode close the window.
+/// Number of attempts with a wrong passcode that closes the window.
 const MAX_FAILURES: u8 = 20;
 
-/// What a commissioning window is opened with.
+/// The settings that a commissioning window is opened with.
 #[derive(Clone, Debug)]
 pub struct CommissioningWindow {
     /// The verifier of the passcode.
     pub verifier: Verifier,
     /// The parameters that the verifier was generated with.
     pub pbkdf: PbkdfParameters,
-    /// When the window closes by itself; `None` to keep it open. The specification allows 3 to
-    /// 15 minutes once a device is commissioned.
+    /// The time after which the window closes by itself; `None` to keep it open. The
+    /// specification allows 3 to 15 minutes once a device is commissioned.
     pub duration: Option<Duration>,
 }
 
+/// An open commissioning window.
 #[derive(Debug)]
 pub(in crate::manager) struct OpenWindow {
     pub(in crate::manager) verifier: Verifier,
     pub(in crate::manager) pbkdf: PbkdfParameters,
-    closes: Option<Instant>,
+    pub(in crate::manager) closes: Option<Instant>,
     failures: u8,
     /// The handshake being served, if any.
     pub(in crate::manager) serving: Option<HandshakeId>,
 }
 
 impl OpenWindow {
-    pub(in crate::manager) const fn closes(&self) -> Option<Instant> {
-        self.closes
-    }
-}
-
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Opens the commissioning window: whoever knows the passcode can establish a PASE session,
-    /// one at a time. Twenty failed attempts close it.
-    ///
-    /// # Errors
-    /// [`WindowError`]; nothing changes then.
-    pub fn open_commissioning_window(
-        &mut self,
-        now: Instant,
-        window: CommissioningWindow,
-    ) -> Result<(), WindowError> {
-        if !self.handshakes.window.is_vacant() {
-            return Err(WindowError::Open);
-        }
-        if self.delivery.is_backlogged() {
-            return Err(WindowError::Backlog);
-        }
+    pub(in crate::manager) fn new(window: CommissioningWindow, now: Instant) -> Self {
         let CommissioningWindow { verifier, pbkdf, duration } = window;
         let closes = duration.map(|duration| now + duration);
-        let window = OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None };
-        self.handshakes.window = Place::Taken(window);
-        log_info!("commissioning window opened");
-        Ok(())
+        Self { verifier, pbkdf, closes, failures: 0, serving: None }
     }
 
-    /// Opens the commissioning window for a passcode that this node knows: draws a salt and
-    /// computes the verifier, with the fewest iterations that the specification allows. A device
-    /// that ships with a verifier uses
-    /// [`open_commissioning_window`](Self::open_commissioning_window).
-    ///
-    /// # Errors
-    /// [`WindowError`].
-    #[inline(never)]
-    pub fn open_commissioning_window_for(
-        &mut self,
-        cx: &mut Context<'_>,
-        passcode: &Passcode,
-        duration: Option<Duration>,
-    ) -> Result<(), WindowError> {
-        let pbkdf = PbkdfParameters::random(PbkdfParameters::MIN_ITERATIONS, cx.rng)
-            .map_err(|_| CryptoError::Backend)?;
-        let verifier = Verifier::generate(&self.crypto, passcode, &pbkdf)?;
-        let window = CommissioningWindow { verifier, pbkdf, duration };
-        self.open_commissioning_window(cx.now, window)
-    }
-
-    /// Closes the commissioning window. A handshake that is being served ends, which the peer is
-    /// told once; an established PASE session stays.
-    pub fn close_commissioning_window(&mut self) {
-        let serving = self.handshakes.window.get().and_then(|window| window.serving);
-        self.handshakes.window = Place::Vacant;
-        if let Some(id) = serving {
-            if self.handshakes.slots.get(&id).is_some_and(|slot| slot.ended.is_none()) {
-                self.report_failure(id, &HandshakeError::WindowClosed);
-            }
-            self.drop_handshake(id);
-        }
-    }
-
-    /// Whether the commissioning window is open.
-    #[must_use]
-    pub const fn is_commissioning_window_open(&self) -> bool {
-        !self.handshakes.window.is_vacant()
-    }
-
-    /// Whether PASE is being served, or a session that came of it still lives.
-    pub(in crate::manager) fn is_commissioning(&self) -> bool {
-        self.handshakes.window.get().is_some_and(|window| window.serving.is_some())
-            || self
-                .sessions
-                .commissioned
-                .is_some_and(|session| self.sessions.table.get(session).is_some())
-    }
-
-    /// Takes note of the end of a handshake that the window served. `attempted`: the peer had
-    /// the means to test a passcode.
-    pub(in crate::manager) fn served(
-        &mut self,
-        id: HandshakeId,
-        session: Option<SessionHandle>,
-        attempted: bool,
-    ) {
-        let Some(window) =
-            self.handshakes.window.get_mut().filter(|window| window.serving == Some(id))
-        else {
-            return;
-        };
-        window.serving = None;
-        self.sessions.commissioned = session.or(self.sessions.commissioned);
-        if session.is_none() && attempted {
-            window.failures = window.failures.saturating_add(1);
-            if window.failures >= MAX_FAILURES {
-                self.expire_window(WindowCloseReason::TooManyFailures);
-            }
-        }
-    }
-
-    pub(in crate::manager) fn expire_window(&mut self, reason: WindowCloseReason) {
-        self.close_commissioning_window();
-        self.delivery.tell(Event::WindowClosed { reason });
+    /// Counts a failed attempt. Returns true if the window is to close.
+    pub(in crate::manager) const fn count_failure(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures >= MAX_FAILURES
     }
 }

@@ -202,7 +202,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.fabrics.keep(fabric)?;
         self.rename_in_groups(index);
         log_info!("fabric {} updated", index);
-        self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
+        let (error, delivery, node) =
+            (HandshakeError::UnknownFabric, &mut self.delivery, &mut self.node);
+        self.handshakes.fail_of_fabric(&self.crypto, cx, index, error, delivery, node);
         self.forget_records_of(index, cx);
         Ok(())
     }
@@ -219,7 +221,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return false;
         }
         log_info!("fabric {} removed", index);
-        self.fail_handshakes_of(index, HandshakeError::UnknownFabric, cx);
+        let (error, delivery, node) =
+            (HandshakeError::UnknownFabric, &mut self.delivery, &mut self.node);
+        self.handshakes.fail_of_fabric(&self.crypto, cx, index, error, delivery, node);
         while let Some(session) = self.sessions.table.first_of_fabric(index) {
             self.end_session(session, CloseReason::FabricRemoved, cx.now);
         }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::manager::handle::{PeerAddress, SessionHandle};
-use crate::manager::storage::{Map, Storage};
+use crate::manager::storage::Storage;
 use crate::manager::{CloseReason, SessionManager};
 use crate::wire::StatusReport;
 
@@ -16,7 +16,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.end_session(session, CloseReason::Disconnected, cx.now);
             first = session.local.get();
         }
-        self.fail_handshakes_over(connection, cx.now);
+        self.handshakes.disconnected(connection, cx.now, &mut self.delivery);
     }
 
     /// Whether a session or a running handshake uses this connection. Ask when either has ended; if
@@ -25,9 +25,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [Core, "TCP Considerations"]
     #[must_use]
     pub fn is_in_use(&self, connection: PeerAddress) -> bool {
-        let mut handshakes = self.handshakes.slots.iter();
-        self.first_over(connection).is_some()
-            || handshakes.any(|(_, slot)| slot.ended.is_none() && slot.peer == connection)
+        self.first_over(connection).is_some() || self.handshakes.uses(connection)
     }
 
     /// Tells the peer, before its connection is closed, what was wrong with what came over it:

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::exchange::{Exchange, wants_ack};
+use crate::exchange::{Exchange, acknowledgement, wants_ack};
 use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
 use crate::manager::event::{Dropped, Message, Received};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
@@ -255,19 +255,4 @@ fn is_close_session(header: &ProtocolHeader, payload: &[u8]) -> bool {
     header.protocol == ProtocolId::SECURE_CHANNEL
         && header.opcode == Opcode::STATUS_REPORT.0
         && StatusReport::parse(payload).is_ok_and(|report| report.is_close_session())
-}
-
-/// The header of an acknowledgement on an exchange that is not kept.
-pub(in crate::manager) fn acknowledgement(
-    header: &ProtocolHeader,
-    counter: MessageCounter,
-) -> ProtocolHeader {
-    ProtocolHeader {
-        exchange: header.exchange,
-        protocol: ProtocolId::SECURE_CHANNEL,
-        opcode: Opcode::MRP_STANDALONE_ACK.0,
-        initiator: !header.initiator,
-        needs_ack: false,
-        ack: Some(counter),
-    }
 }

@@ -1,18 +1,15 @@
 //! Everything that leaves, and the exchanges that it leaves by.
 
-use core::ops::Range;
-
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::ids::ProtocolId;
-use crate::manager::delivery::Filed;
-use crate::manager::delivery::SHORT_LEN;
+use crate::manager::delivery::{Output, SHORT_LEN};
 use crate::manager::event::{OpenError, SendError, Transmit};
-use crate::manager::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
+use crate::manager::handle::{ExchangeHandle, ExchangeKey, SessionHandle, Source};
 use crate::manager::sessions::exchanges::ExchangeEntry;
 use crate::manager::storage::{Map, Octets, Owner, Storage};
-use crate::manager::{Event, PeerAddress, SessionManager};
+use crate::manager::{Event, SessionManager};
 use crate::time::Instant;
 use crate::wire::{EncodeError, MessageBuf};
 
@@ -129,11 +126,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn is_settled(&self) -> bool {
         self.delivery.outbox.is_empty()
             && self.sessions.exchanges.iter().all(|(_, entry)| entry.exchange.is_settled())
-            && self
-                .handshakes
-                .slots
-                .iter()
-                .all(|(_, slot)| slot.ended.is_some() && slot.exchange.is_settled())
+            && self.handshakes.is_settled()
     }
 
     /// The longest payload in octets that can be sent on an exchange now, with this protocol.
@@ -200,7 +193,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn next_output(&mut self, source: Source, now: Instant, buf: &mut [u8]) -> Option<Output> {
         let output = match source {
             Source::Exchange(key) => self.exchange_output(key, now, buf),
-            Source::Handshake(id) => self.handshake_output(id, now, buf),
+            Source::Handshake(id) => {
+                self.handshakes.output(id, now, buf, &mut self.delivery, &mut self.node)
+            }
         };
         if output.is_none() {
             // Nothing could be made of it: it must not stay ready for ever.
@@ -217,14 +212,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     #[inline(never)]
     fn idle(&mut self, source: Source) {
-        let filed = match source {
+        match source {
             Source::Exchange(key) => {
-                self.sessions.exchanges.get_mut(&key).map(|entry| &mut entry.filed)
+                if let Some(entry) = self.sessions.exchanges.get_mut(&key) {
+                    entry.filed.idle();
+                }
+                self.delivery.schedule.idle(source);
             }
-            Source::Handshake(id) => self.handshakes.slots.get_mut(&id).map(|slot| &mut slot.filed),
-        };
-        filed.into_iter().for_each(Filed::idle);
-        self.delivery.schedule.idle(source);
+            Source::Handshake(id) => self.handshakes.idle(id, &mut self.delivery),
+        }
     }
 
     fn exchange_output(
@@ -262,34 +258,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Some(Output::InFlight)
     }
 
-    fn handshake_output(
-        &mut self,
-        id: HandshakeId,
-        now: Instant,
-        buf: &mut [u8],
-    ) -> Option<Output> {
-        let slot = self.handshakes.slots.get_mut(&id)?;
-        if let Some(header) = slot.exchange.next_ack() {
-            slot.exchange.sent(&header, now);
-            let message = MessageBuf::new(buf).ok()?;
-            let counter = &mut self.delivery.unsecured_counter;
-            let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
-            return Some(Output::Ack { to: slot.peer, range });
-        }
-        let (wait, interval) = (self.node.retry_wait(), slot.unsecured.base_interval(now));
-        slot.exchange.take_transmission(now, |n| wait(interval, n)).then_some(Output::InFlight)
-    }
-
     fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
         let (to, exchange) = match source {
             Source::Exchange(key) => {
                 let to = self.sessions.table.by_local(key.session)?.address;
                 (to, &self.sessions.exchanges.get(&key)?.exchange)
             }
-            Source::Handshake(id) => {
-                let slot = self.handshakes.slots.get(&id)?;
-                (slot.peer, &slot.exchange)
-            }
+            Source::Handshake(id) => self.handshakes.in_flight(id)?,
         };
         let (held, datagram) = exchange.message()?;
         let octets = self.delivery.octets.get(Owner::Message(source), held);
@@ -333,14 +308,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         self.update(Source::Exchange(key));
     }
-}
-
-/// What a source has to send.
-enum Output {
-    /// An acknowledgement, which stands at `range` of the scratch buffer.
-    Ack { to: PeerAddress, range: Range<usize> },
-    /// The message in flight.
-    InFlight,
 }
 
 impl From<EncodeError> for SendError {

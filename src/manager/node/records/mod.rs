@@ -272,7 +272,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Some(store) = &mut cx.resumption {
             store.remove(fabric, peer);
         }
-        self.end_resumptions(fabric, Some(peer), cx.now);
+        self.handshakes.end_resumptions(fabric, Some(peer), cx.now, &mut self.delivery);
         self.discard_record(fabric, peer);
     }
 
@@ -302,7 +302,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub(in crate::manager) fn expire_records(&mut self, now: Instant) {
         let lifetime = self.node.config.record_lifetime;
         while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
-            self.end_resumptions(fabric, Some(peer), now);
+            self.handshakes.end_resumptions(fabric, Some(peer), now, &mut self.delivery);
             self.discard_record(fabric, peer);
         }
     }
@@ -318,7 +318,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             store.remove_fabric(fabric);
         }
         // Of peers whose records are in a store, too.
-        self.end_resumptions(fabric, None, cx.now);
+        self.handshakes.end_resumptions(fabric, None, cx.now, &mut self.delivery);
         while let Some((_, node)) = self.node.records.first_of(fabric) {
             self.discard_record(fabric, node);
         }

@@ -1,0 +1,150 @@
+//! Handshakes that a peer begins: room for them, and refusals, which keep no state.
+
+use core::time::Duration;
+
+use crate::crypto::Crypto;
+use crate::exchange::{Exchange, acknowledgement};
+use crate::handshake::case::messages::Sigma1;
+use crate::handshake::{CaseServer, PaseServer};
+use crate::ids::LocalSessionId;
+use crate::manager::config::Config;
+use crate::manager::delivery::Delivery;
+use crate::manager::handle::{HandshakeId, PeerAddress};
+use crate::manager::handshakes::Handshakes;
+use crate::manager::handshakes::arrival::First;
+use crate::manager::handshakes::machine::Machine;
+use crate::manager::handshakes::message::has_room;
+use crate::manager::handshakes::reply::ReplyTo;
+use crate::manager::handshakes::slot::Slot;
+use crate::manager::node::Node;
+use crate::manager::storage::{Map, Storage};
+use crate::session::{Unauthenticated, UnsecureSession};
+use crate::time::Instant;
+use crate::wire::StatusReport;
+use crate::wire::secure_channel::Opcode;
+
+impl First<'_> {
+    /// Returns where a report that refuses the handshake goes.
+    pub(in crate::manager) fn reply_to(&self, from: PeerAddress) -> ReplyTo {
+        ReplyTo {
+            peer: from,
+            node: self.unsecured.ephemeral_node_id(),
+            header: acknowledgement(&self.message.header, self.message.counter),
+        }
+    }
+}
+
+impl<C: Crypto, S: Storage> Handshakes<C, S> {
+    /// Makes room for a handshake that begins with `message`. `commissioned`: a session that the
+    /// commissioning window served is alive, so that no other handshake is served.
+    ///
+    /// # Errors
+    /// A Busy report for the peer.
+    pub(in crate::manager) fn make_room<T>(
+        &mut self,
+        message: &Unauthenticated<'_>,
+        commissioned: bool,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> Result<(), StatusReport<'static>> {
+        let opcode = Opcode(message.header.opcode);
+        self.make_room_for(opcode, commissioned, now, delivery, &node.config).map_err(|wait| {
+            delivery.statistics.busy = delivery.statistics.busy.saturating_add(1);
+            StatusReport::busy(wait)
+        })
+    }
+
+    /// Makes room for a new handshake.
+    ///
+    /// # Errors
+    /// The wait that the peer is told: by then a slot is free, unless something else than a slot
+    /// is missing.
+    fn make_room_for<T>(
+        &mut self,
+        opcode: Opcode,
+        commissioned: bool,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+        config: &Config,
+    ) -> Result<(), Duration> {
+        if let Some(wait) = self.turning_away.get() {
+            return Err(*wait);
+        }
+        let Config { retransmission_boost: boost, longest_interval: longest, .. } = *config;
+        let frees = |slot: &Slot<C, S>| slot.frees(boost, longest);
+        let served = self.served();
+        let is_commissioning = served.is_some() || commissioned;
+        let until = if opcode == Opcode::PBKDF_PARAM_REQUEST && is_commissioning {
+            served.and_then(|id| self.slots.get(&id)).and_then(frees)
+        } else if delivery.is_backlogged() {
+            None
+        } else if !self.make_slot(delivery) {
+            self.slots.iter().filter_map(|(_, slot)| frees(slot)).min()
+        } else if !has_room(delivery) {
+            None
+        } else {
+            return Ok(());
+        };
+        let wait = until.map_or(Duration::ZERO, |until| until.saturating_since(now));
+        Err(wait.max(config.busy_wait))
+    }
+
+    /// Makes a slot for a handshake that a peer begins. Not inlined: the parts of the slot leave
+    /// the stack before the handshake runs.
+    ///
+    /// # Errors
+    /// A report for the peer.
+    #[inline(never)]
+    pub(in crate::manager) fn begin<T>(
+        &mut self,
+        local: LocalSessionId,
+        from: PeerAddress,
+        unsecured: UnsecureSession,
+        message: &Unauthenticated<'_>,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> Result<HandshakeId, StatusReport<'static>> {
+        let header = &message.header;
+        let opcode = Opcode(header.opcode);
+        let machine = match self.window.get() {
+            _ if opcode == Opcode::CASE_SIGMA1 => {
+                let server = CaseServer::new(local, now);
+                let resumed = self.is_being_resumed(message.payload);
+                Machine::CaseServer(if resumed { server.without_resumption() } else { server })
+            }
+            Some(window) => Machine::PaseServer(PaseServer::new(
+                window.verifier.clone(),
+                window.pbkdf,
+                local,
+                &node.config.parameters,
+                now,
+            )),
+            None => return Err(StatusReport::invalid_parameter()),
+        };
+        let mut exchange = Exchange::new(header.exchange, false, now);
+        let _ = exchange.receive(header, message.counter, false, now);
+        let id = delivery.serial();
+        if !self.add(id, Slot::new(machine, unsecured, exchange, from, local)) {
+            return Err(StatusReport::busy(node.config.busy_wait));
+        }
+        if opcode == Opcode::PBKDF_PARAM_REQUEST
+            && let Some(window) = self.window.get_mut()
+        {
+            window.serving = Some(id);
+        }
+        Ok(id)
+    }
+
+    /// Returns true if another handshake is about to resume the record that a Sigma1 names. A
+    /// repeated Sigma1 would make a second session of the same keys.
+    fn is_being_resumed(&self, sigma1: &[u8]) -> bool {
+        let request = Sigma1::parse(sigma1).ok().and_then(|sigma1| sigma1.resumption);
+        request.is_some_and(|request| {
+            self.slots.iter().any(|(_, slot)| {
+                slot.ended.is_none() && slot.machine.resuming() == Some(&request.id)
+            })
+        })
+    }
+}

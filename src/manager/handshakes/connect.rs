@@ -1,0 +1,133 @@
+//! Handshakes that this node begins.
+
+use crate::context::Context;
+use crate::crypto::{Crypto, Passcode};
+use crate::exchange::Exchange;
+use crate::handshake::case::KeepNone;
+use crate::handshake::{CaseClient, HandshakeError, PaseClient};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::manager::delivery::Delivery;
+use crate::manager::event::ConnectError;
+use crate::manager::handle::{HandshakeHandle, PeerAddress};
+use crate::manager::handshakes::Handshakes;
+use crate::manager::handshakes::machine::Machine;
+use crate::manager::handshakes::message::{allocate, has_room, message_of};
+use crate::manager::handshakes::slot::{Slot, TakenMessage};
+use crate::manager::node::Node;
+use crate::manager::storage::{Map, Octets, Storage};
+use crate::session::{SessionParameters, UnsecureSession};
+use crate::wire::MessageBuf;
+
+impl<C: Crypto, S: Storage> Handshakes<C, S> {
+    /// Makes a slot for a handshake that this node begins.
+    pub(in crate::manager) fn make_room_to_connect<T>(
+        &mut self,
+        delivery: &mut Delivery<S, T>,
+    ) -> Result<(), ConnectError> {
+        if delivery.is_backlogged() {
+            return Err(ConnectError::Backlog);
+        }
+        if self.make_slot(delivery) { Ok(()) } else { Err(ConnectError::TooMany) }
+    }
+
+    /// Begins PASE.
+    pub(in crate::manager) fn connect_pase<T>(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        local: LocalSessionId,
+        peer: PeerAddress,
+        passcode: Passcode,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        self.connect(cx, local, peer, delivery, node, |node, cx, out| {
+            let parameters = &node.config.parameters;
+            let (machine, first) =
+                PaseClient::start(passcode, None, local, parameters, cx, crypto, out)?;
+            Ok((Machine::PaseClient(machine), TakenMessage::from(first)))
+        })
+    }
+
+    /// Begins CASE. Offers resumption if there is a record of the peer.
+    pub(in crate::manager) fn connect_case<T>(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        local: LocalSessionId,
+        peer: PeerAddress,
+        (fabric, peer_node): (FabricIndex, NodeId),
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        self.connect(cx, local, peer, delivery, node, |node, cx, out| {
+            let (machine, first) = node.with_env(cx, &mut KeepNone, |env, cx| {
+                let record = env.resumption.by_peer(fabric, peer_node);
+                CaseClient::start(fabric, peer_node, record, local, env, cx, crypto, out)
+                    .map(|(machine, first)| (machine, TakenMessage::from(first)))
+            })?;
+            Ok((Machine::CaseClient(machine), first))
+        })
+    }
+
+    /// Begins a handshake whose machine and first message `start` makes.
+    fn connect<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        local: LocalSessionId,
+        peer: PeerAddress,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+        start: impl FnOnce(
+            &mut Node<S>,
+            &mut Context<'_>,
+            &mut [u8],
+        ) -> Result<(Machine<C>, TakenMessage), HandshakeError>,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        if !has_room(delivery) {
+            return Err(ConnectError::NoRoom);
+        }
+        let id = delivery.serial();
+        let mut message = allocate(id, delivery).ok_or(ConnectError::NoRoom)?;
+        let octets = delivery.octets.get_mut(message_of(id), &mut message);
+        let started = match MessageBuf::new(octets) {
+            Ok(mut buf) => start(node, cx, buf.payload_mut()).map_err(ConnectError::from),
+            Err(_) => Err(ConnectError::NoRoom),
+        };
+        let (machine, first) = started.inspect_err(|_| delivery.octets.release(message_of(id)))?;
+        let mut unsecured = UnsecureSession::initiator_as(node.config.ephemeral(cx.rng), cx.now);
+        if matches!(machine, Machine::PaseClient(_)) {
+            // A commissioner has just discovered the device, which therefore listens.
+            unsecured.mark_peer_active(cx.now);
+        }
+        let exchange = Exchange::new(delivery.exchange_id(), true, cx.now);
+        if !self.add(id, Slot::new(machine, unsecured, exchange, peer, local)) {
+            delivery.octets.release(message_of(id));
+            return Err(ConnectError::TooMany);
+        }
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.launch(id, message, &first, cx.now, delivery);
+        }
+        self.update(id, delivery);
+        Ok(HandshakeHandle(id))
+    }
+
+    /// Uses the peer's timing as it was discovered until the peer declares its own. Returns false
+    /// if the handshake has ended.
+    pub(in crate::manager) fn expect_timing<T>(
+        &mut self,
+        cx: &Context<'_>,
+        handshake: HandshakeHandle,
+        parameters: &SessionParameters,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) -> bool {
+        let wait = node.retry_wait();
+        let running = self.slots.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
+        let Some(slot) = running else { return false };
+        slot.unsecured.set_peer_parameters(parameters);
+        slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));
+        self.update(handshake.0, delivery);
+        true
+    }
+}

@@ -1,0 +1,198 @@
+//! How handshakes end without a session.
+
+use crate::context::Context;
+use crate::crypto::Crypto;
+use crate::handshake::HandshakeError;
+use crate::ids::{FabricIndex, NodeId, ProtocolId};
+use crate::manager::delivery::Delivery;
+use crate::manager::event::Event;
+use crate::manager::handle::{HandshakeHandle, HandshakeId, PeerAddress};
+use crate::manager::handshakes::Handshakes;
+use crate::manager::handshakes::machine::Input;
+use crate::manager::handshakes::reply::ReplyTo;
+use crate::manager::handshakes::slot::LINGER;
+use crate::manager::node::Node;
+use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::time::Instant;
+use crate::wire::secure_channel::Opcode;
+
+impl<C: Crypto, S: Storage> Handshakes<C, S> {
+    /// Takes note that a handshake has failed. Its slot stays while its report is in flight.
+    #[inline(never)]
+    pub(super) fn fail<T>(
+        &mut self,
+        id: HandshakeId,
+        error: HandshakeError,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.ended.is_none()) else {
+            return;
+        };
+        slot.ended = Some(now + LINGER);
+        slot.failed = true;
+        slot.machine.end();
+        slot.kept = None;
+        delivery.octets.release(Owner::Certificates(id));
+        let (peer, attempted) = (slot.peer, slot.machine.attempted());
+        let handshake = slot.is_ours().then_some(HandshakeHandle(id));
+        delivery.tell(Event::HandshakeFailed { handshake, peer, error });
+        self.serving_failed(id, attempted, delivery);
+    }
+
+    /// Fails a handshake for a reason of this node, and reports it to the peer.
+    fn abort<T>(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        id: HandshakeId,
+        error: HandshakeError,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) {
+        // This step establishes nothing.
+        let _ = self.advance(crypto, cx, id, Input::Abort(error), delivery, node);
+        // Whether or not there was room for a report.
+        self.fail(id, error, cx.now, delivery);
+        self.update(id, delivery);
+    }
+
+    /// Ends a handshake without an event, and frees its slot.
+    pub(in crate::manager) fn abandon<T>(
+        &mut self,
+        id: HandshakeId,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let Some(slot) = self.slots.get(&id) else { return };
+        let (running, attempted) = (slot.ended.is_none(), slot.machine.attempted());
+        self.discard(id, delivery);
+        if running {
+            self.serving_failed(id, attempted, delivery);
+        }
+    }
+
+    /// Ends a handshake that this node began. Returns false if it has ended already.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) fn cancel<T>(
+        &mut self,
+        handshake: HandshakeHandle,
+        delivery: &mut Delivery<S, T>,
+    ) -> bool {
+        let running = self.slots.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
+        if running {
+            self.abandon(handshake.0, delivery);
+        }
+        running
+    }
+
+    /// Reports to the peer of a handshake once that it has failed.
+    pub(super) fn report_failure<T>(
+        &mut self,
+        id: HandshakeId,
+        error: &HandshakeError,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let Some(slot) = self.slots.get(&id) else { return };
+        if let Some(report) = error.status_report().filter(|_| !slot.is_ours()) {
+            let opcode = Opcode::STATUS_REPORT.0;
+            let to = ReplyTo {
+                peer: slot.peer,
+                node: slot.unsecured.ephemeral_node_id(),
+                header: slot.exchange.header(ProtocolId::SECURE_CHANNEL, opcode, false),
+            };
+            to.push_report(&report, slot.exchange.last_used(), delivery);
+        }
+    }
+
+    /// Fails every running handshake on a fabric.
+    pub(in crate::manager) fn fail_of_fabric<T>(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        fabric: FabricIndex,
+        error: HandshakeError,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) {
+        while let Some(id) = self.running_of_fabric(fabric) {
+            self.abort(crypto, cx, id, error, delivery, node);
+        }
+    }
+
+    fn running_of_fabric(&self, fabric: FabricIndex) -> Option<HandshakeId> {
+        let mut slots = self.slots.iter();
+        slots
+            .find(|(_, slot)| slot.ended.is_none() && slot.machine.fabric() == Some(fabric))
+            .map(|(id, _)| *id)
+    }
+
+    /// Ends every handshake that is about to resume from the record of a peer, or from any record
+    /// of the fabric: it would save the record again.
+    #[inline(never)]
+    pub(in crate::manager) fn end_resumptions<T>(
+        &mut self,
+        fabric: FabricIndex,
+        peer: Option<NodeId>,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let mut next = self.slots.first();
+        while let Some(id) = next {
+            if let Some(slot) = self.slots.get_mut(&id)
+                && slot.machine.forget_record(fabric, peer)
+            {
+                self.report_failure(id, &HandshakeError::Rejected, delivery);
+                self.fail(id, HandshakeError::Rejected, now, delivery);
+                self.abandon(id, delivery);
+            }
+            next = self.slots.first_from(id.wrapping_add(1));
+        }
+    }
+
+    /// Fails every handshake over a connection that is lost.
+    pub(in crate::manager) fn disconnected<T>(
+        &mut self,
+        connection: PeerAddress,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        while let Some(id) = self.first_over(connection) {
+            self.fail(id, HandshakeError::Disconnected, now, delivery);
+            self.abandon(id, delivery);
+        }
+    }
+
+    fn first_over(&self, connection: PeerAddress) -> Option<HandshakeId> {
+        let mut over = self.slots.iter().filter(|(_, slot)| slot.peer == connection);
+        over.next().map(|(id, _)| *id)
+    }
+
+    /// Lets time pass for a handshake.
+    #[inline(never)]
+    pub(in crate::manager) fn timeout<T>(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        id: HandshakeId,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        slot.filed.came_due();
+        let gave_up = slot.exchange.handle_timeout(cx.now);
+        match slot.ended {
+            Some(_) if slot.goes().is_some_and(|goes| cx.now >= goes) => {
+                self.discard(id, delivery);
+                return;
+            }
+            Some(_) => {}
+            None if gave_up => self.fail(id, HandshakeError::TimedOut, cx.now, delivery),
+            None => {
+                if slot.machine.poll_timeout().is_some_and(|due| cx.now >= due) {
+                    self.abort(crypto, cx, id, HandshakeError::TimedOut, delivery, node);
+                }
+            }
+        }
+        self.update(id, delivery);
+    }
+}

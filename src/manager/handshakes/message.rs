@@ -1,0 +1,33 @@
+//! Room for the message that a handshake has in flight.
+
+use crate::manager::config::Config;
+use crate::manager::delivery::{Delivery, HANDSHAKE_MESSAGE_LEN};
+use crate::manager::handle::{HandshakeId, Source};
+use crate::manager::storage::{Held, Octets, Owner, Storage};
+
+/// Names the message in flight of a handshake in the table of messages.
+pub(in crate::manager) const fn message_of(id: HandshakeId) -> Owner {
+    Owner::Message(Source::Handshake(id))
+}
+
+/// Returns true if there is room for the messages of another handshake.
+pub(in crate::manager) fn has_room<S: Storage, T>(delivery: &Delivery<S, T>) -> bool {
+    /// No handshake has this id.
+    const NONE: HandshakeId = 0;
+    delivery.octets.room(message_of(NONE)) >= HANDSHAKE_MESSAGE_LEN
+}
+
+/// Allocates room for the next message of a handshake: for the largest one, or as much as is
+/// free. Returns `None` if not even a report would fit.
+pub(in crate::manager) fn allocate<S: Storage, T>(
+    id: HandshakeId,
+    delivery: &mut Delivery<S, T>,
+) -> Option<Held<S>> {
+    const REPORT_LEN: usize = Config::buffer_len(10);
+    let owner = message_of(id);
+    let room = delivery.octets.room(owner);
+    if room < REPORT_LEN {
+        return None;
+    }
+    delivery.octets.allocate(owner, HANDSHAKE_MESSAGE_LEN.min(room))
+}

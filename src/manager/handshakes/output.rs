@@ -1,0 +1,100 @@
+//! The transmissions and deadlines of handshakes.
+
+use crate::crypto::Crypto;
+use crate::exchange::Exchange;
+use crate::ids::ProtocolId;
+use crate::manager::delivery::{Delivery, Output};
+use crate::manager::handle::{HandshakeId, PeerAddress, Source};
+use crate::manager::handshakes::Handshakes;
+use crate::manager::handshakes::message::message_of;
+use crate::manager::handshakes::slot::{Slot, TakenMessage};
+use crate::manager::node::Node;
+use crate::manager::storage::{Held, Map, Octets, Storage};
+use crate::time::Instant;
+use crate::wire::MessageBuf;
+
+impl<C: Crypto, S: Storage> Slot<C, S> {
+    /// Encodes a handshake message and puts it in flight.
+    #[inline(never)]
+    pub(super) fn launch<T>(
+        &mut self,
+        id: HandshakeId,
+        mut message: Held<S>,
+        taken: &TakenMessage,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let reliable = taken.reliable && !self.peer.is_reliable();
+        let header = self.exchange.header(ProtocolId::SECURE_CHANNEL, taken.opcode.0, reliable);
+        let octets = delivery.octets.get_mut(message_of(id), &mut message);
+        let Ok(mut buf) = MessageBuf::new(octets) else { return };
+        if buf.set_payload_len(taken.len).is_err() {
+            return;
+        }
+        let counter = &mut delivery.unsecured_counter;
+        let Ok(encoded) = self.unsecured.encode(counter, &header, buf, now) else { return };
+        let (datagram, counter) = (encoded.range(), encoded.counter());
+        self.sent = Some(counter);
+        delivery.octets.shrink(message_of(id), datagram.end);
+        self.exchange.sent(&header, now);
+        self.exchange.launch(message, datagram, counter, reliable);
+    }
+}
+
+impl<C: Crypto, S: Storage> Handshakes<C, S> {
+    /// Encodes the next acknowledgement of a handshake into `buf`, or takes the transmission of its
+    /// message in flight.
+    pub(in crate::manager) fn output<T>(
+        &mut self,
+        id: HandshakeId,
+        now: Instant,
+        buf: &mut [u8],
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) -> Option<Output> {
+        let slot = self.slots.get_mut(&id)?;
+        if let Some(header) = slot.exchange.next_ack() {
+            slot.exchange.sent(&header, now);
+            let message = MessageBuf::new(buf).ok()?;
+            let counter = &mut delivery.unsecured_counter;
+            let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
+            return Some(Output::Ack { to: slot.peer, range });
+        }
+        let (wait, interval) = (node.retry_wait(), slot.unsecured.base_interval(now));
+        slot.exchange.take_transmission(now, |n| wait(interval, n)).then_some(Output::InFlight)
+    }
+
+    /// Returns the exchange of a handshake, which holds the message in flight, and the address
+    /// that it goes to.
+    pub(in crate::manager) fn in_flight(
+        &self,
+        id: HandshakeId,
+    ) -> Option<(PeerAddress, &Exchange<Held<S>>)> {
+        let slot = self.slots.get(&id)?;
+        Some((slot.peer, &slot.exchange))
+    }
+
+    /// Marks a handshake as having no output.
+    pub(in crate::manager) fn idle<T>(&mut self, id: HandshakeId, delivery: &mut Delivery<S, T>) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.filed.idle();
+        }
+        delivery.schedule.idle(Source::Handshake(id));
+    }
+
+    /// Files the deadline of a handshake and whether it has output. To be called after every
+    /// change to one.
+    pub(in crate::manager) fn update<T>(&mut self, id: HandshakeId, delivery: &mut Delivery<S, T>) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        if slot.exchange.message().is_none() {
+            delivery.octets.release(message_of(id));
+        }
+        let life = match slot.ended {
+            Some(_) => slot.goes(),
+            None => slot.machine.poll_timeout(),
+        };
+        let deadline = [life, slot.exchange.poll_timeout()].into_iter().flatten().min();
+        let has_output = slot.exchange.has_output();
+        delivery.schedule.file(Source::Handshake(id), &mut slot.filed, deadline, has_output);
+    }
+}

@@ -1,0 +1,156 @@
+//! Handshakes and sessions: the ids that both share, and how an established handshake becomes a
+//! session.
+
+use crate::context::Context;
+use crate::crypto::Crypto;
+use crate::handshake::{Established, HandshakeError, Signed};
+use crate::ids::LocalSessionId;
+use crate::manager::SessionManager;
+#[cfg(feature = "initiator")]
+use crate::manager::event::ConnectError;
+use crate::manager::event::{Dropped, Event, Received};
+use crate::manager::handle::{HandshakeId, PeerAddress};
+use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress};
+use crate::manager::storage::Storage;
+use crate::session::{Unauthenticated, UnsecureSession};
+use crate::time::Instant;
+use crate::wire::{Packet, StatusReport};
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Handles an unsecured message.
+    #[inline(never)]
+    pub(in crate::manager) fn receive_unsecured<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        packet: Packet<'b>,
+    ) -> Result<Received<'b>, Dropped> {
+        match self.handshakes.receive(cx.now, from, packet, &mut self.delivery)? {
+            Arrival::CheckIn(payload) => return Ok(Received::CheckIn { payload }),
+            Arrival::Handled => {}
+            Arrival::Next(id, message) => {
+                self.advance(cx, id, Input::Message(message));
+            }
+            Arrival::First(first) => self.begin_handshake(cx, from, first),
+        }
+        Ok(Received::Handled)
+    }
+
+    /// Begins the handshake of a peer, or refuses it. A refusal keeps no state: a repeated request
+    /// is judged anew.
+    #[inline(never)]
+    fn begin_handshake(&mut self, cx: &mut Context<'_>, from: PeerAddress, first: First<'_>) {
+        let reply_to = first.reply_to(from);
+        let First { unsecured, message } = first;
+        let report = match self.admit(from, unsecured, &message, cx.now) {
+            Ok(id) => {
+                let error = self.advance(cx, id, Input::Message(message.into()));
+                if error.is_some() {
+                    // No slot is kept for a report that may as well get lost.
+                    self.handshakes.abandon(id, &mut self.delivery);
+                }
+                error.and_then(|error| error.status_report())
+            }
+            Err(refusal) => Some(refusal),
+        };
+        if let Some(report) = report {
+            reply_to.push_report(&report, cx.now, &mut self.delivery);
+        }
+    }
+
+    /// Makes a slot for the handshake of a peer, with a session id of its own.
+    ///
+    /// # Errors
+    /// A report for the peer.
+    #[inline(never)]
+    fn admit(
+        &mut self,
+        from: PeerAddress,
+        unsecured: UnsecureSession,
+        message: &Unauthenticated<'_>,
+        now: Instant,
+    ) -> Result<HandshakeId, StatusReport<'static>> {
+        let commissioned = self
+            .sessions
+            .commissioned
+            .is_some_and(|session| self.sessions.table.get(session).is_some());
+        self.handshakes.make_room(message, commissioned, now, &mut self.delivery, &self.node)?;
+        let busy = StatusReport::busy(self.node.config.busy_wait);
+        let local = self.free_session_id().ok_or(busy)?;
+        let (delivery, node) = (&mut self.delivery, &self.node);
+        self.handshakes.begin(local, from, unsecured, message, now, delivery, node)
+    }
+
+    /// Runs the step of the handshake that waits for this signature. Returns false if none does.
+    #[inline(never)]
+    pub(in crate::manager) fn advance_signed(
+        &mut self,
+        cx: &mut Context<'_>,
+        signed: &Signed,
+    ) -> bool {
+        let waiting = self.handshakes.awaiting(signed);
+        waiting.is_some_and(|id| {
+            self.advance(cx, id, Input::Signed(signed));
+            true
+        })
+    }
+
+    /// Runs a step of a handshake. Returns the error if the handshake failed by it.
+    #[inline(never)]
+    fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: HandshakeId,
+        input: Input<'_>,
+    ) -> Option<HandshakeError> {
+        let (delivery, node) = (&mut self.delivery, &mut self.node);
+        match self.handshakes.advance(&self.crypto, cx, id, input, delivery, node) {
+            Progress::Waiting => None,
+            Progress::Established(established) => {
+                self.establish(cx, id, established);
+                None
+            }
+            Progress::Failed(error) => Some(error),
+        }
+    }
+
+    /// Makes a session of an established handshake.
+    #[inline(never)]
+    fn establish(&mut self, cx: &mut Context<'_>, id: HandshakeId, newly: NewlyEstablished) {
+        let NewlyEstablished { established, peer, handshake } = newly;
+        let Established { session, record, resumed } = established;
+        let session = session.begin(&self.crypto, cx);
+        let Some(session) = self.add_session(session, peer, cx.now) else {
+            return self.handshakes.no_room(id, cx.now, &mut self.delivery);
+        };
+        if self.handshakes.established(id, session, cx.now, &mut self.delivery) {
+            self.sessions.commissioned = Some(session);
+        }
+        self.delivery.tell(Event::Established { session, handshake, resumed });
+        if let Some(record) = record {
+            match &mut cx.resumption {
+                Some(store) => store.save(&record),
+                None => self.save_record(&record, cx.now),
+            }
+        }
+    }
+
+    /// Makes room for a handshake that this node begins, and reserves the id of its session.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) fn reserve_to_connect(
+        &mut self,
+    ) -> Result<LocalSessionId, ConnectError> {
+        self.handshakes.make_room_to_connect(&mut self.delivery)?;
+        self.free_session_id().ok_or(ConnectError::NoSessionId)
+    }
+
+    /// Returns a session id that neither a session nor a running handshake has.
+    pub(in crate::manager) fn free_session_id(&mut self) -> Option<LocalSessionId> {
+        let in_use = self.sessions.table.len().saturating_add(self.handshakes.count());
+        if in_use >= self.node.config.session_ids().len() {
+            return None;
+        }
+        let handshakes = &self.handshakes;
+        self.sessions.table.free_id(|id| handshakes.reserves(id))
+    }
+}
