@@ -340,3 +340,15 @@ pub fn is_standalone_ack(header: &ProtocolHeader) -> bool {
 pub(crate) fn wants_ack(header: &ProtocolHeader) -> bool {
     header.needs_ack && !is_standalone_ack(header)
 }
+
+/// The header of a standalone acknowledgement of a message whose exchange is not kept.
+pub(crate) fn acknowledgement(header: &ProtocolHeader, counter: MessageCounter) -> ProtocolHeader {
+    ProtocolHeader {
+        exchange: header.exchange,
+        protocol: ProtocolId::SECURE_CHANNEL,
+        opcode: Opcode::MRP_STANDALONE_ACK.0,
+        initiator: !header.initiator,
+        needs_ack: false,
+        ack: Some(counter),
+    }
+}

@@ -13,25 +13,29 @@
 //! [`poll_timeout`](SessionManager::poll_timeout). No order is required; what is polled late
 //! happens late, nothing more.
 
+mod api;
 mod check_in;
 mod config;
 #[cfg(any(test, feature = "_test-util"))]
 mod dangerous;
 mod delivery;
+mod error;
 mod event;
 mod groups;
 pub(crate) mod handle;
 mod handshakes;
 mod node;
+mod received;
 mod sessions;
 #[cfg(feature = "alloc")]
 mod shard;
+mod statistics;
 mod storage;
 #[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
-mod timers;
 mod trace;
+mod turn;
 mod unstarted;
 
 use core::fmt;
@@ -40,16 +44,19 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 pub use self::config::Config;
-pub use self::event::{
-    CloseReason, ConnectError, Dropped, Event, FabricTableError, Message, OpenError, Received,
-    RestoreError, SendError, Statistics, Transmit, WindowCloseReason, WindowError,
+pub use self::delivery::TRANSMIT_BUFFER_LEN;
+pub use self::error::{
+    ConnectError, FabricTableError, OpenError, RestoreError, SendError, WindowError,
 };
-pub use self::groups::{GroupError, GroupMessage, GroupSendError, GroupSettings};
+pub use self::event::{CloseReason, Event, WindowCloseReason};
+pub use self::groups::{GroupError, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::handshakes::CommissioningWindow;
-pub use self::sessions::{Datagram, Outgoing, SessionRef, TRANSMIT_BUFFER_LEN};
+pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
+pub use self::sessions::{Datagram, Outgoing, SessionRef};
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
+pub use self::statistics::Statistics;
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
 pub use self::storage::{Fixed, Storage, WithGroups};
@@ -57,7 +64,6 @@ pub use self::unstarted::Unstarted;
 
 use self::delivery::Delivery;
 use self::groups::Groups;
-use self::handle::Source;
 use self::handshakes::Handshakes;
 use self::node::Node;
 use self::sessions::Sessions;
@@ -118,11 +124,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     fn start(&mut self, config: Config, rng: &mut dyn CryptoRng) {
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
-        let (ids, last) = (config.session_ids(), u16::from_le_bytes([a, b]));
-        self.sessions.table.start(config.sessions(), ids, last, rng);
+        self.sessions.start(&config, u16::from_le_bytes([a, b]), rng);
         self.delivery.start(u16::from_le_bytes([c, d]), rng);
         self.node.jitter = Jitter::new(rng.next_u32());
-        self.sessions.exchanges.limit(config.max_exchanges);
         self.handshakes.slots.limit(config.max_handshakes);
         self.node.fabrics.limit(config.max_fabrics);
         if let Some(groups) = self.groups.get_mut() {
@@ -131,7 +135,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.records.limit(config.max_records);
         let reserve = (self.event_reserve(), self.handshake_event_reserve());
         let (exchanges, handshakes) =
-            (self.sessions.exchanges.capacity(), self.handshakes.slots.capacity());
+            (self.sessions.exchange_capacity(), self.handshakes.slots.capacity());
         self.delivery.limit(&config, exchanges.saturating_add(handshakes), reserve);
         self.node.config = config;
     }
@@ -142,9 +146,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         // A session: Closed. An exchange: Acknowledged or Undelivered. A handshake:
         // HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
         self.sessions
-            .table
             .capacity()
-            .saturating_add(self.sessions.exchanges.capacity())
+            .saturating_add(self.sessions.exchange_capacity())
             .saturating_add(self.handshakes.slots.capacity())
             .saturating_add(self.node.records.capacity())
             .saturating_add(STEP)
@@ -187,40 +190,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             None => Place::Vacant,
         };
     }
-
-    /// The next thing that happened, oldest first.
-    #[must_use = "an event is told once"]
-    #[inline(never)]
-    pub fn poll_event(&mut self) -> Option<Event<T>> {
-        if let Some(id) = self.handshakes.lending.take() {
-            self.end_lending(id);
-        }
-        let event = self.delivery.events.pop().or_else(|| self.group_event());
-        if let Some(Event::Established { session, .. }) = &event {
-            self.handshakes.lending = self.lender_of(*session);
-        }
-        event
-    }
-
-    /// Re-arms the timer of an exchange or handshake and notes whether it has output; drops it
-    /// when it has nothing left to do. To be called after every change to one.
-    fn update(&mut self, source: Source) {
-        match source {
-            Source::Exchange(key) => self.update_exchange(key),
-            Source::Handshake(id) => self.update_handshake(id),
-        }
-    }
 }
 
 impl<C: Crypto, S: Storage, T> fmt::Debug for SessionManager<C, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionManager")
-            .field("sessions", &self.sessions.table.len())
-            .field("exchanges", &self.sessions.exchanges.len())
+            .field("sessions", &self.sessions.len())
+            .field("exchanges", &self.sessions.exchange_count())
             .field("handshakes", &self.handshakes.slots.len())
             .field("fabrics", &self.node.fabrics.len())
             .field("records", &self.node.records.len())
-            .field("events", &self.delivery.events.len())
+            .field("events", &self.delivery.event_count())
             .field("scheduled", &self.delivery.schedule)
             .field("groups", &self.groups.get())
             .field("statistics", &self.delivery.statistics)

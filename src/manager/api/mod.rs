@@ -1,0 +1,6 @@
+//! The public methods of a manager, by subject. They delegate and document.
+
+mod connections;
+mod drive;
+mod send;
+mod sessions;
