@@ -19,19 +19,21 @@ mod config;
 #[cfg(any(test, feature = "_test-util"))]
 mod dangerous;
 mod delivery;
+mod error;
 mod event;
 mod groups;
 pub(crate) mod handle;
 mod handshakes;
 mod node;
+mod received;
 mod sessions;
 #[cfg(feature = "alloc")]
 mod shard;
+mod statistics;
 mod storage;
 #[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
-mod timers;
 mod trace;
 mod turn;
 mod unstarted;
@@ -41,16 +43,19 @@ use core::fmt;
 use rand_core::CryptoRng;
 
 pub use self::config::Config;
-pub use self::event::{
-    CloseReason, ConnectError, Dropped, Event, FabricTableError, Message, OpenError, Received,
-    RestoreError, SendError, Statistics, Transmit, WindowCloseReason, WindowError,
+pub use self::delivery::TRANSMIT_BUFFER_LEN;
+pub use self::error::{
+    ConnectError, FabricTableError, OpenError, RestoreError, SendError, WindowError,
 };
-pub use self::groups::{GroupError, GroupMessage, GroupSendError, GroupSettings};
+pub use self::event::{CloseReason, Event, WindowCloseReason};
+pub use self::groups::{GroupError, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::handshakes::CommissioningWindow;
-pub use self::sessions::{Datagram, Outgoing, SessionRef, TRANSMIT_BUFFER_LEN};
+pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
+pub use self::sessions::{Datagram, Outgoing, SessionRef};
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
+pub use self::statistics::Statistics;
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
 pub use self::storage::{Fixed, Storage, WithGroups};
@@ -58,11 +63,10 @@ pub use self::unstarted::Unstarted;
 
 use self::delivery::Delivery;
 use self::groups::Groups;
-use self::handle::Source;
 use self::handshakes::Handshakes;
 use self::node::Node;
 use self::sessions::Sessions;
-use self::storage::{Map, Optional};
+use self::storage::Optional;
 use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
@@ -119,11 +123,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     fn start(&mut self, config: Config, rng: &mut dyn CryptoRng) {
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
-        let (ids, last) = (config.session_ids(), u16::from_le_bytes([a, b]));
-        self.sessions.table.start(config.sessions(), ids, last, rng);
+        self.sessions.start(&config, u16::from_le_bytes([a, b]), rng);
         self.delivery.start(u16::from_le_bytes([c, d]), rng);
         self.node.jitter = Jitter::new(rng.next_u32());
-        self.sessions.exchanges.limit(config.max_exchanges);
         self.handshakes.limit(config.max_handshakes);
         self.node.fabrics.limit(config.max_fabrics);
         if let Some(groups) = self.groups.get_mut() {
@@ -132,7 +134,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.records.limit(config.max_records);
         let reserve = (self.event_reserve(), self.handshake_event_reserve());
         let (exchanges, handshakes) =
-            (self.sessions.exchanges.capacity(), self.handshakes.capacity());
+            (self.sessions.exchange_capacity(), self.handshakes.capacity());
         self.delivery.limit(&config, exchanges.saturating_add(handshakes), reserve);
         self.node.config = config;
     }
@@ -143,9 +145,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         // A session: Closed. An exchange: Acknowledged or Undelivered. A handshake:
         // HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
         self.sessions
-            .table
             .capacity()
-            .saturating_add(self.sessions.exchanges.capacity())
+            .saturating_add(self.sessions.exchange_capacity())
             .saturating_add(self.handshakes.capacity())
             .saturating_add(self.node.records.capacity())
             .saturating_add(STEP)
@@ -179,38 +180,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub const fn set_parameters(&mut self, parameters: SessionParameters) {
         self.node.config.parameters = parameters;
     }
-
-    /// The next thing that happened, oldest first.
-    #[must_use = "an event is told once"]
-    #[inline(never)]
-    pub fn poll_event(&mut self) -> Option<Event<T>> {
-        self.handshakes.end_lending(&mut self.delivery);
-        let event = self.delivery.events.pop().or_else(|| self.group_event());
-        if let Some(Event::Established { session, .. }) = &event {
-            self.handshakes.begin_lending(*session);
-        }
-        event
-    }
-
-    /// Re-arms the timer of an exchange or handshake and notes whether it has output; drops it
-    /// when it has nothing left to do. To be called after every change to one.
-    fn update(&mut self, source: Source) {
-        match source {
-            Source::Exchange(key) => self.update_exchange(key),
-            Source::Handshake(id) => self.handshakes.update(id, &mut self.delivery),
-        }
-    }
 }
 
 impl<C: Crypto, S: Storage, T> fmt::Debug for SessionManager<C, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionManager")
-            .field("sessions", &self.sessions.table.len())
-            .field("exchanges", &self.sessions.exchanges.len())
+            .field("sessions", &self.sessions.len())
+            .field("exchanges", &self.sessions.exchange_count())
             .field("handshakes", &self.handshakes.len())
             .field("fabrics", &self.node.fabrics.len())
             .field("records", &self.node.records.len())
-            .field("events", &self.delivery.events.len())
+            .field("events", &self.delivery.event_count())
             .field("scheduled", &self.delivery.schedule)
             .field("groups", &self.groups.get())
             .field("statistics", &self.delivery.statistics)

@@ -6,9 +6,12 @@ use alloc::vec::Vec;
 use super::handle::PeerAddress;
 use super::sessions::table::SessionTable;
 use super::*;
+use crate::context::Context;
 use crate::crypto::{RustCrypto, Secret, TxCounter};
 use crate::fabric::CompressedFabricId;
-use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId};
+use crate::ids::{
+    CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId,
+};
 use crate::resumption::ResumptionRecord;
 use crate::session::{
     Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
@@ -164,7 +167,7 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
 
 #[test]
 fn a_record_id_that_is_taken_costs_nobody_a_record() {
-    let mut records = Records::<Heap>::EMPTY;
+    let mut records = manager(Config::default()).node.records;
     records.limit(4);
     let record = |peer| ResumptionRecord {
         id: ResumptionId::new([7; 16]),
@@ -196,23 +199,23 @@ fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer()
         manager.add_session(new, address(), Instant::ZERO).unwrap();
     }
     let victim = |manager: &Manager, newcomer: Identity| {
-        manager.sessions.makes_room_for(&newcomer, 16).unwrap().local.get()
+        manager.sessions.table.victim_for(&newcomer, 16).unwrap().local.get()
     };
     assert_eq!(victim(&manager, case(1, 12)), 3, "from the fabric that has most");
     assert_eq!(victim(&manager, case(2, 20)), 3, "its only session is treated like the others");
-    let pase = manager.sessions.makes_room_for(&Identity::pase(), 16);
+    let pase = manager.sessions.table.victim_for(&Identity::pase(), 16);
     assert_eq!(pase, None, "a place is kept for it");
     let defunct = LocalSessionId::new(5).unwrap();
-    manager.sessions.unanswered(defunct);
+    manager.sessions.table.unanswered(defunct);
     assert_eq!(victim(&manager, case(1, 12)), 5, "a defunct one first");
     assert_eq!(victim(&manager, case(2, 22)), 5);
     // A second session with peer 21 makes that peer the one with most.
-    manager.sessions.heard(defunct, None);
+    manager.sessions.table.received_from(defunct, None);
     let mut new = session(SessionRole::Initiator, 6, case(2, 21), 1);
     new.notify_activity(Instant::from_millis(6));
     let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
     assert_eq!(handle.local.get(), 6);
-    assert!(manager.sessions.by_local(LocalSessionId::new(3).unwrap()).is_none());
+    assert!(manager.sessions.table.by_local(LocalSessionId::new(3).unwrap()).is_none());
     assert_eq!(victim(&manager, case(2, 22)), 4, "peer 21 has two, this one idle longest");
 }
 

@@ -1,9 +1,8 @@
-//! What a manager's events and drops look like as records.
+//! Log records of a manager's events and of the datagrams that it drops.
 
-use super::event::{Dropped, Event, WindowCloseReason};
-#[cfg(feature = "defmt")]
-use super::event::{Message, Transmit};
+use super::event::{Event, WindowCloseReason};
 use super::handle::PeerAddress;
+use super::received::Dropped;
 
 pub(super) fn event<T>(event: &Event<T>) {
     match event {
@@ -54,28 +53,4 @@ pub(super) fn event<T>(event: &Event<T>) {
 pub(super) fn dropped(from: PeerAddress, reason: Dropped) {
     log_debug!("datagram dropped: {}", reason);
     log_trace!("it came from {}", from);
-}
-
-/// Without the payload, which was encrypted for a reason.
-#[cfg(feature = "defmt")]
-impl defmt::Format for Message<'_> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(
-            f,
-            "Message(session {}, exchange {}, protocol {}, opcode {=u8:02x}, {=usize} octets)",
-            self.session.local,
-            self.exchange.id(),
-            self.protocol,
-            self.opcode,
-            self.payload.len(),
-        );
-    }
-}
-
-/// Without the octets.
-#[cfg(feature = "defmt")]
-impl defmt::Format for Transmit<'_> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Transmit({=usize} octets to {})", self.datagram.len(), self.to);
-    }
 }

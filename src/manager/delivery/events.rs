@@ -1,4 +1,4 @@
-//! Events that wait to be polled.
+//! Events that the application has not polled yet.
 
 use crate::handshake::{HandshakeError, SignRequest};
 use crate::ids::{FabricIndex, NodeId};
@@ -6,17 +6,17 @@ use crate::manager::event::{CloseReason, Event, WindowCloseReason};
 use crate::manager::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 use crate::manager::storage::{Queue, Storage};
 
-/// Events in the order in which they happened. What handshakes tell takes much more room than
-/// anything else, and is rarer: it has a queue of its own.
-pub(in crate::manager) struct Events<S: Storage, T> {
-    told: S::Events<Told<T>>,
+/// Events in the order in which they happened. Events of handshakes take much more room than
+/// others, and are rarer: they have a queue of their own.
+pub(super) struct Events<S: Storage, T> {
+    queue: S::Events<Queued<T>>,
     handshakes: S::HandshakeEvents<OfHandshake>,
     /// The places that are kept for events of what exists, in all and for handshakes.
     reserve: (usize, usize),
 }
 
-enum Told<T> {
-    /// The next one of the other queue.
+enum Queued<T> {
+    /// The next one of the queue of handshakes.
     OfHandshake,
     Acknowledged(ExchangeHandle),
     Undelivered(ExchangeHandle),
@@ -33,39 +33,39 @@ enum OfHandshake {
 }
 
 impl<S: Storage, T> Events<S, T> {
-    pub(in crate::manager) const EMPTY: Self =
-        Self { told: Queue::EMPTY, handshakes: Queue::EMPTY, reserve: (0, 0) };
+    pub(super) const EMPTY: Self =
+        Self { queue: Queue::EMPTY, handshakes: Queue::EMPTY, reserve: (0, 0) };
 
     /// Makes room for `most` events (or those that are queued, if they are more) and for the
     /// `reserve`: in all, and of handshakes.
-    pub(in crate::manager) fn limit(&mut self, most: usize, reserve: (usize, usize)) {
+    pub(super) fn limit(&mut self, most: usize, reserve: (usize, usize)) {
         let most = most.max(self.len());
-        self.told.limit(most.saturating_add(reserve.0));
+        self.queue.limit(most.saturating_add(reserve.0));
         self.handshakes.limit(most.saturating_add(reserve.1));
         self.reserve = reserve;
     }
 
-    pub(in crate::manager) fn len(&self) -> usize {
-        self.told.len()
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     /// Returns true if nothing but the reserve is free in either queue. One place of each can
     /// always be used.
-    pub(in crate::manager) fn is_backlogged(&self) -> bool {
-        let most = self.told.capacity().saturating_sub(self.reserve.0);
+    pub(super) fn is_backlogged(&self) -> bool {
+        let most = self.queue.capacity().saturating_sub(self.reserve.0);
         let most_of_handshakes = self.handshakes.capacity().saturating_sub(self.reserve.1);
-        self.told.len() >= most.max(1) || self.handshakes.len() >= most_of_handshakes.max(1)
+        self.queue.len() >= most.max(1) || self.handshakes.len() >= most_of_handshakes.max(1)
     }
 
     /// Appends; false if there is no room.
-    pub(in crate::manager) fn push(&mut self, event: Event<T>) -> bool {
-        let told = match event {
-            Event::Acknowledged { exchange } => Told::Acknowledged(exchange),
-            Event::Undelivered { exchange } => Told::Undelivered(exchange),
-            Event::Closed { session, context, reason } => Told::Closed(session, context, reason),
-            Event::CounterLow { session } => Told::CounterLow(session),
-            Event::WindowClosed { reason } => Told::WindowClosed(reason),
-            Event::RecordChanged { fabric, peer } => Told::RecordChanged(fabric, peer),
+    pub(super) fn push(&mut self, event: Event<T>) -> bool {
+        let queued = match event {
+            Event::Acknowledged { exchange } => Queued::Acknowledged(exchange),
+            Event::Undelivered { exchange } => Queued::Undelivered(exchange),
+            Event::Closed { session, context, reason } => Queued::Closed(session, context, reason),
+            Event::CounterLow { session } => Queued::CounterLow(session),
+            Event::WindowClosed { reason } => Queued::WindowClosed(reason),
+            Event::RecordChanged { fabric, peer } => Queued::RecordChanged(fabric, peer),
             Event::Established { session, handshake, resumed } => {
                 return self.push_bulky(OfHandshake::Established(session, handshake, resumed));
             }
@@ -75,22 +75,22 @@ impl<S: Storage, T> Events<S, T> {
             Event::SignRequest(request) => {
                 return self.push_bulky(OfHandshake::SignRequest(request));
             }
-            // What groups have to tell waits there.
+            // The part of the groups keeps these itself.
             Event::GroupMessages | Event::GroupSendersFull { .. } => return false,
         };
-        self.told.push(told).is_ok()
+        self.queue.push(queued).is_ok()
     }
 
     fn push_bulky(&mut self, event: OfHandshake) -> bool {
         // Into both queues or neither: they must not get out of step.
-        self.told.len() < self.told.capacity()
+        self.queue.len() < self.queue.capacity()
             && self.handshakes.push(event).is_ok()
-            && self.told.push(Told::OfHandshake).is_ok()
+            && self.queue.push(Queued::OfHandshake).is_ok()
     }
 
-    pub(in crate::manager) fn pop(&mut self) -> Option<Event<T>> {
-        Some(match self.told.pop()? {
-            Told::OfHandshake => match self.handshakes.pop()? {
+    pub(super) fn pop(&mut self) -> Option<Event<T>> {
+        Some(match self.queue.pop()? {
+            Queued::OfHandshake => match self.handshakes.pop()? {
                 OfHandshake::Established(session, handshake, resumed) => {
                     Event::Established { session, handshake, resumed }
                 }
@@ -99,12 +99,12 @@ impl<S: Storage, T> Events<S, T> {
                 }
                 OfHandshake::SignRequest(request) => Event::SignRequest(request),
             },
-            Told::Acknowledged(exchange) => Event::Acknowledged { exchange },
-            Told::Undelivered(exchange) => Event::Undelivered { exchange },
-            Told::Closed(session, context, reason) => Event::Closed { session, context, reason },
-            Told::CounterLow(session) => Event::CounterLow { session },
-            Told::WindowClosed(reason) => Event::WindowClosed { reason },
-            Told::RecordChanged(fabric, peer) => Event::RecordChanged { fabric, peer },
+            Queued::Acknowledged(exchange) => Event::Acknowledged { exchange },
+            Queued::Undelivered(exchange) => Event::Undelivered { exchange },
+            Queued::Closed(session, context, reason) => Event::Closed { session, context, reason },
+            Queued::CounterLow(session) => Event::CounterLow { session },
+            Queued::WindowClosed(reason) => Event::WindowClosed { reason },
+            Queued::RecordChanged(fabric, peer) => Event::RecordChanged { fabric, peer },
         })
     }
 }

@@ -12,16 +12,24 @@ use self::outbox::Outbox;
 pub(super) use self::outbox::SHORT_LEN;
 pub(super) use self::output::Output;
 pub(super) use self::schedule::{Filed, Schedule};
-use super::event::{Event, Statistics};
+use super::config::Config;
+use super::event::Event;
 use super::handle::{PeerAddress, Source};
+use super::received::{Dropped, Transmit};
+use super::statistics::Statistics;
 use super::storage::{Octets, Owner, Storage};
-use super::{Config, trace};
+use super::trace;
 use crate::ids::ExchangeId;
 use crate::session::UnsecuredCounter;
+use crate::time::Instant;
 use crate::wire::MAX_UDP_PAYLOAD;
 
 /// Room for any handshake message, in bytes.
 pub(super) const HANDSHAKE_MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
+
+/// Length in bytes of the scratch buffer for
+/// [`SessionManager::poll_transmit`](super::SessionManager::poll_transmit).
+pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
 
 /// The deadlines and output of all exchanges and handshakes, and the numbers that every part
 /// draws from.
@@ -29,10 +37,10 @@ pub(super) struct Delivery<S: Storage, T> {
     pub(super) schedule: Schedule<S>,
     /// The messages in flight, and the certificates of peers.
     pub(super) octets: S::Octets,
-    pub(super) outbox: Outbox<S>,
+    outbox: Outbox<S>,
     /// Whether the outbox comes first when a datagram is polled.
-    pub(super) outbox_turn: bool,
-    pub(super) events: Events<S, T>,
+    outbox_turn: bool,
+    events: Events<S, T>,
     pub(super) unsecured_counter: UnsecuredCounter,
     pub(super) statistics: Statistics,
     next_exchange: u16,
@@ -69,13 +77,28 @@ impl<S: Storage, T> Delivery<S, T> {
     /// Queues an event. There is room for every event that existing sessions, exchanges and
     /// handshakes can still cause, and nothing new begins while the application
     /// [lags behind](Self::is_backlogged).
-    pub(super) fn tell(&mut self, event: Event<T>) {
+    pub(super) fn push_event(&mut self, event: Event<T>) {
         trace::event(&event);
         let queued = self.events.push(event);
         debug_assert!(queued, "room for events is kept free");
     }
 
-    /// Whether so many events are unpolled that nothing new may begin.
+    /// The former name of [`push_event`](Self::push_event), for the parts that still use it.
+    pub(super) fn tell(&mut self, event: Event<T>) {
+        self.push_event(event);
+    }
+
+    /// Takes the oldest event.
+    pub(super) fn pop_event(&mut self) -> Option<Event<T>> {
+        self.events.pop()
+    }
+
+    /// How many events wait to be polled.
+    pub(super) fn event_count(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Returns true if so many events are unpolled that nothing new may begin.
     #[inline(never)]
     pub(super) fn is_backlogged(&self) -> bool {
         self.events.is_backlogged()
@@ -107,5 +130,40 @@ impl<S: Storage, T> Delivery<S, T> {
         let dropped = self.outbox.push(to, datagram);
         let count = &mut self.statistics.replies_dropped;
         *count = count.saturating_add(dropped);
+    }
+
+    /// Copies the oldest short datagram into `scratch` and removes it.
+    pub(super) fn pop_short<'a>(
+        &mut self,
+        scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
+    ) -> Option<Transmit<'a>> {
+        let short = self.outbox.pop()?;
+        let datagram = scratch.get_mut(..short.datagram().len())?;
+        datagram.copy_from_slice(short.datagram());
+        Some(Transmit { to: short.to, datagram })
+    }
+
+    /// Returns true if a short datagram goes next. Short datagrams and the messages of exchanges
+    /// and handshakes take turns, so that neither waits for all of the other, even if only one
+    /// datagram is polled for each that is received.
+    pub(super) fn is_turn_of_shorts(&mut self) -> bool {
+        self.outbox_turn = !self.outbox_turn;
+        self.outbox_turn && !self.outbox.is_empty()
+    }
+
+    /// Returns true if no short datagram waits to be sent.
+    pub(super) fn has_no_shorts(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// The first of all deadlines of exchanges and handshakes.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.schedule.next()
+    }
+
+    /// Counts a datagram that was dropped.
+    pub(super) fn count_dropped(&mut self, from: PeerAddress, reason: Dropped) {
+        trace::dropped(from, reason);
+        self.statistics.count(reason);
     }
 }

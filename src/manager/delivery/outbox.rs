@@ -1,21 +1,22 @@
-//! Short messages that belong to no exchange: refusals, goodbyes, acknowledgements to strangers.
+//! Short messages that belong to no exchange: refusals, CloseSession, acknowledgements of stray
+//! messages.
 
-use crate::manager::Config;
+use crate::manager::config::Config;
 use crate::manager::handle::PeerAddress;
 use crate::manager::storage::{Queue, Storage};
 
-/// Room for one: a CloseSession with every header field takes 60 octets.
+/// Room for one in bytes: a CloseSession with every header field takes 60.
 pub(in crate::manager) const SHORT_LEN: usize = 64;
 
 #[derive(Debug)]
-pub(in crate::manager) struct Short {
-    pub(in crate::manager) to: PeerAddress,
+pub(super) struct Short {
+    pub(super) to: PeerAddress,
     octets: [u8; SHORT_LEN],
     len: usize,
 }
 
 impl Short {
-    pub(in crate::manager) fn datagram(&self) -> &[u8] {
+    pub(super) fn datagram(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()
     }
 
@@ -24,22 +25,23 @@ impl Short {
     }
 }
 
-/// Those of secure sessions are never dropped for unsecured ones, which anybody can cause.
-pub(in crate::manager) struct Outbox<S: Storage> {
+/// The short messages that wait to be sent. Those of secure sessions are never dropped in favour
+/// of unsecured ones, which anybody can cause.
+pub(super) struct Outbox<S: Storage> {
     queue: S::Outbox<Short>,
     /// How many of them are unsecured.
     unsecured: usize,
 }
 
 impl<S: Storage> Outbox<S> {
-    pub(in crate::manager) const EMPTY: Self = Self { queue: Queue::EMPTY, unsecured: 0 };
+    pub(super) const EMPTY: Self = Self { queue: Queue::EMPTY, unsecured: 0 };
 
-    pub(in crate::manager) fn limit(&mut self, config: &Config) {
+    pub(super) fn limit(&mut self, config: &Config) {
         self.queue.limit(config.max_replies.max(1));
     }
 
-    /// Queues a datagram; returns how many were dropped for want of room, be it this one.
-    pub(in crate::manager) fn push(&mut self, to: PeerAddress, datagram: &[u8]) -> u32 {
+    /// Queues a datagram; returns how many were dropped because there was no room, this one included.
+    pub(super) fn push(&mut self, to: PeerAddress, datagram: &[u8]) -> u32 {
         let mut short = Short { to, octets: [0; SHORT_LEN], len: datagram.len() };
         let Some(octets) = short.octets.get_mut(..datagram.len()) else { return 1 };
         octets.copy_from_slice(datagram);
@@ -51,11 +53,11 @@ impl<S: Storage> Outbox<S> {
         full.into()
     }
 
-    pub(in crate::manager) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queue.len() == 0
     }
 
-    pub(in crate::manager) fn pop(&mut self) -> Option<Short> {
+    pub(super) fn pop(&mut self) -> Option<Short> {
         let short = self.queue.pop()?;
         if !short.is_secure() {
             self.unsecured = self.unsecured.saturating_sub(1);

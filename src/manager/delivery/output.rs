@@ -1,12 +1,12 @@
-//! The output of an exchange or handshake.
+//! What an exchange or handshake sends next.
 
 use core::ops::Range;
 
 use crate::manager::handle::PeerAddress;
 
-/// The next datagram of an exchange or handshake.
+/// What an exchange or handshake sends next.
 pub(in crate::manager) enum Output {
-    /// An acknowledgement, which is at `range` of the scratch buffer.
+    /// An acknowledgement, encoded at `range` of the scratch buffer.
     Ack { to: PeerAddress, range: Range<usize> },
     /// The message in flight.
     InFlight,

@@ -6,8 +6,8 @@ use crate::manager::handle::Source;
 use crate::manager::storage::{Map, Storage};
 use crate::time::Instant;
 
-/// What is filed for an exchange or handshake. It stands with it, so that nothing is looked for
-/// that is not there, or is there already.
+/// What the schedule holds for an exchange or handshake. Each keeps its own copy, so that the
+/// schedule is searched only when something changes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manager) struct Filed {
     deadline: Option<Instant>,
@@ -18,12 +18,12 @@ impl Filed {
     /// Nothing.
     pub(in crate::manager) const NONE: Self = Self { deadline: None, ready: false };
 
-    /// Takes note that the deadline has come, and is filed no more.
+    /// Notes that the deadline has come, and is not filed any more.
     pub(in crate::manager) const fn came_due(&mut self) {
         self.deadline = None;
     }
 
-    /// Takes note that the readiness was taken back.
+    /// Notes that the readiness was taken back.
     pub(in crate::manager) const fn idle(&mut self) {
         self.ready = false;
     }
@@ -96,7 +96,7 @@ impl<S: Storage> Schedule<S> {
         self.file(source, &mut { filed }, None, false);
     }
 
-    /// Takes the readiness of a source back, which must take note of it.
+    /// Takes the readiness of a source back. The source must note that with [`Filed::idle`].
     pub(in crate::manager) fn idle(&mut self, source: Source) {
         self.ready.discard(&source);
     }
@@ -110,8 +110,8 @@ impl<S: Storage> Schedule<S> {
         self.earliest = self.deadlines.first().map(|(due, _)| due);
     }
 
-    /// Takes the earliest deadline if it has come. Its source must take note that none is filed
-    /// for it any more.
+    /// Takes the earliest deadline if it has come. Its source must note that with
+    /// [`Filed::came_due`].
     pub(in crate::manager) fn take_due(&mut self, now: Instant) -> Option<Source> {
         if self.earliest? > now {
             return None;

@@ -22,7 +22,6 @@ use crate::ids::{FabricIndex, GroupId, GroupKeySetId, GroupSessionId, NodeId};
 use crate::session::ReplayWindow;
 use crate::time::Instant;
 
-pub use self::receive::GroupMessage;
 pub use self::send::GroupSendError;
 
 /// How this node takes part in a group.

@@ -1,16 +1,11 @@
 //! Messages from groups.
 
-use core::fmt;
-
 use super::sync::Control;
 use super::{Candidate, Groups, Known};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
-use crate::ids::{
-    ExchangeId, FabricIndex, GroupId, GroupKeySetId, GroupSessionId, MessageCounter, NodeId,
-    ProtocolId,
-};
+use crate::ids::{GroupId, GroupSessionId, MessageCounter, NodeId, ProtocolId};
 use crate::manager::event::{Dropped, Received};
 use crate::manager::storage::{Map, Optional, Sender, Storage};
 use crate::manager::{PeerAddress, SessionManager};
@@ -18,62 +13,7 @@ use crate::session::{DecodeError, ReplayWindow, Verdict};
 use crate::wire::MessageKind;
 use crate::wire::secure_channel::Opcode;
 
-/// A message to a group: decrypted, delivered once. Whoever has the group's key can have sent it, in
-/// anybody's name. It is not to be answered.
-#[non_exhaustive]
-pub struct GroupMessage<'b> {
-    /// The fabric.
-    pub fabric: FabricIndex,
-    /// The group.
-    pub group: GroupId,
-    /// The key set whose key has authenticated it.
-    pub key_set: GroupKeySetId,
-    /// The sender.
-    pub source: NodeId,
-    /// The exchange id, chosen by the sender.
-    pub exchange: ExchangeId,
-    /// The protocol that defines the opcode.
-    pub protocol: ProtocolId,
-    /// The message type within the protocol.
-    pub opcode: u8,
-    /// The message counter.
-    pub counter: MessageCounter,
-    /// The payload.
-    pub payload: &'b mut [u8],
-}
-
-impl fmt::Debug for GroupMessage<'_> {
-    /// Without the payload, which was encrypted for a reason.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupMessage")
-            .field("fabric", &self.fabric)
-            .field("group", &self.group)
-            .field("key_set", &self.key_set)
-            .field("source", &self.source)
-            .field("exchange", &self.exchange)
-            .field("protocol", &self.protocol)
-            .field("opcode", &self.opcode)
-            .field("counter", &self.counter)
-            .field("payload", &self.payload.len())
-            .finish()
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for GroupMessage<'_> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(
-            f,
-            "GroupMessage({}, {}, {}, {} opcode {}, {} octets)",
-            self.fabric,
-            self.group,
-            self.source,
-            self.protocol,
-            self.opcode,
-            self.payload.len()
-        );
-    }
-}
+pub(super) use crate::manager::received::GroupMessage;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]

@@ -1,14 +1,14 @@
 //! The transmissions and deadlines of handshakes.
 
 use crate::crypto::Crypto;
-use crate::exchange::Exchange;
 use crate::ids::ProtocolId;
 use crate::manager::delivery::{Delivery, Output};
-use crate::manager::handle::{HandshakeId, PeerAddress, Source};
+use crate::manager::handle::{HandshakeId, Source};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::message::message_of;
 use crate::manager::handshakes::slot::{Slot, TakenMessage};
 use crate::manager::node::Node;
+use crate::manager::received::Transmit;
 use crate::manager::storage::{Held, Map, Octets, Storage};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
@@ -43,8 +43,25 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// Encodes the next acknowledgement of a handshake into `buf`, or takes the transmission of its
-    /// message in flight.
+    /// message in flight. Then its deadline and readiness are up to date.
     pub(in crate::manager) fn output<T>(
+        &mut self,
+        id: HandshakeId,
+        now: Instant,
+        buf: &mut [u8],
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) -> Option<Output> {
+        let output = self.next_output(id, now, buf, delivery, node);
+        if output.is_none() {
+            // There is nothing to send after all: it must not stay ready.
+            self.idle(id, delivery);
+        }
+        self.update(id, delivery);
+        output
+    }
+
+    fn next_output<T>(
         &mut self,
         id: HandshakeId,
         now: Instant,
@@ -64,18 +81,20 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.exchange.take_transmission(now, |n| wait(interval, n)).then_some(Output::InFlight)
     }
 
-    /// Returns the exchange of a handshake, which holds the message in flight, and the address
-    /// that it goes to.
-    pub(in crate::manager) fn in_flight(
-        &self,
+    /// Returns the message in flight of a handshake.
+    pub(in crate::manager) fn in_flight<'a, T>(
+        &'a self,
         id: HandshakeId,
-    ) -> Option<(PeerAddress, &Exchange<Held<S>>)> {
+        delivery: &'a Delivery<S, T>,
+    ) -> Option<Transmit<'a>> {
         let slot = self.slots.get(&id)?;
-        Some((slot.peer, &slot.exchange))
+        let (held, datagram) = slot.exchange.message()?;
+        let bytes = delivery.octets.get(message_of(id), held);
+        Some(Transmit { to: slot.peer, datagram: bytes.get(datagram)? })
     }
 
     /// Marks a handshake as having no output.
-    pub(in crate::manager) fn idle<T>(&mut self, id: HandshakeId, delivery: &mut Delivery<S, T>) {
+    fn idle<T>(&mut self, id: HandshakeId, delivery: &mut Delivery<S, T>) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.filed.idle();
         }

@@ -1,37 +1,161 @@
-//! Exchanges of secure sessions as a manager holds them, and how a message gets into one.
+//! The exchanges of secure sessions.
 
 use core::ops::Range;
 use core::time::Duration;
 
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
-use crate::ids::{MessageCounter, ProtocolId};
-use crate::manager::delivery::{Filed, Schedule};
-use crate::manager::event::SendError;
-use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, Source};
-use crate::manager::sessions::table::{Entry, SessionTable};
-use crate::manager::storage::{Held, Octets, Owner, Storage};
-use crate::manager::{Config, Node};
+use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
+use crate::manager::config::Config;
+use crate::manager::delivery::{Delivery, Filed, Schedule};
+use crate::manager::error::SendError;
+use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
+use crate::manager::sessions::table::SessionTable;
+use crate::manager::storage::{Full, Held, Map, Octets, Owner, Storage};
 use crate::time::Instant;
-use crate::wire::{MIN_MESSAGE_HEADER, MessageBuf, ProtocolHeader, TAILROOM};
+use crate::wire::{MessageBuf, ProtocolHeader};
+
+/// The exchanges of all secure sessions.
+pub(super) struct Exchanges<S: Storage> {
+    entries: S::Exchanges<ExchangeEntry<S>>,
+}
 
 /// An exchange of a secure session.
-pub(in crate::manager) struct ExchangeEntry<S: Storage> {
-    pub(in crate::manager) exchange: Exchange<Held<S>>,
-    pub(in crate::manager) serial: u64,
-    pub(in crate::manager) filed: Filed,
-    /// The application is through with it; it goes when nothing is left to do.
-    pub(in crate::manager) closing: bool,
+pub(super) struct ExchangeEntry<S: Storage> {
+    pub(super) exchange: Exchange<Held<S>>,
+    pub(super) serial: u64,
+    pub(super) filed: Filed,
+    /// The application has closed it. The entry is removed when nothing is left to do.
+    pub(super) closing: bool,
+}
+
+/// What the application sends.
+#[derive(Clone, Copy)]
+pub(in crate::manager) struct Content<'p> {
+    pub(in crate::manager) protocol: ProtocolId,
+    pub(in crate::manager) opcode: u8,
+    pub(in crate::manager) payload: &'p [u8],
+}
+
+impl<S: Storage> Exchanges<S> {
+    pub(super) const EMPTY: Self = Self { entries: Map::EMPTY };
+
+    pub(super) fn limit(&mut self, limit: usize) {
+        self.entries.limit(limit);
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, key: &ExchangeKey) -> Option<&ExchangeEntry<S>> {
+        self.entries.get(key)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: &ExchangeKey) -> Option<&mut ExchangeEntry<S>> {
+        self.entries.get_mut(key)
+    }
+
+    /// An exchange, unless the application has closed it.
+    pub(super) fn open(&self, exchange: ExchangeHandle) -> Option<&ExchangeEntry<S>> {
+        self.get(&exchange.key).filter(|entry| entry.is_open_as(exchange))
+    }
+
+    /// An exchange, unless the application has closed it, to be changed.
+    pub(super) fn open_mut(&mut self, exchange: ExchangeHandle) -> Option<&mut ExchangeEntry<S>> {
+        self.get_mut(&exchange.key).filter(|entry| entry.is_open_as(exchange))
+    }
+
+    pub(super) fn insert(&mut self, key: ExchangeKey, entry: ExchangeEntry<S>) -> Result<(), Full> {
+        self.entries.insert(key, entry)
+    }
+
+    pub(super) fn remove(&mut self, key: &ExchangeKey) -> Option<ExchangeEntry<S>> {
+        self.entries.remove(key)
+    }
+
+    /// The first exchange of a session.
+    pub(super) fn first_of(&self, session: LocalSessionId) -> Option<ExchangeKey> {
+        let first = self.entries.first_from(ExchangeKey::first_of(session));
+        first.filter(|key| key.session == session)
+    }
+
+    /// The key of a new exchange that this node begins on a session; `None` when every exchange
+    /// id is in use there.
+    pub(super) fn new_key<T>(
+        &self,
+        session: LocalSessionId,
+        delivery: &mut Delivery<S, T>,
+    ) -> Option<ExchangeKey> {
+        (0..=u16::MAX).find_map(|_| {
+            let key = ExchangeKey { session, id: delivery.exchange_id(), initiator: true };
+            self.get(&key).is_none().then_some(key)
+        })
+    }
+
+    /// Returns true if the peer of a session may begin another exchange. It may have
+    /// `most_per_session`, and never the last one that there is room for: another session must
+    /// find room.
+    pub(super) fn has_room(&self, session: LocalSessionId, most_per_session: usize) -> bool {
+        let (len, capacity) = (self.entries.len(), self.entries.capacity());
+        let most = most_per_session.min(match capacity.saturating_sub(1) {
+            0 => capacity,
+            others => others,
+        });
+        let of_session = self
+            .entries
+            .from(ExchangeKey::first_of(session))
+            .take_while(|(key, _)| key.session == session);
+        // Where there are fewer in all, they need not be counted.
+        len < capacity
+            && (len < most || of_session.filter(|(key, _)| !key.initiator).count() < most)
+    }
+
+    /// Returns true if no message is in flight and no acknowledgement is owed.
+    pub(super) fn are_settled(&self) -> bool {
+        self.entries.iter().all(|(_, entry)| entry.exchange.is_settled())
+    }
+
+    /// Files what an exchange waits for, and releases a message that is no longer in flight.
+    /// Removes the exchange when it has nothing left to do, or when its session has ended.
+    pub(super) fn update<T>(
+        &mut self,
+        key: ExchangeKey,
+        session_lives: bool,
+        lifetime: Duration,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        if !entry.exchange.is_in_flight() {
+            entry.exchange.ground();
+            delivery.octets.release(owner_of(key));
+        }
+        if !session_lives || !entry.file(&mut delivery.schedule, key, lifetime) {
+            let filed = entry.filed;
+            self.entries.discard(&key);
+            delivery.forget(Source::Exchange(key), filed);
+        }
+    }
 }
 
 impl<S: Storage> ExchangeEntry<S> {
-    pub(in crate::manager) const fn new(exchange: Exchange<Held<S>>, serial: u64) -> Self {
+    pub(super) const fn new(exchange: Exchange<Held<S>>, serial: u64) -> Self {
         Self { exchange, serial, filed: Filed::NONE, closing: false }
     }
 
-    /// Files what the exchange waits for, and whether it has output; false if it has nothing left
-    /// to do and is to go.
-    pub(in crate::manager) fn file(
+    const fn is_open_as(&self, exchange: ExchangeHandle) -> bool {
+        self.serial == exchange.serial && !self.closing
+    }
+
+    /// Files what the exchange waits for, and whether it has output. Returns false if it has
+    /// nothing left to do and must be removed.
+    pub(super) fn file(
         &mut self,
         schedule: &mut Schedule<S>,
         key: ExchangeKey,
@@ -41,7 +165,7 @@ impl<S: Storage> ExchangeEntry<S> {
         if self.closing && is_settled {
             return false;
         }
-        // What is closing waits for nothing but its own end.
+        // A settled exchange waits for nothing but its own end.
         let idle = is_settled.then(|| self.exchange.last_used() + lifetime);
         let deadline = self.exchange.poll_timeout().or(idle);
         let has_output = self.exchange.has_output();
@@ -49,56 +173,56 @@ impl<S: Storage> ExchangeEntry<S> {
         true
     }
 
-    /// Whether a reliable message can be sent on this exchange now, if it is the one that is meant.
-    pub(in crate::manager) fn may_send(
+    /// Checks that a reliable message can be sent now on the exchange of this handle.
+    pub(super) fn may_send(
         &mut self,
-        meant: ExchangeHandle,
+        exchange: ExchangeHandle,
         backlogged: bool,
     ) -> Result<(), SendError> {
-        if self.serial != meant.serial || self.closing {
+        if !self.is_open_as(exchange) {
             return Err(SendError::Closed);
         }
         if self.exchange.is_in_flight() {
             return Err(SendError::InFlight);
         }
-        // One that was sent over a reliable transport may still be held.
+        // A message that was sent over a reliable transport may still be held.
         self.exchange.ground();
         if backlogged { Err(SendError::Backlog) } else { Ok(()) }
     }
 
-    /// The header of a reliable message, and octets for it.
-    pub(in crate::manager) fn reserve<C: Crypto, T>(
+    /// The header of a reliable message, and room for the message.
+    pub(super) fn reserve<C: Crypto, T>(
         &self,
         key: ExchangeKey,
-        (protocol, opcode, payload): (ProtocolId, u8, &[u8]),
+        content: Content<'_>,
         sessions: &SessionTable<C, S, T>,
         octets: &mut S::Octets,
-        node: &Node<S>,
+        config: &Config,
     ) -> Result<(ProtocolHeader, Held<S>), SendError> {
+        let Content { protocol, opcode, payload } = content;
         let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
         let header = self.exchange.header(protocol, opcode, !session.address.is_reliable());
-        node.check_room(&header, session, payload.len())?;
-        let owner = Owner::Message(Source::Exchange(key));
-        let held = octets.allocate(owner, Config::buffer_len(payload.len()));
+        session.check_payload(payload.len(), &header, config)?;
+        let held = octets.allocate(owner_of(key), Config::buffer_len(payload.len()));
         Ok((header, held.ok_or(SendError::NoRoom)?))
     }
 
+    /// Seals a reliable message and puts it in flight.
     #[inline(never)]
-    pub(in crate::manager) fn put_in_flight<C: Crypto, T>(
+    pub(super) fn put_in_flight<C: Crypto, T>(
         &mut self,
         key: ExchangeKey,
-        message: (ProtocolId, u8, &[u8]),
+        content: Content<'_>,
         sessions: &mut SessionTable<C, S, T>,
         octets: &mut S::Octets,
-        node: &Node<S>,
+        config: &Config,
         now: Instant,
     ) -> Result<(), SendError> {
-        let (header, mut held) = self.reserve(key, message, sessions, octets, node)?;
+        let (header, mut held) = self.reserve(key, content, sessions, octets, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let (.., payload) = message;
-        let owner = Owner::Message(Source::Exchange(key));
-        let buf = MessageBuf::with_payload(octets.get_mut(owner, &mut held), payload)?;
-        let sealed = session.session.encode(&header, buf, now)?;
+        let place = octets.get_mut(owner_of(key), &mut held);
+        let message = MessageBuf::with_payload(place, content.payload)?;
+        let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         self.launch(&header, held, datagram, counter, now);
         log_trace!(
@@ -110,8 +234,8 @@ impl<S: Storage> ExchangeEntry<S> {
         Ok(())
     }
 
-    /// Puts a message in flight that is sealed.
-    pub(in crate::manager) fn launch(
+    /// Puts a sealed message in flight.
+    pub(super) fn launch(
         &mut self,
         header: &ProtocolHeader,
         held: Held<S>,
@@ -124,34 +248,7 @@ impl<S: Storage> ExchangeEntry<S> {
     }
 }
 
-impl<S: Storage> Node<S> {
-    /// The payload that fits a message with this header on this session.
-    pub(in crate::manager) fn room<C: Crypto, T>(
-        &self,
-        header: &ProtocolHeader,
-        session: &Entry<C, T>,
-    ) -> usize {
-        /// What the cipher takes, with the protocol header.
-        const CIPHER_LIMIT: usize = 0xFFFF;
-        let message = match session.address {
-            PeerAddress::Udp(_) => self.config.max_message,
-            PeerAddress::Tcp(_) => {
-                let declared = session.session.peer_parameters().max_tcp_message;
-                usize::try_from(declared).unwrap_or(usize::MAX)
-            }
-            PeerAddress::Btp(_) => usize::MAX,
-        };
-        let sealed = message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM);
-        sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
-    }
-
-    pub(in crate::manager) fn check_room<C: Crypto, T>(
-        &self,
-        header: &ProtocolHeader,
-        session: &Entry<C, T>,
-        payload: usize,
-    ) -> Result<(), SendError> {
-        let max = self.room(header, session);
-        if payload > max { Err(SendError::TooLong { max }) } else { Ok(()) }
-    }
+/// What the bytes of an exchange's message in flight are kept under.
+pub(super) const fn owner_of(key: ExchangeKey) -> Owner {
+    Owner::Message(Source::Exchange(key))
 }

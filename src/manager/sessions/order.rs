@@ -1,69 +1,18 @@
-//! Secure sessions in the order of their use, and which of them others would sooner do without.
+//! Secure sessions in the order of their use, and which of them to evict first.
 //!
 //! The sessions of each rank within a fabric, and all PASE sessions, are a list from the one idle
-//! longest to the one used last. To use a session moves it to the end of its list, and the one that
-//! goes first is the first of the first list: both in a time that does not depend on how many there
-//! are.
-
-use core::cmp::Reverse;
+//! longest to the one used last. To use a session moves it to the end of its list. The session to
+//! evict is the first of the first list. Both take a time that does not depend on how many
+//! sessions there are.
 
 use crate::ids::FabricIndex;
-use crate::manager::storage::{Links, Map, Seat, Storage};
-
-/// What a session is listed under: a fabric, or `None` for PASE.
-pub(in crate::manager) type Group = Option<FabricIndex>;
-
-/// The neighbours of a session in its list, and its rank, which says in which list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
-    older: Option<Seat>,
-    newer: Option<Seat>,
-    rank: Rank,
-}
-
-impl Link {
-    /// Of no session.
-    pub const NONE: Self = Self { older: None, newer: None, rank: Rank::new(0, false) };
-}
-
-/// How soon a session goes, whatever its age: the smallest first. Sessions with the same peer,
-/// then whether it is defunct.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank {
-    of_peer: Reverse<u8>,
-    defunct: Reverse<bool>,
-}
-
-impl Rank {
-    /// The first of all ranks.
-    const FIRST: Self = Self::new(u8::MAX, true);
-
-    /// Of a session with a peer with whom there are so many.
-    pub(in crate::manager) const fn new(of_peer: u8, defunct: bool) -> Self {
-        Self { of_peer: Reverse(of_peer), defunct: Reverse(defunct) }
-    }
-
-    pub(in crate::manager) const fn of_peer(self) -> u8 {
-        self.of_peer.0
-    }
-
-    pub(in crate::manager) const fn is_defunct(self) -> bool {
-        self.defunct.0
-    }
-}
-
-/// A list of sessions.
-#[derive(Clone, Copy, Debug)]
-pub struct Ends {
-    oldest: Seat,
-    newest: Seat,
-}
+use crate::manager::storage::{Ends, FabricOrPase, Link, Links, Map, Rank, Seat, Storage};
 
 /// The order in which sessions were used.
 pub(in crate::manager) struct UseOrder<S: Storage> {
     links: S::Links,
     lists: S::UseLists,
-    /// How many sessions each group has.
+    /// How many sessions each fabric has, and PASE.
     counts: S::Counts,
 }
 
@@ -77,30 +26,33 @@ impl<S: Storage> UseOrder<S> {
         self.counts.limit(sessions);
     }
 
-    /// How many sessions are in a group.
-    pub(in crate::manager) fn count(&self, group: Group) -> usize {
-        self.counts.get(&group).map_or(0, |count| usize::from(*count))
+    /// How many sessions a fabric has, or PASE.
+    pub(in crate::manager) fn count(&self, fabric: FabricOrPase) -> usize {
+        self.counts.get(&fabric).map_or(0, |count| usize::from(*count))
     }
 
     /// The fabric with most sessions; of several, `preferred` or that with the largest index.
-    pub(in crate::manager) fn largest_fabric(&self, preferred: Group) -> Option<FabricIndex> {
-        let fabrics = self.counts.iter().filter_map(|(group, count)| Some(((*group)?, *count)));
+    pub(in crate::manager) fn largest_fabric(
+        &self,
+        preferred: FabricOrPase,
+    ) -> Option<FabricIndex> {
+        let fabrics = self.counts.iter().filter_map(|(fabric, count)| Some(((*fabric)?, *count)));
         fabrics
             .max_by_key(|(fabric, count)| (*count, preferred == Some(*fabric), *fabric))
             .map(|(fabric, _)| fabric)
     }
 
-    /// The session of a group that goes before all others, and its rank.
-    pub(in crate::manager) fn first_to_go(&self, group: Group) -> Option<(Rank, Seat)> {
-        let first = self.lists.from((group, Rank::FIRST)).next();
-        let ((_, rank), ends) = first.filter(|((of, _), _)| *of == group)?;
+    /// The session of a fabric to evict before all others, and its rank.
+    pub(in crate::manager) fn first_to_evict(&self, fabric: FabricOrPase) -> Option<(Rank, Seat)> {
+        let first = self.lists.from((fabric, Rank::FIRST)).next();
+        let ((_, rank), ends) = first.filter(|((of, _), _)| *of == fabric)?;
         Some((*rank, ends.oldest))
     }
 
-    /// The sessions of a group that have the rank of the first to go, the one idle longest first.
+    /// The sessions of a fabric that have the rank of the first to evict, the one idle longest first.
     /// PASE sessions all have one rank.
-    pub(in crate::manager) fn iter(&self, group: Group) -> impl Iterator<Item = Seat> {
-        let oldest = self.first_to_go(group).map(|(_, seat)| seat);
+    pub(in crate::manager) fn iter(&self, fabric: FabricOrPase) -> impl Iterator<Item = Seat> {
+        let oldest = self.first_to_evict(fabric).map(|(_, seat)| seat);
         core::iter::successors(oldest, |seat| self.links.get(*seat).newer)
     }
 
@@ -113,36 +65,36 @@ impl<S: Storage> UseOrder<S> {
     }
 
     /// Adds a session as the one used last, with so many sessions with its peer.
-    pub(in crate::manager) fn add(&mut self, group: Group, seat: Seat, of_peer: u8) {
+    pub(in crate::manager) fn add(&mut self, fabric: FabricOrPase, seat: Seat, of_peer: u8) {
         let rank = Rank::new(of_peer, false);
         if let Some(link) = self.links.get_mut(seat) {
             *link = Link { rank, ..Link::NONE };
         }
-        self.append((group, rank), seat);
-        let count = self.counts.get(&group).copied().unwrap_or(0).saturating_add(1);
-        let counted = self.counts.insert(group, count);
-        debug_assert!(counted.is_ok(), "no more groups than sessions");
+        self.append((fabric, rank), seat);
+        let count = self.counts.get(&fabric).copied().unwrap_or(0).saturating_add(1);
+        let counted = self.counts.insert(fabric, count);
+        debug_assert!(counted.is_ok(), "no more fabrics than sessions");
     }
 
     /// Removes a session that is gone.
-    pub(in crate::manager) fn remove(&mut self, group: Group, seat: Seat) {
-        self.unlink((group, self.links.get(seat).rank), seat);
+    pub(in crate::manager) fn remove(&mut self, fabric: FabricOrPase, seat: Seat) {
+        self.unlink((fabric, self.links.get(seat).rank), seat);
         self.links.clear(seat);
-        match self.counts.get_mut(&group) {
+        match self.counts.get_mut(&fabric) {
             Some(count) if *count > 1 => *count = count.saturating_sub(1),
             _ => {
-                self.counts.discard(&group);
+                self.counts.discard(&fabric);
             }
         }
     }
 
-    /// Takes note that a session was used.
+    /// Notes that a session was used.
     #[inline]
-    pub(in crate::manager) fn used(&mut self, group: Group, seat: Seat) {
+    pub(in crate::manager) fn used(&mut self, fabric: FabricOrPase, seat: Seat) {
         let Link { older, newer, rank } = self.links.get(seat);
         // As it is not the newest of its list, that is found once, and stays.
         let Some(newer) = newer else { return };
-        let Some(ends) = self.lists.get_mut(&(group, rank)) else { return };
+        let Some(ends) = self.lists.get_mut(&(fabric, rank)) else { return };
         if older.is_none() {
             ends.oldest = newer;
         }
@@ -161,29 +113,29 @@ impl<S: Storage> UseOrder<S> {
         }
     }
 
-    /// Takes note that a session was used, and that its peer answers.
+    /// Notes that a session was used, and that its peer answers.
     #[inline]
-    pub(in crate::manager) fn heard(&mut self, group: Group, seat: Seat) {
+    pub(in crate::manager) fn received_from(&mut self, fabric: FabricOrPase, seat: Seat) {
         if self.is_defunct(seat) {
-            self.revive(group, seat);
+            self.revive(fabric, seat);
         } else {
-            self.used(group, seat);
+            self.used(fabric, seat);
         }
     }
 
     #[inline(never)]
-    fn revive(&mut self, group: Group, seat: Seat) {
+    fn revive(&mut self, fabric: FabricOrPase, seat: Seat) {
         let old = self.links.get(seat).rank;
         let new = Rank::new(old.of_peer(), false);
-        self.unlink((group, old), seat);
-        self.append((group, new), seat);
+        self.unlink((fabric, old), seat);
+        self.append((fabric, new), seat);
     }
 
     /// Gives a session another rank. Where it stands among those of the new one `used` says, the
     /// time of a session's last use.
     pub(in crate::manager) fn rank<Time: Ord>(
         &mut self,
-        group: Group,
+        fabric: FabricOrPase,
         seat: Seat,
         change: impl FnOnce(Rank) -> Rank,
         used: impl Fn(Seat) -> Time,
@@ -197,25 +149,31 @@ impl<S: Storage> UseOrder<S> {
         if new == old {
             return;
         }
-        self.unlink((group, old), seat);
+        self.unlink((fabric, old), seat);
         let time = used(seat);
         let mut newer = None;
-        let mut older = self.lists.get(&(group, new)).map(|ends| ends.newest);
+        let mut older = self.lists.get(&(fabric, new)).map(|ends| ends.newest);
         for _ in 0..LOOKED_AT {
             let Some(passed) = older.filter(|older| used(*older) > time) else { break };
             newer = Some(passed);
             older = self.links.get(passed).older;
         }
-        self.link((group, new), seat, older, newer);
+        self.link((fabric, new), seat, older, newer);
     }
 
-    fn append(&mut self, list: (Group, Rank), seat: Seat) {
+    fn append(&mut self, list: (FabricOrPase, Rank), seat: Seat) {
         let newest = self.lists.get(&list).map(|ends| ends.newest);
         self.link(list, seat, newest, None);
     }
 
     /// Puts a session between two that are neighbours, or at an end.
-    fn link(&mut self, list: (Group, Rank), seat: Seat, older: Option<Seat>, newer: Option<Seat>) {
+    fn link(
+        &mut self,
+        list: (FabricOrPase, Rank),
+        seat: Seat,
+        older: Option<Seat>,
+        newer: Option<Seat>,
+    ) {
         if let Some(link) = self.links.get_mut(seat) {
             *link = Link { older, newer, rank: list.1 };
         }
@@ -236,7 +194,7 @@ impl<S: Storage> UseOrder<S> {
         }
     }
 
-    fn unlink(&mut self, list: (Group, Rank), seat: Seat) {
+    fn unlink(&mut self, list: (FabricOrPase, Rank), seat: Seat) {
         let Link { older, newer, .. } = self.links.get(seat);
         if let Some(link) = older.and_then(|older| self.links.get_mut(older)) {
             link.newer = newer;
@@ -263,8 +221,8 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::*;
     use crate::manager::storage::Heap;
-    use crate::manager::*;
 
     /// A session of the model: which fabric, which rank, when it was used.
     type Known = Option<(u8, Rank, u32)>;
@@ -274,7 +232,7 @@ mod tests {
         Add(u8, u8),
         Remove,
         Use,
-        Hear,
+        Receive,
         Rank(u8, bool),
     }
 
@@ -283,19 +241,19 @@ mod tests {
             3 => (1..=2_u8, 1..=2_u8).prop_map(|(fabric, of_peer)| Op::Add(fabric, of_peer)),
             1 => Just(Op::Remove),
             3 => Just(Op::Use),
-            1 => Just(Op::Hear),
+            1 => Just(Op::Receive),
             3 => (1..=2_u8, any::<bool>()).prop_map(|(of_peer, defunct)| Op::Rank(of_peer, defunct)),
         ];
         (0..40_usize, op)
     }
 
-    fn group(fabric: u8) -> Group {
+    fn listed(fabric: u8) -> FabricOrPase {
         FabricIndex::new(fabric)
     }
 
     /// The list of a rank from the oldest on; the links back must lead the same way.
     fn list(order: &UseOrder<Heap>, fabric: u8, rank: Rank) -> Vec<usize> {
-        let Some(ends) = order.lists.get(&(group(fabric), rank)) else { return Vec::new() };
+        let Some(ends) = order.lists.get(&(listed(fabric), rank)) else { return Vec::new() };
         let next = |link: fn(Link) -> Option<Seat>| move |seat: &Seat| link(order.links.get(*seat));
         let forth = core::iter::successors(Some(ends.oldest), next(|link| link.newer));
         let mut back: Vec<_> =
@@ -316,25 +274,25 @@ mod tests {
                 let seat = Seat::at(n).unwrap();
                 match (op, model[n]) {
                     (Op::Add(fabric, of_peer), None) => {
-                        order.add(group(fabric), seat, of_peer);
+                        order.add(listed(fabric), seat, of_peer);
                         model[n] = Some((fabric, Rank::new(of_peer, false), now));
                     }
                     (Op::Remove, Some((fabric, ..))) => {
-                        order.remove(group(fabric), seat);
+                        order.remove(listed(fabric), seat);
                         model[n] = None;
                     }
                     (Op::Use, Some((fabric, rank, _))) => {
-                        order.used(group(fabric), seat);
+                        order.used(listed(fabric), seat);
                         model[n] = Some((fabric, rank, now));
                     }
-                    (Op::Hear, Some((fabric, rank, _))) => {
-                        order.heard(group(fabric), seat);
+                    (Op::Receive, Some((fabric, rank, _))) => {
+                        order.received_from(listed(fabric), seat);
                         model[n] = Some((fabric, Rank::new(rank.of_peer(), false), now));
                     }
                     (Op::Rank(of_peer, defunct), Some((fabric, _, used))) => {
                         let rank = Rank::new(of_peer, defunct);
                         let time = |seat: Seat| model[seat.index()].map(|(.., used)| used);
-                        order.rank(group(fabric), seat, |_| rank, time);
+                        order.rank(listed(fabric), seat, |_| rank, time);
                         model[n] = Some((fabric, rank, used));
                     }
                     _ => {}
@@ -342,9 +300,9 @@ mod tests {
                 for fabric in 1..=2 {
                     let of = |known: &Known| known.filter(|(of, ..)| *of == fabric);
                     let count = model.iter().filter_map(of).count();
-                    prop_assert_eq!(order.count(group(fabric)), count);
+                    prop_assert_eq!(order.count(listed(fabric)), count);
                     let first = model.iter().filter_map(of).map(|(_, rank, _)| rank).min();
-                    let found = order.first_to_go(group(fabric)).map(|(rank, _)| rank);
+                    let found = order.first_to_evict(listed(fabric)).map(|(rank, _)| rank);
                     prop_assert_eq!(found, first);
                     for rank in [(1, false), (1, true), (2, false), (2, true)] {
                         let rank = Rank::new(rank.0, rank.1);

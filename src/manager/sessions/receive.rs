@@ -1,149 +1,139 @@
-//! Received datagrams: where they belong, and what comes of them.
+//! How a message of a secure session is received.
 
-use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, acknowledgement, wants_ack};
 use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
-use crate::manager::event::{Dropped, Message, Received};
+use crate::manager::delivery::Delivery;
+use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
-use crate::manager::sessions::exchanges::ExchangeEntry;
-use crate::manager::sessions::table::Entry;
-use crate::manager::storage::{Map, Octets, Owner, Storage};
-use crate::manager::{CloseReason, Event, SessionManager, trace};
-use crate::session::{DecodeError, Opened, Unopened};
+use crate::manager::node::Node;
+use crate::manager::received::{Dropped, Message, Received};
+use crate::manager::sessions::entry::Entry;
+use crate::manager::sessions::exchanges::{ExchangeEntry, owner_of};
+use crate::manager::sessions::tables::Sessions;
+use crate::manager::storage::{Octets, Storage};
+use crate::session::{Opened, Unopened};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
-use crate::wire::{Packet, ProtocolHeader, SessionRoute, StatusReport};
+use crate::wire::{Packet, ProtocolHeader, StatusReport};
 
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Takes in a datagram, or a message of a reliable transport. It is decrypted in place; what
-    /// is returned borrows the datagram alone, so an answer can be sent while it is read.
-    ///
-    /// # Errors
-    /// [`Dropped`] says why it was not taken in, and the [`statistics`](Self::statistics) count
-    /// it. The caller has nothing to do.
-    #[inline(never)]
-    pub fn handle_datagram<'b>(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: PeerAddress,
-        datagram: &'b mut [u8],
-    ) -> Result<Received<'b>, Dropped> {
-        let received = self.route(cx, from, datagram);
-        self.counted(from, received)
-    }
-
-    /// Counts a datagram that is dropped.
+impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
+    /// Receives a packet for the session with this id.
     #[inline]
-    pub(in crate::manager) fn counted<'b>(
+    pub(in crate::manager) fn receive<'b>(
         &mut self,
-        from: PeerAddress,
-        received: Result<Received<'b>, Dropped>,
-    ) -> Result<Received<'b>, Dropped> {
-        received.inspect_err(|reason| {
-            trace::dropped(from, *reason);
-            self.delivery.statistics.count(*reason);
-        })
-    }
-
-    #[inline(never)]
-    fn route<'b>(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: PeerAddress,
-        datagram: &'b mut [u8],
-    ) -> Result<Received<'b>, Dropped> {
-        match Packet::peek(datagram).map_err(DecodeError::from)?.route() {
-            SessionRoute::Group(session) => self.receive_group(cx, from, session, datagram),
-            SessionRoute::Unicast(local) => {
-                let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
-                self.receive_secure(cx, from, local, |entry| {
-                    if !entry.address.shares_sessions(&from) {
-                        return Err(Dropped::OtherTransport);
-                    }
-                    Ok(entry.session.unopened(packet)?)
-                })
-            }
-            SessionRoute::Unsecured => {
-                let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
-                self.receive_unsecured(cx, from, packet)
-            }
-        }
-    }
-
-    /// Takes in a message for the session with this id, if `unopened` makes one of that session.
-    #[inline(never)]
-    pub(in crate::manager) fn receive_secure<'b>(
-        &mut self,
-        cx: &mut Context<'_>,
+        now: Instant,
         from: PeerAddress,
         local: LocalSessionId,
-        unopened: impl FnOnce(&Entry<C, T>) -> Result<Unopened<'b>, Dropped>,
+        packet: Packet<'b>,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
     ) -> Result<Received<'b>, Dropped> {
-        let entry = self.sessions.table.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
+        let unopened = |entry: &Entry<C, T>| {
+            if !entry.address.shares_sessions(&from) {
+                return Err(Dropped::OtherTransport);
+            }
+            Ok(entry.session.unopened(packet)?)
+        };
+        self.receive_for(local, unopened, now, from, delivery, node)
+    }
+
+    /// Receives a message that was opened along with others for this session.
+    #[inline]
+    pub(in crate::manager) fn receive_opened_ahead<'b>(
+        &mut self,
+        now: Instant,
+        from: PeerAddress,
+        session: SessionHandle,
+        message: Unopened<'b>,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> Result<Received<'b>, Dropped> {
+        let unopened = |entry: &Entry<C, T>| {
+            // A datagram before it may have ended the session.
+            let lives = entry.serial == session.serial;
+            if lives { Ok(message) } else { Err(Dropped::UnknownSession) }
+        };
+        self.receive_for(session.local, unopened, now, from, delivery, node)
+    }
+
+    /// Receives a message for the session with this id, if `unopened` makes one of that session.
+    #[inline(never)]
+    fn receive_for<'b>(
+        &mut self,
+        local: LocalSessionId,
+        unopened: impl FnOnce(&Entry<C, T>) -> Result<Unopened<'b>, Dropped>,
+        now: Instant,
+        from: PeerAddress,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> Result<Received<'b>, Dropped> {
+        let entry = self.table.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
         let session = SessionHandle { local, serial: entry.serial };
         let message = unopened(entry)?;
-        let exchanges = &self.sessions.exchanges;
-        let most = self.node.config.max_exchanges_per_session.min(share(exchanges.capacity()));
-        // A message that asks for an acknowledgement must not be taken in unless it will be
+        let exchanges = &self.exchanges;
+        let most = node.config.max_exchanges_per_session;
+        // A message that asks for an acknowledgement must not be accepted unless it will be
         // delivered: the peer would not send it again.
         let (mut first, mut refused) = (false, false);
-        let opened = entry.session.decode_unopened(message, cx.now, |header| {
+        let opened = entry.session.decode_unopened(message, now, |header| {
             first = begins_exchange(header) && exchanges.get(&key_of(local, header)).is_none();
-            refused = first && !has_room(exchanges, local, most);
+            refused = first && !exchanges.has_room(local, most);
             !refused
         })?;
         if refused {
             return Err(Dropped::NoExchange);
         }
         if !opened.duplicate {
-            // A message that was held up and comes late, or is held back and sent on, tells where
-            // the peer was.
-            self.sessions.table.heard(local, opened.newest.then_some(from));
+            // A message that is not the newest may have been delayed, or held back and sent on: its
+            // address is where the peer was.
+            self.table.received_from(local, opened.newest.then_some(from));
         }
-        self.receive_opened(cx, session, opened, first)
+        self.receive_opened(now, session, opened, first, delivery, node)
     }
 
-    /// `first`: the message is new and begins an exchange, for which there is room.
+    /// Receives a message that is authentic. `first`: it is new and begins an exchange, for which
+    /// there is room.
     #[inline(never)]
     fn receive_opened<'b>(
         &mut self,
-        cx: &mut Context<'_>,
+        now: Instant,
         session: SessionHandle,
         opened: Opened<'b>,
         first: bool,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
     ) -> Result<Received<'b>, Dropped> {
         let Opened { header, counter, payload, duplicate, .. } = opened;
         let key = key_of(session.local, &header);
         if !duplicate && is_close_session(&header, payload) {
-            self.end_session(session, CloseReason::Peer, cx.now);
+            self.end(session, CloseReason::Peer, now, delivery);
             return Ok(Received::Handled);
         }
         let exchange = if first {
-            self.begin_exchange(key, &header, counter, cx.now)?
+            self.begin_exchange(key, &header, counter, now, delivery, node)?
         } else {
-            let lifetime = self.node.config.exchange_lifetime;
-            let Some(entry) = self.sessions.exchanges.get_mut(&key) else {
-                return self.receive_stray(session, &header, counter, duplicate, cx.now);
+            let Some(entry) = self.exchanges.get_mut(&key) else {
+                return self.receive_stray(session, &header, counter, duplicate, now, delivery);
             };
             let exchange = ExchangeHandle { key, serial: entry.serial };
             let closing = entry.closing;
-            let receipt = entry.exchange.receive(&header, counter, duplicate, cx.now);
+            let receipt = entry.exchange.receive(&header, counter, duplicate, now);
             if closing {
-                // The application is through with it: no answer of its own will carry the
+                // The application has closed the exchange: no message of its own will carry the
                 // acknowledgement.
                 entry.exchange.flush_ack();
             }
             let holds = receipt.acknowledged || entry.exchange.message().is_some();
             if holds && !entry.exchange.is_in_flight() {
                 entry.exchange.ground();
-                self.delivery.octets.release(Owner::Message(Source::Exchange(key)));
+                delivery.octets.release(owner_of(key));
             }
-            if !entry.file(&mut self.delivery.schedule, key, lifetime) {
-                self.update_exchange(key);
+            if !entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime) {
+                self.update(key, delivery, node);
             }
             if receipt.acknowledged {
-                self.delivery.tell(Event::Acknowledged { exchange });
+                delivery.push_event(Event::Acknowledged { exchange });
             }
             if is_handshake(&header) && !duplicate {
                 return Err(Dropped::Misplaced);
@@ -166,28 +156,30 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }))
     }
 
-    /// The exchange that a message of the peer begins. It is for the application, as those of the
-    /// secure channel protocol begin none.
+    /// Begins the exchange of a message of the peer. The message is for the application, as those
+    /// of the secure channel protocol begin none.
     fn begin_exchange(
         &mut self,
         key: ExchangeKey,
         header: &ProtocolHeader,
         counter: MessageCounter,
         now: Instant,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
     ) -> Result<ExchangeHandle, Dropped> {
-        let serial = self.delivery.serial();
+        let serial = delivery.serial();
         let mut entry = ExchangeEntry::new(Exchange::new(header.exchange, false, now), serial);
         entry.exchange.receive(header, counter, false, now);
-        entry.file(&mut self.delivery.schedule, key, self.node.config.exchange_lifetime);
+        entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         let filed = entry.filed;
-        if self.sessions.exchanges.insert(key, entry).is_err() {
-            self.delivery.forget(Source::Exchange(key), filed);
+        if self.exchanges.insert(key, entry).is_err() {
+            delivery.forget(Source::Exchange(key), filed);
             return Err(Dropped::NoExchange);
         }
         Ok(ExchangeHandle { key, serial })
     }
 
-    /// A message of no exchange, which begins none.
+    /// Acknowledges a message that belongs to no exchange and begins none.
     #[inline(never)]
     fn receive_stray<'b>(
         &mut self,
@@ -196,10 +188,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         counter: MessageCounter,
         duplicate: bool,
         now: Instant,
+        delivery: &mut Delivery<S, T>,
     ) -> Result<Received<'b>, Dropped> {
         if wants_ack(header) {
             let ack = acknowledgement(header, counter);
-            self.push_secure(session, &ack, &[], now);
+            self.push_short(session, &ack, &[], now, delivery);
         }
         match duplicate {
             true => Ok(Received::Handled),
@@ -214,34 +207,14 @@ const fn key_of(session: LocalSessionId, header: &ProtocolHeader) -> ExchangeKey
     ExchangeKey { session, id: header.exchange, initiator: !header.initiator }
 }
 
-/// Whether there is room for another exchange that the peer of this session begins, of which it
-/// may have so many.
-fn has_room<V>(exchanges: &impl Map<ExchangeKey, V>, session: LocalSessionId, most: usize) -> bool {
-    let of_session = exchanges
-        .from(ExchangeKey::first_of(session))
-        .take_while(|(key, _)| key.session == session);
-    // Where there are fewer in all, nobody counts.
-    exchanges.len() < exchanges.capacity()
-        && (exchanges.len() < most || of_session.filter(|(key, _)| !key.initiator).count() < most)
-}
-
-/// How many of so many exchanges the peer of one session may begin at most, so that another
-/// session finds room.
-const fn share(exchanges: usize) -> usize {
-    match exchanges.saturating_sub(1) {
-        0 => exchanges,
-        others => others,
-    }
-}
-
-/// Whether a message that belongs to no exchange may begin one: its sender says so, and it is
-/// not of the secure channel protocol, all of whose messages answer others or belong elsewhere.
+/// Returns true if a message that belongs to no exchange may begin one: its sender says so, and it
+/// is not of the secure channel protocol, whose messages all answer others or belong elsewhere.
 fn begins_exchange(header: &ProtocolHeader) -> bool {
     header.initiator && header.protocol != ProtocolId::SECURE_CHANNEL
 }
 
-/// Whether a message of an exchange is the application's: of the secure channel protocol only
-/// status reports are, whatever the exchange is about.
+/// Returns true if a message of an exchange is delivered to the application. Of the secure channel
+/// protocol only status reports are.
 fn is_for_application(header: &ProtocolHeader) -> bool {
     header.protocol != ProtocolId::SECURE_CHANNEL || header.opcode == Opcode::STATUS_REPORT.0
 }

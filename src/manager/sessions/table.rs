@@ -1,7 +1,6 @@
 //! The table of secure sessions: by local id, by peer, in the order of their use.
 
 use core::cmp::Reverse;
-use core::fmt;
 use core::ops::RangeInclusive;
 
 use rand_core::CryptoRng;
@@ -9,10 +8,11 @@ use rand_core::CryptoRng;
 use crate::crypto::Crypto;
 use crate::ids::{FabricIndex, LocalSessionId};
 use crate::manager::handle::{Peer, PeerAddress, SessionHandle};
-use crate::manager::sessions::SessionRef;
-use crate::manager::sessions::order::{Group, Rank, UseOrder};
-use crate::manager::storage::{Peers, Seat, Seats, Storage};
-use crate::session::{Identity, SecureSession, SessionKind};
+use crate::manager::sessions::entry::{Entry, PASE, listed_under, peer_of};
+use crate::manager::sessions::order::UseOrder;
+use crate::manager::sessions::session_ref::SessionRef;
+use crate::manager::storage::{FabricOrPase, Peers, Rank, Seat, Seats, Storage};
+use crate::session::{Identity, SessionKind};
 use crate::time::Instant;
 
 /// Secure sessions by local id and by peer.
@@ -22,57 +22,6 @@ pub(in crate::manager) struct SessionTable<C: Crypto, S: Storage, T> {
     order: UseOrder<S>,
     ids: RangeInclusive<u16>,
     last_id: u16,
-}
-
-pub(in crate::manager) struct Entry<C: Crypto, T> {
-    pub(in crate::manager) session: SecureSession<C>,
-    pub(in crate::manager) address: PeerAddress,
-    pub(in crate::manager) serial: u64,
-    pub(in crate::manager) warned: bool,
-    pub(in crate::manager) context: T,
-}
-
-impl<C: Crypto, T> Entry<C, T> {
-    pub(in crate::manager) fn new(
-        session: SecureSession<C>,
-        address: PeerAddress,
-        serial: u64,
-    ) -> Self
-    where
-        T: Default,
-    {
-        Self { session, address, serial, warned: false, context: T::default() }
-    }
-
-    pub(in crate::manager) const fn handle(&self) -> SessionHandle {
-        SessionHandle { local: self.session.local_session_id(), serial: self.serial }
-    }
-
-    fn peer(&self) -> Option<Peer> {
-        peer_of(self.session.identity())
-    }
-}
-
-/// The peer of a CASE session.
-fn peer_of(identity: &Identity) -> Option<Peer> {
-    let fabric = group_of(identity)?;
-    Some(Peer { fabric, node: identity.peer_node() })
-}
-
-fn group_of(identity: &Identity) -> Group {
-    match identity.kind() {
-        SessionKind::Case => identity.fabric(),
-        // The fabric that was added over it has no claim to it.
-        SessionKind::Pase => PASE,
-    }
-}
-
-const PASE: Group = None;
-
-impl<C: Crypto, T> fmt::Debug for Entry<C, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("session", &self.session).finish_non_exhaustive()
-    }
 }
 
 impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
@@ -123,26 +72,30 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         self.entries.get_mut(self.entries.find(local)?)
     }
 
-    /// The session with this id, for what counts as a use of it.
+    /// The session with this id, noted as the one used last.
     #[inline]
     pub(in crate::manager) fn in_use(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
         let seat = self.entries.find(local)?;
         let entry = self.entries.get_mut(seat)?;
-        self.order.used(group_of(entry.session.identity()), seat);
+        self.order.used(listed_under(entry.session.identity()), seat);
         Some(entry)
     }
 
-    /// Takes note that the peer of a session was heard, and from where if that is where it is.
+    /// Notes that a message of the peer of a session was received. `from` replaces its address.
     #[inline]
-    pub(in crate::manager) fn heard(&mut self, local: LocalSessionId, from: Option<PeerAddress>) {
+    pub(in crate::manager) fn received_from(
+        &mut self,
+        local: LocalSessionId,
+        from: Option<PeerAddress>,
+    ) {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(entry) = self.entries.get_mut(seat) else { return };
         entry.address = from.unwrap_or(entry.address);
-        self.order.heard(group_of(entry.session.identity()), seat);
+        self.order.received_from(listed_under(entry.session.identity()), seat);
     }
 
-    /// Takes note that the peer of a session does not answer. A PASE session is kept or closed,
-    /// never doubted.
+    /// Notes that the peer of a session does not answer. A PASE session is kept or closed,
+    /// never defunct.
     pub(in crate::manager) fn unanswered(&mut self, local: LocalSessionId) {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(peer) = self.entries.get(seat).and_then(Entry::peer) else { return };
@@ -237,7 +190,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
     pub(in crate::manager) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
-        let case = self.first_to_go(Some(fabric)).map(|(_, session)| session);
+        let case = self.first_to_evict(Some(fabric)).map(|(_, session)| session);
         let is_of = |entry: &&Entry<C, T>| entry.session.identity().fabric() == Some(fabric);
         case.or_else(|| self.pase().find(is_of).map(Entry::handle))
     }
@@ -280,7 +233,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     /// Adds a session, if there is room for it and its id is free.
     pub(in crate::manager) fn insert(&mut self, entry: Entry<C, T>) -> Option<SessionHandle> {
         let (handle, peer) = (entry.handle(), entry.peer());
-        let group = group_of(entry.session.identity());
+        let fabric = listed_under(entry.session.identity());
         if !self.has_room(entry.session.kind()) {
             return None;
         }
@@ -291,7 +244,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             self.peers.insert(peer, seat, |seat| entries.get(seat)?.peer());
             self.rank_peer(peer, of_peer, seat);
         }
-        self.order.add(group, seat, of_peer);
+        self.order.add(fabric, seat, of_peer);
         Some(handle)
     }
 
@@ -304,8 +257,8 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         let seat = self.entries.find(handle.local)?;
         let entry = self.entries.get_mut(seat).filter(|entry| entry.serial == handle.serial)?;
         let context = core::mem::take(&mut entry.context);
-        let (peer, group) = (entry.peer(), group_of(entry.session.identity()));
-        self.order.remove(group, seat);
+        let (peer, fabric) = (entry.peer(), listed_under(entry.session.identity()));
+        self.order.remove(fabric, seat);
         if let Some(peer) = peer {
             let entries = &self.entries;
             self.peers.remove(peer, seat, |seat| entries.get(seat)?.peer());
@@ -322,7 +275,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         u8::try_from(self.of_peer(peer).count()).unwrap_or(u8::MAX)
     }
 
-    /// Takes note of how many sessions there are with a peer, for all but one of them.
+    /// Notes how many sessions there are with a peer, for all but one of them.
     fn rank_peer(&mut self, peer: Peer, of_peer: u8, but: Seat) {
         let entries = &self.entries;
         for seat in self.peers.candidates(peer) {
@@ -340,18 +293,19 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         len < capacity && (kind == SessionKind::Pase || case.saturating_add(1) < capacity)
     }
 
-    /// The session that goes for a newcomer, if one must: because the table is full, or because
-    /// the newcomer's peer has as many as one may have.
+    /// The session to evict for a new one; `None` if none must be. One must be evicted when the
+    /// table is full, or when the new session's peer has as many sessions as a peer may have.
     ///
-    /// A full table takes from the fabric that has most, in doubt that of the newcomer: so a
-    /// fabric keeps the three sessions that it is guaranteed as long as the table has room for
-    /// three per fabric. Of its peers the one that has most sessions, in doubt that of the
-    /// newcomer, unless that is its only working session. Then a defunct one before an active one,
-    /// and the one idle longest. [Core, "Session Eviction"]
+    /// A full table evicts from the fabric with the most sessions; of several, from that of the new
+    /// session. So a fabric keeps the three sessions that the specification guarantees, as long as
+    /// the table has room for three per fabric. Within the fabric, the table evicts from the peer
+    /// with the most sessions; of several, from the new session's peer, unless that peer would lose
+    /// its only working session. Within the peer, a defunct session is evicted before an active
+    /// one, then the session idle longest. [Core, "Session Eviction"]
     ///
-    /// PASE and CASE sessions do not drive each other out while either has one to give, and a CASE
-    /// session finds its place where several PASE sessions are.
-    pub(in crate::manager) fn makes_room_for(
+    /// PASE and CASE sessions do not evict each other while the own kind has a session to evict. A
+    /// CASE session finds its place where several PASE sessions are.
+    pub(in crate::manager) fn victim_for(
         &self,
         newcomer: &Identity,
         most_of_peer: u8,
@@ -367,17 +321,17 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         if newcomer.kind() == SessionKind::Case && self.order.count(PASE) <= 1 {
             return self.case_victim(own);
         }
-        let pase = self.first_to_go(PASE).map(|(_, session)| session);
+        let pase = self.first_to_evict(PASE).map(|(_, session)| session);
         pase.or_else(|| self.case_victim(own))
     }
 
     fn case_victim(&self, newcomer: Option<Peer>) -> Option<SessionHandle> {
         let fabric = self.order.largest_fabric(newcomer.map(|peer| peer.fabric))?;
-        let (first, victim) = self.first_to_go(Some(fabric))?;
+        let (first, victim) = self.first_to_evict(Some(fabric))?;
         let own = newcomer.filter(|peer| peer.fabric == fabric);
         match own.and_then(|peer| self.worst_of_peer(peer)) {
-            // With as many sessions as any other peer the newcomer's gives one up itself, unless
-            // that is its only working one.
+            // With as many sessions as any other peer, the newcomer's loses one, unless that is its
+            // only working one.
             Some((own, session))
                 if own.of_peer() == first.of_peer() && (own.of_peer() > 1 || own.is_defunct()) =>
             {
@@ -387,13 +341,13 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         }
     }
 
-    /// The session of a group that others would sooner do without than any other, and its rank.
-    fn first_to_go(&self, group: Group) -> Option<(Rank, SessionHandle)> {
-        let (rank, seat) = self.order.first_to_go(group)?;
+    /// The session of a fabric (or of PASE) to evict first, and its rank.
+    fn first_to_evict(&self, fabric: FabricOrPase) -> Option<(Rank, SessionHandle)> {
+        let (rank, seat) = self.order.first_to_evict(fabric)?;
         Some((rank, self.entries.get(seat)?.handle()))
     }
 
-    /// Of the sessions with a peer the one to do without, and its rank.
+    /// The session with a peer to evict first, and its rank.
     #[inline(never)]
     fn worst_of_peer(&self, peer: Peer) -> Option<(Rank, SessionHandle)> {
         let idle = |entry: &Entry<C, T>| Reverse((entry.session.last_activity(), entry.serial));

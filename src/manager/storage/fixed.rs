@@ -4,6 +4,7 @@ use core::marker::PhantomData;
 use core::ops::Bound;
 
 use super::arena::Arena;
+use super::use_list::{Ends, FabricOrPase as Group, Link, Rank};
 use super::{
     Absent, Empty, Full, GroupTables, KeyRef, Links, Map, Peers, Place, Present, Queue,
     RecordIndex, RecordOrder, Seat, Seats, Sender, Storage,
@@ -11,7 +12,6 @@ use super::{
 use crate::group::MAX_EPOCHS;
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Peer, Source};
-use crate::manager::sessions::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 

@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use super::hashed::HashedPeers;
 use super::slab::Slab;
 use super::sorted::Sorted;
+use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
     Empty, Full, GroupTables, KeyRef, Links, Map, Octets, Owner, Present, Queue, RecordIndex,
     RecordOrder, Seat, Sender, Storage,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
-use crate::manager::sessions::order::{Ends, Group, Link, Rank};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
@@ -29,8 +29,8 @@ impl Storage for Heap {
     type Sessions<V> = Slab<V>;
     type Peers = HashedPeers;
     type Links = LinkRow;
-    type UseLists = Tree<(Group, Rank), Ends>;
-    type Counts = Tree<Group, u16>;
+    type UseLists = Tree<(FabricOrPase, Rank), Ends>;
+    type Counts = Tree<FabricOrPase, u16>;
     type Exchanges<V> = Tree<ExchangeKey, V>;
     type Handshakes<V> = Tree<HandshakeId, V>;
     type Fabrics<V> = Tree<FabricIndex, V>;

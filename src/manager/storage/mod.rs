@@ -3,10 +3,7 @@
 //! [`Storage`] is the one parameter that decides it. `Heap` grows on demand up to the limits of
 //! [`Config`](super::Config); [`Fixed`] is all arrays. Both behave alike within their limits.
 
-use core::num::NonZeroU16;
-
 use super::handle::{ExchangeKey, HandshakeId, Peer, Source};
-use super::sessions::order::{Ends, Group, Link, Rank};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -23,12 +20,14 @@ mod place;
 mod slab;
 #[cfg(feature = "alloc")]
 mod sorted;
+mod use_list;
 
 pub use self::fixed::{Fixed, WithGroups};
 pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Present, Sender};
 #[cfg(feature = "alloc")]
 pub use self::heap::Heap;
 pub(super) use self::place::Place;
+pub(super) use self::use_list::{Ends, FabricOrPase, Link, Rank, Seat};
 
 /// There is no room for another entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,25 +97,6 @@ pub trait Queue<V> {
     fn push(&mut self, value: V) -> Result<(), Full>;
     /// Removes the oldest.
     fn pop(&mut self) -> Option<V>;
-}
-
-/// The number of the place that a session stands in for as long as it lives.
-///
-/// Counted from 1, so that a table of links that name none is all zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seat(NonZeroU16);
-
-impl Seat {
-    /// The `index`-th place, counted from 0; `None` beyond what session ids can name.
-    pub(super) fn at(index: usize) -> Option<Self> {
-        let number = u16::try_from(index).ok()?.checked_add(1)?;
-        NonZeroU16::new(number).map(Self)
-    }
-
-    /// Counted from 0.
-    pub(super) fn index(self) -> usize {
-        usize::from(self.0.get()).wrapping_sub(1)
-    }
 }
 
 /// Secure sessions by their local id. Each stays in its place, whose number leads to it without
@@ -281,9 +261,9 @@ pub trait Storage: sealed::Sealed {
     /// What puts sessions into the order of their use.
     type Links: Links;
     /// The lists of sessions of one rank.
-    type UseLists: Map<(Group, Rank), Ends>;
+    type UseLists: Map<(FabricOrPase, Rank), Ends>;
     /// How many sessions each fabric has.
-    type Counts: Map<Group, u16>;
+    type Counts: Map<FabricOrPase, u16>;
     /// Exchanges of secure sessions.
     type Exchanges<V>: Map<ExchangeKey, V>;
     /// Handshakes in flight.

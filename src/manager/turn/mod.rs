@@ -1,3 +1,195 @@
-//! What crosses the parts of a manager. No other file knows two of them.
+//! What crosses the parts of a manager: a datagram, a deadline, a transmission, an event.
+//!
+//! The parts do not know each other. The files of this folder alone know two of them: they choose
+//! the part for what has come, and apply what one part asks of another.
 
 mod handshakes;
+mod interim;
+
+use crate::context::Context;
+use crate::crypto::Crypto;
+use crate::manager::SessionManager;
+use crate::manager::delivery::{Output, TRANSMIT_BUFFER_LEN};
+use crate::manager::event::Event;
+use crate::manager::groups::Groups;
+use crate::manager::handle::{PeerAddress, Source};
+use crate::manager::received::{Dropped, Received, Transmit};
+use crate::manager::sessions::{Datagram, NotHandled};
+use crate::manager::storage::{Optional, Storage};
+use crate::session::DecodeError;
+use crate::time::Instant;
+use crate::wire::{Packet, SessionRoute};
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Receives a datagram, and counts it if it is dropped.
+    #[inline(never)]
+    pub(in crate::manager) fn receive<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Dropped> {
+        let received = self.route(cx, from, datagram);
+        self.counted(from, received)
+    }
+
+    #[inline]
+    fn counted<'b>(
+        &mut self,
+        from: PeerAddress,
+        received: Result<Received<'b>, Dropped>,
+    ) -> Result<Received<'b>, Dropped> {
+        received.inspect_err(|reason| self.delivery.count_dropped(from, *reason))
+    }
+
+    /// Hands a datagram to the part that its session belongs to.
+    #[inline(never)]
+    fn route<'b>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        datagram: &'b mut [u8],
+    ) -> Result<Received<'b>, Dropped> {
+        match Packet::peek(datagram).map_err(DecodeError::from)?.route() {
+            SessionRoute::Group(session) => self.receive_group(cx, from, session, datagram),
+            SessionRoute::Unicast(local) => {
+                let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
+                let Self { sessions, delivery, node, .. } = self;
+                sessions.receive(cx.now, from, local, packet, delivery, node)
+            }
+            SessionRoute::Unsecured => {
+                let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
+                self.receive_unsecured(cx, from, packet)
+            }
+        }
+    }
+
+    /// Receives many datagrams in their order. Messages of secure sessions are opened together
+    /// where that is faster.
+    pub(in crate::manager) fn receive_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut [Datagram<'_>],
+    ) {
+        let mut later = batch;
+        while !later.is_empty() {
+            let len = self.sessions.open_ahead(&self.crypto, later);
+            let Some((run, rest)) = later.split_at_mut_checked(len) else { return };
+            for datagram in run {
+                self.receive_one(cx, datagram);
+            }
+            later = rest;
+        }
+    }
+
+    fn receive_one(&mut self, cx: &mut Context<'_>, datagram: &mut Datagram<'_>) {
+        let from = datagram.from();
+        let received = match datagram.start() {
+            Some(NotHandled::Read(bytes)) => self.receive(cx, from, bytes),
+            Some(NotHandled::Opened(session, message)) => {
+                let Self { sessions, delivery, node, .. } = self;
+                let received =
+                    sessions.receive_opened_ahead(cx.now, from, session, message, delivery, node);
+                self.counted(from, received)
+            }
+            None => return,
+        };
+        datagram.finish(received);
+    }
+
+    /// The first of all deadlines.
+    pub(in crate::manager) fn next_deadline(&self) -> Option<Instant> {
+        let window = self.handshakes.poll_timeout();
+        let records = self.node.records.expiry(self.node.config.record_lifetime);
+        let groups = self.groups.get().and_then(Groups::poll_timeout);
+        [self.delivery.poll_timeout(), window, records, groups].into_iter().flatten().min()
+    }
+
+    /// Handles every deadline that has come.
+    #[inline(never)]
+    pub(in crate::manager) fn handle_deadlines(&mut self, cx: &mut Context<'_>) {
+        while let Some(source) = self.delivery.schedule.take_due(cx.now) {
+            match source {
+                Source::Exchange(key) => {
+                    self.sessions.timeout(key, cx.now, &mut self.delivery, &self.node);
+                }
+                Source::Handshake(id) => {
+                    let (delivery, node) = (&mut self.delivery, &mut self.node);
+                    self.handshakes.timeout(&self.crypto, cx, id, delivery, node);
+                }
+            }
+        }
+        self.handshakes.window_timeout(cx.now, &mut self.delivery);
+        self.expire_records(cx.now);
+        self.groups_timeout(cx);
+    }
+
+    /// The next datagram to send.
+    #[inline(never)]
+    pub(in crate::manager) fn transmit<'a>(
+        &'a mut self,
+        now: Instant,
+        scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
+    ) -> Option<Transmit<'a>> {
+        let shorts_first = self.delivery.is_turn_of_shorts();
+        while let Some(source) = self.delivery.schedule.ready().filter(|_| !shorts_first) {
+            match self.output(source, now, scratch) {
+                Some(Output::Ack { to, range }) => {
+                    return Some(Transmit { to, datagram: scratch.get(range)? });
+                }
+                Some(Output::InFlight) => return self.in_flight(source),
+                None => {}
+            }
+        }
+        self.delivery.pop_short(scratch)
+    }
+
+    /// Encodes the next acknowledgement of an exchange or handshake into `buf`, or takes its
+    /// transmission.
+    #[inline(never)]
+    fn output(&mut self, source: Source, now: Instant, buf: &mut [u8]) -> Option<Output> {
+        let Self { sessions, handshakes, delivery, node, .. } = self;
+        match source {
+            Source::Exchange(key) => sessions.output(key, now, buf, delivery, node),
+            Source::Handshake(id) => handshakes.output(id, now, buf, delivery, node),
+        }
+    }
+
+    fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
+        match source {
+            Source::Exchange(key) => self.sessions.in_flight(key, &self.delivery),
+            Source::Handshake(id) => self.handshakes.in_flight(id, &self.delivery),
+        }
+    }
+
+    /// The next event, oldest first. Ends the loan of certificates that the event before it began.
+    #[inline(never)]
+    pub(in crate::manager) fn next_event(&mut self) -> Option<Event<T>> {
+        self.handshakes.end_lending(&mut self.delivery);
+        let event = self.delivery.pop_event().or_else(|| self.group_event());
+        if let Some(Event::Established { session, .. }) = &event {
+            self.handshakes.begin_lending(*session);
+        }
+        event
+    }
+
+    /// Returns true if nothing is left to send or to be acknowledged, and no handshake is running.
+    pub(in crate::manager) fn has_settled(&self) -> bool {
+        self.delivery.has_no_shorts() && self.sessions.are_settled() && self.handshakes.is_settled()
+    }
+
+    /// Ends the sessions and handshakes over a connection that is lost.
+    pub(in crate::manager) fn end_connection(
+        &mut self,
+        connection: PeerAddress,
+        cx: &mut Context<'_>,
+    ) {
+        self.sessions.end_over(connection, cx.now, &mut self.delivery);
+        self.handshakes.disconnected(connection, cx.now, &mut self.delivery);
+    }
+
+    /// Returns true if a session or a running handshake uses a connection.
+    pub(in crate::manager) fn uses(&self, connection: PeerAddress) -> bool {
+        self.sessions.first_over(connection).is_some() || self.handshakes.uses(connection)
+    }
+}

@@ -1,0 +1,121 @@
+//! Exchanges, and messages on them.
+
+use crate::context::Context;
+use crate::crypto::Crypto;
+use crate::ids::ProtocolId;
+use crate::manager::SessionManager;
+use crate::manager::error::{OpenError, SendError};
+use crate::manager::handle::{ExchangeHandle, SessionHandle};
+use crate::manager::received::Transmit;
+use crate::manager::sessions::{Content, Outgoing};
+use crate::manager::storage::Storage;
+use crate::time::Instant;
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Opens an exchange on a session. Close it when the conversation is over. A node should not
+    /// have more than five at a time on one session, as its peer may have no room for more.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_exchange(
+        &mut self,
+        now: Instant,
+        session: SessionHandle,
+    ) -> Result<ExchangeHandle, OpenError> {
+        self.sessions.open_exchange(now, session, &mut self.delivery, &self.node)
+    }
+
+    /// Closes an exchange: the conversation is over. A message in flight is still retransmitted
+    /// until it is acknowledged. An acknowledgement that is owed leaves at once.
+    pub fn close_exchange(&mut self, exchange: ExchangeHandle) {
+        self.sessions.close_exchange(exchange, &mut self.delivery, &self.node);
+    }
+
+    /// Returns the number of open exchanges.
+    #[must_use]
+    pub fn exchange_count(&self) -> usize {
+        self.sessions.exchange_count()
+    }
+
+    /// Sends a message reliably. It is encrypted once, here, and retransmitted until the peer
+    /// acknowledges it ([`Event::Acknowledged`](crate::Event::Acknowledged)) or five transmissions
+    /// were in vain ([`Event::Undelivered`](crate::Event::Undelivered)). Over a reliable transport
+    /// it is sent once, and neither event follows.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is sent then.
+    pub fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: ExchangeHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        let content = Content { protocol, opcode, payload };
+        self.sessions.send(cx.now, exchange, content, &mut self.delivery, &self.node)
+    }
+
+    /// Sends many messages reliably, as [`send`](Self::send) one after the other would. The result
+    /// of each is in [`Outgoing::result`]. Messages of 256 bytes or more are encrypted together
+    /// ([`Crypto::seal_batch`]), which takes less time. A message that was sent before is not sent
+    /// again.
+    ///
+    #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
+    #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
+    /// use matter_session::manager::{Outgoing, SendError};
+    /// use matter_session::{Context, ExchangeHandle, HeapSessionManager, ProtocolId};
+    ///
+    /// /// Sends a report to every subscriber. Returns the exchanges that have to wait.
+    /// fn report(
+    ///     node: &mut HeapSessionManager,
+    ///     cx: &mut Context<'_>,
+    ///     subscriptions: &[(ExchangeHandle, Vec<u8>)],
+    /// ) -> Vec<ExchangeHandle> {
+    ///     const REPORT_DATA: u8 = 0x05;
+    ///     let reports = subscriptions.iter().map(|(exchange, report)| {
+    ///         Outgoing::new(*exchange, ProtocolId::INTERACTION_MODEL, REPORT_DATA, report)
+    ///     });
+    ///     let mut reports: Vec<_> = reports.collect();
+    ///     node.send_all(cx, &mut reports);
+    ///     let waits = |report: &&Outgoing<'_>| report.result() == Some(Err(SendError::InFlight));
+    ///     reports.iter().filter(waits).map(Outgoing::exchange).collect()
+    /// }
+    /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+    /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
+    /// # let mut node = HeapSessionManager::new(config, crypto, &mut rng);
+    /// # let mut cx = Context::new(matter_session::Instant::ZERO, &mut rng);
+    /// # assert!(report(&mut node, &mut cx, &[]).is_empty());
+    /// ```
+    pub fn send_all(&mut self, cx: &mut Context<'_>, messages: &mut [Outgoing<'_>]) {
+        let Self { crypto, sessions, delivery, node, .. } = self;
+        sessions.send_all(crypto, cx.now, messages, delivery, node);
+    }
+
+    /// Sends a message once, sealed straight into `buf`, which must hold the payload and
+    /// [`HEADROOM`](crate::wire::HEADROOM) + [`TAILROOM`](crate::wire::TAILROOM) bytes (52) more.
+    /// Send what is returned.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is to be sent then.
+    pub fn send_unreliable<'b>(
+        &mut self,
+        now: Instant,
+        exchange: ExchangeHandle,
+        protocol: ProtocolId,
+        opcode: u8,
+        payload: &[u8],
+        buf: &'b mut [u8],
+    ) -> Result<Transmit<'b>, SendError> {
+        let content = Content { protocol, opcode, payload };
+        let Self { sessions, delivery, node, .. } = self;
+        sessions.send_unreliable(now, exchange, content, buf, delivery, node)
+    }
+
+    /// Returns the length in bytes of the longest payload that can be sent on an exchange now, with
+    /// this protocol.
+    #[must_use]
+    pub fn max_payload(&self, exchange: ExchangeHandle, protocol: ProtocolId) -> Option<usize> {
+        self.sessions.max_payload(exchange, protocol, &self.node)
+    }
+}

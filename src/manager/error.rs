@@ -1,0 +1,158 @@
+//! Why a command to a manager was refused.
+
+use thiserror::Error;
+
+use crate::crypto::CryptoError;
+use crate::handshake::HandshakeError;
+use crate::wire::EncodeError;
+
+/// A message was not sent. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SendError {
+    /// The exchange is closed, or its session is.
+    #[error("the exchange or its session is closed")]
+    Closed,
+    /// A reliable message is in flight on this exchange; wait for its acknowledgement.
+    #[error("a message is in flight on this exchange; wait for Acknowledged")]
+    InFlight,
+    /// The message would be too long.
+    #[error("payload too long: at most {max} octets")]
+    TooLong {
+        /// The longest payload in octets that can be sent on this exchange now.
+        max: usize,
+    },
+    /// The caller's buffer is too small.
+    #[error("buffer too small: {needed} octets are needed")]
+    BufferTooSmall {
+        /// The least length in octets that serves.
+        needed: usize,
+    },
+    /// The session's message counter is used up; establish a new session.
+    #[error("the session's message counter is exhausted; establish a new session")]
+    CounterExhausted,
+    /// The storage has no room for the message now: send it again when others have been
+    /// acknowledged.
+    #[error("no room for the message")]
+    NoRoom,
+    /// Too many events wait: poll them first.
+    #[error("too many events wait; poll them first")]
+    Backlog,
+    /// The crypto backend failed.
+    #[error("crypto backend failed")]
+    Crypto,
+}
+
+impl From<EncodeError> for SendError {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::BufferTooSmall { needed } => Self::BufferTooSmall { needed },
+            EncodeError::PayloadTooLong => Self::TooLong { max: 0xFFFF },
+            EncodeError::CounterExhausted => Self::CounterExhausted,
+            EncodeError::Crypto => Self::Crypto,
+        }
+    }
+}
+
+/// No exchange was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The session is closed.
+    #[error("the session is closed")]
+    Closed,
+    /// The table of exchanges is full; close one first.
+    #[error("too many exchanges; close one first")]
+    TooMany,
+}
+
+/// No handshake was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// As many handshakes as can be run at once are running; wait for one to end.
+    #[error("too many handshakes; wait for one to end")]
+    TooMany,
+    /// Every session id is in use; close a session first.
+    #[error("every session id is in use; close a session first")]
+    NoSessionId,
+    /// Too many events wait: poll them first.
+    #[error("too many events wait; poll them first")]
+    Backlog,
+    /// The handshake could not even begin.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The storage has no room for the first message.
+    #[error("no room for the first message")]
+    NoRoom,
+}
+
+/// The commissioning window was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum WindowError {
+    /// It is open already; close it first.
+    #[error("the commissioning window is open already; close it first")]
+    Open,
+    /// Too many events wait: poll them first.
+    #[error("too many events wait; poll them first")]
+    Backlog,
+    /// No verifier could be made of the passcode.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// The fabric was not added or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum FabricTableError {
+    /// The credentials do not make a fabric.
+    #[error(transparent)]
+    Credentials(#[from] crate::fabric::FabricError),
+    /// The table is full, or what fabrics share for their certificates; remove a fabric first.
+    #[error("too many fabrics; remove one first")]
+    TooMany,
+    /// This node is a member of that fabric already; update it instead.
+    #[error("this node is a member of that fabric already; update it instead")]
+    Exists,
+    /// The new credentials are of another fabric; add it instead.
+    #[error("the credentials are of another fabric; add it instead")]
+    OtherFabric,
+    /// There is no fabric with this index.
+    #[error("no fabric with this index")]
+    Unknown,
+}
+
+/// The record was not restored. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The record's fabric is not there: restore fabrics first. If it was left, the record is to be
+    /// deleted. Another fabric that has its index now does not count.
+    #[error("the record's fabric is unknown")]
+    UnknownFabric,
+    /// Another peer's record has the same id, as responders choose ids.
+    #[error("another peer's record has the same id")]
+    IdTaken,
+    /// The table of records is full; forget one first.
+    #[error("too many records; forget one first")]
+    TooMany,
+    /// Too many events wait: poll them first, and restore the record then.
+    #[error("too many events wait; poll them first")]
+    Backlog,
+}
+
+impl RestoreError {
+    /// Whether to poll events is all that it takes to restore the same record. If it is not, the
+    /// record may be deleted where it is stored: its peer gets a full handshake.
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::Backlog)
+    }
+}

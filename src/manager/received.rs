@@ -1,0 +1,220 @@
+//! What a received datagram leads to, and a datagram to send.
+
+use core::fmt;
+
+use thiserror::Error;
+
+use super::handle::{ExchangeHandle, PeerAddress, SessionHandle};
+use crate::ids::{
+    ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, NodeId, ProtocolId,
+};
+use crate::session::DecodeError;
+
+/// What a datagram turned out to be.
+#[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Received<'b> {
+    /// A message for the application.
+    Message(Message<'b>),
+    /// A message to a group, for the application.
+    Group(GroupMessage<'b>),
+    /// A Check-In message of an ICD, or of whoever can send: [`check_in::open`] tells, and whose.
+    /// Nothing is remembered of it, and nobody is answered.
+    ///
+    /// [`check_in::open`]: crate::check_in::open
+    CheckIn {
+        /// The payload, encrypted, in the caller's buffer.
+        payload: &'b mut [u8],
+    },
+    /// Something that the manager dealt with: a handshake, an acknowledgement, a duplicate.
+    Handled,
+}
+
+/// A message of a secure session: authentic, decrypted, delivered once.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Message<'b> {
+    /// The session.
+    pub session: SessionHandle,
+    /// The exchange, on which an answer goes.
+    pub exchange: ExchangeHandle,
+    /// Whether this message began the exchange.
+    pub first: bool,
+    /// The protocol that defines the opcode.
+    pub protocol: ProtocolId,
+    /// The message type within the protocol.
+    pub opcode: u8,
+    /// Whether the peer wants an acknowledgement; the manager sees to it.
+    pub needs_ack: bool,
+    /// The message counter.
+    pub counter: MessageCounter,
+    /// The payload, in the caller's buffer.
+    pub payload: &'b mut [u8],
+}
+
+/// Leaves the payload out: it was encrypted for a reason.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Message<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Message(session {}, exchange {}, protocol {}, opcode {=u8:02x}, {=usize} octets)",
+            self.session.local,
+            self.exchange.id(),
+            self.protocol,
+            self.opcode,
+            self.payload.len(),
+        );
+    }
+}
+
+/// A message to a group: decrypted, delivered once. Whoever has the group's key can have sent it, in
+/// anybody's name. It is not to be answered.
+#[non_exhaustive]
+pub struct GroupMessage<'b> {
+    /// The fabric.
+    pub fabric: FabricIndex,
+    /// The group.
+    pub group: GroupId,
+    /// The key set whose key has authenticated it.
+    pub key_set: GroupKeySetId,
+    /// The sender.
+    pub source: NodeId,
+    /// The exchange id, chosen by the sender.
+    pub exchange: ExchangeId,
+    /// The protocol that defines the opcode.
+    pub protocol: ProtocolId,
+    /// The message type within the protocol.
+    pub opcode: u8,
+    /// The message counter.
+    pub counter: MessageCounter,
+    /// The payload.
+    pub payload: &'b mut [u8],
+}
+
+impl fmt::Debug for GroupMessage<'_> {
+    /// Without the payload, which was encrypted for a reason.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupMessage")
+            .field("fabric", &self.fabric)
+            .field("group", &self.group)
+            .field("key_set", &self.key_set)
+            .field("source", &self.source)
+            .field("exchange", &self.exchange)
+            .field("protocol", &self.protocol)
+            .field("opcode", &self.opcode)
+            .field("counter", &self.counter)
+            .field("payload", &self.payload.len())
+            .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for GroupMessage<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "GroupMessage({}, {}, {}, {} opcode {}, {} octets)",
+            self.fabric,
+            self.group,
+            self.source,
+            self.protocol,
+            self.opcode,
+            self.payload.len()
+        );
+    }
+}
+
+/// A datagram to be sent.
+#[derive(Debug)]
+pub struct Transmit<'a> {
+    /// Where it goes.
+    pub to: PeerAddress,
+    /// The octets.
+    pub datagram: &'a [u8],
+}
+
+/// Leaves the bytes out.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Transmit<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Transmit({=usize} octets to {})", self.datagram.len(), self.to);
+    }
+}
+
+/// A received datagram was dropped: nothing changed, and nothing is sent because of it, but for
+/// the two reasons that say otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Dropped {
+    /// It cannot be read, or is not authentic.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It names a session that does not exist.
+    #[error("unknown session")]
+    UnknownSession,
+    /// It is a group message for which this node has no key, or to a group that it is not in; or
+    /// its own, where multicast loops.
+    #[error("group message that is not for this node")]
+    Group,
+    /// It belongs to a handshake that does not exist.
+    #[error("unknown handshake")]
+    UnknownHandshake,
+    /// It belongs to no exchange and cannot begin one. If it is authentic, its sender counts as
+    /// heard, and gets the acknowledgement that it asks for.
+    #[error("unsolicited message")]
+    Unsolicited,
+    /// A handshake message on a secure session. Its sender is authentic, counts as heard, and
+    /// gets the acknowledgement that it asks for.
+    #[error("handshake message on a secure session")]
+    Misplaced,
+    /// There is no room for another exchange, or its session has too many. The peer sends it
+    /// again.
+    #[error("no room for another exchange")]
+    NoExchange,
+    /// Too many events wait to be polled. The peer sends it again.
+    #[error("too many events wait to be polled")]
+    Backlog,
+    /// Its session belongs to another connection, or to another kind of transport.
+    #[error("session of another transport or connection")]
+    OtherTransport,
+    /// It is a group message that was received before, or is older than the last 32 of its sender.
+    #[error("replayed group message")]
+    GroupReplay,
+    /// It is a group message, and there is no room to remember its sender, or to keep it until its
+    /// sender has told its counter; or its sender cannot be asked, as the context names no
+    /// [`CounterStore`](crate::group::CounterStore).
+    #[error("no room for another sender of group messages")]
+    GroupSender,
+    /// It asks for this node's group counter, which is not told: too many asked, or the context
+    /// names no [`CounterStore`](crate::group::CounterStore).
+    #[error("counter synchronisation that is not answered")]
+    GroupAnswer,
+}
+
+impl Dropped {
+    /// How many reasons there are: the size of a table of counters.
+    pub const COUNT: usize = DecodeError::COUNT + 11;
+
+    /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        let own = match self {
+            Self::Decode(error) => return error.index(),
+            Self::UnknownSession => 0,
+            Self::Group => 1,
+            Self::UnknownHandshake => 2,
+            Self::Unsolicited => 3,
+            Self::Misplaced => 4,
+            Self::NoExchange => 5,
+            Self::Backlog => 6,
+            Self::OtherTransport => 7,
+            Self::GroupReplay => 8,
+            Self::GroupSender => 9,
+            Self::GroupAnswer => 10,
+        };
+        DecodeError::COUNT + own
+    }
+}

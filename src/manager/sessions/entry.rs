@@ -1,0 +1,89 @@
+//! A secure session as the manager holds it.
+
+use core::fmt;
+
+use crate::crypto::Crypto;
+use crate::manager::config::Config;
+use crate::manager::error::SendError;
+use crate::manager::handle::{Peer, PeerAddress, SessionHandle};
+use crate::manager::storage::FabricOrPase;
+use crate::session::{Identity, SecureSession, SessionKind};
+use crate::wire::{MIN_MESSAGE_HEADER, ProtocolHeader, TAILROOM};
+
+/// A secure session with the address of its peer and the data of the application.
+pub(in crate::manager) struct Entry<C: Crypto, T> {
+    pub(in crate::manager) session: SecureSession<C>,
+    pub(in crate::manager) address: PeerAddress,
+    pub(in crate::manager) serial: u64,
+    /// Whether the application was warned that the counter runs out.
+    pub(super) warned: bool,
+    pub(super) context: T,
+}
+
+impl<C: Crypto, T> Entry<C, T> {
+    pub(super) fn new(session: SecureSession<C>, address: PeerAddress, serial: u64) -> Self
+    where
+        T: Default,
+    {
+        Self { session, address, serial, warned: false, context: T::default() }
+    }
+
+    pub(in crate::manager) const fn handle(&self) -> SessionHandle {
+        SessionHandle { local: self.session.local_session_id(), serial: self.serial }
+    }
+
+    pub(super) fn peer(&self) -> Option<Peer> {
+        peer_of(self.session.identity())
+    }
+
+    /// The longest payload in bytes of a message with this header.
+    pub(super) fn max_payload(&self, header: &ProtocolHeader, config: &Config) -> usize {
+        /// What the cipher takes, with the protocol header.
+        const CIPHER_LIMIT: usize = 0xFFFF;
+        let message = match self.address {
+            PeerAddress::Udp(_) => config.max_message,
+            PeerAddress::Tcp(_) => {
+                let declared = self.session.peer_parameters().max_tcp_message;
+                usize::try_from(declared).unwrap_or(usize::MAX)
+            }
+            PeerAddress::Btp(_) => usize::MAX,
+        };
+        let sealed = message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM);
+        sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
+    }
+
+    /// Checks that a payload of `len` bytes fits a message with this header.
+    pub(super) fn check_payload(
+        &self,
+        len: usize,
+        header: &ProtocolHeader,
+        config: &Config,
+    ) -> Result<(), SendError> {
+        let max = self.max_payload(header, config);
+        if len > max { Err(SendError::TooLong { max }) } else { Ok(()) }
+    }
+}
+
+impl<C: Crypto, T> fmt::Debug for Entry<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// The peer of a CASE session.
+pub(super) fn peer_of(identity: &Identity) -> Option<Peer> {
+    let fabric = listed_under(identity)?;
+    Some(Peer { fabric, node: identity.peer_node() })
+}
+
+/// What a session is listed under in the order of use.
+pub(super) fn listed_under(identity: &Identity) -> FabricOrPase {
+    match identity.kind() {
+        SessionKind::Case => identity.fabric(),
+        // The fabric that was added over it has no claim to it.
+        SessionKind::Pase => PASE,
+    }
+}
+
+/// What PASE sessions are listed under.
+pub(super) const PASE: FabricOrPase = None;

@@ -1,0 +1,125 @@
+//! How a session begins and ends in the table.
+
+use crate::crypto::Crypto;
+use crate::ids::FabricIndex;
+use crate::manager::delivery::Delivery;
+use crate::manager::event::{CloseReason, Event};
+use crate::manager::handle::{Peer, PeerAddress, SessionHandle, Source};
+use crate::manager::node::Node;
+use crate::manager::sessions::entry::Entry;
+use crate::manager::sessions::tables::Sessions;
+use crate::manager::storage::Storage;
+use crate::session::SecureSession;
+use crate::time::Instant;
+use crate::wire::StatusReport;
+
+impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
+    /// Adds a new session, and evicts an old one if it must. Returns `None` if there is no room.
+    #[inline(never)]
+    pub(in crate::manager) fn add(
+        &mut self,
+        session: SecureSession<C>,
+        address: PeerAddress,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> Option<SessionHandle> {
+        let most_of_peer = node.config.max_sessions_per_peer;
+        if let Some(victim) = self.table.victim_for(session.identity(), most_of_peer) {
+            self.end(victim, CloseReason::Evicted, now, delivery);
+        }
+        let serial = delivery.serial();
+        self.table.insert(Entry::new(session, address, serial))
+    }
+
+    /// Ends a session with its exchanges, if it lives. Queues a CloseSession unless the peer sent
+    /// its own or cannot be reached.
+    #[inline(never)]
+    pub(in crate::manager) fn end(
+        &mut self,
+        session: SessionHandle,
+        reason: CloseReason,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        if self.table.get(session).is_none() {
+            return;
+        }
+        self.end_exchanges(session, reason, now, delivery);
+        if reason.notifies_peer() {
+            self.push_report(session, &StatusReport::close_session(), now, delivery);
+        }
+        if let Some(context) = self.table.remove(session) {
+            delivery.push_event(Event::Closed { session, context, reason });
+        }
+    }
+
+    /// Ends the exchanges of a session. Acknowledgements that they owe are queued now.
+    fn end_exchanges(
+        &mut self,
+        session: SessionHandle,
+        reason: CloseReason,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        while let Some(key) = self.exchanges.first_of(session.local) {
+            let Some(mut entry) = self.exchanges.remove(&key) else { break };
+            delivery.forget(Source::Exchange(key), entry.filed);
+            if !reason.notifies_peer() {
+                continue;
+            }
+            entry.exchange.flush_ack();
+            while let Some(header) = entry.exchange.next_ack() {
+                self.push_short(session, &header, &[], now, delivery);
+                entry.exchange.sent(&header, now);
+            }
+        }
+    }
+
+    /// Ends all CASE sessions with a peer.
+    pub(in crate::manager) fn end_peer(
+        &mut self,
+        peer: Peer,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        while let Some(session) = self.table.best_of_peer(peer) {
+            self.end(session, CloseReason::Local, now, delivery);
+        }
+    }
+
+    /// Ends all sessions.
+    pub(in crate::manager) fn end_all(&mut self, now: Instant, delivery: &mut Delivery<S, T>) {
+        while let Some(session) = self.table.first() {
+            self.end(session, CloseReason::Local, now, delivery);
+        }
+    }
+
+    /// Ends the sessions over a connection that is lost.
+    pub(in crate::manager) fn end_over(
+        &mut self,
+        connection: PeerAddress,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let mut first = 0;
+        while let Some(session) = self.table.next_over(connection, first) {
+            self.end(session, CloseReason::Disconnected, now, delivery);
+            first = session.local.get();
+        }
+    }
+
+    /// Ends the sessions of a fabric that was removed: its CASE sessions, and the PASE sessions
+    /// that it was added over.
+    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
+    pub(in crate::manager) fn end_fabric(
+        &mut self,
+        fabric: FabricIndex,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        while let Some(session) = self.table.first_of_fabric(fabric) {
+            self.end(session, CloseReason::FabricRemoved, now, delivery);
+        }
+    }
+}

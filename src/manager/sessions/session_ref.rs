@@ -1,0 +1,53 @@
+//! A secure session as the application sees it.
+
+use core::fmt;
+
+use crate::crypto::Crypto;
+use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::sessions::entry::Entry;
+use crate::session::SecureSession;
+
+/// A secure session of a manager.
+pub struct SessionRef<'a, C: Crypto, T> {
+    pub(super) entry: &'a Entry<C, T>,
+    pub(super) defunct: bool,
+}
+
+impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
+    /// Its handle.
+    #[must_use]
+    pub const fn handle(&self) -> SessionHandle {
+        self.entry.handle()
+    }
+
+    /// Its facts: kind, identities, peer parameters, attestation challenge, times.
+    #[must_use]
+    pub const fn session(&self) -> &'a SecureSession<C> {
+        &self.entry.session
+    }
+
+    /// Address that the last message of the peer came from.
+    #[must_use]
+    pub const fn peer_address(&self) -> PeerAddress {
+        self.entry.address
+    }
+
+    /// Returns true if the peer left a message unacknowledged and no message of it was received
+    /// since.
+    #[must_use]
+    pub const fn is_defunct(&self) -> bool {
+        self.defunct
+    }
+
+    /// The application's data.
+    #[must_use]
+    pub const fn context(&self) -> &'a T {
+        &self.entry.context
+    }
+}
+
+impl<C: Crypto, T> fmt::Debug for SessionRef<'_, C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entry.fmt(f)
+    }
+}

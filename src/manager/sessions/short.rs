@@ -1,0 +1,78 @@
+//! Short messages of a session that belong to no conversation.
+
+use crate::bytes::Buffer;
+use crate::crypto::Crypto;
+use crate::ids::{LocalSessionId, ProtocolId};
+use crate::manager::delivery::{Delivery, SHORT_LEN};
+use crate::manager::event::Event;
+use crate::manager::handle::SessionHandle;
+use crate::manager::sessions::tables::Sessions;
+use crate::manager::storage::Storage;
+use crate::time::Instant;
+use crate::wire::secure_channel::Opcode;
+use crate::wire::{MessageBuf, ProtocolHeader, StatusReport};
+
+impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
+    /// Queues a status report on an exchange of its own.
+    #[inline(never)]
+    pub(in crate::manager) fn push_report(
+        &mut self,
+        session: SessionHandle,
+        report: &StatusReport<'_>,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let mut payload = [0; 10];
+        let mut buffer = Buffer::new(&mut payload);
+        if report.write(&mut buffer).is_err() {
+            return;
+        }
+        let header = ProtocolHeader {
+            exchange: delivery.exchange_id(),
+            protocol: ProtocolId::SECURE_CHANNEL,
+            opcode: Opcode::STATUS_REPORT.0,
+            initiator: true,
+            needs_ack: false,
+            ack: None,
+        };
+        self.push_short(session, &header, buffer.into_written(), now, delivery);
+    }
+
+    /// Seals a short message into the outbox.
+    #[inline(never)]
+    pub(super) fn push_short(
+        &mut self,
+        session: SessionHandle,
+        header: &ProtocolHeader,
+        payload: &[u8],
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let Some(entry) = self.table.in_use(session.local) else { return };
+        if entry.serial != session.serial {
+            return;
+        }
+        let mut buf = [0; SHORT_LEN];
+        let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
+        if let Ok(sealed) = entry.session.encode(header, message, now) {
+            let to = entry.address;
+            delivery.push_short(to, sealed.as_bytes());
+            self.watch_counter(session.local, delivery);
+        }
+    }
+
+    /// Warns the application once when a session has few counters left; later if too many events
+    /// wait.
+    pub(super) fn watch_counter(&mut self, session: LocalSessionId, delivery: &mut Delivery<S, T>) {
+        /// A month at one message a second.
+        const FEW: u32 = 1 << 21;
+        let Some(entry) = self.table.by_local_mut(session) else { return };
+        if entry.session.remaining_messages() >= FEW || entry.warned {
+            return;
+        }
+        if !delivery.is_backlogged() {
+            entry.warned = true;
+            delivery.push_event(Event::CounterLow { session: entry.handle() });
+        }
+    }
+}

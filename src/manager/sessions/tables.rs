@@ -1,0 +1,134 @@
+//! The part of a manager that holds its secure sessions.
+
+use rand_core::CryptoRng;
+
+use crate::crypto::Crypto;
+use crate::ids::{FabricIndex, LocalSessionId};
+use crate::manager::config::Config;
+use crate::manager::handle::{Peer, PeerAddress, SessionHandle};
+use crate::manager::sessions::entry::Entry;
+use crate::manager::sessions::exchanges::Exchanges;
+use crate::manager::sessions::session_ref::SessionRef;
+use crate::manager::sessions::table::SessionTable;
+use crate::manager::storage::Storage;
+
+/// The secure sessions of a node and their exchanges.
+pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
+    pub(in crate::manager) table: SessionTable<C, S, T>,
+    pub(super) exchanges: Exchanges<S>,
+    /// The session that PASE as the responder established last.
+    pub(in crate::manager) commissioned: Option<SessionHandle>,
+}
+
+impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
+    pub(in crate::manager) const EMPTY: Self =
+        Self { table: SessionTable::EMPTY, exchanges: Exchanges::EMPTY, commissioned: None };
+
+    /// Makes room as the configuration says. Any `last_id` sets where session ids start.
+    pub(in crate::manager) fn start(
+        &mut self,
+        config: &Config,
+        last_id: u16,
+        rng: &mut dyn CryptoRng,
+    ) {
+        self.table.start(config.sessions(), config.session_ids(), last_id, rng);
+        self.exchanges.limit(config.max_exchanges);
+    }
+
+    /// How many sessions fit.
+    pub(in crate::manager) fn capacity(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// How many sessions there are.
+    pub(in crate::manager) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many exchanges fit.
+    pub(in crate::manager) fn exchange_capacity(&self) -> usize {
+        self.exchanges.capacity()
+    }
+
+    /// How many exchanges are open.
+    pub(in crate::manager) fn exchange_count(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Returns true if no message is in flight and no acknowledgement is owed.
+    pub(in crate::manager) fn are_settled(&self) -> bool {
+        self.exchanges.are_settled()
+    }
+
+    /// Returns true while the session lives that PASE as the responder established last. No other
+    /// commissioner is served then.
+    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
+    pub(in crate::manager) fn is_commissioned(&self) -> bool {
+        self.commissioned.is_some_and(|session| self.table.get(session).is_some())
+    }
+
+    /// Notes the session that PASE as the responder has established.
+    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
+    pub(in crate::manager) const fn set_commissioned(&mut self, session: SessionHandle) {
+        self.commissioned = Some(session);
+    }
+
+    /// The next local session id that is neither in use nor `reserved`.
+    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
+    pub(in crate::manager) fn free_id(
+        &mut self,
+        reserved: impl Fn(LocalSessionId) -> bool,
+    ) -> Option<LocalSessionId> {
+        self.table.free_id(reserved)
+    }
+
+    /// A session.
+    pub(in crate::manager) fn get(&self, session: SessionHandle) -> Option<SessionRef<'_, C, T>> {
+        self.table.get_ref(session)
+    }
+
+    /// The session that has this local id now.
+    pub(in crate::manager) fn by_id(&self, local: LocalSessionId) -> Option<SessionHandle> {
+        self.table.handle(local)
+    }
+
+    /// All sessions by ascending local id.
+    pub(in crate::manager) fn iter(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
+        self.table.refs()
+    }
+
+    /// The session that messages to a peer should use.
+    pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
+        self.table.best_of_peer(peer)
+    }
+
+    /// All CASE sessions with a peer, in no particular order.
+    pub(in crate::manager) fn of_peer(&self, peer: Peer) -> impl Iterator<Item = SessionHandle> {
+        self.table.of_peer(peer).map(|(_, entry)| entry.handle())
+    }
+
+    /// The newest PASE session.
+    pub(in crate::manager) fn pase(&self) -> Option<SessionHandle> {
+        self.table.pase().max_by_key(|entry| entry.serial).map(Entry::handle)
+    }
+
+    /// The session over a connection that has the lowest local id.
+    pub(in crate::manager) fn first_over(&self, connection: PeerAddress) -> Option<SessionHandle> {
+        self.table.next_over(connection, 0)
+    }
+
+    /// The application's data of a session.
+    pub(in crate::manager) fn context_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
+        self.table.get_mut(session).map(|entry| &mut entry.context)
+    }
+
+    /// Ties a PASE session to a fabric. Returns false for other sessions.
+    pub(in crate::manager) fn associate_fabric(
+        &mut self,
+        session: SessionHandle,
+        fabric: FabricIndex,
+    ) -> bool {
+        let entry = self.table.get_mut(session);
+        entry.is_some_and(|entry| entry.session.associate_fabric(fabric))
+    }
+}

@@ -1,0 +1,38 @@
+//! Counters of a manager.
+
+use super::received::Dropped;
+
+/// What a manager has counted since it was made.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Statistics {
+    pub(super) dropped: [u32; Dropped::COUNT],
+    /// Handshakes turned away as busy.
+    pub busy: u32,
+    /// Short replies that were dropped because too many waited.
+    pub replies_dropped: u32,
+}
+
+impl Statistics {
+    pub(super) const fn new() -> Self {
+        Self { dropped: [0; Dropped::COUNT], busy: 0, replies_dropped: 0 }
+    }
+
+    /// How many datagrams were dropped for this reason.
+    #[must_use]
+    pub fn dropped(&self, reason: Dropped) -> u32 {
+        self.dropped.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    /// How many datagrams were dropped in all.
+    #[must_use]
+    pub fn dropped_in_all(&self) -> u64 {
+        self.dropped.iter().copied().map(u64::from).sum()
+    }
+
+    pub(super) fn count(&mut self, reason: Dropped) {
+        if let Some(count) = self.dropped.get_mut(reason.index()) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
