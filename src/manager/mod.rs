@@ -13,7 +13,7 @@
 //! [`poll_timeout`](SessionManager::poll_timeout). No order is required; what is polled late
 //! happens late, nothing more.
 
-mod check_in;
+mod api;
 mod config;
 #[cfg(any(test, feature = "_test-util"))]
 mod dangerous;
@@ -32,6 +32,7 @@ mod storage;
 mod tests;
 mod timers;
 mod trace;
+mod turn;
 mod unstarted;
 
 use core::fmt;
@@ -66,7 +67,6 @@ use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
 use crate::exchange::Jitter;
-use crate::session::SessionParameters;
 
 /// A manager on the heap with the default crypto backend.
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -174,11 +174,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &self.delivery.statistics
     }
 
-    /// Announces other session parameters from the next handshake on.
-    pub const fn set_parameters(&mut self, parameters: SessionParameters) {
-        self.node.config.parameters = parameters;
-    }
-
     /// Turns every new handshake away as busy, naming this wait; `None` ends that. For times in
     /// which the application cannot take sessions.
     pub const fn set_busy(&mut self, wait: Option<Duration>) {
@@ -195,7 +190,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if let Some(id) = self.handshakes.lending.take() {
             self.end_lending(id);
         }
-        let event = self.delivery.events.pop().or_else(|| self.group_event());
+        let event = self.delivery.events.pop().or_else(|| self.groups.get_mut()?.next_event());
         if let Some(Event::Established { session, .. }) = &event {
             self.handshakes.lending = self.lender_of(*session);
         }

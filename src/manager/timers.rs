@@ -36,6 +36,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             self.expire_window(WindowCloseReason::Expired);
         }
         self.expire_records(cx.now);
-        self.groups_timeout(cx);
+        if let Some(groups) = self.groups.get_mut() {
+            groups.timeout(cx, &mut self.delivery, &self.node);
+        }
     }
 }

@@ -293,7 +293,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let outside = manager.records().count() == 0 || self.vault.is_none();
         assert!(outside, "a record in the manager, too");
         for record in manager.records() {
-            assert_eq!(manager.record_by_id(&record.id), Some(record), "not found by its id");
+            let found = manager.record(record.fabric, record.peer);
+            assert_eq!(found, Some(record), "not found by its peer");
         }
         if app.lags || is_frozen {
             return;

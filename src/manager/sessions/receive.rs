@@ -8,7 +8,7 @@ use crate::manager::event::{Dropped, Message, Received};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
 use crate::manager::sessions::exchanges::ExchangeEntry;
 use crate::manager::sessions::table::Entry;
-use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::storage::{Map, Octets, Optional, Owner, Storage};
 use crate::manager::{CloseReason, Event, SessionManager, trace};
 use crate::session::{DecodeError, Opened, Unopened};
 use crate::time::Instant;
@@ -54,7 +54,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         datagram: &'b mut [u8],
     ) -> Result<Received<'b>, Dropped> {
         match Packet::peek(datagram).map_err(DecodeError::from)?.route() {
-            SessionRoute::Group(session) => self.receive_group(cx, from, session, datagram),
+            SessionRoute::Group(session) => match self.groups.get_mut() {
+                Some(groups) => {
+                    groups.receive(cx, from, session, datagram, &mut self.delivery, &self.node)
+                }
+                None => Err(Dropped::Group),
+            },
             SessionRoute::Unicast(local) => {
                 let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
                 self.receive_secure(cx, from, local, |entry| {

@@ -1,0 +1,3 @@
+//! What crosses the parts of a manager.
+
+mod membership;
