@@ -65,7 +65,7 @@ pub enum Event<T> {
         session: SessionHandle,
     },
     /// The resumption record of a peer was made, replaced or forgotten. Store what
-    /// [`record`](super::SessionManager::record) returns; if it returns `None`, delete what was
+    /// [`record`](crate::manager::Records::get) returns; if it returns `None`, delete what was
     /// stored.
     RecordChanged {
         /// The fabric.
@@ -79,11 +79,11 @@ pub enum Event<T> {
         reason: WindowCloseReason,
     },
     /// The counter of a sender to a group is known now: take the messages that waited for it with
-    /// [`poll_group_message`](super::SessionManager::poll_group_message), until there is none.
+    /// [`Groups::poll_message`](crate::manager::Groups::poll_message), until there is none.
     GroupMessages,
     /// Group messages of a fabric are dropped ([`Dropped::GroupSender`]) because too many nodes
     /// send: none is forgotten for another, as its messages could be replayed then. Told once;
-    /// [`forget_group_sender`](super::SessionManager::forget_group_sender) makes room.
+    /// [`Groups::forget_sender`](crate::manager::Groups::forget_sender) makes room.
     GroupSendersFull {
         /// The fabric.
         fabric: FabricIndex,

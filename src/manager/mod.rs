@@ -40,6 +40,7 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
+pub use self::api::{Fabrics, Groups, Records};
 pub use self::config::Config;
 pub use self::event::{
     CloseReason, ConnectError, Dropped, Event, FabricTableError, Message, OpenError, Received,
@@ -57,7 +58,6 @@ pub use self::storage::{Fixed, Storage, WithGroups};
 pub use self::unstarted::Unstarted;
 
 use self::delivery::Delivery;
-use self::groups::Groups;
 use self::handle::Source;
 use self::handshakes::Handshakes;
 use self::node::Node;
@@ -82,7 +82,7 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     delivery: Delivery<S, T>,
     sessions: Sessions<C, S, T>,
     handshakes: Handshakes<C, S>,
-    groups: S::Groups<Groups<C, S>>,
+    groups: S::Groups<groups::Groups<C, S>>,
 }
 
 // Whatever leads to cryptography or lies beside such a path is not inlined: a function that is

@@ -8,18 +8,65 @@ use crate::manager::SessionManager;
 use crate::manager::event::FabricTableError;
 use crate::manager::storage::Storage;
 
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+/// The fabrics of this node, of a manager borrowed as `M`: shared to read them, mutably to change
+/// them. See [`SessionManager::fabrics`] and [`SessionManager::fabrics_mut`].
+#[derive(Clone, Copy, Debug)]
+pub struct Fabrics<M>(M);
+
+// A view of `&SessionManager` and one of `&mut SessionManager`, so that reading needs no exclusive
+// borrow. Both are one type, so that the methods are documented on one page.
+
+impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
+    /// Returns the fabrics of this node, to read them.
+    #[must_use]
+    pub const fn fabrics(&self) -> Fabrics<&Self> {
+        Fabrics(self)
+    }
+
+    /// Returns the fabrics of this node, to add, update and remove them.
+    #[must_use]
+    pub const fn fabrics_mut(&mut self) -> Fabrics<&mut Self> {
+        Fabrics(self)
+    }
+}
+
+impl<'a, C: Crypto, S: Storage, T> Fabrics<&'a SessionManager<C, S, T>> {
+    /// Returns the fabric with this index.
+    #[must_use]
+    pub fn get(self, index: FabricIndex) -> Option<Fabric<'a>> {
+        self.0.node.fabrics.by_index(index)
+    }
+
+    /// Returns all fabrics.
+    pub fn iter(self) -> impl Iterator<Item = Fabric<'a>> + use<'a, C, S, T> {
+        self.0.node.fabrics.iter()
+    }
+
+    /// Returns the number of fabrics.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.node.fabrics.len()
+    }
+
+    /// Returns true if this node is a member of no fabric.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// Makes this node a member of a fabric: it can connect to the nodes of the fabric, and they
     /// can connect to it.
     ///
     /// # Errors
     /// [`FabricTableError::Credentials`] if they do not verify, [`FabricTableError::Exists`] if
     /// this node is a member already, [`FabricTableError::TooMany`].
-    pub fn add_fabric(
+    pub fn add(
         &mut self,
         credentials: &FabricCredentials<'_>,
     ) -> Result<FabricIndex, FabricTableError> {
-        let Self { crypto, node, .. } = self;
+        let SessionManager { crypto, node, .. } = &mut *self.0;
         node.fabrics.add(crypto, credentials, node.config.certificate_profile)
     }
 
@@ -27,9 +74,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// which resumption records and access control lists refer to. No signature is verified again:
     /// the store is trusted.
     ///
-    /// Restore fabrics before their records ([`restore_record`](Self::restore_record)). No event
-    /// says when to store a fabric. Only [`add_fabric`](Self::add_fabric),
-    /// [`update_fabric`](Self::update_fabric) and [`remove_fabric`](Self::remove_fabric) change
+    /// Restore fabrics before their records ([`Records::restore`](crate::manager::Records::restore)). No event
+    /// says when to store a fabric. Only [`add`](Self::add),
+    /// [`update`](Self::update) and [`remove`](Self::remove) change
     /// fabrics, so the application stores or deletes right after it calls one of them.
     ///
     /// ```
@@ -43,9 +90,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///     credentials: &FabricCredentials<'_>,
     ///     store: &mut dyn FnMut(FabricIndex, &[u8]),
     /// ) -> Result<FabricIndex, FabricTableError> {
-    ///     let index = node.add_fabric(credentials)?;
+    ///     let index = node.fabrics_mut().add(credentials)?;
     ///     let mut bytes = [0; Fabric::ENCODED_MAX_LEN];
-    ///     if let Some(Ok(len)) = node.fabric(index).map(|fabric| fabric.encode(&mut bytes)) {
+    ///     if let Some(Ok(len)) = node.fabrics().get(index).map(|fabric| fabric.encode(&mut bytes)) {
     ///         store(index, &bytes[..len]);
     ///     }
     ///     bytes.fill(0); // it held keys
@@ -58,7 +105,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///     stored: impl Iterator<Item = &'a [u8]>,
     /// ) -> Result<(), FabricTableError> {
     ///     for bytes in stored {
-    ///         node.restore_fabric(bytes)?;
+    ///         node.fabrics_mut().restore(bytes)?;
     ///     }
     ///     Ok(())
     /// }
@@ -67,8 +114,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # Errors
     /// [`FabricTableError::Credentials`] if the bytes are damaged, [`FabricTableError::Exists`]
     /// if the index is taken or this node is a member already, [`FabricTableError::TooMany`].
-    pub fn restore_fabric(&mut self, bytes: &[u8]) -> Result<FabricIndex, FabricTableError> {
-        self.node.fabrics.restore(&self.crypto, bytes)
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<FabricIndex, FabricTableError> {
+        self.0.node.fabrics.restore(&self.0.crypto, bytes)
     }
 
     /// Gives this node new credentials on a fabric: another certificate, other keys. Handshakes on
@@ -79,13 +126,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],
     /// [`FabricTableError::OtherFabric`], [`FabricTableError::TooMany`] if there is no room for
     /// longer certificates. Nothing has changed then.
-    pub fn update_fabric(
+    pub fn update(
         &mut self,
         cx: &mut Context<'_>,
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
     ) -> Result<(), FabricTableError> {
-        self.change_membership(cx, index, credentials)
+        self.0.update_fabric(cx, index, credentials)
     }
 
     /// Ends the membership of this node in a fabric. The manager closes the sessions of the fabric
@@ -96,18 +143,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// A node that is told to leave over a session of that very fabric sends its answer first. It
     /// removes the fabric once the answer is [`Acknowledged`](crate::manager::Event::Acknowledged)
     /// or, over a reliable transport, sent.
-    pub fn remove_fabric(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
-        self.end_membership(cx, index)
-    }
-
-    /// Returns a fabric of this node.
-    #[must_use]
-    pub fn fabric(&self, index: FabricIndex) -> Option<Fabric<'_>> {
-        self.node.fabrics.by_index(index)
-    }
-
-    /// Returns the fabrics of this node.
-    pub fn fabrics(&self) -> impl Iterator<Item = Fabric<'_>> {
-        self.node.fabrics.iter()
+    pub fn remove(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
+        self.0.remove_fabric(cx, index)
     }
 }

@@ -15,7 +15,7 @@ use crate::time::Instant;
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Replaces the credentials of this node on a fabric. Handshakes on the fabric end, and its
     /// records are forgotten.
-    pub(in crate::manager) fn change_membership(
+    pub(in crate::manager) fn update_fabric(
         &mut self,
         cx: &mut Context<'_>,
         index: FabricIndex,
@@ -34,7 +34,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Ends the membership of this node in a fabric, with its sessions, handshakes, records and
     /// groups. Returns false if there was none.
-    pub(in crate::manager) fn end_membership(
+    pub(in crate::manager) fn remove_fabric(
         &mut self,
         cx: &mut Context<'_>,
         index: FabricIndex,
@@ -57,7 +57,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Adds a record that was stored before. No event is queued.
-    pub(in crate::manager) fn restore_record_of_peer(
+    pub(in crate::manager) fn restore_record(
         &mut self,
         record: &ResumptionRecord,
         now: Instant,
@@ -81,7 +81,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Forgets the record of a peer, also in the store that `cx` names.
-    pub(in crate::manager) fn forget_record_of(
+    pub(in crate::manager) fn forget_record(
         &mut self,
         fabric: FabricIndex,
         peer: NodeId,
@@ -108,7 +108,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Forgets the records of all fabrics, also in the store that `cx` names.
-    pub(in crate::manager) fn forget_all_records(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::manager) fn forget_records(&mut self, cx: &mut Context<'_>) {
         // No record outlives its fabric.
         for fabric in (1..=FabricIndex::MAX.get()).filter_map(FabricIndex::new) {
             if self.node.fabrics.by_index(fabric).is_some() {
