@@ -121,17 +121,17 @@ impl Pair {
         let mut fabric = FabricIndex::MIN;
         let members = members([1, 2].map(NodeId::new), true);
         for (node, member) in [&mut a, &mut b].into_iter().zip(&members) {
-            fabric = node.add_fabric(&member.credentials()).unwrap();
+            fabric = node.fabrics_mut().add(&member.credentials()).unwrap();
             for id in 1..=KEY_SETS {
                 let key = GroupKey::EpochKey(Secret::new([id as u8; 16]));
                 let epochs = [GroupEpoch { key, start: EpochStart::default() }];
                 let (id, policy) = (GroupKeySetId::new(id), SecurityPolicy::TrustFirst);
                 let set = GroupKeySet { id, policy, epochs: &epochs };
-                node.set_group_key_set(fabric, &set).unwrap();
+                node.groups_mut().set_key_set(fabric, &set).unwrap();
             }
             let settings = GroupSettings::new(GroupKeySetId::new(KEY_SET));
-            node.set_group(fabric, GroupId::new(1), settings).unwrap();
-            node.set_group(fabric, GroupId::new(2), settings.with_privacy()).unwrap();
+            node.groups_mut().set(fabric, GroupId::new(1), settings).unwrap();
+            node.groups_mut().set(fabric, GroupId::new(2), settings.with_privacy()).unwrap();
         }
         let datagrams = (0..MESSAGES).map(|_| vec![0; 1280]).collect();
         Self { a, b, exchange, fabric, bounds: Bounds::default(), datagrams }
@@ -151,7 +151,7 @@ impl Pair {
                 Kind::Clear | Kind::Private => {
                     let group = if matches!(kind, Kind::Clear) { 1 } else { 2 };
                     let to = (*fabric, GroupId::new(group));
-                    a.send_group(&mut cx, to, IM, 8, payload, buf).unwrap()
+                    a.groups_mut().send(&mut cx, to, IM, 8, payload, buf).unwrap()
                 }
             };
             let from = sent.datagram.as_ptr().addr() - start;

@@ -49,7 +49,7 @@ fn main() -> Outcome {
 
     // The controller does not know that, and tries; the device answers with an ordinary Sigma2.
     let mut cx = Context::new(pair.now, &mut rng);
-    pair.device.manager.forget_record(&mut cx, device_fabric, CONTROLLER_NODE);
+    pair.device.manager.records_mut().forget(&mut cx, device_fabric, CONTROLLER_NODE);
     draw_heading("CASE in full although resumption was offered");
     assert!(!connect(&mut pair, fabric)?, "the device has forgotten");
     Ok(())

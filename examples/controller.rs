@@ -187,9 +187,9 @@ fn send_to_groups(
     privacy: bool,
     instead: Option<SocketAddr>,
 ) -> Result<()> {
-    let groups: Vec<_> = node.manager.groups(fabric).collect();
+    let groups: Vec<_> = node.manager.groups().iter(fabric).collect();
     for (group, settings) in groups.iter().filter(|_| privacy) {
-        node.manager.set_group(fabric, *group, settings.with_privacy())?;
+        node.manager.groups_mut().set(fabric, *group, settings.with_privacy())?;
     }
     for (_, command) in (0..times).zip(ON_OFF_COMMANDS.into_iter().cycle()) {
         for (group, _) in &groups {

@@ -136,8 +136,8 @@ fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
 
 /// Where there is no multicast, datagrams to groups may still come to the node's own address.
 fn listen_to_groups(node: &Node, fabric: FabricIndex) {
-    for (group, _) in node.manager.groups(fabric) {
-        let Some(address) = node.manager.group_address(fabric, group) else { continue };
+    for (group, _) in node.manager.groups().iter(fabric) {
+        let Some(address) = node.manager.groups().address(fabric, group) else { continue };
         match node.listen_to(address) {
             Ok(()) => println!("MEMBER group={group} address={address}"),
             Err(error) => println!("MEMBER group={group} address={address} not joined: {error}"),
@@ -182,7 +182,7 @@ impl Device {
                     self.commissioner = Some((session, node.now() + FAIL_SAFE));
                 }
                 if self.forget {
-                    node.with(|manager, cx| manager.forget_records(cx));
+                    node.with(|manager, cx| manager.records_mut().forget_all(cx));
                 }
             }
             Event::HandshakeFailed { peer, error, .. } => {

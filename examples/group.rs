@@ -122,9 +122,9 @@ impl Node {
         let start = EpochStart::from_micros(1);
         let epochs = [GroupEpoch { key: GroupKey::EpochKey(epoch_key.clone()), start }];
         let set = GroupKeySet { id: KEY_SET, policy: self.policy, epochs: &epochs };
-        self.manager.set_group_key_set(self.fabric, &set)?;
+        self.manager.groups_mut().set_key_set(self.fabric, &set)?;
         let settings = GroupSettings::new(KEY_SET).with_privacy();
-        Ok(self.manager.set_group(self.fabric, LIGHTS, settings)?)
+        Ok(self.manager.groups_mut().set(self.fabric, LIGHTS, settings)?)
     }
 
     /// Takes in what has arrived, and sends what there is to send; whether there was anything.
@@ -150,7 +150,7 @@ impl Node {
         }
         while let Some(event) = self.manager.poll_event() {
             if let Event::GroupMessages = event {
-                while let Some(message) = self.manager.poll_group_message() {
+                while let Some(message) = self.manager.groups_mut().poll_message() {
                     self.heard.push(text(&message));
                 }
             }
@@ -204,7 +204,7 @@ impl House {
             light.join(&mut authority, &epoch_key)?;
             lights.push(light);
         }
-        let address = switch.manager.group_address(switch.fabric, LIGHTS).ok_or("no group")?;
+        let address = switch.manager.groups().address(switch.fabric, LIGHTS).ok_or("no group")?;
         let SocketAddr::V6(address) = address else { return Err("not IPv6".into()) };
         let interface = multicast_interface(*address.ip());
         let mut multicast = None;
@@ -231,8 +231,14 @@ impl House {
         let mut cx = Context::new(now, &mut rng).with_counters(&mut switch.flash);
         let (to, protocol) = ((switch.fabric, LIGHTS), ProtocolId::INTERACTION_MODEL);
         let manager = &mut switch.manager;
-        let sent =
-            manager.send_group(&mut cx, to, protocol, INVOKE_REQUEST, payload, &mut buffer)?;
+        let sent = manager.groups_mut().send(
+            &mut cx,
+            to,
+            protocol,
+            INVOKE_REQUEST,
+            payload,
+            &mut buffer,
+        )?;
         let datagram = sent.datagram.to_vec();
         println!("{:>10} {:?} to {}", "switch", text_of(payload), sent.to);
         self.replay(&datagram)?;

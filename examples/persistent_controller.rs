@@ -60,7 +60,7 @@ fn demonstrate() -> Outcome {
     let mut node = Node::bind()?;
     node.join(&mut authority, CONTROLLER)?;
     let store = Store::open(&file.0)?;
-    for (fabric, key) in node.manager.fabrics().zip(&node.key) {
+    for (fabric, key) in node.manager.fabrics().iter().zip(&node.key) {
         store.keep_fabric(fabric, key)?;
     }
     drop((store, node));
@@ -138,7 +138,7 @@ fn control(path: &Path, devices: &[SocketAddr]) -> Outcome {
     let mut store = Store::open(path)?;
     let mut node = Node::bind()?;
     for membership in store.memberships()? {
-        node.manager.restore_fabric(&membership.fabric)?;
+        node.manager.fabrics_mut().restore(&membership.fabric)?;
         node.key = Some(membership.key);
     }
     let fabric = FabricIndex::MIN;

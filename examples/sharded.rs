@@ -134,10 +134,10 @@ impl Node {
 
     /// Becomes the same node as another shard.
     fn join_like(&mut self, first: &Self) -> Outcome {
-        for fabric in first.manager.fabrics() {
+        for fabric in first.manager.fabrics().iter() {
             let mut bytes = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
             let len = fabric.encode(bytes.as_mut_bytes()).map_err(|_| "a fabric is too long")?;
-            self.manager.restore_fabric(bytes.as_bytes().get(..len).unwrap_or_default())?;
+            self.manager.fabrics_mut().restore(bytes.as_bytes().get(..len).unwrap_or_default())?;
         }
         let key = first.key.as_ref().map(SigningKey::to_bytes);
         self.key = key.as_ref().map(SigningKey::from_bytes).transpose()?;

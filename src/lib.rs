@@ -199,7 +199,7 @@
 //! #   let (root, noc, icac) = (root.as_slice(), noc.as_slice(), None);
 //!     // The key is the node's own; the rest came from the fabric's authority.
 //!     let mut node = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
-//!     let fabric = node.add_fabric(&FabricCredentials { root, icac, noc, ipks: &ipks })?;
+//!     let fabric = node.fabrics_mut().add(&FabricCredentials { root, icac, noc, ipks: &ipks })?;
 //!     nodes.push((node, key, fabric));
 //! }
 //!
@@ -242,14 +242,15 @@
 //! # Groups
 //!
 //! A node that is in groups, or sends to them, installs their keys
-//! ([`set_group_key_set`](SessionManager::set_group_key_set)) and names them
-//! ([`set_group`](SessionManager::set_group)) after every start, joins their
-//! [addresses](SessionManager::group_address), and passes a [`group::CounterStore`] with every call
+//! ([`Groups::set_key_set`](crate::manager::Groups::set_key_set)) and names them
+//! ([`Groups::set`](crate::manager::Groups::set)) after every start, joins their
+//! [addresses](crate::manager::Groups::address), and passes a [`group::CounterStore`] with every
+//! call
 //! ([`Context::with_counters`]). Datagrams of all sockets go to the same
 //! [`handle_datagram`](SessionManager::handle_datagram), which yields [`Received::Group`]; after
 //! [`Event::GroupMessages`] there are more in
-//! [`poll_group_message`](SessionManager::poll_group_message).
-//! [`send_group`](SessionManager::send_group) sends: from the socket that receives unicast, as
+//! [`Groups::poll_message`](crate::manager::Groups::poll_message).
+//! [`Groups::send`](crate::manager::Groups::send) sends: from the socket that receives unicast, as
 //! receivers ask the source of a message for its counter, and with a multicast hop limit above the
 //! usual one of 1 where the network has routers, as a Thread mesh has. See `examples/group.rs`.
 //!

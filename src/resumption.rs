@@ -124,7 +124,7 @@ impl ResumptionRecord {
 /// The calls come from within a handshake and hold up the manager: they must not take long. A
 /// store that is far away or asynchronous stands behind the manager's own table instead: it writes
 /// what [`Event::RecordChanged`](crate::manager::Event::RecordChanged) tells of, and hands a record
-/// to [`restore_record`](crate::manager::SessionManager::restore_record) before it is needed. Of
+/// to [`Records::restore`](crate::manager::Records::restore) before it is needed. Of
 /// several nodes that are one, no two may do that with one record unless they only dial: nothing
 /// claims it.
 ///
@@ -136,14 +136,14 @@ impl ResumptionRecord {
 /// - Errors are the store's to report. None ends a handshake: what cannot be read is not there,
 ///   and a record that cannot be saved is lost.
 /// - A peer that is trusted no more is removed with
-///   [`forget_record`](crate::manager::SessionManager::forget_record), which calls
+///   [`Records::forget`](crate::manager::Records::forget), which calls
 ///   [`remove`](Self::remove) and ends the handshake that may be about to resume from the record.
 ///   Of managers that share the store each is told: it knows its own handshakes alone.
 ///
 /// # Sharing one
 ///
 /// Those who share a store are one node: same node id, same operational key, and the same index
-/// for each fabric ([`restore_fabric`](crate::manager::SessionManager::restore_fabric) keeps it).
+/// for each fabric ([`Fabrics::restore`](crate::manager::Fabrics::restore) keeps it).
 /// [`claim`](Self::claim) sees to it that no two of them resume one record.
 pub trait ResumptionStore {
     /// The record with this id, for a responder. Anybody can send any id: this is no sign that the

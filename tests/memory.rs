@@ -88,7 +88,7 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) -> isize {
     net.call(closer, |m, cx| m.close(cx, session));
     net.run(90_000);
     for n in 0..net.nodes.len() {
-        net.call(n, |m, cx| m.forget_records(cx));
+        net.call(n, |m, cx| m.records_mut().forget_all(cx));
     }
     net.pump();
     forget(net);

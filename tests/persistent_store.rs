@@ -92,9 +92,9 @@ fn a_new_fabric_finds_no_records() {
     store.save(&record(2, 1, 2));
     let mut manager: Manager = Manager::new(Config::default(), RustCrypto, &mut Dice::new(1));
     let member = Authority::new(5, false).admit(200);
-    let index = manager.add_fabric(&member.credentials()).unwrap();
+    let index = manager.fabrics_mut().add(&member.credentials()).unwrap();
     assert_eq!(index, fabric(1));
-    store.keep_fabric(manager.fabric(index).unwrap(), &member.key).unwrap();
+    store.keep_fabric(manager.fabrics().get(index).unwrap(), &member.key).unwrap();
     assert_eq!(store.records().unwrap(), [record(2, 1, 2)]);
     assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None);
 }

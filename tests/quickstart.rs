@@ -76,7 +76,7 @@ fn case_and_case_resumed() -> Result<(), Box<dyn Error>> {
             .sign(&RustCrypto, &mut Issuer::new(&root.certificate()?, &mut root_key)?)?;
         let mut node = HeapSessionManager::<()>::new(Config::default(), RustCrypto, cx.rng);
         let (root, noc, ipks) = (root.as_slice(), noc.as_slice(), from_ref(&ipk));
-        node.add_fabric(&FabricCredentials { root, icac: None, noc, ipks })?;
+        node.fabrics_mut().add(&FabricCredentials { root, icac: None, noc, ipks })?;
         Ok((node, key))
     };
     let (mut phone, mut lamp) = (join(NodeId::new(1))?, join(NodeId::new(2))?);

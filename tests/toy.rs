@@ -132,7 +132,7 @@ fn case_and_its_resumption_carry_messages() {
         let mut authority = ToyAuthority::new(1, with_icac, &mut pair.rng);
         for n in [0, 1] {
             let member = authority.admit(100 + n as u64, &mut pair.rng);
-            pair.nodes[n].0.add_fabric(&member.credentials()).unwrap();
+            pair.nodes[n].0.fabrics_mut().add(&member.credentials()).unwrap();
             pair.nodes[n].1 = Some(member.key);
         }
         pair.case();
@@ -157,7 +157,7 @@ fn a_member_of_another_authority_gets_no_session() {
         // The same fabric id under two roots.
         let mut authority = ToyAuthority::new(1, false, &mut pair.rng);
         let member = authority.admit(100 + n as u64, &mut pair.rng);
-        pair.nodes[n].0.add_fabric(&member.credentials()).unwrap();
+        pair.nodes[n].0.fabrics_mut().add(&member.credentials()).unwrap();
         pair.nodes[n].1 = Some(member.key);
     }
     pair.case();

@@ -27,8 +27,8 @@ impl Dialer {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let [own, others] = members([peer(2_000_000), THIS], false);
         let mut manager = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
-        assert_eq!(manager.add_fabric(&own.credentials()), Ok(fabric()));
-        other.add_fabric(&others.credentials()).unwrap();
+        assert_eq!(manager.fabrics_mut().add(&own.credentials()), Ok(fabric()));
+        other.fabrics_mut().add(&others.credentials()).unwrap();
         Self { manager, key: own.key, key_of_other: others.key }
     }
 

@@ -55,7 +55,7 @@ impl Authority {
                     &RustCrypto,
                     &mut Issuer::new(&self.icac.certificate()?, &mut self.icac_key)?,
                 )?;
-        let fabric = manager.add_fabric(&FabricCredentials {
+        let fabric = manager.fabrics_mut().add(&FabricCredentials {
             root: self.rcac.as_slice(),
             icac: Some(self.icac.as_slice()),
             noc: noc.as_slice(),

@@ -41,8 +41,8 @@ impl Node {
     pub(crate) fn set_group(&mut self, fabric: FabricIndex, group: &Membership) -> Result<()> {
         let Membership { id, key_set, policy, epochs } = group;
         let keys = GroupKeySet { id: *key_set, policy: *policy, epochs };
-        self.manager.set_group_key_set(fabric, &keys)?;
-        Ok(self.manager.set_group(fabric, *id, GroupSettings::new(*key_set))?)
+        self.manager.groups_mut().set_key_set(fabric, &keys)?;
+        Ok(self.manager.groups_mut().set(fabric, *id, GroupSettings::new(*key_set))?)
     }
 
     /// Listens to a multicast address, on the interface that the system chooses. Datagrams to it
@@ -65,8 +65,9 @@ impl Node {
         instead: Option<SocketAddr>,
     ) -> Result<SocketAddr> {
         let mut buf = vec![0; HEADROOM + payload.len() + TAILROOM];
-        let sent = self
-            .with(|manager, cx| manager.send_group(cx, to, protocol, opcode, payload, &mut buf))?;
+        let sent = self.with(|manager, cx| {
+            manager.groups_mut().send(cx, to, protocol, opcode, payload, &mut buf)
+        })?;
         let PeerAddress::Udp(group) = sent.to else { return Err("groups speak UDP".into()) };
         self.send_to(sent.datagram, instead.unwrap_or(group))?;
         Ok(group)

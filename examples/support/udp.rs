@@ -76,7 +76,7 @@ impl Node {
 
     /// Makes this node a member of a fabric, and of its groups.
     pub(crate) fn join(&mut self, fabric: FabricFile) -> Result<FabricIndex> {
-        let index = self.manager.add_fabric(&fabric.credentials())?;
+        let index = self.manager.fabrics_mut().add(&fabric.credentials())?;
         for group in &fabric.groups {
             self.set_group(index, group)?;
         }
@@ -125,7 +125,7 @@ impl Node {
         match self.manager.poll_event() {
             Some(event) => Ok(self.sign(event).map(Happening::Event)),
             // Those that have waited until their sender told its counter.
-            None => match self.manager.poll_group_message() {
+            None => match self.manager.groups_mut().poll_message() {
                 Some(message) => Ok(Some(Happening::Group(message.into()))),
                 None => self.receive(until),
             },

@@ -7,11 +7,11 @@ use core::time::Duration;
 
 #[cfg(feature = "persistent")]
 use embedded_storage::nor_flash::NorFlash;
+use matter_session::context::Context;
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::context::Context;
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::manager::{
     CommissioningWindow, Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
@@ -102,8 +102,8 @@ impl<'n, B: Board> Device<'n, B> {
         let Fabric { root, icac, noc, .. } = *fabric;
         let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
         let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
-        let added = self.node.add_fabric(&credentials);
-        let joined = added.ok().and_then(|index| self.node.fabric(index));
+        let added = self.node.fabrics_mut().add(&credentials);
+        let joined = added.ok().and_then(|index| self.node.fabrics().get(index));
         joined.is_some_and(|joined| self.board.keep_fabric(joined))
     }
 
@@ -114,11 +114,11 @@ impl<'n, B: Board> Device<'n, B> {
         let now = self.board.now();
         memory.each(|kept| match kept {
             Kept::Fabric(stored) => {
-                let _ = self.node.restore_fabric(stored);
+                let _ = self.node.fabrics_mut().restore(stored);
             }
             Kept::Record(record) => {
                 // Its peer gets a full handshake, and a record in place of this one.
-                let _ = self.node.restore_record(record, now);
+                let _ = self.node.records_mut().restore(record, now);
             }
         });
     }
@@ -221,7 +221,7 @@ impl<'n, B: Board> Device<'n, B> {
                 }
                 if self.forget {
                     let mut cx = context(&mut self.board, &mut self.rng, self.booted);
-                    self.node.forget_records(&mut cx);
+                    self.node.records_mut().forget_all(&mut cx);
                 }
             }
             Event::HandshakeFailed { .. } => self.board.tell(Happening::Failed),
@@ -230,7 +230,7 @@ impl<'n, B: Board> Device<'n, B> {
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
             Event::RecordChanged { fabric, peer } => {
-                self.board.keep(fabric, peer, self.node.record(fabric, peer));
+                self.board.keep(fabric, peer, self.node.records().get(fabric, peer));
             }
             _ => {}
         }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use matter_session::context::Context;
 use matter_session::crypto::{Passcode, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::context::Context;
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
@@ -203,7 +203,7 @@ impl World {
         let node = |n: usize| {
             let mut rng = Dice::new(7 + n as u64);
             let mut manager = Manager::new(config.clone(), Toy, &mut rng);
-            manager.add_fabric(&members()[n].credentials()).unwrap();
+            manager.fabrics_mut().add(&members()[n].credentials()).unwrap();
             let mut node = Node {
                 manager,
                 rng,
@@ -281,11 +281,11 @@ impl World {
                     self.call(n.into(), |m, cx| m.close(cx, session));
                 }
             }
-            Op::Forget(n) => self.call(n.into(), |m, cx| m.forget_records(cx)),
+            Op::Forget(n) => self.call(n.into(), |m, cx| m.records_mut().forget_all(cx)),
             Op::RemoveFabric(n) => {
-                assert!(self.call(n.into(), |m, cx| m.remove_fabric(cx, FabricIndex::MIN)));
+                assert!(self.call(n.into(), |m, cx| m.fabrics_mut().remove(cx, FabricIndex::MIN)));
                 let credentials = members()[usize::from(n)].credentials();
-                let added = self.call(n.into(), |m, _| m.add_fabric(&credentials));
+                let added = self.call(n.into(), |m, _| m.fabrics_mut().add(&credentials));
                 assert_eq!(added, Ok(FabricIndex::MIN));
                 // The counters of senders are gone with it.
                 let node = &mut self.nodes[usize::from(n)];
@@ -365,7 +365,7 @@ impl World {
             Op::Leave(n, which) => {
                 let (fabric, group) = (FabricIndex::MIN, 1 + u16::from(which % 2));
                 let node = &mut self.nodes[usize::from(n)];
-                if !node.manager.remove_group(fabric, GroupId::new(group)) {
+                if !node.manager.groups_mut().remove(fabric, GroupId::new(group)) {
                     node.enter_groups();
                 }
             }
@@ -396,7 +396,7 @@ impl World {
         payload.resize(4 + self.told.len() % 90, group as u8);
         let (to, mut buf) = ((FabricIndex::MIN, GroupId::new(group)), [0; 200]);
         let sent = self.call(n, |m, cx| {
-            let sent = m.send_group(cx, to, IM, 8, &payload, &mut buf);
+            let sent = m.groups_mut().send(cx, to, IM, 8, &payload, &mut buf);
             sent.map(|transmit| transmit.datagram.to_vec())
         });
         if let Ok(octets) = sent {
@@ -565,8 +565,8 @@ impl World {
             assert!(manager.session_count() <= SESSIONS + 1);
             assert!(manager.exchange_count() <= EXCHANGES);
             assert!(manager.handshake_count() <= HANDSHAKES);
-            assert!(manager.records().count() <= RECORDS);
-            assert_eq!(manager.fabrics().count(), 1);
+            assert!(manager.records().len() <= RECORDS);
+            assert_eq!(manager.fabrics().len(), 1);
         }
         for (n, node) in self.nodes.iter().enumerate() {
             let mut seen = BTreeSet::new();
@@ -627,7 +627,8 @@ impl Node {
             self.install(id, &[7, 8]);
             let settings = GroupSettings::new(GroupKeySetId::new(id));
             let settings = if id == 2 { settings.with_privacy() } else { settings };
-            let entered = self.manager.set_group(FabricIndex::MIN, GroupId::new(id), settings);
+            let entered =
+                self.manager.groups_mut().set(FabricIndex::MIN, GroupId::new(id), settings);
             assert_eq!(entered, Ok(()));
         }
     }
@@ -641,7 +642,7 @@ impl Node {
         };
         let epochs: Vec<_> = keys.iter().map(epoch).collect();
         let set = GroupKeySet { id: GroupKeySetId::new(id), policy, epochs: &epochs };
-        assert_eq!(self.manager.set_group_key_set(FabricIndex::MIN, &set), Ok(()));
+        assert_eq!(self.manager.groups_mut().set_key_set(FabricIndex::MIN, &set), Ok(()));
     }
 
     fn poll_events(&mut self, n: usize, now: Instant) {
@@ -654,7 +655,7 @@ impl Node {
                     self.manager.sign(&mut Context::new(now, &mut self.rng), signed);
                 }
                 Event::GroupMessages => {
-                    while let Some(message) = self.manager.poll_group_message() {
+                    while let Some(message) = self.manager.groups_mut().poll_message() {
                         self.group_heard.push(told(message));
                     }
                 }

@@ -2,10 +2,10 @@
 
 use matter_session::Heap;
 use matter_session::cert::{NoCache, Profile};
+use matter_session::context::Context;
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::{Fabric, FabricBuf};
 use matter_session::handshake::case::KeepNone;
-use matter_session::context::Context;
 use matter_session::handshake::{CaseClient, CaseEnv, Incoming, MAX_MESSAGE_LEN, PaseServer, Step};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId};
 use matter_session::manager::{Config, FabricTableError, RestoreError, SessionManager};
@@ -57,16 +57,16 @@ pub fn resumption_record(data: &[u8]) {
     assert!(message.payload.windows(16).any(|octets| octets == record.id.as_bytes()));
 
     let mut manager = manager();
-    let refused = manager.restore_record(record.clone(), NOW);
+    let refused = manager.records_mut().restore(record.clone(), NOW);
     assert_eq!(refused, Err(RestoreError::UnknownFabric));
     let octets = encoded(fabrics[0].view());
-    assert_eq!(manager.restore_fabric(&octets), Ok(record.fabric));
+    assert_eq!(manager.fabrics_mut().restore(&octets), Ok(record.fabric));
     if foreign != record {
-        assert_eq!(manager.restore_record(foreign, NOW), Err(RestoreError::UnknownFabric));
+        assert_eq!(manager.records_mut().restore(foreign, NOW), Err(RestoreError::UnknownFabric));
     }
     for _ in 0..2 {
-        assert_eq!(manager.restore_record(record.clone(), NOW), Ok(()));
-        assert_eq!(manager.records().collect::<Vec<_>>(), [&record]);
+        assert_eq!(manager.records_mut().restore(record.clone(), NOW), Ok(()));
+        assert_eq!(manager.records().iter().collect::<Vec<_>>(), [&record]);
     }
 }
 
@@ -114,20 +114,20 @@ fn verifier(bytes: &[u8; Verifier::LEN]) {
 
 fn stored_fabric(octets: &[u8]) {
     let mut manager = manager();
-    let restored = manager.restore_fabric(octets);
+    let restored = manager.fabrics_mut().restore(octets);
     let fabric = match FabricBuf::decode(&Toy::<false>, octets) {
         Ok(fabric) => fabric,
         Err(error) => {
             assert_eq!(restored, Err(FabricTableError::Credentials(error)));
-            assert_eq!(manager.fabrics().count(), 0);
+            assert_eq!(manager.fabrics().len(), 0);
             return;
         }
     };
     let view = fabric.view();
     assert_eq!(restored, Ok(view.index()));
     assert_eq!(encoded(view), octets, "as it was, to the octet");
-    assert_eq!(encoded(manager.fabric(view.index()).unwrap()), octets);
-    assert_eq!(manager.restore_fabric(octets), Err(FabricTableError::Exists));
+    assert_eq!(encoded(manager.fabrics().get(view.index()).unwrap()), octets);
+    assert_eq!(manager.fabrics_mut().restore(octets), Err(FabricTableError::Exists));
     assert!(view.node_id().is_operational());
     let short = view.encode(&mut vec![0; octets.len() - 1]);
     assert!(short.is_err());

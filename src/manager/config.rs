@@ -7,12 +7,12 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 #[cfg(feature = "alloc")]
-use super::Shard;
+use super::shard::Shard;
 use crate::cert::Profile;
 #[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
 use crate::session::SessionParameters;
-use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, TAILROOM};
+use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, MAX_UDP_PAYLOAD, TAILROOM};
 
 /// Limits and timing of a [`SessionManager`](super::SessionManager). The defaults suit a
 /// controller on a desktop. The `with_` methods change the settings that go together; every
@@ -337,6 +337,9 @@ impl Config {
         #[cfg(not(feature = "alloc"))]
         return EphemeralNodeId::random(rng);
     }
+
+    /// The room that a message of a handshake needs while it is put together.
+    pub(super) const HANDSHAKE_MESSAGE: usize = Self::buffer_len(MAX_UDP_PAYLOAD);
 
     /// The room that a message of `payload` octets needs while it is put together.
     pub(super) const fn buffer_len(payload: usize) -> usize {

@@ -4,10 +4,6 @@ use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle}
 use crate::handshake::{HandshakeError, SignRequest};
 use crate::ids::{FabricIndex, NodeId};
 
-// Until every part names the files themselves.
-pub(super) use super::error::*;
-pub(super) use super::received::*;
-
 /// Something happened. Polled with [`poll_event`](super::SessionManager::poll_event).
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -64,7 +60,7 @@ pub enum Event<T> {
         session: SessionHandle,
     },
     /// The resumption record of a peer was made, replaced or forgotten. Store what
-    /// [`record`](super::SessionManager::record) returns; if it returns `None`, delete what was
+    /// [`record`](crate::manager::Records::get) returns; if it returns `None`, delete what was
     /// stored.
     RecordChanged {
         /// The fabric.
@@ -78,11 +74,11 @@ pub enum Event<T> {
         reason: WindowCloseReason,
     },
     /// The counter of a sender to a group is known now: take the messages that waited for it with
-    /// [`poll_group_message`](super::SessionManager::poll_group_message), until there is none.
+    /// [`Groups::poll_message`](crate::manager::Groups::poll_message), until there is none.
     GroupMessages,
     /// Group messages of a fabric are dropped ([`Dropped::GroupSender`](super::Dropped::GroupSender)) because too many nodes
     /// send: none is forgotten for another, as its messages could be replayed then. Told once;
-    /// [`forget_group_sender`](super::SessionManager::forget_group_sender) makes room.
+    /// [`Groups::forget_sender`](crate::manager::Groups::forget_sender) makes room.
     GroupSendersFull {
         /// The fabric.
         fabric: FabricIndex,

@@ -14,10 +14,7 @@
 //! happens late, nothing more.
 
 mod api;
-mod check_in;
 mod config;
-#[cfg(any(test, feature = "_test-util"))]
-mod dangerous;
 mod delivery;
 mod error;
 mod event;
@@ -42,6 +39,7 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
+pub use self::api::{Fabrics, Groups, Records};
 pub use self::config::Config;
 pub use self::delivery::TRANSMIT_BUFFER_LEN;
 pub use self::error::{
@@ -62,7 +60,6 @@ pub use self::storage::{Fixed, Storage, WithGroups};
 pub use self::unstarted::Unstarted;
 
 use self::delivery::Delivery;
-use self::groups::Groups;
 use self::handshakes::Handshakes;
 use self::node::Node;
 use self::sessions::Sessions;
@@ -71,7 +68,6 @@ use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 use crate::crypto::RustCrypto;
 use crate::exchange::Jitter;
-use crate::session::SessionParameters;
 
 /// A manager on the heap with the default crypto backend.
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -87,7 +83,7 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     delivery: Delivery<S, T>,
     sessions: Sessions<C, S, T>,
     handshakes: Handshakes<C, S>,
-    groups: S::Groups<Groups<C, S>>,
+    groups: S::Groups<groups::Groups<C, S>>,
 }
 
 // Whatever leads to cryptography or lies beside such a path is not inlined: a function that is
@@ -174,11 +170,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[must_use]
     pub const fn statistics(&self) -> &Statistics {
         &self.delivery.statistics
-    }
-
-    /// Announces other session parameters from the next handshake on.
-    pub const fn set_parameters(&mut self, parameters: SessionParameters) {
-        self.node.config.parameters = parameters;
     }
 }
 

@@ -30,7 +30,7 @@ use crate::wire::{MessageHeader, MessageKind, Packet, ProtocolHeader, SessionRou
 /// ephemeral node ids that lead back to it.
 ///
 /// The shards are one node. **Fabrics** are added to each: one manager adds or updates a fabric,
-/// the others [restore](super::SessionManager::restore_fabric) what it encodes, so that the index
+/// the others [restore](crate::manager::Fabrics::restore) what it encodes, so that the index
 /// is the same. **PASE** is served by the first shard: open the commissioning window there.
 /// **Resumption records** are per manager; a Sigma1 that reaches a shard without the record leads
 /// to the full handshake. Where that happens too often the shards share one

@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::handle::PeerAddress;
+use super::node::records::Records;
 use super::sessions::table::SessionTable;
 use super::*;
 use crate::context::Context;

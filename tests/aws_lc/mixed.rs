@@ -151,7 +151,7 @@ impl<C: Crypto + Copy + 'static> Backend for C {
         key: &SigningKey,
     ) -> Box<dyn Node> {
         let mut manager = SessionManager::new(Config::default(), *self, cx.rng);
-        manager.add_fabric(credentials).unwrap();
+        manager.fabrics_mut().add(credentials).unwrap();
         // A key is stored by one kind and taken in by the other.
         let key = AwsLcSigningKey::from_bytes(&key.to_bytes()).unwrap();
         Box::new(Member { manager, key, sessions: Vec::new(), newest: None })

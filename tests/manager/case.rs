@@ -63,7 +63,7 @@ fn the_certificates_of_the_peer_are_lent_with_the_event() {
     let event = net.node(0).manager.poll_event();
     assert!(matches!(event, Some(Event::Established { handshake: Some(_), .. })));
     let theirs = net.nodes[0].manager.peer_certificates().unwrap();
-    let noc = net.nodes[1].manager.fabric(index(1)).unwrap().noc();
+    let noc = net.nodes[1].manager.fabrics().get(index(1)).unwrap().noc();
     assert!(format!("{theirs:?}").len() > 10 && !noc.is_empty());
     while net.node(0).manager.poll_event().is_some() {}
     assert!(net.node(0).manager.peer_certificates().is_none());
@@ -75,7 +75,7 @@ fn a_second_session_is_resumed_and_its_id_is_new() {
     let mut net = members(false);
     net.case(200);
     let record = |net: &Net, n: usize, peer| {
-        net.nodes[n].manager.record(index(1), NodeId::new(peer)).unwrap().clone()
+        net.nodes[n].manager.records().get(index(1), NodeId::new(peer)).unwrap().clone()
     };
     let first = record(&net, 0, 200);
     assert_eq!(first.id, record(&net, 1, 100).id);
@@ -101,7 +101,7 @@ fn a_second_session_is_resumed_and_its_id_is_new() {
 fn a_responder_without_the_record_insists_on_the_full_handshake() {
     let mut net = members(false);
     net.case(200);
-    net.call(1, |m, cx| m.forget_records(cx));
+    net.call(1, |m, cx| m.records_mut().forget_all(cx));
     net.dial_case(0, 1, 1, 200);
     net.run(1000);
     assert!(!resumed(&net, 0) && !resumed(&net, 1));
@@ -127,7 +127,7 @@ fn several_fabrics_with_the_same_node_ids_stay_apart() {
     net.run(1000);
     for n in 0..2 {
         assert_eq!(net.nodes[n].manager.session_count(), 3);
-        assert_eq!(net.nodes[n].manager.records().count(), 3);
+        assert_eq!(net.nodes[n].manager.records().len(), 3);
     }
     for fabric in 1..=3 {
         let peer = (index(fabric), NodeId::new(200));

@@ -32,8 +32,8 @@ fn removing_a_fabric_ends_its_sessions_and_records_and_no_others() {
     let pase = net.node(1).established();
     assert!(net.node(1).manager.associate_fabric(pase, index(1)));
     assert!(!net.node(1).manager.associate_fabric(kept, index(1)));
-    assert!(net.call(1, |manager, cx| manager.remove_fabric(cx, index(1))));
-    assert!(!net.call(1, |manager, cx| manager.remove_fabric(cx, index(1))));
+    assert!(net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
+    assert!(!net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
     net.run(1000);
     let closed = net.node(1).closed();
     assert_eq!(closed.len(), 3);
@@ -41,8 +41,8 @@ fn removing_a_fabric_ends_its_sessions_and_records_and_no_others() {
     assert_eq!(net.node(0).closed().len(), 3, "each peer was told");
     let left: Vec<_> = net.node(1).manager.sessions().map(|s| s.handle()).collect();
     assert_eq!(left, [kept]);
-    assert!(net.node(1).manager.record(index(1), NodeId::new(100)).is_none());
-    assert!(net.node(1).manager.record(index(2), NodeId::new(100)).is_some());
+    assert!(net.node(1).manager.records().get(index(1), NodeId::new(100)).is_none());
+    assert!(net.node(1).manager.records().get(index(2), NodeId::new(100)).is_some());
     net.dial_case(0, 1, 1, 200);
     net.settle();
     let refused = HandshakeError::Refused(Refusal::NoSharedTrustRoots);
@@ -61,9 +61,9 @@ fn a_handshake_fails_when_its_fabric_goes_or_changes() {
         let member = authority.admit(if remover == 0 { 100 } else { 200 });
         net.call(remover, |manager, cx| {
             if update {
-                manager.update_fabric(cx, index(1), &member.credentials()).unwrap();
+                manager.fabrics_mut().update(cx, index(1), &member.credentials()).unwrap();
             } else {
-                assert!(manager.remove_fabric(cx, index(1)));
+                assert!(manager.fabrics_mut().remove(cx, index(1)));
             }
         });
         net.settle();
@@ -83,12 +83,13 @@ fn updated_credentials_serve_the_next_handshake_and_sessions_stay() {
     let (mut net, mut authority) = members();
     let (a, _) = net.case(200);
     let member = authority.admit(200);
-    net.call(1, |manager, cx| manager.update_fabric(cx, index(1), &member.credentials())).unwrap();
+    net.call(1, |manager, cx| manager.fabrics_mut().update(cx, index(1), &member.credentials()))
+        .unwrap();
     net.node(1).keys.insert(index(1), member.key);
     let exchange = net.say(0, a, 2);
     net.run(1000);
     assert!(net.node(0).acknowledged(exchange));
-    assert_eq!(net.node(1).manager.records().count(), 0);
+    assert_eq!(net.node(1).manager.records().len(), 0);
     net.case(200);
     assert_eq!(net.node(1).manager.session_count(), 2);
     net.assert_clean();
@@ -99,21 +100,21 @@ fn credentials_that_do_not_fit_change_nothing() {
     let (mut net, mut authority) = members();
     let mut other = Authority::new(2, false);
     let foreign = other.admit(200);
-    let update =
-        net.call(1, |manager, cx| manager.update_fabric(cx, index(1), &foreign.credentials()));
+    let update = net
+        .call(1, |manager, cx| manager.fabrics_mut().update(cx, index(1), &foreign.credentials()));
     assert_eq!(update, Err(FabricTableError::OtherFabric));
-    let unknown =
-        net.call(1, |manager, cx| manager.update_fabric(cx, index(2), &foreign.credentials()));
+    let unknown = net
+        .call(1, |manager, cx| manager.fabrics_mut().update(cx, index(2), &foreign.credentials()));
     assert_eq!(unknown, Err(FabricTableError::Unknown));
     let again = authority.admit(201);
-    let add = net.node(1).manager.add_fabric(&again.credentials());
+    let add = net.node(1).manager.fabrics_mut().add(&again.credentials());
     assert_eq!(add, Err(FabricTableError::Exists));
     let mut mixed = again.credentials();
     let foreign = foreign.credentials();
     mixed.noc = foreign.noc;
-    let add = net.node(1).manager.add_fabric(&mixed);
+    let add = net.node(1).manager.fabrics_mut().add(&mixed);
     assert!(matches!(add, Err(FabricTableError::Credentials(_))));
-    assert_eq!(net.node(1).manager.fabrics().count(), 1);
+    assert_eq!(net.node(1).manager.fabrics().len(), 1);
     net.case(200);
     net.assert_clean();
 }

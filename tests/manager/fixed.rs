@@ -114,14 +114,14 @@ fn a_manager_in_its_place_is_started_once_and_for_all() {
     let (mut place, mut rng) = (PLACE, Dice::new(1));
     let member = Authority::new(1, false).admit(100);
     let node = place.start(Config::default(), &mut rng);
-    assert_eq!(node.add_fabric(&member.credentials()), Ok(index(1)));
+    assert_eq!(node.fabrics_mut().add(&member.credentials()), Ok(index(1)));
     // Limits are those of the tables where they are lower than those of the settings.
     let second = Authority::new(2, false).admit(100);
-    assert_eq!(node.add_fabric(&second.credentials()), Ok(index(2)));
+    assert_eq!(node.fabrics_mut().add(&second.credentials()), Ok(index(2)));
     let third = Authority::new(3, false).admit(100);
-    assert!(node.add_fabric(&third.credentials()).is_err());
+    assert!(node.fabrics_mut().add(&third.credentials()).is_err());
     let node = place.start(Config::default().with_sessions(2), &mut rng);
-    assert_eq!(node.fabrics().count(), 2);
+    assert_eq!(node.fabrics().len(), 2);
     assert_eq!(node.config().max_sessions, 2);
 }
 

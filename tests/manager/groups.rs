@@ -54,7 +54,7 @@ fn all_members_hear_a_message_once<S: Storage>() {
     for privacy in [false, true] {
         let settings = GroupSettings::new(GroupKeySetId::new(1));
         let settings = if privacy { settings.with_privacy() } else { settings };
-        net.node(0).manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+        net.node(0).manager.groups_mut().set(index(1), GroupId::new(1), settings).unwrap();
         let datagram = net.group_datagram(0, index(1), 1, b"on");
         assert_eq!(datagram[3] & 0x80 != 0, privacy);
         for n in 1..4 {
@@ -84,21 +84,21 @@ fn a_message_is_for_members_of_its_group_alone() {
     let to_one = net.group_datagram(0, index(1), 1, b"1");
     // Another group under the same key: the sender is in it, the receiver is not.
     let settings = GroupSettings::new(GroupKeySetId::new(1));
-    net.node(0).manager.set_group(index(1), GroupId::new(2), settings).unwrap();
+    net.node(0).manager.groups_mut().set(index(1), GroupId::new(2), settings).unwrap();
     for privacy in [false, true] {
         let settings = if privacy { settings.with_privacy() } else { settings };
-        net.node(0).manager.set_group(index(1), GroupId::new(2), settings).unwrap();
+        net.node(0).manager.groups_mut().set(index(1), GroupId::new(2), settings).unwrap();
         let to_two = net.group_datagram(0, index(1), 2, b"2");
         assert_eq!(hand(&mut net, 1, &to_two), Err(Dropped::Group));
     }
     // The receiver is in group 3 with another key set: what opens under set 1 is not for it.
     net.join_group(1, index(1), 3, ONE, &[9]);
-    net.node(0).manager.set_group(index(1), GroupId::new(3), settings).unwrap();
+    net.node(0).manager.groups_mut().set(index(1), GroupId::new(3), settings).unwrap();
     let to_three = net.group_datagram(0, index(1), 3, b"3");
     assert_eq!(hand(&mut net, 1, &to_three), Err(Dropped::Group));
     // Left, the group is no more; the key may stay.
-    assert!(net.node(1).manager.remove_group(index(1), GroupId::new(1)));
-    assert!(!net.node(1).manager.remove_group(index(1), GroupId::new(1)));
+    assert!(net.node(1).manager.groups_mut().remove(index(1), GroupId::new(1)));
+    assert!(!net.node(1).manager.groups_mut().remove(index(1), GroupId::new(1)));
     assert_eq!(hand(&mut net, 1, &to_one), Err(Dropped::Group));
     assert!(net.heard(1).is_empty());
 }
@@ -126,28 +126,28 @@ fn keys_rotate_without_a_gap() {
     let mut net = lights::<Heap>(3, ONE);
     // The administrator reaches the sender first, then node 1; node 2 has the old key alone.
     let manager = &mut net.node(0).manager;
-    key_set(1, ONE, &[7, 8], |set| manager.set_group_key_set(index(1), set)).unwrap();
+    key_set(1, ONE, &[7, 8], |set| manager.groups_mut().set_key_set(index(1), set)).unwrap();
     net.multicast(0, index(1), 1, b"old");
     assert_eq!((net.heard(1), net.heard(2)), (vec![b"old".to_vec()], vec![b"old".to_vec()]));
     for n in [1, 2] {
         let manager = &mut net.node(n).manager;
-        key_set(1, ONE, &[7, 8], |set| manager.set_group_key_set(index(1), set)).unwrap();
+        key_set(1, ONE, &[7, 8], |set| manager.groups_mut().set_key_set(index(1), set)).unwrap();
     }
     let manager = &mut net.node(0).manager;
-    key_set(1, ONE, &[8, 9], |set| manager.set_group_key_set(index(1), set)).unwrap();
+    key_set(1, ONE, &[8, 9], |set| manager.groups_mut().set_key_set(index(1), set)).unwrap();
     net.multicast(0, index(1), 1, b"new");
     assert_eq!((net.heard(1), net.heard(2)), (vec![b"new".to_vec()], vec![b"new".to_vec()]));
     // A key that is gone opens nothing, and is not tried.
     let manager = &mut net.node(2).manager;
-    key_set(1, ONE, &[9], |set| manager.set_group_key_set(index(1), set)).unwrap();
+    key_set(1, ONE, &[9], |set| manager.groups_mut().set_key_set(index(1), set)).unwrap();
     let datagram = net.group_datagram(0, index(1), 1, b"late");
     assert_eq!(hand(&mut net, 2, &datagram), Err(Dropped::Group));
     assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
-    assert!(net.node(2).manager.remove_group_key_set(index(1), GroupKeySetId::new(1)));
-    assert!(!net.node(2).manager.has_group_key_set(index(1), GroupKeySetId::new(1)));
+    assert!(net.node(2).manager.groups_mut().remove_key_set(index(1), GroupKeySetId::new(1)));
+    assert!(!net.node(2).manager.groups().has_key_set(index(1), GroupKeySetId::new(1)));
     let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
-    let refused =
-        net.call(2, |manager, cx| manager.send_group(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    let refused = net
+        .call(2, |manager, cx| manager.groups_mut().send(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
     assert_eq!(refused, Err(GroupSendError::NoKey));
 }
 
@@ -162,15 +162,15 @@ fn with_a_fabric_go_its_groups_keys_and_senders() {
     let first = net.group_datagram(0, index(1), 1, b"first");
     let second = net.group_datagram(0, index(2), 1, b"second");
     assert_eq!(hand(&mut net, 1, &first), Ok(()));
-    let senders = |net: &mut Net, fabric| net.node(1).manager.group_senders(fabric).count();
+    let senders = |net: &mut Net, fabric| net.node(1).manager.groups().senders(fabric).count();
     assert_eq!((senders(&mut net, index(1)), senders(&mut net, index(2))), (1, 0));
-    assert!(net.call(1, |manager, cx| manager.remove_fabric(cx, index(1))));
+    assert!(net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
     assert_eq!((senders(&mut net, index(1)), senders(&mut net, index(2))), (0, 0));
     assert_eq!(hand(&mut net, 1, &first), Err(Dropped::Group));
     assert_eq!(hand(&mut net, 1, &second), Ok(()), "the same epoch key is another on each fabric");
-    assert_eq!(net.node(1).manager.groups(index(1)).count(), 0);
-    assert_eq!(net.node(1).manager.groups(index(2)).count(), 1);
-    assert!(net.node(1).manager.group_address(index(1), GroupId::new(1)).is_none());
+    assert_eq!(net.node(1).manager.groups().iter(index(1)).count(), 0);
+    assert_eq!(net.node(1).manager.groups().iter(index(2)).count(), 1);
+    assert!(net.node(1).manager.groups().address(index(1), GroupId::new(1)).is_none());
 }
 
 #[test]
@@ -182,7 +182,8 @@ fn a_node_that_gets_another_id_on_its_fabric_takes_what_is_for_that_one() {
         net.join_group(n, index(1), 1, ASK, &[7]);
     }
     let member = authority.admit(300);
-    net.call(1, |manager, cx| manager.update_fabric(cx, index(1), &member.credentials())).unwrap();
+    net.call(1, |manager, cx| manager.fabrics_mut().update(cx, index(1), &member.credentials()))
+        .unwrap();
     net.multicast(0, index(1), 1, b"on");
     net.run(3000);
     assert_eq!(net.heard(1), [b"on"], "it asks as node 300, and is answered as that");
@@ -217,12 +218,12 @@ fn nothing_is_sent_before_its_counter_is_stored() {
     let mut net = lights::<Heap>(2, ONE);
     let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
     net.node(0).bounds.broken = true;
-    let refused =
-        net.call(0, |manager, cx| manager.send_group(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    let refused = net
+        .call(0, |manager, cx| manager.groups_mut().send(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
     assert!(matches!(refused, Err(GroupSendError::Store(_))), "{refused:?}");
     let refused = net.call(0, |manager, cx| {
         let mut cx = matter_session::Context::new(cx.now, cx.rng);
-        manager.send_group(&mut cx, to, IM, 8, b"", &mut buf).map(|_| ())
+        manager.groups_mut().send(&mut cx, to, IM, 8, b"", &mut buf).map(|_| ())
     });
     assert_eq!(refused, Err(GroupSendError::NoStore));
     net.node(0).bounds.broken = false;
@@ -254,7 +255,7 @@ fn a_full_table_pushes_no_sender_out_and_says_so_once() {
     net.pump();
     let full = |event: &&Event<u32>| matches!(event, Event::GroupSendersFull { fabric } if *fabric == index(1));
     assert_eq!(net.node(5).events.iter().filter(full).count(), 1);
-    assert!(net.node(5).manager.forget_group_sender(index(1), NodeId::new(101)));
+    assert!(net.node(5).manager.groups_mut().forget_sender(index(1), NodeId::new(101)));
     assert_eq!(from(&mut net, 4), Ok(()));
     assert_eq!(from(&mut net, 3), Err(Dropped::GroupSender));
     net.pump();
@@ -266,7 +267,7 @@ fn an_unknown_sender_is_asked_for_its_counter_first<S: Storage>() {
         let mut net = lights::<S>(2, ASK);
         if privacy {
             let settings = GroupSettings::new(GroupKeySetId::new(1)).with_privacy();
-            net.node(0).manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+            net.node(0).manager.groups_mut().set(index(1), GroupId::new(1), settings).unwrap();
         }
         let old = net.group_datagram(0, index(1), 1, b"old");
         let first = net.group_datagram(0, index(1), 1, b"first");
@@ -382,7 +383,9 @@ fn a_fabric_leaves_others_their_part_of_the_tables() {
     let manager = &mut net.node(0).manager;
     for fabric in 1..=2 {
         let mut sets = (1..=4).map(|id| {
-            key_set(id, ONE, &[id as u8], |set| manager.set_group_key_set(index(fabric), set))
+            key_set(id, ONE, &[id as u8], |set| {
+                manager.groups_mut().set_key_set(index(fabric), set)
+            })
         });
         assert_eq!(sets.by_ref().filter(Result::is_ok).count(), 2, "of four");
     }
@@ -418,11 +421,11 @@ fn the_oldest_message_that_waits_makes_room() {
 fn what_waits_for_a_group_is_not_delivered_after_it_was_left() {
     type Leave = fn(&mut Manager<Heap>);
     let leaves: [Leave; 3] = [
-        |manager| assert!(manager.remove_group(index(1), GroupId::new(1))),
-        |manager| assert!(manager.remove_group_key_set(index(1), GroupKeySetId::new(1))),
+        |manager| assert!(manager.groups_mut().remove(index(1), GroupId::new(1))),
+        |manager| assert!(manager.groups_mut().remove_key_set(index(1), GroupKeySetId::new(1))),
         |manager| {
             let settings = GroupSettings::new(GroupKeySetId::new(2));
-            manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+            manager.groups_mut().set(index(1), GroupId::new(1), settings).unwrap();
         },
     ];
     for leave in leaves {
@@ -548,43 +551,53 @@ fn groups_and_key_sets_that_cannot_be_are_refused() {
     let manager = &mut net.node(0).manager;
     let settings = GroupSettings::new(GroupKeySetId::new(1));
     for id in [0, 0xFF00, 0xFFFC] {
-        let refused = manager.set_group(index(1), GroupId::new(id), settings);
+        let refused = manager.groups_mut().set(index(1), GroupId::new(id), settings);
         assert_eq!(refused, Err(GroupError::InvalidGroup), "{id:x}");
     }
-    let unknown = manager.set_group(index(2), GroupId::new(1), settings);
+    let unknown = manager.groups_mut().set(index(2), GroupId::new(1), settings);
     assert_eq!(unknown, Err(GroupError::UnknownFabric));
-    let unknown = key_set(1, ONE, &[1], |set| manager.set_group_key_set(index(2), set));
+    let unknown = key_set(1, ONE, &[1], |set| manager.groups_mut().set_key_set(index(2), set));
     assert_eq!(unknown, Err(GroupError::UnknownFabric));
-    assert_eq!(manager.set_group(index(1), GroupId::new(0xFFFF), settings), Ok(()));
-    let many = manager.set_group(index(1), GroupId::new(3), settings);
+    assert_eq!(manager.groups_mut().set(index(1), GroupId::new(0xFFFF), settings), Ok(()));
+    let many = manager.groups_mut().set(index(1), GroupId::new(3), settings);
     assert_eq!(many, Err(GroupError::TooMany));
-    assert_eq!(manager.set_group(index(1), GroupId::new(1), settings.with_privacy()), Ok(()));
-    assert_eq!(key_set(2, ONE, &[1], |set| manager.set_group_key_set(index(1), set)), Ok(()));
-    let many = key_set(3, ONE, &[1], |set| manager.set_group_key_set(index(1), set));
+    assert_eq!(
+        manager.groups_mut().set(index(1), GroupId::new(1), settings.with_privacy()),
+        Ok(())
+    );
+    assert_eq!(
+        key_set(2, ONE, &[1], |set| manager.groups_mut().set_key_set(index(1), set)),
+        Ok(())
+    );
+    let many = key_set(3, ONE, &[1], |set| manager.groups_mut().set_key_set(index(1), set));
     assert_eq!(many, Err(GroupError::TooMany));
-    assert_eq!(key_set(2, ONE, &[1, 2], |set| manager.set_group_key_set(index(1), set)), Ok(()));
-    let reserved = key_set(0, ONE, &[1], |set| manager.set_group_key_set(index(1), set));
+    assert_eq!(
+        key_set(2, ONE, &[1, 2], |set| manager.groups_mut().set_key_set(index(1), set)),
+        Ok(())
+    );
+    let reserved = key_set(0, ONE, &[1], |set| manager.groups_mut().set_key_set(index(1), set));
     assert_eq!(reserved, Err(GroupError::KeySet(KeySetError::Reserved)));
-    let known: Vec<_> = manager.groups(index(1)).map(|(group, _)| group.get()).collect();
+    let known: Vec<_> = manager.groups().iter(index(1)).map(|(group, _)| group.get()).collect();
     assert_eq!(known, [1, 0xFFFF]);
 
     let shared = settings.with_address(MulticastAddress::Shared);
-    manager.set_group(index(1), GroupId::new(1), shared).unwrap();
-    let address = manager.group_address(index(1), GroupId::new(1)).unwrap();
+    manager.groups_mut().set(index(1), GroupId::new(1), shared).unwrap();
+    let address = manager.groups().address(index(1), GroupId::new(1)).unwrap();
     assert_eq!(address.to_string(), "[ff05::fa]:5540");
-    let (max, mut buf) = (manager.max_group_payload(), vec![0; 1400]);
+    let (max, mut buf) = (manager.groups().max_payload(), vec![0; 1400]);
     let to = (index(1), GroupId::new(1));
     for (payload, fits) in [(max, true), (max + 1, false)] {
         let payload = vec![0; payload];
         net.call(0, |manager, cx| {
-            let sent = manager.send_group(cx, to, IM, 8, &payload, &mut buf);
+            let sent = manager.groups_mut().send(cx, to, IM, 8, &payload, &mut buf);
             let len = sent.map(|sent| sent.datagram.len());
             assert_eq!(len, if fits { Ok(1232) } else { Err(GroupSendError::TooLong { max }) });
         });
     }
     let mut short = [0; 59];
-    let refused = net
-        .call(0, |manager, cx| manager.send_group(cx, to, IM, 8, &[0; 8], &mut short).map(|_| ()));
+    let refused = net.call(0, |manager, cx| {
+        manager.groups_mut().send(cx, to, IM, 8, &[0; 8], &mut short).map(|_| ())
+    });
     assert_eq!(refused, Err(GroupSendError::BufferTooSmall { needed: 60 }));
 }
 
@@ -598,9 +611,9 @@ fn a_manager_without_tables_for_groups_has_none() {
         start: EpochStart::default(),
     }];
     let set = GroupKeySet { id: GroupKeySetId::new(1), policy: ONE, epochs: &epochs };
-    assert_eq!(manager.set_group_key_set(index(1), &set), Err(GroupError::Unsupported));
+    assert_eq!(manager.groups_mut().set_key_set(index(1), &set), Err(GroupError::Unsupported));
     let settings = GroupSettings::new(GroupKeySetId::new(1));
-    let refused = manager.set_group(index(1), GroupId::new(1), settings);
+    let refused = manager.groups_mut().set(index(1), GroupId::new(1), settings);
     assert_eq!(refused, Err(GroupError::Unsupported));
     let datagram = lights::<Heap>(1, ONE).group_datagram(0, index(1), 1, b"on");
     assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::Group));

@@ -133,7 +133,7 @@ fn no_event_is_lost_when_nobody_polls() {
     assert_eq!(net.node(1).got.len(), 1);
     net.call(0, |m, cx| m.close(cx, sessions[0].0));
     net.pump();
-    net.call(1, |m, cx| assert!(m.remove_fabric(cx, index(1))));
+    net.call(1, |m, cx| assert!(m.fabrics_mut().remove(cx, index(1))));
     net.node(1).polls = true;
     net.settle();
     let mut contexts: Vec<_> = net.node(1).closed().iter().map(|closed| closed.1).collect();

@@ -26,7 +26,7 @@ fn a_busy_day() -> Vec<Vec<u8>> {
         for session in net.node(n).manager.sessions() {
             secrets.push(session.session().attestation_challenge().to_vec());
         }
-        for record in net.node(n).manager.records() {
+        for record in net.node(n).manager.records().iter() {
             secrets.push(record.shared_secret.as_bytes().to_vec());
         }
     }
@@ -34,11 +34,11 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     let from = net.nodes[0].address;
     let _ =
         net.call(1, |manager, cx| manager.handle_datagram(cx, from, &mut [0x5A; 40]).map(|_| ()));
-    net.call(1, |manager, cx| manager.remove_fabric(cx, index(1)));
+    net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1)));
     net.run(1000);
     net.dial_case(0, 1, 1, 200);
     net.settle();
-    net.call(0, |m, cx| m.forget_records(cx));
+    net.call(0, |m, cx| m.records_mut().forget_all(cx));
     secrets
 }
 

@@ -180,7 +180,7 @@ impl<S: Storage> World<S> {
         let mut buf = [0; 64];
         let sent = self.net.call(n, |m, cx| {
             let to = (index(1), GroupId::new(group));
-            m.send_group(cx, to, IM, 8, &payload, &mut buf).map(|sent| sent.datagram.len())
+            m.groups_mut().send(cx, to, IM, 8, &payload, &mut buf).map(|sent| sent.datagram.len())
         });
         if let Ok(len) = sent {
             self.groups.push((n, buf[..len].to_vec()));
@@ -229,9 +229,9 @@ impl<S: Storage> World<S> {
                     self.net.call(n, |m, cx| m.close(cx, session));
                 }
             }
-            Op::Forget(n) => net.call(n, |m, cx| m.forget_records(cx)),
+            Op::Forget(n) => net.call(n, |m, cx| m.records_mut().forget_all(cx)),
             Op::RemoveFabric(n) => {
-                net.call(n, |m, cx| m.remove_fabric(cx, index(1)));
+                net.call(n, |m, cx| m.fabrics_mut().remove(cx, index(1)));
                 self.authority.join(net, n, [100, 200][n]);
                 // Counters of senders are gone, too.
                 net.node(n).heard.clear();
@@ -258,18 +258,21 @@ impl<S: Storage> World<S> {
                 };
                 let keys = [&[7, 8][..], &[7], &[8, 9, 10]][usize::from(key)];
                 let manager = &mut net.node(n).manager;
-                let _ = key_set(set, policy, keys, |set| manager.set_group_key_set(index(1), set));
+                let _ = key_set(set, policy, keys, |set| {
+                    manager.groups_mut().set_key_set(index(1), set)
+                });
             }
             Op::RemoveKeys(n, set) => {
-                net.node(n).manager.remove_group_key_set(index(1), GroupKeySetId::new(set));
+                net.node(n).manager.groups_mut().remove_key_set(index(1), GroupKeySetId::new(set));
             }
             Op::Join(n, group, set) => {
                 let settings = GroupSettings::new(GroupKeySetId::new(set));
                 let settings = if group == 2 { settings.with_privacy() } else { settings };
-                let _ = net.node(n).manager.set_group(index(1), GroupId::new(group), settings);
+                let _ =
+                    net.node(n).manager.groups_mut().set(index(1), GroupId::new(group), settings);
             }
             Op::Leave(n, group) => {
-                net.node(n).manager.remove_group(index(1), GroupId::new(group));
+                net.node(n).manager.groups_mut().remove(index(1), GroupId::new(group));
             }
             Op::Tell(n, group, delay) => self.tell(n, group, delay),
             Op::TellAgain(n, i) => {
@@ -299,7 +302,8 @@ impl<S: Storage> World<S> {
         let mut story = format!("{:?}", &self.net.sent[self.told..]);
         self.told = self.net.sent.len();
         for node in &mut self.net.nodes {
-            let records: Vec<_> = node.manager.records().map(ResumptionRecord::to_bytes).collect();
+            let records: Vec<_> =
+                node.manager.records().iter().map(ResumptionRecord::to_bytes).collect();
             let records: Vec<_> = records.iter().map(|record| *record.as_bytes()).collect();
             let events = core::mem::take(&mut node.events);
             let dropped = core::mem::take(&mut node.dropped);

@@ -11,13 +11,13 @@ use crate::net::{Dice, Fate, Net, udp};
 fn restart(net: &mut Net) {
     let now = net.instant();
     let node = net.node(1);
-    let record = node.manager.records().map(ResumptionRecord::to_bytes).next().unwrap();
+    let record = node.manager.records().iter().map(ResumptionRecord::to_bytes).next().unwrap();
     let mut fabric = [0; Fabric::ENCODED_MAX_LEN];
-    let len = node.manager.fabrics().next().unwrap().encode(&mut fabric).unwrap();
+    let len = node.manager.fabrics().iter().next().unwrap().encode(&mut fabric).unwrap();
     node.manager = SessionManager::new(Config::default(), RustCrypto, &mut Dice::new(77));
-    node.manager.restore_fabric(&fabric[..len]).unwrap();
+    node.manager.fabrics_mut().restore(&fabric[..len]).unwrap();
     let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-    assert_eq!(node.manager.restore_record(record, now), Ok(()));
+    assert_eq!(node.manager.records_mut().restore(record, now), Ok(()));
     node.events.clear();
 }
 

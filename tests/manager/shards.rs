@@ -31,11 +31,11 @@ fn sharded(count: usize, with: impl Fn(Config) -> Config) -> (Net, Shards) {
     authority.join(&mut net, 0, CONTROLLER);
     let member = authority.admit(200);
     // One shard joins, the others take in what it stores.
-    net.node(1).manager.add_fabric(&member.credentials()).unwrap();
+    net.node(1).manager.fabrics_mut().add(&member.credentials()).unwrap();
     let mut bytes = [0; Fabric::ENCODED_MAX_LEN];
-    let len = net.nodes[1].manager.fabric(index(1)).unwrap().encode(&mut bytes).unwrap();
+    let len = net.nodes[1].manager.fabrics().get(index(1)).unwrap().encode(&mut bytes).unwrap();
     for n in 2..=count {
-        assert_eq!(net.node(n).manager.restore_fabric(&bytes[..len]), Ok(index(1)));
+        assert_eq!(net.node(n).manager.fabrics_mut().restore(&bytes[..len]), Ok(index(1)));
     }
     for n in 1..=count {
         let key = SigningKey::from_bytes(&member.key.to_bytes()).unwrap();
@@ -63,7 +63,7 @@ fn handshakes_and_sessions_stay_with_one_shard() {
         net.dial_case(0, 1, 1, 200);
         net.settle();
         let a = net.node(0).established();
-        net.call(0, |m, cx| m.forget_records(cx));
+        net.call(0, |m, cx| m.records_mut().forget_all(cx));
         let serving: Vec<_> = (1..=4).filter(|n| established(&mut net, *n).len() == 1).collect();
         assert_eq!(serving.len(), 1);
         let shard = serving[0];
@@ -94,8 +94,8 @@ fn a_shard_that_dials_gets_the_answers() {
         }
         // From the second on with the record of the first.
         assert_eq!(established(&mut net, n), [false, true, true]);
-        net.call(n, |m, cx| m.forget_records(cx));
-        net.call(0, |m, cx| m.forget_records(cx));
+        net.call(n, |m, cx| m.records_mut().forget_all(cx));
+        net.call(0, |m, cx| m.records_mut().forget_all(cx));
     }
     assert!(net.nodes.iter().all(|node| node.dropped.is_empty()));
     net.assert_clean();
@@ -254,10 +254,10 @@ fn groups_are_for_the_first_shard_alone() {
         assert_eq!(net.hand(n, udp(1), &datagram), Err(Dropped::Group));
         let manager = &mut net.node(n).manager;
         let settings = GroupSettings::new(GroupKeySetId::new(1));
-        let refused = manager.set_group(index(1), GroupId::new(1), settings);
+        let refused = manager.groups_mut().set(index(1), GroupId::new(1), settings);
         assert_eq!(refused, Err(GroupError::Unsupported));
         let refused = key_set(1, SecurityPolicy::TrustFirst, &[7], |set| {
-            manager.set_group_key_set(index(1), set)
+            manager.groups_mut().set_key_set(index(1), set)
         });
         assert_eq!(refused, Err(GroupError::Unsupported));
     }

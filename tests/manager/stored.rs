@@ -38,20 +38,20 @@ fn fabrics_survive_a_restart_as_bytes_with_their_records() {
     let (mut net, ..) = Net::with_case();
     let mut stored = Vec::new();
     for node in &mut net.nodes {
-        let fabric = encoded(node.manager.fabrics().next().unwrap());
-        let record = node.manager.records().next().unwrap().clone();
+        let fabric = encoded(node.manager.fabrics().iter().next().unwrap());
+        let record = node.manager.records().iter().next().unwrap().clone();
         stored.push((fabric, record, node.keys.remove(&index(1)).unwrap()));
     }
     let mut net = Net::pair();
     for (n, (fabric, record, key)) in stored.into_iter().enumerate() {
         let now = net.instant();
-        let early = net.node(n).manager.restore_record(record.clone(), now);
+        let early = net.node(n).manager.records_mut().restore(record.clone(), now);
         assert_eq!(early, Err(RestoreError::UnknownFabric), "its fabric comes first");
-        assert_eq!(net.node(n).manager.restore_fabric(&fabric), Ok(index(1)));
-        assert_eq!(net.node(n).manager.restore_record(record, now), Ok(()));
+        assert_eq!(net.node(n).manager.fabrics_mut().restore(&fabric), Ok(index(1)));
+        assert_eq!(net.node(n).manager.records_mut().restore(record, now), Ok(()));
         net.node(n).keys.insert(index(1), key);
         // Twice is once too often.
-        let again = net.node(n).manager.restore_fabric(&fabric);
+        let again = net.node(n).manager.fabrics_mut().restore(&fabric);
         assert_eq!(again, Err(FabricTableError::Exists));
     }
     net.dial_case(0, 1, 1, 200);
@@ -59,7 +59,7 @@ fn fabrics_survive_a_restart_as_bytes_with_their_records() {
     assert!(matches!(net.node(1).events[0], Event::Established { resumed: true, .. }));
     // And in full, with the restored certificates and keys.
     for n in 0..2 {
-        net.call(n, |m, cx| m.forget_records(cx));
+        net.call(n, |m, cx| m.records_mut().forget_all(cx));
     }
     net.node(0).events.clear();
     net.dial_case(0, 1, 1, 200);
@@ -75,13 +75,14 @@ fn a_restored_fabric_keeps_its_index_and_its_neighbours() {
     let mut net = Net::pair();
     Authority::new(2, false).join(&mut net, 0, 100);
     let restored = encoded(fabric(true, &[Ipk::EpochKey(Secret::new([1; 16]))]).view());
-    assert_eq!(net.node(0).manager.restore_fabric(&restored), Ok(index(3)));
-    let indices: Vec<_> = net.node(0).manager.fabrics().map(|fabric| fabric.index()).collect();
+    assert_eq!(net.node(0).manager.fabrics_mut().restore(&restored), Ok(index(3)));
+    let indices: Vec<_> =
+        net.node(0).manager.fabrics().iter().map(|fabric| fabric.index()).collect();
     assert_eq!(indices, [index(1), index(3)]);
     // A fabric of another root under an index that is taken.
     let member = Authority::new(4, false).admit(100);
     let other = FabricBuf::new(&RustCrypto, index(3), &member.credentials()).unwrap();
-    let refused = net.node(0).manager.restore_fabric(&encoded(other.view()));
+    let refused = net.node(0).manager.fabrics_mut().restore(&encoded(other.view()));
     assert_eq!(refused, Err(FabricTableError::Exists));
 }
 

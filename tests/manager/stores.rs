@@ -132,7 +132,7 @@ fn a_store_takes_the_place_of_the_managers_table() {
     let mut fleet = Fleet::pair();
     assert_eq!(fleet.dial(0, 1, 200), [false, false]);
     for n in 0..2 {
-        assert_eq!((fleet.net.nodes[n].manager.records().count(), fleet.stores[n].len()), (0, 1));
+        assert_eq!((fleet.net.nodes[n].manager.records().len(), fleet.stores[n].len()), (0, 1));
     }
     assert_eq!(fleet.dial(0, 1, 200), [true, true]);
     assert_eq!(fleet.dial(0, 1, 200), [true, true]);
@@ -146,7 +146,7 @@ fn a_record_that_outlives_its_fabric_makes_nobody_a_peer_on_the_next() {
     assert_eq!(fleet.dial(0, 1, 200), [false, false]);
     for n in 0..2 {
         fleet.stores[n].0.borrow_mut().stale = true;
-        assert!(fleet.call(n, |manager, cx| manager.remove_fabric(cx, index(1))));
+        assert!(fleet.call(n, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
         fleet.net.settle();
         assert_eq!(fleet.stores[n].len(), 1);
         fleet.net.node(n).events.clear();
@@ -156,7 +156,7 @@ fn a_record_that_outlives_its_fabric_makes_nobody_a_peer_on_the_next() {
     authority.join(&mut fleet.net, 1, 200);
     let stale = fleet.stores[1].find(|_| true).unwrap();
     assert_eq!((stale.fabric, stale.peer), (index(1), NodeId::new(100)));
-    let restored = fleet.call(1, |manager, cx| manager.restore_record(stale, cx.now));
+    let restored = fleet.call(1, |manager, cx| manager.records_mut().restore(stale, cx.now));
     assert_eq!(restored, Err(RestoreError::UnknownFabric));
     // The initiator still has a record of node 200 on an index 1, and the responder takes any id.
     assert_eq!(fleet.dial(0, 1, 200), [false, false]);
@@ -187,11 +187,11 @@ fn a_fabric_that_is_left_or_updated_takes_its_records_from_the_store() {
     let mut fleet = Fleet::pair();
     fleet.dial(0, 1, 200);
     let member = Authority::new(1, false).admit(200);
-    let updated =
-        fleet.call(1, |manager, cx| manager.update_fabric(cx, index(1), &member.credentials()));
+    let updated = fleet
+        .call(1, |manager, cx| manager.fabrics_mut().update(cx, index(1), &member.credentials()));
     assert_eq!((updated, fleet.stores[1].len()), (Ok(()), 0));
     assert_eq!(fleet.stores[0].len(), 1);
-    assert!(fleet.call(0, |manager, cx| manager.remove_fabric(cx, index(1))));
+    assert!(fleet.call(0, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
     assert_eq!(fleet.stores[0].len(), 0);
 }
 
@@ -206,8 +206,8 @@ impl Fleet {
     fn forget(&mut self, n: usize, forgets: Forgets) {
         let peer = NodeId::new([200, 100][n]);
         self.call(n, |manager, cx| match forgets {
-            Forgets::Peer => manager.forget_record(cx, index(1), peer),
-            Forgets::All => manager.forget_records(cx),
+            Forgets::Peer => manager.records_mut().forget(cx, index(1), peer),
+            Forgets::All => manager.records_mut().forget_all(cx),
         });
     }
 }
@@ -276,12 +276,12 @@ fn a_record_of_the_managers_own_expires_without_the_store() {
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
     net.case(200);
-    let own = net.nodes[0].manager.records().next().unwrap().clone();
+    let own = net.nodes[0].manager.records().iter().next().unwrap().clone();
     let stores = vec![Store::default(), Store::default()];
     let mut fleet = Fleet { net, stores }.with_stores();
     fleet.stores[0].save(&own);
     fleet.net.run(3_700_000);
-    assert_eq!((fleet.net.nodes[0].manager.records().count(), fleet.stores[0].len()), (0, 1));
+    assert_eq!((fleet.net.nodes[0].manager.records().len(), fleet.stores[0].len()), (0, 1));
 }
 
 /// Strangers cannot make a node search its database: they do not know a destination id.

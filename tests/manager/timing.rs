@@ -42,7 +42,7 @@ fn nodes_at_rest_ask_for_no_wakeup_before_their_records_expire() {
     net.assert_clean();
     let rest = net.nodes[0].manager.poll_timeout().unwrap().as_millis();
     assert!(rest - net.now > 29 * DAY);
-    net.call(0, |m, cx| m.forget_records(cx));
+    net.call(0, |m, cx| m.records_mut().forget_all(cx));
     net.pump();
     assert_eq!(net.nodes[0].manager.poll_timeout(), None);
     assert!(matches!(net.node(0).events[..], [Event::RecordChanged { .. }]));

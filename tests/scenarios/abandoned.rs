@@ -120,7 +120,7 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
             parties[1].manager.close_commissioning_window();
         }
         How::Withdraw(n) => {
-            assert!(parties[n].call(|manager, cx| manager.remove_fabric(cx, index(1))));
+            assert!(parties[n].call(|manager, cx| manager.fabrics_mut().remove(cx, index(1))));
         }
         How::Forget => {}
     }
@@ -171,7 +171,7 @@ fn again(parties: [Party; 2], authority: &mut Authority, how: How, what: &str) {
     b.now = a.now;
     if matches!(how, How::Withdraw(_)) {
         for (party, node) in [(&mut a, 100), (&mut b, 200)] {
-            if party.manager.fabrics().count() == 0 {
+            if party.manager.fabrics().len() == 0 {
                 party.join(authority, node);
             }
         }

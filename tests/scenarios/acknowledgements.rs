@@ -246,7 +246,7 @@ fn an_owed_acknowledgement_leaves_once_at_the_timer_and_with_whatever_ends_the_w
             assert_eq!(d.net.node(0).manager.session_count(), 1);
         }),
         ("removal of the fabric", 0, |d| {
-            assert!(d.net.call(0, |m, cx| m.remove_fabric(cx, index(1))));
+            assert!(d.net.call(0, |m, cx| m.fabrics_mut().remove(cx, index(1))));
         }),
         ("another message of the peer", 0, |d| {
             let (octets, counter) = d.twin.seal(&header(1, true, None));

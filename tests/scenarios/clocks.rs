@@ -201,11 +201,11 @@ fn windows_and_records_end_late_at_worst() {
     net.now -= DAY;
     net.run(DAY + 170_000);
     assert!(net.nodes[1].manager.is_commissioning_window_open());
-    assert_eq!(net.nodes[1].manager.records().count(), 1);
+    assert_eq!(net.nodes[1].manager.records().len(), 1);
     net.run(11_000);
     assert!(!net.nodes[1].manager.is_commissioning_window_open());
     net.now += DAY;
     wake(&mut net);
-    assert_eq!(net.nodes[1].manager.records().count(), 0);
+    assert_eq!(net.nodes[1].manager.records().len(), 0);
     net.assert_clean();
 }

@@ -89,10 +89,10 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
         ("close of all", |net, _, _| net.call(1, |m, cx| m.close_all(cx))),
         ("cancel", |net, handshake, _| assert!(net.node(0).manager.cancel(handshake))),
         ("removal at the initiator", |net, _, _| {
-            assert!(net.call(0, |m, cx| m.remove_fabric(cx, index(1))));
+            assert!(net.call(0, |m, cx| m.fabrics_mut().remove(cx, index(1))));
         }),
         ("removal at the responder", |net, _, _| {
-            assert!(net.call(1, |m, cx| m.remove_fabric(cx, index(1))));
+            assert!(net.call(1, |m, cx| m.fabrics_mut().remove(cx, index(1))));
         }),
         ("loss of the network", |net, _, _| net.on_send(|_| Fate::Lost)),
         ("loss of the connection", |net, _, _| {
@@ -106,7 +106,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 let (mut net, mut authority, a, b, start) = members();
                 for n in 0..2 {
                     // A resumption asks for no signature.
-                    net.call(n, |m, cx| m.forget_records(cx));
+                    net.call(n, |m, cx| m.records_mut().forget_all(cx));
                 }
                 net.node(signer).signs = false;
                 let handshake = net
@@ -130,7 +130,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 net.on_send(|_| Fate::Arrives);
                 for n in 0..2 {
                     net.call(n, |m, cx| m.close_all(cx));
-                    if net.nodes[n].manager.fabric(index(1)).is_none() {
+                    if net.nodes[n].manager.fabrics().get(index(1)).is_none() {
                         authority.join(&mut net, n, [100, 200][n]);
                     }
                 }

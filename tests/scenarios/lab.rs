@@ -44,7 +44,7 @@ impl Party {
 
     pub fn join(&mut self, authority: &mut Authority, node: u64) -> FabricIndex {
         let member = authority.admit(node);
-        let index = self.manager.add_fabric(&member.credentials()).unwrap();
+        let index = self.manager.fabrics_mut().add(&member.credentials()).unwrap();
         self.keys.insert(index, member.key);
         index
     }
@@ -101,7 +101,7 @@ impl Party {
     }
 
     pub fn records(&self) -> Vec<Vec<u8>> {
-        self.manager.records().map(|record| record.to_bytes().as_bytes().to_vec()).collect()
+        self.manager.records().iter().map(|record| record.to_bytes().as_bytes().to_vec()).collect()
     }
 }
 

@@ -11,13 +11,13 @@ use crate::net::{Authority, Fate, Net, index, udp};
 /// same identifiers as at its first start.
 fn restart(net: &mut Net, authority: &mut Authority, stores: bool) {
     let manager = &net.nodes[1].manager;
-    let stored: Vec<_> = manager.records().map(ResumptionRecord::to_bytes).collect();
+    let stored: Vec<_> = manager.records().iter().map(ResumptionRecord::to_bytes).collect();
     let fresh = Net::pair().nodes.remove(1);
     net.nodes[1].manager = fresh.manager;
     authority.join(net, 1, 200);
     for record in stored.iter().filter(|_| stores) {
         let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-        assert_eq!(net.call(1, |m, cx| m.restore_record(record, cx.now)), Ok(()));
+        assert_eq!(net.call(1, |m, cx| m.records_mut().restore(record, cx.now)), Ok(()));
     }
 }
 

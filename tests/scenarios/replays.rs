@@ -21,7 +21,7 @@ fn recorded(resumes: bool) -> (Party, Party, Vec<u8>) {
     let (mut a, mut b) = members(Config::default(), device, true);
     case(&mut a, &mut b);
     if !resumes {
-        a.call(|m, cx| m.forget_records(cx));
+        a.call(|m, cx| m.records_mut().forget_all(cx));
     }
     a.dial(b.address, 200);
     let first = a.take();

@@ -21,16 +21,16 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
     let former = core::mem::replace(&mut net.nodes[n], fresh);
     let now = net.instant();
     let node = &mut net.nodes[n];
-    for fabric in former.manager.fabrics() {
+    for fabric in former.manager.fabrics().iter() {
         let len = fabric.encode(&mut stored).unwrap();
-        node.manager.restore_fabric(&stored[..len]).unwrap();
+        node.manager.fabrics_mut().restore(&stored[..len]).unwrap();
     }
     node.keys = former.keys;
     if remembers {
-        for record in former.manager.records() {
+        for record in former.manager.records().iter() {
             let stored = record.to_bytes();
             let record = ResumptionRecord::from_bytes(stored.as_bytes()).unwrap();
-            assert_eq!(node.manager.restore_record(record, now), Ok(()));
+            assert_eq!(node.manager.records_mut().restore(record, now), Ok(()));
         }
     }
 }
@@ -103,7 +103,7 @@ fn when_both_restart_nobody_answers_an_answer_and_the_network_falls_silent() {
             net.on_send(|_| Fate::Late(50));
             net.say(0, a, 2);
             net.say(1, b, 4);
-            net.call(0, |m, cx| m.forget_records(cx));
+            net.call(0, |m, cx| m.records_mut().forget_all(cx));
             net.dial_case(0, 1, 1, 200);
             net.run(50 * step + 10);
             restart(&mut net, 1, false);

@@ -15,7 +15,7 @@ const DEVICE: usize = 1;
 
 fn record(net: &Net, n: usize) -> Option<ResumptionRecord> {
     let peer = if n == CONTROLLER { 200 } else { 100 };
-    net.nodes[n].manager.record(index(1), NodeId::new(peer)).cloned()
+    net.nodes[n].manager.records().get(index(1), NodeId::new(peer)).cloned()
 }
 
 fn members(config: [Config; 2]) -> (Net, Authority) {
@@ -108,7 +108,7 @@ fn an_id_that_was_used_before_gets_the_full_handshake() {
     assert_eq!(answer_to(&mut net, &disguised(&sigma1, 1)), SIGMA2);
     assert_eq!(record(&net, DEVICE), current);
     let now = net.instant();
-    assert_eq!(net.node(CONTROLLER).manager.restore_record(used, now), Ok(()));
+    assert_eq!(net.node(CONTROLLER).manager.records_mut().restore(used, now), Ok(()));
     assert!(!dial(&mut net));
     assert!(dial(&mut net));
     net.assert_clean();
@@ -192,7 +192,7 @@ fn a_full_store_forgets_the_oldest_and_its_peer_gets_the_full_handshake() {
                     |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });
                 assert!(net.node(n).try_established().is_some());
                 assert_eq!(net.nodes[n].events.iter().any(resumed), again, "{round} {n}");
-                assert_eq!(net.nodes[1].manager.records().count(), 1);
+                assert_eq!(net.nodes[1].manager.records().len(), 1);
             }
         }
     }
@@ -228,10 +228,10 @@ fn removing_or_updating_a_fabric_takes_its_records_with_it() {
             net.call(n, |manager, cx| {
                 let credentials = &member.credentials();
                 if removes {
-                    assert!(manager.remove_fabric(cx, index(1)));
-                    assert_eq!(manager.add_fabric(credentials), Ok(index(1)));
+                    assert!(manager.fabrics_mut().remove(cx, index(1)));
+                    assert_eq!(manager.fabrics_mut().add(credentials), Ok(index(1)));
                 } else {
-                    manager.update_fabric(cx, index(1), credentials).unwrap();
+                    manager.fabrics_mut().update(cx, index(1), credentials).unwrap();
                 }
             });
             net.node(n).keys.insert(index(1), member.key);
@@ -279,12 +279,12 @@ fn a_record_that_is_forgotten_while_it_is_resumed_from_does_not_come_back() {
                 let is_over = n == CONTROLLER && on_its_way == REPORT;
                 let (peer, member) = (NodeId::new(300 - node), authority.admit(node));
                 net.call(n, |manager, cx| match end {
-                    End::Forget => manager.forget_record(cx, index(1), peer),
-                    End::ForgetAll => manager.forget_records(cx),
+                    End::Forget => manager.records_mut().forget(cx, index(1), peer),
+                    End::ForgetAll => manager.records_mut().forget_all(cx),
                     End::Update => {
-                        manager.update_fabric(cx, index(1), &member.credentials()).unwrap();
+                        manager.fabrics_mut().update(cx, index(1), &member.credentials()).unwrap();
                     }
-                    End::Remove => assert!(manager.remove_fabric(cx, index(1))),
+                    End::Remove => assert!(manager.fabrics_mut().remove(cx, index(1))),
                 });
                 if matches!(end, End::Update) {
                     net.node(n).keys.insert(index(1), member.key);
@@ -322,7 +322,7 @@ fn a_peer_whose_resumption_is_ended_is_told() {
     net.dial_case(CONTROLLER, DEVICE, 1, 200);
     net.pump();
     // A report overtakes Sigma2Resume.
-    net.call(DEVICE, |m, cx| m.forget_record(cx, index(1), NodeId::new(100)));
+    net.call(DEVICE, |m, cx| m.records_mut().forget(cx, index(1), NodeId::new(100)));
     net.run(5000);
     let told = HandshakeError::Refused(Refusal::InvalidParameter);
     assert_eq!(net.nodes[CONTROLLER].failures(), [told]);

@@ -37,7 +37,7 @@ fn assert_refused(net: &mut Net, what: &str) -> HandshakeError {
     assert_eq!(answers[0].octets[16] & 4, 4, "{what}: asks for an acknowledgement");
     assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 0, "{what}");
     assert_eq!(net.nodes[DEVICE].manager.session_count(), 0, "{what}");
-    assert_eq!(net.nodes[DEVICE].manager.records().count(), 0, "{what}");
+    assert_eq!(net.nodes[DEVICE].manager.records().len(), 0, "{what}");
     let failures = net.nodes[DEVICE].failures();
     assert_eq!(failures.len(), 1, "{what}");
     net.run(2000);
@@ -127,8 +127,8 @@ fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
 
 /// A CASE of two nodes that know each other's authority.
 fn work_of_case(a: &mut Party, b: &mut Party) -> Work {
-    a.call(|m, cx| m.forget_records(cx));
-    b.call(|m, cx| m.forget_records(cx));
+    a.call(|m, cx| m.records_mut().forget_all(cx));
+    b.call(|m, cx| m.records_mut().forget_all(cx));
     b.crypto.take();
     b.events.clear();
     a.dial(b.address, 200);

@@ -57,7 +57,7 @@ fn five_hundred_sigma1_that_mean_nobody_here_cost_no_session_and_no_curve_arithm
     for forgets in [false, true] {
         b.events.clear();
         if forgets {
-            a.call(|m, cx| m.forget_records(cx));
+            a.call(|m, cx| m.records_mut().forget_all(cx));
         }
         a.dial(b.address, 200);
         converse(&mut a, &mut b);
@@ -214,7 +214,7 @@ fn of_ended_handshakes_the_one_that_ended_first_makes_room() {
     authority.join(&mut net, 1, 200);
     let mut firsts = Vec::new();
     for _ in 0..4 {
-        net.call(0, |m, cx| m.forget_records(cx));
+        net.call(0, |m, cx| m.records_mut().forget_all(cx));
         let since = net.sent.len();
         net.case(200);
         firsts.push(net.sent[since].octets.clone());

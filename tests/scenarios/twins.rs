@@ -44,7 +44,7 @@ impl Twins {
 
     /// Ends the mixer's membership; what it held it still has.
     fn leave(&mut self, fabric: u8) {
-        assert!(self.net.call(MIXER, |m, cx| m.remove_fabric(cx, index(fabric))));
+        assert!(self.net.call(MIXER, |m, cx| m.fabrics_mut().remove(cx, index(fabric))));
     }
 
     /// Makes the mixer a member of a fabric of which it has the root, the identity
@@ -53,7 +53,7 @@ impl Twins {
         let [root, ipk, noc] = [root, ipk, noc].map(|n| self.parts[n].clone());
         let mixed = Parts { root: root.root, ipk: ipk.ipk, ..noc };
         let stored = mixed.stored(at);
-        assert_eq!(self.net.node(MIXER).manager.restore_fabric(&stored), Ok(at));
+        assert_eq!(self.net.node(MIXER).manager.fabrics_mut().restore(&stored), Ok(at));
     }
 
     /// Lets the mixer sign for a fabric with the key that it has for another.
@@ -67,7 +67,7 @@ impl Twins {
 impl Parts {
     fn of(net: &Net, at: FabricIndex) -> Self {
         let mut stored = [0; matter_session::fabric::Fabric::ENCODED_MAX_LEN];
-        let fabric = net.nodes[MIXER].manager.fabric(at).unwrap();
+        let fabric = net.nodes[MIXER].manager.fabrics().get(at).unwrap();
         let len = fabric.encode(&mut stored).unwrap();
         assert_eq!(stored[2], 1, "one key");
         let lengths =
@@ -103,7 +103,7 @@ impl Parts {
 /// What a node has to show of its peers.
 fn gains(net: &Net, n: usize) -> (usize, usize) {
     let manager = &net.nodes[n].manager;
-    (manager.session_count(), manager.records().count())
+    (manager.session_count(), manager.records().len())
 }
 
 #[test]
@@ -123,7 +123,9 @@ fn the_destination_id_picks_the_fabric_of_its_root() {
         for fabric in [1, 2] {
             let sessions = net.nodes[VICTIM].manager.by_peer(index(fabric), NodeId::new(100));
             assert_eq!(sessions.count(), 2);
-            assert!(net.nodes[VICTIM].manager.record(index(fabric), NodeId::new(100)).is_some());
+            assert!(
+                net.nodes[VICTIM].manager.records().get(index(fabric), NodeId::new(100)).is_some()
+            );
         }
         net.assert_clean();
     }
@@ -176,17 +178,18 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     let mut twins = Twins::new(false);
     twins.net.dial_case(MIXER, VICTIM, 1, 200);
     twins.net.run(1000);
-    let record = twins.net.nodes[MIXER].manager.records().next().unwrap().clone();
-    twins.net.call(MIXER, |m, cx| m.forget_record(cx, index(1), NodeId::new(200)));
+    let record = twins.net.nodes[MIXER].manager.records().iter().next().unwrap().clone();
+    twins.net.call(MIXER, |m, cx| m.records_mut().forget(cx, index(1), NodeId::new(200)));
     // A fabric that means the other twin, and the record as if it were of that.
     twins.leave(2);
     twins.mix(index(7), 1, 1, 0);
     let net = &mut twins.net;
-    let compressed_fabric = net.nodes[MIXER].manager.fabric(index(7)).unwrap().compressed_id();
+    let compressed_fabric =
+        net.nodes[MIXER].manager.fabrics().get(index(7)).unwrap().compressed_id();
     let relabelled = ResumptionRecord { fabric: index(7), compressed_fabric, ..record.clone() };
     let now = net.instant();
-    assert_eq!(net.node(MIXER).manager.restore_record(relabelled, now), Ok(()));
-    let before = net.nodes[VICTIM].manager.record(index(1), NodeId::new(100)).cloned();
+    assert_eq!(net.node(MIXER).manager.records_mut().restore(relabelled, now), Ok(()));
+    let before = net.nodes[VICTIM].manager.records().get(index(1), NodeId::new(100)).cloned();
     // Signatures are those of the certificate's key.
     twins.lend_key(index(1), index(7));
     let net = &mut twins.net;
@@ -199,13 +202,16 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     assert!(opcodes.contains(&SIGMA2) && !opcodes.contains(&SIGMA2_RESUME), "{opcodes:x?}");
     assert_eq!(net.node(MIXER).try_established(), None);
     assert_eq!(gains(net, VICTIM), (1, 1));
-    assert_eq!(net.nodes[VICTIM].manager.record(index(1), NodeId::new(100)).cloned(), before);
+    assert_eq!(
+        net.nodes[VICTIM].manager.records().get(index(1), NodeId::new(100)).cloned(),
+        before
+    );
     // On its own fabric the record is as good as ever.
     twins.leave(7);
     twins.lend_key(index(7), index(1));
     let net = &mut twins.net;
     let now = net.instant();
-    assert_eq!(net.node(MIXER).manager.restore_record(record, now), Ok(()));
+    assert_eq!(net.node(MIXER).manager.records_mut().restore(record, now), Ok(()));
     net.dial_case(MIXER, VICTIM, 1, 200);
     net.run(1000);
     let resumed = |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });
@@ -221,17 +227,17 @@ fn a_node_that_leaves_one_twin_keeps_all_of_the_other() {
         net.dial_case(MIXER, VICTIM, fabric, 200);
         net.run(1000);
     }
-    assert!(net.call(VICTIM, |manager, cx| manager.remove_fabric(cx, index(1))));
+    assert!(net.call(VICTIM, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
     net.run(1000);
     let manager = &net.nodes[VICTIM].manager;
     let fabrics: Vec<_> =
         manager.sessions().map(|s| s.session().identity().fabric().unwrap()).collect();
     assert_eq!(fabrics, [index(2)]);
-    assert_eq!(manager.records().map(|r| r.fabric).collect::<Vec<_>>(), [index(2)]);
+    assert_eq!(manager.records().iter().map(|r| r.fabric).collect::<Vec<_>>(), [index(2)]);
     assert_eq!(gains(net, MIXER), (1, 2));
     // It comes back as another member of the first: the old record means nothing there.
     let member = twins.authorities[0].admit(201);
-    let back = net.node(VICTIM).manager.add_fabric(&member.credentials()).unwrap();
+    let back = net.node(VICTIM).manager.fabrics_mut().add(&member.credentials()).unwrap();
     assert_eq!(back, index(1));
     net.dial_case(MIXER, VICTIM, 1, 200);
     net.run(1000);

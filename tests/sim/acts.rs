@@ -214,11 +214,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
     fn forget(&mut self, scene: &mut Scene<'_>) {
         if scene.dice.below(4) == 0 {
             scene.tell(self.name, || "forgets all records".into());
-            return self.call(scene, |manager, cx| manager.forget_records(cx));
+            return self.call(scene, |manager, cx| manager.records_mut().forget_all(cx));
         }
         if let Some((fabric, peer)) = pick(scene.dice, self.known_peers().into_iter()) {
             scene.tell(self.name, || format!("forgets the record of {peer} on {fabric}"));
-            self.call(scene, |manager, cx| manager.forget_record(cx, fabric, peer));
+            self.call(scene, |manager, cx| manager.records_mut().forget(cx, fabric, peer));
         }
     }
 
@@ -239,7 +239,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let credentials = X::pool().member(fabric, self.name, issue).credentials();
             // What it calls sees the former certificates, and the sessions that come of it none.
             let mut updated = Err(FabricTableError::Unknown);
-            self.call(scene, |m, cx| updated = m.update_fabric(cx, index, &credentials));
+            self.call(scene, |m, cx| updated = m.fabrics_mut().update(cx, index, &credentials));
             scene.tell(self.name, || format!("updates fabric {fabric}: {updated:?}"));
             if updated.is_ok() {
                 self.app.fabrics.insert(index, (fabric, issue));
@@ -247,7 +247,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             }
         } else {
             scene.tell(self.name, || format!("leaves fabric {fabric}"));
-            let removed = self.call(scene, |manager, cx| manager.remove_fabric(cx, index));
+            let removed = self.call(scene, |manager, cx| manager.fabrics_mut().remove(cx, index));
             assert!(removed, "a fabric was gone");
             self.app.fabrics.remove(&index);
             self.app.stored_fabrics.remove(&index);

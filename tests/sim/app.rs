@@ -241,7 +241,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     fn store_record(&mut self, fabric: matter_session::ids::FabricIndex, peer: NodeId) {
-        match self.manager.record(fabric, peer) {
+        match self.manager.records().get(fabric, peer) {
             Some(record) => {
                 let bytes = record.to_bytes().as_bytes().to_vec();
                 self.app.stored_records.insert((fabric, peer), bytes);
@@ -258,8 +258,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         assert!(manager.session_count() <= limits.sessions, "{manager:?} {limits:?}");
         assert!(manager.exchange_count() <= limits.exchanges, "{manager:?} {limits:?}");
         assert!(manager.handshake_count() <= limits.handshakes, "{manager:?} {limits:?}");
-        assert!(manager.fabrics().count() <= limits.fabrics, "{manager:?} {limits:?}");
-        assert!(manager.records().count() <= limits.records, "{manager:?} {limits:?}");
+        assert!(manager.fabrics().len() <= limits.fabrics, "{manager:?} {limits:?}");
+        assert!(manager.records().len() <= limits.records, "{manager:?} {limits:?}");
         let state = format!("{manager:?}");
         assert!(size_of(&state, "key_sets") <= limits.key_sets, "{state} {limits:?}");
         assert!(size_of(&state, "senders") <= limits.senders, "{state} {limits:?}");
@@ -269,7 +269,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let most = limits.sessions + limits.exchanges + limits.handshakes + limits.records;
         let most = most.saturating_add(limits.events + STEP);
         assert!(size_of(&state, "events") <= most, "{state} {limits:?}");
-        let groups: usize = app.fabrics.keys().map(|of| manager.groups(*of).count()).sum();
+        let groups: usize = app.fabrics.keys().map(|of| manager.groups().iter(*of).count()).sum();
         assert!(groups <= limits.groups && groups == app.groups.len(), "{state} {limits:?}");
         for session in manager.sessions() {
             let handle = session.handle();
@@ -290,10 +290,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 assert!(!best.is_defunct() || session.is_defunct(), "a defunct one is offered");
             }
         }
-        let outside = manager.records().count() == 0 || self.vault.is_none();
+        let outside = manager.records().len() == 0 || self.vault.is_none();
         assert!(outside, "a record in the manager, too");
-        for record in manager.records() {
-            assert_eq!(manager.record_by_id(&record.id), Some(record), "not found by its id");
+        for record in manager.records().iter() {
+            let found = manager.records().get(record.fabric, record.peer);
+            assert_eq!(found, Some(record), "not found by its peer");
         }
         if app.lags || is_frozen {
             return;
@@ -302,8 +303,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
             assert!(manager.session(*handle).is_some(), "the end of a session was not told");
             assert!(known.is_told, "the beginning of a session was not told");
         }
-        assert_eq!(manager.records().count(), app.stored_records.len(), "records were not told");
-        for record in manager.records() {
+        assert_eq!(manager.records().len(), app.stored_records.len(), "records were not told");
+        for record in manager.records().iter() {
             let stored = app.stored_records.get(&(record.fabric, record.peer));
             let bytes = record.to_bytes();
             assert_eq!(
@@ -354,7 +355,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let state = format!("{:?}", self.manager);
         let tables =
             ["exchanges", "handshakes", "deadlines", "ready", "events", "syncs", "waiting"];
-        (!records || self.manager.records().next().is_some())
+        (!records || self.manager.records().iter().next().is_some())
             && tables.iter().all(|table| size_of(&state, table) == 0)
     }
 

@@ -52,7 +52,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             12 if !memberships.is_empty() => {
                 let (fabric, group) = some(scene);
                 scene.tell(self.name, || format!("leaves group {group} of {fabric}"));
-                assert!(self.manager.remove_group(fabric, GroupId::new(group)));
+                assert!(self.manager.groups_mut().remove(fabric, GroupId::new(group)));
                 self.app.groups.remove(&(fabric, group));
             }
             13 => {
@@ -62,7 +62,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 }
                 let (fabric, set) = sets[scene.dice.below(sets.len() as u64) as usize];
                 scene.tell(self.name, || format!("removes key set {set} of {fabric}"));
-                assert!(self.manager.remove_group_key_set(fabric, GroupKeySetId::new(set)));
+                assert!(self.manager.groups_mut().remove_key_set(fabric, GroupKeySetId::new(set)));
                 self.app.key_sets.remove(&(fabric, set));
             }
             14 if !memberships.is_empty() => {
@@ -119,12 +119,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let keys: Vec<_> = epochs.clone().map(key).collect();
         let id = GroupKeySetId::new(set);
         let keys = GroupKeySet { id, policy: policy(set), epochs: &keys };
-        let installed = self.manager.set_group_key_set(fabric, &keys);
+        let installed = self.manager.groups_mut().set_key_set(fabric, &keys);
         if installed.is_ok() {
             self.app.key_sets.insert((fabric, set), epochs);
         }
         let has = self.app.key_sets.contains_key(&(fabric, set));
-        assert_eq!(self.manager.has_group_key_set(fabric, id), has);
+        assert_eq!(self.manager.groups().has_key_set(fabric, id), has);
         installed
     }
 
@@ -134,7 +134,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         group: u16,
         settings: GroupSettings,
     ) -> Result<(), GroupError> {
-        let entered = self.manager.set_group(fabric, GroupId::new(group), settings);
+        let entered = self.manager.groups_mut().set(fabric, GroupId::new(group), settings);
         if entered.is_ok() {
             self.app.groups.insert((fabric, group), settings);
         }
@@ -160,10 +160,10 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// Leaves all groups and removes all their keys.
     pub fn leave_groups(&mut self) {
         for (fabric, group) in core::mem::take(&mut self.app.groups).into_keys() {
-            assert!(self.manager.remove_group(fabric, GroupId::new(group)));
+            assert!(self.manager.groups_mut().remove(fabric, GroupId::new(group)));
         }
         for (fabric, set) in core::mem::take(&mut self.app.key_sets).into_keys() {
-            assert!(self.manager.remove_group_key_set(fabric, GroupKeySetId::new(set)));
+            assert!(self.manager.groups_mut().remove_key_set(fabric, GroupKeySetId::new(set)));
         }
     }
 
@@ -171,16 +171,16 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn forget_senders(&mut self) {
         for (fabric, (of, _)) in self.app.fabrics.clone() {
             for node in 0..NODES {
-                self.manager.forget_group_sender(fabric, node_id(of, node));
+                self.manager.groups_mut().forget_sender(fabric, node_id(of, node));
             }
-            assert_eq!(self.manager.group_senders(fabric).count(), 0);
+            assert_eq!(self.manager.groups().senders(fabric).count(), 0);
         }
         self.app.full.clear();
     }
 
     /// Sends a message to a group, if there is a key for that. Returns its number.
     pub fn tell_group(&mut self, scene: &mut Scene<'_>, to: (FabricIndex, u16)) -> Option<usize> {
-        let most = self.manager.max_group_payload();
+        let most = self.manager.groups().max_payload();
         let len = match scene.dice.below(10) {
             0 => most,
             _ => scene.dice.below(60) as usize,
@@ -210,11 +210,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let settings = self.app.groups[&(fabric, group)];
         let set = settings.key_set.get();
         let to = (fabric, GroupId::new(group));
-        let address = self.manager.group_address(fabric, to.1).map(PeerAddress::Udp);
+        let address = self.manager.groups().address(fabric, to.1).map(PeerAddress::Udp);
         let payload = scene.book.groups.compose(len);
         let mut buf = vec![0; payload.len() + HEADROOM + TAILROOM];
         let (manager, mut cx) = self.with_context(scene.now);
-        let sent = manager.send_group(&mut cx, to, IM, 8, &payload, &mut buf);
+        let sent = manager.groups_mut().send(&mut cx, to, IM, 8, &payload, &mut buf);
         let sent = sent.map(|transmit| (transmit.to, transmit.datagram.to_vec()));
         let (to, datagram) = match sent {
             Ok(sent) => sent,
@@ -263,7 +263,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     /// Takes the messages that have waited.
     pub fn hear_what_waited(&mut self, scene: &mut Scene<'_>) {
-        while let Some(message) = self.manager.poll_group_message() {
+        while let Some(message) = self.manager.groups_mut().poll_message() {
             let heard = Heard::new(message, true);
             self.hear_group(scene, &heard);
         }

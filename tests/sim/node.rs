@@ -289,7 +289,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         scene.tell(self.name, || format!("restarts, keeps records: {keeps_records}"));
         scene.book.figures.restarts += 1;
         // Each record is stored as soon as it has changed, even if this was not yet told.
-        let records = self.manager.records().map(|record| record.to_bytes());
+        let records = self.manager.records().iter().map(|record| record.to_bytes());
         let records: Vec<_> = records.filter(|_| keeps_records).collect();
         if let Some(vault) = self.vault.as_mut().filter(|_| !keeps_records) {
             vault.rows.clear();
@@ -301,7 +301,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         self.app.fabrics = former.fabrics;
         self.app.stored_fabrics = former.stored_fabrics;
         for (index, bytes) in &self.app.stored_fabrics {
-            assert_eq!(self.manager.restore_fabric(bytes), Ok(*index));
+            assert_eq!(self.manager.fabrics_mut().restore(bytes), Ok(*index));
             self.memberships += 1;
             self.app.memberships.insert(*index, self.memberships);
         }
@@ -311,14 +311,14 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
             let key = (record.fabric, record.peer);
             self.app.stored_records.insert(key, record.to_bytes().as_bytes().to_vec());
-            assert_eq!(self.manager.restore_record(record, scene.now), Ok(()));
+            assert_eq!(self.manager.records_mut().restore(record, scene.now), Ok(()));
         }
     }
 
     /// Makes the node a member of a fabric, if it has room for that.
     pub fn join(&mut self, fabric: usize, issue: usize) -> Option<FabricIndex> {
         let member = X::pool().member(fabric, self.name, issue);
-        let index = self.manager.add_fabric(&member.credentials()).ok()?;
+        let index = self.manager.fabrics_mut().add(&member.credentials()).ok()?;
         self.app.fabrics.insert(index, (fabric, issue));
         self.memberships += 1;
         self.app.memberships.insert(index, self.memberships);
@@ -328,7 +328,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     pub fn store_fabric(&mut self, index: FabricIndex) {
         let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
-        let len = self.manager.fabric(index).unwrap().encode(&mut bytes).unwrap();
+        let len = self.manager.fabrics().get(index).unwrap().encode(&mut bytes).unwrap();
         bytes.truncate(len);
         self.app.stored_fabrics.insert(index, bytes);
     }
@@ -337,7 +337,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn known_peers(&self) -> Vec<(FabricIndex, NodeId)> {
         match &self.vault {
             Some(vault) => vault.rows.keys().copied().collect(),
-            None => self.manager.records().map(|record| (record.fabric, record.peer)).collect(),
+            None => {
+                self.manager.records().iter().map(|record| (record.fabric, record.peer)).collect()
+            }
         }
     }
 

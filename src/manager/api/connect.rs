@@ -12,7 +12,7 @@ use crate::ids::FabricIndex;
 use crate::ids::NodeId;
 use crate::manager::SessionManager;
 #[cfg(feature = "initiator")]
-use crate::manager::event::ConnectError;
+use crate::manager::error::ConnectError;
 #[cfg(feature = "initiator")]
 use crate::manager::handle::{HandshakeHandle, PeerAddress};
 use crate::manager::storage::Storage;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::context::Context;
 use crate::crypto::{Crypto, Passcode};
 use crate::manager::SessionManager;
-use crate::manager::event::WindowError;
+use crate::manager::error::WindowError;
 use crate::manager::handshakes::CommissioningWindow;
 use crate::manager::storage::Storage;
 use crate::time::Instant;

@@ -1,36 +1,39 @@
 //! Messages from groups.
 
-use super::sync::Control;
-use super::{Candidate, Groups, Known};
+use super::control::Control;
+use super::entries::{Candidate, Known};
+use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
 use crate::ids::{GroupId, GroupSessionId, MessageCounter, NodeId, ProtocolId};
-use crate::manager::event::{Dropped, Received};
-use crate::manager::storage::{Map, Optional, Sender, Storage};
-use crate::manager::{PeerAddress, SessionManager};
+use crate::manager::delivery::Delivery;
+use crate::manager::handle::PeerAddress;
+use crate::manager::node::Node;
+use crate::manager::received::{Dropped, GroupMessage, Received};
+use crate::manager::storage::{Map, Sender, Storage};
 use crate::session::{DecodeError, ReplayWindow, Verdict};
 use crate::wire::MessageKind;
 use crate::wire::secure_channel::Opcode;
 
-pub(super) use crate::manager::received::GroupMessage;
-
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+impl<C: Crypto, S: Storage> Groups<C, S> {
+    /// Handles a datagram of a group session.
     #[inline(never)]
-    pub(in crate::manager) fn receive_group<'b>(
+    pub(in crate::manager) fn receive<'b, T>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
         session: GroupSessionId,
         datagram: &'b mut [u8],
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
     ) -> Result<Received<'b>, Dropped> {
-        let Some(groups) = self.groups.get_mut() else { return Err(Dropped::Group) };
         if from.is_reliable() {
             return Err(Dropped::OtherTransport);
         }
         let accept = |candidate: &Candidate, kind| match (*candidate, kind) {
             (Candidate { key, own, .. }, MessageKind::GroupData { source, group, .. }) => {
-                let settings = groups.groups.get(&(key.fabric, group));
+                let settings = self.groups.get(&(key.fabric, group));
                 settings.is_some_and(|settings| settings.key_set == key.set)
                     && is_another(source, own)
             }
@@ -39,30 +42,38 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             }
             _ => false,
         };
-        let opened = group::decode(datagram, groups.candidates(session), accept);
+        let opened = group::decode(datagram, self.candidates(session), accept);
         let opened = opened.map_err(|error| match error {
             DecodeError::WrongSession => Dropped::Group,
             error => Dropped::Decode(error),
         })?;
         match opened.kind {
-            MessageKind::GroupData { group, .. } => match groups.judge_data(&opened)? {
+            MessageKind::GroupData { group, .. } => match self.judge_data(&opened)? {
                 Judged::New => {
-                    groups.discard_copies(&opened, &mut self.delivery.octets);
+                    self.discard_copies(&opened, &mut delivery.octets);
                     Ok(Received::Group(deliver(group, opened)))
                 }
-                Judged::Unknown => self.hold(cx, from, group, &opened),
+                Judged::Unknown => {
+                    self.hold(cx, from, group, &opened, delivery)?;
+                    Ok(Received::Handled)
+                }
             },
-            _ => self.receive_control(cx, from, opened),
+            _ => {
+                self.receive_control(cx, from, opened, delivery, node)?;
+                Ok(Received::Handled)
+            }
         }
     }
 
-    /// Counter synchronisation.
-    fn receive_control<'b>(
+    /// Handles a message of counter synchronisation.
+    fn receive_control<T>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
-        opened: GroupOpened<'b, Candidate>,
-    ) -> Result<Received<'b>, Dropped> {
+        opened: GroupOpened<'_, Candidate>,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> Result<(), Dropped> {
         let GroupOpened { key: Candidate { key, .. }, privacy, source, header, .. } = opened;
         let GroupOpened { counter, payload, .. } = opened;
         if header.protocol != ProtocolId::SECURE_CHANNEL {
@@ -71,52 +82,20 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         match (Opcode(header.opcode), header.initiator) {
             (Opcode::MSG_COUNTER_SYNC_REQ, true) => {
                 let challenge = Challenge::parse(payload).ok_or(Dropped::Unsolicited)?;
-                let groups = self.groups.get_mut().ok_or(Dropped::Group)?;
                 // Control messages are always trusted on first sight.
-                groups
-                    .judge(Sender { fabric: key.fabric, control: true, node: source }, counter)?;
+                self.judge(Sender { fabric: key.fabric, control: true, node: source }, counter)?;
                 let asker = Control { key, privacy, to: from, node: source };
-                self.answer(cx, asker, header.exchange, challenge)
+                self.answer(cx, asker, header.exchange, challenge, delivery, node)
             }
-            // The challenge tells that it is new: no counter has to be remembered.
+            // The challenge proves that the response is new, so its counter is not remembered.
             (Opcode::MSG_COUNTER_SYNC_RSP, false) => {
                 let response = SyncResponse::parse(payload).ok_or(Dropped::Unsolicited)?;
-                self.synchronized(key, source, &response)
+                self.synchronized(key, source, &response, delivery)
             }
             _ => Err(Dropped::Unsolicited),
         }
     }
-}
 
-/// Whether a message can be of this source: a node, and not this one, whose own messages come back
-/// where multicast loops.
-fn is_another(source: NodeId, own: NodeId) -> bool {
-    source.is_operational() && source != own
-}
-
-fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'_> {
-    let GroupOpened { key: Candidate { key, .. }, source, header, counter, payload, .. } = opened;
-    GroupMessage {
-        fabric: key.fabric,
-        group,
-        key_set: key.set,
-        source,
-        exchange: header.exchange,
-        protocol: header.protocol,
-        opcode: header.opcode,
-        counter,
-        payload,
-    }
-}
-
-enum Judged {
-    /// To be delivered.
-    New,
-    /// Of a sender whose counter is to be asked for.
-    Unknown,
-}
-
-impl<C: Crypto, S: Storage> Groups<C, S> {
     fn judge_data(&mut self, opened: &GroupOpened<'_, Candidate>) -> Result<Judged, Dropped> {
         let GroupOpened { key: Candidate { key, policy, .. }, source, header, counter, .. } =
             opened;
@@ -146,18 +125,6 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
     }
 
-    /// A message is delivered: its copies, which came before its sender was known, do not wait for
-    /// that any more.
-    fn discard_copies(&mut self, opened: &GroupOpened<'_, Candidate>, octets: &mut S::Octets) {
-        let from = (opened.key.key.fabric, opened.source);
-        let of = |sender: Sender| (sender.fabric, sender.node) == from;
-        while let Some(serial) =
-            self.first_waiting(|message| of(message.sender) && message.counter == opened.counter)
-        {
-            self.discard_waiting(serial, octets);
-        }
-    }
-
     /// Judges and remembers a counter.
     fn judge(&mut self, sender: Sender, counter: MessageCounter) -> Result<(), Dropped> {
         if let Some(Known { window, .. }) = self.senders.get_mut(&sender) {
@@ -175,8 +142,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         self.senders.insert(sender, known).map_err(|_| Dropped::GroupSender)
     }
 
-    /// Whether another sender of this kind can be remembered. None is ever forgotten for another:
-    /// its messages could be replayed then.
+    /// Fails if there is no room for another sender of this kind. Sender entries are never evicted:
+    /// the messages of an evicted sender could be replayed.
     fn check_room(&mut self, sender: Sender) -> Result<(), Dropped> {
         let full = self.senders.len() >= self.senders.capacity();
         let most = if sender.control { self.share.control } else { self.share.data };
@@ -186,4 +153,32 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
         Ok(())
     }
+}
+
+/// Returns true if `source` is the id of a node other than this one. Networks that loop multicast
+/// return a node's own messages.
+fn is_another(source: NodeId, own: NodeId) -> bool {
+    source.is_operational() && source != own
+}
+
+fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'_> {
+    let GroupOpened { key: Candidate { key, .. }, source, header, counter, payload, .. } = opened;
+    GroupMessage {
+        fabric: key.fabric,
+        group,
+        key_set: key.set,
+        source,
+        exchange: header.exchange,
+        protocol: header.protocol,
+        opcode: header.opcode,
+        counter,
+        payload,
+    }
+}
+
+enum Judged {
+    /// It can be delivered.
+    New,
+    /// The counter of its sender is unknown and must be asked for.
+    Unknown,
 }

@@ -2,15 +2,17 @@
 
 use thiserror::Error;
 
-use super::Groups;
+use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::StoreError;
 use crate::ids::{ExchangeId, FabricIndex, GroupId, ProtocolId};
-use crate::manager::event::Transmit;
-use crate::manager::storage::{Map, Optional, Storage};
-use crate::manager::{PeerAddress, SessionManager};
+use crate::manager::delivery::Delivery;
+use crate::manager::handle::PeerAddress;
+use crate::manager::node::Node;
+use crate::manager::received::Transmit;
+use crate::manager::storage::{Map, Storage};
 use crate::wire::{
     EncodeError, MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageBuf, ProtocolHeader, TAILROOM,
 };
@@ -27,18 +29,18 @@ pub enum GroupSendError {
     #[error("the group has no key to send with")]
     NoKey,
     /// The message would be too long.
-    #[error("payload too long: at most {max} octets")]
+    #[error("payload too long: at most {max} bytes")]
     TooLong {
-        /// The longest payload in octets that can be sent to a group.
+        /// The longest payload in bytes that can be sent to a group.
         max: usize,
     },
     /// The caller's buffer is too small.
-    #[error("buffer too small: {needed} octets are needed")]
+    #[error("buffer too small: {needed} bytes are needed")]
     BufferTooSmall {
-        /// The least length in octets that serves.
+        /// The shortest length in bytes that is enough.
         needed: usize,
     },
-    /// The context names no counter store: see
+    /// The context has no counter store: see
     /// [`Context::with_counters`](crate::context::Context::with_counters).
     #[error("no counter store")]
     NoStore,
@@ -60,23 +62,14 @@ impl From<EncodeError> for GroupSendError {
     }
 }
 
-/// Source node, 8 octets, and group, 2.
+/// The source node takes 8 bytes, the group 2.
 const GROUP_FIELDS: usize = 10;
 
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Sends a message to all nodes of a group, once: sealed straight into `buf`, which must hold
-    /// the payload and [`HEADROOM`](crate::wire::HEADROOM) + [`TAILROOM`] octets (52) more. Nobody
-    /// acknowledges it. What is returned names a multicast address: send it there from the socket
-    /// that receives unicast, as receivers ask the source for its counter.
-    ///
-    /// `cx` names the [`CounterStore`](crate::group::CounterStore). With the
-    /// [calendar time](Context::with_wall) the newest key that has begun is used, else the second
-    /// newest.
-    ///
-    /// # Errors
-    /// [`GroupSendError`]; nothing is to be sent then.
+impl<C: Crypto, S: Storage> Groups<C, S> {
+    /// Seals a message to a group into `buf`.
     #[inline(never)]
-    pub fn send_group<'b>(
+    #[expect(clippy::too_many_arguments, reason = "the message, its buffer, and the parts below")]
+    pub(in crate::manager) fn send<'b, T>(
         &mut self,
         cx: &mut Context<'_>,
         (fabric, group): (FabricIndex, GroupId),
@@ -84,17 +77,18 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         opcode: u8,
         payload: &[u8],
         buf: &'b mut [u8],
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
     ) -> Result<Transmit<'b>, GroupSendError> {
-        let exchange = self.delivery.exchange_id();
-        let groups = self.groups.get_mut().ok_or(GroupSendError::UnknownGroup)?;
-        let Groups { groups, key_sets, counters, .. } = groups;
+        let exchange = delivery.exchange_id();
+        let Self { groups, key_sets, counters, .. } = self;
         let settings = groups.get(&(fabric, group)).ok_or(GroupSendError::UnknownGroup)?;
-        let known = self.node.fabrics.by_index(fabric).ok_or(GroupSendError::UnknownGroup)?;
+        let known = node.fabrics.by_index(fabric).ok_or(GroupSendError::UnknownGroup)?;
         let keys = key_sets.get(&(fabric, settings.key_set)).ok_or(GroupSendError::NoKey)?;
         let session = keys.keys.sending(cx.wall).ok_or(GroupSendError::NoKey)?;
         let header = header(exchange, protocol, opcode, true);
         let around = MIN_MESSAGE_HEADER + GROUP_FIELDS + TAILROOM + header.encoded_len();
-        let max = self.node.config.max_message.saturating_sub(around);
+        let max = node.config.max_message.saturating_sub(around);
         if payload.len() > max {
             return Err(GroupSendError::TooLong { max });
         }
@@ -107,16 +101,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let to = PeerAddress::Udp(settings.address.socket_address(known.id(), group));
         Ok(Transmit { to, datagram: sealed.as_bytes() })
     }
-
-    /// The longest payload in octets that can be sent to a group, of a protocol of the standard.
-    #[must_use]
-    pub const fn max_group_payload(&self) -> usize {
-        let around = MIN_MESSAGE_HEADER + GROUP_FIELDS + TAILROOM + MIN_PROTOCOL_HEADER;
-        self.node.config.max_message.saturating_sub(around)
-    }
 }
 
-/// The header of a message that nobody acknowledges.
+/// The longest payload in bytes that can be sent to a group when messages have `max_message` bytes.
+pub(in crate::manager) const fn max_payload(max_message: usize) -> usize {
+    let around = MIN_MESSAGE_HEADER + GROUP_FIELDS + TAILROOM + MIN_PROTOCOL_HEADER;
+    max_message.saturating_sub(around)
+}
+
+/// The header of a message that is never acknowledged.
 pub(super) const fn header(
     exchange: ExchangeId,
     protocol: ProtocolId,

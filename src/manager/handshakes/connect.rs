@@ -7,7 +7,7 @@ use crate::handshake::case::KeepNone;
 use crate::handshake::{CaseClient, HandshakeError, PaseClient};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::delivery::Delivery;
-use crate::manager::event::ConnectError;
+use crate::manager::error::ConnectError;
 use crate::manager::handle::{HandshakeHandle, PeerAddress};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::machine::Machine;

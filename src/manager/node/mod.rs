@@ -1,21 +1,24 @@
 //! Who this node is: its settings, fabrics and resumption records.
 
 mod fabrics;
-mod records;
+pub(super) mod records;
 
 use core::time::Duration;
 
 use self::fabrics::Fabrics;
 use self::records::Records;
-use super::Config;
+use super::config::Config;
+use super::error::RestoreError;
 use super::storage::Storage;
 use crate::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use crate::context::Context;
 use crate::exchange::{Jitter, backoff};
+use crate::fabric::FabricTable;
 use crate::handshake::CaseEnv;
 use crate::handshake::case::KeepCertificates;
+use crate::resumption::ResumptionRecord;
 
-/// What is of this node and of no session: settings, fabrics, records, remembered certificates.
+/// The state of this node as a whole: settings, fabrics, records, remembered certificates.
 pub(super) struct Node<S: Storage> {
     pub(super) config: Config,
     pub(super) fabrics: Fabrics<S>,
@@ -32,6 +35,15 @@ impl<S: Storage> Node<S> {
         jitter: Jitter::unseeded(),
         config: Config::UNSET,
     };
+
+    /// Fails if a restored record is of no fabric of this node, or cannot be added.
+    pub(super) fn check_restored(&self, record: &ResumptionRecord) -> Result<(), RestoreError> {
+        let fabric = self.fabrics.by_index(record.fabric);
+        if !fabric.is_some_and(|fabric| record.is_of(fabric)) {
+            return Err(RestoreError::UnknownFabric);
+        }
+        self.records.check_room(record)
+    }
 
     /// The wait for an acknowledgement, from the peer's interval and the number of repetitions so
     /// far. Draws the jitter.

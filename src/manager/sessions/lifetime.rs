@@ -111,7 +111,6 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
 
     /// Ends the sessions of a fabric that was removed: its CASE sessions, and the PASE sessions
     /// that it was added over.
-    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
     pub(in crate::manager) fn end_fabric(
         &mut self,
         fabric: FabricIndex,

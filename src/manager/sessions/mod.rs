@@ -10,13 +10,13 @@ mod entry;
 mod exchanges;
 mod lifetime;
 mod order;
-pub(super) mod receive;
+mod receive;
 mod receive_batch;
 mod send;
 mod send_batch;
 mod session_ref;
 mod short;
-pub(super) mod table;
+mod table;
 mod tables;
 mod timers;
 

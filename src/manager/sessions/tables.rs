@@ -14,10 +14,10 @@ use crate::manager::storage::Storage;
 
 /// The secure sessions of a node and their exchanges.
 pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
-    pub(in crate::manager) table: SessionTable<C, S, T>,
+    pub(super) table: SessionTable<C, S, T>,
     pub(super) exchanges: Exchanges<S>,
     /// The session that PASE as the responder established last.
-    pub(in crate::manager) commissioned: Option<SessionHandle>,
+    commissioned: Option<SessionHandle>,
 }
 
 impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
@@ -62,19 +62,16 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
 
     /// Returns true while the session lives that PASE as the responder established last. No other
     /// commissioner is served then.
-    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
     pub(in crate::manager) fn is_commissioned(&self) -> bool {
         self.commissioned.is_some_and(|session| self.table.get(session).is_some())
     }
 
     /// Notes the session that PASE as the responder has established.
-    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
     pub(in crate::manager) const fn set_commissioned(&mut self, session: SessionHandle) {
         self.commissioned = Some(session);
     }
 
     /// The next local session id that is neither in use nor `reserved`.
-    #[expect(dead_code, reason = "for the parts that are still methods of the manager")]
     pub(in crate::manager) fn free_id(
         &mut self,
         reserved: impl Fn(LocalSessionId) -> bool,

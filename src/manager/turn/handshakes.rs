@@ -7,10 +7,11 @@ use crate::handshake::{Established, HandshakeError, Signed};
 use crate::ids::LocalSessionId;
 use crate::manager::SessionManager;
 #[cfg(feature = "initiator")]
-use crate::manager::event::ConnectError;
-use crate::manager::event::{Dropped, Event, Received};
+use crate::manager::error::ConnectError;
+use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress};
+use crate::manager::received::{Dropped, Received};
 use crate::manager::storage::Storage;
 use crate::session::{Unauthenticated, UnsecureSession};
 use crate::time::Instant;
@@ -70,10 +71,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         message: &Unauthenticated<'_>,
         now: Instant,
     ) -> Result<HandshakeId, StatusReport<'static>> {
-        let commissioned = self
-            .sessions
-            .commissioned
-            .is_some_and(|session| self.sessions.table.get(session).is_some());
+        let commissioned = self.sessions.is_commissioned();
         self.handshakes.make_room(message, commissioned, now, &mut self.delivery, &self.node)?;
         let busy = StatusReport::busy(self.node.config.busy_wait);
         let local = self.free_session_id().ok_or(busy)?;
@@ -120,11 +118,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let NewlyEstablished { established, peer, handshake } = newly;
         let Established { session, record, resumed } = established;
         let session = session.begin(&self.crypto, cx);
-        let Some(session) = self.add_session(session, peer, cx.now) else {
+        let Some(session) =
+            self.sessions.add(session, peer, cx.now, &mut self.delivery, &self.node)
+        else {
             return self.handshakes.no_room(id, cx.now, &mut self.delivery);
         };
         if self.handshakes.established(id, session, cx.now, &mut self.delivery) {
-            self.sessions.commissioned = Some(session);
+            self.sessions.set_commissioned(session);
         }
         self.delivery.tell(Event::Established { session, handshake, resumed });
         if let Some(record) = record {
@@ -146,11 +146,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Returns a session id that neither a session nor a running handshake has.
     pub(in crate::manager) fn free_session_id(&mut self) -> Option<LocalSessionId> {
-        let in_use = self.sessions.table.len().saturating_add(self.handshakes.count());
+        let in_use = self.sessions.len().saturating_add(self.handshakes.count());
         if in_use >= self.node.config.session_ids().len() {
             return None;
         }
         let handshakes = &self.handshakes;
-        self.sessions.table.free_id(|id| handshakes.reserves(id))
+        self.sessions.free_id(|id| handshakes.reserves(id))
     }
 }

@@ -4,7 +4,7 @@
 //! the part for what has come, and apply what one part asks of another.
 
 mod handshakes;
-mod interim;
+mod membership;
 
 use crate::context::Context;
 use crate::crypto::Crypto;
@@ -51,7 +51,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         datagram: &'b mut [u8],
     ) -> Result<Received<'b>, Dropped> {
         match Packet::peek(datagram).map_err(DecodeError::from)?.route() {
-            SessionRoute::Group(session) => self.receive_group(cx, from, session, datagram),
+            SessionRoute::Group(session) => {
+                let Self { groups, delivery, node, .. } = self;
+                let groups = groups.get_mut().ok_or(Dropped::Group)?;
+                groups.receive(cx, from, session, datagram, delivery, node)
+            }
             SessionRoute::Unicast(local) => {
                 let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
                 let Self { sessions, delivery, node, .. } = self;
@@ -121,7 +125,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         self.handshakes.window_timeout(cx.now, &mut self.delivery);
         self.expire_records(cx.now);
-        self.groups_timeout(cx);
+        if let Some(groups) = self.groups.get_mut() {
+            groups.timeout(cx, &mut self.delivery, &self.node);
+        }
     }
 
     /// The next datagram to send.
@@ -166,7 +172,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub(in crate::manager) fn next_event(&mut self) -> Option<Event<T>> {
         self.handshakes.end_lending(&mut self.delivery);
-        let event = self.delivery.pop_event().or_else(|| self.group_event());
+        let event = self.delivery.pop_event().or_else(|| self.groups.get_mut()?.next_event());
         if let Some(Event::Established { session, .. }) = &event {
             self.handshakes.begin_lending(*session);
         }

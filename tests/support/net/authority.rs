@@ -93,7 +93,7 @@ impl Authority {
     /// Makes a node of the network a member.
     pub fn join<S: Storage>(&mut self, net: &mut Net<S>, n: usize, node: u64) -> FabricIndex {
         let member = self.admit(node);
-        let index = net.nodes[n].manager.add_fabric(&member.credentials()).unwrap();
+        let index = net.nodes[n].manager.fabrics_mut().add(&member.credentials()).unwrap();
         net.nodes[n].keys.insert(index, member.key);
         index
     }

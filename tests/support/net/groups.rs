@@ -85,9 +85,9 @@ impl<S: Storage> Net<S> {
         seeds: &[u8],
     ) {
         let manager = &mut self.nodes[n].manager;
-        key_set(group, policy, seeds, |set| manager.set_group_key_set(fabric, set)).unwrap();
+        key_set(group, policy, seeds, |set| manager.groups_mut().set_key_set(fabric, set)).unwrap();
         let settings = GroupSettings::new(GroupKeySetId::new(group));
-        manager.set_group(fabric, GroupId::new(group), settings).unwrap();
+        manager.groups_mut().set(fabric, GroupId::new(group), settings).unwrap();
     }
 
     /// What a node would send to a group.
@@ -101,8 +101,8 @@ impl<S: Storage> Net<S> {
         let mut buf = vec![0; payload.len() + 52];
         self.call(n, |manager, cx| {
             let to = (fabric, GroupId::new(group));
-            let sent = manager.send_group(cx, to, IM, 8, payload, &mut buf).unwrap();
-            assert_eq!(Some(sent.to), manager_address(manager.group_address(fabric, to.1)));
+            let sent = manager.groups_mut().send(cx, to, IM, 8, payload, &mut buf).unwrap();
+            assert_eq!(Some(sent.to), manager_address(manager.groups().address(fabric, to.1)));
             sent.datagram.to_vec()
         })
     }

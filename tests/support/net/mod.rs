@@ -360,7 +360,7 @@ impl<S: Storage> Net<S> {
     pub fn table_sizes(&mut self) -> Vec<String> {
         self.run(90_000);
         for n in 0..self.nodes.len() {
-            self.call(n, |m, cx| m.forget_records(cx));
+            self.call(n, |m, cx| m.records_mut().forget_all(cx));
         }
         self.pump();
         let tables = |node: &Node<S>| {
@@ -444,7 +444,7 @@ impl<S: Storage> Node<S> {
                 }
                 Event::SignRequest(request) => self.requests.push(request),
                 Event::GroupMessages => {
-                    while let Some(message) = self.manager.poll_group_message() {
+                    while let Some(message) = self.manager.groups_mut().poll_message() {
                         self.heard.push(message.into());
                     }
                 }

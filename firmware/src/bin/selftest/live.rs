@@ -6,9 +6,9 @@ use firmware::device::Device;
 use firmware::frame::{Fabric, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
+use matter_session::context::Context;
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::context::Context;
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN};
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -106,7 +106,7 @@ impl Live {
         let ipks = [Ipk::EpochKey(Secret::new(v::CASE_IPK))];
         let (icac, noc) = (Some(&v::CASE_INITIATOR_ICAC[..]), &v::CASE_INITIATOR_NOC[..]);
         let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
-        self.fabric = self.controller.add_fabric(&credentials).ok();
+        self.fabric = self.controller.fabrics_mut().add(&credentials).ok();
         (joined && self.fabric.is_some()).then_some(())
     }
 

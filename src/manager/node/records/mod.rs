@@ -2,12 +2,9 @@
 
 use core::time::Duration;
 
-use crate::context::Context;
-use crate::crypto::Crypto;
-use crate::fabric::FabricTable;
 use crate::ids::{FabricIndex, NodeId};
+use crate::manager::error::RestoreError;
 use crate::manager::storage::{Map, RecordIndex, RecordOrder, Storage};
-use crate::manager::{Event, RestoreError, SessionManager};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -19,7 +16,7 @@ mod tests;
 pub(in crate::manager) struct Records<S: Storage> {
     by_peer: S::Records<Entry>,
     by_id: S::RecordIds,
-    /// By their last use: the first makes room.
+    /// By their last use: the first is evicted.
     by_use: S::RecordOrder,
     /// By when they were saved: the first expires.
     by_age: S::RecordOrder,
@@ -28,8 +25,8 @@ pub(in crate::manager) struct Records<S: Storage> {
 struct Entry {
     record: ResumptionRecord,
     saved: Instant,
-    /// When it was saved or offered last. That a peer asks for it counts for nothing before the
-    /// session stands, and it is saved then: anybody can repeat what a peer has sent.
+    /// When it was saved or offered last. A request of the peer does not count, since anybody can
+    /// replay one: the record is saved anew when the session is established.
     used: Instant,
 }
 
@@ -63,6 +60,10 @@ impl<S: Storage> Records<S> {
         self.by_peer.len()
     }
 
+    pub(in crate::manager) fn iter(&self) -> impl Iterator<Item = &ResumptionRecord> {
+        self.by_peer.iter().map(|(_, entry)| &entry.record)
+    }
+
     fn is_full(&self) -> bool {
         self.by_peer.len() >= self.by_peer.capacity()
     }
@@ -90,7 +91,7 @@ impl<S: Storage> Records<S> {
         Valid { records: self, now, lifetime }
     }
 
-    fn by_peer(&self, peer: Peer) -> Option<&ResumptionRecord> {
+    pub(in crate::manager) fn by_peer(&self, peer: Peer) -> Option<&ResumptionRecord> {
         self.by_peer.get(&peer).map(|entry| &entry.record)
     }
 
@@ -102,11 +103,26 @@ impl<S: Storage> Records<S> {
         })
     }
 
-    /// Adds a record in place of the peer's former one. When there is no room the one that was
-    /// used least recently makes some; its peer is returned.
+    /// Fails if a restored record cannot be added.
+    pub(in crate::manager) fn check_room(
+        &self,
+        record: &ResumptionRecord,
+    ) -> Result<(), RestoreError> {
+        let peer = (record.fabric, record.peer);
+        if self.peer_of(&record.id).is_some_and(|holder| holder != peer) {
+            return Err(RestoreError::IdTaken);
+        }
+        if self.by_peer(peer).is_none() && self.is_full() {
+            return Err(RestoreError::TooMany);
+        }
+        Ok(())
+    }
+
+    /// Adds a record in place of the peer's former one. If there is no room, it evicts the least
+    /// recently used one and returns the peer of that.
     ///
-    /// Ids are random, but the responder chooses them: one that repeats the id of another peer's
-    /// record must not cost that peer its record, so it gets none itself.
+    /// Responders choose the ids. A responder that repeats the id of another peer's record must not
+    /// cost that peer its record, so its own is not saved.
     #[inline(never)]
     pub(in crate::manager) fn save(
         &mut self,
@@ -134,7 +150,7 @@ impl<S: Storage> Records<S> {
         evicted
     }
 
-    /// A record is in use.
+    /// Notes that a record is in use.
     fn touch(&mut self, peer: Peer, now: Instant) {
         let Some(entry) = self.by_peer.get_mut(&peer) else { return };
         self.by_use.remove(core::mem::replace(&mut entry.used, now), peer);
@@ -142,23 +158,28 @@ impl<S: Storage> Records<S> {
         debug_assert!(inserted.is_ok(), "it has just left");
     }
 
-    fn forget(&mut self, peer: Peer) {
-        // Where it stands, as moving it would leave its secret there.
-        let Some(Entry { record, saved, used }) = self.by_peer.get(&peer) else { return };
+    /// Removes the record of a peer. Returns false if there was none.
+    pub(in crate::manager) fn forget(&mut self, peer: Peer) -> bool {
+        // It is discarded in its place, as a move would leave a copy of its secret behind.
+        let Some(Entry { record, saved, used }) = self.by_peer.get(&peer) else {
+            return false;
+        };
         let (id, saved, used) = (record.id, *saved, *used);
         self.by_peer.discard(&peer);
         self.by_id.remove(&id);
         self.by_use.remove(used, peer);
         self.by_age.remove(saved, peer);
+        true
     }
 
-    fn first_of(&self, fabric: FabricIndex) -> Option<Peer> {
+    /// The first peer of a fabric with a record.
+    pub(in crate::manager) fn first_of(&self, fabric: FabricIndex) -> Option<Peer> {
         let first = self.by_peer.first_from((fabric, NodeId::UNSPECIFIED));
         first.filter(|peer| peer.0 == fabric)
     }
 
-    /// A record whose time is over.
-    fn expired(&self, now: Instant, lifetime: Duration) -> Option<Peer> {
+    /// A peer whose record has expired.
+    pub(in crate::manager) fn expired(&self, now: Instant, lifetime: Duration) -> Option<Peer> {
         let (saved, peer) = self.oldest()?;
         (now >= saved + lifetime).then_some(peer)
     }
@@ -190,12 +211,12 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         self.find(peer)
     }
 
-    /// The manager looks after its own handshakes, see `is_being_resumed`.
+    /// The manager itself keeps two handshakes from using one record.
     fn claim(&mut self, _: &ResumptionId) -> bool {
         true
     }
 
-    // The manager does these by itself, as it tells of what changes.
+    // The manager does the following by itself, as it must queue events for what changes.
 
     fn save(&mut self, record: &ResumptionRecord) {
         self.records.save(record, self.now);
@@ -209,130 +230,5 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         while let Some(peer) = self.records.first_of(fabric) {
             self.records.forget(peer);
         }
-    }
-}
-
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// The resumption record of a peer, to be stored in reaction to [`Event::RecordChanged`]. Like
-    /// all that reads records here it knows the manager's own table alone, and nothing of a
-    /// [`ResumptionStore`].
-    #[must_use]
-    pub fn record(&self, fabric: FabricIndex, peer: NodeId) -> Option<&ResumptionRecord> {
-        self.node.records.by_peer((fabric, peer))
-    }
-
-    /// The resumption record with this id.
-    #[must_use]
-    pub fn record_by_id(&self, id: &ResumptionId) -> Option<&ResumptionRecord> {
-        self.node.records.by_peer(self.node.records.peer_of(id)?)
-    }
-
-    /// All resumption records.
-    pub fn records(&self) -> impl Iterator<Item = &ResumptionRecord> {
-        self.node.records.by_peer.iter().map(|(_, entry)| &entry.record)
-    }
-
-    /// Takes in a record that was stored before, in place of the peer's former one. Its lifetime
-    /// begins anew. No event tells of it.
-    ///
-    /// # Errors
-    /// [`RestoreError`]; nothing has changed then. What [is temporary](RestoreError::is_temporary)
-    /// is no reason to delete what is stored.
-    pub fn restore_record(
-        &mut self,
-        record: ResumptionRecord,
-        now: Instant,
-    ) -> Result<(), RestoreError> {
-        let peer = (record.fabric, record.peer);
-        let records = &self.node.records;
-        let fabric = self.node.fabrics.by_index(record.fabric);
-        if !fabric.is_some_and(|fabric| record.is_of(fabric)) {
-            return Err(RestoreError::UnknownFabric);
-        }
-        if records.peer_of(&record.id).is_some_and(|holder| holder != peer) {
-            return Err(RestoreError::IdTaken);
-        }
-        if records.by_peer(peer).is_none() && records.is_full() {
-            return Err(RestoreError::TooMany);
-        }
-        // Each record may have to tell of its end.
-        if self.delivery.is_backlogged() {
-            return Err(RestoreError::Backlog);
-        }
-        self.node.records.save(&record, now);
-        Ok(())
-    }
-
-    /// Forgets the record of a peer, also in the store that `cx` names: its certificate was
-    /// revoked, say. The next handshake with it is a full one. One that is about to resume from
-    /// this record ends.
-    ///
-    /// Managers that share a store are each to be called: each ends its own handshakes.
-    pub fn forget_record(&mut self, cx: &mut Context<'_>, fabric: FabricIndex, peer: NodeId) {
-        if let Some(store) = &mut cx.resumption {
-            store.remove(fabric, peer);
-        }
-        self.handshakes.end_resumptions(fabric, Some(peer), cx.now, &mut self.delivery);
-        self.discard_record(fabric, peer);
-    }
-
-    /// Forgets the records of all fabrics of this node, also in the store that `cx` names.
-    /// Handshakes that are about to resume end.
-    pub fn forget_records(&mut self, cx: &mut Context<'_>) {
-        // No record outlives its fabric.
-        for fabric in (1..=FabricIndex::MAX.get()).filter_map(FabricIndex::new) {
-            if self.node.fabrics.by_index(fabric).is_some() {
-                self.forget_records_of(fabric, cx);
-            }
-        }
-    }
-
-    #[inline(never)]
-    pub(in crate::manager) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
-        let (fabric, peer) = (record.fabric, record.peer);
-        if let Some((fabric, peer)) = self.node.records.save(record, now) {
-            self.tell_record(fabric, peer);
-        }
-        self.tell_record(fabric, peer);
-    }
-
-    /// Forgets the records whose time is over. How long a store keeps its own is the store's to
-    /// say.
-    #[inline(never)]
-    pub(in crate::manager) fn expire_records(&mut self, now: Instant) {
-        let lifetime = self.node.config.record_lifetime;
-        while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
-            self.handshakes.end_resumptions(fabric, Some(peer), now, &mut self.delivery);
-            self.discard_record(fabric, peer);
-        }
-    }
-
-    /// Forgets the records of a fabric, also in the store that `cx` names, and lets no handshake
-    /// bring one back.
-    pub(in crate::manager) fn forget_records_of(
-        &mut self,
-        fabric: FabricIndex,
-        cx: &mut Context<'_>,
-    ) {
-        if let Some(store) = &mut cx.resumption {
-            store.remove_fabric(fabric);
-        }
-        // Of peers whose records are in a store, too.
-        self.handshakes.end_resumptions(fabric, None, cx.now, &mut self.delivery);
-        while let Some((_, node)) = self.node.records.first_of(fabric) {
-            self.discard_record(fabric, node);
-        }
-    }
-
-    /// Takes a record out of the own table, and tells of it.
-    fn discard_record(&mut self, fabric: FabricIndex, peer: NodeId) {
-        if self.record(fabric, peer).is_some() {
-            self.node.records.forget((fabric, peer));
-            self.tell_record(fabric, peer);
-        }
-    }
-
-    fn tell_record(&mut self, fabric: FabricIndex, peer: NodeId) {
-        self.delivery.tell(Event::RecordChanged { fabric, peer });
     }
 }

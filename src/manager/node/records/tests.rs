@@ -88,7 +88,9 @@ fn agrees<S: Storage>(steps: &[(Step, u64)]) {
                 let found = records.at(now, LIFETIME).by_peer(*fabric, *peer);
                 assert_eq!(found.is_some(), model.iter().any(|entry| fresh(&entry)));
             }
-            Step::Forget(peer) => records.forget(*peer),
+            Step::Forget(peer) => {
+                records.forget(*peer);
+            }
             Step::Leave(fabric) => records.at(now, LIFETIME).remove_fabric(*fabric),
             Step::Expire => {
                 while let Some(peer) = records.expired(now, LIFETIME) {

@@ -1,22 +1,22 @@
 //! Check-In messages of this node.
 
-use super::SessionManager;
-use super::event::Transmit;
-use super::handle::PeerAddress;
-use super::storage::Storage;
 use crate::check_in::{CheckIn, RegisteredKey, SealError};
 use crate::context::Context;
 use crate::crypto::Crypto;
+use crate::manager::SessionManager;
+use crate::manager::handle::PeerAddress;
+use crate::manager::received::Transmit;
+use crate::manager::storage::Storage;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Tells a client that this node is awake: seals a Check-In message under the key that the
-    /// client has registered, straight into `buf`, which must hold
+    /// Seals a Check-In message, which says to a client that this node is awake. The client has
+    /// registered `key` for that. The message is sealed straight into `buf`, which must hold
     /// [`payload_len`](CheckIn::payload_len), [`HEADROOM`](crate::wire::HEADROOM) and
-    /// [`TAILROOM`](crate::wire::TAILROOM) octets. It goes once, over UDP, and nobody answers: send
-    /// what is returned.
+    /// [`TAILROOM`](crate::wire::TAILROOM) bytes. Send the datagram once, over UDP. The client does
+    /// not answer it.
     ///
     /// # Errors
-    /// [`SealError`]; nothing is to be sent then.
+    /// [`SealError`]. There is nothing to send then.
     pub fn send_check_in<'b>(
         &mut self,
         cx: &mut Context<'_>,

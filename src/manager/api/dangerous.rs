@@ -1,10 +1,10 @@
 //! What tests and benchmarks of full tables need and no release has.
 
-use super::SessionManager;
-use super::handle::{PeerAddress, SessionHandle};
-use super::storage::Storage;
 use crate::context::Context;
 use crate::crypto::{Crypto, TxCounter};
+use crate::manager::SessionManager;
+use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::storage::Storage;
 use crate::session::{SecureSession, SessionKeys, SessionSetup};
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
@@ -35,6 +35,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let setup = SessionSetup { local_session_id, ..setup };
         let session =
             SecureSession::dangerous_from_keys(&self.crypto, keys, setup, counter, cx.now);
-        self.add_session(session, peer, cx.now)
+        self.sessions.add(session, peer, cx.now, &mut self.delivery, &self.node)
     }
 }

@@ -1,0 +1,141 @@
+//! Fabrics and resumption records that end or change, with everything that depends on them.
+
+use crate::cert::RecentlyVerified;
+use crate::context::Context;
+use crate::crypto::Crypto;
+use crate::fabric::{FabricCredentials, FabricTable};
+use crate::handshake::HandshakeError;
+use crate::ids::{FabricIndex, NodeId};
+use crate::manager::SessionManager;
+use crate::manager::error::{FabricTableError, RestoreError};
+use crate::manager::event::Event;
+use crate::manager::storage::{Optional, Storage};
+use crate::resumption::ResumptionRecord;
+use crate::time::Instant;
+
+impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+    /// Replaces the credentials of this node on a fabric. Handshakes on the fabric end, and its
+    /// records are forgotten.
+    pub(in crate::manager) fn update_fabric(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: FabricIndex,
+        credentials: &FabricCredentials<'_>,
+    ) -> Result<(), FabricTableError> {
+        let Self { crypto, node, groups, .. } = self;
+        node.fabrics.update(crypto, index, credentials, node.config.certificate_profile)?;
+        if let Some(groups) = groups.get_mut() {
+            groups.rename(index, node);
+        }
+        log_info!("fabric {} updated", index);
+        self.fail_handshakes_of(cx, index);
+        self.forget_records_of(index, cx);
+        Ok(())
+    }
+
+    /// Ends the membership of this node in a fabric, with its sessions, handshakes, records and
+    /// groups. Returns false if there was none.
+    pub(in crate::manager) fn remove_fabric(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: FabricIndex,
+    ) -> bool {
+        if !self.node.fabrics.remove(index) {
+            return false;
+        }
+        log_info!("fabric {} removed", index);
+        self.fail_handshakes_of(cx, index);
+        self.sessions.end_fabric(index, cx.now, &mut self.delivery);
+        self.forget_records_of(index, cx);
+        if let Some(groups) = self.groups.get_mut() {
+            groups.remove_fabric(index, &mut self.delivery);
+        }
+        // Certificates of other fabrics share this memory: they are verified once more.
+        self.node.verified = RecentlyVerified::EMPTY;
+        true
+    }
+
+    /// Fails every running handshake on a fabric.
+    fn fail_handshakes_of(&mut self, cx: &mut Context<'_>, index: FabricIndex) {
+        let Self { crypto, handshakes, delivery, node, .. } = self;
+        handshakes.fail_of_fabric(crypto, cx, index, HandshakeError::UnknownFabric, delivery, node);
+    }
+
+    /// Adds a record that was stored before. No event is queued.
+    pub(in crate::manager) fn restore_record(
+        &mut self,
+        record: &ResumptionRecord,
+        now: Instant,
+    ) -> Result<(), RestoreError> {
+        self.node.check_restored(record)?;
+        // The end of each record needs room for an event.
+        if self.delivery.is_backlogged() {
+            return Err(RestoreError::Backlog);
+        }
+        self.node.records.save(record, now);
+        Ok(())
+    }
+
+    /// Saves a record, and queues the events for it and for the record that it evicts.
+    #[inline(never)]
+    pub(in crate::manager) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
+        let evicted = self.node.records.save(record, now);
+        for (fabric, peer) in evicted.into_iter().chain([(record.fabric, record.peer)]) {
+            self.delivery.tell(Event::RecordChanged { fabric, peer });
+        }
+    }
+
+    /// Forgets the record of a peer, also in the store that `cx` names.
+    pub(in crate::manager) fn forget_record(
+        &mut self,
+        fabric: FabricIndex,
+        peer: NodeId,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(store) = &mut cx.resumption {
+            store.remove(fabric, peer);
+        }
+        self.handshakes.end_resumptions(fabric, Some(peer), cx.now, &mut self.delivery);
+        self.discard_record(fabric, peer);
+    }
+
+    /// Forgets the records of a fabric, also in the store that `cx` names. Handshakes that resume
+    /// from them end, as they would save them again.
+    fn forget_records_of(&mut self, fabric: FabricIndex, cx: &mut Context<'_>) {
+        if let Some(store) = &mut cx.resumption {
+            store.remove_fabric(fabric);
+        }
+        // The store may hold records of peers that have none here, so all resumptions end.
+        self.handshakes.end_resumptions(fabric, None, cx.now, &mut self.delivery);
+        while let Some((_, peer)) = self.node.records.first_of(fabric) {
+            self.discard_record(fabric, peer);
+        }
+    }
+
+    /// Forgets the records of all fabrics, also in the store that `cx` names.
+    pub(in crate::manager) fn forget_records(&mut self, cx: &mut Context<'_>) {
+        // No record outlives its fabric.
+        for fabric in (1..=FabricIndex::MAX.get()).filter_map(FabricIndex::new) {
+            if self.node.fabrics.by_index(fabric).is_some() {
+                self.forget_records_of(fabric, cx);
+            }
+        }
+    }
+
+    /// Forgets the records that have expired. A store in the context has its own lifetimes.
+    #[inline(never)]
+    pub(in crate::manager) fn expire_records(&mut self, now: Instant) {
+        let lifetime = self.node.config.record_lifetime;
+        while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
+            self.handshakes.end_resumptions(fabric, Some(peer), now, &mut self.delivery);
+            self.discard_record(fabric, peer);
+        }
+    }
+
+    /// Removes a record from the manager's own table, and queues the event for it.
+    fn discard_record(&mut self, fabric: FabricIndex, peer: NodeId) {
+        if self.node.records.forget((fabric, peer)) {
+            self.delivery.tell(Event::RecordChanged { fabric, peer });
+        }
+    }
+}
