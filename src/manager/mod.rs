@@ -28,9 +28,6 @@ mod sessions;
 mod shard;
 mod statistics;
 mod storage;
-#[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
-#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-mod tests;
 mod trace;
 mod turn;
 mod unstarted;

@@ -18,6 +18,9 @@ mod session_ref;
 mod short;
 mod table;
 mod tables;
+#[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests;
 mod timers;
 
 pub(super) use self::exchanges::Content;

@@ -115,3 +115,25 @@ proptest! {
         agrees::<Heap>(&steps);
     }
 }
+
+#[test]
+fn a_record_id_that_is_taken_costs_nobody_a_record() {
+    let mut records = Records::<Heap>::EMPTY;
+    records.limit(4);
+    let record = |peer| ResumptionRecord {
+        id: ResumptionId::new([7; 16]),
+        fabric: FabricIndex::new(1).unwrap(),
+        compressed_fabric: CompressedFabricId::from_bytes([0; 8]),
+        peer: NodeId::new(peer),
+        cats: CaseAuthTags::NONE,
+        shared_secret: Secret::new([peer.to_le_bytes()[0]; 32]),
+    };
+    assert_eq!(records.save(&record(1), Instant::ZERO), None);
+    assert_eq!(records.save(&record(2), Instant::ZERO), None);
+    let holder = ResumptionStore::by_id(
+        &mut records.at(Instant::ZERO, Duration::from_secs(1)),
+        &ResumptionId::new([7; 16]),
+    );
+    assert_eq!(holder, Some(record(1)));
+    assert_eq!(records.len(), 1);
+}

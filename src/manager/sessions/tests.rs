@@ -3,20 +3,20 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::handle::PeerAddress;
-use super::node::records::Records;
-use super::sessions::table::SessionTable;
-use super::*;
+use rand_core::CryptoRng;
+
+use super::table::SessionTable;
 use crate::context::Context;
-use crate::crypto::{RustCrypto, Secret, TxCounter};
-use crate::fabric::CompressedFabricId;
+use crate::crypto::{RustCrypto, TxCounter};
 use crate::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId,
 };
-use crate::resumption::ResumptionRecord;
+use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::{
+    Config, ConnectError, Event, Heap, HeapSessionManager, Received, SendError, TRANSMIT_BUFFER_LEN,
+};
 use crate::session::{
-    Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
-    SessionSetup,
+    Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
 };
 use crate::time::Instant;
 use crate::wire::MessageBuf;
@@ -53,6 +53,12 @@ fn session(
     let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
     let counter = TxCounter::starting_at(counter);
     SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, counter, Instant::ZERO)
+}
+
+/// Adds a session as the end of a handshake does.
+fn add(manager: &mut Manager, session: SecureSession<RustCrypto>) -> Option<SessionHandle> {
+    let Manager { sessions, delivery, node, .. } = manager;
+    sessions.add(session, address(), Instant::ZERO, delivery, node)
 }
 
 fn case(fabric_index: u8, peer: u64) -> Identity {
@@ -96,7 +102,7 @@ fn without_a_free_session_id_nothing_is_begun_and_the_caller_is_told_why() {
     let mut manager = manager(Config::default().with_sessions(usize::MAX).with_exchanges(8));
     for id in 1..=u16::MAX {
         let new = session(SessionRole::Initiator, id, Identity::pase(), 1);
-        assert!(manager.add_session(new, address(), Instant::ZERO).is_some());
+        assert!(add(&mut manager, new).is_some());
     }
     assert_eq!(manager.session_count(), 65_535);
     let passcode = crate::crypto::Passcode::new(20_202_021).unwrap();
@@ -113,7 +119,7 @@ fn without_a_free_session_id_nothing_is_begun_and_the_caller_is_told_why() {
 fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
     let mut manager = manager(Config::default());
     let new = session(SessionRole::Responder, 9, case(1, 5), u32::MAX - 1);
-    let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
+    let handle = add(&mut manager, new).unwrap();
     let mut rng = rng();
     let mut cx = Context::new(Instant::ZERO, &mut rng);
     let exchange = manager.open_exchange(cx.now, handle).unwrap();
@@ -167,28 +173,6 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_record_id_that_is_taken_costs_nobody_a_record() {
-    let mut records = manager(Config::default()).node.records;
-    records.limit(4);
-    let record = |peer| ResumptionRecord {
-        id: ResumptionId::new([7; 16]),
-        fabric: fabric(1),
-        compressed_fabric: CompressedFabricId::from_bytes([0; 8]),
-        peer: NodeId::new(peer),
-        cats: CaseAuthTags::NONE,
-        shared_secret: Secret::new([peer.to_le_bytes()[0]; 32]),
-    };
-    assert_eq!(records.save(&record(1), Instant::ZERO), None);
-    assert_eq!(records.save(&record(2), Instant::ZERO), None);
-    let holder = crate::resumption::ResumptionStore::by_id(
-        &mut records.at(Instant::ZERO, Duration::from_secs(1)),
-        &ResumptionId::new([7; 16]),
-    );
-    assert_eq!(holder, Some(record(1)));
-    assert_eq!(records.len(), 1);
-}
-
-#[test]
 fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer() {
     let mut manager = manager(Config::default().with_sessions(5).with_exchanges(8));
     // Fabric 1: peers 10, 11; fabric 2: peers 20, 21, 22. The later, the less idle.
@@ -197,7 +181,7 @@ fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer()
         let id = u16::try_from(n).unwrap() + 1;
         let mut new = session(SessionRole::Initiator, id, case(fabric, peer), 1);
         new.notify_activity(Instant::from_millis(id.into()));
-        manager.add_session(new, address(), Instant::ZERO).unwrap();
+        add(&mut manager, new).unwrap();
     }
     let victim = |manager: &Manager, newcomer: Identity| {
         manager.sessions.table.victim_for(&newcomer, 16).unwrap().local.get()
@@ -214,7 +198,7 @@ fn eviction_spares_the_small_fabric_and_the_only_session_of_the_newcomers_peer()
     manager.sessions.table.received_from(defunct, None);
     let mut new = session(SessionRole::Initiator, 6, case(2, 21), 1);
     new.notify_activity(Instant::from_millis(6));
-    let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
+    let handle = add(&mut manager, new).unwrap();
     assert_eq!(handle.local.get(), 6);
     assert!(manager.sessions.table.by_local(LocalSessionId::new(3).unwrap()).is_none());
     assert_eq!(victim(&manager, case(2, 22)), 4, "peer 21 has two, this one idle longest");
@@ -226,12 +210,12 @@ fn pase_sessions_make_room_for_each_other() {
     for id in 1..=5 {
         let mut new = session(SessionRole::Initiator, id, Identity::pase(), 1);
         new.notify_activity(Instant::from_millis(id.into()));
-        manager.add_session(new, address(), Instant::ZERO).unwrap();
+        add(&mut manager, new).unwrap();
     }
     let left: Vec<u16> = manager.sessions().map(|s| s.handle().local.get()).collect();
     assert_eq!(left, [3, 4, 5]);
     // A CASE session finds room even then.
     let new = session(SessionRole::Initiator, 9, case(1, 5), 1);
-    assert!(manager.add_session(new, address(), Instant::ZERO).is_some());
+    assert!(add(&mut manager, new).is_some());
     assert_eq!(manager.session_count(), 3);
 }
