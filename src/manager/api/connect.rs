@@ -14,7 +14,7 @@ use crate::manager::SessionManager;
 #[cfg(feature = "initiator")]
 use crate::manager::error::ConnectError;
 #[cfg(feature = "initiator")]
-use crate::manager::handle::{HandshakeHandle, PeerAddress};
+use crate::manager::handle::{HandshakeHandle, Peer, PeerAddress};
 use crate::manager::storage::Storage;
 #[cfg(feature = "initiator")]
 use crate::session::SessionParameters;
@@ -36,9 +36,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         peer: PeerAddress,
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let local = self.reserve_to_connect()?;
+        let to = self.reserve_to_connect(peer)?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
-        self.handshakes.connect_pase(&self.crypto, cx, local, peer, passcode, delivery, node)
+        self.handshakes.connect_pase(&self.crypto, cx, to, passcode, delivery, node)
     }
 
     /// Begins CASE with a node of a fabric. Offers resumption if there is a resumption record of
@@ -53,9 +53,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         fabric: FabricIndex,
         node: NodeId,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let local = self.reserve_to_connect()?;
-        let (to, delivery, own) = ((fabric, node), &mut self.delivery, &mut self.node);
-        self.handshakes.connect_case(&self.crypto, cx, local, peer, to, delivery, own)
+        let (to, peer) = (self.reserve_to_connect(peer)?, Peer { fabric, node });
+        let (delivery, node) = (&mut self.delivery, &mut self.node);
+        self.handshakes.connect_case(&self.crypto, cx, to, peer, delivery, node)
     }
 
     /// Sets the peer's timing as discovery announced it, right after a handshake was begun.

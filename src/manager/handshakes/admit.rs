@@ -5,11 +5,11 @@ use core::time::Duration;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, acknowledgement};
 use crate::handshake::case::messages::Sigma1;
-use crate::handshake::{CaseServer, PaseServer};
+use crate::handshake::{CaseServer, Incoming, PaseServer};
 use crate::ids::LocalSessionId;
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
-use crate::manager::handle::{HandshakeId, PeerAddress};
+use crate::manager::handle::HandshakeId;
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::arrival::First;
 use crate::manager::handshakes::machine::Machine;
@@ -18,16 +18,15 @@ use crate::manager::handshakes::reply::ReplyTo;
 use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
 use crate::manager::storage::{Map, Storage};
-use crate::session::{Unauthenticated, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::StatusReport;
 use crate::wire::secure_channel::Opcode;
 
 impl First<'_> {
     /// Returns where a report that refuses the handshake goes.
-    pub(in crate::manager) fn reply_to(&self, from: PeerAddress) -> ReplyTo {
+    pub(in crate::manager) fn reply_to(&self) -> ReplyTo {
         ReplyTo {
-            peer: from,
+            peer: self.peer,
             node: self.unsecured.ephemeral_node_id(),
             header: acknowledgement(&self.message.header, self.message.counter),
         }
@@ -35,20 +34,20 @@ impl First<'_> {
 }
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
-    /// Makes room for a handshake that begins with `message`. `commissioned`: a session that the
+    /// Makes room for a handshake that a peer begins. `commissioned`: a session that the
     /// commissioning window served is alive, so that no other handshake is served.
     ///
     /// # Errors
     /// A Busy report for the peer.
     pub(in crate::manager) fn make_room<T>(
         &mut self,
-        message: &Unauthenticated<'_>,
+        first: &First<'_>,
         commissioned: bool,
         now: Instant,
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<(), StatusReport<'static>> {
-        let opcode = Opcode(message.header.opcode);
+        let opcode = Opcode(first.message.header.opcode);
         self.make_room_for(opcode, commissioned, now, delivery, &node.config).map_err(|wait| {
             delivery.statistics.busy = delivery.statistics.busy.saturating_add(1);
             StatusReport::busy(wait)
@@ -90,22 +89,21 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Err(wait.max(config.busy_wait))
     }
 
-    /// Makes a slot for a handshake that a peer begins. Not inlined: the parts of the slot leave
-    /// the stack before the handshake runs.
+    /// Makes a slot for a handshake that a peer begins. Returns its id and the message for its state
+    /// machine. Not inlined: the parts of the slot leave the stack before the handshake runs.
     ///
     /// # Errors
     /// A report for the peer.
     #[inline(never)]
-    pub(in crate::manager) fn begin<T>(
+    pub(in crate::manager) fn begin<'b, T>(
         &mut self,
         local: LocalSessionId,
-        from: PeerAddress,
-        unsecured: UnsecureSession,
-        message: &Unauthenticated<'_>,
+        first: First<'b>,
         now: Instant,
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
-    ) -> Result<HandshakeId, StatusReport<'static>> {
+    ) -> Result<(HandshakeId, Incoming<'b>), StatusReport<'static>> {
+        let First { peer, unsecured, message } = first;
         let header = &message.header;
         let opcode = Opcode(header.opcode);
         let machine = match self.window.get() {
@@ -126,7 +124,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let mut exchange = Exchange::new(header.exchange, false, now);
         let _ = exchange.receive(header, message.counter, false, now);
         let id = delivery.serial();
-        if !self.add(id, Slot::new(machine, unsecured, exchange, from, local)) {
+        if !self.add(id, Slot::new(machine, unsecured, exchange, peer, local)) {
             return Err(StatusReport::busy(node.config.busy_wait));
         }
         if opcode == Opcode::PBKDF_PARAM_REQUEST
@@ -134,7 +132,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         {
             window.serving = Some(id);
         }
-        Ok(id)
+        Ok((id, message.into()))
     }
 
     /// Returns true if another handshake is about to resume the record that a Sigma1 names. A

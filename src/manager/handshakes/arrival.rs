@@ -1,7 +1,7 @@
 //! The values that a received unsecured message ends in.
 
 use crate::handshake::Incoming;
-use crate::manager::handle::HandshakeId;
+use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::session::{Unauthenticated, UnsecureSession};
 
 /// A received unsecured message, after the part has handled its share.
@@ -19,6 +19,7 @@ pub(in crate::manager) enum Arrival<'b> {
 
 /// A Sigma1 or PBKDFParamRequest, and the unsecured session that it is part of.
 pub(in crate::manager) struct First<'b> {
+    pub(in crate::manager) peer: PeerAddress,
     pub(in crate::manager) unsecured: UnsecureSession,
     pub(in crate::manager) message: Unauthenticated<'b>,
 }

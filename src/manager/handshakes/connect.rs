@@ -5,11 +5,11 @@ use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::KeepNone;
 use crate::handshake::{CaseClient, HandshakeError, PaseClient};
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::delivery::Delivery;
 use crate::manager::error::ConnectError;
-use crate::manager::handle::{HandshakeHandle, PeerAddress};
+use crate::manager::handle::{HandshakeHandle, Peer};
 use crate::manager::handshakes::Handshakes;
+use crate::manager::handshakes::destination::Destination;
 use crate::manager::handshakes::machine::Machine;
 use crate::manager::handshakes::message::{allocate, has_room, message_of};
 use crate::manager::handshakes::slot::{Slot, TakenMessage};
@@ -35,16 +35,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         crypto: &C,
         cx: &mut Context<'_>,
-        local: LocalSessionId,
-        peer: PeerAddress,
+        to: Destination,
         passcode: Passcode,
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) -> Result<HandshakeHandle, ConnectError> {
-        self.connect(cx, local, peer, delivery, node, |node, cx, out| {
+        self.connect(cx, to, delivery, node, |node, cx, out| {
             let parameters = &node.config.parameters;
             let (machine, first) =
-                PaseClient::start(passcode, None, local, parameters, cx, crypto, out)?;
+                PaseClient::start(passcode, None, to.local, parameters, cx, crypto, out)?;
             Ok((Machine::PaseClient(machine), TakenMessage::from(first)))
         })
     }
@@ -54,16 +53,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         crypto: &C,
         cx: &mut Context<'_>,
-        local: LocalSessionId,
-        peer: PeerAddress,
-        (fabric, peer_node): (FabricIndex, NodeId),
+        to: Destination,
+        peer: Peer,
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) -> Result<HandshakeHandle, ConnectError> {
-        self.connect(cx, local, peer, delivery, node, |node, cx, out| {
+        self.connect(cx, to, delivery, node, |node, cx, out| {
             let (machine, first) = node.with_env(cx, &mut KeepNone, |env, cx| {
-                let record = env.resumption.by_peer(fabric, peer_node);
-                CaseClient::start(fabric, peer_node, record, local, env, cx, crypto, out)
+                let record = env.resumption.by_peer(peer.fabric, peer.node);
+                CaseClient::start(peer.fabric, peer.node, record, to.local, env, cx, crypto, out)
                     .map(|(machine, first)| (machine, TakenMessage::from(first)))
             })?;
             Ok((Machine::CaseClient(machine), first))
@@ -74,8 +72,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     fn connect<T>(
         &mut self,
         cx: &mut Context<'_>,
-        local: LocalSessionId,
-        peer: PeerAddress,
+        to: Destination,
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
         start: impl FnOnce(
@@ -101,7 +98,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             unsecured.mark_peer_active(cx.now);
         }
         let exchange = Exchange::new(delivery.exchange_id(), true, cx.now);
-        if !self.add(id, Slot::new(machine, unsecured, exchange, peer, local)) {
+        if !self.add(id, Slot::new(machine, unsecured, exchange, to.peer, to.local)) {
             delivery.octets.release(message_of(id));
             return Err(ConnectError::TooMany);
         }

@@ -10,6 +10,8 @@ mod certificates;
 mod commissioning;
 #[cfg(feature = "initiator")]
 mod connect;
+#[cfg(feature = "initiator")]
+mod destination;
 mod ending;
 mod lending;
 mod machine;
@@ -32,6 +34,8 @@ use crate::manager::handle::HandshakeId;
 use crate::manager::storage::{Map, Place, Storage};
 
 pub(super) use self::arrival::{Arrival, First};
+#[cfg(feature = "initiator")]
+pub(super) use self::destination::Destination;
 pub(super) use self::machine::Input;
 pub(super) use self::progress::{NewlyEstablished, Progress};
 pub use self::window::CommissioningWindow;

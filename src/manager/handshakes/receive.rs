@@ -137,7 +137,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
                 .flatten();
             let mut unsecured = former.unwrap_or_else(|| UnsecureSession::responder(node, now));
             unsecured.commit(message.counter, now);
-            return Ok(Arrival::First(First { unsecured, message }));
+            return Ok(Arrival::First(First { peer: from, unsecured, message }));
         }
         if !wants_ack(&header) {
             return Err(Dropped::Unsolicited);

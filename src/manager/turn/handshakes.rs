@@ -3,17 +3,18 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::{Established, HandshakeError, Signed};
+use crate::handshake::{Established, HandshakeError, Incoming, Signed};
 use crate::ids::LocalSessionId;
 use crate::manager::SessionManager;
 #[cfg(feature = "initiator")]
 use crate::manager::error::ConnectError;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeId, PeerAddress};
+#[cfg(feature = "initiator")]
+use crate::manager::handshakes::Destination;
 use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress};
 use crate::manager::received::{Dropped, Received};
 use crate::manager::storage::Storage;
-use crate::session::{Unauthenticated, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::{Packet, StatusReport};
 
@@ -32,7 +33,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             Arrival::Next(id, message) => {
                 self.advance(cx, id, Input::Message(message));
             }
-            Arrival::First(first) => self.begin_handshake(cx, from, first),
+            Arrival::First(first) => self.begin_handshake(cx, first),
         }
         Ok(Received::Handled)
     }
@@ -40,12 +41,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Begins the handshake of a peer, or refuses it. A refusal keeps no state: a repeated request
     /// is judged anew.
     #[inline(never)]
-    fn begin_handshake(&mut self, cx: &mut Context<'_>, from: PeerAddress, first: First<'_>) {
-        let reply_to = first.reply_to(from);
-        let First { unsecured, message } = first;
-        let report = match self.admit(from, unsecured, &message, cx.now) {
-            Ok(id) => {
-                let error = self.advance(cx, id, Input::Message(message.into()));
+    fn begin_handshake(&mut self, cx: &mut Context<'_>, first: First<'_>) {
+        let reply_to = first.reply_to();
+        let report = match self.admit(first, cx.now) {
+            Ok((id, message)) => {
+                let error = self.advance(cx, id, Input::Message(message));
                 if error.is_some() {
                     // No slot is kept for a report that may as well get lost.
                     self.handshakes.abandon(id, &mut self.delivery);
@@ -64,19 +64,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # Errors
     /// A report for the peer.
     #[inline(never)]
-    fn admit(
+    fn admit<'b>(
         &mut self,
-        from: PeerAddress,
-        unsecured: UnsecureSession,
-        message: &Unauthenticated<'_>,
+        first: First<'b>,
         now: Instant,
-    ) -> Result<HandshakeId, StatusReport<'static>> {
+    ) -> Result<(HandshakeId, Incoming<'b>), StatusReport<'static>> {
         let commissioned = self.sessions.is_commissioned();
-        self.handshakes.make_room(message, commissioned, now, &mut self.delivery, &self.node)?;
+        self.handshakes.make_room(&first, commissioned, now, &mut self.delivery, &self.node)?;
         let busy = StatusReport::busy(self.node.config.busy_wait);
         let local = self.free_session_id().ok_or(busy)?;
         let (delivery, node) = (&mut self.delivery, &self.node);
-        self.handshakes.begin(local, from, unsecured, message, now, delivery, node)
+        self.handshakes.begin(local, first, now, delivery, node)
     }
 
     /// Runs the step of the handshake that waits for this signature. Returns false if none does.
@@ -139,9 +137,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[cfg(feature = "initiator")]
     pub(in crate::manager) fn reserve_to_connect(
         &mut self,
-    ) -> Result<LocalSessionId, ConnectError> {
+        peer: PeerAddress,
+    ) -> Result<Destination, ConnectError> {
         self.handshakes.make_room_to_connect(&mut self.delivery)?;
-        self.free_session_id().ok_or(ConnectError::NoSessionId)
+        let local = self.free_session_id().ok_or(ConnectError::NoSessionId)?;
+        Ok(Destination { peer, local })
     }
 
     /// Returns a session id that neither a session nor a running handshake has.
