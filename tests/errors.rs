@@ -8,8 +8,8 @@ const fn is_error<E: Error + Copy + Eq + Send + Sync + 'static>() {}
 
 const _: () = {
     use matter_session::{
-        cert, check_in, crypto, fabric, group, handshake, manager, resumption, session, stream,
-        tlv, wire,
+        cert, check_in, context, crypto, fabric, group, handshake, manager, resumption, session,
+        stream, tlv, wire,
     };
 
     is_error::<cert::CertError>();

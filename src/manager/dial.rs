@@ -4,14 +4,14 @@ use super::event::ConnectError;
 use super::handle::{HandshakeHandle, PeerAddress, Source};
 use super::handshakes::message_of;
 use super::machine::Machine;
-use super::slot::{Slot, TakenMessage};
+use super::slot::Slot;
 use super::storage::{Map, Octets, Storage};
 use super::{Node, SessionManager};
 use crate::context::Context;
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::KeepNone;
-use crate::handshake::{CaseClient, HandshakeError, PaseClient};
+use crate::handshake::{CaseClient, CaseStart, HandshakeError, Outgoing, PaseClient, PaseStart};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::session::{SessionParameters, UnsecureSession};
 use crate::wire::MessageBuf;
@@ -31,10 +31,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
         self.dial(cx, peer, |node, crypto, local, cx, out| {
-            let parameters = &node.config.parameters;
-            let (machine, first) =
-                PaseClient::start(passcode, None, local, parameters, cx, crypto, out)?;
-            Ok((Machine::PaseClient(machine), TakenMessage::from(first)))
+            let start = PaseStart::new(passcode, local, &node.config.parameters);
+            let (machine, first) = PaseClient::start(crypto, cx, start, out)?;
+            Ok((Machine::PaseClient(machine), first))
         })
     }
 
@@ -53,8 +52,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.dial(cx, peer, |own, crypto, local, cx, out| {
             let (machine, first) = own.with_env(cx, &mut KeepNone, |env, cx| {
                 let record = env.resumption.by_peer(fabric, node);
-                CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
-                    .map(|(machine, first)| (machine, TakenMessage::from(first)))
+                let start = CaseStart::new(fabric, node, local).with_record(record);
+                CaseClient::start(crypto, cx, env, start, out)
             })?;
             Ok((Machine::CaseClient(machine), first))
         })
@@ -100,7 +99,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             LocalSessionId,
             &mut Context<'_>,
             &mut [u8],
-        ) -> Result<(Machine<C>, TakenMessage), HandshakeError>,
+        ) -> Result<(Machine<C>, Outgoing), HandshakeError>,
     ) -> Result<HandshakeHandle, ConnectError> {
         let local = self.reserve()?;
         if !self.has_room_for_message() {

@@ -3,13 +3,13 @@
 use super::handle::{HandshakeHandle, HandshakeId, PeerAddress, SessionHandle, Source};
 use super::kept::{CERTIFICATES_LEN, Keeper, Kept};
 use super::machine::Input;
-use super::slot::{LINGER, Outcome, Slot, Taken, TakenMessage};
+use super::slot::{LINGER, Slot};
 use super::storage::{Held, Map, Octets, Owner, Storage};
 use super::{Config, Event, SessionManager};
 use crate::context::Context;
 use crate::context::PeerCertificates;
 use crate::crypto::Crypto;
-use crate::handshake::{Established, HandshakeError, Incoming, Signed};
+use crate::handshake::{Established, Failure, HandshakeError, Incoming, Outgoing, Signed, Step};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
 use crate::session::UnsecureSession;
 use crate::time::Instant;
@@ -139,22 +139,24 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let mut buf = MessageBuf::new(octets).ok()?;
         let mut keeper = Keeper::new(room);
         let crypto = &self.crypto;
-        let taken = self.node.with_env(cx, &mut keeper, |env, cx| {
-            Taken::from(slot.machine.step(input, env, cx, crypto, buf.payload_mut()))
+        let step = self.node.with_env(cx, &mut keeper, |env, cx| {
+            slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
         let facts = keeper.facts;
         if let Some(held) = certificates {
             slot.kept = Kept::settle(&mut self.octets, id, held, facts);
         }
         // From now on retransmissions suit the peer that has told its timing.
-        let told = match &taken.outcome {
-            Outcome::Established(established) => Some(established.session.peer_parameters()),
+        let told = match &step {
+            Ok(Step::Established { established, .. }) => {
+                Some(established.session.peer_parameters())
+            }
             _ => slot.machine.peer_parameters(),
         };
         if let Some(parameters) = told {
             slot.unsecured.set_peer_parameters(parameters);
         }
-        let error = self.carry_out(id, taken, message, cx);
+        let error = self.carry_out(id, step, message, cx);
         self.update(Source::Handshake(id));
         error
     }
@@ -162,27 +164,32 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn carry_out(
         &mut self,
         id: HandshakeId,
-        taken: Taken,
+        step: Result<Step, Failure>,
         message: Held<S>,
         cx: &mut Context<'_>,
     ) -> Option<HandshakeError> {
-        let slot = self.handshakes.get_mut(&id)?;
-        match &taken.message {
+        let reply = match &step {
+            Ok(step) => step.message(),
+            Err(failure) => failure.reply.as_ref(),
+        };
+        match reply {
             Some(reply) => self.launch(id, message, reply, cx),
-            None if !matches!(taken.outcome, Outcome::Signs(_)) => slot.exchange.flush_ack(),
+            None if !matches!(step, Ok(Step::Sign(_))) => {
+                self.handshakes.get_mut(&id)?.exchange.flush_ack();
+            }
             None => {}
         }
-        match taken.outcome {
-            Outcome::Goes => None,
-            Outcome::Signs(request) => {
+        match step {
+            Ok(Step::Send(_)) => None,
+            Ok(Step::Sign(request)) => {
                 self.tell(Event::SignRequest(request));
                 None
             }
-            Outcome::Established(established) => {
+            Ok(Step::Established { established, .. }) => {
                 self.establish(id, established, cx);
                 None
             }
-            Outcome::Failed(error) => {
+            Err(Failure { error, .. }) => {
                 self.fail(id, error, cx.now);
                 Some(error)
             }
@@ -195,15 +202,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         id: HandshakeId,
         mut message: Held<S>,
-        taken: &TakenMessage,
+        outgoing: &Outgoing,
         cx: &mut Context<'_>,
     ) {
         let Some(slot) = self.handshakes.get_mut(&id) else { return };
-        let reliable = taken.reliable && !slot.peer.is_reliable();
-        let header = slot.exchange.header(ProtocolId::SECURE_CHANNEL, taken.opcode.0, reliable);
+        let reliable = !slot.peer.is_reliable();
+        let header = slot.exchange.header(ProtocolId::SECURE_CHANNEL, outgoing.opcode.0, reliable);
         let octets = self.octets.get_mut(message_of(id), &mut message);
         let Ok(mut buf) = MessageBuf::new(octets) else { return };
-        if buf.set_payload_len(taken.len).is_err() {
+        if buf.set_payload_len(outgoing.len).is_err() {
             return;
         }
         let counter = &mut self.unsecured_counter;

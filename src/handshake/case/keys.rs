@@ -6,7 +6,7 @@ use crate::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OneTimeKey, PUBLIC_KEY_LEN,
     PublicKey, Secret, Sha256,
 };
-use crate::handshake::{HandshakeError, SESSION_KEYS_INFO};
+use crate::handshake::{HandshakeError, SEKEYS_INFO};
 use crate::session::ResumptionId;
 use crate::session::SessionKeys;
 use crate::tlv::{Tag, Writer};
@@ -61,7 +61,7 @@ pub(super) fn session_keys<C: Crypto>(
     transcript: &C::Sha256,
 ) -> Result<SessionKeys, CryptoError> {
     let salt = ipk_and_hash(ipk, so_far(transcript));
-    SessionKeys::derive(crypto, shared.as_bytes(), salt.as_bytes(), SESSION_KEYS_INFO)
+    SessionKeys::derive(crypto, shared.as_bytes(), salt.as_bytes(), SEKEYS_INFO)
 }
 
 /// The session keys of a resumption. `id` is the one that Sigma1 named, not the new one.
