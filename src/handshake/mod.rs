@@ -44,5 +44,5 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const MAX_MESSAGE_LEN: usize = crate::wire::MAX_UDP_PAYLOAD;
 
 /// HKDF info of the session keys, of PASE and of CASE: `SEKeys_Info`.
-#[doc(alias = "KDFSE_INFO")]
+#[doc(alias = "SESSION_KEYS_INFO")]
 pub const SEKEYS_INFO: &[u8] = b"SessionKeys";

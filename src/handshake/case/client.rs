@@ -4,7 +4,7 @@ use super::keys::{
     ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
     session_keys, write_tbe,
 };
-use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
+use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, CaseStart, Proof, establish};
 use crate::context::{Context, PeerIdentity, Rejected};
@@ -18,7 +18,7 @@ use crate::handshake::{
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
-use crate::tlv::{Tag, TlvError};
+use crate::tlv::TlvError;
 use crate::wire::secure_channel::Opcode;
 
 /// The initiator of CASE.
@@ -351,9 +351,9 @@ impl Verified {
             TbeData { noc: fabric.noc(), icac: fabric.icac(), signature, resumption_id: None };
         let key = s3k(crypto, &self.shared, &target.ipk, transcript)?;
         let sigma3 = Outgoing::try_message(Opcode::CASE_SIGMA3, out, |writer| {
-            writer.start_structure(Tag::Anonymous)?;
-            write_tbe(writer, Tag::Context(1), &tbe, crypto, key, TBE_DATA3_NONCE)?;
-            Ok(writer.end()?)
+            Sigma3 { encrypted: () }.write_with(writer, |writer, tag| {
+                write_tbe(crypto, writer, tag, &tbe, key, TBE_DATA3_NONCE)
+            })
         })?;
         transcript.update(sigma3.payload(out));
         self.stage = Stage::ExpectReport;

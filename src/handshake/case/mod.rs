@@ -36,6 +36,7 @@ use self::peer::PeerVerified;
 use super::{Ends, Established, HandshakeError, NewSession};
 
 pub use self::client::CaseClient;
+pub use self::keys::{RSEKEYS_INFO, S1RK_INFO, S2K_INFO, S2RK_INFO, S3K_INFO};
 pub use self::peer::{KeepCertificates, KeepNone};
 pub use self::server::CaseServer;
 pub use self::start::CaseStart;

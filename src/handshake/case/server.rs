@@ -7,7 +7,7 @@ use super::keys::{
     ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
     session_keys, write_tbe,
 };
-use super::messages::{Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
+use super::messages::{Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, Proof, establish};
 use crate::context::Context;
@@ -21,7 +21,7 @@ use crate::handshake::{
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
-use crate::tlv::{Tag, TlvError};
+use crate::tlv::TlvError;
 use crate::wire::secure_channel::Opcode;
 
 /// The responder of CASE. It serves one handshake.
@@ -336,14 +336,17 @@ impl<C: Crypto> Full<C> {
         };
         let (shared, ipk, own_key) = (&self.shared, &self.ipk, &self.own_key);
         let key = s2k(crypto, shared, ipk, random, own_key, &self.transcript)?;
+        let message = Sigma2 {
+            responder_random: *random,
+            responder_session_id: self.ends.local.as_seen_by_peer(),
+            responder_public_key: *own_key,
+            encrypted: (),
+            session_parameters: Some(*env.parameters),
+        };
         let sigma2 = Outgoing::try_message(Opcode::CASE_SIGMA2, out, |writer| {
-            writer.start_structure(Tag::Anonymous)?;
-            writer.bytes(Tag::Context(1), random)?;
-            writer.unsigned(Tag::Context(2), self.ends.local.get())?;
-            writer.bytes(Tag::Context(3), own_key.as_bytes())?;
-            write_tbe(writer, Tag::Context(4), &tbe, crypto, key, TBE_DATA2_NONCE)?;
-            env.parameters.write(Tag::Context(5), writer)?;
-            Ok(writer.end()?)
+            message.write_with(writer, |writer, tag| {
+                write_tbe(crypto, writer, tag, &tbe, key, TBE_DATA2_NONCE)
+            })
         })?;
         self.transcript.update(sigma2.payload(out));
         self.stage = Stage::ExpectSigma3;

@@ -30,7 +30,7 @@ use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, Secret, Sha256};
 use crate::session::{Identity, SessionKeys};
 
-/// The passcode id of the setup passcode, the only one in use.
+/// The passcode id of the setup passcode, the only one in use: 0.
 pub const DEFAULT_PASSCODE_ID: u16 = 0;
 
 /// What the transcript hash of PASE begins with.
