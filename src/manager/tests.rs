@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use super::handle::PeerAddress;
 use super::session_table::SessionTable;
 use super::*;
-use crate::crypto::{RustCrypto, Secret, TxCounter};
+use crate::crypto::{RustCrypto, Secret};
 use crate::fabric::CompressedFabricId;
 use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId};
 use crate::resumption::ResumptionRecord;
+use crate::session::hazmat::{self, Counters};
 use crate::session::{
-    Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
-    SessionSetup,
+    Identity, ResumptionId, SecureSession, SessionParameters, SessionRole, SessionSetup,
 };
 use crate::time::Instant;
 use crate::wire::MessageBuf;
@@ -46,9 +46,9 @@ fn session(
         peer_parameters: SessionParameters::default(),
         resumption_id: None,
     };
-    let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
-    let counter = TxCounter::starting_at(counter);
-    SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, counter, Instant::ZERO)
+    let keys = hazmat::session_keys(&[7; 48]);
+    let counter = Counters::starting_at(counter);
+    hazmat::secure_session(&RustCrypto, &keys, setup, counter, Instant::ZERO)
 }
 
 fn case(fabric_index: u8, peer: u64) -> Identity {

@@ -5,7 +5,7 @@ use matter_session::context::Context;
 use matter_session::context::{PeerCertificates, PeerPolicy};
 use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, Secret, Signature, SigningKey,
-    TxCounter, Verifier,
+    Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::{KeepCertificates, KeepNone};
@@ -15,9 +15,10 @@ use matter_session::handshake::{
 };
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    Identity, ResumptionId, SecureSession, SessionKeys, SessionKind, SessionParameters,
-    SessionRole, SessionSetup,
+    Identity, ResumptionId, SecureSession, SessionKind, SessionParameters, SessionRole,
+    SessionSetup,
 };
 use matter_session::time::{Instant, WallClock};
 use matter_session::wire::secure_channel::Opcode;
@@ -476,9 +477,9 @@ fn mirror<C: Crypto>(crypto: &C, session: &SecureSession<C>, keys: [u8; 48]) -> 
         peer_parameters: SessionParameters::default(),
         resumption_id: None,
     };
-    let keys = SessionKeys::dangerous_from_bytes(&keys);
-    let counter = TxCounter::starting_at(77);
-    SecureSession::dangerous_from_keys(crypto, &keys, setup, counter, NOW)
+    let keys = hazmat::session_keys(&keys);
+    let counter = Counters::starting_at(77);
+    hazmat::secure_session(crypto, &keys, setup, counter, NOW)
 }
 
 /// Opens a recorded message of the peer; returns its payload.
