@@ -10,15 +10,16 @@ use std::time::Instant as Clock;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use matter_session::context::Context;
-use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
+use matter_session::crypto::{Passcode, RustCrypto};
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::manager::{
     Config, Datagram, Event, HeapSessionManager, Outgoing, Received, SessionHandle,
     TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
+    Identity, SecureSession, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
 use matter_session::wire::{HEADROOM, MessageBuf, Packet, ProtocolHeader, TAILROOM};
@@ -39,8 +40,8 @@ fn session(role: SessionRole) -> SecureSession<RustCrypto> {
         peer_parameters: SessionParameters::default(),
         resumption_id: None,
     };
-    let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
-    SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, TxCounter::starting_at(1), NOW)
+    let keys = hazmat::session_keys(&[7; 48]);
+    hazmat::secure_session(&RustCrypto, &keys, setup, Counters::starting_at(1), NOW)
 }
 
 const HEADER: ProtocolHeader = ProtocolHeader {

@@ -1,110 +1,169 @@
-//! CASE: two nodes of a fabric prove to each other who they are. Three times: in full, with
-//! certificates; resumed, without; and in full again, as the device has forgotten the session
-//! that the controller wants to resume. Every message is drawn with its fields.
+//! CASE between two state machines: `CaseClient` and `CaseServer` take bytes and return bytes, and
+//! this program carries them from one to the other. Three times: in full, with certificates;
+//! resumed, without; and in full again, as the responder has forgotten the record.
 //!
 //! ```text
 //! cargo run --example case
 //! ```
 
-mod ladder;
+mod wire;
 
-use core::time::Duration;
-
-use ladder::{
-    Authority, DEVICE, Direction, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng,
+use matter_session::cert::{CertificateRequest, Issuer, NoCache, Profile, SerialNumber, Validity};
+use matter_session::crypto::Secret;
+use matter_session::fabric::FabricBuf;
+use matter_session::handshake::MAX_MESSAGE_LEN;
+use matter_session::handshake::case::KeepNone;
+use matter_session::ids::FabricId;
+use matter_session::rand_core::{CryptoRng, UnwrapErr};
+use matter_session::session::ResumptionId;
+use matter_session::{
+    CaseClient, CaseEnv, CaseServer, CaseStart, Context, FabricCredentials, FabricIndex, Incoming,
+    Instant, Ipk, LocalSessionId, MatterTime, NodeId, ProtocolId, ResumptionRecord,
+    ResumptionStore, RustCrypto, SecureSession, SessionParameters, SigningKey, Step,
+    UnsecureSession, WallClock,
 };
-use matter_session::context::Context;
-use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
-use matter_session::manager::SessionHandle;
+use wire::{Outcome, Wire};
 
+const NODES: [NodeId; 2] = [NodeId::new(0xC0), NodeId::new(0xDE)];
 /// Opcodes of the interaction model, which this library carries but does not know.
-const READ_REQUEST: u8 = 0x02;
-const REPORT_DATA: u8 = 0x05;
-
-const CONTROLLER_NODE: NodeId = NodeId::new(0xC0);
-const DEVICE_NODE: NodeId = NodeId::new(0xDE);
+const READ: (ProtocolId, u8) = (ProtocolId::INTERACTION_MODEL, 0x02);
+const REPORT: (ProtocolId, u8) = (ProtocolId::INTERACTION_MODEL, 0x05);
 
 fn main() -> Outcome {
-    let mut pair = Pair::new();
-    let mut rng = system_rng();
-
-    // One authority issues the certificates of both; the controller's carries a tag that access
-    // control lists can name.
-    let mut authority = Authority::found(FabricId::new(0x2906).ok_or("zero")?, &mut rng)?;
-    let mut administrators = CaseAuthTags::NONE;
-    assert!(administrators.insert(CaseAuthTag::new(0x0001_0001).ok_or("version zero")?));
-    let (controller, device) = (&mut pair.controller, &mut pair.device);
-    let (fabric, key) =
-        authority.admit(&mut controller.manager, CONTROLLER_NODE, administrators, &mut rng)?;
-    controller.key = Some(key);
-    let (device_fabric, key) =
-        authority.admit(&mut device.manager, DEVICE_NODE, CaseAuthTags::NONE, &mut rng)?;
-    device.key = Some(key);
-
-    draw_heading("CASE in full: Sigma1, Sigma2, Sigma3");
-    assert!(!connect(&mut pair, fabric)?, "nothing to resume yet");
-
-    draw_heading("CASE resumed: Sigma1 with a resumption id, Sigma2_Resume");
-    assert!(connect(&mut pair, fabric)?, "both sides hold the record");
-
-    // The controller does not know that, and tries; the device answers with an ordinary Sigma2.
-    let mut cx = Context::new(pair.now, &mut rng);
-    pair.device.manager.records_mut().forget(&mut cx, device_fabric, CONTROLLER_NODE);
-    draw_heading("CASE in full although resumption was offered");
-    assert!(!connect(&mut pair, fabric)?, "the device has forgotten");
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let mut wire = Wire::new(&mut rng);
+    let today = MatterTime::from_seconds(800_000_000);
+    let mut nodes = fabric(today, &mut rng)?;
+    let mut cx = Context::new(Instant::ZERO, &mut rng).with_wall(WallClock::Known(today));
+    for (title, resumes) in [("in full", false), ("resumed", true), ("in full again", false)] {
+        println!("\nCASE {title}");
+        let ([mut controller, mut device], resumed) = handshake(&mut nodes, &mut cx, &mut wire)?;
+        assert_eq!(resumed, resumes);
+        assert_eq!(controller.attestation_challenge(), device.attestation_challenge());
+        println!("the controller has a {controller}, the device a {device}");
+        let received = wire.carry(0, [&mut controller, &mut device], READ, b"on or off?")?;
+        assert_eq!(received, b"on or off?");
+        assert_eq!(wire.carry(1, [&mut controller, &mut device], REPORT, b"on")?, b"on");
+        if resumed {
+            // The initiator does not know that, and offers to resume once more.
+            nodes[1].record = None;
+        }
+    }
     Ok(())
 }
 
-/// Dials the device, has it answer a request, and closes the session. Returns whether it was
-/// resumed.
-fn connect(pair: &mut Pair, fabric: FabricIndex) -> Outcome<bool> {
-    let mut rng = system_rng();
-    let mut cx = Context::new(pair.now, &mut rng);
-    pair.controller.manager.connect_case(&mut cx, DEVICE, fabric, DEVICE_NODE)?;
-    pair.carry()?;
-    let (ours, resumed) = pair.controller.established()?;
-    let (theirs, resumed_too) = pair.device.established()?;
-    assert_eq!(resumed, resumed_too);
-
-    draw_note("--- the session stands ---");
-    request_and_response(pair, ours)?;
-
-    println!();
-    let session = pair.controller.manager.session(ours).ok_or("the controller's is gone")?;
-    draw_session("controller", session.session());
-    let challenge = *session.session().attestation_challenge();
-    let session = pair.device.manager.session(theirs).ok_or("the device's is gone")?;
-    draw_session("device", session.session());
-    assert_eq!(session.session().identity().peer_node(), CONTROLLER_NODE);
-    assert_eq!(session.session().attestation_challenge(), &challenge);
-
-    // The goodbye is one encrypted message; both sides forget the keys.
-    println!();
-    cx.now = pair.now;
-    pair.controller.manager.close(&mut cx, ours);
-    pair.carry()?;
-    assert!(matches!(pair.crossed.last(), Some((Direction::ToDevice, _))));
-    assert_eq!(pair.device.manager.session_count(), 0);
-    Ok(resumed)
+/// A member of the fabric.
+struct Node {
+    fabrics: [FabricBuf; 1],
+    /// The operational key. It may be in a secure element: a handshake asks for signatures.
+    key: SigningKey,
+    record: Option<ResumptionRecord>,
 }
 
-/// One encrypted message each way.
-fn request_and_response(pair: &mut Pair, session: SessionHandle) -> Outcome {
-    let mut rng = system_rng();
-    let mut cx = Context::new(pair.now, &mut rng);
-    let protocol = ProtocolId::INTERACTION_MODEL;
-    let exchange = pair.controller.manager.open_exchange(cx.now, session)?;
-    pair.controller.manager.send(&mut cx, exchange, protocol, READ_REQUEST, b"on or off?")?;
-    pair.carry()?;
+/// The handshake. Returns the sessions of both nodes, and whether they were resumed.
+fn handshake(
+    nodes: &mut [Node; 2],
+    cx: &mut Context<'_>,
+    wire: &mut Wire,
+) -> Outcome<([SecureSession<RustCrypto>; 2], bool)> {
+    let (crypto, mut out) = (RustCrypto, [0; MAX_MESSAGE_LEN]);
+    let id = |id| LocalSessionId::new(id).ok_or("session ids are not 0");
+    let mut server = CaseServer::new(id(22)?, cx.now);
+    let start =
+        CaseStart::new(FabricIndex::MIN, NODES[1], id(11)?).with_record(nodes[0].record.clone());
+    let (mut client, mut message) =
+        nodes[0].with_env(|env, _| CaseClient::start(&crypto, cx, env, start, &mut out))?;
 
-    let request = pair.device.inbox.pop().ok_or("the device received nothing")?;
-    assert_eq!((request.opcode, request.payload.as_slice()), (READ_REQUEST, &b"on or off?"[..]));
-    pair.device.manager.send(&mut cx, request.exchange, protocol, REPORT_DATA, b"on")?;
-    pair.device.manager.close_exchange(request.exchange);
-    pair.carry()?;
+    let mut ours = UnsecureSession::initiator(cx.rng, cx.now);
+    let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), cx.now);
+    let (mut sessions, mut was_resumed) = ([None, None], false);
+    for from in [0, 1].into_iter().cycle() {
+        let kind = (ProtocolId::SECURE_CHANNEL, message.opcode.0);
+        let payload = message.payload(&out);
+        let mut payload = wire.carry(from, [&mut ours, &mut theirs], kind, payload)?;
+        let incoming = Incoming::new(message.opcode, &mut payload);
+        let node = &mut nodes[1 - from];
+        let step = node.with_env(|env, key| {
+            let step = match from {
+                0 => server.handle(&crypto, cx, env, incoming, &mut out)?,
+                _ => client.handle(&crypto, cx, env, incoming, &mut out)?,
+            };
+            let Step::Sign(request) = step else { return Ok(step) };
+            // At once. The request may as well be signed later, or on another thread.
+            let signed = request.sign_with(key);
+            match from {
+                0 => server.resume(&crypto, cx, env, &signed, &mut out),
+                _ => client.resume(&crypto, cx, env, &signed, &mut out),
+            }
+        })?;
+        let reply = step.message().copied();
+        if let Step::Established { established, .. } = step {
+            was_resumed = established.resumed;
+            node.record = established.record;
+            sessions[1 - from] = Some(established.session.begin(&crypto, cx));
+        }
+        let Some(reply) = reply else { break };
+        message = reply;
+    }
+    let [Some(controller), Some(device)] = sessions else { return Err("no session".into()) };
+    Ok(([controller, device], was_resumed))
+}
 
-    let report = pair.controller.inbox.pop().ok_or("the controller received nothing")?;
-    assert_eq!((report.opcode, report.payload.as_slice()), (REPORT_DATA, &b"on"[..]));
-    pair.controller.manager.close_exchange(exchange);
-    pair.wait(Duration::from_millis(500))
+impl Node {
+    /// Lends a step of the handshake what it needs of the node.
+    fn with_env<R>(&mut self, step: impl FnOnce(&mut CaseEnv<'_>, &mut SigningKey) -> R) -> R {
+        let mut env = CaseEnv {
+            fabrics: &self.fabrics.as_slice(),
+            resumption: &mut Store(self.record.as_ref()),
+            verified: &mut NoCache,
+            certificates: &mut KeepNone,
+            profile: Profile::default(),
+            parameters: &SessionParameters::matter_1_6(),
+        };
+        step(&mut env, &mut self.key)
+    }
+}
+
+/// Two nodes of a fabric: an authority issues their certificates.
+fn fabric(today: MatterTime, rng: &mut dyn CryptoRng) -> Outcome<[Node; 2]> {
+    let validity = Validity::new(today, None).ok_or("empty validity")?;
+    let fabric = FabricId::new(0x2906).ok_or("fabric id 0")?;
+    let mut authority = SigningKey::generate(rng)?;
+    let serial = SerialNumber::random(rng);
+    let root = CertificateRequest::rcac(1, authority.public_key(), serial, validity)
+        .self_sign(&RustCrypto, &mut authority)?;
+    let ipks = [Ipk::EpochKey(Secret::new(*b"temporary ipk 01"))];
+    let mut admit = |node| -> Outcome<Node> {
+        let (key, serial) = (SigningKey::generate(rng)?, SerialNumber::random(rng));
+        let noc = CertificateRequest::noc(node, fabric, key.public_key(), serial, validity)
+            .sign(&RustCrypto, &mut Issuer::new(&root.certificate()?, &mut authority)?)?;
+        let (root, noc, icac) = (root.as_slice(), noc.as_slice(), None);
+        let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
+        let fabrics = [FabricBuf::new(&RustCrypto, FabricIndex::MIN, &credentials)?];
+        Ok(Node { fabrics, key, record: None })
+    };
+    Ok([admit(NODES[0])?, admit(NODES[1])?])
+}
+
+/// The one record that a node has. The handshake only looks it up.
+struct Store<'a>(Option<&'a ResumptionRecord>);
+
+impl ResumptionStore for Store<'_> {
+    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
+        self.0.filter(|record| record.id == *id).cloned()
+    }
+
+    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+        self.0.filter(|record| record.fabric == fabric && record.peer == peer).cloned()
+    }
+
+    fn claim(&mut self, _: &ResumptionId) -> bool {
+        true
+    }
+
+    fn save(&mut self, _: &ResumptionRecord) {}
+
+    fn remove(&mut self, _: FabricIndex, _: NodeId) {}
+
+    fn remove_fabric(&mut self, _: FabricIndex) {}
 }

@@ -1,62 +1,73 @@
-//! PASE: a controller commissions a device by its passcode. Every message is drawn with its
-//! fields; then one encrypted message goes each way.
+//! PASE between two state machines: `PaseClient` and `PaseServer` take bytes and return bytes, and
+//! this program carries them from one to the other. Both end in a `SecureSession`.
 //!
 //! ```text
 //! cargo run --example pase
 //! ```
 
-mod ladder;
+mod wire;
 
-use core::time::Duration;
-
-use ladder::{DEVICE, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng};
-use matter_session::context::Context;
-use matter_session::crypto::Passcode;
-use matter_session::ids::ProtocolId;
+use matter_session::crypto::PbkdfParameters;
+use matter_session::rand_core::UnwrapErr;
+use matter_session::{
+    Context, Incoming, Instant, LocalSessionId, PaseClient, PaseServer, PaseStart, Passcode,
+    ProtocolId, RustCrypto, SecureSession, SessionParameters, Step, UnsecureSession, Verifier,
+};
+use wire::{Outcome, Wire};
 
 /// Opcodes of the interaction model, which this library carries but does not know.
-const INVOKE_REQUEST: u8 = 0x08;
-const INVOKE_RESPONSE: u8 = 0x09;
+const INVOKE: [(ProtocolId, u8); 2] =
+    [(ProtocolId::INTERACTION_MODEL, 0x08), (ProtocolId::INTERACTION_MODEL, 0x09)];
 
 fn main() -> Outcome {
-    let mut pair = Pair::new();
-    let mut rng = system_rng();
-    let mut cx = Context::new(pair.now, &mut rng);
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let mut wire = Wire::new(&mut rng);
+    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let [mut commissioner, mut device] = handshake(&mut cx, &mut wire)?;
+    assert_eq!(commissioner.attestation_challenge(), device.attestation_challenge());
+    println!("the commissioner has a {commissioner}, the device a {device}");
 
-    // The device lets in whoever knows its passcode; the controller has read it off the label.
-    let passcode = Passcode::new(20_202_021)?;
-    pair.device.manager.open_commissioning_window_for(&mut cx, &passcode, None)?;
-    pair.controller.manager.connect_pase(&mut cx, DEVICE, passcode)?;
-
-    draw_heading("PASE");
-    pair.carry()?;
-    let (ours, _) = pair.controller.established()?;
-    let (theirs, _) = pair.device.established()?;
-
-    draw_note("--- the session stands ---");
-    let exchange = pair.controller.manager.open_exchange(cx.now, ours)?;
-    let protocol = ProtocolId::INTERACTION_MODEL;
-    pair.controller.manager.send(&mut cx, exchange, protocol, INVOKE_REQUEST, b"arm fail-safe")?;
-    pair.carry()?;
-
-    let request = pair.device.inbox.pop().ok_or("the device received nothing")?;
-    assert_eq!((request.session, request.opcode), (theirs, INVOKE_REQUEST));
-    assert_eq!(request.payload, b"arm fail-safe");
-    pair.device.manager.send(&mut cx, request.exchange, protocol, INVOKE_RESPONSE, b"armed")?;
-    pair.device.manager.close_exchange(request.exchange);
-    pair.carry()?;
-
-    let response = pair.controller.inbox.pop().ok_or("the controller received nothing")?;
-    assert_eq!((response.exchange, response.opcode), (exchange, INVOKE_RESPONSE));
-    assert_eq!(response.payload, b"armed");
-    pair.controller.manager.close_exchange(exchange);
-    pair.wait(Duration::from_millis(500))?;
-
-    let ours = pair.controller.manager.session(ours).ok_or("the controller's session is gone")?;
-    let theirs = pair.device.manager.session(theirs).ok_or("the device's session is gone")?;
-    println!();
-    draw_session("controller", ours.session());
-    draw_session("device", theirs.session());
-    assert_eq!(ours.session().attestation_challenge(), theirs.session().attestation_challenge());
+    let received = wire.carry(0, [&mut commissioner, &mut device], INVOKE[0], b"arm fail-safe")?;
+    assert_eq!(received, b"arm fail-safe");
+    let received = wire.carry(1, [&mut commissioner, &mut device], INVOKE[1], b"armed")?;
+    assert_eq!(received, b"armed");
     Ok(())
+}
+
+/// The handshake. Returns the session of the commissioner and that of the device.
+fn handshake(cx: &mut Context<'_>, wire: &mut Wire) -> Outcome<[SecureSession<RustCrypto>; 2]> {
+    let (crypto, mut out) = (RustCrypto, [0; matter_session::handshake::MAX_MESSAGE_LEN]);
+    let parameters = SessionParameters::default();
+    let id = |id| LocalSessionId::new(id).ok_or("session ids are not 0");
+    let passcode = Passcode::new(20_202_021)?;
+
+    // The device keeps a verifier of the passcode and waits.
+    let pbkdf = PbkdfParameters::random(1000, cx.rng)?;
+    let verifier = Verifier::generate(&crypto, &passcode, &pbkdf)?;
+    let mut server = PaseServer::new(verifier, pbkdf, id(22)?, &parameters, cx.now);
+    // The commissioner, whose user has read the passcode off the label, makes the first message.
+    let start = PaseStart::new(passcode, id(11)?, &parameters);
+    let (mut client, mut message) = PaseClient::start(&crypto, cx, start, &mut out)?;
+
+    let mut ours = UnsecureSession::initiator(cx.rng, cx.now);
+    let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), cx.now);
+    let mut sessions = [None, None];
+    for from in [0, 1].into_iter().cycle() {
+        let kind = (ProtocolId::SECURE_CHANNEL, message.opcode.0);
+        let payload = message.payload(&out);
+        let mut payload = wire.carry(from, [&mut ours, &mut theirs], kind, payload)?;
+        let incoming = Incoming::new(message.opcode, &mut payload);
+        let step = match from {
+            0 => server.handle(&crypto, cx, incoming, &mut out)?,
+            _ => client.handle(&crypto, cx, incoming, &mut out)?,
+        };
+        let reply = step.message().copied();
+        if let Step::Established { established, .. } = step {
+            sessions[1 - from] = Some(established.session.begin(&crypto, cx));
+        }
+        let Some(reply) = reply else { break };
+        message = reply;
+    }
+    let [Some(commissioner), Some(device)] = sessions else { return Err("no session".into()) };
+    Ok([commissioner, device])
 }

@@ -11,6 +11,7 @@ pub struct NodeId(u64);
 
 impl NodeId {
     /// No node: the identity of both ends of a PASE session in nonces.
+    #[doc(alias = "UNDEFINED_NODE_ID")]
     pub const UNSPECIFIED: Self = Self(0);
     const MAX_OPERATIONAL: u64 = 0xFFFF_FFEF_FFFF_FFFF;
     const GROUP_BASE: u64 = 0xFFFF_FFFF_FFFF_0000;

@@ -331,8 +331,11 @@ pub use crate::crypto::{AwsLcCrypto, AwsLcSigningKey};
 pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 pub use crate::fabric::{FabricCredentials, Ipk};
-pub use crate::handshake::{HandshakeError, SignRequest};
-pub use crate::ids::{FabricIndex, GroupId, NodeId, ProtocolId};
+pub use crate::handshake::{
+    CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
+    NewSession, PaseClient, PaseServer, PaseStart, SignRequest, Signed, Step,
+};
+pub use crate::ids::{FabricIndex, GroupId, LocalSessionId, NodeId, ProtocolId};
 #[cfg(feature = "alloc")]
 pub use crate::manager::Heap;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -345,7 +348,7 @@ pub use crate::manager::{
     SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
 };
 pub use crate::resumption::{ResumptionRecord, ResumptionStore};
-pub use crate::session::SessionParameters;
+pub use crate::session::{SecureSession, Session, SessionParameters, UnsecureSession};
 pub use crate::time::{Instant, MatterTime, WallClock};
 
 /// The snippets of README.md, compiled and run with the other tests.

@@ -354,7 +354,7 @@ fn machines_are_small() {
         (size_of::<CaseServer<Backend>>(), 480),
         (size_of::<PaseClient<Backend>>(), 280),
         (size_of::<PaseServer<Backend>>(), 280 + prepared),
-        (size_of::<Step<'static>>(), 320),
+        (size_of::<Step>(), 320),
     ];
     println!("CASE client and server, PASE client and server, step: {sizes:?}");
     assert!(sizes.iter().all(|(size, most)| size <= most), "{sizes:?}");

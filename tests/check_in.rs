@@ -25,7 +25,7 @@ use matter_session::check_in::{
 use matter_session::crypto::{RustCrypto, Secret, StoreFirst};
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{ExchangeId, FabricIndex, NodeId};
-use matter_session::session::UnsecuredCounter;
+use matter_session::session::hazmat;
 use matter_session::wire::{EncodeError, MessageKind, Packet, ProtocolHeader};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -96,7 +96,7 @@ proptest! {
         let start = icd.value();
         let check_in = check_in(&mut icd, &data);
         let (mut buf, mut rng) = ([0; MAX_DATAGRAM_BUFFER], UnwrapErr(SysRng));
-        let (exchange, mut unsecured) = (ExchangeId::new(exchange), UnsecuredCounter::starting_at(unsecured));
+        let (exchange, mut unsecured) = (ExchangeId::new(exchange), hazmat::unsecured_counter(unsecured));
         let next = unsecured.take();
         let sent = check_in.encode(&RustCrypto, &key, exchange, &mut unsecured, &mut rng, &mut buf);
         let mut octets = sent.unwrap().as_bytes().to_vec();
@@ -136,7 +136,7 @@ proptest! {
 fn only_unsecured_check_in_messages_of_initiators_pass_for_one() {
     let mut icd = at(5);
     let key = icd.register(secret(1));
-    let (mut buf, mut unsecured) = ([0; MAX_DATAGRAM_BUFFER], UnsecuredCounter::starting_at(1));
+    let (mut buf, mut unsecured) = ([0; MAX_DATAGRAM_BUFFER], hazmat::unsecured_counter(1));
     let rng = &mut UnwrapErr(SysRng);
     let check_in = check_in(&mut icd, &[]);
     let exchange = ExchangeId::new(1);
@@ -183,7 +183,7 @@ fn application_data_has_a_limit_on_both_sides() {
     assert_eq!(too_small, Err(EncodeError::BufferTooSmall { needed }.into()));
     assert_eq!(check_in.write_payload(&RustCrypto, &key, &mut out), Ok(MAX_PAYLOAD));
     let (rng, exchange) = (&mut UnwrapErr(SysRng), ExchangeId::new(1));
-    let (mut unsecured, mut buf) = (UnsecuredCounter::starting_at(1), [0; MAX_DATAGRAM_BUFFER]);
+    let (mut unsecured, mut buf) = (hazmat::unsecured_counter(1), [0; MAX_DATAGRAM_BUFFER]);
     let needed = MAX_DATAGRAM_BUFFER;
     let short = &mut buf[1..];
     let too_small = check_in.encode(&RustCrypto, &key, exchange, &mut unsecured, rng, short);

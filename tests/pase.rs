@@ -20,7 +20,9 @@ use matter_session::context::Context;
 use matter_session::crypto::{
     Crypto, CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Verifier, spake2p,
 };
-use matter_session::handshake::{HANDSHAKE_TIMEOUT, HandshakeError, PaseClient, Refusal};
+use matter_session::handshake::{
+    HANDSHAKE_TIMEOUT, HandshakeError, PaseClient, PaseStart, Refusal,
+};
 use matter_session::session::SessionParameters;
 use matter_session::time::Instant;
 use matter_session::tlv::TlvError;
@@ -473,7 +475,7 @@ fn buffers_too_small_are_typed_errors() {
     let (mut rng, passcode) = (Script::seeded(1), Passcode::new(CODE).unwrap());
     let mut cx = Context::new(NOW, &mut rng);
     let (id, own, out) = (session_id(1), parameters(), &mut [0; 40]);
-    let result = PaseClient::start(passcode, None, id, &own, &mut cx, &BACKEND, out);
+    let result = PaseClient::start(&BACKEND, &mut cx, PaseStart::new(passcode, id, &own), out);
     assert_eq!(result.err(), Some(HandshakeError::BufferTooSmall));
 }
 

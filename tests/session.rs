@@ -17,14 +17,15 @@ use std::collections::BTreeSet;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use matter_session::bytes::Buffer;
-use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
+use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
     ProtocolId, VendorId,
 };
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    DecodeError, EphemeralNodeId, Identity, Opened, ReplayWindow, ResumptionId, SecureSession,
-    Session, SessionKeys, SessionKind, SessionParameters, SessionRole, SessionSetup, Transports,
+    DecodeError, Decoded, EphemeralNodeId, Identity, Opened, ReplayWindow, ResumptionId,
+    SecureSession, Session, SessionKind, SessionParameters, SessionRole, SessionSetup, Transports,
     UnsecureSession, UnsecuredCounter, Verdict,
 };
 use matter_session::time::Instant;
@@ -462,16 +463,19 @@ fn a_session_tells_its_facts_and_no_keys() {
 
 #[test]
 fn a_session_of_either_kind_tells_the_same_facts() {
-    let (secure, _) = pair(&[7; 48], true, 1);
-    let unsecured = UnsecureSession::responder(EphemeralNodeId::received(NodeId::new(9)), NOW);
-    let mut secure = Session::Secure(secure);
-    let mut unsecured = Session::<RustCrypto>::Unsecure(unsecured);
-    assert!(secure.is_secure() && secure.as_secure().is_some() && secure.as_unsecure().is_none());
-    assert!(!unsecured.is_secure() && unsecured.as_secure().is_none());
-    assert_eq!(unsecured.role(), SessionRole::Responder);
-    assert_eq!(unsecured.to_string(), unsecured.as_unsecure().unwrap().to_string());
-    assert_eq!(secure.to_string(), secure.as_secure().unwrap().to_string());
-    for session in [&mut secure, &mut unsecured] {
+    let (mut secure, _) = pair(&[7; 48], true, 1);
+    let mut unsecured = UnsecureSession::responder(EphemeralNodeId::received(NodeId::new(9)), NOW);
+    let names = [secure.to_string(), unsecured.to_string()];
+    let mut sessions: [&mut dyn Session; 2] = [&mut secure, &mut unsecured];
+    assert_eq!(sessions.each_ref().map(|session| session.is_secure()), [true, false]);
+    assert_eq!(sessions[0].id(), LocalSessionId::new(1));
+    assert_eq!(sessions[0].peer_session_id(), PeerSessionId::new(2));
+    assert_eq!(sessions[0].identity().unwrap().peer_node(), NodeId::new(0xBB));
+    assert_eq!((sessions[1].id(), sessions[1].peer_session_id()), (None, None));
+    assert!(sessions[1].identity().is_none());
+    assert_eq!(sessions[1].role(), SessionRole::Responder);
+    assert_eq!(sessions.each_ref().map(|session| session.name().to_string()), names);
+    for session in &mut sessions {
         let parameters = *session.peer_parameters();
         let active = session.is_peer_active(NOW);
         let expected =
@@ -484,11 +488,64 @@ fn a_session_of_either_kind_tells_the_same_facts() {
 }
 
 #[test]
+fn one_driver_sends_and_receives_over_either_kind() {
+    let (mut a, mut b) = pair(&[7; 48], true, 1);
+    let ephemeral = EphemeralNodeId::received(NodeId::new(9));
+    let mut c = hazmat::unsecured_initiator(ephemeral, NOW);
+    let mut d = UnsecureSession::responder(ephemeral, NOW);
+    let pairs: [[&mut dyn Session; 2]; 2] = [[&mut a, &mut b], [&mut c, &mut d]];
+    for [from, to] in pairs {
+        let mut counter = hazmat::unsecured_counter(500);
+        let mut buf = [0; 128];
+        let msg = MessageBuf::with_payload(&mut buf, b"over either").unwrap();
+        let encoded = from.encode(&mut counter, &header(), msg, NOW).unwrap();
+        let (wire, sent) = (encoded.as_bytes().to_vec(), encoded.counter());
+        assert_eq!(sent.get(), if from.is_secure() { 1 } else { 500 });
+        // The counter of unsecured messages is left alone by a secure session.
+        let next = counter.take().get();
+        assert_eq!(next, if from.is_secure() { 500 } else { 501 });
+        for duplicate in [false, true] {
+            let mut wire = wire.clone();
+            let message = to.decode(Packet::parse(&mut wire).unwrap(), LATER).unwrap();
+            assert_eq!((message.counter(), message.is_duplicate()), (sent, duplicate));
+            assert_eq!(message.header(), &header());
+            assert_eq!(matches!(message, Decoded::Opened(_)), to.is_secure());
+            assert_eq!(message.into_payload(), b"over either");
+        }
+        assert_eq!(to.last_received(), Some(LATER));
+    }
+}
+
+#[test]
+fn a_session_of_given_counters_takes_nothing_that_was_received_before() {
+    let (mut peer, _) = pair(&[7; 48], false, 41);
+    let setup = SessionSetup {
+        role: SessionRole::Responder,
+        local_session_id: LocalSessionId::new(2).unwrap(),
+        peer_session_id: PeerSessionId::new(1).unwrap(),
+        identity: Identity::pase(),
+        peer_parameters: SessionParameters::default(),
+        resumption_id: None,
+    };
+    let keys = hazmat::session_keys(&[7; 48]);
+    let counters = Counters::starting_at(90).with_received(MessageCounter::new(42));
+    let mut bridged = hazmat::secure_session(&RustCrypto, &keys, setup, counters, NOW);
+    let received = [41, 42, 43, 44].map(|counter| {
+        let sealed = seal(&mut peer, &header(), b"x");
+        (counter, open(&mut bridged, &sealed, NOW))
+    });
+    assert_eq!(received, [(41, Ok(true)), (42, Ok(true)), (43, Ok(false)), (44, Ok(false))]);
+    let sealed = seal(&mut bridged, &header(), b"y");
+    assert_eq!(sealed[4..8], 90_u32.to_le_bytes());
+    assert_eq!(open(&mut peer, &sealed, NOW), Ok(false));
+}
+
+#[test]
 fn a_session_stays_small() {
     let size = size_of::<Secure>();
     println!("SecureSession: {size} octets, UnsecureSession: {}", size_of::<UnsecureSession>());
     assert!(size <= 600, "{size}");
-    assert!(size_of::<Session<RustCrypto>>() <= 608);
+    assert!(size_of::<UnsecureSession>() <= 608);
     let compact = size_of::<SecureSession<CompactRustCrypto>>();
     println!("SecureSession<CompactRustCrypto>: {compact} octets");
     assert!(compact <= 216, "{compact}");
@@ -538,7 +595,7 @@ fn matterjs_unsecured_sessions() {
         let counter = u32::try_from(input["messageCounter"].as_u64().unwrap()).unwrap();
         let mut buf = [0; 100];
         let msg = MessageBuf::with_payload(&mut buf, &hex(&input["payload"])).unwrap();
-        let mut node_counter = UnsecuredCounter::starting_at(counter);
+        let mut node_counter = hazmat::unsecured_counter(counter);
         let encoded = sender.encode(&mut node_counter, &header, msg, NOW).unwrap();
         assert_eq!(encoded.as_bytes(), packet);
         let mut octets = packet.clone();
@@ -756,8 +813,8 @@ fn secure_by<C: Crypto>(
         peer_parameters: SessionParameters::default(),
         resumption_id: Some(ResumptionId::new([9; 16])),
     };
-    let keys = SessionKeys::dangerous_from_bytes(block);
-    SecureSession::dangerous_from_keys(crypto, &keys, setup, TxCounter::starting_at(counter), NOW)
+    let keys = hazmat::session_keys(block);
+    hazmat::secure_session(crypto, &keys, setup, Counters::starting_at(counter), NOW)
 }
 
 /// An initiator with session id 1 and a responder with session id 2.
@@ -778,10 +835,7 @@ fn pair(block: &[u8; 48], case: bool, counter: u32) -> (Secure, Secure) {
 
 fn ends(ephemeral: NodeId) -> (UnsecureSession, UnsecureSession) {
     let ephemeral = EphemeralNodeId::received(ephemeral);
-    (
-        UnsecureSession::dangerous_initiator(ephemeral, NOW),
-        UnsecureSession::responder(ephemeral, NOW),
-    )
+    (hazmat::unsecured_initiator(ephemeral, NOW), UnsecureSession::responder(ephemeral, NOW))
 }
 
 fn seal<C: Crypto>(

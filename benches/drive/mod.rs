@@ -11,7 +11,7 @@ use matter_session::crypto::{Crypto, OperationalKey, RustCrypto, SigningKey};
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
-    CaseClient, CaseEnv, CaseServer, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing, Step,
+    CaseClient, CaseEnv, CaseServer, CaseStart, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing, Step,
 };
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::rand_core::UnwrapErr;
@@ -42,22 +42,23 @@ pub(crate) enum Next {
 
 pub(crate) type Message = (Opcode, Vec<u8>);
 
-pub(crate) fn owned(message: Outgoing<'_>) -> Message {
-    (message.opcode, message.payload.to_vec())
+pub(crate) fn owned(message: Outgoing, out: &[u8]) -> Message {
+    (message.opcode, message.payload(out).to_vec())
 }
 
 pub(crate) fn next<C: Crypto>(
-    step: Result<Step<'_>, Failure<'_>>,
+    step: Result<Step, Failure>,
+    out: &[u8],
     crypto: &C,
     cx: &mut Context<'_>,
 ) -> Next {
     match step.unwrap() {
-        Step::Send(message) => Next::Send(owned(message)),
-        Step::Established { reply, established } => {
+        Step::Send(message) => Next::Send(owned(message, out)),
+        Step::Established { reply, established, .. } => {
             black_box(established.session.begin(crypto, cx));
-            Next::Established(reply.map(owned), established.record)
+            Next::Established(reply.map(|reply| owned(reply, out)), established.record)
         }
-        Step::Sign(_) => unreachable!("signed by the caller"),
+        step => unreachable!("signed by the caller: {step:?}"),
     }
 }
 
@@ -191,11 +192,9 @@ pub(crate) fn case_on<C: Crypto, K: OperationalKey>(
     let (mut client, first) = timed(&mut spent.initiator, || {
         initiator.with_env(|env| {
             let record = initiator.record.clone();
-            let id = local(1);
-            let (client, first) =
-                CaseClient::start(fabric, RESPONDER, record, id, env, &mut cx, crypto, &mut out)
-                    .unwrap();
-            (client, owned(first))
+            let start = CaseStart::new(fabric, RESPONDER, local(1)).with_record(record);
+            let (client, first) = CaseClient::start(crypto, &mut cx, env, start, &mut out).unwrap();
+            (client, owned(first, &out))
         })
     });
     run(
@@ -204,21 +203,23 @@ pub(crate) fn case_on<C: Crypto, K: OperationalKey>(
         |message| {
             responder.with_env(|env| {
                 let cx = &mut own_cx;
-                let signed = match server.handle(message, env, cx, crypto, &mut own_out) {
+                let signed = match server.handle(crypto, cx, env, message, &mut own_out) {
                     Ok(Step::Sign(request)) => request.sign_with(&mut own_key),
-                    step => return next(step, crypto, cx),
+                    step => return next(step, &own_out, crypto, cx),
                 };
-                next(server.resume(&signed, env, cx, crypto, &mut own_out), crypto, cx)
+                let step = server.resume(crypto, cx, env, &signed, &mut own_out);
+                next(step, &own_out, crypto, cx)
             })
         },
         |message| {
             initiator.with_env(|env| {
                 let cx = &mut cx;
-                let signed = match client.handle(message, env, cx, crypto, &mut out) {
+                let signed = match client.handle(crypto, cx, env, message, &mut out) {
                     Ok(Step::Sign(request)) => request.sign_with(&mut key),
-                    step => return next(step, crypto, cx),
+                    step => return next(step, &out, crypto, cx),
                 };
-                next(client.resume(&signed, env, cx, crypto, &mut out), crypto, cx)
+                let step = client.resume(crypto, cx, env, &signed, &mut out);
+                next(step, &out, crypto, cx)
             })
         },
     )

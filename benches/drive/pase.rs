@@ -2,7 +2,7 @@
 
 use matter_session::context::Context;
 use matter_session::crypto::{Crypto, Passcode, PbkdfParameters, Verifier};
-use matter_session::handshake::{MAX_MESSAGE_LEN, PaseClient, PaseServer};
+use matter_session::handshake::{MAX_MESSAGE_LEN, PaseClient, PaseServer, PaseStart};
 use matter_session::rand_core::UnwrapErr;
 
 use crate::drive::{NOW, PARAMETERS, Spent, local, next, owned, run, timed};
@@ -19,21 +19,20 @@ pub(crate) fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParam
     let passcode = Passcode::new(PASSCODE).unwrap();
     let mut server = PaseServer::new(verifier.clone(), pbkdf, local(2), &PARAMETERS, NOW);
     let (mut client, first) = timed(&mut spent.initiator, || {
-        let (client, first) =
-            PaseClient::start(passcode, None, local(1), &PARAMETERS, &mut cx, crypto, &mut out)
-                .unwrap();
-        (client, owned(first))
+        let start = PaseStart::new(passcode, local(1), &PARAMETERS);
+        let (client, first) = PaseClient::start(crypto, &mut cx, start, &mut out).unwrap();
+        (client, owned(first, &out))
     });
     run(
         spent,
         first,
         |message| {
-            let step = server.handle(message, &mut own_cx, crypto, &mut own_out);
-            next(step, crypto, &mut own_cx)
+            let step = server.handle(crypto, &mut own_cx, message, &mut own_out);
+            next(step, &own_out, crypto, &mut own_cx)
         },
         |message| {
-            let step = client.handle(message, &mut cx, crypto, &mut out);
-            next(step, crypto, &mut cx)
+            let step = client.handle(crypto, &mut cx, message, &mut out);
+            next(step, &out, crypto, &mut cx)
         },
     )
     .0

@@ -24,7 +24,7 @@ use criterion::{
 };
 use establish::Dialer;
 use matter_session::context::Context;
-use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
+use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
     ProtocolId,
@@ -34,6 +34,7 @@ use matter_session::manager::{
     SessionManager, TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::{Rng, UnwrapErr};
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
     Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
 };
@@ -66,7 +67,7 @@ fn peer(n: usize) -> NodeId {
 }
 
 fn keys() -> SessionKeys {
-    SessionKeys::dangerous_from_bytes(&[7; 48])
+    hazmat::session_keys(&[7; 48])
 }
 
 /// Agreed between `here` and `there`, with session ids that the manager has given out.
@@ -115,10 +116,9 @@ impl World {
             let handle = add(&mut manager, &mut cx, n);
             let id = handle.local_session_id().get();
             let setup = setup(SessionRole::Initiator, (peer(n), THIS), id);
-            let counter = TxCounter::random(cx.rng);
+            let counter = Counters::starting_at(1);
             let now = Instant::ZERO;
-            let session =
-                SecureSession::dangerous_from_keys(&RustCrypto, &keys(), setup, counter, now);
+            let session = hazmat::secure_session(&RustCrypto, &keys(), setup, counter, now);
             handles.push(handle);
             peers.push(session);
         }

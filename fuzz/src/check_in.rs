@@ -7,7 +7,7 @@ use matter_session::check_in::{
 use matter_session::crypto::{Crypto, Secret};
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{ExchangeId, FabricIndex, NodeId};
-use matter_session::session::UnsecuredCounter;
+use matter_session::session::hazmat;
 use matter_session::wire::Packet;
 
 use crate::Input;
@@ -74,7 +74,7 @@ fn altered(mut input: Input<'_>) {
     let data = input.octets();
     let data = &data[..data.len().min(check_in::MAX_APPLICATION_DATA)];
     let check_in = icd.check_in(data).unwrap();
-    let (mut buf, mut unsecured) = ([0; MAX_DATAGRAM_BUFFER], UnsecuredCounter::starting_at(1));
+    let (mut buf, mut unsecured) = ([0; MAX_DATAGRAM_BUFFER], hazmat::unsecured_counter(1));
     let exchange = ExchangeId::new(7);
     let sent = check_in.encode(&crypto, &key, exchange, &mut unsecured, &mut rng, &mut buf);
     let honest = sent.unwrap().as_bytes().to_vec();

@@ -8,10 +8,8 @@ use matter_session::crypto::{Passcode, PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::pase::messages::{Pake1, Pake2, Pake3};
-use matter_session::handshake::{
-    CaseClient, CaseEnv, CaseServer, Established, Failure, HandshakeError, Incoming,
-    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, Step,
-};
+use matter_session::handshake::{CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
+    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, Step,};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::{ResumptionId, SessionKind, SessionParameters};
@@ -113,13 +111,13 @@ enum Did {
     Failed(HandshakeError, Option<Message>),
 }
 
-fn own(message: Outgoing<'_>) -> Message {
-    assert!(message.reliable && message.payload.len() <= MAX_MESSAGE_LEN);
-    (message.opcode, message.payload.to_vec())
+fn own(message: Outgoing, out: &[u8]) -> Message {
+    assert!(message.len <= MAX_MESSAGE_LEN);
+    (message.opcode, message.payload(out).to_vec())
 }
 
-fn failed(failure: Failure<'_>) -> Did {
-    Did::Failed(failure.error, failure.reply.map(own))
+fn failed(failure: Failure, out: &[u8]) -> Did {
+    Did::Failed(failure.error, failure.reply.map(|reply| own(reply, out)))
 }
 
 impl<const LAX: bool> Party<LAX> {
@@ -143,36 +141,38 @@ impl<const LAX: bool> Party<LAX> {
             parameters: &SessionParameters::matter_1_6(),
         };
         let step = match &mut self.machine {
-            Machine::PaseClient(m) => m.handle(message, &mut cx, &Toy, &mut out),
-            Machine::PaseServer(m) => m.handle(message, &mut cx, &Toy, &mut out),
-            Machine::CaseClient(m) => m.handle(message, &mut env, &mut cx, &Toy, &mut out),
-            Machine::CaseServer(m) => m.handle(message, &mut env, &mut cx, &Toy, &mut out),
+            Machine::PaseClient(m) => m.handle(&Toy, &mut cx, message, &mut out),
+            Machine::PaseServer(m) => m.handle(&Toy, &mut cx, message, &mut out),
+            Machine::CaseClient(m) => m.handle(&Toy, &mut cx, &mut env, message, &mut out),
+            Machine::CaseServer(m) => m.handle(&Toy, &mut cx, &mut env, message, &mut out),
         };
-        let did = Self::did(step, &mut request);
+        let did = Self::did(step, &out, &mut request);
         let Some(request) = request else { return did };
         let signed = request.sign_with(&mut facts.keys[self.node].clone());
         let step = match &mut self.machine {
-            Machine::CaseClient(m) => m.resume(&signed, &env, &cx, &Toy, &mut out),
-            Machine::CaseServer(m) => m.resume(&signed, &env, &cx, &Toy, &mut out),
+            Machine::CaseClient(m) => m.resume(&Toy, &cx, &env, &signed, &mut out),
+            Machine::CaseServer(m) => m.resume(&Toy, &cx, &env, &signed, &mut out),
             _ => panic!("PASE signs nothing"),
         };
-        Self::did(step, &mut None)
+        Self::did(step, &out, &mut None)
     }
 
     fn did(
-        step: Result<Step<'_>, Failure<'_>>,
+        step: Result<Step, Failure>,
+        out: &[u8],
         request: &mut Option<matter_session::SignRequest>,
     ) -> Did {
         match step {
-            Ok(Step::Send(message)) => Did::Sent(own(message)),
+            Ok(Step::Send(message)) => Did::Sent(own(message, out)),
             Ok(Step::Sign(wanted)) => {
                 *request = Some(wanted);
                 Did::Failed(HandshakeError::Ended, None)
             }
-            Ok(Step::Established { reply, established }) => {
-                Did::Established(reply.map(own), Box::new(established))
+            Ok(Step::Established { reply, established, .. }) => {
+                Did::Established(reply.map(|reply| own(reply, out)), Box::new(established))
             }
-            Err(failure) => failed(failure),
+            Ok(step) => panic!("{step:?}"),
+            Err(failure) => failed(failure, out),
         }
     }
 
@@ -212,8 +212,9 @@ fn pase<const LAX: bool>() -> ([Party<LAX>; 2], Message) {
     let server = PaseServer::new(verifier, pbkdf, id(1), &parameters, NOW);
     let mut cx = Context::new(NOW, &mut rngs[0]);
     let (client, first) =
-        PaseClient::start(passcode, None, id(0), &parameters, &mut cx, &Toy, &mut out).unwrap();
-    let first = own(first);
+        PaseClient::start(&Toy, &mut cx, PaseStart::new(passcode, id(0), &parameters), &mut out)
+            .unwrap();
+    let first = own(first, &out);
     let [a, b] = rngs;
     let parties = [
         Party::new(Machine::PaseClient(client), 0, a),
@@ -235,10 +236,9 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
     };
     let record = records[0].then(|| facts.records[0].clone());
     let mut cx = Context::new(NOW, &mut rngs[0]);
-    let (client, first) =
-        CaseClient::start(FabricIndex::MIN, NODES[1], record, id(0), &env, &mut cx, &Toy, &mut out)
-            .unwrap();
-    let first = own(first);
+    let start = CaseStart::new(FabricIndex::MIN, NODES[1], id(0)).with_record(record);
+    let (client, first) = CaseClient::start(&Toy, &mut cx, &env, start, &mut out).unwrap();
+    let first = own(first, &out);
     let [a, b] = rngs;
     let mut parties = [
         Party::new(Machine::CaseClient(client), 0, a),

@@ -3,6 +3,7 @@
 use matter_session::bytes::{Buffer, Counter};
 use matter_session::handshake::{case, pase};
 use matter_session::ids::{ExchangeId, MessageCounter, NodeId, ProtocolId};
+use matter_session::session::hazmat;
 use matter_session::session::{EphemeralNodeId, SessionParameters, UnsecureSession};
 use matter_session::time::Instant;
 use matter_session::tlv::{Container, ContainerKind, Tag, Value, Writer};
@@ -69,7 +70,7 @@ fn unsecured(data: &[u8], node: NodeId) {
     let (ephemeral, now) = (EphemeralNodeId::received(node), Instant::from_millis(1));
     let mut both = [
         UnsecureSession::responder(ephemeral, now),
-        UnsecureSession::dangerous_initiator(ephemeral, now),
+        hazmat::unsecured_initiator(ephemeral, now),
     ];
     let mut taken = 0;
     for session in &mut both {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use matter_session::crypto::TxCounter;
 use matter_session::ids::{ExchangeId, LocalSessionId, MessageCounter, ProtocolId};
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
+    Identity, SecureSession, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
@@ -25,8 +25,8 @@ fn session<const LAX: bool>(role: SessionRole) -> SecureSession<Toy<LAX>> {
         peer_parameters: SessionParameters::default(),
         resumption_id: None,
     };
-    let (keys, counter) = (SessionKeys::dangerous_from_bytes(&[7; 48]), TxCounter::starting_at(9));
-    SecureSession::dangerous_from_keys(&Toy, &keys, setup, counter, NOW)
+    let (keys, counter) = (hazmat::session_keys(&[7; 48]), Counters::starting_at(9));
+    hazmat::secure_session(&Toy, &keys, setup, counter, NOW)
 }
 
 /// Datagrams one after another, against a set of counters; or a change to an honest one.

@@ -6,7 +6,7 @@ use matter_session::context::Context;
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::{Fabric, FabricBuf};
 use matter_session::handshake::case::KeepNone;
-use matter_session::handshake::{CaseClient, CaseEnv, Incoming, MAX_MESSAGE_LEN, PaseServer, Step};
+use matter_session::handshake::{CaseClient, CaseEnv, CaseStart, Incoming, MAX_MESSAGE_LEN, PaseServer, Step};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId};
 use matter_session::manager::{Config, FabricTableError, RestoreError, SessionManager};
 use matter_session::resumption::{NoRecords, ResumptionRecord};
@@ -51,10 +51,10 @@ pub fn resumption_record(data: &[u8]) {
     };
     let (id, mut cx) = (LocalSessionId::new(5).unwrap(), Context::new(NOW, &mut rng));
     let (index, peer, crypto) = (record.fabric, record.peer, Toy::<false>);
-    let offered = Some(record.clone());
-    let started = CaseClient::start(index, peer, offered, id, &env, &mut cx, &crypto, &mut out);
+    let start = CaseStart::new(index, peer, id).with_record(Some(record.clone()));
+    let started = CaseClient::start(&crypto, &mut cx, &env, start, &mut out);
     let (_, message) = started.unwrap();
-    assert!(message.payload.windows(16).any(|octets| octets == record.id.as_bytes()));
+    assert!(message.payload(&out).windows(16).any(|octets| octets == record.id.as_bytes()));
 
     let mut manager = manager();
     let refused = manager.records_mut().restore(record.clone(), NOW);
@@ -105,9 +105,9 @@ fn verifier(bytes: &[u8; Verifier::LEN]) {
     share.push(0x18);
     let mut cx = Context::new(NOW, &mut rng);
     let message = Incoming::new(Opcode::PBKDF_PARAM_REQUEST, &mut request);
-    assert!(matches!(server.handle(message, &mut cx, &Toy, &mut out), Ok(Step::Send(_))));
+    assert!(matches!(server.handle(&Toy, &mut cx, message, &mut out), Ok(Step::Send(_))));
     let message = Incoming::new(Opcode::PASE_PAKE1, &mut share);
-    let accepted = server.handle(message, &mut cx, &Toy, &mut out).is_ok();
+    let accepted = server.handle(&Toy, &mut cx, message, &mut out).is_ok();
     assert_eq!(accepted, server.attempted());
     assert_eq!(accepted, server.poll_timeout().is_some());
 }

@@ -146,6 +146,11 @@ impl TxCounter {
         Self { next: random_start(rng) }
     }
 
+    /// Starts at a given value, for `session::hazmat`.
+    pub(crate) const fn at(next: u32) -> Self {
+        Self { next }
+    }
+
     /// Starts at a given value, for tests of recorded traffic and of exhaustion.
     #[cfg(any(test, feature = "_test-util"))]
     #[must_use]

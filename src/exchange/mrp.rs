@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::time::{as_millis, from_millis};
 
 /// How often a reliable message is sent before it counts as lost: once, and four times again.
+#[doc(alias = "DEFAULT_RETRANSMISSION_RETRIES")]
 pub const MRP_MAX_TRANSMISSIONS: u8 = 5;
 /// How long an acknowledgement waits for a message to travel on.
 pub const MRP_STANDALONE_ACK_TIMEOUT: Duration = Duration::from_millis(200);

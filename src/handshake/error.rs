@@ -5,7 +5,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use super::Outgoing;
-use crate::bytes::{Buffer, Overflow};
+use crate::bytes::Overflow;
 use crate::cert::{CertError, ChainError};
 use crate::crypto::{CryptoError, PbkdfError, SignError};
 use crate::ids::ProtocolId;
@@ -64,8 +64,8 @@ pub enum HandshakeError {
     /// CASE: the peer's certificate is of another fabric.
     #[error("the peer's certificate is of another fabric")]
     WrongFabric,
-    /// CASE initiator: the peer is not the node that was dialled.
-    #[error("the peer is not the node that was dialled")]
+    /// CASE initiator: the peer is not the node that we connected to.
+    #[error("the peer is not the node that we connected to")]
     WrongNode,
     /// CASE: the peer does not hold the key of its certificate.
     #[error("the peer's signature does not verify")]
@@ -163,32 +163,31 @@ impl From<Overflow> for HandshakeError {
     }
 }
 
-/// A failed handshake: the reason, and the report for the peer if it gets one.
-#[derive(Debug)]
-pub struct Failure<'o> {
-    /// Why.
+/// A failed handshake: the reason, and the report for the peer if there is one to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{error}")]
+#[non_exhaustive]
+pub struct Failure {
+    /// The reason.
     pub error: HandshakeError,
     /// The StatusReport to send, at the start of the output buffer.
-    pub reply: Option<Outgoing<'o>>,
+    pub reply: Option<Outgoing>,
 }
 
-impl<'o> Failure<'o> {
-    /// Encodes the report for `error` into `out`.
-    pub(crate) fn new(error: HandshakeError, out: &'o mut [u8]) -> Self {
-        let reply = error.status_report().and_then(|report| encode_report(&report, out));
-        Self { error, reply }
+impl Failure {
+    /// Writes the report for `error` to `out`. There is none if even that has no room.
+    ///
+    /// Not inlined: the frames of the steps do not hold the report.
+    #[inline(never)]
+    pub(crate) fn new(error: HandshakeError, out: &mut [u8]) -> Self {
+        let report = error.status_report();
+        Self { error, reply: report.and_then(|report| Outgoing::report(&report, out).ok()) }
     }
-}
 
-/// Encodes a report; `None` if the buffer is too small even for that.
-pub(super) fn encode_report<'o>(
-    report: &StatusReport<'_>,
-    out: &'o mut [u8],
-) -> Option<Outgoing<'o>> {
-    let mut buffer = Buffer::new(out);
-    report.write(&mut buffer).ok()?;
-    let payload = buffer.into_written();
-    Some(Outgoing { opcode: Opcode::STATUS_REPORT, payload, reliable: true })
+    /// A failure that the peer is not informed of.
+    pub(crate) const fn silent(error: HandshakeError) -> Self {
+        Self { error, reply: None }
+    }
 }
 
 /// Reads the report that ends a handshake; anything but success is an error.

@@ -1,103 +1,104 @@
-//! How a state machine's move becomes what the caller sees.
+//! The result of a step: a message, a request for a signature, or a session.
 
-use super::error::encode_report;
-use super::{Established, Failure, HandshakeError, Outgoing, SignRequest, Step};
-use crate::bytes::{Buffer, Overflow};
-use crate::time::Instant;
-use crate::tlv::Writer;
-use crate::wire::StatusReport;
-use crate::wire::secure_channel::Opcode;
+use super::{Outgoing, SignRequest};
+use crate::context::Context;
+use crate::crypto::Crypto;
+use crate::ids::{LocalSessionId, PeerSessionId};
+use crate::resumption::ResumptionRecord;
+use crate::session::{
+    Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
+    SessionSetup,
+};
 
-/// A message that stands at the start of the output buffer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
-    opcode: Opcode,
-    len: usize,
-}
-
-impl Written {
-    /// Writes a TLV message.
-    pub(super) fn message(
-        opcode: Opcode,
-        out: &mut [u8],
-        write: impl FnOnce(&mut Writer<Buffer<'_>>) -> Result<(), Overflow>,
-    ) -> Result<Self, HandshakeError> {
-        Self::try_message(opcode, out, |writer| Ok(write(writer)?))
-    }
-
-    /// Writes a TLV message of which a part is encrypted.
-    pub(super) fn try_message(
-        opcode: Opcode,
-        out: &mut [u8],
-        write: impl FnOnce(&mut Writer<Buffer<'_>>) -> Result<(), HandshakeError>,
-    ) -> Result<Self, HandshakeError> {
-        let mut writer = Writer::new(Buffer::new(out));
-        write(&mut writer)?;
-        Ok(Self { opcode, len: writer.into_sink().len() })
-    }
-
-    /// Writes the report of success.
-    pub(super) fn success(out: &mut [u8]) -> Result<Self, HandshakeError> {
-        let report = encode_report(&StatusReport::success(), out);
-        let report = report.ok_or(HandshakeError::BufferTooSmall)?;
-        Ok(Self { opcode: report.opcode, len: report.payload.len() })
-    }
-
-    /// The octets written, as they enter the transcript.
-    pub(super) fn payload(self, out: &[u8]) -> &[u8] {
-        out.get(..self.len).unwrap_or_default()
-    }
-
-    pub(super) fn outgoing(self, out: &[u8]) -> Outgoing<'_> {
-        Outgoing { opcode: self.opcode, payload: self.payload(out), reliable: true }
-    }
-}
-
-/// What a step asks of the caller. The machine is in its next state by then.
+/// What a handshake asks of its caller next.
+#[must_use]
+#[derive(Debug)]
+#[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box a session in")]
-pub(super) enum Move {
-    Send(Written),
+pub enum Step {
+    /// Send this message and wait for the answer.
+    Send(Outgoing),
+    /// Have this signed and call `resume` with the result, at once or later.
     Sign(SignRequest),
-    Establish(Option<Written>, Established),
+    /// The session is established. If there is a last message, send it.
+    #[non_exhaustive]
+    Established {
+        /// The report of success, on the side that verifies last.
+        reply: Option<Outgoing>,
+        /// The session, and the record to resume it from.
+        established: Established,
+    },
 }
 
-/// Lends the caller what a step has come to. A state machine whose step has failed or was the
-/// last is over: its state becomes the default one.
-pub(super) fn settle<'o, S: Default>(
-    outcome: Result<Move, HandshakeError>,
-    state: &mut S,
-    out: &'o mut [u8],
-) -> Result<Step<'o>, Failure<'o>> {
-    if !matches!(outcome, Ok(Move::Send(_) | Move::Sign(_))) {
-        *state = S::default();
-    }
-    step(outcome, out)
-}
-
-/// One function for all machines, whose frames it does not burden while a step runs.
-#[inline(never)]
-fn step(outcome: Result<Move, HandshakeError>, out: &mut [u8]) -> Result<Step<'_>, Failure<'_>> {
-    match outcome {
-        Ok(Move::Send(written)) => Ok(Step::Send(written.outgoing(out))),
-        Ok(Move::Sign(request)) => Ok(Step::Sign(request)),
-        Ok(Move::Establish(written, established)) => {
-            let reply = written.map(|written| written.outgoing(out));
-            Ok(Step::Established { reply, established })
+impl Step {
+    /// Returns the message to send, if there is one.
+    #[must_use]
+    pub const fn message(&self) -> Option<&Outgoing> {
+        match self {
+            Self::Send(message) => Some(message),
+            Self::Sign(_) => None,
+            Self::Established { reply, .. } => reply.as_ref(),
         }
-        Err(error) => Err(Failure::new(error, out)),
     }
 }
 
-/// Ends a handshake whose `deadline` has come; early and late calls do nothing.
-pub(super) fn expire<'o, S: Default>(
-    state: &mut S,
-    deadline: Option<Instant>,
-    now: Instant,
-    out: &'o mut [u8],
-) -> Result<(), Failure<'o>> {
-    if deadline.is_none_or(|deadline| now < deadline) {
-        return Ok(());
+/// The result of a handshake.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Established {
+    /// The session. [`NewSession::begin`] makes it.
+    pub session: NewSession,
+    /// CASE: the record to resume this session from. It replaces the former record of the peer.
+    pub record: Option<ResumptionRecord>,
+    /// CASE: whether this session was itself resumed.
+    pub resumed: bool,
+}
+
+/// The facts of a new session, before its keys are expanded.
+///
+/// It is much smaller than the [`SecureSession`]: begin the session in the place where it is kept.
+#[must_use = "the peer takes the session for established"]
+#[derive(Debug)]
+pub struct NewSession {
+    pub(super) keys: SessionKeys,
+    pub(super) setup: SessionSetup,
+}
+
+impl NewSession {
+    /// Begins the session. `cx` gives the time and draws the first message counter.
+    pub fn begin<C: Crypto>(self, crypto: &C, cx: &mut Context<'_>) -> SecureSession<C> {
+        SecureSession::new(crypto, &self.keys, self.setup, cx.rng, cx.now)
     }
-    *state = S::default();
-    Err(Failure::new(HandshakeError::TimedOut, out))
+
+    /// Returns the session parameters that the peer declared.
+    #[must_use]
+    pub const fn peer_parameters(&self) -> &SessionParameters {
+        &self.setup.peer_parameters
+    }
+}
+
+/// The two ends of a new session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub(super) role: SessionRole,
+    pub(super) local: LocalSessionId,
+    pub(super) peer: PeerSessionId,
+    pub(super) peer_parameters: SessionParameters,
+}
+
+impl Ends {
+    pub(super) fn setup(
+        &self,
+        identity: Identity,
+        resumption_id: Option<ResumptionId>,
+    ) -> SessionSetup {
+        SessionSetup {
+            role: self.role,
+            local_session_id: self.local,
+            peer_session_id: self.peer,
+            identity,
+            peer_parameters: self.peer_parameters,
+            resumption_id,
+        }
+    }
 }

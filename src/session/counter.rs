@@ -25,10 +25,8 @@ impl UnsecuredCounter {
         Self { next: 0 }
     }
 
-    /// Starts at a given value, for tests of recorded traffic.
-    #[cfg(any(test, feature = "_test-util"))]
-    #[must_use]
-    pub const fn starting_at(next: u32) -> Self {
+    /// Starts at a given value, for [`hazmat`](super::hazmat).
+    pub(super) const fn at(next: u32) -> Self {
         Self { next }
     }
 

@@ -29,10 +29,8 @@ impl SessionKeys {
         Ok(Self(block))
     }
 
-    /// Takes known keys in, for tests of recorded traffic.
-    #[cfg(any(test, feature = "_test-util"))]
-    #[must_use]
-    pub fn dangerous_from_bytes(block: &[u8; 48]) -> Self {
+    /// Known keys, for [`hazmat`](super::hazmat).
+    pub(super) fn from_bytes(block: &[u8; 48]) -> Self {
         Self(Secret::from(block))
     }
 

@@ -43,6 +43,12 @@ pub struct Unauthenticated<'b> {
 #[derive(Debug)]
 pub struct Sealed<'b>(Encoded<'b>);
 
+impl<'b> From<Sealed<'b>> for Encoded<'b> {
+    fn from(sealed: Sealed<'b>) -> Self {
+        sealed.0
+    }
+}
+
 impl<'b> Sealed<'b> {
     #[inline]
     pub(crate) const fn new(encoded: Encoded<'b>) -> Self {

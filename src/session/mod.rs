@@ -15,7 +15,9 @@
 
 mod activity;
 mod batch;
+mod common;
 mod counter;
+pub mod hazmat;
 mod identity;
 mod keys;
 mod message;
@@ -26,27 +28,31 @@ mod sealing;
 mod secure;
 mod unsecure;
 
-use core::fmt;
-use core::time::Duration;
-
 use thiserror::Error;
 
 pub use self::activity::PeerActivity;
 pub(crate) use self::batch::{open_together, seal_together};
+pub use self::common::{Decoded, Session};
 pub use self::counter::UnsecuredCounter;
 pub use self::identity::{Identity, ResumptionId, SessionKind, SessionRole};
 pub use self::keys::SessionKeys;
 pub use self::message::{Opened, Sealed, Unauthenticated};
 pub(crate) use self::opening::Unopened;
-pub use self::params::{SessionParameters, Transports};
+pub use self::params::{
+    SESSION_ACTIVE_INTERVAL, SESSION_ACTIVE_THRESHOLD, SESSION_IDLE_INTERVAL, SessionParameters,
+    Transports,
+};
 pub use self::replay::{ReplayWindow, Verdict, WINDOW};
 pub(crate) use self::sealing::Unsealed;
 pub use self::secure::{SecureSession, SessionSetup};
 pub use self::unsecure::{EphemeralNodeId, UnsecureSession};
 
-use crate::crypto::{Crypto, CryptoError};
-use crate::time::Instant;
+use crate::crypto::CryptoError;
 use crate::wire::WireError;
+
+/// The session id in the header of unsecured messages: 0. No secure session has it.
+#[doc(alias = "UNICAST_UNSECURE_SESSION_ID")]
+pub const UNSECURED_SESSION_ID: u16 = 0;
 
 /// How many messages are opened or sealed at once: enough for every lane of a backend, and little
 /// on the stack.
@@ -130,113 +136,6 @@ impl From<CryptoError> for DecodeError {
         match error {
             CryptoError::Backend => Self::Crypto,
             _ => Self::Unauthentic,
-        }
-    }
-}
-
-/// A session of either kind.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Session<C: Crypto> {
-    /// With keys: PASE or CASE.
-    Secure(SecureSession<C>),
-    /// Without keys: what a handshake runs on.
-    Unsecure(UnsecureSession),
-}
-
-impl<C: Crypto> Session<C> {
-    /// True with keys.
-    #[must_use]
-    pub const fn is_secure(&self) -> bool {
-        matches!(self, Self::Secure(_))
-    }
-
-    /// The session if it has keys.
-    #[must_use]
-    pub const fn as_secure(&self) -> Option<&SecureSession<C>> {
-        match self {
-            Self::Secure(session) => Some(session),
-            Self::Unsecure(_) => None,
-        }
-    }
-
-    /// The session if it has no keys.
-    #[must_use]
-    pub const fn as_unsecure(&self) -> Option<&UnsecureSession> {
-        match self {
-            Self::Secure(_) => None,
-            Self::Unsecure(session) => Some(session),
-        }
-    }
-
-    /// Which side of the handshake this node was or is.
-    #[must_use]
-    pub const fn role(&self) -> SessionRole {
-        match self {
-            Self::Secure(session) => session.role(),
-            Self::Unsecure(session) => session.role(),
-        }
-    }
-
-    /// The peer's timing and revisions, as it declared them.
-    #[must_use]
-    pub const fn peer_parameters(&self) -> &SessionParameters {
-        match self {
-            Self::Secure(session) => session.peer_parameters(),
-            Self::Unsecure(session) => session.peer_parameters(),
-        }
-    }
-
-    /// True if the peer is likely to listen without delay.
-    #[must_use]
-    pub fn is_peer_active(&self, now: Instant) -> bool {
-        match self {
-            Self::Secure(session) => session.is_peer_active(now),
-            Self::Unsecure(session) => session.is_peer_active(now),
-        }
-    }
-
-    /// The interval from which retransmission timeouts to the peer are computed.
-    #[must_use]
-    pub fn base_interval(&self, now: Instant) -> Duration {
-        match self {
-            Self::Secure(session) => session.base_interval(now),
-            Self::Unsecure(session) => session.base_interval(now),
-        }
-    }
-
-    /// Counts `now` as a moment of use: a retransmission, which no encoding sees.
-    pub fn notify_activity(&mut self, now: Instant) {
-        match self {
-            Self::Secure(session) => session.notify_activity(now),
-            Self::Unsecure(session) => session.notify_activity(now),
-        }
-    }
-
-    /// When the session came to be.
-    #[must_use]
-    pub const fn created_at(&self) -> Instant {
-        match self {
-            Self::Secure(session) => session.created_at(),
-            Self::Unsecure(session) => session.created_at(),
-        }
-    }
-
-    /// When a message was last sent or received.
-    #[must_use]
-    pub const fn last_activity(&self) -> Instant {
-        match self {
-            Self::Secure(session) => session.last_activity(),
-            Self::Unsecure(session) => session.last_activity(),
-        }
-    }
-}
-
-impl<C: Crypto> fmt::Display for Session<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secure(session) => session.fmt(f),
-            Self::Unsecure(session) => session.fmt(f),
         }
     }
 }

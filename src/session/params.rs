@@ -220,6 +220,24 @@ impl SessionParameters {
     };
 }
 
+/// The idle interval of a node that declares none: 500 ms.
+#[doc(alias = "DEFAULT_IDLE_RETRANSMISSION_TIMEOUT_MS")]
+#[doc(alias = "SLEEPY_IDLE_INTERVAL_MS")]
+#[doc(alias = "SESSION_IDLE_INTERVAL_MS")]
+pub const SESSION_IDLE_INTERVAL: Duration =
+    Duration::from_millis(SessionParameters::DEFAULT.idle_interval_ms as u64);
+/// The active interval of a node that declares none: 300 ms.
+#[doc(alias = "DEFAULT_ACTIVE_RETRANSMISSION_TIMEOUT_MS")]
+#[doc(alias = "SLEEPY_ACTIVE_INTERVAL_MS")]
+#[doc(alias = "SESSION_ACTIVE_INTERVAL_MS")]
+pub const SESSION_ACTIVE_INTERVAL: Duration =
+    Duration::from_millis(SessionParameters::DEFAULT.active_interval_ms as u64);
+/// The active threshold of a node that declares none: 4000 ms.
+#[doc(alias = "SLEEPY_ACTIVE_THRESHOLD_MS")]
+#[doc(alias = "SESSION_ACTIVE_THRESHOLD_MS")]
+pub const SESSION_ACTIVE_THRESHOLD: Duration =
+    Duration::from_millis(SessionParameters::DEFAULT.active_threshold_ms as u64);
+
 /// Specification version 1.5, the first with TCP.
 const VERSION_1_5: u32 = 0x0105_0000;
 

@@ -178,6 +178,11 @@ pub(super) struct AuthenticWindow {
 }
 
 impl AuthenticWindow {
+    /// Everything up to this counter has been seen.
+    pub(super) const fn at(largest: MessageCounter) -> Self {
+        Self { max: largest.get(), seen: ALL }
+    }
+
     pub(super) const fn new() -> Self {
         let ReplayWindow { max, seen, .. } = ReplayWindow::secure();
         Self { max, seen }

@@ -20,7 +20,7 @@ use super::{
     SessionParameters, SessionRole,
 };
 use crate::crypto::{Aead, Crypto, SealNonce, Secret, TxCounter};
-use crate::ids::{FabricIndex, LocalSessionId, PeerSessionId};
+use crate::ids::{FabricIndex, LocalSessionId, MessageCounter, PeerSessionId};
 use crate::time::Instant;
 use crate::wire::{
     EncodeError, MessageBuf, MessageHeader, Packet, Parts, ProtocolHeader, SessionRoute,
@@ -77,20 +77,7 @@ impl<C: Crypto> SecureSession<C> {
         Self::with_counter(crypto, keys, setup, TxCounter::random(rng), now)
     }
 
-    /// A session with known keys and a known first counter, for tests of recorded traffic.
-    #[cfg(any(test, feature = "_test-util"))]
-    #[must_use]
-    pub fn dangerous_from_keys(
-        crypto: &C,
-        keys: &SessionKeys,
-        setup: SessionSetup,
-        counter: TxCounter,
-        now: Instant,
-    ) -> Self {
-        Self::with_counter(crypto, keys, setup, counter, now)
-    }
-
-    fn with_counter(
+    pub(super) fn with_counter(
         crypto: &C,
         keys: &SessionKeys,
         setup: SessionSetup,
@@ -117,6 +104,11 @@ impl<C: Crypto> SecureSession<C> {
             last_received: now,
             last_activity: now,
         }
+    }
+
+    /// Counts this counter and all smaller ones as received.
+    pub(super) const fn has_received(&mut self, largest: MessageCounter) {
+        self.window = AuthenticWindow::at(largest);
     }
 
     /// Encrypts the payload in `msg` in place and writes the headers in front of it. To

@@ -73,7 +73,6 @@ impl UnsecureSession {
     }
 
     /// The same with an identifier that was drawn before.
-    #[cfg(feature = "initiator")]
     pub(crate) fn initiator_as(ephemeral: EphemeralNodeId, now: Instant) -> Self {
         Self::new(SessionRole::Initiator, ephemeral, now)
     }
@@ -82,13 +81,6 @@ impl UnsecureSession {
     #[must_use]
     pub fn responder(ephemeral: EphemeralNodeId, now: Instant) -> Self {
         Self::new(SessionRole::Responder, ephemeral, now)
-    }
-
-    /// An initiator's end with a known identifier, for tests of recorded traffic.
-    #[cfg(any(test, feature = "_test-util"))]
-    #[must_use]
-    pub fn dangerous_initiator(ephemeral: EphemeralNodeId, now: Instant) -> Self {
-        Self::new(SessionRole::Initiator, ephemeral, now)
     }
 
     fn new(role: SessionRole, ephemeral: EphemeralNodeId, now: Instant) -> Self {

@@ -10,9 +10,8 @@ use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
 use matter_session::manager::{
     Config, Event, Fixed, PeerAddress, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,
 };
-use matter_session::session::{
-    Identity, SessionKeys, SessionParameters, SessionRole, SessionSetup,
-};
+use matter_session::session::hazmat;
+use matter_session::session::{Identity, SessionParameters, SessionRole, SessionSetup};
 use matter_session::time::Instant;
 
 use crate::net::{Authority, Dice, IM, Net, PASSCODE, index, udp};
@@ -215,7 +214,7 @@ fn lower_settings_of_a_second_start_hide_no_session() {
             peer_parameters: SessionParameters::default(),
             resumption_id: None,
         };
-        let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
+        let keys = hazmat::session_keys(&[7; 48]);
         node.dangerous_add_session(&mut cx, udp(7), &keys, setup).unwrap()
     });
     node.close(&mut cx, sessions[0]);

@@ -1,12 +1,13 @@
 //! Sessions that no handshake has made, and the peers at their other ends.
 
-use matter_session::crypto::{RustCrypto, TxCounter};
+use matter_session::crypto::RustCrypto;
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, LocalSessionId, MessageCounter, NodeId, PeerSessionId, ProtocolId,
 };
 use matter_session::manager::{PeerAddress, SessionHandle, Storage};
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    DecodeError, Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
+    DecodeError, Identity, SecureSession, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
@@ -52,8 +53,7 @@ impl Plan {
             peer_parameters: self.peer_parameters,
             resumption_id: None,
         };
-        let (block, counter) =
-            (SessionKeys::dangerous_from_bytes(&keys), TxCounter::starting_at(self.counter));
+        let (block, counter) = (hazmat::session_keys(&keys), Counters::starting_at(self.counter));
         let handle = net.call(n, |manager, cx| {
             manager.dangerous_add_session_at(cx, self.address, &block, setup.clone(), counter)
         })?;
@@ -152,9 +152,8 @@ pub fn bare(of: ProtocolHeader) -> ProtocolHeader {
 }
 
 fn secure(keys: &[u8; 48], setup: &SessionSetup, counter: u32) -> SecureSession<RustCrypto> {
-    let (keys, counter) =
-        (SessionKeys::dangerous_from_bytes(keys), TxCounter::starting_at(counter));
-    SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup.clone(), counter, Instant::ZERO)
+    let (keys, counter) = (hazmat::session_keys(keys), Counters::starting_at(counter));
+    hazmat::secure_session(&RustCrypto, &keys, setup.clone(), counter, Instant::ZERO)
 }
 
 fn seal(

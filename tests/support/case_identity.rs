@@ -4,7 +4,7 @@ use matter_session::context::Context;
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
 use matter_session::handshake::case::KeepNone;
-use matter_session::handshake::{CaseClient, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
+use matter_session::handshake::{CaseClient, CaseStart, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
 
@@ -368,7 +368,7 @@ fn starting_needs_a_fabric_and_room() {
         let (peer, id) = (rig.credentials[1].id, session_id(1));
         rig.nodes[0].env(&mut KeepNone, |env| {
             let (crypto, out) = (&BACKEND, &mut out[..]);
-            CaseClient::start(index(at), peer, None, id, env, &mut cx, crypto, out).err()
+            CaseClient::start(crypto, &mut cx, env, CaseStart::new(index(at), peer, id), out).err()
         })
     };
     assert_eq!(start(2, 1232), Some(HandshakeError::UnknownFabric));

@@ -9,7 +9,8 @@ use matter_session::crypto::{
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::rand_core::Rng;
-use matter_session::session::{SessionKeys, SessionParameters};
+use matter_session::session::SessionParameters;
+use matter_session::session::hazmat;
 
 use super::support::case::{Credentials, Rig};
 use super::support::node::{Did, Machine, NOW, Party, Sign};
@@ -51,7 +52,7 @@ fn primitives_print_no_key_octets() {
     keeps(&Confirmation { ke, ca, cb }, secrets);
     keeps(&SpakeSecrets { z: of_65.clone(), v: of_65 }, secrets);
     keeps(&[Ipk::EpochKey(of_16.clone()), Ipk::OperationalKey(of_16)], secrets);
-    keeps(&SessionKeys::dangerous_from_bytes(&[0xA1; 48]), secrets);
+    keeps(&hazmat::session_keys(&[0xA1; 48]), secrets);
     let mut rng = Script::new(&[&key]);
     keeps(&Context::new(NOW, &mut rng), secrets);
 }

@@ -5,19 +5,20 @@ use matter_session::context::Context;
 use matter_session::context::{PeerCertificates, PeerPolicy};
 use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, Secret, Signature, SigningKey,
-    TxCounter, Verifier,
+    Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::{KeepCertificates, KeepNone};
 use matter_session::handshake::{
-    CaseClient, CaseEnv, CaseServer, Established, Failure, HandshakeError, Incoming,
-    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, SignRequest, Signed, Step,
+    CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
+    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, SignRequest, Signed, Step,
 };
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    Identity, ResumptionId, SecureSession, SessionKeys, SessionKind, SessionParameters,
-    SessionRole, SessionSetup,
+    Identity, ResumptionId, SecureSession, SessionKind, SessionParameters, SessionRole,
+    SessionSetup,
 };
 use matter_session::time::{Instant, WallClock};
 use matter_session::wire::secure_channel::Opcode;
@@ -199,17 +200,9 @@ impl<'a, C: Crypto> Party<'a, C> {
         let mut out = [0; MAX_MESSAGE_LEN];
         let passcode = Passcode::new(passcode).unwrap();
         let mut cx = Context::new(NOW, &mut rng);
-        let (machine, message) = PaseClient::start(
-            passcode,
-            known,
-            session_id(id),
-            parameters,
-            &mut cx,
-            crypto,
-            &mut out,
-        )
-        .unwrap();
-        let message = own(message);
+        let start = PaseStart::new(passcode, session_id(id), parameters).with_known(known);
+        let (machine, message) = PaseClient::start(crypto, &mut cx, start, &mut out).unwrap();
+        let message = own(message, &out);
         (Self::new(crypto, Machine::PaseClient(machine), None, rng), message)
     }
 
@@ -251,11 +244,11 @@ impl<'a, C: Crypto> Party<'a, C> {
         let mut cx = Context::new(NOW, &mut rng);
         let (machine, message) = node
             .env(&mut KeepNone, |env| {
-                let id = session_id(id);
-                CaseClient::start(index(1), peer, record, id, env, &mut cx, crypto, &mut out)
+                let start = CaseStart::new(index(1), peer, session_id(id)).with_record(record);
+                CaseClient::start(crypto, &mut cx, env, start, &mut out)
             })
             .unwrap();
-        let message = own(message);
+        let message = own(message, &out);
         (Self::new(crypto, Machine::CaseClient(machine), Some(node), rng), message)
     }
 
@@ -281,16 +274,16 @@ impl<'a, C: Crypto> Party<'a, C> {
         let (crypto, out) = (self.crypto, &mut out[..]);
         let (node, kept) = (|| self.node.unwrap(), &mut self.kept);
         let step = match &mut self.machine {
-            Machine::PaseClient(m) => m.handle(incoming, &mut cx, crypto, out),
-            Machine::PaseServer(m) => m.handle(incoming, &mut cx, crypto, out),
+            Machine::PaseClient(m) => m.handle(crypto, &mut cx, incoming, out),
+            Machine::PaseServer(m) => m.handle(crypto, &mut cx, incoming, out),
             Machine::CaseClient(m) => {
-                node().env(kept, |env| m.handle(incoming, env, &mut cx, crypto, out))
+                node().env(kept, |env| m.handle(crypto, &mut cx, env, incoming, out))
             }
             Machine::CaseServer(m) => {
-                node().env(kept, |env| m.handle(incoming, env, &mut cx, crypto, out))
+                node().env(kept, |env| m.handle(crypto, &mut cx, env, incoming, out))
             }
         };
-        match (did(step, crypto, &mut cx), &mut self.sign) {
+        match (did(step, out, crypto, &mut cx), &mut self.sign) {
             (Did::Sign(request), Sign::Key(key)) => {
                 let result = key.sign_digest(request.digest());
                 self.resume(&request.complete(result))
@@ -309,11 +302,11 @@ impl<'a, C: Crypto> Party<'a, C> {
         let (crypto, node, out) = (self.crypto, self.node.unwrap(), &mut out[..]);
         let kept = &mut self.kept;
         let step = match &mut self.machine {
-            Machine::CaseClient(m) => node.env(kept, |env| m.resume(signed, env, &cx, crypto, out)),
-            Machine::CaseServer(m) => node.env(kept, |env| m.resume(signed, env, &cx, crypto, out)),
+            Machine::CaseClient(m) => node.env(kept, |env| m.resume(crypto, &cx, env, signed, out)),
+            Machine::CaseServer(m) => node.env(kept, |env| m.resume(crypto, &cx, env, signed, out)),
             _ => unreachable!("PASE signs nothing"),
         };
-        did(step, crypto, &mut cx)
+        did(step, out, crypto, &mut cx)
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -348,31 +341,36 @@ impl<'a, C: Crypto> Party<'a, C> {
     }
 }
 
-pub fn own(message: Outgoing<'_>) -> Message {
-    assert!(message.reliable);
-    (message.opcode, message.payload.to_vec())
+pub fn own(message: Outgoing, out: &[u8]) -> Message {
+    (message.opcode, message.payload(out).to_vec())
 }
 
 fn did<C: Crypto>(
-    result: Result<Step<'_>, Failure<'_>>,
+    result: Result<Step, Failure>,
+    out: &[u8],
     crypto: &C,
     cx: &mut Context<'_>,
 ) -> Did<C> {
     match result {
-        Ok(Step::Send(message)) => Did::Sent(own(message)),
+        Ok(Step::Send(message)) => Did::Sent(own(message, out)),
         Ok(Step::Sign(request)) => Did::Sign(request),
-        Ok(Step::Established { reply, established }) => {
+        Ok(Step::Established { reply, established, .. }) => {
             let printed = format!("{established:?}");
-            let Established { session, record, resumed } = established;
+            let Established { session, record, resumed, .. } = established;
             let session = session.begin(crypto, cx);
             let end = End { session, record, resumed, printed };
-            Did::Established { reply: reply.map(own), established: Box::new(end) }
+            Did::Established {
+                reply: reply.map(|reply| own(reply, out)),
+                established: Box::new(end),
+            }
         }
         Err(failure) => {
             let told = failure.error.status_report().is_some();
             assert!(told || failure.reply.is_none());
-            Did::Failed { error: failure.error, reply: failure.reply.map(own) }
+            let reply = failure.reply.map(|reply| own(reply, out));
+            Did::Failed { error: failure.error, reply }
         }
+        Ok(step) => panic!("{step:?}"),
     }
 }
 
@@ -479,9 +477,9 @@ fn mirror<C: Crypto>(crypto: &C, session: &SecureSession<C>, keys: [u8; 48]) -> 
         peer_parameters: SessionParameters::default(),
         resumption_id: None,
     };
-    let keys = SessionKeys::dangerous_from_bytes(&keys);
-    let counter = TxCounter::starting_at(77);
-    SecureSession::dangerous_from_keys(crypto, &keys, setup, counter, NOW)
+    let keys = hazmat::session_keys(&keys);
+    let counter = Counters::starting_at(77);
+    hazmat::secure_session(crypto, &keys, setup, counter, NOW)
 }
 
 /// Opens a recorded message of the peer; returns its payload.

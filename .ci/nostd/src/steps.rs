@@ -10,7 +10,10 @@ use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Secret, Sign
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
 use matter_session::context::Context;
-use matter_session::handshake::{CaseClient, CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, Step};
+use matter_session::handshake::{
+    CaseClient, CaseEnv, CaseServer, CaseStart, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer,
+    PaseStart, Step,
+};
 use matter_session::ids::{ExchangeId, FabricId, FabricIndex, LocalSessionId, NodeId, ProtocolId};
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 use matter_session::resumption::NoRecords;
@@ -43,29 +46,29 @@ fn pase() -> Option<()> {
     let mut out = [0; MAX_MESSAGE_LEN];
     let mut server = PaseServer::new(verifier, pbkdf, b, &parameters, NOW);
     let passcode = Passcode::new(20_202_021).ok()?;
-    let (mut client, first) =
-        PaseClient::start(passcode, None, a, &parameters, &mut cx, &RustCrypto, &mut out).ok()?;
-    link.to_responder.put(first.opcode.0, first.payload)?;
+    let start = PaseStart::new(passcode, a, &parameters);
+    let (mut client, first) = PaseClient::start(&RustCrypto, &mut cx, start, &mut out).ok()?;
+    link.to_responder.put(first.opcode.0, first.payload(&out))?;
     let (mut sessions, mut turn) = ((None, None), true);
     while sessions.0.is_none() || sessions.1.is_none() {
         let mut answer = [0; MAX_MESSAGE_LEN];
         let incoming = link.carry(turn)?;
         let step = if turn {
-            server.handle(incoming, &mut cx, &RustCrypto, &mut answer)
+            server.handle(&RustCrypto, &mut cx, incoming, &mut answer)
         } else {
-            client.handle(incoming, &mut cx, &RustCrypto, &mut answer)
+            client.handle(&RustCrypto, &mut cx, incoming, &mut answer)
         };
         let reply = match step.ok()? {
             Step::Send(message) => Some(message),
-            Step::Sign(_) => return None,
-            Step::Established { reply, established } => {
+            Step::Established { reply, established, .. } => {
                 let end = if turn { &mut sessions.1 } else { &mut sessions.0 };
                 *end = Some(established.session.begin(&RustCrypto, &mut cx));
                 reply
             }
+            _ => return None,
         };
         if let Some(message) = reply {
-            link.post(!turn).put(message.opcode.0, message.payload)?;
+            link.post(!turn).put(message.opcode.0, message.payload(&answer))?;
         }
         turn = !turn;
     }
@@ -94,41 +97,41 @@ fn case() -> Option<()> {
     let mut cx = Context::new(NOW, &mut rng);
     let mut out = [0; MAX_MESSAGE_LEN];
     // The node connects to itself: one fabric is enough for both ends.
+    let start = CaseStart::new(index, NodeId::new(7), a);
     let (mut client, first) =
-        CaseClient::start(index, NodeId::new(7), None, a, &env, &mut cx, &RustCrypto, &mut out)
-            .ok()?;
+        CaseClient::start(&RustCrypto, &mut cx, &env, start, &mut out).ok()?;
     let mut server = CaseServer::new(b, NOW);
-    link.to_responder.put(first.opcode.0, first.payload)?;
+    link.to_responder.put(first.opcode.0, first.payload(&out))?;
     let (mut sessions, mut turn) = ((None, None), true);
     while sessions.0.is_none() || sessions.1.is_none() {
-        let (mut unsigned, mut answer) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
+        let mut answer = [0; MAX_MESSAGE_LEN];
         let incoming = link.carry(turn)?;
         let mut step = if turn {
-            server.handle(incoming, &mut env, &mut cx, &RustCrypto, &mut unsigned)
+            server.handle(&RustCrypto, &mut cx, &mut env, incoming, &mut answer)
         } else {
-            client.handle(incoming, &mut env, &mut cx, &RustCrypto, &mut unsigned)
+            client.handle(&RustCrypto, &mut cx, &mut env, incoming, &mut answer)
         }
         .ok()?;
         if let Step::Sign(request) = step {
             let signed = request.sign_with(&mut key);
             step = if turn {
-                server.resume(&signed, &env, &cx, &RustCrypto, &mut answer)
+                server.resume(&RustCrypto, &cx, &env, &signed, &mut answer)
             } else {
-                client.resume(&signed, &env, &cx, &RustCrypto, &mut answer)
+                client.resume(&RustCrypto, &cx, &env, &signed, &mut answer)
             }
             .ok()?;
         }
         let reply = match step {
             Step::Send(message) => Some(message),
-            Step::Sign(_) => return None,
-            Step::Established { reply, established } => {
+            Step::Established { reply, established, .. } => {
                 let end = if turn { &mut sessions.1 } else { &mut sessions.0 };
                 *end = Some(established.session.begin(&RustCrypto, &mut cx));
                 reply
             }
+            _ => return None,
         };
         if let Some(message) = reply {
-            link.post(!turn).put(message.opcode.0, message.payload)?;
+            link.post(!turn).put(message.opcode.0, message.payload(&answer))?;
         }
         turn = !turn;
     }

@@ -11,10 +11,11 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use matter_session::crypto::{RustCrypto, TxCounter};
+use matter_session::crypto::{RustCrypto};
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
+    Identity, SecureSession, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
 use matter_session::wire::{HEADROOM, MessageBuf, Packet, ProtocolHeader, TAILROOM};
@@ -46,8 +47,8 @@ fn session(role: SessionRole) -> SecureSession<RustCrypto> {
         peer_parameters: SessionParameters::default(),
         resumption_id: None,
     };
-    let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
-    SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, TxCounter::starting_at(1), NOW)
+    let keys = hazmat::session_keys(&[7; 48]);
+    hazmat::secure_session(&RustCrypto, &keys, setup, Counters::starting_at(1), NOW)
 }
 
 /// One message into `buf`, as an application has it: the payload is copied into its place.

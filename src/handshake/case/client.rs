@@ -1,28 +1,24 @@
-//! The initiator of CASE: a controller, or any node that dials another.
-
-use core::fmt;
+//! The initiator of CASE: a controller, or any node that connects to another.
 
 use super::keys::{
     ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
     session_keys, write_tbe,
 };
-use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
+use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
-use super::{BoundFabric, CaseEnv, Proof, establish};
-use crate::context::Context;
-use crate::context::{PeerIdentity, Rejected};
+use super::{BoundFabric, CaseEnv, CaseStart, Proof, establish};
+use crate::context::{Context, PeerIdentity, Rejected};
 use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
 use crate::handshake::error::{early_report, read_report};
-use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
-    Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
+    Ends, Failure, Handshake, HandshakeError, Incoming, Machine, Outgoing, SignRequest, Signed,
+    Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
-use crate::time::Instant;
-use crate::tlv::{Tag, TlvError};
+use crate::tlv::TlvError;
 use crate::wire::secure_channel::Opcode;
 
 /// The initiator of CASE.
@@ -32,15 +28,18 @@ use crate::wire::secure_channel::Opcode;
 ///                └───────Sigma2Resume─────────────────────────────────────▶ established
 ///                any error, timeout ▶ ended
 /// ```
-pub struct CaseClient<C: Crypto> {
+pub type CaseClient<C> = Handshake<Client<C>>;
+
+/// The states of a [`CaseClient`].
+#[expect(missing_debug_implementations, reason = "`Handshake` prints its state")]
+pub struct Client<C: Crypto> {
     state: State<C>,
     /// The hash over the messages so far.
     transcript: C::Sha256,
     target: Target,
-    deadline: Instant,
 }
 
-/// Whom the handshake is for, fixed at its start.
+/// The peer that the handshake is for, fixed at its start.
 struct Target {
     fabric: BoundFabric,
     node: NodeId,
@@ -48,11 +47,9 @@ struct Target {
     local: LocalSessionId,
 }
 
-#[derive(Default)]
 enum State<C: Crypto> {
     ExpectSigma2(ExpectSigma2<C>),
     Verified(Verified),
-    #[default]
     Ended,
 }
 
@@ -78,25 +75,19 @@ enum Stage {
 }
 
 impl<C: Crypto> CaseClient<C> {
-    /// Begins a handshake: the first message is a Sigma1 at the start of `out`.
-    ///
-    /// `local` must not be in use by another session or handshake. With a record of this peer
-    /// the responder is offered to resume; it is free to insist on the full handshake.
+    /// Starts a handshake: the first message is a Sigma1 at the start of `out`.
     ///
     /// # Errors
     /// [`HandshakeError::UnknownFabric`] when `env` has no such fabric,
     /// [`HandshakeError::BufferTooSmall`], [`HandshakeError::Crypto`].
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of the handshake")]
-    pub fn start<'o>(
-        fabric: FabricIndex,
-        node: NodeId,
-        record: Option<ResumptionRecord>,
-        local: LocalSessionId,
-        env: &CaseEnv<'_>,
-        cx: &mut Context<'_>,
+    pub fn start(
         crypto: &C,
-        out: &'o mut [u8],
-    ) -> Result<(Self, Outgoing<'o>), HandshakeError> {
+        cx: &mut Context<'_>,
+        env: &CaseEnv<'_>,
+        start: CaseStart,
+        out: &mut [u8],
+    ) -> Result<(Self, Outgoing), HandshakeError> {
+        let CaseStart { fabric, node, local, record } = start;
         let own = env.fabrics.by_index(fabric).ok_or(HandshakeError::UnknownFabric)?;
         let ipk = own.current_ipk().ok_or(HandshakeError::UnknownFabric)?.clone();
         let resuming = record.filter(|r| r.is_of(own) && r.peer == node);
@@ -116,81 +107,108 @@ impl<C: Crypto> CaseClient<C> {
             session_parameters: Some(*env.parameters),
             resumption: resuming.as_ref().map(|r| ResumeRequest { id: r.id, mic: &mic }),
         };
-        let written = Written::message(Opcode::CASE_SIGMA1, out, |w| sigma1.write(w))?;
+        let first = Outgoing::message(Opcode::CASE_SIGMA1, out, |w| sigma1.write(w))?;
         let mut transcript = crypto.sha256();
-        transcript.update(written.payload(out));
+        transcript.update(first.payload(out));
         let ephemeral = Some(ephemeral);
         let state = State::ExpectSigma2(ExpectSigma2 { random, ephemeral, resuming });
         let target = Target { fabric: BoundFabric::to(own), node, ipk, local };
-        let deadline = cx.now + HANDSHAKE_TIMEOUT;
-        Ok((Self { state, transcript, target, deadline }, written.outgoing(out)))
+        Ok((Self::begin(Client { state, transcript, target }, cx.now), first))
     }
 
-    /// The fabric that it dials on.
+    /// Returns the fabric that the handshake is on.
     #[must_use]
     pub const fn fabric(&self) -> FabricIndex {
-        self.target.fabric.index
+        self.machine.target.fabric.index
     }
 
     /// Withdraws the offer to resume if it rests on the record of this peer, or of any on the
-    /// fabric; the full handshake is still welcome.
+    /// fabric. The full handshake remains possible.
     #[cfg(feature = "initiator")]
     pub(crate) fn forget_record(&mut self, fabric: FabricIndex, peer: Option<NodeId>) {
-        if let State::ExpectSigma2(state) = &mut self.state
-            && self.target.fabric.index == fabric
-            && peer.is_none_or(|peer| self.target.node == peer)
+        let Client { state, target, .. } = &mut self.machine;
+        if let State::ExpectSigma2(state) = state
+            && target.fabric.index == fabric
+            && peer.is_none_or(|peer| target.node == peer)
         {
             state.resuming = None;
         }
     }
 
-    /// Ends the handshake for a reason of the caller's: its secrets are wiped.
-    #[cfg(feature = "initiator")]
-    pub(crate) fn end(&mut self) {
-        self.state = State::Ended;
-    }
-
-    /// Takes the next message of the responder. After an error the handshake is over.
+    /// Handles the next message of the responder. After an error the handshake has ended.
     ///
     /// # Errors
     /// [`Failure`]: the reason, and the StatusReport to send if the peer gets one.
     #[inline(never)]
-    pub fn handle<'o>(
+    pub fn handle(
         &mut self,
-        message: Incoming<'_>,
-        env: &mut CaseEnv<'_>,
-        cx: &mut Context<'_>,
         crypto: &C,
-        out: &'o mut [u8],
-    ) -> Result<Step<'o>, Failure<'o>> {
-        let outcome = self.advance(message, env, cx, crypto, out);
-        self.deadline = cx.now + HANDSHAKE_TIMEOUT;
-        settle(outcome, &mut self.state, out)
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+        message: Incoming<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        let outcome = self.machine.step(crypto, cx, env, message, out);
+        self.restart_timeout(cx.now);
+        self.settle(outcome, out)
     }
 
-    fn advance(
+    /// Continues with the signature that [`Step::Sign`] asked for: the next message is Sigma3.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::StaleSignature`] if the signature answers another
+    /// request (the handshake continues then), or with what went wrong.
+    #[inline(never)]
+    pub fn resume(
         &mut self,
-        message: Incoming<'_>,
-        env: &mut CaseEnv<'_>,
-        cx: &mut Context<'_>,
         crypto: &C,
+        cx: &Context<'_>,
+        env: &CaseEnv<'_>,
+        signed: &Signed,
         out: &mut [u8],
-    ) -> Result<Move, HandshakeError> {
+    ) -> Result<Step, Failure> {
+        let Client { state, transcript, target } = &mut self.machine;
+        let outcome = match state {
+            State::Verified(state) if state.awaits(signed) => {
+                state.sigma3(crypto, env, (target, transcript), signed, out)
+            }
+            _ => return Err(Failure::silent(HandshakeError::StaleSignature)),
+        };
+        if outcome.is_ok() {
+            self.restart_timeout(cx.now);
+        }
+        self.settle(outcome, out)
+    }
+
+    /// Returns true if `signed` is the signature that this handshake waits for.
+    #[must_use]
+    pub fn awaits(&self, signed: &Signed) -> bool {
+        matches!(&self.machine.state, State::Verified(state) if state.awaits(signed))
+    }
+}
+
+impl<C: Crypto> Client<C> {
+    fn step(
+        &mut self,
+        crypto: &C,
+        cx: &Context<'_>,
+        env: &mut CaseEnv<'_>,
+        message: Incoming<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, HandshakeError> {
         let Incoming { opcode, payload } = message;
         match (&mut self.state, opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
-            (State::ExpectSigma2(_), Opcode::CASE_SIGMA2) => {
-                self.handle_sigma2(payload, env, cx, crypto)
-            }
+            (State::ExpectSigma2(_), Opcode::CASE_SIGMA2) => self.sigma2(crypto, cx, env, payload),
             (State::ExpectSigma2(state), Opcode::CASE_SIGMA2_RESUME) => {
-                state.resume(&self.target, payload, env, cx, crypto, out)
+                state.resume(crypto, cx, env, &self.target, payload, out)
             }
             (
                 State::Verified(state @ Verified { stage: Stage::ExpectReport, .. }),
                 Opcode::STATUS_REPORT,
             ) => {
                 read_report(payload)?;
-                state.established(&self.target, &self.transcript, env, crypto)
+                state.established(crypto, env, &self.target, &self.transcript)
             }
             (_, Opcode::STATUS_REPORT) => Err(early_report(payload)),
             (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
@@ -199,144 +217,81 @@ impl<C: Crypto> CaseClient<C> {
 
     /// Sigma2: the full handshake. Verifies the responder and asks for our signature.
     #[inline(never)]
-    fn handle_sigma2(
+    fn sigma2(
         &mut self,
-        payload: &mut [u8],
-        env: &mut CaseEnv<'_>,
-        cx: &Context<'_>,
         crypto: &C,
-    ) -> Result<Move, HandshakeError> {
-        let Self { state: State::ExpectSigma2(state), target, transcript, .. } = self else {
+        cx: &Context<'_>,
+        env: &mut CaseEnv<'_>,
+        payload: &mut [u8],
+    ) -> Result<Step, HandshakeError> {
+        let Self { state: State::ExpectSigma2(state), target, transcript } = self else {
             return Err(HandshakeError::Ended);
         };
-        // What is large stays where it was returned to: moving it is one more copy on the stack.
+        // Large values stay where they were returned to: each move is one more copy on the stack.
         let sigma2 = Sigma2::parse(payload);
         let sigma2 = sigma2.as_ref().map_err(|error| *error)?;
         let fabric = target.fabric.find(env)?;
-        let agreed = state.agree(&sigma2.responder_public_key, crypto);
-        let (own_key, shared) = agreed.as_ref().map_err(|error| *error)?;
-        let tbe = TbeData::parse2(open(sigma2, shared, target, transcript, payload, crypto)?)?;
+        let agreed = state.agree(crypto, &sigma2.responder_public_key);
+        let agreed = agreed.as_ref().map_err(|error| *error)?;
+        let plain = open(crypto, sigma2, &agreed.shared, (target, transcript), payload)?;
+        let tbe = TbeData::parse2(plain)?;
         let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
-        let keys = Keys { own: own_key, peer: &sigma2.responder_public_key };
-        let peer = verify_peer(crypto, &tbe, keys, fabric, Some(target.node), env, cx)?;
-        self.ask(fabric, sigma2, keys, shared, peer, resumption_id, crypto)
+        let keys = Keys { own: &agreed.own_key, peer: &sigma2.responder_public_key };
+        let peer = verify_peer(crypto, cx, env, fabric, Some(target.node), &tbe, keys)?;
+        self.ask(crypto, fabric, sigma2, agreed, peer, resumption_id)
     }
 
     /// The responder is verified: asks for our signature.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of the handshake")]
     #[inline(never)]
     fn ask(
         &mut self,
+        crypto: &C,
         fabric: Fabric<'_>,
         sigma2: &Sigma2,
-        keys: Keys<'_>,
-        shared: &Secret<32>,
+        agreed: &Agreed,
         peer: PeerVerified,
         resumption_id: ResumptionId,
-        crypto: &C,
-    ) -> Result<Move, HandshakeError> {
+    ) -> Result<Step, HandshakeError> {
         let (noc, icac) = (fabric.noc(), fabric.icac());
-        let tbs = TbsData { noc, icac, sender: keys.own, receiver: keys.peer };
-        let digest = tbs_digest(crypto, &tbs)?;
+        let (sender, receiver) = (&agreed.own_key, &sigma2.responder_public_key);
+        let digest = tbs_digest(crypto, &TbsData { noc, icac, sender, receiver })?;
         let ends = Ends {
             role: SessionRole::Initiator,
             local: self.target.local,
             peer: sigma2.responder_session_id,
             peer_parameters: sigma2.session_parameters.unwrap_or_default(),
         };
-        let (shared, stage) = (shared.clone(), Stage::AwaitSignature { digest });
+        let (shared, stage) = (agreed.shared.clone(), Stage::AwaitSignature { digest });
         self.state = State::Verified(Verified { shared, peer, resumption_id, ends, stage });
-        Ok(Move::Sign(SignRequest::new(digest, fabric.index())))
-    }
-
-    /// Goes on with the signature that [`Step::Sign`] asked for: the next message is Sigma3.
-    ///
-    /// # Errors
-    /// [`Failure`] with [`HandshakeError::StaleSignature`] if the signature answers another
-    /// request (the handshake goes on then), or with what went wrong.
-    #[inline(never)]
-    pub fn resume<'o>(
-        &mut self,
-        signed: &Signed,
-        env: &CaseEnv<'_>,
-        cx: &Context<'_>,
-        crypto: &C,
-        out: &'o mut [u8],
-    ) -> Result<Step<'o>, Failure<'o>> {
-        let outcome = match &mut self.state {
-            State::Verified(state) if state.awaits(signed) => {
-                state.sigma3(&self.target, &mut self.transcript, signed, env, crypto, out)
-            }
-            _ => return Err(Failure::new(HandshakeError::StaleSignature, out)),
-        };
-        if outcome.is_ok() {
-            self.deadline = cx.now + HANDSHAKE_TIMEOUT;
-        }
-        settle(outcome, &mut self.state, out)
-    }
-
-    /// Whether `signed` is the signature that this handshake waits for.
-    #[must_use]
-    pub fn awaits(&self, signed: &Signed) -> bool {
-        matches!(&self.state, State::Verified(state) if state.awaits(signed))
-    }
-
-    /// What the responder has declared, from Sigma2 on and until the handshake ends.
-    #[must_use]
-    pub const fn peer_parameters(&self) -> Option<&SessionParameters> {
-        match &self.state {
-            State::Verified(Verified { ends, .. }) => Some(&ends.peer_parameters),
-            State::ExpectSigma2(_) | State::Ended => None,
-        }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
-    #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Ended => None,
-            _ => Some(self.deadline),
-        }
-    }
-
-    /// Ends the handshake if its time is over; early calls do nothing.
-    ///
-    /// # Errors
-    /// [`Failure`] with [`HandshakeError::TimedOut`].
-    pub fn handle_timeout<'o>(
-        &mut self,
-        now: Instant,
-        out: &'o mut [u8],
-    ) -> Result<(), Failure<'o>> {
-        let deadline = self.poll_timeout();
-        expire(&mut self.state, deadline, now, out)
+        Ok(Step::Sign(SignRequest::new(digest, fabric.index())))
     }
 }
 
+/// Our ephemeral public key, and the secret that it makes with the responder's.
+struct Agreed {
+    own_key: PublicKey,
+    shared: Secret<32>,
+}
+
 impl<C: Crypto> ExpectSigma2<C> {
-    /// Our ephemeral public key and the secret that it makes with the responder's.
     #[inline(never)]
-    fn agree(
-        &mut self,
-        responder_key: &PublicKey,
-        crypto: &C,
-    ) -> Result<(PublicKey, Secret<32>), HandshakeError> {
+    fn agree(&mut self, crypto: &C, responder_key: &PublicKey) -> Result<Agreed, HandshakeError> {
         let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
         let own_key = crypto.ephemeral_public(&ephemeral);
-        Ok((own_key, crypto.ecdh(ephemeral, responder_key)?))
+        Ok(Agreed { own_key, shared: crypto.ecdh(ephemeral, responder_key)? })
     }
 
     /// Sigma2Resume: the responder holds our record.
     #[inline(never)]
     fn resume(
         &self,
+        crypto: &C,
+        cx: &Context<'_>,
+        env: &CaseEnv<'_>,
         target: &Target,
         payload: &[u8],
-        env: &CaseEnv<'_>,
-        cx: &Context<'_>,
-        crypto: &C,
         out: &mut [u8],
-    ) -> Result<Move, HandshakeError> {
+    ) -> Result<Step, HandshakeError> {
         let unexpected = HandshakeError::UnexpectedMessage(Opcode::CASE_SIGMA2_RESUME);
         let old = self.resuming.as_ref().ok_or(unexpected)?;
         let message = Sigma2Resume::parse(payload)?;
@@ -355,21 +310,20 @@ impl<C: Crypto> ExpectSigma2<C> {
             peer: message.responder_session_id,
             peer_parameters: message.session_parameters.unwrap_or_default(),
         };
-        let written = Written::success(out)?;
+        let reply = Some(Outgoing::success(out)?);
         let proof = Proof::Resumption { record, _verified: &verified };
-        Ok(Move::Establish(Some(written), establish(fabric, &ends, keys, proof)))
+        Ok(Step::Established { reply, established: establish(fabric, &ends, keys, proof) })
     }
 }
 
 /// Decrypts the encrypted part of Sigma2, which is then part of the transcript.
 #[inline(never)]
 fn open<'m, C: Crypto>(
+    crypto: &C,
     sigma2: &Sigma2,
     shared: &Secret<32>,
-    target: &Target,
-    transcript: &mut C::Sha256,
+    (target, transcript): (&Target, &mut C::Sha256),
     payload: &'m mut [u8],
-    crypto: &C,
 ) -> Result<&'m [u8], HandshakeError> {
     let (random, key) = (&sigma2.responder_random, &sigma2.responder_public_key);
     let key = s2k(crypto, shared, &target.ipk, random, key, transcript)?;
@@ -385,36 +339,35 @@ impl Verified {
 
     fn sigma3<C: Crypto>(
         &mut self,
-        target: &Target,
-        transcript: &mut C::Sha256,
-        signed: &Signed,
-        env: &CaseEnv<'_>,
         crypto: &C,
+        env: &CaseEnv<'_>,
+        (target, transcript): (&Target, &mut C::Sha256),
+        signed: &Signed,
         out: &mut [u8],
-    ) -> Result<Move, HandshakeError> {
+    ) -> Result<Step, HandshakeError> {
         let signature = signed.signature()?;
         let fabric = target.fabric.find(env)?;
         let tbe =
             TbeData { noc: fabric.noc(), icac: fabric.icac(), signature, resumption_id: None };
         let key = s3k(crypto, &self.shared, &target.ipk, transcript)?;
-        let written = Written::try_message(Opcode::CASE_SIGMA3, out, |writer| {
-            writer.start_structure(Tag::Anonymous)?;
-            write_tbe(writer, Tag::Context(1), &tbe, crypto, key, TBE_DATA3_NONCE)?;
-            Ok(writer.end()?)
+        let sigma3 = Outgoing::try_message(Opcode::CASE_SIGMA3, out, |writer| {
+            Sigma3 { encrypted: () }.write_with(writer, |writer, tag| {
+                write_tbe(crypto, writer, tag, &tbe, key, TBE_DATA3_NONCE)
+            })
         })?;
-        transcript.update(written.payload(out));
+        transcript.update(sigma3.payload(out));
         self.stage = Stage::ExpectReport;
-        Ok(Move::Send(written))
+        Ok(Step::Send(sigma3))
     }
 
     #[inline(never)]
     fn established<C: Crypto>(
         &self,
+        crypto: &C,
+        env: &CaseEnv<'_>,
         target: &Target,
         transcript: &C::Sha256,
-        env: &CaseEnv<'_>,
-        crypto: &C,
-    ) -> Result<Move, HandshakeError> {
+    ) -> Result<Step, HandshakeError> {
         let fabric = target.fabric.find(env)?;
         let keys = session_keys(crypto, &self.shared, &target.ipk, transcript)?;
         let proof = Proof::Certificates {
@@ -422,28 +375,33 @@ impl Verified {
             resumption_id: &self.resumption_id,
             shared_secret: &self.shared,
         };
-        Ok(Move::Establish(None, establish(fabric, &self.ends, keys, proof)))
+        let established = establish(fabric, &self.ends, keys, proof);
+        Ok(Step::Established { reply: None, established })
     }
 }
 
-impl<C: Crypto> State<C> {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::ExpectSigma2(_) => "ExpectSigma2",
-            Self::Verified(Verified { stage: Stage::AwaitSignature { .. }, .. }) => {
-                "AwaitSignature"
+impl<C: Crypto> Machine for Client<C> {
+    const NAME: &'static str = "CaseClient";
+
+    fn state(&self) -> Option<&'static str> {
+        match &self.state {
+            State::ExpectSigma2(_) => Some("ExpectSigma2"),
+            State::Verified(Verified { stage: Stage::AwaitSignature { .. }, .. }) => {
+                Some("AwaitSignature")
             }
-            Self::Verified(Verified { stage: Stage::ExpectReport, .. }) => "ExpectReport",
-            Self::Ended => "Ended",
+            State::Verified(Verified { stage: Stage::ExpectReport, .. }) => Some("ExpectReport"),
+            State::Ended => None,
         }
     }
-}
 
-impl<C: Crypto> fmt::Debug for CaseClient<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaseClient")
-            .field("state", &self.state.name())
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
+    fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
+    fn peer_parameters(&self) -> Option<&SessionParameters> {
+        match &self.state {
+            State::Verified(Verified { ends, .. }) => Some(&ends.peer_parameters),
+            State::ExpectSigma2(_) | State::Ended => None,
+        }
     }
 }

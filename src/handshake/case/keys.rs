@@ -6,24 +6,31 @@ use crate::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OneTimeKey, PUBLIC_KEY_LEN,
     PublicKey, Secret, Sha256,
 };
-use crate::handshake::{HandshakeError, SESSION_KEYS_INFO};
+use crate::handshake::{HandshakeError, SEKEYS_INFO};
 use crate::session::ResumptionId;
 use crate::session::SessionKeys;
 use crate::tlv::{Tag, Writer};
 
+/// HKDF info of S1RK, the key of the MIC in Sigma1.
+#[doc(alias = "KDFSR1_KEY_INFO")]
+pub const S1RK_INFO: &[u8] = b"Sigma1_Resume";
+/// HKDF info of S2RK, the key of the MIC in Sigma2Resume.
+#[doc(alias = "KDFSR2_KEY_INFO")]
+pub const S2RK_INFO: &[u8] = b"Sigma2_Resume";
 /// HKDF info of S2K, the key of TBEData2.
-pub(super) const S2K_INFO: &[u8] = b"Sigma2";
+#[doc(alias = "KDFSR2_INFO")]
+pub const S2K_INFO: &[u8] = b"Sigma2";
 /// HKDF info of S3K, the key of TBEData3.
-pub(super) const S3K_INFO: &[u8] = b"Sigma3";
+#[doc(alias = "KDFSR3_INFO")]
+pub const S3K_INFO: &[u8] = b"Sigma3";
+/// HKDF info of the session keys of a resumed session: `RSEKeys_Info`.
+pub const RSEKEYS_INFO: &[u8] = b"SessionResumptionKeys";
 /// Nonce of TBEData2.
 pub(super) const TBE_DATA2_NONCE: &[u8; NONCE_LEN] = b"NCASE_Sigma2N";
 /// Nonce of TBEData3.
 pub(super) const TBE_DATA3_NONCE: &[u8; NONCE_LEN] = b"NCASE_Sigma3N";
-const S1RK_INFO: &[u8] = b"Sigma1_Resume";
-const S2RK_INFO: &[u8] = b"Sigma2_Resume";
 const RESUME1_MIC_NONCE: &[u8; NONCE_LEN] = b"NCASE_SigmaS1";
 const RESUME2_MIC_NONCE: &[u8; NONCE_LEN] = b"NCASE_SigmaS2";
-const RESUMPTION_KEYS_INFO: &[u8] = b"SessionResumptionKeys";
 
 /// S2K from the transcript up to Sigma1.
 pub(super) fn s2k<C: Crypto>(
@@ -61,7 +68,7 @@ pub(super) fn session_keys<C: Crypto>(
     transcript: &C::Sha256,
 ) -> Result<SessionKeys, CryptoError> {
     let salt = ipk_and_hash(ipk, so_far(transcript));
-    SessionKeys::derive(crypto, shared.as_bytes(), salt.as_bytes(), SESSION_KEYS_INFO)
+    SessionKeys::derive(crypto, shared.as_bytes(), salt.as_bytes(), SEKEYS_INFO)
 }
 
 /// The session keys of a resumption. `id` is the one that Sigma1 named, not the new one.
@@ -72,7 +79,7 @@ pub(super) fn resumed_session_keys<C: Crypto>(
     id: &ResumptionId,
 ) -> Result<SessionKeys, CryptoError> {
     let salt = random_and_id(initiator_random, id);
-    SessionKeys::derive(crypto, shared.as_bytes(), salt.as_bytes(), RESUMPTION_KEYS_INFO)
+    SessionKeys::derive(crypto, shared.as_bytes(), salt.as_bytes(), RSEKEYS_INFO)
 }
 
 /// Which of the two resumption MICs.
@@ -143,10 +150,10 @@ pub(super) fn open_tbe<'m, C: Crypto>(
 
 /// Writes `tbe` encrypted, as the octet string `tag` of the message that `writer` writes.
 pub(super) fn write_tbe<C: Crypto>(
+    crypto: &C,
     writer: &mut Writer<Buffer<'_>>,
     tag: Tag,
     tbe: &TbeData<'_>,
-    crypto: &C,
     key: OneTimeKey,
     nonce: &[u8; NONCE_LEN],
 ) -> Result<(), HandshakeError> {

@@ -21,11 +21,13 @@
 //! ```
 //! [Core, "Certificate Authenticated Session Establishment (CASE)"]
 
+mod admission;
 mod client;
 mod keys;
 pub mod messages;
 mod peer;
 mod server;
+mod start;
 
 use core::fmt;
 
@@ -34,8 +36,10 @@ use self::peer::PeerVerified;
 use super::{Ends, Established, HandshakeError, NewSession};
 
 pub use self::client::CaseClient;
+pub use self::keys::{RSEKEYS_INFO, S1RK_INFO, S2K_INFO, S2RK_INFO, S3K_INFO};
 pub use self::peer::{KeepCertificates, KeepNone};
 pub use self::server::CaseServer;
+pub use self::start::CaseStart;
 use crate::cert::{Profile, VerifiedCache};
 use crate::crypto::Secret;
 use crate::fabric::{Fabric, FabricTable, Fingerprint};

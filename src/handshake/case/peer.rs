@@ -47,23 +47,23 @@ pub(super) fn tbs_digest<C: Crypto>(
 /// Checks everything about the peer that certificates can say: chain, validity, fabric, node,
 /// signature, policy.
 ///
-/// `dialled`: the node that the initiator wants to reach; `None` on the responder.
+/// `wanted`: the node that the initiator connects to; `None` on the responder.
 pub(super) fn verify_peer<C: Crypto>(
     crypto: &C,
+    cx: &Context<'_>,
+    env: &mut CaseEnv<'_>,
+    fabric: Fabric<'_>,
+    wanted: Option<NodeId>,
     tbe: &TbeData<'_>,
     keys: Keys<'_>,
-    fabric: Fabric<'_>,
-    dialled: Option<NodeId>,
-    env: &mut CaseEnv<'_>,
-    cx: &Context<'_>,
 ) -> Result<PeerVerified, HandshakeError> {
     // By reference: see `verify_chain`.
-    let chain = verify_chain(crypto, tbe, fabric, env, cx);
+    let chain = verify_chain(crypto, cx, env, fabric, tbe);
     let chain = chain.as_ref().map_err(|error| *error)?;
     if chain.fabric_id() != fabric.id() {
         return Err(HandshakeError::WrongFabric);
     }
-    if dialled.is_some_and(|dialled| dialled != chain.node_id()) {
+    if wanted.is_some_and(|wanted| wanted != chain.node_id()) {
         return Err(HandshakeError::WrongNode);
     }
     verify_possession(crypto, tbe, keys, chain.public_key())?;
@@ -102,10 +102,10 @@ pub(super) struct Keys<'a> {
 #[inline(never)]
 fn verify_chain<C: Crypto>(
     crypto: &C,
-    tbe: &TbeData<'_>,
-    fabric: Fabric<'_>,
-    env: &mut CaseEnv<'_>,
     cx: &Context<'_>,
+    env: &mut CaseEnv<'_>,
+    fabric: Fabric<'_>,
+    tbe: &TbeData<'_>,
 ) -> Result<ChainVerified, HandshakeError> {
     let policy = ChainPolicy::new(cx.wall).with_profile(env.profile);
     // By reference, as every move of it would be one more copy below the verification.

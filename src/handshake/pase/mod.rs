@@ -20,15 +20,17 @@
 mod client;
 pub mod messages;
 mod server;
+mod start;
 
 pub use self::client::PaseClient;
 pub use self::server::PaseServer;
-use super::{Ends, Established, HandshakeError, NewSession, SESSION_KEYS_INFO};
+pub use self::start::PaseStart;
+use super::{Ends, Established, HandshakeError, NewSession, SEKEYS_INFO};
 use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, Secret, Sha256};
 use crate::session::{Identity, SessionKeys};
 
-/// The passcode id of the setup passcode, the only one in use.
+/// The passcode id of the setup passcode, the only one in use: 0.
 pub const DEFAULT_PASSCODE_ID: u16 = 0;
 
 /// What the transcript hash of PASE begins with.
@@ -76,7 +78,7 @@ fn establish<C: Crypto>(
     ke: &Secret<16>,
     _confirmed: &ConfirmationVerified,
 ) -> Result<Established, HandshakeError> {
-    let keys = SessionKeys::derive(crypto, ke.as_bytes(), &[], SESSION_KEYS_INFO)?;
+    let keys = SessionKeys::derive(crypto, ke.as_bytes(), &[], SEKEYS_INFO)?;
     let session = NewSession { keys, setup: ends.setup(Identity::pase(), None) };
     Ok(Established { session, record: None, resumed: false })
 }

@@ -1,11 +1,12 @@
 //! What tests and benchmarks of full tables need and no release has.
 
 use crate::context::Context;
-use crate::crypto::{Crypto, TxCounter};
+use crate::crypto::Crypto;
 use crate::manager::SessionManager;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::storage::Storage;
-use crate::session::{SecureSession, SessionKeys, SessionSetup};
+use crate::session::hazmat::{self, Counters};
+use crate::session::{SessionKeys, SessionSetup};
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Takes in a session that no handshake has made, as if one had: under the next free local
@@ -18,23 +19,23 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         keys: &SessionKeys,
         setup: SessionSetup,
     ) -> Option<SessionHandle> {
-        let counter = TxCounter::random(cx.rng);
-        self.dangerous_add_session_at(cx, peer, keys, setup, counter)
+        // Drawn as a handshake draws it.
+        let counters = Counters::starting_at((cx.rng.next_u32() & 0x0FFF_FFFF).saturating_add(1));
+        self.dangerous_add_session_at(cx, peer, keys, setup, counters)
     }
 
-    /// The same, with the first counter that it sends.
+    /// The same, with its counters.
     pub fn dangerous_add_session_at(
         &mut self,
         cx: &mut Context<'_>,
         peer: PeerAddress,
         keys: &SessionKeys,
         setup: SessionSetup,
-        counter: TxCounter,
+        counters: Counters,
     ) -> Option<SessionHandle> {
         let local_session_id = self.free_session_id()?;
         let setup = SessionSetup { local_session_id, ..setup };
-        let session =
-            SecureSession::dangerous_from_keys(&self.crypto, keys, setup, counter, cx.now);
+        let session = hazmat::secure_session(&self.crypto, keys, setup, counters, cx.now);
         self.sessions.add(session, peer, cx.now, &mut self.delivery, &self.node)
     }
 }

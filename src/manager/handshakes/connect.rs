@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::KeepNone;
-use crate::handshake::{CaseClient, HandshakeError, PaseClient};
+use crate::handshake::{CaseClient, CaseStart, HandshakeError, Outgoing, PaseClient, PaseStart};
 use crate::manager::delivery::Delivery;
 use crate::manager::error::ConnectError;
 use crate::manager::handle::{HandshakeHandle, Peer};
@@ -12,7 +12,7 @@ use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::destination::Destination;
 use crate::manager::handshakes::machine::Machine;
 use crate::manager::handshakes::message::{allocate, has_room, message_of};
-use crate::manager::handshakes::slot::{Slot, TakenMessage};
+use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
 use crate::manager::storage::{Map, Octets, Storage};
 use crate::session::{SessionParameters, UnsecureSession};
@@ -41,10 +41,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         node: &mut Node<S>,
     ) -> Result<HandshakeHandle, ConnectError> {
         self.connect(cx, to, delivery, node, |node, cx, out| {
-            let parameters = &node.config.parameters;
-            let (machine, first) =
-                PaseClient::start(passcode, None, to.local, parameters, cx, crypto, out)?;
-            Ok((Machine::PaseClient(machine), TakenMessage::from(first)))
+            let start = PaseStart::new(passcode, to.local, &node.config.parameters);
+            let (machine, first) = PaseClient::start(crypto, cx, start, out)?;
+            Ok((Machine::PaseClient(machine), first))
         })
     }
 
@@ -61,8 +60,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         self.connect(cx, to, delivery, node, |node, cx, out| {
             let (machine, first) = node.with_env(cx, &mut KeepNone, |env, cx| {
                 let record = env.resumption.by_peer(peer.fabric, peer.node);
-                CaseClient::start(peer.fabric, peer.node, record, to.local, env, cx, crypto, out)
-                    .map(|(machine, first)| (machine, TakenMessage::from(first)))
+                let start = CaseStart::new(peer.fabric, peer.node, to.local).with_record(record);
+                CaseClient::start(crypto, cx, env, start, out)
             })?;
             Ok((Machine::CaseClient(machine), first))
         })
@@ -79,7 +78,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             &mut Node<S>,
             &mut Context<'_>,
             &mut [u8],
-        ) -> Result<(Machine<C>, TakenMessage), HandshakeError>,
+        ) -> Result<(Machine<C>, Outgoing), HandshakeError>,
     ) -> Result<HandshakeHandle, ConnectError> {
         if !has_room(delivery) {
             return Err(ConnectError::NoRoom);

@@ -55,41 +55,39 @@ macro_rules! each {
 }
 
 impl<C: Crypto> Machine<C> {
-    pub(in crate::manager) fn step<'o>(
+    pub(in crate::manager) fn step(
         &mut self,
-        input: Input<'_>,
-        env: &mut CaseEnv<'_>,
-        cx: &mut Context<'_>,
         crypto: &C,
-        out: &'o mut [u8],
-    ) -> Result<Step<'o>, Failure<'o>> {
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+        input: Input<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
         match (self, input) {
             (_, Input::Abort(error)) => Err(Failure::new(error, out)),
             (Self::PaseServer(machine), Input::Message(message)) => {
-                machine.handle(message, cx, crypto, out)
+                machine.handle(crypto, cx, message, out)
             }
             (Self::CaseServer(machine), Input::Message(message)) => {
-                machine.handle(message, env, cx, crypto, out)
+                machine.handle(crypto, cx, env, message, out)
             }
             (Self::CaseServer(machine), Input::Signed(signed)) => {
-                machine.resume(signed, env, cx, crypto, out)
+                machine.resume(crypto, cx, env, signed, out)
             }
             #[cfg(feature = "initiator")]
             (Self::PaseClient(machine), Input::Message(message)) => {
-                machine.handle(message, cx, crypto, out)
+                machine.handle(crypto, cx, message, out)
             }
             #[cfg(feature = "initiator")]
             (Self::CaseClient(machine), Input::Message(message)) => {
-                machine.handle(message, env, cx, crypto, out)
+                machine.handle(crypto, cx, env, message, out)
             }
             #[cfg(feature = "initiator")]
             (Self::CaseClient(machine), Input::Signed(signed)) => {
-                machine.resume(signed, env, cx, crypto, out)
+                machine.resume(crypto, cx, env, signed, out)
             }
             // PASE never asks for a signature.
-            (_, Input::Signed(_)) => {
-                Err(Failure { error: HandshakeError::StaleSignature, reply: None })
-            }
+            (_, Input::Signed(_)) => Err(Failure::silent(HandshakeError::StaleSignature)),
         }
     }
 
@@ -103,7 +101,7 @@ impl<C: Crypto> Machine<C> {
     }
 
     /// What the peer has declared, once it has.
-    pub(in crate::manager) const fn peer_parameters(&self) -> Option<&SessionParameters> {
+    pub(in crate::manager) fn peer_parameters(&self) -> Option<&SessionParameters> {
         each!(self, machine => machine.peer_parameters())
     }
 

@@ -1,12 +1,13 @@
 //! The transmissions and deadlines of handshakes.
 
 use crate::crypto::Crypto;
+use crate::handshake::Outgoing;
 use crate::ids::ProtocolId;
 use crate::manager::delivery::{Delivery, Output};
 use crate::manager::handle::{HandshakeId, Source};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::message::message_of;
-use crate::manager::handshakes::slot::{Slot, TakenMessage};
+use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
 use crate::manager::received::Transmit;
 use crate::manager::storage::{Held, Map, Octets, Storage};
@@ -20,15 +21,15 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         &mut self,
         id: HandshakeId,
         mut message: Held<S>,
-        taken: &TakenMessage,
+        outgoing: &Outgoing,
         now: Instant,
         delivery: &mut Delivery<S, T>,
     ) {
-        let reliable = taken.reliable && !self.peer.is_reliable();
-        let header = self.exchange.header(ProtocolId::SECURE_CHANNEL, taken.opcode.0, reliable);
+        let reliable = !self.peer.is_reliable();
+        let header = self.exchange.header(ProtocolId::SECURE_CHANNEL, outgoing.opcode.0, reliable);
         let octets = delivery.octets.get_mut(message_of(id), &mut message);
         let Ok(mut buf) = MessageBuf::new(octets) else { return };
-        if buf.set_payload_len(taken.len).is_err() {
+        if buf.set_payload_len(outgoing.len).is_err() {
             return;
         }
         let counter = &mut delivery.unsecured_counter;

@@ -4,9 +4,7 @@ use core::time::Duration;
 
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
-use crate::handshake::{
-    Established, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Outgoing, SignRequest, Step,
-};
+use crate::handshake::HANDSHAKE_TIMEOUT;
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::manager::delivery::Filed;
 use crate::manager::handle::{PeerAddress, SessionHandle};
@@ -114,44 +112,5 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     pub(in crate::manager) fn is_spare(&self) -> bool {
         let is_told = self.failed || !self.exchange.is_in_flight();
         self.ended.is_some() && self.lends_to.is_none() && is_told
-    }
-}
-
-/// A handshake's move, freed from the buffer that its message stands in.
-pub(in crate::manager) struct Taken {
-    pub(in crate::manager) message: Option<TakenMessage>,
-    pub(in crate::manager) outcome: Outcome,
-}
-
-pub(in crate::manager) struct TakenMessage {
-    pub(in crate::manager) opcode: Opcode,
-    pub(in crate::manager) len: usize,
-    pub(in crate::manager) reliable: bool,
-}
-
-impl From<Outgoing<'_>> for TakenMessage {
-    fn from(message: Outgoing<'_>) -> Self {
-        Self { opcode: message.opcode, len: message.payload.len(), reliable: message.reliable }
-    }
-}
-
-pub(in crate::manager) enum Outcome {
-    Goes,
-    Signs(SignRequest),
-    Established(Established),
-    Failed(HandshakeError),
-}
-
-impl From<Result<Step<'_>, Failure<'_>>> for Taken {
-    fn from(step: Result<Step<'_>, Failure<'_>>) -> Self {
-        let (message, outcome) = match step {
-            Ok(Step::Send(message)) => (Some(message), Outcome::Goes),
-            Ok(Step::Sign(request)) => (None, Outcome::Signs(request)),
-            Ok(Step::Established { reply, established }) => {
-                (reply, Outcome::Established(established))
-            }
-            Err(Failure { error, reply }) => (reply, Outcome::Failed(error)),
-        };
-        Self { message: message.map(TakenMessage::from), outcome }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::{HandshakeError, Signed};
+use crate::handshake::{Failure, HandshakeError, Signed, Step};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeHandle, HandshakeId, SessionHandle};
@@ -12,7 +12,7 @@ use crate::manager::handshakes::certificates::{CERTIFICATES_LEN, Keeper, Kept};
 use crate::manager::handshakes::machine::Input;
 use crate::manager::handshakes::message::{allocate, message_of};
 use crate::manager::handshakes::progress::{NewlyEstablished, Progress};
-use crate::manager::handshakes::slot::{LINGER, Outcome, Taken};
+use crate::manager::handshakes::slot::LINGER;
 use crate::manager::node::Node;
 use crate::manager::storage::{Held, Map, Octets, Owner, Storage};
 use crate::time::Instant;
@@ -60,22 +60,24 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         ]);
         let Ok(mut buf) = MessageBuf::new(octets) else { return Progress::Waiting };
         let mut keeper = Keeper::new(room);
-        let taken = node.with_env(cx, &mut keeper, |env, cx| {
-            Taken::from(slot.machine.step(input, env, cx, crypto, buf.payload_mut()))
+        let step = node.with_env(cx, &mut keeper, |env, cx| {
+            slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
         let facts = keeper.facts;
         if let Some(held) = certificates {
             slot.kept = Kept::settle(&mut delivery.octets, id, held, facts);
         }
         // From now on retransmissions use the timing that the peer has declared.
-        let declared = match &taken.outcome {
-            Outcome::Established(established) => Some(established.session.peer_parameters()),
+        let declared = match &step {
+            Ok(Step::Established { established, .. }) => {
+                Some(established.session.peer_parameters())
+            }
             _ => slot.machine.peer_parameters(),
         };
         if let Some(parameters) = declared {
             slot.unsecured.set_peer_parameters(parameters);
         }
-        let progress = self.carry_out(id, taken, message, cx.now, delivery);
+        let progress = self.carry_out(id, step, message, cx.now, delivery);
         self.update(id, delivery);
         progress
     }
@@ -83,28 +85,32 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     fn carry_out<T>(
         &mut self,
         id: HandshakeId,
-        taken: Taken,
+        step: Result<Step, Failure>,
         message: Held<S>,
         now: Instant,
         delivery: &mut Delivery<S, T>,
     ) -> Progress {
         let Some(slot) = self.slots.get_mut(&id) else { return Progress::Waiting };
-        match &taken.message {
+        let reply = match &step {
+            Ok(step) => step.message(),
+            Err(failure) => failure.reply.as_ref(),
+        };
+        match reply {
             Some(reply) => slot.launch(id, message, reply, now, delivery),
-            None if !matches!(taken.outcome, Outcome::Signs(_)) => slot.exchange.flush_ack(),
+            None if !matches!(step, Ok(Step::Sign(_))) => slot.exchange.flush_ack(),
             None => {}
         }
-        match taken.outcome {
-            Outcome::Goes => Progress::Waiting,
-            Outcome::Signs(request) => {
+        match step {
+            Ok(Step::Send(_)) => Progress::Waiting,
+            Ok(Step::Sign(request)) => {
                 delivery.tell(Event::SignRequest(request));
                 Progress::Waiting
             }
-            Outcome::Established(established) => {
+            Ok(Step::Established { established, .. }) => {
                 let (peer, handshake) = (slot.peer, slot.is_ours().then_some(HandshakeHandle(id)));
                 Progress::Established(NewlyEstablished { established, peer, handshake })
             }
-            Outcome::Failed(error) => {
+            Err(Failure { error, .. }) => {
                 self.fail(id, error, now, delivery);
                 Progress::Failed(error)
             }

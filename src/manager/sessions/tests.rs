@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 
 use super::table::SessionTable;
 use crate::context::Context;
-use crate::crypto::{RustCrypto, TxCounter};
+use crate::crypto::RustCrypto;
 use crate::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId,
 };
@@ -15,9 +15,8 @@ use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::{
     Config, ConnectError, Event, Heap, HeapSessionManager, Received, SendError, TRANSMIT_BUFFER_LEN,
 };
-use crate::session::{
-    Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
-};
+use crate::session::hazmat::{self, Counters};
+use crate::session::{Identity, SecureSession, SessionParameters, SessionRole, SessionSetup};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
 
@@ -50,9 +49,9 @@ fn session(
         peer_parameters: SessionParameters::default(),
         resumption_id: None,
     };
-    let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
-    let counter = TxCounter::starting_at(counter);
-    SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, counter, Instant::ZERO)
+    let keys = hazmat::session_keys(&[7; 48]);
+    let counter = Counters::starting_at(counter);
+    hazmat::secure_session(&RustCrypto, &keys, setup, counter, Instant::ZERO)
 }
 
 /// Adds a session as the end of a handshake does.

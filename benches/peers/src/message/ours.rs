@@ -1,9 +1,10 @@
 //! `SecureSession`: the payload is copied into its place, then everything is done there.
 
-use matter_session::crypto::{RustCrypto, TxCounter};
+use matter_session::crypto::{RustCrypto};
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
+use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
-    Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
+    Identity, SecureSession, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
 use matter_session::wire::{HEADROOM, MessageBuf, Packet, ProtocolHeader, TAILROOM};
@@ -38,10 +39,10 @@ impl Ours {
             resumption_id: None,
         };
         let keys = [KEY; 3].concat().try_into().expect("three keys");
-        let keys = SessionKeys::dangerous_from_bytes(&keys);
-        let counter = TxCounter::starting_at(counter);
+        let keys = hazmat::session_keys(&keys);
+        let counter = Counters::starting_at(counter);
         let session =
-            SecureSession::dangerous_from_keys(&RustCrypto, &keys, setup, counter, Instant::ZERO);
+            hazmat::secure_session(&RustCrypto, &keys, setup, counter, Instant::ZERO);
         Self { session, buf: [0; 1280] }
     }
 }

@@ -8,9 +8,7 @@ use matter_session::crypto::{
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
-use matter_session::handshake::{
-    CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, Step,
-};
+use matter_session::handshake::{CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, PaseStart, Step};
 use matter_session::ids::{FabricIndex, LocalSessionId};
 use matter_session::resumption::NoRecords;
 use matter_session::session::{EphemeralNodeId, SecureSession, SessionParameters, UnsecureSession};
@@ -46,14 +44,14 @@ pub fn pase_responder(meter: &mut Meter) -> Option<Session> {
 
     for (received, sent) in [(&v::PASE_0[..], &v::PASE_1[..]), (&v::PASE_2, &v::PASE_3)] {
         let message = incoming(&mut buffer, received)?;
-        let step = meter.run(|| server.handle(message, &mut cx, &CRYPTO, &mut out));
+        let step = meter.run(|| server.handle(&CRYPTO, &mut cx, message, &mut out));
         let Ok(Step::Send(answer)) = step else { return None };
-        says(answer.payload, sent)?;
+        says(answer.payload(&out), sent)?;
     }
     let pake3 = incoming(&mut buffer, &v::PASE_4)?;
-    let step = meter.run(|| server.handle(pake3, &mut cx, &CRYPTO, &mut out));
-    let Ok(Step::Established { reply, established }) = step else { return None };
-    says(reply?.payload, &v::PASE_5)?;
+    let step = meter.run(|| server.handle(&CRYPTO, &mut cx, pake3, &mut out));
+    let Ok(Step::Established { reply, established, .. }) = step else { return None };
+    says(reply?.payload(&out), &v::PASE_5)?;
     Some(established.session.begin(&CRYPTO, &mut cx))
 }
 
@@ -64,17 +62,18 @@ pub fn pase_initiator(meter: &mut Meter) -> Option<Session> {
     let passcode = Passcode::new(20_202_021).ok()?;
     let local = LocalSessionId::new(v::PASE_INITIATOR_SESSION)?;
     let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
-    let begun = PaseClient::start(passcode, None, local, &PARAMETERS, &mut cx, &CRYPTO, &mut out);
+    let start = PaseStart::new(passcode, local, &PARAMETERS);
+    let begun = PaseClient::start(&CRYPTO, &mut cx, start, &mut out);
     let (mut client, first) = begun.ok()?;
-    says(first.payload, &v::PASE_0)?;
+    says(first.payload(&out), &v::PASE_0)?;
     for (received, sent) in [(&v::PASE_1[..], &v::PASE_2[..]), (&v::PASE_3, &v::PASE_4)] {
         let message = incoming(&mut buffer, received)?;
-        let step = meter.run(|| client.handle(message, &mut cx, &CRYPTO, &mut out));
+        let step = meter.run(|| client.handle(&CRYPTO, &mut cx, message, &mut out));
         let Ok(Step::Send(answer)) = step else { return None };
-        says(answer.payload, sent)?;
+        says(answer.payload(&out), sent)?;
     }
     let report = incoming(&mut buffer, &v::PASE_5)?;
-    let step = meter.run(|| client.handle(report, &mut cx, &CRYPTO, &mut out));
+    let step = meter.run(|| client.handle(&CRYPTO, &mut cx, report, &mut out));
     let Ok(Step::Established { established, .. }) = step else { return None };
     Some(established.session.begin(&CRYPTO, &mut cx))
 }
@@ -108,16 +107,16 @@ pub fn case(meter: &mut Meter) -> Option<()> {
     let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
 
     let sigma1 = incoming(&mut buffer, &v::CASE_0)?;
-    let step = meter.run(|| server.handle(sigma1, &mut env, &mut cx, &CRYPTO, &mut out));
+    let step = meter.run(|| server.handle(&CRYPTO, &mut cx, &mut env, sigma1, &mut out));
     let Ok(Step::Sign(request)) = step else { return None };
     let signed = meter.run(|| request.sign_with(&mut key));
-    let step = meter.run(|| server.resume(&signed, &env, &cx, &CRYPTO, &mut out));
+    let step = meter.run(|| server.resume(&CRYPTO, &cx, &env, &signed, &mut out));
     let Ok(Step::Send(sigma2)) = step else { return None };
-    says(sigma2.payload, &v::CASE_1)?;
+    says(sigma2.payload(&out), &v::CASE_1)?;
     let sigma3 = incoming(&mut buffer, &v::CASE_2)?;
-    let step = meter.run(|| server.handle(sigma3, &mut env, &mut cx, &CRYPTO, &mut out));
-    let Ok(Step::Established { reply, established }) = step else { return None };
-    says(reply?.payload, &v::CASE_3)?;
+    let step = meter.run(|| server.handle(&CRYPTO, &mut cx, &mut env, sigma3, &mut out));
+    let Ok(Step::Established { reply, established, .. }) = step else { return None };
+    says(reply?.payload(&out), &v::CASE_3)?;
     let session = established.session.begin(&CRYPTO, &mut cx);
     works(session, &v::CASE_ATTESTATION, &v::CASE_SECURE)
 }

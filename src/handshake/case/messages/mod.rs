@@ -1,4 +1,8 @@
-//! The messages of CASE. [Core, "CASE: Protocol Details"]
+//! The messages of CASE, to be read and written without a state machine.
+//! [Core, "CASE: Protocol Details"]
+//!
+//! A read [`Sigma2`] or [`Sigma3`] says where in the payload its encrypted part is, so that it can be
+//! decrypted in place. To write one, give the encrypted part itself. Its plaintext is a [`TbeData`].
 
 use core::ops::Range;
 
@@ -11,7 +15,7 @@ use crate::session::ResumptionId;
 use crate::session::SessionParameters;
 use crate::tlv::{Container, Tag, TlvError, Writer};
 
-/// Length of the randoms in octets.
+/// The length of the randoms in bytes.
 pub const RANDOM_LEN: usize = 32;
 /// The longest certificate in TLV, in octets.
 const MAX_CERTIFICATE_LEN: usize = crate::cert::MAX_CERT_LEN;
@@ -83,7 +87,11 @@ impl<'a> Sigma1<'a> {
         })
     }
 
-    pub(super) fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.initiator_random)?;
         writer.unsigned(Tag::Context(2), self.initiator_session_id.get())?;
@@ -100,17 +108,17 @@ impl<'a> Sigma1<'a> {
     }
 }
 
-/// Sigma2 without its encrypted part, which stands at a range of the payload.
+/// Sigma2: the responder's answer, with its certificates in the encrypted part.
 #[derive(Clone, Debug)]
-pub struct Sigma2 {
+pub struct Sigma2<E = Range<usize>> {
     /// The responder's random.
     pub responder_random: [u8; RANDOM_LEN],
     /// The session id that the responder will receive on.
     pub responder_session_id: PeerSessionId,
     /// The responder's ephemeral public key.
     pub responder_public_key: PublicKey,
-    /// Where the encrypted part stands: ciphertext and MIC.
-    pub encrypted: Range<usize>,
+    /// The encrypted part, ciphertext and MIC: its place in a payload that was read, or its bytes.
+    pub encrypted: E,
     /// The responder's session parameters.
     pub session_parameters: Option<SessionParameters>,
 }
@@ -136,6 +144,35 @@ impl Sigma2 {
             encrypted,
             session_parameters,
         })
+    }
+}
+
+impl Sigma2<&[u8]> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
+        self.write_with(writer, |writer, tag| writer.bytes(tag, self.encrypted))
+    }
+}
+
+impl<E> Sigma2<E> {
+    /// Writes the payload of the message; `encrypted` writes that part.
+    pub(super) fn write_with<S: Sink, X: From<Overflow>>(
+        &self,
+        writer: &mut Writer<S>,
+        encrypted: impl FnOnce(&mut Writer<S>, Tag) -> Result<(), X>,
+    ) -> Result<(), X> {
+        writer.start_structure(Tag::Anonymous)?;
+        writer.bytes(Tag::Context(1), &self.responder_random)?;
+        writer.unsigned(Tag::Context(2), self.responder_session_id.get())?;
+        writer.bytes(Tag::Context(3), self.responder_public_key.as_bytes())?;
+        encrypted(writer, Tag::Context(4))?;
+        if let Some(parameters) = &self.session_parameters {
+            parameters.write(Tag::Context(5), writer)?;
+        }
+        Ok(writer.end()?)
     }
 }
 
@@ -169,7 +206,11 @@ impl<'a> Sigma2Resume<'a> {
         Ok(message)
     }
 
-    pub(super) fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.resumption_id.as_bytes())?;
         writer.bytes(Tag::Context(2), self.mic)?;
@@ -181,11 +222,11 @@ impl<'a> Sigma2Resume<'a> {
     }
 }
 
-/// Sigma3, of which only the place of the encrypted part is readable.
+/// Sigma3: the initiator's certificates, encrypted.
 #[derive(Clone, Debug)]
-pub struct Sigma3 {
-    /// Where the encrypted part stands: ciphertext and MIC.
-    pub encrypted: Range<usize>,
+pub struct Sigma3<E = Range<usize>> {
+    /// The encrypted part, ciphertext and MIC: its place in a payload that was read, or its bytes.
+    pub encrypted: E,
 }
 
 impl Sigma3 {
@@ -201,8 +242,33 @@ impl Sigma3 {
     }
 }
 
+impl Sigma3<&[u8]> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
+        self.write_with(writer, |writer, tag| writer.bytes(tag, self.encrypted))
+    }
+}
+
+impl<E> Sigma3<E> {
+    /// Writes the payload of the message; `encrypted` writes that part.
+    pub(super) fn write_with<S: Sink, X: From<Overflow>>(
+        &self,
+        writer: &mut Writer<S>,
+        encrypted: impl FnOnce(&mut Writer<S>, Tag) -> Result<(), X>,
+    ) -> Result<(), X> {
+        writer.start_structure(Tag::Anonymous)?;
+        encrypted(writer, Tag::Context(1))?;
+        Ok(writer.end()?)
+    }
+}
+
 /// TBEData2 or TBEData3: the plaintext of the encrypted parts.
 #[derive(Clone, Copy, Debug)]
+#[doc(alias = "TBEData2")]
+#[doc(alias = "TBEData3")]
 pub struct TbeData<'a> {
     /// The sender's operational certificate.
     pub noc: &'a [u8],
@@ -215,13 +281,19 @@ pub struct TbeData<'a> {
 }
 
 impl<'a> TbeData<'a> {
-    /// Reads TBEData2.
-    pub(super) fn parse2(plaintext: &'a [u8]) -> Result<Self, HandshakeError> {
+    /// Reads TBEData2, the plaintext of the encrypted part of Sigma2.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Malformed`].
+    pub fn parse2(plaintext: &'a [u8]) -> Result<Self, HandshakeError> {
         Self::parse(plaintext, |fields| Ok(Some(ResumptionId::new(*fields.field(4)?.array()?))))
     }
 
-    /// Reads TBEData3.
-    pub(super) fn parse3(plaintext: &'a [u8]) -> Result<Self, HandshakeError> {
+    /// Reads TBEData3, the plaintext of the encrypted part of Sigma3.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Malformed`].
+    pub fn parse3(plaintext: &'a [u8]) -> Result<Self, HandshakeError> {
         Self::parse(plaintext, |_| Ok(None))
     }
 
@@ -240,7 +312,11 @@ impl<'a> TbeData<'a> {
         Ok(Self { noc, icac, signature, resumption_id })
     }
 
-    pub(super) fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
+    /// Writes the structure.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.noc)?;
         if let Some(icac) = self.icac {
@@ -257,6 +333,8 @@ impl<'a> TbeData<'a> {
 /// TBSData2 or TBSData3: what the sender of a [`TbeData`] signs. It is not sent; the receiver
 /// writes it again, so its encoding is fixed.
 #[derive(Clone, Copy, Debug)]
+#[doc(alias = "TBSData2")]
+#[doc(alias = "TBSData3")]
 pub struct TbsData<'a> {
     /// The sender's operational certificate.
     pub noc: &'a [u8],
@@ -269,7 +347,11 @@ pub struct TbsData<'a> {
 }
 
 impl TbsData<'_> {
-    pub(super) fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
+    /// Writes the structure.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.noc)?;
         if let Some(icac) = self.icac {

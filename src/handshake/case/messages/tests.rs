@@ -154,3 +154,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_encrypted_is_read_at_the_place_where_it_was_written() {
+    let encrypted = [0x5A; 40];
+    let sigma2 = Sigma2 {
+        responder_random: [1; 32],
+        responder_session_id: PeerSessionId::new(7).unwrap(),
+        responder_public_key: PublicKey::new(&[&[4][..], &[9; 64]].concat()).unwrap(),
+        encrypted: &encrypted[..],
+        session_parameters: Some(SessionParameters::default()),
+    };
+    let payload = written(|writer| sigma2.write(writer));
+    let read = Sigma2::parse(&payload).unwrap();
+    assert_eq!(payload[read.encrypted.clone()], encrypted);
+    let again = Sigma2 {
+        responder_random: read.responder_random,
+        responder_session_id: read.responder_session_id,
+        responder_public_key: read.responder_public_key,
+        encrypted: &payload[read.encrypted],
+        session_parameters: read.session_parameters,
+    };
+    assert_eq!(written(|writer| again.write(writer)), payload);
+    let payload = written(|writer| Sigma3 { encrypted: &encrypted[..] }.write(writer));
+    assert_eq!(payload[Sigma3::parse(&payload).unwrap().encrypted], encrypted);
+}

@@ -1,6 +1,7 @@
-//! The messages of PASE. [Core, "PASE: Protocol Details"]
+//! The messages of PASE, to be read and written without a state machine.
+//! [Core, "PASE: Protocol Details"]
 
-use crate::bytes::{Buffer, Overflow};
+use crate::bytes::{Overflow, Sink};
 use crate::crypto::{HASH_LEN, PUBLIC_KEY_LEN, PbkdfParameters, PublicKey};
 use crate::handshake::HandshakeError;
 use crate::handshake::fields::{session_id, session_parameters};
@@ -44,7 +45,11 @@ impl<'a> PbkdfParamRequest<'a> {
         Ok(message)
     }
 
-    pub(super) fn write(&self, writer: &mut Writer<Buffer<'_>>) -> Result<(), Overflow> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(INITIATOR_RANDOM), self.initiator_random)?;
         writer.unsigned(Tag::Context(2), self.initiator_session_id.get())?;
@@ -110,7 +115,11 @@ impl<'a> PbkdfParamResponse<'a> {
         })
     }
 
-    pub(super) fn write(&self, writer: &mut Writer<Buffer<'_>>) -> Result<(), Overflow> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(INITIATOR_RANDOM), self.initiator_random)?;
         writer.bytes(Tag::Context(2), self.responder_random)?;
@@ -147,7 +156,11 @@ impl Pake1 {
         Ok(Self { pa })
     }
 
-    pub(super) fn write(&self, writer: &mut Writer<Buffer<'_>>) -> Result<(), Overflow> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.pa.as_bytes())?;
         writer.end()
@@ -176,7 +189,11 @@ impl<'a> Pake2<'a> {
         Ok(Self { pb, cb })
     }
 
-    pub(super) fn write(&self, writer: &mut Writer<Buffer<'_>>) -> Result<(), Overflow> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.pb.as_bytes())?;
         writer.bytes(Tag::Context(2), self.cb)?;
@@ -203,7 +220,11 @@ impl<'a> Pake3<'a> {
         Ok(Self { ca })
     }
 
-    pub(super) fn write(&self, writer: &mut Writer<Buffer<'_>>) -> Result<(), Overflow> {
+    /// Writes the payload of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.ca)?;
         writer.end()

@@ -5,6 +5,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bytes::Buffer;
 use crate::handshake::fields::any_parameters;
 
 fn written(write: impl FnOnce(&mut Writer<Buffer<'_>>) -> Result<(), Overflow>) -> Vec<u8> {

@@ -1,0 +1,75 @@
+//! What the responder of CASE decides by Sigma1: which fabric is meant, and whether to resume.
+
+use subtle::ConstantTimeEq;
+
+use super::keys::{ResumeMic, ResumptionVerified};
+use super::messages::{ResumeRequest, Sigma1};
+use super::{BoundFabric, CaseEnv};
+use crate::context::{Context, PeerIdentity};
+use crate::crypto::{Crypto, Secret};
+use crate::fabric::{Fabric, FabricTable};
+use crate::resumption::ResumptionRecord;
+
+/// What entitles the initiator to a resumption.
+pub(super) struct Accepted {
+    pub(super) fabric: BoundFabric,
+    pub(super) record: ResumptionRecord,
+    pub(super) verified: ResumptionVerified,
+}
+
+/// Finds the fabric and the key epoch that the initiator means. A Sigma1 that means none of
+/// ours costs no key agreement. All candidates are compared, in constant time.
+#[inline(never)]
+pub(super) fn find_destination<'f, C: Crypto>(
+    crypto: &C,
+    fabrics: &'f dyn FabricTable,
+    sigma1: &Sigma1<'_>,
+) -> Option<(Fabric<'f>, Secret<16>)> {
+    let mut found = None;
+    let mut n = 0;
+    while let Some(fabric) = fabrics.nth(n) {
+        for ipk in fabric.ipks() {
+            let random = sigma1.initiator_random;
+            let id = fabric.destination_id(crypto, ipk, random, fabric.node_id());
+            if found.is_none() & bool::from(id.ct_eq(sigma1.destination_id)) {
+                found = Some((fabric, ipk.clone()));
+            }
+        }
+        n = n.saturating_add(1);
+    }
+    found
+}
+
+/// The record that the initiator wants to resume, if we hold it under this very id (the keys come
+/// of it, and a store may answer with what became of the record), its MIC verifies, it is of the
+/// fabric that the destination id means, the policy still accepts the peer, and nobody else
+/// resumes it. Whatever fails, the answer is the full handshake.
+#[inline(never)]
+pub(super) fn accept_resumption<C: Crypto>(
+    crypto: &C,
+    cx: &Context<'_>,
+    env: &mut CaseEnv<'_>,
+    fabric: Fabric<'_>,
+    request: &ResumeRequest<'_>,
+    initiator_random: &[u8; 32],
+) -> Option<Accepted> {
+    let record = env.resumption.by_id(&request.id).filter(|record| record.id == request.id)?;
+    let secret = &record.shared_secret;
+    let verified = ResumeMic::Sigma1
+        .verify(crypto, secret, initiator_random, &request.id, request.mic)
+        .ok()?;
+    if !record.is_of(fabric) {
+        return None;
+    }
+    let identity = PeerIdentity {
+        fabric: record.fabric,
+        node: record.peer,
+        cats: record.cats,
+        certificates: None,
+    };
+    cx.policy.authorize(&identity).ok()?;
+    if !env.resumption.claim(&request.id) {
+        return None;
+    }
+    Some(Accepted { fabric: BoundFabric::to(fabric), record, verified })
+}

@@ -1,0 +1,97 @@
+//! What all four handshakes have around their steps: a deadline and an end.
+
+use core::fmt;
+
+use super::{Failure, HANDSHAKE_TIMEOUT, HandshakeError, Step};
+use crate::session::SessionParameters;
+use crate::time::Instant;
+
+/// A handshake: one of the four state machines, its deadline and its end.
+///
+/// Use it as [`PaseClient`](super::PaseClient), [`PaseServer`](super::PaseServer),
+/// [`CaseClient`](super::CaseClient) or [`CaseServer`](super::CaseServer). After an error, and once
+/// the session is established, the handshake has ended: its secrets are wiped, and every further
+/// message fails with [`HandshakeError::Ended`].
+pub struct Handshake<M> {
+    pub(super) machine: M,
+    deadline: Instant,
+}
+
+/// The states of one handshake. Sealed: only the four machines of this crate implement it.
+pub trait Machine {
+    /// The public name of the handshake.
+    const NAME: &'static str;
+
+    /// The name of the present state; `None` once the handshake has ended.
+    fn state(&self) -> Option<&'static str>;
+
+    /// Wipes the state: the handshake has ended.
+    fn end(&mut self);
+
+    /// The session parameters that the peer declared, while the handshake runs.
+    fn peer_parameters(&self) -> Option<&SessionParameters>;
+}
+
+impl<M: Machine> Handshake<M> {
+    pub(super) fn begin(machine: M, now: Instant) -> Self {
+        Self { machine, deadline: now + HANDSHAKE_TIMEOUT }
+    }
+
+    /// Starts the timeout anew: CASE limits the wait for each message.
+    pub(super) fn restart_timeout(&mut self, now: Instant) {
+        self.deadline = now + HANDSHAKE_TIMEOUT;
+    }
+
+    /// Ends the handshake if the step failed or was the last one. A failure gets the report for the
+    /// peer, written to `out`.
+    pub(super) fn settle(
+        &mut self,
+        outcome: Result<Step, HandshakeError>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        if !matches!(outcome, Ok(Step::Send(_) | Step::Sign(_))) {
+            self.machine.end();
+        }
+        outcome.map_err(|error| Failure::new(error, out))
+    }
+
+    /// Ends the handshake and wipes its secrets. The peer is not informed.
+    pub fn end(&mut self) {
+        self.machine.end();
+    }
+
+    /// Returns the session parameters that the peer declared: after its first message, and until
+    /// the handshake ends.
+    #[must_use]
+    pub fn peer_parameters(&self) -> Option<&SessionParameters> {
+        self.machine.peer_parameters()
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due; `None` once the handshake has
+    /// ended.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.machine.state().map(|_| self.deadline)
+    }
+
+    /// Ends the handshake if its deadline has passed. An early call does nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::TimedOut`].
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut [u8]) -> Result<(), Failure> {
+        if self.poll_timeout().is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        self.machine.end();
+        Err(Failure::new(HandshakeError::TimedOut, out))
+    }
+}
+
+impl<M: Machine> fmt::Debug for Handshake<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(M::NAME)
+            .field("state", &self.machine.state().unwrap_or("Ended"))
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
