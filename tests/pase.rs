@@ -17,7 +17,7 @@ use core::time::Duration;
 use std::sync::OnceLock;
 
 use matter_session::crypto::{
-    Crypto, CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Verifier, spake2p,
+    CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Spake2p, Verifier, spake2p,
 };
 use matter_session::handshake::{Context, HANDSHAKE_TIMEOUT, HandshakeError, PaseClient, Refusal};
 use matter_session::session::SessionParameters;

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
+use matter_session::crypto::{CompactRustCrypto, Crypto, Hashing, RustCrypto, TxCounter};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
     ProtocolId, VendorId,

@@ -9,7 +9,7 @@ use super::keys::{
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, Rejected, establish};
-use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
@@ -102,7 +102,7 @@ impl<C: Crypto> CaseClient<C> {
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
         let ephemeral = crypto.ephemeral(cx.rng)?;
-        let public = crypto.ephemeral_public(&ephemeral);
+        let public = ephemeral.public();
         let mic = match &resuming {
             Some(r) => ResumeMic::Sigma1.make(crypto, &r.shared_secret, &random, &r.id)?,
             None => [0; 16],
@@ -110,7 +110,7 @@ impl<C: Crypto> CaseClient<C> {
         let sigma1 = Sigma1 {
             initiator_random: &random,
             initiator_session_id: local.as_seen_by_peer(),
-            destination_id: &own.destination_id(crypto, &ipk, &random, node),
+            destination_id: &own.destination_id(crypto, &ipk, &random, node)?,
             initiator_public_key: public,
             session_parameters: Some(*env.parameters),
             resumption: resuming.as_ref().map(|r| ResumeRequest { id: r.id, mic: &mic }),
@@ -212,7 +212,7 @@ impl<C: Crypto> CaseClient<C> {
         let sigma2 = Sigma2::parse(payload);
         let sigma2 = sigma2.as_ref().map_err(|error| *error)?;
         let fabric = target.fabric.find(env)?;
-        let agreed = state.agree(&sigma2.responder_public_key, crypto);
+        let agreed = state.agree(&sigma2.responder_public_key);
         let (own_key, shared) = agreed.as_ref().map_err(|error| *error)?;
         let tbe = TbeData::parse2(open(sigma2, shared, target, transcript, payload, crypto)?)?;
         let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
@@ -318,11 +318,10 @@ impl<C: Crypto> ExpectSigma2<C> {
     fn agree(
         &mut self,
         responder_key: &PublicKey,
-        crypto: &C,
     ) -> Result<(PublicKey, Secret<32>), HandshakeError> {
         let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
-        let own_key = crypto.ephemeral_public(&ephemeral);
-        Ok((own_key, crypto.ecdh(ephemeral, responder_key)?))
+        let own_key = ephemeral.public();
+        Ok((own_key, ephemeral.agree(responder_key)?))
     }
 
     /// Sigma2Resume: the responder holds our record.

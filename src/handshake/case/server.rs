@@ -11,7 +11,7 @@ use super::keys::{
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, PeerIdentity, Proof, establish};
-use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use crate::crypto::{Crypto, CryptoError, KeyPair, PublicKey, Secret, Sha256};
 use crate::fabric::{Fabric, FabricTable};
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::{Move, Written, expire, settle};
@@ -179,7 +179,7 @@ impl<C: Crypto> CaseServer<C> {
         out: &mut [u8],
     ) -> Result<Move, HandshakeError> {
         let sigma1 = Sigma1::parse(payload)?;
-        let (fabric, ipk) = find_destination(crypto, env.fabrics, &sigma1)
+        let (fabric, ipk) = find_destination(crypto, env.fabrics, &sigma1)?
             .ok_or(HandshakeError::NoSharedTrustRoots)?;
         self.fabric = Some(fabric.index());
         if let Some(request) = sigma1.resumption.as_ref().filter(|_| self.resumes) {
@@ -340,20 +340,20 @@ fn find_destination<'f, C: Crypto>(
     crypto: &C,
     fabrics: &'f dyn FabricTable,
     sigma1: &Sigma1<'_>,
-) -> Option<(Fabric<'f>, Secret<16>)> {
+) -> Result<Option<(Fabric<'f>, Secret<16>)>, CryptoError> {
     let mut found = None;
     let mut n = 0;
     while let Some(fabric) = fabrics.nth(n) {
         for ipk in fabric.ipks() {
             let random = sigma1.initiator_random;
-            let id = fabric.destination_id(crypto, ipk, random, fabric.node_id());
+            let id = fabric.destination_id(crypto, ipk, random, fabric.node_id())?;
             if found.is_none() & bool::from(id.ct_eq(sigma1.destination_id)) {
                 found = Some((fabric, ipk.clone()));
             }
         }
         n = n.saturating_add(1);
     }
-    found
+    Ok(found)
 }
 
 /// The record that the initiator wants to resume, if we hold it under this very id (the keys come
@@ -407,8 +407,8 @@ impl Agreed {
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
         let ephemeral = crypto.ephemeral(cx.rng)?;
-        let own_key = crypto.ephemeral_public(&ephemeral);
-        let shared = crypto.ecdh(ephemeral, peer_key)?;
+        let own_key = ephemeral.public();
+        let shared = ephemeral.agree(peer_key)?;
         Ok(Self { random, own_key, shared })
     }
 }
