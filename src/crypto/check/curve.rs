@@ -106,8 +106,11 @@ const FORGERIES: [(&str, Forgery); 6] = [
     ("r and s too large", |_, signature| *signature = [0xFF; SIGNATURE_LEN]),
 ];
 
+/// A case and the point that it offers.
+type Offer = (&'static str, fn() -> PublicKey);
+
 /// What is no point of the curve.
-pub(super) const OFF_CURVE: [(&str, fn() -> PublicKey); 3] = [
+pub(super) const OFF_CURVE: [Offer; 3] = [
     ("a point beside the curve", || {
         let mut point = *G.as_bytes();
         point[PUBLIC_KEY_LEN - 1] ^= 1;
