@@ -25,7 +25,8 @@ pub const TRIAL_LEN: usize = 1280;
 /// # #[derive(Debug)] struct Engine;
 /// # impl Engine {
 /// #     fn key(&self, k: &Secret<16>) -> AesCcmKey { CompactRustCrypto.aead(k) }
-/// #     fn seal(&self, k: &Secret<16>, n: SealNonce, aad: &[u8], data: &mut [u8]) -> Option<[u8; 16]> {
+/// #     fn seal(&self, k: &Secret<16>, n: SealNonce, aad: &[u8], data: &mut [u8])
+/// #         -> Option<[u8; 16]> {
 /// #         self.key(k).seal(n, aad, data).ok()
 /// #     }
 /// #     fn open(&self, k: &Secret<16>, n: OpenNonce, aad: &[u8], data: &mut [u8], mic: &[u8; 16])

@@ -26,13 +26,12 @@ use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
 /// #     }
 /// #     pub fn add(a: &[u8; 65], b: &[u8; 65]) -> Option<Secret<65>> { SW.point_add(a, b).ok() }
 /// #     pub fn is_on_curve(p: &[u8; 65]) -> Result<bool, u8> {
-/// #         Ok(multiply(&super::one(), p).is_some())
+/// #         Ok(multiply(&[1; 32], p).is_some())
 /// #     }
 /// #     pub fn verify(k: &[u8; 65], digest: &[u8; 32], rs: &[u8; 64]) -> Result<bool, u8> {
 /// #         Ok(SW.verify(&PublicKey::new(k).unwrap(), digest, &Signature::new(*rs)).is_ok())
 /// #     }
 /// # }
-/// # fn one() -> [u8; 32] { core::array::from_fn(|n| u8::from(n == 31)) }
 /// #[derive(Clone, Copy, Debug, Default)]
 /// struct HwCurve;
 ///
@@ -66,7 +65,7 @@ use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
 ///
 ///     fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<HwKeyPair, CryptoError> {
 ///         let private = self.random_scalar(rng)?;
-///         let public = PublicKey::new(self.point_mul(&private, spake2p::G.as_bytes())?.as_bytes())?;
+///         let public = self.spake_l(&private)?;
 ///         Ok(HwKeyPair { private, public })
 ///     }
 ///
@@ -84,12 +83,12 @@ use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
 /// impl Spake2p for HwCurve {
 ///     fn point_mul(&self, scalar: &Secret<32>, point: &[u8; PUBLIC_KEY_LEN])
 ///     -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-///         pka::multiply(scalar.as_bytes(), on_curve(point)?).ok_or(CryptoError::Backend)
+///         pka::multiply(scalar.as_bytes(), on_curve(point)?).ok_or(CryptoError::InvalidScalar)
 ///     }
 ///
 ///     fn point_add(&self, a: &[u8; PUBLIC_KEY_LEN], b: &[u8; PUBLIC_KEY_LEN])
 ///     -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-///         pka::add(on_curve(a)?, on_curve(b)?).ok_or(CryptoError::Backend)
+///         pka::add(on_curve(a)?, on_curve(b)?).ok_or(CryptoError::InvalidPoint)
 ///     }
 /// }
 ///

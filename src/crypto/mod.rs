@@ -5,10 +5,11 @@
 //! nodes with little memory, `AwsLcCrypto` (feature `aws-lc-rs`) one for controllers.
 //!
 //! ```text
-//! Crypto = Cipher    aead, seal_once ..   AES-128-CCM: keys, batches      required: 1 type, 3 methods
-//!        + Hashing   sha256, hmac ..      HMAC, HKDF, PBKDF2 by default   required: 1 type, 3 methods
-//!        + Curve     ephemeral, verify    key agreement, ECDSA            required: 1 type, 4 methods
-//!        + Spake2p   point_mul ..         the steps of PASE by default    required: 2 methods
+//! part       required                     by default
+//! Cipher     aead, Aead::{seal, open}     trials, privacy, single uses, batches
+//! Hashing    sha256                       hmac, hkdf, pbkdf2
+//! Curve      ephemeral, verify, KeyPair   (nothing)
+//! Spake2p    point_mul, point_add         scalars, and the steps of the protocol
 //! ```
 //! A firmware with an accelerator implements the part that the accelerator serves, and takes the
 //! others from another backend with [`Suite`]. [`check::run`] compares a backend with known

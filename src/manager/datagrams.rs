@@ -112,7 +112,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Takes in many datagrams in their order: what comes of each, what is told and what is sent
     /// are what [`handle_datagram`](Self::handle_datagram) one after the other would make of them.
     /// But messages of secure sessions that have 256 octets of payload or more are decrypted
-    /// together ([`Crypto::open_batch`]), which takes less time.
+    /// together ([`Cipher::open_batch`](crate::crypto::Cipher::open_batch)), which takes less time.
     ///
     /// For callers that read many datagrams at once, with `recvmmsg` or from a ring:
     ///

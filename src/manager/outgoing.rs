@@ -85,7 +85,7 @@ impl<S: Storage> ExchangeEntry<S> {
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would: the result
     /// of each is in [`Outgoing::result`]. But those of 256 octets or more are encrypted together
-    /// ([`Crypto::seal_batch`]), which takes less time. What was sent before is not sent again.
+    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)), which takes less time. What was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
