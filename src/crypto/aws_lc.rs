@@ -18,8 +18,9 @@ use super::{
     Sha256State, SignError, Signature, Spake2p, SpakeSecrets, SpakeVerifier,
 };
 
-/// A [`Crypto`](super::Crypto) backend with P-256 agreements and signatures by AWS-LC; the rest of it, with
-/// SPAKE2+ and AES-CCM, is that of [`RustCrypto`].
+/// A [`Crypto`](super::Crypto) backend with P-256 agreements and signatures by AWS-LC.
+///
+/// The other parts, with SPAKE2+ and AES-CCM, are those of [`RustCrypto`].
 ///
 /// It makes CASE faster, and leaves PASE and messages as they are. AWS-LC is written in C and
 /// assembler: to build it takes a C compiler. Nodes of either backend understand each other, and

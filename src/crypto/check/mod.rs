@@ -5,10 +5,9 @@
 //! points off the curve, scalars out of range. The first wrong answer is returned as an error that
 //! names the primitive and the case.
 //!
-//! Run it in the tests of a backend, and once on each new hardware. It needs no allocator. With
-//! [`CompactRustCrypto`](super::CompactRustCrypto) on a Cortex-M4 it takes 270 million instructions,
-//! which is about three seconds, and 6.4 kB of stack. A firmware that does not call it does not
-//! contain it.
+//! Run it in the tests of a backend, and once on each new hardware. It needs no allocator. On a
+//! Cortex-M4, `CompactRustCrypto` takes 270 million instructions for it, which is about three
+//! seconds, and 6.4 kB of stack. A firmware that does not call it does not contain it.
 //!
 #![cfg_attr(feature = "rustcrypto", doc = "```")]
 #![cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]

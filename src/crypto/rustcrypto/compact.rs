@@ -38,6 +38,7 @@ impl Hashing for CompactRustCrypto {
         RustCrypto.sha256()
     }
 
+    #[inline(always)]
     fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> Result<[u8; HASH_LEN], CryptoError> {
         RustCrypto.hmac(key, parts)
     }

@@ -13,8 +13,8 @@ use alloc::sync::Arc;
 use ::ccm::aead::AeadInOut;
 use ::ccm::aead::inout::InOutBuf;
 use ::ccm::consts::{U13, U16};
+use ::hmac::{Hmac, KeyInit, Mac};
 use aes::Aes128Enc;
-use hmac::{Hmac, KeyInit, Mac};
 use p256::SecretKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rand_core::CryptoRng;
@@ -95,14 +95,10 @@ impl Hashing for RustCrypto {
         Sha256State::default()
     }
 
+    // Inlined, so that its callers know that it does not fail: 650 bytes less of flash.
+    #[inline(always)]
     fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> Result<[u8; HASH_LEN], CryptoError> {
-        // HMAC takes keys of any length: the error case does not occur.
-        let mut mac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(key)
-            .map_err(|_| CryptoError::Backend)?;
-        for part in parts {
-            mac.update(part);
-        }
-        Ok(mac.finalize().into_bytes().into())
+        Ok(hmac(key, parts))
     }
 
     fn hkdf(
@@ -126,6 +122,20 @@ impl Hashing for RustCrypto {
     ) -> Result<(), CryptoError> {
         pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, iterations, out);
         Ok(())
+    }
+}
+
+#[inline(never)]
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; HASH_LEN] {
+    match <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(key) {
+        Ok(mut mac) => {
+            for part in parts {
+                mac.update(part);
+            }
+            mac.finalize().into_bytes().into()
+        }
+        // HMAC takes keys of any length: this does not occur.
+        Err(_) => [0; HASH_LEN],
     }
 }
 
