@@ -15,7 +15,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use matter_session::RustCrypto;
-use matter_session::crypto::{Aead, Crypto, OpenNonce, PrivacyNonce, Secret, TxCounter};
+use matter_session::crypto::{Aead, Cipher, OpenNonce, PrivacyNonce, Secret, TxCounter};
 use matter_session::fabric::{CompressedFabricId, GroupKey};
 use matter_session::group::{
     self, EpochStart, Fresh, GroupEpoch, GroupKeySet, GroupSession, KeySetError, OperationalKeySet,

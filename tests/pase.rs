@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 
 use matter_session::context::Context;
 use matter_session::crypto::{
-    Crypto, CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Verifier, spake2p,
+    CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Spake2p, Verifier, spake2p,
 };
 use matter_session::handshake::{
     HANDSHAKE_TIMEOUT, HandshakeError, PaseClient, PaseStart, Refusal,

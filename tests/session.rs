@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use matter_session::bytes::Buffer;
-use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto};
+use matter_session::crypto::{CompactRustCrypto, Crypto, Hashing, RustCrypto};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
     ProtocolId, VendorId,

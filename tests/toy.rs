@@ -18,7 +18,8 @@ mod rng;
 mod toy;
 
 use matter_session::crypto::{
-    Aead, Crypto, CryptoError, OpenNonce, OperationalKey, PublicKey, SealNonce, Secret, Signature,
+    Aead, Cipher, CryptoError, Curve, KeyPair, OpenNonce, OperationalKey, PublicKey, SealNonce,
+    Secret, Signature, Spake2p,
 };
 use matter_session::manager::{Config, Event, PeerAddress, Received, SessionManager};
 use matter_session::{
@@ -171,7 +172,7 @@ fn what_is_no_element_is_refused() {
     let good = *ToyKey::generate(&mut rng).public_key().as_bytes();
     let agree = |octets: &[u8; 65], rng: &mut Dice| {
         let own = Toy::<false>.ephemeral(rng).unwrap();
-        Toy::<false>.ecdh(own, &PublicKey::new(octets).unwrap()).map(|_| ())
+        own.agree(&PublicKey::new(octets).unwrap()).map(|_| ())
     };
     assert_eq!(agree(&good, &mut rng), Ok(()));
     let with = |element: u64| {
@@ -197,8 +198,8 @@ fn two_agree_on_a_secret_and_scalars_have_a_range() {
     let mut rng = Dice::new(3);
     for _ in 0..100 {
         let [a, b] = [(); 2].map(|()| Toy::<false>.ephemeral(&mut rng).unwrap());
-        let [pa, pb] = [&a, &b].map(|key| Toy::<false>.ephemeral_public(key));
-        let (at_a, at_b) = (Toy::<false>.ecdh(a, &pb), Toy::<false>.ecdh(b, &pa));
+        let [pa, pb] = [&a, &b].map(|key| key.public());
+        let (at_a, at_b) = (a.agree(&pb), b.agree(&pa));
         assert_eq!(at_a.unwrap(), at_b.unwrap());
     }
     for bad in [[0; 32], [0xff; 32]] {

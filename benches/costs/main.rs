@@ -17,7 +17,7 @@ use std::time::Instant as Clock;
 
 use drive::{Spent, case, nodes, remember};
 use matter_session::cert::{NoCache, RecentlyVerified, VerifiedCache};
-use matter_session::crypto::{Crypto, RustCrypto, Secret};
+use matter_session::crypto::{RustCrypto, Secret, Spake2p};
 use matter_session::rand_core::{Rng, UnwrapErr};
 use p256::SecretKey;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};

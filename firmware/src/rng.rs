@@ -2,7 +2,7 @@
 
 use core::convert::Infallible;
 
-use matter_session::crypto::{Crypto, RustCrypto, Sha256};
+use matter_session::crypto::{Hashing, RustCrypto, Sha256};
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 
 /// A true random number generator as its driver would look: no error reaches the caller, as the

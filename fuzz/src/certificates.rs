@@ -5,7 +5,7 @@ use matter_session::cert::{
     CertError, Certificate, ChainPolicy, MAX_X509_LEN, NoCache, Profile, RecentlyVerified,
     verify_chain, verify_root,
 };
-use matter_session::crypto::{Crypto, Sha256};
+use matter_session::crypto::{Hashing, Sha256};
 use matter_session::time::{MatterTime, WallClock};
 
 use crate::Input;

@@ -4,7 +4,7 @@ use matter_session::check_in::{
     self, CheckInError, IcdCounter, MAX_DATAGRAM_BUFFER, MAX_PAYLOAD, MIN_PAYLOAD, RegisteredKey,
     Registration,
 };
-use matter_session::crypto::{Crypto, Secret};
+use matter_session::crypto::{Hashing, Secret};
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{ExchangeId, FabricIndex, NodeId};
 use matter_session::session::hazmat;
@@ -40,7 +40,8 @@ fn payloads(mut input: Input<'_>) {
         let counter =
             octets.get(13..17).map(|octets| u32::from_le_bytes(octets.try_into().unwrap()));
         if let (true, Some(counter)) = (with_nonce, counter) {
-            octets[..13].copy_from_slice(&crypto.hmac(&[1; 16], &[&counter.to_le_bytes()])[..13]);
+            let code = crypto.hmac(&[1; 16], &[&counter.to_le_bytes()]).unwrap();
+            octets[..13].copy_from_slice(&code[..13]);
         }
         let (before, payload) = (clients.clone(), octets.clone());
         let offset = counter.unwrap_or(0).wrapping_sub(start);

@@ -191,7 +191,8 @@ pub fn open<'p, C: Crypto, R: BorrowMut<Registration>>(
         }
         let (counter, _) = copy.split_first_chunk().ok_or(CheckInError::TooShort)?;
         let counter = u32::from_le_bytes(*counter);
-        if !registration.key.is_nonce_of(crypto, nonce, counter) {
+        let is_nonce_of_it = registration.key.is_nonce_of(crypto, nonce, counter);
+        if !is_nonce_of_it.map_err(|_| CheckInError::Crypto)? {
             return Err(CheckInError::WrongNonce);
         }
         let offset = counter.wrapping_sub(registration.start);

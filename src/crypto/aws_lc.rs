@@ -1,6 +1,8 @@
 //! A backend that has the operations on the curve done by AWS-LC, for nodes that shake hands all
 //! day.
 
+use alloc::sync::Arc;
+
 use aws_lc_rs::agreement::{self, ECDH_P256, ParsedPublicKey, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::encoding::AsBigEndian;
@@ -9,14 +11,16 @@ use aws_lc_rs::signature::{
 };
 use rand_core::CryptoRng;
 
-use super::rustcrypto::{KeyPair, Suite};
+use super::forward::{forward_cipher, forward_hashing, forward_spake2p};
 use super::{
-    AesCcm, Crypto, CryptoError, HASH_LEN, OperationalKey, PublicKey, RustCrypto, Secret,
-    SignError, Signature,
+    AesCcm, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN, OpenJob,
+    OpenNonce, OperationalKey, PUBLIC_KEY_LEN, PublicKey, RustCrypto, SealJob, SealNonce, Secret,
+    Sha256State, SignError, Signature, Spake2p, SpakeSecrets, SpakeVerifier,
 };
 
-/// A [`Crypto`] backend with P-256 agreements and signatures by AWS-LC; the rest of it, with
-/// SPAKE2+ and AES-CCM, is that of [`RustCrypto`].
+/// A [`Crypto`](super::Crypto) backend with P-256 agreements and signatures by AWS-LC.
+///
+/// The other parts, with SPAKE2+ and AES-CCM, are those of [`RustCrypto`].
 ///
 /// It makes CASE faster, and leaves PASE and messages as they are. AWS-LC is written in C and
 /// assembler: to build it takes a C compiler. Nodes of either backend understand each other, and
@@ -43,11 +47,31 @@ pub struct AwsLcEphemeralKey {
     public: PublicKey,
 }
 
-impl Suite for AwsLcCrypto {
+impl Cipher for AwsLcCrypto {
     type Aead = AesCcm;
+    forward_cipher!(self => RustCrypto);
+}
+
+impl Hashing for AwsLcCrypto {
+    type Sha256 = Sha256State;
+    forward_hashing!(self => RustCrypto);
+}
+
+impl Spake2p for AwsLcCrypto {
+    forward_spake2p!(self => RustCrypto);
+}
+
+impl Curve for AwsLcCrypto {
     type Ephemeral = AwsLcEphemeralKey;
 
+    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<AwsLcEphemeralKey, CryptoError> {
+        // From the caller's source: AWS-LC would take its own.
+        let (key, public) = from_scalar(&RustCrypto.random_scalar(rng)?)?;
+        Ok(AwsLcEphemeralKey { key, public })
+    }
+
     fn verify(
+        &self,
         key: &PublicKey,
         digest: &[u8; HASH_LEN],
         signature: &Signature,
@@ -61,12 +85,6 @@ impl Suite for AwsLcCrypto {
 }
 
 impl KeyPair for AwsLcEphemeralKey {
-    fn draw(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
-        // As ever from the caller's source: AWS-LC would take its own.
-        let (key, public) = from_scalar(&RustCrypto.random_scalar(rng)?)?;
-        Ok(Self { key, public })
-    }
-
     fn public(&self) -> PublicKey {
         self.public
     }

@@ -3,8 +3,7 @@
 use subtle::ConstantTimeEq;
 
 use super::{
-    Aead, Crypto, CryptoError, FreshCounter, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce,
-    Secret,
+    Crypto, CryptoError, FreshCounter, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce, Secret,
 };
 
 /// The key that an ICD and one client share for Check-In messages.
@@ -36,8 +35,8 @@ impl CheckInKey {
         counter: &FreshCounter,
         text: &mut [u8],
     ) -> Result<([u8; NONCE_LEN], [u8; MIC_LEN]), CryptoError> {
-        let nonce = self.nonce(crypto, counter.value().get());
-        let mic = crypto.aead(&self.0).seal(SealNonce::fixed(&nonce), &[], text)?;
+        let nonce = self.nonce(crypto, counter.value().get())?;
+        let mic = crypto.seal_once(&self.0, SealNonce::fixed(&nonce), &[], text)?;
         Ok((nonce, mic))
     }
 
@@ -49,7 +48,7 @@ impl CheckInKey {
         text: &mut [u8],
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError> {
-        crypto.aead(&self.0).open(OpenNonce::fixed(nonce), &[], text, mic)
+        crypto.open_once(&self.0, OpenNonce::fixed(nonce), &[], text, mic)
     }
 
     /// Whether a message with this nonce has this counter.
@@ -58,14 +57,14 @@ impl CheckInKey {
         crypto: &C,
         nonce: &[u8; NONCE_LEN],
         counter: u32,
-    ) -> bool {
-        self.nonce(crypto, counter).ct_eq(nonce).into()
+    ) -> Result<bool, CryptoError> {
+        Ok(self.nonce(crypto, counter)?.ct_eq(nonce).into())
     }
 
-    /// The first 13 octets of HMAC-SHA256 over the counter.
-    fn nonce<C: Crypto>(&self, crypto: &C, counter: u32) -> [u8; NONCE_LEN] {
-        let code = crypto.hmac(self.0.as_bytes(), &[&counter.to_le_bytes()]);
-        // A code of 32 octets has 13.
-        code.first_chunk().copied().unwrap_or_default()
+    /// Computes the first 13 bytes of HMAC-SHA256 over the counter.
+    fn nonce<C: Crypto>(&self, crypto: &C, counter: u32) -> Result<[u8; NONCE_LEN], CryptoError> {
+        let code = crypto.hmac(self.0.as_bytes(), &[&counter.to_le_bytes()])?;
+        // A code of 32 bytes has 13.
+        code.first_chunk().copied().ok_or(CryptoError::Backend)
     }
 }

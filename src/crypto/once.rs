@@ -1,6 +1,6 @@
 //! Keys that are used once.
 
-use super::{Aead, Crypto, CryptoError, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce, Secret};
+use super::{Crypto, CryptoError, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce, Secret};
 
 /// A key that seals or opens one message under a fixed nonce and is gone.
 ///
@@ -29,7 +29,7 @@ impl OneTimeKey {
         nonce: &[u8; NONCE_LEN],
         in_out: &mut [u8],
     ) -> Result<[u8; MIC_LEN], CryptoError> {
-        crypto.aead(&self.0).seal(SealNonce::fixed(nonce), &[], in_out)
+        crypto.seal_once(&self.0, SealNonce::fixed(nonce), &[], in_out)
     }
 
     /// Verifies and decrypts in place, no associated data.
@@ -40,6 +40,6 @@ impl OneTimeKey {
         in_out: &mut [u8],
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError> {
-        crypto.aead(&self.0).open(OpenNonce::fixed(nonce), &[], in_out, mic)
+        crypto.open_once(&self.0, OpenNonce::fixed(nonce), &[], in_out, mic)
     }
 }

@@ -54,8 +54,12 @@ impl Passcode {
         self.0
     }
 
-    /// The 80 octets `w0s || w1s` that PBKDF2 makes of it.
-    fn stretch<C: Crypto>(&self, crypto: &C, parameters: &PbkdfParameters) -> Secret<80> {
+    /// Computes the 80 bytes `w0s || w1s` with PBKDF2.
+    fn stretch<C: Crypto>(
+        &self,
+        crypto: &C,
+        parameters: &PbkdfParameters,
+    ) -> Result<Secret<80>, CryptoError> {
         let password = Secret::new(self.0.to_le_bytes());
         let mut stretched = Secret::zero();
         crypto.pbkdf2(
@@ -63,20 +67,21 @@ impl Passcode {
             parameters.salt(),
             parameters.iterations(),
             stretched.as_mut_bytes(),
-        );
-        stretched
+        )?;
+        Ok(stretched)
     }
 
     /// The prover's two scalars `(w0, w1)`: one PBKDF2 run.
     ///
     /// # Errors
-    /// [`CryptoError::InvalidScalar`] if one of them is zero, which does not happen by chance.
+    /// [`CryptoError::InvalidScalar`] if one of them is zero, which does not happen by chance;
+    /// [`CryptoError::Backend`].
     pub(crate) fn scalars<C: Crypto>(
         &self,
         crypto: &C,
         parameters: &PbkdfParameters,
     ) -> Result<(Secret<32>, Secret<32>), CryptoError> {
-        let stretched = self.stretch(crypto, parameters);
+        let stretched = self.stretch(crypto, parameters)?;
         let reduce = |half: &[u8]| {
             let half = half.try_into().map_err(|_| CryptoError::Backend)?;
             crypto.spake_reduce(half)

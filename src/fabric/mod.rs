@@ -442,7 +442,7 @@ impl<'a> Fabric<'a> {
         ipk: &Secret<16>,
         initiator_random: &[u8; 32],
         node: NodeId,
-    ) -> [u8; HASH_LEN] {
+    ) -> Result<[u8; HASH_LEN], CryptoError> {
         let root = self.root_public_key();
         let parts: [&[u8]; 4] = [
             initiator_random,

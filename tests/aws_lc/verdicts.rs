@@ -2,8 +2,8 @@
 //! does, too.
 
 use matter_session::crypto::{
-    AwsLcCrypto, AwsLcSigningKey, Crypto, CryptoError, OperationalKey, PublicKey, RustCrypto,
-    Secret, Signature, SigningKey,
+    AwsLcCrypto, AwsLcSigningKey, CryptoError, Curve, KeyPair, OperationalKey, PublicKey,
+    RustCrypto, Secret, Signature, SigningKey,
 };
 use proptest::prelude::*;
 
@@ -42,9 +42,9 @@ fn verify(key: &PublicKey, signature: [u8; 64]) -> Result<(), CryptoError> {
 fn agree(seed: u64, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
     let own = RustCrypto.ephemeral(&mut Dice::new(seed)).unwrap();
     let of_aws = AwsLcCrypto.ephemeral(&mut Dice::new(seed)).unwrap();
-    assert_eq!(RustCrypto.ephemeral_public(&own), AwsLcCrypto.ephemeral_public(&of_aws));
-    let secret = RustCrypto.ecdh(own, peer);
-    assert_eq!(secret, AwsLcCrypto.ecdh(of_aws, peer));
+    assert_eq!(own.public(), of_aws.public());
+    let secret = own.agree(peer);
+    assert_eq!(secret, of_aws.agree(peer));
     secret
 }
 

@@ -5,7 +5,7 @@ use ccm::KeyInit;
 use ccm::aead::AeadInOut;
 use ccm::consts::{U13, U16};
 use matter_session::crypto::{
-    Aead, AesCcm, CompactRustCrypto, Crypto, CryptoError, OpenJob, OpenNonce, PrivacyNonce,
+    Aead, AesCcm, Cipher, CompactRustCrypto, CryptoError, OpenJob, OpenNonce, PrivacyNonce,
     RustCrypto, SealJob, SealNonce, Secret, TRIAL_LEN,
 };
 use matter_session::ids::GroupSessionId;

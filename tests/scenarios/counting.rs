@@ -4,8 +4,9 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use matter_session::crypto::{
-    Aead, AesCcm, Crypto, CryptoError, EphemeralKey, MIC_LEN, OpenNonce, PrivacyNonce, PublicKey,
-    RustCrypto, SealNonce, Secret, Sha256State, Signature, SpakeSecrets,
+    Aead, AesCcm, Cipher, CryptoError, Curve, EphemeralKey, Hashing, KeyPair, MIC_LEN, OpenNonce,
+    PrivacyNonce, PublicKey, RustCrypto, SealNonce, Secret, Sha256State, Signature, Spake2p,
+    SpakeSecrets,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -112,24 +113,38 @@ impl Aead for Key {
 
 pub struct Ephemeral {
     inner: EphemeralKey,
+    work: Rc<RefCell<Work>>,
     _alive: Alive,
 }
 
-impl Crypto for Counting {
+impl KeyPair for Ephemeral {
+    fn public(&self) -> PublicKey {
+        self.inner.public()
+    }
+
+    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+        self.work.borrow_mut().ecdh += 1;
+        self.inner.agree(peer)
+    }
+}
+
+impl Cipher for Counting {
     type Aead = Key;
-    type Sha256 = Sha256State;
-    type Ephemeral = Ephemeral;
 
     fn aead(&self, key: &Secret<16>) -> Key {
         self.count(|work| work.aead += 1);
         Key { inner: RustCrypto.aead(key), _alive: Alive::new(&self.keys) }
     }
+}
+
+impl Hashing for Counting {
+    type Sha256 = Sha256State;
 
     fn sha256(&self) -> Sha256State {
         RustCrypto.sha256()
     }
 
-    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> Result<[u8; 32], CryptoError> {
         self.count(|work| work.hmac += 1);
         RustCrypto.hmac(key, parts)
     }
@@ -144,24 +159,16 @@ impl Crypto for Counting {
         self.count(|work| work.hkdf += 1);
         RustCrypto.hkdf(secret, salt, info, out)
     }
+}
 
-    fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
-        RustCrypto.pbkdf2(password, salt, iterations, out);
-    }
+impl Curve for Counting {
+    type Ephemeral = Ephemeral;
 
     fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<Ephemeral, CryptoError> {
         self.count(|work| work.ephemeral += 1);
         let inner = RustCrypto.ephemeral(rng)?;
-        Ok(Ephemeral { inner, _alive: Alive::new(&self.ephemerals) })
-    }
-
-    fn ephemeral_public(&self, own: &Ephemeral) -> PublicKey {
-        RustCrypto.ephemeral_public(&own.inner)
-    }
-
-    fn ecdh(&self, own: Ephemeral, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
-        self.count(|work| work.ecdh += 1);
-        RustCrypto.ecdh(own.inner, peer)
+        let work = Rc::clone(&self.work);
+        Ok(Ephemeral { inner, work, _alive: Alive::new(&self.ephemerals) })
     }
 
     fn verify(
@@ -173,13 +180,15 @@ impl Crypto for Counting {
         self.count(|work| work.verify += 1);
         RustCrypto.verify(key, digest, signature)
     }
+}
 
-    fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
-        RustCrypto.random_scalar(rng)
+impl Spake2p for Counting {
+    fn point_mul(&self, by: &Secret<32>, point: &[u8; 65]) -> Result<Secret<65>, CryptoError> {
+        RustCrypto.point_mul(by, point)
     }
 
-    fn spake_reduce(&self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
-        RustCrypto.spake_reduce(wide)
+    fn point_add(&self, a: &[u8; 65], b: &[u8; 65]) -> Result<Secret<65>, CryptoError> {
+        RustCrypto.point_add(a, b)
     }
 
     fn spake_l(&self, w1: &Secret<32>) -> Result<PublicKey, CryptoError> {

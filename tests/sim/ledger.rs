@@ -7,10 +7,9 @@ use std::hash::DefaultHasher;
 use std::rc::Rc;
 
 use matter_session::crypto::{
-    Aead, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce,
-    PublicKey, SealNonce, Secret, Signature, SpakeSecrets,
+    Aead, Cipher, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce,
+    Secret, Suite,
 };
-use matter_session::rand_core::CryptoRng;
 
 /// What was sealed, under which keys and by whom. A restart of a node does not clear it.
 #[derive(Debug, Default)]
@@ -135,12 +134,20 @@ fn digest(what: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// A backend of one node that tells the ledger.
+/// A backend of one node whose AEAD tells the ledger.
+pub type Watched<C> = Suite<Watch<C>, C>;
+
+/// Watches the AEAD of `crypto`.
+pub fn watched<C: Clone>(crypto: C, ledger: Rc<RefCell<Ledger>>, node: usize) -> Watched<C> {
+    Suite::of(crypto.clone()).with_cipher(Watch { inner: crypto, ledger, node })
+}
+
+/// An AEAD that tells the ledger.
 #[derive(Clone, Debug)]
-pub struct Watched<C> {
-    pub inner: C,
-    pub ledger: Rc<RefCell<Ledger>>,
-    pub node: usize,
+pub struct Watch<C> {
+    inner: C,
+    ledger: Rc<RefCell<Ledger>>,
+    node: usize,
 }
 
 /// A key that tells the ledger.
@@ -208,10 +215,8 @@ impl<A: Aead> Aead for WatchedKey<A> {
     }
 }
 
-impl<C: Crypto> Crypto for Watched<C> {
+impl<C: Cipher> Cipher for Watch<C> {
     type Aead = WatchedKey<C::Aead>;
-    type Sha256 = C::Sha256;
-    type Ephemeral = C::Ephemeral;
 
     fn aead(&self, key: &Secret<KEY_LEN>) -> Self::Aead {
         let instance = {
@@ -224,88 +229,5 @@ impl<C: Crypto> Crypto for Watched<C> {
             ledger: Rc::clone(&self.ledger),
             tag: Tag { key: *key.as_bytes(), node: self.node, instance },
         }
-    }
-
-    fn sha256(&self) -> Self::Sha256 {
-        self.inner.sha256()
-    }
-
-    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> [u8; HASH_LEN] {
-        self.inner.hmac(key, parts)
-    }
-
-    fn hkdf(
-        &self,
-        secret: &[u8],
-        salt: &[u8],
-        info: &[u8],
-        out: &mut [u8],
-    ) -> Result<(), CryptoError> {
-        self.inner.hkdf(secret, salt, info, out)
-    }
-
-    fn pbkdf2(&self, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
-        self.inner.pbkdf2(password, salt, iterations, out);
-    }
-
-    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<Self::Ephemeral, CryptoError> {
-        self.inner.ephemeral(rng)
-    }
-
-    fn ephemeral_public(&self, own: &Self::Ephemeral) -> PublicKey {
-        self.inner.ephemeral_public(own)
-    }
-
-    fn ecdh(&self, own: Self::Ephemeral, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
-        self.inner.ecdh(own, peer)
-    }
-
-    fn verify(
-        &self,
-        key: &PublicKey,
-        digest: &[u8; HASH_LEN],
-        signature: &Signature,
-    ) -> Result<(), CryptoError> {
-        self.inner.verify(key, digest, signature)
-    }
-
-    fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
-        self.inner.random_scalar(rng)
-    }
-
-    fn spake_reduce(&self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
-        self.inner.spake_reduce(wide)
-    }
-
-    fn spake_l(&self, w1: &Secret<32>) -> Result<PublicKey, CryptoError> {
-        self.inner.spake_l(w1)
-    }
-
-    fn spake_prover_share(
-        &self,
-        x: &Secret<32>,
-        w0: &Secret<32>,
-    ) -> Result<PublicKey, CryptoError> {
-        self.inner.spake_prover_share(x, w0)
-    }
-
-    fn spake_prover_finish(
-        &self,
-        x: &Secret<32>,
-        w0: &Secret<32>,
-        w1: &Secret<32>,
-        y_share: &PublicKey,
-    ) -> Result<SpakeSecrets, CryptoError> {
-        self.inner.spake_prover_finish(x, w0, w1, y_share)
-    }
-
-    fn spake_verifier(
-        &self,
-        y: &Secret<32>,
-        w0: &Secret<32>,
-        l: &PublicKey,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        self.inner.spake_verifier(y, w0, l, x_share)
     }
 }

@@ -21,7 +21,7 @@ use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::book::{Book, Challenge, End};
 use super::counters::Bounds;
-use super::ledger::{Ledger, Watched};
+use super::ledger::{Ledger, Watched, watched};
 use super::rng::Dice;
 use super::suite::{Suite, node_id, node_of};
 use super::vault::Vault;
@@ -181,7 +181,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         rng: Luck,
         ledger: Rc<RefCell<Ledger>>,
     ) -> Self {
-        let crypto = Watched { inner: X::crypto(), ledger, node: name };
+        let crypto = watched(X::crypto(), ledger, name);
         let mut rng = rng;
         let manager = SessionManager::new(config.clone(), crypto, &mut rng);
         let vault = rng.roll().is_multiple_of(3).then(|| Vault::new(Dice::new(rng.roll())));

@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use matter_session::crypto::{
-    Aead, Crypto, OperationalKey, PublicKey, SealNonce, Secret, Sha256, SigningKey,
+    Aead, Cipher, Curve, Hashing, KeyPair, OperationalKey, PublicKey, SealNonce, Secret, Sha256,
+    SigningKey,
 };
 use matter_session::handshake::HandshakeError;
 use matter_session::ids::NodeId;
@@ -215,8 +216,8 @@ impl Tbe {
 pub fn forge_sigma2(ipk: &Secret<16>, sigma1: &[u8], tbe: &Tbe) -> Vec<u8> {
     let peer = PublicKey::new(super::tlv::fields(sigma1)[3].value()).unwrap();
     let own = BACKEND.ephemeral(&mut Script::seeded(99)).unwrap();
-    let public = BACKEND.ephemeral_public(&own);
-    let shared = BACKEND.ecdh(own, &peer).unwrap();
+    let public = own.public();
+    let shared = own.agree(&peer).unwrap();
     let random = [0x77; 32];
     let hash = sha256(&[sigma1]);
     let salt = [&ipk.as_bytes()[..], &random, public.as_bytes(), &hash].concat();
@@ -233,9 +234,9 @@ pub fn forge_sigma2(ipk: &Secret<16>, sigma1: &[u8], tbe: &Tbe) -> Vec<u8> {
 /// The honest initiator's Sigma3 with another content: `private` is its ephemeral key.
 pub fn forge_sigma3(rig: &Rig, private: &[u8], sigma: [&[u8]; 2], tbe: &Tbe) -> Vec<u8> {
     let own = BACKEND.ephemeral(&mut Script::new(&[private])).unwrap();
-    let public = BACKEND.ephemeral_public(&own);
+    let public = own.public();
     let peer = PublicKey::new(super::tlv::fields(sigma[1])[2].value()).unwrap();
-    let shared = BACKEND.ecdh(own, &peer).unwrap();
+    let shared = own.agree(&peer).unwrap();
     let salt = [&rig.credentials[0].ipk.as_bytes()[..], &sha256(&sigma)].concat();
     let text = tbe.octets(&public, &peer);
     structure(&[(1, &seal(&shared, &salt, b"Sigma3", b"NCASE_Sigma3N", text))])

@@ -5,7 +5,7 @@ use core::fmt::Debug;
 use matter_session::context::Context;
 use matter_session::crypto::spake2p::Confirmation;
 use matter_session::crypto::{
-    Crypto, Passcode, PbkdfParameters, Secret, Sha256, SpakeSecrets, Verifier,
+    Cipher, Curve, Hashing, Passcode, PbkdfParameters, Secret, Sha256, SpakeSecrets, Verifier,
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::rand_core::Rng;

@@ -5,9 +5,9 @@
 
 use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::crypto::{
-    Aead, AesCcm, Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, OpenNonce, OperationalKey,
-    PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto, SealNonce, Secret, Sha256State, SignError,
-    Signature, SpakeSecrets,
+    Aead, AesCcm, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN,
+    OpenNonce, OperationalKey, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto, SealNonce,
+    Secret, Sha256State, SignError, Signature, Spake2p, SpakeSecrets,
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{FabricId, NodeId};
@@ -142,47 +142,51 @@ impl<const LAX: bool> Aead for ToyAead<LAX> {
 /// A key pair for one agreement.
 pub struct ToyEphemeral(u64);
 
-impl<const LAX: bool> Crypto for Toy<LAX> {
+impl KeyPair for ToyEphemeral {
+    fn public(&self) -> PublicKey {
+        G.power(self.0).encode().expect("an exponent below the order")
+    }
+
+    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+        Ok(scalar_octets(Element::decode(peer)?.power(self.0).0))
+    }
+}
+
+impl<const LAX: bool> Cipher for Toy<LAX> {
     type Aead = ToyAead<LAX>;
-    type Sha256 = Sha256State;
-    type Ephemeral = ToyEphemeral;
 
     fn aead(&self, key: &Secret<KEY_LEN>) -> ToyAead<LAX> {
         ToyAead((!LAX).then(|| RustCrypto.aead(key)))
     }
+}
+
+impl<const LAX: bool> Hashing for Toy<LAX> {
+    type Sha256 = Sha256State;
 
     fn sha256(&self) -> Sha256State {
         RustCrypto.sha256()
     }
 
-    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> [u8; HASH_LEN] {
+    fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> Result<[u8; HASH_LEN], CryptoError> {
         RustCrypto.hmac(key, parts)
     }
 
-    fn hkdf(
+    fn pbkdf2(
         &self,
-        secret: &[u8],
+        password: &[u8],
         salt: &[u8],
-        info: &[u8],
+        _iterations: u32,
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        RustCrypto.hkdf(secret, salt, info, out)
+        RustCrypto.pbkdf2(password, salt, 1, out)
     }
+}
 
-    fn pbkdf2(&self, password: &[u8], salt: &[u8], _iterations: u32, out: &mut [u8]) {
-        RustCrypto.pbkdf2(password, salt, 1, out);
-    }
+impl<const LAX: bool> Curve for Toy<LAX> {
+    type Ephemeral = ToyEphemeral;
 
     fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<ToyEphemeral, CryptoError> {
         Ok(ToyEphemeral(draw(rng)))
-    }
-
-    fn ephemeral_public(&self, own: &ToyEphemeral) -> PublicKey {
-        G.power(own.0).encode().expect("an exponent below the order")
-    }
-
-    fn ecdh(&self, own: ToyEphemeral, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
-        Ok(scalar_octets(Element::decode(peer)?.power(own.0).0))
     }
 
     fn verify(
@@ -197,6 +201,26 @@ impl<const LAX: bool> Crypto for Toy<LAX> {
         Element::decode(key)?;
         let ok = toy_signature(key, digest) == *signature;
         if ok { Ok(()) } else { Err(CryptoError::Unauthentic) }
+    }
+}
+
+/// All but the two operations anew: `M`, `N` and the order are others.
+impl<const LAX: bool> Spake2p for Toy<LAX> {
+    fn point_mul(
+        &self,
+        by: &Secret<32>,
+        point: &[u8; PUBLIC_KEY_LEN],
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        Element::decode(&PublicKey::new(point)?)?.power(scalar(by)?).secret()
+    }
+
+    fn point_add(
+        &self,
+        a: &[u8; PUBLIC_KEY_LEN],
+        b: &[u8; PUBLIC_KEY_LEN],
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        let [a, b] = [PublicKey::new(a)?, PublicKey::new(b)?];
+        Element::decode(&a)?.times(Element::decode(&b)?).secret()
     }
 
     fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
@@ -250,7 +274,8 @@ impl<const LAX: bool> Crypto for Toy<LAX> {
 
 /// What everybody can compute.
 fn toy_signature(key: &PublicKey, digest: &[u8; HASH_LEN]) -> Signature {
-    let [r, s] = [b"r", b"s"].map(|half| RustCrypto.hmac(key.as_bytes(), &[half, digest]));
+    let [r, s] =
+        [b"r", b"s"].map(|half| RustCrypto.hmac(key.as_bytes(), &[half, digest]).expect("a code"));
     let mut octets = [0; 64];
     octets[..32].copy_from_slice(&r);
     octets[32..].copy_from_slice(&s);

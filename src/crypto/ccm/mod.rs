@@ -149,7 +149,7 @@ impl Aead for AesCcmKey {
 
 /// The lengths of associated data and text, if they can be encoded in two octets each.
 #[inline(always)]
-fn lengths(aad: &[u8], text: &[u8]) -> Result<(u16, u16), CryptoError> {
+pub(super) fn lengths(aad: &[u8], text: &[u8]) -> Result<(u16, u16), CryptoError> {
     match (u16::try_from(aad.len()), u16::try_from(text.len())) {
         (Ok(aad), Ok(text)) if aad <= MAX_AAD => Ok((aad, text)),
         _ => Err(CryptoError::TooLong),

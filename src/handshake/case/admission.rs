@@ -6,7 +6,7 @@ use super::keys::{ResumeMic, ResumptionVerified};
 use super::messages::{ResumeRequest, Sigma1};
 use super::{BoundFabric, CaseEnv};
 use crate::context::{Context, PeerIdentity};
-use crate::crypto::{Crypto, Secret};
+use crate::crypto::{Crypto, CryptoError, Secret};
 use crate::fabric::{Fabric, FabricTable};
 use crate::resumption::ResumptionRecord;
 
@@ -24,20 +24,20 @@ pub(super) fn find_destination<'f, C: Crypto>(
     crypto: &C,
     fabrics: &'f dyn FabricTable,
     sigma1: &Sigma1<'_>,
-) -> Option<(Fabric<'f>, Secret<16>)> {
+) -> Result<Option<(Fabric<'f>, Secret<16>)>, CryptoError> {
     let mut found = None;
     let mut n = 0;
     while let Some(fabric) = fabrics.nth(n) {
         for ipk in fabric.ipks() {
             let random = sigma1.initiator_random;
-            let id = fabric.destination_id(crypto, ipk, random, fabric.node_id());
+            let id = fabric.destination_id(crypto, ipk, random, fabric.node_id())?;
             if found.is_none() & bool::from(id.ct_eq(sigma1.destination_id)) {
                 found = Some((fabric, ipk.clone()));
             }
         }
         n = n.saturating_add(1);
     }
-    found
+    Ok(found)
 }
 
 /// The record that the initiator wants to resume, if we hold it under this very id (the keys come

@@ -8,7 +8,7 @@ use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeDa
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, CaseStart, Proof, establish};
 use crate::context::{Context, PeerIdentity, Rejected};
-use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::{
@@ -94,7 +94,7 @@ impl<C: Crypto> CaseClient<C> {
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
         let ephemeral = crypto.ephemeral(cx.rng)?;
-        let public = crypto.ephemeral_public(&ephemeral);
+        let public = ephemeral.public();
         let mic = match &resuming {
             Some(r) => ResumeMic::Sigma1.make(crypto, &r.shared_secret, &random, &r.id)?,
             None => [0; 16],
@@ -102,7 +102,7 @@ impl<C: Crypto> CaseClient<C> {
         let sigma1 = Sigma1 {
             initiator_random: &random,
             initiator_session_id: local.as_seen_by_peer(),
-            destination_id: &own.destination_id(crypto, &ipk, &random, node),
+            destination_id: &own.destination_id(crypto, &ipk, &random, node)?,
             initiator_public_key: public,
             session_parameters: Some(*env.parameters),
             resumption: resuming.as_ref().map(|r| ResumeRequest { id: r.id, mic: &mic }),
@@ -231,7 +231,7 @@ impl<C: Crypto> Client<C> {
         let sigma2 = Sigma2::parse(payload);
         let sigma2 = sigma2.as_ref().map_err(|error| *error)?;
         let fabric = target.fabric.find(env)?;
-        let agreed = state.agree(crypto, &sigma2.responder_public_key);
+        let agreed = state.agree(&sigma2.responder_public_key);
         let agreed = agreed.as_ref().map_err(|error| *error)?;
         let plain = open(crypto, sigma2, &agreed.shared, (target, transcript), payload)?;
         let tbe = TbeData::parse2(plain)?;
@@ -275,10 +275,10 @@ struct Agreed {
 
 impl<C: Crypto> ExpectSigma2<C> {
     #[inline(never)]
-    fn agree(&mut self, crypto: &C, responder_key: &PublicKey) -> Result<Agreed, HandshakeError> {
+    fn agree(&mut self, responder_key: &PublicKey) -> Result<Agreed, HandshakeError> {
         let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
-        let own_key = crypto.ephemeral_public(&ephemeral);
-        Ok(Agreed { own_key, shared: crypto.ecdh(ephemeral, responder_key)? })
+        let own_key = ephemeral.public();
+        Ok(Agreed { own_key, shared: ephemeral.agree(responder_key)? })
     }
 
     /// Sigma2Resume: the responder holds our record.

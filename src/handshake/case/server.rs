@@ -11,7 +11,7 @@ use super::messages::{Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::{BoundFabric, CaseEnv, Proof, establish};
 use crate::context::Context;
-use crate::crypto::{Crypto, PublicKey, Secret, Sha256};
+use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::{
@@ -204,7 +204,7 @@ impl<C: Crypto> Server<C> {
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
         let sigma1 = Sigma1::parse(payload)?;
-        let (fabric, ipk) = find_destination(crypto, env.fabrics, &sigma1)
+        let (fabric, ipk) = find_destination(crypto, env.fabrics, &sigma1)?
             .ok_or(HandshakeError::NoSharedTrustRoots)?;
         self.fabric = Some(fabric.index());
         if let Some(request) = sigma1.resumption.as_ref().filter(|_| self.resumes) {
@@ -305,8 +305,8 @@ impl Agreed {
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
         let ephemeral = crypto.ephemeral(cx.rng)?;
-        let own_key = crypto.ephemeral_public(&ephemeral);
-        let shared = crypto.ecdh(ephemeral, peer_key)?;
+        let own_key = ephemeral.public();
+        let shared = ephemeral.agree(peer_key)?;
         Ok(Self { random, own_key, shared, resumption_id: random_id(cx) })
     }
 }

@@ -30,7 +30,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Handles many datagrams in their order. The results, the events and the datagrams to send are
     /// the same as if [`handle_datagram`](Self::handle_datagram) had handled one after the other.
     /// But messages of secure sessions with 256 bytes of payload or more are decrypted together
-    /// ([`Crypto::open_batch`]), which takes less time.
+    /// ([`Cipher::open_batch`](crate::crypto::Cipher::open_batch)), which takes less time.
     ///
     /// For callers that read many datagrams at once, with `recvmmsg` or from a ring:
     ///

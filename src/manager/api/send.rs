@@ -58,7 +58,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would. The result
     /// of each is in [`Outgoing::result`]. Messages of 256 bytes or more are encrypted together
-    /// ([`Crypto::seal_batch`]), which takes less time. A message that was sent before is not sent
+    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)), which takes less time. A message that was sent before is not sent
     /// again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]

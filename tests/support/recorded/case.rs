@@ -1,6 +1,6 @@
 //! Recorded CASE handshakes, replayed octet for octet by both roles.
 
-use matter_session::crypto::{Crypto, Secret};
+use matter_session::crypto::{Cipher, Hashing, Secret};
 use matter_session::handshake::case::messages::{Sigma1, Sigma2, Sigma2Resume};
 use matter_session::ids::NodeId;
 use matter_session::resumption::ResumptionRecord;

@@ -28,6 +28,7 @@ type Step = fn(&mut Meter) -> Option<()>;
 
 const STEPS: &[(&str, Step)] = &[
     ("nothing", answers::nothing),
+    ("known: every primitive", answers::backend),
     ("known: HKDF", answers::hkdf),
     ("known: SPAKE2+ verifier", answers::spake),
     ("known: certificates", answers::certificates),

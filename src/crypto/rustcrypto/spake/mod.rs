@@ -7,6 +7,8 @@
 #[cfg(feature = "std")]
 mod tables;
 
+use p256::elliptic_curve::ff::Field;
+use p256::elliptic_curve::group::ff::FromUniformBytes;
 use p256::elliptic_curve::{BatchNormalize, Group};
 use p256::{AffinePoint, ProjectivePoint, Scalar};
 use zeroize::{Zeroize, Zeroizing};
@@ -15,7 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 pub(super) use self::tables::Prepared;
 #[cfg(feature = "std")]
 use super::multiples::Multiples;
-use super::{decode, encode, scalar};
+use super::point::{decode, encode, scalar};
 use crate::crypto::{CryptoError, PUBLIC_KEY_LEN, PublicKey, Secret, SpakeSecrets, spake2p};
 
 /// What blinds a share.
@@ -49,6 +51,43 @@ fn blinding(w0: &Scalar, blind: Blind) -> Result<ProjectivePoint, CryptoError> {
 #[inline(never)]
 fn blinding(w0: &Scalar, blind: Blind) -> Result<ProjectivePoint, CryptoError> {
     Ok(blind.point()? * w0)
+}
+
+pub(super) fn point_mul(
+    by: &Secret<32>,
+    point: &[u8; PUBLIC_KEY_LEN],
+) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+    let by = scalar(by)?;
+    let product = Zeroizing::new(read(point)? * *by);
+    Ok(Secret::from(encode(&product.to_affine())?.as_bytes()))
+}
+
+pub(super) fn point_add(
+    a: &[u8; PUBLIC_KEY_LEN],
+    b: &[u8; PUBLIC_KEY_LEN],
+) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+    let sum = Zeroizing::new(read(a)? + read(b)?);
+    Ok(Secret::from(encode(&sum.to_affine())?.as_bytes()))
+}
+
+fn read(point: &[u8; PUBLIC_KEY_LEN]) -> Result<ProjectivePoint, CryptoError> {
+    Ok(decode(&PublicKey::new(point)?)?.to_projective())
+}
+
+pub(super) fn reduce(wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
+    let mut padded = Zeroizing::new([0; 64]);
+    let (_, low) = padded.split_at_mut(24);
+    low.copy_from_slice(wide);
+    let scalar = Zeroizing::new(Scalar::from_uniform_bytes(&padded));
+    if bool::from(scalar.is_zero()) {
+        return Err(CryptoError::InvalidScalar);
+    }
+    Ok(Secret::new(scalar.to_bytes().into()))
+}
+
+pub(super) fn registration(w1: &Secret<32>) -> Result<PublicKey, CryptoError> {
+    let w1 = scalar(w1)?;
+    encode(&ProjectivePoint::mul_by_generator(&w1).to_affine())
 }
 
 pub(super) fn prover_share(x: &Secret<32>, w0: &Secret<32>) -> Result<PublicKey, CryptoError> {

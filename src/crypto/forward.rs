@@ -1,0 +1,159 @@
+//! The methods of each part by those of another backend. The names that these macros use must be
+//! in scope where they are called.
+
+macro_rules! forward_cipher {
+    ($self:ident => $inner:expr) => {
+        fn aead(&$self, key: &Secret<KEY_LEN>) -> Self::Aead {
+            $inner.aead(key)
+        }
+
+        fn seal_once(
+            &$self,
+            key: &Secret<KEY_LEN>,
+            nonce: SealNonce,
+            aad: &[u8],
+            in_out: &mut [u8],
+        ) -> Result<[u8; MIC_LEN], CryptoError> {
+            $inner.seal_once(key, nonce, aad, in_out)
+        }
+
+        fn open_once(
+            &$self,
+            key: &Secret<KEY_LEN>,
+            nonce: OpenNonce,
+            aad: &[u8],
+            in_out: &mut [u8],
+            mic: &[u8; MIC_LEN],
+        ) -> Result<(), CryptoError> {
+            $inner.open_once(key, nonce, aad, in_out, mic)
+        }
+
+        fn seal_batch(&$self, jobs: &mut [SealJob<'_, Self::Aead>]) {
+            $inner.seal_batch(jobs);
+        }
+
+        fn open_batch(&$self, jobs: &mut [OpenJob<'_, Self::Aead>]) {
+            $inner.open_batch(jobs);
+        }
+    };
+}
+
+macro_rules! forward_hashing {
+    ($self:ident => $inner:expr) => {
+        fn sha256(&$self) -> Self::Sha256 {
+            $inner.sha256()
+        }
+
+        fn hmac(&$self, key: &[u8], parts: &[&[u8]]) -> Result<[u8; HASH_LEN], CryptoError> {
+            $inner.hmac(key, parts)
+        }
+
+        fn hkdf(
+            &$self,
+            secret: &[u8],
+            salt: &[u8],
+            info: &[u8],
+            out: &mut [u8],
+        ) -> Result<(), CryptoError> {
+            $inner.hkdf(secret, salt, info, out)
+        }
+
+        fn pbkdf2(
+            &$self,
+            password: &[u8],
+            salt: &[u8],
+            iterations: u32,
+            out: &mut [u8],
+        ) -> Result<(), CryptoError> {
+            $inner.pbkdf2(password, salt, iterations, out)
+        }
+    };
+}
+
+macro_rules! forward_curve {
+    ($self:ident => $inner:expr) => {
+        fn ephemeral(&$self, rng: &mut dyn CryptoRng) -> Result<Self::Ephemeral, CryptoError> {
+            $inner.ephemeral(rng)
+        }
+
+        fn verify(
+            &$self,
+            key: &PublicKey,
+            digest: &[u8; HASH_LEN],
+            signature: &Signature,
+        ) -> Result<(), CryptoError> {
+            $inner.verify(key, digest, signature)
+        }
+    };
+}
+
+macro_rules! forward_spake2p {
+    ($self:ident => $inner:expr) => {
+        fn point_mul(
+            &$self,
+            scalar: &Secret<32>,
+            point: &[u8; PUBLIC_KEY_LEN],
+        ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+            $inner.point_mul(scalar, point)
+        }
+
+        fn point_add(
+            &$self,
+            a: &[u8; PUBLIC_KEY_LEN],
+            b: &[u8; PUBLIC_KEY_LEN],
+        ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+            $inner.point_add(a, b)
+        }
+
+        fn random_scalar(&$self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
+            $inner.random_scalar(rng)
+        }
+
+        fn spake_reduce(&$self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
+            $inner.spake_reduce(wide)
+        }
+
+        fn spake_l(&$self, w1: &Secret<32>) -> Result<PublicKey, CryptoError> {
+            $inner.spake_l(w1)
+        }
+
+        fn spake_prover_share(
+            &$self,
+            x: &Secret<32>,
+            w0: &Secret<32>,
+        ) -> Result<PublicKey, CryptoError> {
+            $inner.spake_prover_share(x, w0)
+        }
+
+        fn spake_prover_finish(
+            &$self,
+            x: &Secret<32>,
+            w0: &Secret<32>,
+            w1: &Secret<32>,
+            y_share: &PublicKey,
+        ) -> Result<SpakeSecrets, CryptoError> {
+            $inner.spake_prover_finish(x, w0, w1, y_share)
+        }
+
+        fn spake_verifier(
+            &$self,
+            y: &Secret<32>,
+            w0: &Secret<32>,
+            l: &PublicKey,
+            x_share: &PublicKey,
+        ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
+            $inner.spake_verifier(y, w0, l, x_share)
+        }
+
+        #[cfg(feature = "std")]
+        fn spake_prepare(
+            &$self,
+            w0: &Secret<32>,
+            l: &PublicKey,
+        ) -> Result<Option<Arc<dyn SpakeVerifier>>, CryptoError> {
+            $inner.spake_prepare(w0, l)
+        }
+    };
+}
+
+pub(super) use {forward_cipher, forward_curve, forward_hashing, forward_spake2p};

@@ -1,0 +1,70 @@
+//! Signing keys in memory.
+
+use core::fmt;
+
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use rand_core::CryptoRng;
+
+use super::point::{draw, encode};
+use crate::crypto::{
+    CryptoError, HASH_LEN, OperationalKey, PublicKey, SIGNATURE_LEN, Secret, SignError, Signature,
+};
+
+/// A P-256 signing key in memory: an operational key, or the key of a certificate authority.
+pub struct SigningKey {
+    key: p256::ecdsa::SigningKey,
+    public: PublicKey,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+impl SigningKey {
+    /// Draws a key.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`].
+    pub fn generate(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
+        Self::from_key(p256::ecdsa::SigningKey::from(draw(rng)?))
+    }
+
+    /// Takes a stored key in: a 32-octet big-endian scalar.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidScalar`] for zero and for values not below the group order.
+    pub fn from_bytes(bytes: &Secret<32>) -> Result<Self, CryptoError> {
+        let key = p256::ecdsa::SigningKey::from_slice(bytes.as_bytes())
+            .map_err(|_| CryptoError::InvalidScalar)?;
+        Self::from_key(key)
+    }
+
+    fn from_key(key: p256::ecdsa::SigningKey) -> Result<Self, CryptoError> {
+        let public = encode(key.verifying_key().as_affine())?;
+        Ok(Self { key, public })
+    }
+
+    /// The key's stored form.
+    #[must_use]
+    pub fn to_bytes(&self) -> Secret<32> {
+        Secret::new(self.key.to_bytes().into())
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public_key(&self) -> PublicKey {
+        self.public
+    }
+}
+
+impl OperationalKey for SigningKey {
+    /// Deterministic (RFC 6979): needs no randomness.
+    fn sign_digest(&mut self, digest: &[u8; HASH_LEN]) -> Result<Signature, SignError> {
+        let signature: p256::ecdsa::Signature =
+            self.key.sign_prehash(digest).map_err(|_| SignError)?;
+        let bytes: [u8; SIGNATURE_LEN] = signature.to_bytes().into();
+        Ok(Signature::new(bytes))
+    }
+}
