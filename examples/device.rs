@@ -24,12 +24,13 @@ use matter_session::rand_core::UnwrapErr;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
 
+use matter_session_testing::fabric_file::{FabricFile, Role};
+use matter_session_testing::loss::Loss;
+use matter_session_testing::protocols;
 use support::args::{self, TEST_PASSCODE};
-use support::fabric_file::{FabricFile, Role};
 use support::groups::Heard;
-use support::loss::Loss;
 use support::udp::{Happening, Message, Node};
-use support::{Result, protocols, report};
+use support::{Result, report};
 
 const USAGE: &str = "device --listen ADDR:PORT [--passcode N] [--fabric FILE] [--drop rx:N,tx:N]
        [--busy N] [--forget] [--large] [--seconds S]

@@ -1,32 +1,44 @@
 //! AWS-LC beside the default backend: what the default one is tested for once more on AWS-LC, both
 //! in one handshake, and their verdicts on what peers make up.
 #![cfg(feature = "aws-lc-rs")]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "a test that panics has failed"
-)]
-#![allow(clippy::duplicate_mod, reason = "each of these targets has the support that it needs")]
 
-#[path = "../case.rs"]
+// What files of other targets take from the testing package they find here first, so they run on
+// AWS-LC.
+extern crate matter_session_testing as testing;
+extern crate self as matter_session_testing;
+
+pub use testing::*;
+
+pub type Backend = matter_session::crypto::AwsLcCrypto;
+pub const BACKEND: Backend = matter_session::crypto::AwsLcCrypto;
+
+pub mod net {
+    pub use testing::net::*;
+
+    pub type Net<S = matter_session::manager::Heap> = Network<S, super::Backend>;
+}
+
+#[path = "case/main.rs"]
 mod case;
-#[path = "../certificates/main.rs"]
+#[path = "certificates/main.rs"]
 mod certificates;
-#[path = "../crypto.rs"]
+#[path = "crypto/main.rs"]
 mod crypto;
-#[path = "../manager/case.rs"]
-mod manager_case;
-#[path = "../manager/pase.rs"]
-mod manager_pase;
-mod mixed;
-#[path = "../support/net/mod.rs"]
-mod net;
-#[path = "../pase.rs"]
+#[path = "pase/main.rs"]
 mod pase;
-mod verdicts;
+
+mod backends {
+    mod mixed;
+    mod verdicts;
+}
+
+mod manager {
+    mod case;
+    mod pase;
+}
+
+#[test]
+fn the_harness_runs_on_this_backend() {
+    assert!(core::any::type_name::<Backend>().ends_with("::AwsLcCrypto"));
+    let _: fn() -> net::Net = net::Net::pair;
+}

@@ -1,16 +1,5 @@
 //! Secure and unsecured sessions: recorded vectors, properties, and what refusals leave alone.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::std_instead_of_alloc,
-    reason = "tests have std and fail by panicking"
-)]
-
-#[path = "support/vectors.rs"]
-mod vectors;
-
 use core::time::Duration;
 use std::collections::BTreeSet;
 
@@ -31,9 +20,9 @@ use matter_session::tlv::{Buffer, Container, ContainerKind, Tag, TlvError, Write
 use matter_session::wire::{
     EncodeError, HEADROOM, MessageBuf, MessageKind, Packet, ProtocolHeader, TAILROOM,
 };
+use matter_session_testing::{chip, hex, list, matterjs};
 use proptest::prelude::*;
 use serde_json::Value;
-use vectors::{chip, hex, list, matterjs};
 
 type Secure = SecureSession<RustCrypto>;
 

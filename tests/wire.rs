@@ -1,15 +1,5 @@
 //! Message headers, protocol headers and status reports: recorded vectors and properties.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/vectors.rs"]
-mod vectors;
-
 use core::time::Duration;
 
 use matter_session::ids::{
@@ -23,9 +13,9 @@ use matter_session::wire::{
     MessageHeader, MessageKind, Packet, ProtocolHeader, SessionRoute, StatusReport, TAILROOM,
     WireError,
 };
+use matter_session_testing::{chip, hex, list, matterjs};
 use proptest::prelude::*;
 use serde_json::Value;
-use vectors::{chip, hex, list, matterjs};
 
 #[test]
 fn matterjs_unsecured() {

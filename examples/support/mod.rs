@@ -4,10 +4,7 @@
 pub(crate) mod args;
 pub(crate) mod counters;
 pub(crate) mod drain;
-pub(crate) mod fabric_file;
 pub(crate) mod groups;
-pub(crate) mod loss;
-pub(crate) mod protocols;
 pub(crate) mod report;
 pub(crate) mod udp;
 

@@ -18,8 +18,8 @@ use matter_session::manager::{
 use matter_session::time::Instant;
 
 use crate::Input;
-use crate::rng::Dice;
-use crate::toy::{Toy, ToyAuthority, ToyMember};
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::{Toy, ToyAuthority, ToyMember};
 
 type Manager = SessionManager<Toy, Heap>;
 

@@ -6,46 +6,47 @@ use core::time::Duration;
 use std::time::Instant as Clock;
 
 use matter_session::cert::{NoCache, Profile, VerifiedCache};
-use matter_session::crypto::{Crypto, OperationalKey, RustCrypto, SigningKey};
+use matter_session::crypto::{
+    Crypto, OperationalKey, Passcode, PbkdfParameters, RustCrypto, SigningKey, Verifier,
+};
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
-    CaseClient, CaseEnv, CaseServer, Context, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing, Step,
+    CaseClient, CaseEnv, CaseServer, Context, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing,
+    PaseClient, PaseServer, Step,
 };
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::rand_core::UnwrapErr;
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
-use matter_session::session::{ResumptionId, SessionParameters};
+use matter_session::resumption::ResumptionRecord;
+use matter_session::session::SessionParameters;
 use matter_session::time::Instant;
-use matter_session::wire::secure_channel::Opcode;
 
-use crate::authority::members;
+use crate::net::{PASSCODE, members};
+use crate::node::{Message, Records};
 
-pub(crate) const NOW: Instant = Instant::ZERO;
-pub(crate) const PARAMETERS: SessionParameters = SessionParameters::matter_1_6();
+pub const NOW: Instant = Instant::ZERO;
+pub const PARAMETERS: SessionParameters = SessionParameters::matter_1_6();
 const INITIATOR: NodeId = NodeId::new(1);
 const RESPONDER: NodeId = NodeId::new(2);
 
 /// What a handshake took of each side's time.
 #[derive(Default)]
-pub(crate) struct Spent {
-    pub(crate) initiator: Duration,
-    pub(crate) responder: Duration,
+pub struct Spent {
+    pub initiator: Duration,
+    pub responder: Duration,
 }
 
 /// What a side does when a message has arrived.
-pub(crate) enum Next {
+pub enum Next {
     Send(Message),
     Established(Option<Message>, Option<ResumptionRecord>),
 }
 
-pub(crate) type Message = (Opcode, Vec<u8>);
-
-pub(crate) fn owned(message: Outgoing<'_>) -> Message {
+pub fn owned(message: Outgoing<'_>) -> Message {
     (message.opcode, message.payload.to_vec())
 }
 
-pub(crate) fn next<C: Crypto>(
+pub fn next<C: Crypto>(
     step: Result<Step<'_>, Failure<'_>>,
     crypto: &C,
     cx: &mut Context<'_>,
@@ -60,7 +61,7 @@ pub(crate) fn next<C: Crypto>(
     }
 }
 
-pub(crate) fn timed<R>(spent: &mut Duration, work: impl FnOnce() -> R) -> R {
+pub fn timed<R>(spent: &mut Duration, work: impl FnOnce() -> R) -> R {
     let begin = Clock::now();
     let result = work();
     *spent += begin.elapsed();
@@ -68,7 +69,7 @@ pub(crate) fn timed<R>(spent: &mut Duration, work: impl FnOnce() -> R) -> R {
 }
 
 /// Runs a handshake to its end; also returns the resumption record of the side that ends it.
-pub(crate) fn run(
+pub fn run(
     mut spent: Spent,
     first: Message,
     mut responder: impl FnMut(Incoming<'_>) -> Next,
@@ -90,46 +91,17 @@ pub(crate) fn run(
     unreachable!("handshakes end")
 }
 
-pub(crate) fn local(id: u16) -> LocalSessionId {
+pub fn local(id: u16) -> LocalSessionId {
     LocalSessionId::new(id).unwrap()
 }
 
 /// A node of a fabric.
-pub(crate) struct Node {
+pub struct Node {
     fabrics: [FabricBuf; 1],
     key: SigningKey,
     /// What it remembers of certificates.
-    pub(crate) verified: RefCell<Box<dyn VerifiedCache>>,
-    pub(crate) record: Option<ResumptionRecord>,
-}
-
-/// A store of one record.
-struct One(Option<ResumptionRecord>);
-
-impl ResumptionStore for One {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.0.clone().filter(|record| record.id == *id)
-    }
-
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
-        self.0.clone().filter(|record| (record.fabric, record.peer) == (fabric, peer))
-    }
-
-    fn claim(&mut self, _: &ResumptionId) -> bool {
-        true
-    }
-
-    fn save(&mut self, record: &ResumptionRecord) {
-        self.0 = Some(record.clone());
-    }
-
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {
-        self.0 = None;
-    }
-
-    fn remove_fabric(&mut self, _: FabricIndex) {
-        self.0 = None;
-    }
+    pub verified: RefCell<Box<dyn VerifiedCache>>,
+    pub record: Option<ResumptionRecord>,
 }
 
 impl Node {
@@ -137,7 +109,7 @@ impl Node {
     fn with_env<R>(&self, step: impl FnOnce(&mut CaseEnv<'_>) -> R) -> R {
         step(&mut CaseEnv {
             fabrics: &self.fabrics.as_slice(),
-            resumption: &mut One(self.record.clone()),
+            resumption: &mut Records(self.record.as_slice()),
             verified: &mut **self.verified.borrow_mut(),
             certificates: &mut KeepNone,
             profile: Profile::default(),
@@ -147,7 +119,7 @@ impl Node {
 }
 
 /// Two nodes of one fabric, initiator and responder, that remember no certificates.
-pub(crate) fn nodes(with_icac: bool) -> (Node, Node) {
+pub fn nodes(with_icac: bool) -> (Node, Node) {
     let [initiator, responder] = members([INITIATOR, RESPONDER], with_icac).map(|member| {
         let fabric = FabricBuf::new(&RustCrypto, FabricIndex::MIN, &member.credentials()).unwrap();
         let verified = RefCell::new(Box::new(NoCache) as _);
@@ -157,7 +129,7 @@ pub(crate) fn nodes(with_icac: bool) -> (Node, Node) {
 }
 
 /// Gives both the record of a full handshake.
-pub(crate) fn remember(initiator: &mut Node, responder: &mut Node) {
+pub fn remember(initiator: &mut Node, responder: &mut Node) {
     // The initiator ends a full handshake, so its record is what is returned; the responder's
     // names the other node.
     let record = case(initiator, responder).1.unwrap();
@@ -166,13 +138,13 @@ pub(crate) fn remember(initiator: &mut Node, responder: &mut Node) {
 }
 
 /// Dials with the initiator's resumption record, if it has one.
-pub(crate) fn case(initiator: &Node, responder: &Node) -> (Spent, Option<ResumptionRecord>) {
+pub fn case(initiator: &Node, responder: &Node) -> (Spent, Option<ResumptionRecord>) {
     let clone = |key: &SigningKey| SigningKey::from_bytes(&key.to_bytes()).unwrap();
     case_on(&RustCrypto, clone, initiator, responder)
 }
 
 /// The same on any backend; `signer` makes a key of its kind, which is not timed.
-pub(crate) fn case_on<C: Crypto, K: OperationalKey>(
+pub fn case_on<C: Crypto, K: OperationalKey>(
     crypto: &C,
     signer: impl Fn(&SigningKey) -> K,
     initiator: &Node,
@@ -221,4 +193,35 @@ pub(crate) fn case_on<C: Crypto, K: OperationalKey>(
             })
         },
     )
+}
+
+/// Runs PASE, the verifier given.
+pub fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParameters) -> Spent {
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let mut own_rng = UnwrapErr(getrandom::SysRng);
+    let mut cx = Context::new(NOW, &mut rng);
+    let mut own_cx = Context::new(NOW, &mut own_rng);
+    let mut spent = Spent::default();
+    let (mut out, mut own_out) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
+    let passcode = Passcode::new(PASSCODE).unwrap();
+    let mut server = PaseServer::new(verifier.clone(), pbkdf, local(2), &PARAMETERS, NOW);
+    let (mut client, first) = timed(&mut spent.initiator, || {
+        let (client, first) =
+            PaseClient::start(passcode, None, local(1), &PARAMETERS, &mut cx, crypto, &mut out)
+                .unwrap();
+        (client, owned(first))
+    });
+    run(
+        spent,
+        first,
+        |message| {
+            let step = server.handle(message, &mut own_cx, crypto, &mut own_out);
+            next(step, crypto, &mut own_cx)
+        },
+        |message| {
+            let step = client.handle(message, &mut cx, crypto, &mut out);
+            next(step, crypto, &mut cx)
+        },
+    )
+    .0
 }

@@ -11,16 +11,17 @@ use matter_session::crypto::{Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, GroupKey, Ipk};
 use matter_session::group::{EpochStart, GroupEpoch, SecurityPolicy};
 use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
-use serde::Deserialize;
+use serde_json::Value;
 
-use super::Result;
+/// Any error: who reads a file only prints it.
+pub type Result<T, E = Box<dyn core::error::Error>> = core::result::Result<T, E>;
 
 /// One node's membership in a fabric.
-pub(crate) struct FabricFile {
-    pub(crate) key: SigningKey,
+pub struct FabricFile {
+    pub key: SigningKey,
     /// The node at the other end.
-    pub(crate) peer: NodeId,
-    pub(crate) groups: Vec<Membership>,
+    pub peer: NodeId,
+    pub groups: Vec<Membership>,
     root: Vec<u8>,
     icac: Option<Vec<u8>>,
     noc: Vec<u8>,
@@ -28,43 +29,48 @@ pub(crate) struct FabricFile {
 }
 
 /// A group that a node is in, with its key set. Groups may have one key set in common.
-pub(crate) struct Membership {
-    pub(crate) id: GroupId,
-    pub(crate) key_set: GroupKeySetId,
-    pub(crate) policy: SecurityPolicy,
-    pub(crate) epochs: Vec<GroupEpoch>,
+pub struct Membership {
+    pub id: GroupId,
+    pub key_set: GroupKeySetId,
+    pub policy: SecurityPolicy,
+    pub epochs: Vec<GroupEpoch>,
 }
 
 /// Which of the two nodes this is.
-#[derive(Clone, Copy)]
-pub(crate) enum Role {
+#[derive(Clone, Copy, Debug)]
+pub enum Role {
     Initiator,
     Responder,
 }
 
 impl FabricFile {
-    pub(crate) fn read(path: &str, role: Role) -> Result<Self> {
+    pub fn read(path: &str, role: Role) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-        let File { root_cert_tlv, icac_tlv, ipk_epoch_key, nodes, groups } =
+        let file: Value =
             serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?;
+        Self::parse(&file, role).map_err(|error| format!("{path}: {error}").into())
+    }
+
+    fn parse(file: &Value, role: Role) -> Result<Self> {
         let (own, peer) = match role {
-            Role::Initiator => (nodes.initiator, nodes.responder),
-            Role::Responder => (nodes.responder, nodes.initiator),
+            Role::Initiator => ("initiator", "responder"),
+            Role::Responder => ("responder", "initiator"),
         };
-        let key = own.op_private_key.ok_or("the file has no key of this node")?;
-        let noc = own.noc_tlv.ok_or("the file has no certificate of this node")?;
+        let (own, peer) = (&file["nodes"][own], &file["nodes"][peer]);
+        let icac = &file["icacTlv"];
+        let groups = file["groups"].as_array().map_or(&[][..], Vec::as_slice);
         Ok(Self {
-            key: SigningKey::from_bytes(&Secret::new(key.array()?))?,
-            peer: NodeId::new(u64::from_be_bytes(peer.node_id.array()?)),
-            groups: groups.into_iter().map(FileGroup::membership).collect::<Result<_>>()?,
-            root: root_cert_tlv.0,
-            icac: icac_tlv.map(|icac| icac.0),
-            noc: noc.0,
-            ipks: [Ipk::EpochKey(Secret::new(ipk_epoch_key.array()?))],
+            key: SigningKey::from_bytes(&Secret::new(array(own, "opPrivateKey")?))?,
+            peer: NodeId::new(u64::from_be_bytes(array(peer, "nodeId")?)),
+            groups: groups.iter().map(membership).collect::<Result<_>>()?,
+            root: octets(file, "rootCertTlv")?,
+            icac: if icac.is_null() { None } else { Some(octets(file, "icacTlv")?) },
+            noc: octets(own, "nocTlv")?,
+            ipks: [Ipk::EpochKey(Secret::new(array(file, "ipkEpochKey")?))],
         })
     }
 
-    pub(crate) fn credentials(&self) -> FabricCredentials<'_> {
+    pub fn credentials(&self) -> FabricCredentials<'_> {
         FabricCredentials {
             root: &self.root,
             icac: self.icac.as_deref(),
@@ -74,82 +80,50 @@ impl FabricFile {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct File {
-    root_cert_tlv: Hex,
-    icac_tlv: Option<Hex>,
-    ipk_epoch_key: Hex,
-    nodes: Nodes,
-    #[serde(default)]
-    groups: Vec<FileGroup>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FileGroup {
-    group_id: u16,
-    key_set_id: u16,
-    policy: u8,
-    epoch_keys: Vec<Hex>,
-    start_times: Vec<u64>,
-}
-
-impl FileGroup {
-    fn membership(self) -> Result<Membership> {
-        let Self { group_id, key_set_id, policy, epoch_keys, start_times } = self;
-        if epoch_keys.len() != start_times.len() {
-            return Err(format!("group {group_id}: a key without a start, or the reverse").into());
-        }
-        let epochs = epoch_keys.into_iter().zip(start_times).map(|(key, start)| {
-            let key = GroupKey::EpochKey(Secret::new(key.array()?));
-            Ok(GroupEpoch { key, start: EpochStart::from_micros(start) })
-        });
-        Ok(Membership {
-            id: GroupId::new(group_id),
-            key_set: GroupKeySetId::new(key_set_id),
-            policy: match policy {
-                0 => SecurityPolicy::TrustFirst,
-                1 => SecurityPolicy::CacheAndSync,
-                _ => return Err(format!("group {group_id}: no policy {policy}").into()),
-            },
-            epochs: epochs.collect::<Result<_>>()?,
-        })
+fn membership(group: &Value) -> Result<Membership> {
+    let of = |name: &str| group[name].as_array().ok_or(format!("a group without {name}"));
+    let (keys, starts) = (of("epochKeys")?, of("startTimes")?);
+    if keys.len() != starts.len() {
+        return Err("a group has a key without a start, or the reverse".into());
     }
+    let epochs = keys.iter().zip(starts).map(|(key, start)| {
+        let key = hex(key)?.try_into().map_err(|_| "an epoch key is not of 16 bytes")?;
+        let start = start.as_u64().ok_or("a start time is no number")?;
+        let start = EpochStart::from_micros(start);
+        Ok(GroupEpoch { key: GroupKey::EpochKey(Secret::new(key)), start })
+    });
+    Ok(Membership {
+        id: GroupId::new(number(group, "groupId")?),
+        key_set: GroupKeySetId::new(number(group, "keySetId")?),
+        policy: match number(group, "policy")? {
+            0 => SecurityPolicy::TrustFirst,
+            1 => SecurityPolicy::CacheAndSync,
+            policy => return Err(format!("a group has the unknown policy {policy}").into()),
+        },
+        epochs: epochs.collect::<Result<_>>()?,
+    })
 }
 
-#[derive(Deserialize)]
-struct Nodes {
-    initiator: FileNode,
-    responder: FileNode,
+fn number(of: &Value, name: &str) -> Result<u16> {
+    let number = of[name].as_u64().and_then(|number| number.try_into().ok());
+    number.ok_or_else(|| format!("{name} is no number of 16 bits").into())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FileNode {
-    node_id: Hex,
-    op_private_key: Option<Hex>,
-    noc_tlv: Option<Hex>,
+fn octets(of: &Value, name: &str) -> Result<Vec<u8>> {
+    hex(&of[name]).map_err(|error| format!("{name} {error}").into())
 }
 
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Hex(Vec<u8>);
-
-impl Hex {
-    fn array<const N: usize>(self) -> Result<[u8; N]> {
-        self.0.try_into().map_err(|_| format!("not {N} octets").into())
-    }
+fn array<const N: usize>(of: &Value, name: &str) -> Result<[u8; N]> {
+    let octets = octets(of, name)?;
+    octets.try_into().map_err(|_| format!("{name} is not of {N} bytes").into())
 }
 
-impl TryFrom<String> for Hex {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let octet = |at| {
-            let digits = text.get(at..at + 2).ok_or("an odd number of hex digits")?;
-            u8::from_str_radix(digits, 16).map_err(|_| format!("{digits:?} is not hexadecimal"))
-        };
-        (0..text.len()).step_by(2).map(octet).collect::<Result<_, _>>().map(Self)
-    }
+fn hex(value: &Value) -> Result<Vec<u8>> {
+    let text = value.as_str().ok_or("is missing")?;
+    let octet = |at| {
+        let digits = text.get(at..at + 2).ok_or("has an odd number of digits")?;
+        u8::from_str_radix(digits, 16)
+            .map_err(|_| format!("has {digits:?}, not hexadecimal").into())
+    };
+    (0..text.len()).step_by(2).map(octet).collect()
 }

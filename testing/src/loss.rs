@@ -5,7 +5,7 @@ use core::str::FromStr;
 /// Which datagrams are lost, counted from 1: `rx:2,tx:1` loses the second one received and the
 /// first one sent.
 #[derive(Debug, Default)]
-pub(crate) struct Loss {
+pub struct Loss {
     received: Direction,
     sent: Direction,
 }
@@ -25,12 +25,12 @@ impl Direction {
 
 impl Loss {
     /// Whether the next datagram received is let in.
-    pub(crate) fn receives(&mut self) -> bool {
+    pub fn receives(&mut self) -> bool {
         self.received.passes()
     }
 
     /// Whether the next datagram to be sent is let out.
-    pub(crate) fn sends(&mut self) -> bool {
+    pub fn sends(&mut self) -> bool {
         self.sent.passes()
     }
 }

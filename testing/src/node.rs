@@ -21,7 +21,7 @@ use matter_session::time::{Instant, WallClock};
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
 
-use super::{BACKEND, Backend, Script};
+use crate::{Backend, Script};
 
 /// A message on its way.
 pub type Message = (Opcode, Vec<u8>);
@@ -86,7 +86,8 @@ impl KeepCertificates for Kept {
     }
 }
 
-struct Records<'a>(&'a [ResumptionRecord]);
+/// The records of a node; handshakes alone do not change them.
+pub struct Records<'a>(pub &'a [ResumptionRecord]);
 
 impl ResumptionStore for Records<'_> {
     fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
@@ -115,7 +116,8 @@ impl ResumptionStore for Records<'_> {
     }
 }
 
-pub fn fabric(
+pub fn fabric<C: Crypto>(
+    crypto: &C,
     at: u8,
     root: &[u8],
     icac: Option<&[u8]>,
@@ -124,7 +126,7 @@ pub fn fabric(
 ) -> FabricBuf {
     let ipks: Vec<_> = epoch_keys.iter().map(|key| Ipk::EpochKey(Secret::from(key))).collect();
     let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
-    FabricBuf::new(&BACKEND, index(at), &credentials).unwrap()
+    FabricBuf::new(crypto, index(at), &credentials).unwrap()
 }
 
 pub fn signing_key(octets: [u8; 32]) -> SigningKey {
@@ -144,6 +146,63 @@ pub enum Machine<C: Crypto> {
     PaseServer(PaseServer<C>),
     CaseClient(CaseClient<C>),
     CaseServer(CaseServer<C>),
+}
+
+impl<C: Crypto> Machine<C> {
+    /// Hands a message over; CASE needs its surroundings.
+    pub fn handle<'o>(
+        &mut self,
+        incoming: Incoming<'_>,
+        env: Option<&mut CaseEnv<'_>>,
+        cx: &mut Context<'_>,
+        crypto: &C,
+        out: &'o mut [u8],
+    ) -> Result<Step<'o>, Failure<'o>> {
+        match (self, env) {
+            (Self::PaseClient(m), _) => m.handle(incoming, cx, crypto, out),
+            (Self::PaseServer(m), _) => m.handle(incoming, cx, crypto, out),
+            (Self::CaseClient(m), Some(env)) => m.handle(incoming, env, cx, crypto, out),
+            (Self::CaseServer(m), Some(env)) => m.handle(incoming, env, cx, crypto, out),
+            _ => unreachable!("CASE without its surroundings"),
+        }
+    }
+
+    pub fn resume<'o>(
+        &mut self,
+        signed: &Signed,
+        env: &CaseEnv<'_>,
+        cx: &Context<'_>,
+        crypto: &C,
+        out: &'o mut [u8],
+    ) -> Result<Step<'o>, Failure<'o>> {
+        match self {
+            Self::CaseClient(m) => m.resume(signed, env, cx, crypto, out),
+            Self::CaseServer(m) => m.resume(signed, env, cx, crypto, out),
+            _ => unreachable!("PASE signs nothing"),
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::PaseClient(m) => m.poll_timeout(),
+            Self::PaseServer(m) => m.poll_timeout(),
+            Self::CaseClient(m) => m.poll_timeout(),
+            Self::CaseServer(m) => m.poll_timeout(),
+        }
+    }
+
+    pub fn handle_timeout<'o>(
+        &mut self,
+        now: Instant,
+        out: &'o mut [u8],
+    ) -> Result<(), Failure<'o>> {
+        match self {
+            Self::PaseClient(m) => m.handle_timeout(now, out),
+            Self::PaseServer(m) => m.handle_timeout(now, out),
+            Self::CaseClient(m) => m.handle_timeout(now, out),
+            Self::CaseServer(m) => m.handle_timeout(now, out),
+        }
+    }
 }
 
 /// One side of a handshake with all it needs.
@@ -277,15 +336,11 @@ impl<'a, C: Crypto> Party<'a, C> {
         }
         let incoming = Incoming::new(opcode, &mut payload);
         let (crypto, out) = (self.crypto, &mut out[..]);
-        let (node, kept) = (|| self.node.unwrap(), &mut self.kept);
-        let step = match &mut self.machine {
-            Machine::PaseClient(m) => m.handle(incoming, &mut cx, crypto, out),
-            Machine::PaseServer(m) => m.handle(incoming, &mut cx, crypto, out),
-            Machine::CaseClient(m) => {
-                node().env(kept, |env| m.handle(incoming, env, &mut cx, crypto, out))
-            }
-            Machine::CaseServer(m) => {
-                node().env(kept, |env| m.handle(incoming, env, &mut cx, crypto, out))
+        let (machine, node, kept) = (&mut self.machine, self.node, &mut self.kept);
+        let step = match node {
+            None => machine.handle(incoming, None, &mut cx, crypto, out),
+            Some(node) => {
+                node.env(kept, |env| machine.handle(incoming, Some(env), &mut cx, crypto, out))
             }
         };
         match (did(step, crypto, &mut cx), &mut self.sign) {
@@ -305,32 +360,18 @@ impl<'a, C: Crypto> Party<'a, C> {
         let mut out = vec![0; self.room];
         let mut cx = Context::new(self.now, &mut self.rng);
         let (crypto, node, out) = (self.crypto, self.node.unwrap(), &mut out[..]);
-        let kept = &mut self.kept;
-        let step = match &mut self.machine {
-            Machine::CaseClient(m) => node.env(kept, |env| m.resume(signed, env, &cx, crypto, out)),
-            Machine::CaseServer(m) => node.env(kept, |env| m.resume(signed, env, &cx, crypto, out)),
-            _ => unreachable!("PASE signs nothing"),
-        };
+        let (machine, kept) = (&mut self.machine, &mut self.kept);
+        let step = node.env(kept, |env| machine.resume(signed, env, &cx, crypto, out));
         did(step, crypto, &mut cx)
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.machine {
-            Machine::PaseClient(m) => m.poll_timeout(),
-            Machine::PaseServer(m) => m.poll_timeout(),
-            Machine::CaseClient(m) => m.poll_timeout(),
-            Machine::CaseServer(m) => m.poll_timeout(),
-        }
+        self.machine.poll_timeout()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), HandshakeError> {
         let mut out = [0; 64];
-        let result = match &mut self.machine {
-            Machine::PaseClient(m) => m.handle_timeout(now, &mut out),
-            Machine::PaseServer(m) => m.handle_timeout(now, &mut out),
-            Machine::CaseClient(m) => m.handle_timeout(now, &mut out),
-            Machine::CaseServer(m) => m.handle_timeout(now, &mut out),
-        };
+        let result = self.machine.handle_timeout(now, &mut out);
         result.map_err(|failure| failure.error)
     }
 

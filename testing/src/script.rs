@@ -1,20 +1,9 @@
-//! What the tests of the handshakes share: recorded vectors, scripted randomness, a node's
-//! surroundings.
-#![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
-
-mod backend;
-pub mod case;
-pub mod node;
-pub mod tlv;
-pub mod vectors;
+//! Scripted randomness.
 
 use core::convert::Infallible;
 use std::collections::VecDeque;
 
 use matter_session::rand_core::{TryCryptoRng, TryRng};
-
-pub use backend::{BACKEND, Backend};
-pub use vectors::{array, chip, hex, id, list, matterjs, number};
 
 /// Yields recorded octets in the order in which they are asked for, then a seeded sequence that
 /// matters to no recording.
@@ -83,8 +72,3 @@ impl TryRng for Script {
 }
 
 impl TryCryptoRng for Script {}
-
-/// The private key of the root of fabric A.
-pub fn root_key() -> [u8; 32] {
-    array(&matterjs()["certificates"]["list"][0]["subjectPrivateKey"])
-}

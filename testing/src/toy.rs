@@ -1,7 +1,6 @@
 //! A crypto backend that is INSECURE by design, for simulations and fuzzing: a group of 61 bits in
 //! place of P-256, signatures that anybody can make, PBKDF2 of one iteration. It is right in all
 //! else: handshakes succeed and fail when those on P-256 do, some hundred times faster.
-#![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
 
 use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::crypto::{

@@ -1,5 +1,4 @@
 //! Recorded vectors: where they are, and how they are read.
-#![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
 
 use std::{env, fs};
 
@@ -36,8 +35,18 @@ pub fn list(value: &Value, len: usize) -> &[Value] {
 
 /// Recorded by running matter.js 0.17.9 with fixed keys.
 pub fn matterjs() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/matterjs.json");
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    read("matterjs.json")
+}
+
+/// Those of Wycheproof's test vectors of AES-CCM that have the lengths of Matter.
+pub fn wycheproof() -> Value {
+    read("wycheproof-aes-ccm.json")
+}
+
+/// A file of `tests/vectors`.
+fn read(name: &str) -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/");
+    serde_json::from_str(&fs::read_to_string(format!("{path}{name}")).unwrap()).unwrap()
 }
 
 /// Test data of connectedhomeip, if the environment says where it is.
@@ -47,4 +56,9 @@ pub fn chip() -> Option<Value> {
         return None;
     };
     Some(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
+}
+
+/// The private key of the root of fabric A.
+pub fn root_key() -> [u8; 32] {
+    array(&matterjs()["certificates"]["list"][0]["subjectPrivateKey"])
 }

@@ -6,11 +6,13 @@ use matter_session::handshake::{CaseClient, Context, HANDSHAKE_TIMEOUT, Handshak
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
 
-use super::support::case::{Credentials, Rig, Tbe, forge_sigma2, forge_sigma3};
-use super::support::node::{Did, Machine, NOW, Node, Party, Sign, converse, index, session_id};
-use super::support::tlv::{self, Field, structure};
-use super::support::{BACKEND, Backend, Script};
+use super::rig::{Credentials, Rig, Tbe, forge_sigma2, forge_sigma3};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA3, SUCCESS};
+use matter_session_testing::node::{
+    Did, Machine, NOW, Node, Party, Sign, converse, index, session_id,
+};
+use matter_session_testing::tlv::{self, Field, structure};
+use matter_session_testing::{BACKEND, Backend, Script};
 
 /// The private key that the initiator of the full rig draws behind its random.
 fn initiator_ephemeral() -> [u8; 32] {
@@ -173,7 +175,8 @@ fn a_certificate_of_another_fabric_under_our_root_is_refused() {
     use matter_session::cert::{Certificate, CertificateRequest, Issuer, SerialNumber, Validity};
     use matter_session::ids::FabricId;
     let root = Certificate::parse(&Rig::full().credentials[0].root).unwrap();
-    let mut root_key = super::support::node::signing_key(super::support::root_key());
+    let mut root_key =
+        matter_session_testing::node::signing_key(matter_session_testing::root_key());
     let validity = Validity::new(MatterTime::from_seconds(1), None).unwrap();
     for (at, fabric, expected) in [
         (0, 0xFAB0_0000_0000_001D, None),

@@ -1,21 +1,9 @@
 //! CASE: recorded handshakes, replayed by both roles, and everything a peer can do wrong.
-#![cfg(feature = "rustcrypto")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::std_instead_of_alloc,
-    reason = "tests have std and fail by panicking"
-)]
 
-#[path = "support/case_identity.rs"]
 mod identity;
-#[path = "support/recorded/case.rs"]
 mod recorded;
-#[path = "support/case_secrets.rs"]
+mod rig;
 mod secrets;
-mod support;
 
 use core::time::Duration;
 
@@ -24,11 +12,11 @@ use matter_session::handshake::case::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::handshake::{HANDSHAKE_TIMEOUT, HandshakeError, Refusal};
 use matter_session::tlv::TlvError;
 use matter_session::wire::secure_channel::Opcode;
+use matter_session_testing::node::{Did, NOW, Node, Party, converse, index};
+use matter_session_testing::tlv::{self, Field};
+use matter_session_testing::{BACKEND, Backend, Script};
 use proptest::prelude::*;
-use support::case::{Credentials, OPCODES, Rig};
-use support::node::{Did, NOW, Node, Party, converse, index};
-use support::tlv::{self, Field};
-use support::{BACKEND, Backend, Script};
+use rig::{Credentials, OPCODES, Rig};
 
 const SIGMA1: Opcode = Opcode::CASE_SIGMA1;
 const SIGMA2: Opcode = Opcode::CASE_SIGMA2;

@@ -7,11 +7,13 @@ use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{ResumptionId, SessionParameters};
 use serde_json::Value;
 
-use super::support::node::{
+use super::{REPORT, SIGMA1, SIGMA2, SIGMA2_RESUME, SIGMA3, SUCCESS};
+use matter_session_testing::node::{
     End, Node, Party, Sign, check_keys, fabric, index, open, seal, signing_key,
 };
-use super::support::{BACKEND, Backend, Script, array, chip, hex, id, list, matterjs, number, tlv};
-use super::{REPORT, SIGMA1, SIGMA2, SIGMA2_RESUME, SIGMA3, SUCCESS};
+use matter_session_testing::{
+    BACKEND, Backend, Script, array, chip, hex, id, list, matterjs, number, tlv,
+};
 
 /// One side of a recorded fabric.
 struct Side {
@@ -26,7 +28,7 @@ impl Side {
         let icac = v["icac"].as_str().map(|_| hex(&v["icac"]));
         let (root, noc) = (hex(&case["rootCert"]), hex(&v["noc"]));
         let ipk = array(&case["ipkEpochKey"]);
-        let node = Node::new(vec![fabric(1, &root, icac.as_deref(), &noc, &[ipk])]);
+        let node = Node::new(vec![fabric(&BACKEND, 1, &root, icac.as_deref(), &noc, &[ipk])]);
         Self { node, id: NodeId::new(id(&v["nodeId"])), key: array(&v["opPrivateKey"]) }
     }
 
@@ -146,7 +148,8 @@ fn chip_handshake_and_its_resumption_replay_in_both_roles() {
     let side = |name: &str, icac: Option<&str>| {
         let icac = icac.map(|name| hex(&certs[name]["tlv"]));
         let (root, noc) = (hex(&certs["Root01"]["tlv"]), hex(&certs[name]["tlv"]));
-        let fabric = fabric(1, &root, icac.as_deref(), &noc, &[array(&v["ipk_epoch_key"])]);
+        let fabric =
+            fabric(&BACKEND, 1, &root, icac.as_deref(), &noc, &[array(&v["ipk_epoch_key"])]);
         assert_eq!(fabric.view().compressed_id().as_bytes()[..], hex(&v["compressed_fabric_id"]));
         let mut node = Node::new(vec![fabric]);
         node.profile = matter_session::cert::Profile::Lenient;

@@ -11,9 +11,11 @@ use matter_session::resumption::ResumptionRecord;
 use matter_session::wire::secure_channel::Opcode;
 use serde_json::Value;
 
-use super::node::{Did, Machine, Message, Node, Party, Sign, fabric, index, signing_key};
-use super::tlv::structure;
-use super::{BACKEND, Script, array, hex, id, matterjs};
+use matter_session_testing::node::{
+    Did, Machine, Message, Node, Party, Sign, fabric, index, signing_key,
+};
+use matter_session_testing::tlv::structure;
+use matter_session_testing::{BACKEND, Script, array, hex, id, matterjs};
 
 /// One node's recorded credentials.
 #[derive(Clone)]
@@ -49,7 +51,7 @@ impl Credentials {
     }
 
     pub fn fabric_with(&self, at: u8, epochs: &[[u8; 16]]) -> matter_session::fabric::FabricBuf {
-        fabric(at, &self.root, self.icac.as_deref(), &self.noc, epochs)
+        fabric(&BACKEND, at, &self.root, self.icac.as_deref(), &self.noc, epochs)
     }
 
     pub fn key(&self) -> SigningKey {
@@ -156,7 +158,7 @@ impl Rig {
 
 /// The record of a former session with `peer`.
 pub fn record_of(id: [u8; 16], peer: &Credentials) -> ResumptionRecord {
-    let fabric = fabric(1, &peer.root, peer.icac.as_deref(), &peer.noc, &[peer.epoch]);
+    let fabric = fabric(&BACKEND, 1, &peer.root, peer.icac.as_deref(), &peer.noc, &[peer.epoch]);
     ResumptionRecord {
         id: matter_session::session::ResumptionId::new(id),
         fabric: index(1),
@@ -205,7 +207,7 @@ impl Tbe {
         tbe.extend(self.more.iter().map(|(tag, value)| (*tag, &value[..])));
         let tbe = structure(&tbe);
         match self.damage {
-            Some(which) => super::tlv::damaged(&tbe, &[2]).swap_remove(which).1,
+            Some(which) => matter_session_testing::tlv::damaged(&tbe, &[2]).swap_remove(which).1,
             None => tbe,
         }
     }
@@ -213,7 +215,7 @@ impl Tbe {
 
 /// A Sigma2 that only a holder of the IPK can make; the rest of it is the forger's choice.
 pub fn forge_sigma2(ipk: &Secret<16>, sigma1: &[u8], tbe: &Tbe) -> Vec<u8> {
-    let peer = PublicKey::new(super::tlv::fields(sigma1)[3].value()).unwrap();
+    let peer = PublicKey::new(matter_session_testing::tlv::fields(sigma1)[3].value()).unwrap();
     let own = BACKEND.ephemeral(&mut Script::seeded(99)).unwrap();
     let public = BACKEND.ephemeral_public(&own);
     let shared = BACKEND.ecdh(own, &peer).unwrap();
@@ -225,16 +227,16 @@ pub fn forge_sigma2(ipk: &Secret<16>, sigma1: &[u8], tbe: &Tbe) -> Vec<u8> {
     let text = tbe.octets(&public, &peer);
     let encrypted = seal(&shared, &salt, b"Sigma2", b"NCASE_Sigma2N", text);
     let plain = structure(&[(1, &random), (3, public.as_bytes()), (4, &encrypted)]);
-    let mut fields = super::tlv::fields(&plain);
-    fields.insert(1, super::tlv::Field::unsigned(2, 22, 1));
-    super::tlv::message(&fields)
+    let mut fields = matter_session_testing::tlv::fields(&plain);
+    fields.insert(1, matter_session_testing::tlv::Field::unsigned(2, 22, 1));
+    matter_session_testing::tlv::message(&fields)
 }
 
 /// The honest initiator's Sigma3 with another content: `private` is its ephemeral key.
 pub fn forge_sigma3(rig: &Rig, private: &[u8], sigma: [&[u8]; 2], tbe: &Tbe) -> Vec<u8> {
     let own = BACKEND.ephemeral(&mut Script::new(&[private])).unwrap();
     let public = BACKEND.ephemeral_public(&own);
-    let peer = PublicKey::new(super::tlv::fields(sigma[1])[2].value()).unwrap();
+    let peer = PublicKey::new(matter_session_testing::tlv::fields(sigma[1])[2].value()).unwrap();
     let shared = BACKEND.ecdh(own, &peer).unwrap();
     let salt = [&rig.credentials[0].ipk.as_bytes()[..], &sha256(&sigma)].concat();
     let text = tbe.octets(&public, &peer);

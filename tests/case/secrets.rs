@@ -11,9 +11,9 @@ use matter_session::handshake::Context;
 use matter_session::rand_core::Rng;
 use matter_session::session::{SessionKeys, SessionParameters};
 
-use super::support::case::{Credentials, Rig};
-use super::support::node::{Did, Machine, NOW, Party, Sign};
-use super::support::{BACKEND, Script, array, list, matterjs, number};
+use super::rig::{Credentials, Rig};
+use matter_session_testing::node::{Did, Machine, NOW, Party, Sign};
+use matter_session_testing::{BACKEND, Script, array, list, matterjs, number};
 
 /// Fails if three octets of a secret in a row can be read from the output, in hexadecimal or as
 /// a list of numbers.
@@ -61,14 +61,15 @@ fn pase_prints_no_key_octets_in_any_state() {
     for v in list(&matterjs()["pase"], 2) {
         let code: u32 = number(&v["passcode"]);
         let pbkdf2 = &v["pbkdf2"];
-        let salt = super::support::hex(&pbkdf2["salt"]);
+        let salt = matter_session_testing::hex(&pbkdf2["salt"]);
         let pbkdf = PbkdfParameters::new(number(&pbkdf2["iterations"]), &salt).unwrap();
         let passcode = Passcode::new(code).unwrap();
         let verifier = Verifier::generate(&BACKEND, &passcode, &pbkdf).unwrap();
         let names = ["w0", "w1", "x", "y", "Ka", "Ke", "L", "Z", "V", "cA", "cB"];
-        let mut secrets: Vec<_> = names.iter().map(|n| super::support::hex(&v[*n])).collect();
+        let mut secrets: Vec<_> =
+            names.iter().map(|n| matter_session_testing::hex(&v[*n])).collect();
         for part in ["i2r", "r2i"] {
-            secrets.push(super::support::hex(&v["sessionKeys"][part]));
+            secrets.push(matter_session_testing::hex(&v["sessionKeys"][part]));
         }
         // The four octets of the passcode itself.
         secrets.push(code.to_le_bytes().to_vec());
@@ -126,7 +127,7 @@ fn case_prints_no_key_octets_in_any_state() {
 fn run<'a>(
     server: &mut Party<'a>,
     client: &mut Party<'a>,
-    first: super::support::node::Message,
+    first: matter_session_testing::node::Message,
     secrets: &[&[u8]],
 ) {
     let (mut to, mut from, mut message) = (server, client, Some(first));

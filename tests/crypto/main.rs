@@ -1,17 +1,6 @@
 //! The primitives of the default backend against recorded vectors.
-#![cfg(feature = "rustcrypto")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::std_instead_of_alloc,
-    reason = "tests have std and fail by panicking"
-)]
 
-#[path = "crypto/ccm_beside.rs"]
 mod ccm_beside;
-mod support;
 
 use matter_session::crypto::spake2p::{self, Confirmation};
 use matter_session::crypto::{
@@ -20,8 +9,10 @@ use matter_session::crypto::{
 };
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::FabricId;
+use matter_session_testing::{
+    BACKEND, Backend, Script, array, chip, hex, id, list, matterjs, number,
+};
 use serde_json::Value;
-use support::{BACKEND, Backend, Script, array, chip, hex, id, list, matterjs, number};
 
 #[test]
 fn chip_aes_ccm() {

@@ -1,6 +1,4 @@
 //! What live peers and slow clocks taught about the manager.
-#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::handshake::{Context, HandshakeError};

@@ -1,17 +1,6 @@
 //! PASE: recorded handshakes, replayed by both roles, and everything a peer can do wrong.
-#![cfg(feature = "rustcrypto")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::std_instead_of_alloc,
-    reason = "tests have std and fail by panicking"
-)]
 
-#[path = "support/recorded/pase.rs"]
 mod recorded;
-mod support;
 
 use core::time::Duration;
 use std::sync::OnceLock;
@@ -25,10 +14,10 @@ use matter_session::time::Instant;
 use matter_session::tlv::TlvError;
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{GeneralCode, StatusReport};
+use matter_session_testing::node::{Did, Machine, Message, NOW, Party, converse, session_id};
+use matter_session_testing::tlv::{self, Field};
+use matter_session_testing::{BACKEND, Script};
 use proptest::prelude::*;
-use support::node::{Did, Machine, Message, NOW, Party, converse, session_id};
-use support::tlv::{self, Field};
-use support::{BACKEND, Script};
 
 const REQUEST: Opcode = Opcode::PBKDF_PARAM_REQUEST;
 const RESPONSE: Opcode = Opcode::PBKDF_PARAM_RESPONSE;

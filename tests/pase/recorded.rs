@@ -4,9 +4,9 @@ use matter_session::crypto::PbkdfParameters;
 use matter_session::session::SessionParameters;
 use matter_session::wire::secure_channel::Opcode;
 
-use super::support::node::{Party, check_keys, open, seal};
-use super::support::{BACKEND, Script, chip, hex, list, matterjs, number, tlv};
 use super::{REPORT, REQUEST, RESPONSE};
+use matter_session_testing::node::{Party, check_keys, open, seal};
+use matter_session_testing::{BACKEND, Script, chip, hex, list, matterjs, number, tlv};
 
 /// Both roles say what matter.js said, and end with its keys.
 #[test]

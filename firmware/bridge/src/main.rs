@@ -8,12 +8,7 @@
 //! that example can run the emulated device instead.
 
 mod element;
-#[path = "../../../examples/support/fabric_file.rs"]
-#[allow(dead_code, reason = "a part of it is for controllers, and for groups")]
-mod fabric_file;
 mod line;
-#[path = "../../../examples/support/loss.rs"]
-mod loss;
 mod reset;
 
 use core::net::SocketAddr;
@@ -31,11 +26,11 @@ use lexopt::ValueExt;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::rand_core::{Rng, UnwrapErr};
 use matter_session::time::MatterTime;
+use matter_session_testing::fabric_file::{FabricFile, Role};
+use matter_session_testing::loss::Loss;
 
 use self::element::SecureElement;
-use self::fabric_file::{FabricFile, Role};
 use self::line::Line;
-use self::loss::Loss;
 use self::reset::Reset;
 
 type Result<T, E = Box<dyn Error>> = core::result::Result<T, E>;

@@ -1,13 +1,14 @@
 //! Who makes the certificates of a fabric.
 
 use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNumber, Validity};
-use matter_session::crypto::{Secret, SigningKey};
+use matter_session::crypto::{Crypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId};
 use matter_session::manager::Storage;
 use matter_session::time::MatterTime;
 
-use super::{BACKEND, Dice, Net};
+use super::{Dice, Network};
+use crate::BACKEND;
 
 pub struct Authority {
     rng: Dice,
@@ -91,12 +92,23 @@ impl Authority {
     }
 
     /// Makes a node of the network a member.
-    pub fn join<S: Storage>(&mut self, net: &mut Net<S>, n: usize, node: u64) -> FabricIndex {
+    pub fn join<S: Storage, C: Crypto>(
+        &mut self,
+        net: &mut Network<S, C>,
+        n: usize,
+        node: u64,
+    ) -> FabricIndex {
         let member = self.admit(node);
         let index = net.nodes[n].manager.add_fabric(&member.credentials()).unwrap();
         net.nodes[n].keys.insert(index, member.key);
         index
     }
+}
+
+/// Nodes of one fabric, with or without an intermediate certificate.
+pub fn members<const N: usize>(nodes: [NodeId; N], with_icac: bool) -> [Membership; N] {
+    let mut authority = Authority::new(1, with_icac);
+    nodes.map(|node| authority.admit(node.get()))
 }
 
 fn validity() -> Validity {

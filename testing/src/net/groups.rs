@@ -1,6 +1,6 @@
 //! Messages to groups, fanned out: every node has joined every address.
 
-use matter_session::crypto::Secret;
+use matter_session::crypto::{Crypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
@@ -8,7 +8,22 @@ use matter_session::group::{
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
 use matter_session::manager::{GroupMessage, GroupSettings, Storage};
 
-use super::{IM, Net};
+use super::{IM, Network};
+
+/// Bounds of counters that are kept and no more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory([Option<u64>; 2]);
+
+impl CounterStore for Memory {
+    fn load(&mut self, counter: GroupCounter) -> Result<Option<u64>, StoreError> {
+        Ok(self.0[counter as usize])
+    }
+
+    fn store(&mut self, counter: GroupCounter, bound: u64) -> Result<(), StoreError> {
+        self.0[counter as usize] = Some(bound);
+        Ok(())
+    }
+}
 
 /// The bounds of a node's counters; they outlive its manager.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +89,7 @@ pub fn key_set<R>(
     then(&GroupKeySet { id: GroupKeySetId::new(id), policy, epochs: &epochs })
 }
 
-impl<S: Storage> Net<S> {
+impl<S: Storage, C: Crypto + Default> Network<S, C> {
     /// Makes a node a member of a group whose key set has the group's number.
     pub fn join_group(
         &mut self,

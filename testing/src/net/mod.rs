@@ -2,14 +2,11 @@
 //! lose, repeat or hold back.
 
 mod authority;
-#[path = "../backend.rs"]
-mod backend;
 pub mod groups;
-mod rng;
 
 use std::collections::BTreeMap;
 
-use matter_session::crypto::{Passcode, PbkdfParameters, SigningKey, Verifier};
+use matter_session::crypto::{Crypto, Passcode, PbkdfParameters, SigningKey, Verifier};
 use matter_session::handshake::{Context, HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
@@ -19,15 +16,15 @@ use matter_session::manager::{
 use matter_session::resumption::ResumptionStore;
 use matter_session::time::Instant;
 
-pub use self::authority::Authority;
-pub use self::backend::{BACKEND, Backend};
-pub use self::groups::{Bounds, Heard};
-pub use self::rng::Dice;
+pub use self::authority::{Authority, Membership, members};
+pub use self::groups::{Bounds, Heard, Memory};
+pub use crate::rng::Dice;
+use crate::{BACKEND, Backend};
 
 pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 pub const PASSCODE: u32 = 20_202_021;
 
-pub type Manager<S = Heap> = SessionManager<Backend, S, u32>;
+pub type Manager<S = Heap, C = Backend> = SessionManager<C, S, u32>;
 
 /// A message that an application got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +37,8 @@ pub struct Got {
 }
 
 /// A node: a manager, and an application that notes what it is told.
-pub struct Node<S: Storage = Heap> {
-    pub manager: Manager<S>,
+pub struct Node<S: Storage = Heap, C: Crypto = Backend> {
+    pub manager: Manager<S, C>,
     pub address: PeerAddress,
     pub rng: Dice,
     pub events: Vec<Event<u32>>,
@@ -94,9 +91,13 @@ pub enum Fate {
 type Hook = Box<dyn FnMut(&Datagram) -> Fate>;
 type Route = Box<dyn Fn(&Datagram) -> Option<usize>>;
 
-pub struct Net<S: Storage = Heap> {
+/// Nodes on the default backend.
+pub type Net<S = Heap> = Network<S, Backend>;
+
+/// Nodes, and what is on its way between them.
+pub struct Network<S: Storage, C: Crypto> {
     pub now: u64,
-    pub nodes: Vec<Node<S>>,
+    pub nodes: Vec<Node<S, C>>,
     /// Every datagram that was sent, whatever became of it.
     pub sent: Vec<Datagram>,
     queue: BTreeMap<(u64, u64), Datagram>,
@@ -109,7 +110,7 @@ pub fn udp(port: u16) -> PeerAddress {
     PeerAddress::Udp(([127, 0, 0, 1], port).into())
 }
 
-impl Net {
+impl<C: Crypto + Default> Network<Heap, C> {
     /// Two nodes on UDP.
     pub fn pair() -> Self {
         Self::with(vec![(udp(1), Config::default()), (udp(2), Config::default())])
@@ -130,7 +131,7 @@ impl Net {
     }
 }
 
-impl<S: Storage> Net<S> {
+impl<S: Storage, C: Crypto + Default> Network<S, C> {
     /// Nodes with the storage that the type says.
     pub fn stored(nodes: Vec<(PeerAddress, Config)>) -> Self {
         let nodes = nodes.into_iter().zip(1..);
@@ -173,7 +174,7 @@ impl<S: Storage> Net<S> {
     pub fn call<R>(
         &mut self,
         n: usize,
-        f: impl FnOnce(&mut Manager<S>, &mut Context<'_>) -> R,
+        f: impl FnOnce(&mut Manager<S, C>, &mut Context<'_>) -> R,
     ) -> R {
         let now = self.instant();
         let node = &mut self.nodes[n];
@@ -305,14 +306,14 @@ impl<S: Storage> Net<S> {
         self.run(20_000);
     }
 
-    pub fn node(&mut self, n: usize) -> &mut Node<S> {
+    pub fn node(&mut self, n: usize) -> &mut Node<S, C> {
         &mut self.nodes[n]
     }
 
     /// Opens the commissioning window of a node.
     pub fn open_window(&mut self, n: usize) {
         let now = self.instant();
-        self.nodes[n].manager.open_commissioning_window(now, window()).unwrap();
+        self.nodes[n].manager.open_commissioning_window(now, window_on(&C::default())).unwrap();
     }
 
     pub fn dial_pase(&mut self, from: usize, to: usize, passcode: u32) {
@@ -362,7 +363,7 @@ impl<S: Storage> Net<S> {
             self.call(n, |m, cx| m.forget_records(cx));
         }
         self.pump();
-        let tables = |node: &Node<S>| {
+        let tables = |node: &Node<S, C>| {
             let manager = format!("{:?}", node.manager);
             manager.split_once("statistics").unwrap().0.to_owned()
         };
@@ -402,17 +403,21 @@ fn context<'a>(
 }
 
 pub fn window() -> CommissioningWindow {
+    window_on(&BACKEND)
+}
+
+fn window_on<C: Crypto>(crypto: &C) -> CommissioningWindow {
     let pbkdf = PbkdfParameters::new(1000, &[7; 16]).unwrap();
     let passcode = Passcode::new(PASSCODE).unwrap();
-    let verifier = Verifier::generate(&BACKEND, &passcode, &pbkdf).unwrap();
+    let verifier = Verifier::generate(crypto, &passcode, &pbkdf).unwrap();
     CommissioningWindow { verifier, pbkdf, duration: None }
 }
 
-impl<S: Storage> Node<S> {
+impl<S: Storage, C: Crypto + Default> Node<S, C> {
     fn new(address: PeerAddress, config: Config, seed: u64) -> Self {
         let mut rng = Dice::new(seed);
         Self {
-            manager: SessionManager::new(config, BACKEND, &mut rng),
+            manager: SessionManager::new(config, C::default(), &mut rng),
             address,
             rng,
             events: Vec::new(),

@@ -11,7 +11,7 @@ use matter_session::manager::{Config, Event, Heap, PeerAddress, Received, Sessio
 use matter_session::time::{Instant, MatterTime};
 use matter_session::{CompactRustCrypto, OperationalKey, Passcode, RustCrypto};
 
-use super::net::Dice;
+use matter_session_testing::net::Dice;
 
 const PEER: PeerAddress = PeerAddress::Udp(core::net::SocketAddr::new(
     core::net::IpAddr::V6(core::net::Ipv6Addr::LOCALHOST),

@@ -1,22 +1,4 @@
 //! The store of the example `persistent_controller`: what it keeps, and what a crash leaves of it.
-#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::needless_range_loop,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "a test that panics has failed"
-)]
-
-#[path = "support/net/mod.rs"]
-mod net;
-#[path = "../examples/persistent/store.rs"]
-mod store;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -29,9 +11,9 @@ use matter_session::manager::Config;
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
-use net::{Authority, Dice, Manager};
+use super::store::Store;
+use matter_session_testing::net::{Authority, Dice, Manager};
 use redb::{Database, StorageBackend};
-use store::Store;
 
 /// A file that goes with the test.
 struct File(PathBuf);

@@ -7,7 +7,7 @@ use matter_session::crypto::{
 };
 use proptest::prelude::*;
 
-use super::net::Dice;
+use matter_session_testing::net::Dice;
 
 const DIGEST: [u8; 32] = [0x3C; 32];
 /// The order of the group, and the prime that coordinates are below.
