@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use matter_session::crypto::{Crypto, Secret, TxCounter};
 use matter_session::fabric::{CompressedFabricId, GroupKey};
 use matter_session::group::{self, Fresh, GroupSession};
-use matter_session::ids::{ExchangeId, GroupId, MessageCounter, NodeId, ProtocolId};
+use matter_session::ids::{GroupId, NodeId};
 use matter_session::session::DecodeError;
-use matter_session::wire::{MessageBuf, MessageKind, ProtocolHeader};
+use matter_session::wire::{MessageBuf, MessageKind};
 
 use crate::Input;
 use matter_session_testing::toy::Toy;

@@ -167,7 +167,7 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
     let facts = Facts::all();
     let env = CaseEnv {
         fabrics: &&facts.fabrics[..1],
-        resumption: &mut Records(None),
+        resumption: &mut Records(&[]),
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::Strict,

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use matter_session::crypto::TxCounter;
-use matter_session::ids::{ExchangeId, LocalSessionId, MessageCounter, ProtocolId};
+use matter_session::ids::{LocalSessionId, MessageCounter};
 use matter_session::session::{
     Identity, SecureSession, SessionKeys, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
-use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
+use matter_session::wire::{MessageBuf, Packet};
 
 use crate::Input;
 use matter_session_testing::toy::Toy;

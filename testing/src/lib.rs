@@ -14,38 +14,29 @@
 //! Without the feature `std` only [`protocols`] is left, for the firmware.
 #![cfg_attr(not(feature = "std"), no_std)]
 
-#[cfg(feature = "std")]
-pub mod counting;
-#[cfg(feature = "std")]
-pub mod drive;
-#[cfg(feature = "std")]
-pub mod fabric_file;
-#[cfg(feature = "std")]
-pub mod loss;
-#[cfg(feature = "std")]
-pub mod net;
-#[cfg(feature = "std")]
-pub mod node;
 pub mod protocols;
-#[cfg(feature = "std")]
-pub mod rng;
-#[cfg(feature = "std")]
-pub mod script;
-#[cfg(feature = "std")]
-pub mod tlv;
-#[cfg(feature = "std")]
-pub mod toy;
-#[cfg(feature = "std")]
-pub mod vectors;
 
-/// The backend of all tests that name no other.
-#[cfg(feature = "std")]
-pub type Backend = matter_session::crypto::RustCrypto;
-#[cfg(feature = "std")]
-pub const BACKEND: Backend = matter_session::crypto::RustCrypto;
+macro_rules! with_std {
+    ($($item:item)*) => { $(#[cfg(feature = "std")] $item)* };
+}
 
-#[cfg(feature = "std")]
-pub use self::{
-    script::Script,
-    vectors::{array, chip, hex, id, list, matterjs, number, root_key},
-};
+with_std! {
+    pub mod counting;
+    pub mod drive;
+    pub mod fabric_file;
+    pub mod loss;
+    pub mod net;
+    pub mod node;
+    pub mod rng;
+    pub mod script;
+    pub mod tlv;
+    pub mod toy;
+    pub mod vectors;
+
+    pub use self::script::Script;
+    pub use self::vectors::{array, chip, hex, id, list, matterjs, number, root_key};
+
+    /// The backend of all tests that name no other.
+    pub type Backend = matter_session::crypto::RustCrypto;
+    pub const BACKEND: Backend = matter_session::crypto::RustCrypto;
+}

@@ -120,12 +120,23 @@ impl<C: Crypto + Default> Network<Heap, C> {
         Self::stored(nodes)
     }
 
-    /// Two nodes with a CASE session: node 0 dialled node 1.
-    pub fn with_case() -> (Self, SessionHandle, SessionHandle) {
-        let mut net = Self::pair();
+    /// Two nodes of one fabric, with the node ids 100 and 200.
+    pub fn members() -> Self {
+        Self::members_with(vec![(udp(1), Config::default()), (udp(2), Config::default())])
+    }
+
+    /// The first two of these nodes are in one fabric, with the node ids 100 and 200.
+    pub fn members_with(nodes: Vec<(PeerAddress, Config)>) -> Self {
+        let mut net = Self::with(nodes);
         let mut authority = Authority::new(1, false);
         authority.join(&mut net, 0, 100);
         authority.join(&mut net, 1, 200);
+        net
+    }
+
+    /// Two nodes with a CASE session: node 0 dialled node 1.
+    pub fn with_case() -> (Self, SessionHandle, SessionHandle) {
+        let mut net = Self::members();
         let (a, b) = net.case(200);
         (net, a, b)
     }
