@@ -26,8 +26,9 @@ use matter_session::time::Instant;
 
 use matter_session_testing::fabric_file::{FabricFile, Role};
 use matter_session_testing::loss::Loss;
+use matter_session_testing::program::{self, TEST_PASSCODE};
 use matter_session_testing::protocols;
-use support::args::{self, TEST_PASSCODE};
+use support::args;
 use support::groups::Heard;
 use support::udp::{Happening, Message, Node};
 use support::{Result, report};
@@ -60,13 +61,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match parse().and_then(|args| args.map_or(Ok(()), run)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("device: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start("device", parse(), run)
 }
 
 fn parse() -> Result<Option<Args>> {

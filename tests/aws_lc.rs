@@ -18,6 +18,12 @@ pub mod net {
     pub type Net<S = matter_session::manager::Heap> = Network<S, super::Backend>;
 }
 
+pub mod node {
+    pub use testing::node::*;
+
+    pub type Party<'a, C = super::Backend> = testing::node::Party<'a, C>;
+}
+
 #[path = "case/main.rs"]
 mod case;
 #[path = "certificates/main.rs"]

@@ -8,5 +8,4 @@ pub(crate) mod groups;
 pub(crate) mod report;
 pub(crate) mod udp;
 
-/// Any error: the examples only print them.
-pub(crate) type Result<T, E = Box<dyn core::error::Error>> = core::result::Result<T, E>;
+pub(crate) use matter_session_testing::program::Result;

@@ -13,8 +13,7 @@ use matter_session::group::{EpochStart, GroupEpoch, SecurityPolicy};
 use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
 use serde_json::Value;
 
-/// Any error: who reads a file only prints it.
-pub type Result<T, E = Box<dyn core::error::Error>> = core::result::Result<T, E>;
+use crate::program::Result;
 
 /// One node's membership in a fabric.
 pub struct FabricFile {

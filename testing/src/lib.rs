@@ -9,7 +9,7 @@
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
-//! | [`fabric_file`], [`loss`], [`protocols`] | what the two test peers of `interop` share |
+//! | [`fabric_file`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
 //!
 //! Without the feature `std` only [`protocols`] is left, for the firmware.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -27,6 +27,7 @@ with_std! {
     pub mod loss;
     pub mod net;
     pub mod node;
+    pub mod program;
     pub mod rng;
     pub mod script;
     pub mod tlv;

@@ -458,6 +458,24 @@ impl<C: Crypto> Did<C> {
     }
 }
 
+/// The messages of an honest handshake, from the first on.
+pub fn transcript<'a, C: Crypto>(
+    (mut client, first): (Party<'a, C>, Message),
+    mut server: Party<'a, C>,
+) -> Vec<Message> {
+    let mut messages = vec![first];
+    loop {
+        let (opcode, payload) = messages.last().unwrap();
+        let party = if messages.len() % 2 == 1 { &mut server } else { &mut client };
+        match party.feed(*opcode, payload) {
+            Did::Sent(next) => messages.push(next),
+            Did::Established { reply: Some(last), .. } => messages.push(last),
+            Did::Established { reply: None, .. } => return messages,
+            other => panic!("{}", other.name()),
+        }
+    }
+}
+
 /// Passes messages on until one side fails or both have a session; says which.
 pub fn converse<'a, C: Crypto>(
     receiver: &mut Party<'a, C>,

@@ -2,6 +2,8 @@
 
 use std::{env, fs};
 
+use matter_session::ids::{ExchangeId, MessageCounter, ProtocolId};
+use matter_session::wire::ProtocolHeader;
 use serde_json::Value;
 
 /// The octets that a string of hexadecimal digits stands for.
@@ -61,4 +63,17 @@ pub fn chip() -> Option<Value> {
 /// The private key of the root of fabric A.
 pub fn root_key() -> [u8; 32] {
     array(&matterjs()["certificates"]["list"][0]["subjectPrivateKey"])
+}
+
+/// The protocol header that a vector describes.
+pub fn protocol_of(input: &Value) -> ProtocolHeader {
+    let number = |name: &str| u32::try_from(input[name].as_u64().unwrap()).unwrap();
+    ProtocolHeader {
+        exchange: ExchangeId::new(u16::try_from(number("exchangeId")).unwrap()),
+        protocol: ProtocolId::from_u32(number("protocolVendorId") << 16 | number("protocolId")),
+        opcode: u8::try_from(number("opcode")).unwrap(),
+        initiator: input["initiator"].as_bool().unwrap(),
+        needs_ack: input["requiresAck"].as_bool().unwrap(),
+        ack: input.get("ackCounter").map(|_| MessageCounter::new(number("ackCounter"))),
+    }
 }

@@ -12,7 +12,7 @@ use matter_session::wire::secure_channel::Opcode;
 use serde_json::Value;
 
 use matter_session_testing::node::{
-    Did, Machine, Message, Node, Party, Sign, fabric, index, signing_key,
+    Did, Machine, Message, Node, Party, Sign, fabric, index, signing_key, transcript,
 };
 use matter_session_testing::tlv::structure;
 use matter_session_testing::{BACKEND, Script, array, hex, id, matterjs};
@@ -96,18 +96,7 @@ impl Rig {
     }
 
     fn play(&self) -> Vec<Message> {
-        let ((mut client, first), mut server) = (self.client(), self.server());
-        let mut messages = vec![first];
-        loop {
-            let (opcode, payload) = messages.last().unwrap();
-            let party = if messages.len() % 2 == 1 { &mut server } else { &mut client };
-            match party.feed(*opcode, payload) {
-                Did::Sent(next) => messages.push(next),
-                Did::Established { reply: Some(last), .. } => messages.push(last),
-                Did::Established { reply: None, .. } => return messages,
-                other => panic!("{}", other.name()),
-            }
-        }
+        transcript(self.client(), self.server())
     }
 
     pub fn client(&self) -> (Party<'_>, Message) {

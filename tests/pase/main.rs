@@ -14,7 +14,9 @@ use matter_session::time::Instant;
 use matter_session::tlv::TlvError;
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{GeneralCode, StatusReport};
-use matter_session_testing::node::{Did, Machine, Message, NOW, Party, converse, session_id};
+use matter_session_testing::node::{
+    Did, Machine, Message, NOW, Party, converse, session_id, transcript,
+};
 use matter_session_testing::tlv::{self, Field};
 use matter_session_testing::{BACKEND, Script};
 use proptest::prelude::*;
@@ -50,20 +52,7 @@ fn fresh_server() -> Party<'static> {
 impl Honest {
     fn get() -> &'static Self {
         static HONEST: OnceLock<Honest> = OnceLock::new();
-        HONEST.get_or_init(|| {
-            let ((mut client, first), mut server) = (fresh_client(), fresh_server());
-            let mut messages = vec![first];
-            loop {
-                let (opcode, payload) = messages.last().unwrap();
-                let party = if messages.len() % 2 == 1 { &mut server } else { &mut client };
-                match party.feed(*opcode, payload) {
-                    Did::Sent(next) => messages.push(next),
-                    Did::Established { reply: Some(last), .. } => messages.push(last),
-                    Did::Established { reply: None, .. } => return Self { messages },
-                    other => panic!("{}", other.name()),
-                }
-            }
-        })
+        HONEST.get_or_init(|| Self { messages: transcript(fresh_client(), fresh_server()) })
     }
 
     fn message(n: usize) -> &'static Message {

@@ -164,8 +164,7 @@ fn messages_of_handshakes_follow_the_sleep_of_their_peer_too() {
 #[test]
 fn the_wait_for_an_acknowledgement_begins_when_the_message_leaves() {
     let (mut net, a, _) = Net::with_case();
-    net.on_send(|_| Fate::Lost);
-    let since = net.sent.len();
+    let since = net.cut();
     net.say(0, a, 2);
     net.call(0, |m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200))).unwrap();
     // Nobody polls for a while; time passes, though.

@@ -12,7 +12,6 @@ mod line;
 mod reset;
 
 use core::net::SocketAddr;
-use std::error::Error;
 use std::net::UdpSocket;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -28,12 +27,11 @@ use matter_session::rand_core::{Rng, UnwrapErr};
 use matter_session::time::MatterTime;
 use matter_session_testing::fabric_file::{FabricFile, Role};
 use matter_session_testing::loss::Loss;
+use matter_session_testing::program::{self, Result, TEST_PASSCODE};
 
 use self::element::SecureElement;
 use self::line::Line;
 use self::reset::Reset;
-
-type Result<T, E = Box<dyn Error>> = core::result::Result<T, E>;
 
 const USAGE: &str = "bridge --line PATH --listen ADDR:PORT [--passcode N] [--fabric FILE]
        [--drop rx:N,tx:N] [--busy N] [--forget] [--monitor PATH] [--reset-before N]
@@ -46,8 +44,6 @@ const USAGE: &str = "bridge --line PATH --listen ADDR:PORT [--passcode N] [--fab
   --reset-before
              reset the node when the N-th Sigma1 comes, and hand that to it afterwards";
 
-/// The passcode of test devices.
-const TEST_PASSCODE: u32 = 20_202_021;
 /// How long the emulator may take to serve its UART.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -63,13 +59,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match parse().and_then(|args| args.map_or(Ok(()), run)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bridge: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start("bridge", parse(), run)
 }
 
 fn parse() -> Result<Option<Args>> {

@@ -167,6 +167,12 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         self.hook = Box::new(hook);
     }
 
+    /// Loses all datagrams from now on; returns how many were sent before.
+    pub fn cut(&mut self) -> usize {
+        self.on_send(|_| Fate::Lost);
+        self.sent.len()
+    }
+
     /// Loses the datagrams with these places in the order of sending, from now on.
     pub fn lose(&mut self, which: &[usize]) {
         let which = which.to_vec();
