@@ -2,33 +2,23 @@
 //!
 //! Everything is measured by turns, and each turn yields a ratio; the table has the medians. Unicast
 //! is what costs least: messages on one exchange that ask for no acknowledgement.
-#![allow(
-    missing_docs,
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a bench that panics has failed"
-)]
 
-mod authority;
 mod wire;
 
 use core::hint::black_box;
 use std::time::Instant as Clock;
 
-use authority::members;
 use matter_session::context::Context;
 use matter_session::crypto::{Passcode, RustCrypto, Secret};
 use matter_session::fabric::GroupKey;
-use matter_session::group::{
-    CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
-};
+use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HeapSessionManager, Received,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::Instant;
+use matter_session_testing::net::{Memory, members};
 use wire::{address, carry};
 
 /// Payload lengths in octets.
@@ -81,28 +71,13 @@ enum Kind {
     Private,
 }
 
-/// In the memory of this process.
-#[derive(Default)]
-struct Bounds([Option<u64>; 2]);
-
-impl CounterStore for Bounds {
-    fn load(&mut self, counter: GroupCounter) -> Result<Option<u64>, StoreError> {
-        Ok(self.0[counter as usize])
-    }
-
-    fn store(&mut self, counter: GroupCounter, bound: u64) -> Result<(), StoreError> {
-        self.0[counter as usize] = Some(bound);
-        Ok(())
-    }
-}
-
 /// Two managers with a session and two groups between them.
 struct Pair {
     a: HeapSessionManager,
     b: HeapSessionManager,
     exchange: ExchangeHandle,
     fabric: FabricIndex,
-    bounds: Bounds,
+    bounds: Memory,
     datagrams: Vec<Vec<u8>>,
 }
 
@@ -134,7 +109,7 @@ impl Pair {
             node.groups_mut().set(fabric, GroupId::new(2), settings.with_privacy()).unwrap();
         }
         let datagrams = (0..MESSAGES).map(|_| vec![0; 1280]).collect();
-        Self { a, b, exchange, fabric, bounds: Bounds::default(), datagrams }
+        Self { a, b, exchange, fabric, bounds: Memory::default(), datagrams }
     }
 
     /// Sends and receives some messages; the time of each part, for one, in nanoseconds.

@@ -1,21 +1,15 @@
 //! Handshakes, by side: PASE with and without the stretching of the passcode, CASE with and
 //! without an intermediate certificate, CASE resumed.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
-
-mod authority;
-mod drive;
-#[path = "drive/pase.rs"]
-mod pase;
 
 use core::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use drive::{Spent, case, nodes, remember};
 use matter_session::crypto::{
     CryptoError, HASH_LEN, Hashing, Passcode, PbkdfParameters, RustCrypto, Sha256State, Suite,
     Verifier,
 };
-use pase::{PASSCODE, pase};
+use matter_session_testing::drive::{Spent, case, nodes, pase, remember};
+use matter_session_testing::net::PASSCODE;
 
 /// Benches a handshake as a whole and by side.
 fn sides(c: &mut Criterion, name: &str, mut handshake: impl FnMut() -> Spent) {

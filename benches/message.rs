@@ -1,6 +1,5 @@
 //! Messages of an established session: sealed and opened by the session alone, and sent and
 //! received through managers, one by one and in batches.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
 
 mod wire;
 

@@ -27,14 +27,15 @@ use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
 
-use support::args::{self, TEST_PASSCODE};
-use support::counters::Counters;
-use support::fabric_file::{FabricFile, Role};
-use support::loss::Loss;
-use support::protocols::{
+use matter_session_testing::fabric_file::{FabricFile, Role};
+use matter_session_testing::loss::Loss;
+use matter_session_testing::program::{self, TEST_PASSCODE};
+use matter_session_testing::protocols::{
     ECHO, ECHO_REQUEST, INVOKE_REQUEST, ON_OFF_COMMANDS, READ_REQUEST, READ_VENDOR_NAME,
     REPORT_DATA, invoke_on_off,
 };
+use support::args;
+use support::counters::Counters;
 use support::udp::{Happening, Message, Node};
 use support::{Result, report};
 
@@ -89,13 +90,7 @@ enum Send {
 }
 
 fn main() -> ExitCode {
-    match parse().and_then(|args| args.map_or(Ok(()), run)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("controller: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start("controller", parse(), run)
 }
 
 fn parse() -> Result<Option<Args>> {

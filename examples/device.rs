@@ -24,12 +24,14 @@ use matter_session::rand_core::UnwrapErr;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
 
-use support::args::{self, TEST_PASSCODE};
-use support::fabric_file::{FabricFile, Role};
+use matter_session_testing::fabric_file::{FabricFile, Role};
+use matter_session_testing::loss::Loss;
+use matter_session_testing::program::{self, TEST_PASSCODE};
+use matter_session_testing::protocols;
+use support::args;
 use support::groups::Heard;
-use support::loss::Loss;
 use support::udp::{Happening, Message, Node};
-use support::{Result, protocols, report};
+use support::{Result, report};
 
 const USAGE: &str = "device --listen ADDR:PORT [--passcode N] [--fabric FILE] [--drop rx:N,tx:N]
        [--busy N] [--forget] [--large] [--seconds S]
@@ -59,13 +61,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match parse().and_then(|args| args.map_or(Ok(()), run)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("device: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start("device", parse(), run)
 }
 
 fn parse() -> Result<Option<Args>> {

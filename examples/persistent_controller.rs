@@ -9,8 +9,11 @@
 //! sessions the next one resumes: all but the one that was being made at that moment, at most.
 
 mod ladder;
-#[path = "persistent/store.rs"]
-mod store;
+mod persistent {
+    pub(crate) mod store;
+    #[cfg(test)]
+    mod tests;
+}
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +36,7 @@ use matter_session::manager::{
 use matter_session::rand_core::Rng;
 use matter_session::time::Instant;
 
-use store::Store;
+use persistent::store::Store;
 
 const CONTROLLER: NodeId = NodeId::new(0xC0);
 const DEVICES: [NodeId; 3] = [NodeId::new(0xD1), NodeId::new(0xD2), NodeId::new(0xD3)];

@@ -292,6 +292,23 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+// Of the library alone: tests and benches may panic, and have `std`.
+#![warn(
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::alloc_instead_of_core,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used,
+    clippy::use_self
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "alloc")]

@@ -1,21 +1,6 @@
 //! Check-In messages: recorded vectors, properties, counters of both sides, and what refusals leave
 //! alone.
-#![cfg(feature = "rustcrypto")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::std_instead_of_alloc,
-    reason = "tests have std and fail by panicking"
-)]
 
-#[allow(dead_code, unreachable_pub, reason = "scenarios use all of it")]
-#[path = "scenarios/counting.rs"]
-mod counting;
-#[path = "support/vectors.rs"]
-mod vectors;
-
-use counting::{Counting, Work};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use matter_session::check_in::{
@@ -27,9 +12,11 @@ use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{ExchangeId, FabricIndex, NodeId};
 use matter_session::session::hazmat;
 use matter_session::wire::{EncodeError, MessageKind, Packet, ProtocolHeader};
+#[allow(dead_code, unreachable_pub, reason = "scenarios use all of it")]
+use matter_session_testing::counting::{Counting, Work};
+use matter_session_testing::{array, chip, hex, list, number};
 use proptest::prelude::*;
 use serde_json::Value;
-use vectors::{array, chip, hex, list, number};
 
 // ---- recorded vectors ----
 

@@ -1,7 +1,5 @@
 //! Every error type is an error for the standard traits, without std too.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use core::error::Error;
 
 const fn is_error<E: Error + Copy + Eq + Send + Sync + 'static>() {}

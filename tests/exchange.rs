@@ -1,14 +1,4 @@
 //! One end of an exchange, by itself.
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that panics has failed"
-)]
-
-#[path = "support/vectors.rs"]
-mod vectors;
 
 use core::time::Duration;
 
@@ -18,7 +8,7 @@ use matter_session::exchange::{
 use matter_session::ids::{ExchangeId, MessageCounter, ProtocolId};
 use matter_session::time::Instant;
 use matter_session::wire::ProtocolHeader;
-use vectors::{chip, list, matterjs};
+use matter_session_testing::{chip, list, matterjs};
 
 fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)

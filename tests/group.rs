@@ -1,16 +1,4 @@
 //! Group messages and keys beside recorded ones, and under hostile hands.
-#![cfg(feature = "rustcrypto")]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::unwrap_used,
-    reason = "a test that panics has failed"
-)]
-
-mod support;
 
 use std::collections::BTreeMap;
 
@@ -25,9 +13,9 @@ use matter_session::ids::{ExchangeId, GroupId, GroupKeySetId, NodeId, ProtocolId
 use matter_session::session::{DecodeError, ReplayWindow, Verdict};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::wire::{MessageBuf, MessageKind, ProtocolHeader};
+use matter_session_testing::{array, chip, hex, list, matterjs, number};
 use proptest::prelude::*;
 use serde_json::Value;
-use support::{array, chip, hex, list, matterjs, number};
 
 const FABRIC: CompressedFabricId = CompressedFabricId::from_bytes([1; 8]);
 

@@ -1,28 +1,14 @@
 //! What sessions leave on the heap when they are gone: next to nothing. A test target of its own,
 //! as it counts what the whole program allocates.
 // With defmt what a test records piles up on the heap.
-#![cfg(all(feature = "rustcrypto", feature = "alloc", not(feature = "defmt")))]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::std_instead_of_alloc,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "a test that panics has failed"
-)]
-
-#[path = "support/net/mod.rs"]
-mod net;
+#![cfg(not(feature = "defmt"))]
 
 use std::alloc::System;
 
 use matter_session::manager::{Config, SessionHandle};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use crate::net::{Authority, Dice, Net, udp};
+use matter_session_testing::net::{Authority, Dice, Net, udp};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -6,8 +6,6 @@
 //! | PASE between two managers in one process | 11 |
 //! | one encrypted message sent and received | 3 |
 //! | CASE and CASE resumed, certificates included | 30 |
-#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
-#![allow(missing_docs)]
 
 use core::error::Error;
 use core::mem::swap;

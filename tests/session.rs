@@ -1,16 +1,5 @@
 //! Secure and unsecured sessions: recorded vectors, properties, and what refusals leave alone.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::std_instead_of_alloc,
-    reason = "tests have std and fail by panicking"
-)]
-
-#[path = "support/vectors.rs"]
-mod vectors;
-
 use core::time::Duration;
 use std::collections::BTreeSet;
 
@@ -33,9 +22,10 @@ use matter_session::tlv::{Container, ContainerKind, Tag, TlvError, Writer};
 use matter_session::wire::{
     EncodeError, HEADROOM, MessageBuf, MessageKind, Packet, ProtocolHeader, TAILROOM,
 };
+use matter_session_testing::vectors::protocol_of;
+use matter_session_testing::{chip, hex, list, matterjs};
 use proptest::prelude::*;
 use serde_json::Value;
-use vectors::{chip, hex, list, matterjs};
 
 type Secure = SecureSession<RustCrypto>;
 
@@ -884,18 +874,6 @@ fn protocol_header() -> impl Strategy<Value = ProtocolHeader> {
             ack: ack.map(MessageCounter::new),
         },
     )
-}
-
-fn protocol_of(input: &Value) -> ProtocolHeader {
-    let number = |name: &str| u32::try_from(input[name].as_u64().unwrap()).unwrap();
-    ProtocolHeader {
-        exchange: ExchangeId::new(u16::try_from(number("exchangeId")).unwrap()),
-        protocol: ProtocolId::from_u32(number("protocolVendorId") << 16 | number("protocolId")),
-        opcode: u8::try_from(number("opcode")).unwrap(),
-        initiator: input["initiator"].as_bool().unwrap(),
-        needs_ack: input["requiresAck"].as_bool().unwrap(),
-        ack: input.get("ackCounter").map(|_| MessageCounter::new(number("ackCounter"))),
-    }
 }
 
 fn written(params: &SessionParameters) -> Vec<u8> {

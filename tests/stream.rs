@@ -1,12 +1,4 @@
 //! Messages over TCP: any portions, hostile lengths, and messages framed and read in place.
-#![cfg(feature = "alloc")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::std_instead_of_alloc,
-    reason = "tests have std and fail by panicking"
-)]
 
 use matter_session::bytes::Buffer;
 use matter_session::ids::{ExchangeId, MessageCounter, NodeId, ProtocolId, VendorId};

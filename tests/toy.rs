@@ -1,21 +1,5 @@
 //! The toy backend of simulations and fuzzing, shown to be a backend: both handshakes and a
 //! resumption between managers, and refusals where P-256 refuses.
-#![cfg(all(feature = "rustcrypto", feature = "alloc"))]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "a test that panics has failed"
-)]
-
-#[path = "support/net/rng.rs"]
-mod rng;
-#[path = "support/toy.rs"]
-mod toy;
 
 use matter_session::crypto::{
     Aead, Cipher, CryptoError, Curve, KeyPair, OpenNonce, OperationalKey, PublicKey, SealNonce,
@@ -26,8 +10,8 @@ use matter_session::{
     Context, FabricIndex, Heap, Instant, NodeId, Passcode, ProtocolId, TRANSMIT_BUFFER_LEN,
 };
 
-use rng::Dice;
-use toy::{Toy, ToyAuthority, ToyKey};
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::{Toy, ToyAuthority, ToyKey};
 
 type Manager = SessionManager<Toy, Heap>;
 

@@ -1,10 +1,4 @@
 //! Values that nodes store and compare: there and back, and beside plain models.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that panics has failed"
-)]
 
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::CompressedFabricId;

@@ -1,15 +1,5 @@
 //! Message headers, protocol headers and status reports: recorded vectors and properties.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/vectors.rs"]
-mod vectors;
-
 use core::time::Duration;
 
 use matter_session::bytes::Buffer;
@@ -23,9 +13,10 @@ use matter_session::wire::{
     MessageHeader, MessageKind, Packet, ProtocolHeader, SessionRoute, StatusReport, TAILROOM,
     WireError,
 };
+use matter_session_testing::vectors::protocol_of;
+use matter_session_testing::{chip, hex, list, matterjs};
 use proptest::prelude::*;
 use serde_json::Value;
-use vectors::{chip, hex, list, matterjs};
 
 #[test]
 fn matterjs_unsecured() {
@@ -370,14 +361,7 @@ fn both_ways(input: &Value, packet: &[u8]) {
     header.privacy = input["privacy"].as_bool().unwrap();
     header.source = node("sourceNodeId");
     header.destination = destination;
-    let protocol = ProtocolHeader {
-        exchange: ExchangeId::new(u16::try_from(number("exchangeId")).unwrap()),
-        protocol: ProtocolId::from_u32(number("protocolVendorId") << 16 | number("protocolId")),
-        opcode: u8::try_from(number("opcode")).unwrap(),
-        initiator: input["initiator"].as_bool().unwrap(),
-        needs_ack: input["requiresAck"].as_bool().unwrap(),
-        ack: input.get("ackCounter").map(|_| MessageCounter::new(number("ackCounter"))),
-    };
+    let protocol = protocol_of(input);
     let payload = hex(&input["payload"]);
 
     let mut octets = packet.to_vec();

@@ -2,12 +2,7 @@
 //!
 //! Everything is measured in turns, and each turn yields a ratio; the table has the medians. So
 //! whatever else the machine does meanwhile falls on both sides of a ratio.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench that panics has failed")]
 
-#[path = "../authority/mod.rs"]
-mod authority;
-#[path = "../drive/mod.rs"]
-mod drive;
 mod naive;
 
 use core::cell::RefCell;
@@ -15,10 +10,10 @@ use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant as Clock;
 
-use drive::{Spent, case, nodes, remember};
 use matter_session::cert::{NoCache, RecentlyVerified, VerifiedCache};
 use matter_session::crypto::{RustCrypto, Secret, Spake2p};
 use matter_session::rand_core::{Rng, UnwrapErr};
+use matter_session_testing::drive::{Spent, case, nodes, remember};
 use p256::SecretKey;
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{Signature, SigningKey};

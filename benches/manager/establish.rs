@@ -10,8 +10,8 @@ use matter_session::manager::{
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::Instant;
+use matter_session_testing::net::members;
 
-use crate::authority::members;
 use crate::{THIS, address, fabric, peer};
 
 /// Dials the manager, again and again.

@@ -1,16 +1,6 @@
 //! A manager with few, some thousand, and as many sessions as session ids can name: what its
 //! calls cost, and how much memory a session takes.
-#![allow(
-    missing_docs,
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a bench that panics has failed"
-)]
 
-#[path = "../authority/mod.rs"]
-mod authority;
 mod establish;
 
 use core::hint::black_box;

@@ -8,9 +8,6 @@ use matter_session::manager::Config;
 
 use super::Result;
 
-/// The passcode that test devices have.
-pub(crate) const TEST_PASSCODE: u32 = 20_202_021;
-
 /// The value of the option just read, as any type that can be parsed.
 pub(crate) fn value<V>(parser: &mut lexopt::Parser) -> Result<V>
 where

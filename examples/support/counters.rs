@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use matter_session::group::{CounterStore, GroupCounter, StoreError};
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::Result;
 
@@ -18,7 +18,7 @@ pub(crate) struct Counters {
     bounds: Bounds,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Bounds {
     data: Option<u64>,
     control: Option<u64>,
@@ -32,11 +32,24 @@ impl Bounds {
         }
     }
 
+    fn read(text: &[u8]) -> io::Result<Self> {
+        let file: Value = serde_json::from_slice(text)?;
+        if !file.is_object() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let bound = |name| match &file[name] {
+            Value::Null => Ok(None),
+            value => value.as_u64().map(Some).ok_or(io::ErrorKind::InvalidData),
+        };
+        Ok(Self { data: bound("data")?, control: bound("control")? })
+    }
+
     /// Replaces the file in one step, so that a power cut leaves the old or the new one.
     fn write(self, path: &Path) -> io::Result<()> {
         let new = path.with_extension("new");
         let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(&self)?)?;
+        let Self { data, control } = self;
+        write!(file, "{}", json!({ "data": data, "control": control }))?;
         file.sync_all()?;
         fs::rename(&new, path)?;
         // On Unix the new name is there for good when its directory is.
@@ -53,7 +66,7 @@ impl Counters {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let bounds = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Bounds::default()),
-            read => read.and_then(|text| Ok(serde_json::from_slice(&text)?)),
+            read => read.and_then(|text| Bounds::read(&text)),
         };
         let bounds = bounds.map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self { path: Some(path.to_owned()), bounds })

@@ -9,8 +9,8 @@ use matter_session::manager::{GroupMessage, GroupSettings, PeerAddress};
 use matter_session::wire::{HEADROOM, TAILROOM};
 
 use super::Result;
-use super::fabric_file::Membership;
 use super::udp::Node;
+use matter_session_testing::fabric_file::Membership;
 
 /// A message to a group, copied out so that nothing is borrowed while it is acted on.
 #[derive(Debug)]

@@ -4,12 +4,8 @@
 pub(crate) mod args;
 pub(crate) mod counters;
 pub(crate) mod drain;
-pub(crate) mod fabric_file;
 pub(crate) mod groups;
-pub(crate) mod loss;
-pub(crate) mod protocols;
 pub(crate) mod report;
 pub(crate) mod udp;
 
-/// Any error: the examples only print them.
-pub(crate) type Result<T, E = Box<dyn core::error::Error>> = core::result::Result<T, E>;
+pub(crate) use matter_session_testing::program::Result;

@@ -21,9 +21,9 @@ use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::Result;
 use super::counters::Counters;
-use super::fabric_file::FabricFile;
 use super::groups::Heard;
-use super::loss::Loss;
+use matter_session_testing::fabric_file::FabricFile;
+use matter_session_testing::loss::Loss;
 
 /// A session manager, and what it asks of its surroundings: socket, clocks, randomness, keys.
 pub(crate) struct Node {

@@ -24,9 +24,9 @@ use crate::element::{Number, Waiting};
 use crate::frame::{Fabric, Setup};
 #[cfg(feature = "persistent")]
 use crate::memory::{Kept, Memory};
-use crate::protocols;
 use crate::rng::Trng;
 use crate::tables::{Node, Suite};
+use matter_session_testing::protocols;
 
 /// How long a commissioner may take: then its session ends, and another one gets its turn.
 const FAIL_SAFE: Duration = Duration::from_secs(60);

@@ -7,9 +7,6 @@ pub mod element;
 pub mod frame;
 #[cfg(feature = "persistent")]
 pub mod memory;
-#[path = "../../examples/support/protocols.rs"]
-#[allow(dead_code, reason = "a part of it is for controllers")]
-mod protocols;
 pub mod rng;
 pub mod tables;
 #[cfg(all(target_arch = "arm", target_os = "none"))]

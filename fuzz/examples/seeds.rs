@@ -5,12 +5,11 @@ use std::path::Path;
 
 use libfuzzer_sys as _;
 use matter_session_fuzz as fuzz;
-use serde_json::Value;
+use matter_session_testing::{hex, matterjs};
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let vectors = fs::read_to_string(root.join("../tests/vectors/matterjs.json")).unwrap();
-    let vectors: Value = serde_json::from_str(&vectors).unwrap();
+    let vectors = matterjs();
     let write = |target: &str, name: &str, octets: &[u8]| {
         let folder = root.join("seeds").join(target);
         fs::create_dir_all(&folder).unwrap();
@@ -174,10 +173,4 @@ fn main() {
     write("manager", "tcp", &[&[255, 0][..], &run, &talk, &lost, &run, &talk].concat());
     let check_ins = [0, 24, 2, 0, 5, 6, 0x98, 0, 0, 25, 88, 1, 0, 7];
     write("manager", "check_in", &[&check_ins[..], &run, &talk].concat());
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    let digits = value.as_str().unwrap().as_bytes();
-    let digit = |octet: u8| char::from(octet).to_digit(16).unwrap() as u8;
-    digits.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }

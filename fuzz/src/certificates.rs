@@ -9,7 +9,7 @@ use matter_session::crypto::{Hashing, Sha256};
 use matter_session::time::{MatterTime, WallClock};
 
 use crate::Input;
-use crate::toy::Toy;
+use matter_session_testing::toy::Toy;
 
 /// One certificate, or a chain: NOC, ICAC and RCAC, each behind its length, after a zero.
 pub fn certificate(data: &[u8]) {

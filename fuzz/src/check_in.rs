@@ -11,8 +11,8 @@ use matter_session::session::hazmat;
 use matter_session::wire::Packet;
 
 use crate::Input;
-use crate::rng::Dice;
-use crate::toy::Toy;
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::Toy;
 
 /// Payloads against a model, a change to an honest message, or what a store has kept.
 pub fn check_in(data: &[u8]) {
@@ -79,19 +79,7 @@ fn altered(mut input: Input<'_>) {
     let exchange = ExchangeId::new(7);
     let sent = check_in.encode(&crypto, &key, exchange, &mut unsecured, &mut rng, &mut buf);
     let honest = sent.unwrap().as_bytes().to_vec();
-    let mut octets = honest.clone();
-    while !input.is_empty() {
-        let at = usize::from(input.word());
-        match input.octet() {
-            0 => octets.truncate(at),
-            1 => octets.push(at as u8),
-            change => {
-                if let Some(octet) = octets.get_mut(at) {
-                    *octet ^= change;
-                }
-            }
-        }
-    }
+    let mut octets = input.altered(&honest);
     let same = octets == honest;
     let heard = Packet::parse(&mut octets).ok().and_then(check_in::payload).and_then(|payload| {
         // Headers are not authenticated, the rest is.

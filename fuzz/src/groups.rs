@@ -6,12 +6,12 @@ use std::sync::OnceLock;
 use matter_session::crypto::{Crypto, Secret, TxCounter};
 use matter_session::fabric::{CompressedFabricId, GroupKey};
 use matter_session::group::{self, Fresh, GroupSession};
-use matter_session::ids::{ExchangeId, GroupId, MessageCounter, NodeId, ProtocolId};
+use matter_session::ids::{GroupId, NodeId};
 use matter_session::session::DecodeError;
-use matter_session::wire::{MessageBuf, MessageKind, ProtocolHeader};
+use matter_session::wire::{MessageBuf, MessageKind};
 
 use crate::Input;
-use crate::toy::Toy;
+use matter_session_testing::toy::Toy;
 
 /// Any datagrams, or a change to an honest one.
 pub fn group(data: &[u8]) {
@@ -79,14 +79,7 @@ fn any(mut input: Input<'_>) {
 fn altered(mut input: Input<'_>) {
     let sessions = keys(true).map(|key| session(&Toy::<false>, key));
     let (which, flags) = (usize::from(input.octet() % 3), input.octet());
-    let header = ProtocolHeader {
-        exchange: ExchangeId::new(input.word()),
-        protocol: ProtocolId::from_u32(u32::from(input.word()) << 8),
-        opcode: input.octet(),
-        initiator: flags & 1 != 0,
-        needs_ack: flags & 2 != 0,
-        ack: (flags & 4 != 0).then(|| MessageCounter::new(input.word().into())),
-    };
+    let header = input.protocol_header(flags);
     let privacy = flags & 8 != 0;
     let source = NodeId::new(u64::from(input.word()) + 1);
     let to = input.word();
@@ -104,19 +97,7 @@ fn altered(mut input: Input<'_>) {
         session.encode(Fresh::dangerous(counter), source, node, privacy, &header, msg)
     };
     let honest = sealed.unwrap().as_bytes().to_vec();
-    let mut octets = honest.clone();
-    while !input.is_empty() {
-        let at = usize::from(input.word());
-        match input.octet() {
-            0 => octets.truncate(at),
-            1 => octets.push(at as u8),
-            change => {
-                if let Some(octet) = octets.get_mut(at) {
-                    *octet ^= change;
-                }
-            }
-        }
-    }
+    let mut octets = input.altered(&honest);
     let (same, before) = (octets == honest, octets.clone());
     match group::decode(&mut octets, sessions.iter().enumerate(), |_, _| true) {
         Ok(opened) => {

@@ -11,18 +11,16 @@ use matter_session::handshake::pase::messages::{Pake1, Pake2, Pake3};
 use matter_session::handshake::{CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, Step,};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId};
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{ResumptionId, SessionKind, SessionParameters};
 use matter_session::time::Instant;
 use matter_session::wire::StatusReport;
 use matter_session::wire::secure_channel::Opcode;
 
 use crate::Input;
-use crate::rng::Dice;
-use crate::toy::{Toy, ToyAuthority, ToyKey};
-
-/// A message on its way.
-type Message = (Opcode, Vec<u8>);
+use matter_session_testing::node::{Machine, Message, Records};
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::{Toy, ToyAuthority, ToyKey};
 
 const NODES: [NodeId; 2] = [NodeId::new(100), NodeId::new(101)];
 const IDS: [u16; 2] = [11, 22];
@@ -62,43 +60,8 @@ impl Facts {
     }
 }
 
-struct Records<'a>(Option<&'a ResumptionRecord>);
-
-impl ResumptionStore for Records<'_> {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.0.filter(|record| record.id == *id).cloned()
-    }
-
-    fn by_peer(&mut self, _: FabricIndex, _: NodeId) -> Option<ResumptionRecord> {
-        unreachable!("a handshake alone is given the record to offer")
-    }
-
-    fn claim(&mut self, _: &ResumptionId) -> bool {
-        true
-    }
-
-    fn save(&mut self, _: &ResumptionRecord) {
-        unreachable!("a handshake alone does not save")
-    }
-
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {
-        unreachable!("a handshake alone removes no record")
-    }
-
-    fn remove_fabric(&mut self, _: FabricIndex) {
-        unreachable!("a handshake alone removes no fabric")
-    }
-}
-
-enum Machine<const LAX: bool> {
-    PaseClient(PaseClient<Toy<LAX>>),
-    PaseServer(PaseServer<Toy<LAX>>),
-    CaseClient(CaseClient<Toy<LAX>>),
-    CaseServer(CaseServer<Toy<LAX>>),
-}
-
 struct Party<const LAX: bool> {
-    machine: Machine<LAX>,
+    machine: Machine<Toy<LAX>>,
     rng: Dice,
     node: usize,
     record: bool,
@@ -121,7 +84,7 @@ fn failed(failure: Failure, out: &[u8]) -> Did {
 }
 
 impl<const LAX: bool> Party<LAX> {
-    fn new(machine: Machine<LAX>, node: usize, rng: Dice) -> Self {
+    fn new(machine: Machine<Toy<LAX>>, node: usize, rng: Dice) -> Self {
         Self { machine, rng, node, record: false, now: NOW }
     }
 
@@ -132,28 +95,20 @@ impl<const LAX: bool> Party<LAX> {
         let mut request = None;
         let facts = Facts::all();
         let fabrics = &facts.fabrics[self.node..=self.node];
+        let records = if self.record { &facts.records[self.node..=self.node] } else { &[] };
         let mut env = CaseEnv {
             fabrics: &fabrics,
-            resumption: &mut Records(self.record.then(|| &facts.records[self.node])),
+            resumption: &mut Records(records),
             verified: &mut NoCache,
             certificates: &mut KeepNone,
             profile: Profile::Strict,
             parameters: &SessionParameters::matter_1_6(),
         };
-        let step = match &mut self.machine {
-            Machine::PaseClient(m) => m.handle(&Toy, &mut cx, message, &mut out),
-            Machine::PaseServer(m) => m.handle(&Toy, &mut cx, message, &mut out),
-            Machine::CaseClient(m) => m.handle(&Toy, &mut cx, &mut env, message, &mut out),
-            Machine::CaseServer(m) => m.handle(&Toy, &mut cx, &mut env, message, &mut out),
-        };
+        let step = self.machine.handle(&Toy, &mut cx, Some(&mut env), message, &mut out);
         let did = Self::did(step, &out, &mut request);
         let Some(request) = request else { return did };
         let signed = request.sign_with(&mut facts.keys[self.node].clone());
-        let step = match &mut self.machine {
-            Machine::CaseClient(m) => m.resume(&Toy, &cx, &env, &signed, &mut out),
-            Machine::CaseServer(m) => m.resume(&Toy, &cx, &env, &signed, &mut out),
-            _ => panic!("PASE signs nothing"),
-        };
+        let step = self.machine.resume(&Toy, &cx, &env, &signed, &mut out);
         Self::did(step, &out, &mut None)
     }
 
@@ -178,22 +133,8 @@ impl<const LAX: bool> Party<LAX> {
 
     fn handle_timeout(&mut self) -> Option<HandshakeError> {
         let (now, mut out) = (self.now, [0; MAX_MESSAGE_LEN]);
-        let result = match &mut self.machine {
-            Machine::PaseClient(m) => m.handle_timeout(now, &mut out),
-            Machine::PaseServer(m) => m.handle_timeout(now, &mut out),
-            Machine::CaseClient(m) => m.handle_timeout(now, &mut out),
-            Machine::CaseServer(m) => m.handle_timeout(now, &mut out),
-        };
+        let result = self.machine.handle_timeout(now, &mut out);
         result.err().map(|failure| failure.error)
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        match &self.machine {
-            Machine::PaseClient(m) => m.poll_timeout(),
-            Machine::PaseServer(m) => m.poll_timeout(),
-            Machine::CaseClient(m) => m.poll_timeout(),
-            Machine::CaseServer(m) => m.poll_timeout(),
-        }
     }
 }
 
@@ -228,7 +169,7 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
     let facts = Facts::all();
     let env = CaseEnv {
         fabrics: &&facts.fabrics[..1],
-        resumption: &mut Records(None),
+        resumption: &mut Records(&[]),
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::Strict,
@@ -298,7 +239,7 @@ fn play<const LAX: bool>(
             2 => edited(&mut input, honest.clone()),
             _ => {
                 party.now = party.now + core::time::Duration::from_millis(u64::from(input.word()));
-                let due = party.poll_timeout().is_some_and(|due| due <= party.now);
+                let due = party.machine.poll_timeout().is_some_and(|due| due <= party.now);
                 let error = party.handle_timeout();
                 assert_eq!(error, due.then_some(HandshakeError::TimedOut));
                 ended |= due;
@@ -334,7 +275,7 @@ fn play<const LAX: bool>(
                 }));
             }
         }
-        assert_eq!(party.poll_timeout().is_none(), ended);
+        assert_eq!(party.machine.poll_timeout().is_none(), ended);
     }
 }
 

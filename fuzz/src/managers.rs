@@ -7,9 +7,7 @@ use std::time::Duration;
 use matter_session::context::Context;
 use matter_session::crypto::{Passcode, Secret};
 use matter_session::fabric::GroupKey;
-use matter_session::group::{
-    CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
-};
+use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
@@ -19,8 +17,9 @@ use matter_session::manager::{
 use matter_session::time::Instant;
 
 use crate::Input;
-use crate::rng::Dice;
-use crate::toy::{Toy, ToyAuthority, ToyMember};
+use matter_session_testing::net::Memory;
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::{Toy, ToyAuthority, ToyMember};
 
 type Manager = SessionManager<Toy, Heap>;
 
@@ -110,24 +109,9 @@ struct Node {
     polls: bool,
     signs: bool,
     heard: Vec<(SessionHandle, ExchangeHandle)>,
-    bounds: Bounds,
+    bounds: Memory,
     /// Messages to groups: the group and the payload.
     group_heard: Vec<(u16, Vec<u8>)>,
-}
-
-/// The bounds of group counters.
-#[derive(Default)]
-struct Bounds([Option<u64>; 2]);
-
-impl CounterStore for Bounds {
-    fn load(&mut self, counter: GroupCounter) -> Result<Option<u64>, StoreError> {
-        Ok(self.0[counter as usize])
-    }
-
-    fn store(&mut self, counter: GroupCounter, bound: u64) -> Result<(), StoreError> {
-        self.0[counter as usize] = Some(bound);
-        Ok(())
-    }
 }
 
 #[derive(Clone)]
@@ -211,7 +195,7 @@ impl World {
                 polls: true,
                 signs: true,
                 heard: Vec::new(),
-                bounds: Bounds::default(),
+                bounds: Memory::default(),
                 group_heard: Vec::new(),
             };
             node.enter_groups();

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use matter_session::ids::{ExchangeId, LocalSessionId, MessageCounter, ProtocolId};
+use matter_session::ids::{LocalSessionId, MessageCounter};
 use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
     Identity, SecureSession, SessionParameters, SessionRole, SessionSetup,
 };
 use matter_session::time::Instant;
-use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
+use matter_session::wire::{MessageBuf, Packet};
 
 use crate::Input;
-use crate::toy::Toy;
+use matter_session_testing::toy::Toy;
 
 const NOW: Instant = Instant::from_millis(5);
 
@@ -71,31 +71,12 @@ fn altered(mut input: Input<'_>) {
     let (mut sender, mut receiver) =
         (session::<false>(SessionRole::Initiator), session::<false>(SessionRole::Responder));
     let flags = input.octet();
-    let header = ProtocolHeader {
-        exchange: ExchangeId::new(input.word()),
-        protocol: ProtocolId::from_u32(u32::from(input.word()) << 8),
-        opcode: input.octet(),
-        initiator: flags & 1 != 0,
-        needs_ack: flags & 2 != 0,
-        ack: (flags & 4 != 0).then(|| MessageCounter::new(input.word().into())),
-    };
+    let header = input.protocol_header(flags);
     let payload = input.octets();
     let mut buf = vec![0; payload.len() + 60];
     let msg = MessageBuf::with_payload(&mut buf, payload).unwrap();
     let honest = sender.encode(&header, msg, NOW).unwrap().as_bytes().to_vec();
-    let mut octets = honest.clone();
-    while !input.is_empty() {
-        let at = usize::from(input.word());
-        match input.octet() {
-            0 => octets.truncate(at),
-            1 => octets.push(at as u8),
-            change => {
-                if let Some(octet) = octets.get_mut(at) {
-                    *octet ^= change;
-                }
-            }
-        }
-    }
+    let mut octets = input.altered(&honest);
     let same = octets == honest;
     let opened = Packet::parse(&mut octets).ok().and_then(|packet| {
         let opened = receiver.decode(packet, NOW).ok()?;

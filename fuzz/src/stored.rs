@@ -14,8 +14,8 @@ use matter_session::session::SessionParameters;
 use matter_session::time::Instant;
 use matter_session::wire::secure_channel::Opcode;
 
-use crate::rng::Dice;
-use crate::toy::{Toy, ToyAuthority};
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::{Toy, ToyAuthority};
 
 const NOW: Instant = Instant::from_millis(1);
 

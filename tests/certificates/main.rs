@@ -1,41 +1,21 @@
 //! Certificates against the vectors of other stacks, and every refusal by its name.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "a test that panics has failed"
-)]
-
-#[path = "../support/backend.rs"]
-mod backend;
 mod chains;
 mod decoding;
 #[cfg(feature = "issue")]
 mod issuing;
 mod properties;
-#[path = "../support/vectors.rs"]
-mod recorded;
-#[path = "../support/net/rng.rs"]
-mod rng;
 mod shapes;
-#[path = "../support/toy.rs"]
-mod toy;
 mod vectors;
 
-use backend::BACKEND;
 use matter_session::cert::{
     Attribute, CertError, CertKind, Certificate, CertificateBuf, ChainError, ChainFault,
     ChainPolicy, ChainVerified, ExtendedKeyUsage, KeyUsage, MAX_CERT_LEN, NoCache, Position,
     Profile, RecentlyVerified, VerifiedCache, verify_chain, verify_root,
 };
 use matter_session::time::{MatterTime, WallClock};
+use matter_session_testing::{BACKEND, chip, hex};
 use proptest::prelude::*;
-use recorded::{chip, hex};
 use serde_json::Value;
 
 /// Certificates of one chain, as octets.
@@ -180,7 +160,9 @@ fn key(value: &Value) -> matter_session::crypto::PublicKey {
 /// The certificates of `vectors/matterjs.json`.
 fn matterjs() -> &'static [Value] {
     static VECTORS: std::sync::OnceLock<Value> = std::sync::OnceLock::new();
-    VECTORS.get_or_init(recorded::matterjs)["certificates"]["list"].as_array().unwrap()
+    VECTORS.get_or_init(matter_session_testing::matterjs)["certificates"]["list"]
+        .as_array()
+        .unwrap()
 }
 
 fn tlv(name: &str) -> Vec<u8> {

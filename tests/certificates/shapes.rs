@@ -5,9 +5,9 @@
 use matter_session::crypto::OperationalKey;
 use matter_session::time::WallClock::{Known, LastKnownGood, Unknown};
 
-use super::rng::Dice;
-use super::toy::{Toy, ToyKey};
 use super::*;
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::{Toy, ToyKey};
 
 const NODE_ID: u8 = 17;
 const ICAC_ID: u8 = 19;

@@ -5,14 +5,10 @@ use core::time::Duration;
 use matter_session::manager::{Config, PeerAddress, RestoreError};
 use matter_session::resumption::ResumptionRecord;
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Fate, Net, index, udp};
 
 fn members(nodes: Vec<(PeerAddress, Config)>) -> Net {
-    let mut net = Net::with(nodes);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    net
+    Net::members_with(nodes)
 }
 
 /// Over a reliable transport nothing but the first transmission keeps a closed exchange.

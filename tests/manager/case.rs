@@ -141,10 +141,7 @@ fn several_fabrics_with_the_same_node_ids_stay_apart() {
 #[test]
 fn many_handshakes_at_once_are_served_up_to_the_limit() {
     let config = Config::default().with_sessions_per_peer(32);
-    let mut net = Net::with(vec![(udp(1), config.clone()), (udp(2), config)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), config.clone()), (udp(2), config)]);
     for _ in 0..32 {
         net.dial_case(0, 1, 1, 200);
     }
@@ -159,10 +156,7 @@ fn retransmissions_suit_the_timing_that_the_peer_has_declared() {
     use matter_session::session::SessionParameters;
     let slow = SessionParameters::matter_1_6().with_intervals(5000, 2000, 4000);
     let config = Config::default().with_parameters(slow);
-    let mut net = Net::with(vec![(udp(1), config), (udp(2), Config::default())]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), config), (udp(2), Config::default())]);
     net.on_send(|d| if d.handshake_opcode() == Some(0x31) { Fate::Lost } else { Fate::Arrives });
     net.dial_case(0, 1, 1, 200);
     net.run(20_000);

@@ -9,7 +9,7 @@ use matter_session::ids::NodeId;
 use matter_session::manager::{Received, Transmit};
 use matter_session::wire::EncodeError;
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Fate, Net, index, udp};
 
 const THRESHOLD: [u8; 2] = 300_u16.to_le_bytes();
 
@@ -105,10 +105,7 @@ fn a_flood_of_check_ins_that_ask_for_acknowledgements_leaves_no_trace() {
 /// One that stands where a message of a handshake would is not taken for it.
 #[test]
 fn a_check_in_in_the_guise_of_an_initiator_does_not_end_its_handshake() {
-    let mut net = Net::pair();
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members();
     net.on_send(
         |d| if d.handshake_opcode() == Some(0x31) { Fate::Late(50) } else { Fate::Arrives },
     );

@@ -7,14 +7,10 @@ use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::NodeId;
 use matter_session::manager::{Config, ConnectError, Event, OpenError, SendError, WindowError};
 
-use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp, window};
+use crate::net::{Fate, IM, Net, PASSCODE, index, udp, window};
 
 fn members(a: Config, b: Config) -> Net {
-    let mut net = Net::with(vec![(udp(1), a), (udp(2), b)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    net
+    Net::members_with(vec![(udp(1), a), (udp(2), b)])
 }
 
 #[test]

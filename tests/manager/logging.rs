@@ -158,10 +158,7 @@ fn no_secret_goes_through_defmt() {
 #[cfg(feature = "defmt")]
 #[test]
 fn formatted_values_hold_no_payload_and_no_digest() {
-    let mut net = Net::pair();
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members();
     net.node(0).signs = false;
     net.node(1).signs = false;
     net.dial_case(0, 1, 1, 200);

@@ -26,10 +26,7 @@ fn records_survive_a_restart_as_bytes() {
             net.nodes[n].manager.records().iter().next().unwrap().to_bytes().as_bytes().to_vec()
         })
         .collect();
-    let mut net = Net::pair();
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members();
     for n in 0..2 {
         let record = ResumptionRecord::from_bytes(&stored[n]).unwrap();
         let now = net.instant();
@@ -83,10 +80,7 @@ fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
 #[test]
 fn expired_records_vanish_and_tell() {
     let config = Config::default().with_records(8, Duration::from_secs(3600));
-    let mut net = Net::with(vec![(udp(1), config.clone()), (udp(2), config)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), config.clone()), (udp(2), config)]);
     net.case(200);
     net.run(3_590_000);
     assert_eq!(net.node(0).manager.records().len(), 1);

@@ -3,7 +3,7 @@
 use matter_session::manager::{Config, SendError};
 use matter_session::session::SessionParameters;
 
-use crate::net::{Authority, Fate, IM, Net, udp};
+use crate::net::{Fate, IM, Net, udp};
 
 #[test]
 fn an_answer_carries_the_acknowledgement() {
@@ -126,10 +126,7 @@ fn retransmissions_repeat_the_octets_five_times_then_the_session_is_defunct() {
 fn the_base_interval_is_chosen_anew_for_each_retransmission() {
     let sleepy = SessionParameters::matter_1_6().with_intervals(4000, 1000, 1500);
     let config = Config::default().with_parameters(sleepy);
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), Config::default()), (udp(2), config)]);
     net.dial_case(0, 1, 1, 200);
     net.pump();
     let a = net.node(0).established();

@@ -7,16 +7,12 @@ use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{NodeId, ProtocolId};
 use matter_session::manager::{Config, Dropped, PeerAddress};
 
-use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
+use crate::net::{Fate, Net, PASSCODE, index, udp};
 
 const CHANNEL: ProtocolId = ProtocolId::SECURE_CHANNEL;
 
 fn members(a: PeerAddress, b: PeerAddress) -> Net {
-    let mut net = Net::with(vec![(a, Config::default()), (b, Config::default())]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    net
+    Net::members_with(vec![(a, Config::default()), (b, Config::default())])
 }
 
 /// What a responder says on the exchange that the first datagram of an initiator began.
@@ -154,8 +150,7 @@ fn a_signature_that_comes_right_after_the_end_sends_nothing() {
 #[test]
 fn standalone_acknowledgements_are_never_acknowledged() {
     let (mut net, a, _) = Net::with_case();
-    net.on_send(|_| Fate::Lost);
-    let since = net.sent.len();
+    let since = net.cut();
     net.call(0, |manager, cx| {
         let exchange = manager.open_exchange(cx.now, a).unwrap();
         manager.send(cx, exchange, CHANNEL, 0x10, &[]).unwrap();

@@ -4,13 +4,10 @@ use matter_session::crypto::{OperationalKey, SignError};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::manager::Event;
 
-use crate::net::{Authority, Net, index};
+use crate::net::{Net, index};
 
 fn slow_keys() -> Net {
-    let mut net = Net::pair();
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members();
     net.node(0).signs = false;
     net.node(1).signs = false;
     net

@@ -92,10 +92,7 @@ struct Fleet {
 
 impl Fleet {
     fn pair() -> Self {
-        let mut net = Net::pair();
-        let mut authority = Authority::new(1, false);
-        authority.join(&mut net, 0, 100);
-        authority.join(&mut net, 1, 200);
+        let net = Net::members();
         Self { net, stores: vec![Store::default(), Store::default()] }.with_stores()
     }
 
@@ -271,10 +268,7 @@ fn a_peer_that_is_forgotten_while_it_resumes_does_not_come_back_to_the_store() {
 fn a_record_of_the_managers_own_expires_without_the_store() {
     let lifetime = core::time::Duration::from_secs(3600);
     let config = || Config::default().with_records(8, lifetime);
-    let mut net = Net::with(vec![(udp(1), config()), (udp(2), config())]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), config()), (udp(2), config())]);
     net.case(200);
     let own = net.nodes[0].manager.records().iter().next().unwrap().clone();
     let stores = vec![Store::default(), Store::default()];

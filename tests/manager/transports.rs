@@ -7,14 +7,10 @@ use matter_session::session::{SessionParameters, Transports};
 use matter_session::stream::StreamDecoder;
 use matter_session::wire::GeneralCode;
 
-use crate::net::{Authority, Fate, IM, Net, PASSCODE, udp};
+use crate::net::{Fate, IM, Net, PASSCODE, udp};
 
 fn over(a: PeerAddress, b: PeerAddress) -> Net {
-    let mut net = Net::with(vec![(a, Config::default()), (b, Config::default())]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    net
+    Net::members_with(vec![(a, Config::default()), (b, Config::default())])
 }
 
 #[test]
@@ -98,10 +94,7 @@ fn a_session_stays_on_its_connection() {
 fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     let tcp_node = SessionParameters::matter_1_6().with_tcp(Transports::TCP_SERVER, 10_000);
     let config = Config::default().with_parameters(tcp_node);
-    let mut net = Net::with(vec![(Tcp(1), Config::default()), (Tcp(2), config)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(Tcp(1), Config::default()), (Tcp(2), config)]);
     let (a, _) = net.case(200);
     let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
     let max = net.node(0).manager.max_payload(exchange, IM).unwrap();

@@ -3,15 +3,11 @@
 use matter_session::ids::NodeId;
 use matter_session::manager::{Config, Event, SessionHandle};
 
-use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
+use crate::net::{Fate, Net, PASSCODE, index, udp};
 
 fn members() -> Net {
     let nodes = [udp(1), udp(2)].map(|address| (address, Config::default()));
-    let mut net = Net::with(nodes.into());
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    net
+    Net::members_with(nodes.into())
 }
 
 /// The sessions that a node has been told of, those that it dialled first.
@@ -101,10 +97,7 @@ fn two_nodes_of_one_slot_that_dial_each_other_fail_and_then_succeed_one_by_one()
     use core::time::Duration;
     use matter_session::handshake::{HandshakeError, Refusal};
     let config = Config::default().with_handshakes(1, Duration::from_millis(100));
-    let mut net = Net::with([udp(1), udp(2)].map(|at| (at, config.clone())).into());
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with([udp(1), udp(2)].map(|at| (at, config.clone())).into());
     net.dial_case(0, 1, 1, 200);
     net.dial_case(1, 0, 1, 100);
     net.run(2000);

@@ -97,10 +97,7 @@ fn a_full_table_of_exchanges_is_no_obstacle_to_messages_on_those_in_it() {
 fn a_peer_that_repeats_itself_gets_through_once_a_place_is_free() {
     // The last of them is for another session.
     let few = Config::default().with_sessions(8).with_exchanges(3);
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), few)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), Config::default()), (udp(2), few)]);
     let (a, _) = net.case(200);
     for _ in 0..2 {
         net.say(0, a, 2);
@@ -122,10 +119,7 @@ fn a_peer_that_repeats_itself_gets_through_once_a_place_is_free() {
 #[test]
 fn with_every_one_of_the_65535_session_ids_in_use_the_error_is_typed_and_comes_at_once() {
     let full = Config::default().with_sessions(usize::MAX).with_exchanges(16);
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), full)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), Config::default()), (udp(2), full)]);
     let mut last = None;
     for peer in 1..=65_534 {
         last = Plan::case(1, 1000 + peer, udp(7)).begin(&mut net, 1).map(|(handle, _)| handle);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use matter_session::manager::Config;
 
-use crate::net::{Authority, Fate, Net, PASSCODE, udp};
+use crate::net::{Fate, Net, PASSCODE, udp};
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
@@ -24,10 +24,7 @@ const KINDS: [Kind; 4] = [Kind::Pase, Kind::Case, Kind::Resumed, Kind::Conversat
 /// Two nodes in the middle of something: after so many trips of datagrams.
 fn amid(kind: Kind, trips: u64) -> Net {
     let nodes = [udp(1), udp(2)].map(|address| (address, Config::default()));
-    let mut net = Net::with(nodes.into());
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(nodes.into());
     // Far from zero, where a clock could not go back.
     net.now = 100 * DAY;
     net.open_window(1);
@@ -188,10 +185,7 @@ fn an_hour_without_a_call_to_handle_timeout_loses_no_message() {
 #[test]
 fn windows_and_records_end_late_at_worst() {
     let config = Config::default().with_records(4, Duration::from_secs(3600));
-    let mut net = Net::with([udp(1), udp(2)].map(|at| (at, config.clone())).into());
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with([udp(1), udp(2)].map(|at| (at, config.clone())).into());
     net.now = 100 * DAY;
     net.case(200);
     let mut timed = crate::net::window();

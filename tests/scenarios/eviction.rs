@@ -8,7 +8,7 @@ use matter_session::manager::{CloseReason, Config, Fixed, Heap, SessionHandle, S
 use matter_session::session::SessionKind;
 use proptest::prelude::*;
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Fate, Net, index, udp};
 use crate::twin::{Plan, Twin, header};
 
 /// A session as the list has it.
@@ -405,10 +405,7 @@ fn a_peer_that_has_as_many_sessions_as_it_may_gives_up_one_of_its_own() {
 /// Two nodes and their three sessions, as many as one of them has room for.
 fn full_table() -> (Net, Vec<(SessionHandle, SessionHandle)>) {
     let config = Config::default().with_sessions(3).with_exchanges(16);
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), Config::default()), (udp(2), config)]);
     let sessions: Vec<_> = (0..3).map(|_| net.case(200)).collect();
     (net, sessions)
 }

@@ -5,17 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use matter_session::ids::NodeId;
 use matter_session::manager::{Config, SessionHandle};
 
-use crate::net::{Authority, Dice, Net, index, udp};
+use crate::net::{Dice, Net, index, udp};
 use crate::twin::Plan;
 
 /// With real handshakes, which resume.
 #[test]
 fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind() {
     let config = || Config::default().with_sessions_per_peer(100);
-    let mut net = Net::with(vec![(udp(1), config()), (udp(2), config())]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), config()), (udp(2), config())]);
     let start = net.table_sizes();
     let mut dice = Dice::new(12);
     let mut alive = Vec::new();

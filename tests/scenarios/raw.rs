@@ -7,7 +7,6 @@ pub const SIGMA2_RESUME: u8 = 0x33;
 pub const PBKDF_REQUEST: u8 = 0x20;
 pub const PBKDF_RESPONSE: u8 = 0x21;
 pub const PAKE1: u8 = 0x22;
-pub const PAKE2: u8 = 0x23;
 pub const PAKE3: u8 = 0x24;
 pub const REPORT: u8 = 0x40;
 pub const ACK: u8 = 0x10;

@@ -99,8 +99,7 @@ fn a_message_from_before_the_restart_misleads_for_one_message_at_most() {
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
     let (a, b) = net.case(200);
-    net.on_send(|_| Fate::Lost);
-    let since = net.sent.len();
+    let since = net.cut();
     net.say(1, b, 2);
     net.pump();
     let late = net.sent[since].octets.clone();

@@ -133,8 +133,7 @@ fn when_both_restart_nobody_answers_an_answer_and_the_network_falls_silent() {
 #[test]
 fn a_message_of_a_closed_session_is_met_with_silence() {
     let (mut net, a, b) = Net::with_case();
-    net.on_send(|_| Fate::Lost);
-    let since = net.sent.len();
+    let since = net.cut();
     let exchange = net.say(0, a, 2);
     net.pump();
     net.close_exchange(0, exchange);

@@ -7,18 +7,14 @@ use matter_session::ids::NodeId;
 use matter_session::manager::{Config, SessionHandle};
 use matter_session::session::SessionParameters;
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Fate, Net, index, udp};
 
 /// Two members; one of them declares these intervals.
 fn members(sleeper: usize, parameters: SessionParameters) -> Net {
     let mut configs = [Config::default(), Config::default()];
     configs[sleeper].parameters = parameters;
     let [a, b] = configs;
-    let mut net = Net::with(vec![(udp(1), a), (udp(2), b)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
-    net
+    Net::members_with(vec![(udp(1), a), (udp(2), b)])
 }
 
 /// The backoff from an interval in milliseconds: 10 % more, 1.6 times as much for each repetition
@@ -118,10 +114,7 @@ fn a_peer_that_names_an_hour_holds_a_message_no_longer_than_the_node_lets_it() {
         let longest = Duration::from_millis(longest.into());
         let patient = Config::default().with_longest_interval(longest);
         let impatient = Config::default().with_parameters(absurd);
-        let mut net = Net::with(vec![(udp(1), patient), (udp(2), impatient)]);
-        let mut authority = Authority::new(1, false);
-        authority.join(&mut net, 0, 100);
-        authority.join(&mut net, 1, 200);
+        let mut net = Net::members_with(vec![(udp(1), patient), (udp(2), impatient)]);
         let (a, _) = net.case(200);
         net.on_send(|sent| if sent.to == udp(2) { Fate::Lost } else { Fate::Arrives });
         let since = net.sent.len();
@@ -171,8 +164,7 @@ fn messages_of_handshakes_follow_the_sleep_of_their_peer_too() {
 #[test]
 fn the_wait_for_an_acknowledgement_begins_when_the_message_leaves() {
     let (mut net, a, _) = Net::with_case();
-    net.on_send(|_| Fate::Lost);
-    let since = net.sent.len();
+    let since = net.cut();
     net.say(0, a, 2);
     net.call(0, |m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200))).unwrap();
     // Nobody polls for a while; time passes, though.

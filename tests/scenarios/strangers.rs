@@ -127,10 +127,7 @@ fn thousands_of_small_datagrams_do_not_disturb_a_secure_session() {
 #[test]
 fn replies_to_strangers_give_way_and_those_of_secure_sessions_stay() {
     let config = Config::default().with_replies(16);
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), Config::default()), (udp(2), config)]);
     let sessions: Vec<_> = (0..8).map(|_| net.case(200)).collect();
     net.settle();
     // Nobody polls: eight goodbyes between thousands of replies.
@@ -208,10 +205,7 @@ fn strangers_between_two_messages_of_a_commissioner_replace_nothing_of_his() {
 #[test]
 fn of_ended_handshakes_the_one_that_ended_first_makes_room() {
     let device = Config::default().with_handshakes(3, Duration::from_secs(5));
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), device)]);
-    let mut authority = Authority::new(1, false);
-    authority.join(&mut net, 0, 100);
-    authority.join(&mut net, 1, 200);
+    let mut net = Net::members_with(vec![(udp(1), Config::default()), (udp(2), device)]);
     let mut firsts = Vec::new();
     for _ in 0..4 {
         net.call(0, |m, cx| m.records_mut().forget_all(cx));

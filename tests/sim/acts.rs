@@ -10,9 +10,9 @@ use matter_session::manager::{
 };
 
 use super::node::{Node, Scene};
-use super::rng::Dice;
 use super::suite::{FABRICS, ISSUES, PASSCODE, Suite, node_id, node_of};
 use super::wire;
+use matter_session_testing::rng::Dice;
 
 fn pick<T: Copy>(dice: &mut Dice, from: impl Iterator<Item = T>) -> Option<T> {
     let from: Vec<_> = from.collect();

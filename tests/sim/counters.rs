@@ -2,7 +2,7 @@
 
 use matter_session::group::{CounterStore, GroupCounter, StoreError};
 
-use super::rng::Dice;
+use matter_session_testing::rng::Dice;
 
 #[derive(Debug)]
 pub struct Bounds {

@@ -22,9 +22,9 @@ use matter_session::time::{Instant, MatterTime, WallClock};
 use super::book::{Book, Challenge, End};
 use super::counters::Bounds;
 use super::ledger::{Ledger, Watched, watched};
-use super::rng::Dice;
 use super::suite::{Suite, node_id, node_of};
 use super::vault::Vault;
+use matter_session_testing::rng::Dice;
 
 pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 

@@ -9,9 +9,9 @@ use matter_session::session::SessionParameters;
 
 use super::ledger::Ledger;
 use super::node::{Limits, Luck, Node};
-use super::rng::Dice;
 use super::suite::Suite;
 use super::world::AnyNode;
+use matter_session_testing::rng::Dice;
 
 fn one_of<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
     of[dice.below(of.len() as u64) as usize]

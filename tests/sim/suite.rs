@@ -16,8 +16,8 @@ use matter_session::manager::CommissioningWindow;
 use matter_session::time::MatterTime;
 
 use super::group_book::{EPOCHS, SETS};
-use super::rng::Dice;
-use super::toy::{Toy, ToyKey};
+use matter_session_testing::rng::Dice;
+use matter_session_testing::toy::{Toy, ToyKey};
 
 /// How many nodes a world has at the most.
 pub const NODES: usize = 5;

@@ -6,7 +6,7 @@ use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
-use super::rng::Dice;
+use matter_session_testing::rng::Dice;
 
 /// The newest record of each peer, as bytes, and which ones a responder has taken.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use matter_session::manager::PeerAddress;
 
-use super::rng::Dice;
+use matter_session_testing::rng::Dice;
 
 /// A datagram on its way.
 #[derive(Clone, Debug)]

@@ -9,10 +9,10 @@ use matter_session::time::Instant;
 use super::book::{Book, Figures};
 use super::ledger::{Ledger, is_control, is_group};
 use super::node::{Luck, Node, Scene};
-use super::rng::Dice;
 use super::setting;
 use super::suite::{FABRICS, NODES, Suite};
 use super::wire::{Datagram, Wire, over_tcp, over_udp, udp};
+use matter_session_testing::rng::Dice;
 
 /// Tables of a device that has room for what it is asked to do.
 pub type Arrays = WithGroups<Fixed<5, 8, 3, 2, 2, { 14 * 1280 }>, 3, 4, 6>;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use matter_session::crypto::{
     AwsLcCrypto, AwsLcSigningKey, Passcode, PbkdfParameters, RustCrypto, SigningKey, Verifier,
 };
+use matter_session_testing::drive::{Node, Spent, case, case_on, nodes, pase};
+use matter_session_testing::net::PASSCODE;
 
 use self::theirs::{Case, Pase};
-use crate::drive::{Node, Spent, case, case_on, nodes};
 use crate::harness::{Contestant, Run};
-use crate::pase::{PASSCODE, pase};
 
 /// The least that the specification allows.
 const ITERATIONS: u32 = 1000;

@@ -9,16 +9,9 @@
 //! round, ours by theirs. A run of everything draws `benches/peers-*.svg`.
 
 mod aead;
-#[path = "../../authority/mod.rs"]
-mod authority;
-#[path = "../../drive/mod.rs"]
-#[allow(dead_code, reason = "other benches need more of it")]
-mod drive;
 mod handshake;
 mod harness;
 mod message;
-#[path = "../../drive/pase.rs"]
-mod pase;
 mod plot;
 
 use std::path::Path;

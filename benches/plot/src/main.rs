@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench manager
-//! cargo run --manifest-path benches/plot/Cargo.toml
+//! cargo run -p matter-session-plot
 //! ```
 //! Reads what criterion left in `target/criterion/sessions`, prints the medians and writes them as
 //! `benches/sessions.svg`. Of several runs, which criterion keeps apart with `--save-baseline NAME`,

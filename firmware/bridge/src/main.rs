@@ -8,16 +8,10 @@
 //! that example can run the emulated device instead.
 
 mod element;
-#[path = "../../../examples/support/fabric_file.rs"]
-#[allow(dead_code, reason = "a part of it is for controllers, and for groups")]
-mod fabric_file;
 mod line;
-#[path = "../../../examples/support/loss.rs"]
-mod loss;
 mod reset;
 
 use core::net::SocketAddr;
-use std::error::Error;
 use std::net::UdpSocket;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -31,14 +25,13 @@ use lexopt::ValueExt;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::rand_core::{Rng, UnwrapErr};
 use matter_session::time::MatterTime;
+use matter_session_testing::fabric_file::{FabricFile, Role};
+use matter_session_testing::loss::Loss;
+use matter_session_testing::program::{self, Result, TEST_PASSCODE};
 
 use self::element::SecureElement;
-use self::fabric_file::{FabricFile, Role};
 use self::line::Line;
-use self::loss::Loss;
 use self::reset::Reset;
-
-type Result<T, E = Box<dyn Error>> = core::result::Result<T, E>;
 
 const USAGE: &str = "bridge --line PATH --listen ADDR:PORT [--passcode N] [--fabric FILE]
        [--drop rx:N,tx:N] [--busy N] [--forget] [--monitor PATH] [--reset-before N]
@@ -51,8 +44,6 @@ const USAGE: &str = "bridge --line PATH --listen ADDR:PORT [--passcode N] [--fab
   --reset-before
              reset the node when the N-th Sigma1 comes, and hand that to it afterwards";
 
-/// The passcode of test devices.
-const TEST_PASSCODE: u32 = 20_202_021;
 /// How long the emulator may take to serve its UART.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -68,13 +59,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match parse().and_then(|args| args.map_or(Ok(()), run)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bridge: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::start("bridge", parse(), run)
 }
 
 fn parse() -> Result<Option<Args>> {

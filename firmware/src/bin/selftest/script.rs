@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use matter_session::rand_core::utils::next_word_via_fill;
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 
 /// Yields recorded octets in the order in which they are asked for, and then zeros.
@@ -32,15 +33,11 @@ impl TryRng for Script<'_> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut word = [0; 4];
-        self.try_fill_bytes(&mut word)?;
-        Ok(u32::from_le_bytes(word))
+        next_word_via_fill(self)
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut word = [0; 8];
-        self.try_fill_bytes(&mut word)?;
-        Ok(u64::from_le_bytes(word))
+        next_word_via_fill(self)
     }
 
     fn try_fill_bytes(&mut self, octets: &mut [u8]) -> Result<(), Infallible> {

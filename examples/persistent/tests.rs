@@ -1,0 +1,271 @@
+//! The store of the example `persistent_controller`: what it keeps, and what a crash leaves of it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::{fs, io};
+
+use matter_session::crypto::{RustCrypto, Secret};
+use matter_session::fabric::CompressedFabricId;
+use matter_session::ids::{CaseAuthTags, FabricIndex, NodeId};
+use matter_session::manager::Config;
+use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::session::ResumptionId;
+
+use super::store::Store;
+use matter_session_testing::net::{Authority, Dice, Manager};
+use redb::{Database, StorageBackend};
+
+/// A file that goes with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        let file = format!("matter-session-{}-{name}.redb", std::process::id());
+        Self(std::env::temp_dir().join(file))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn fabric(index: u8) -> FabricIndex {
+    FabricIndex::new(index).unwrap()
+}
+
+fn record(index: u8, peer: u8, id: u8) -> ResumptionRecord {
+    ResumptionRecord {
+        id: ResumptionId::new([id; 16]),
+        fabric: fabric(index),
+        compressed_fabric: CompressedFabricId::from_bytes([index; 8]),
+        peer: NodeId::new(peer.into()),
+        cats: CaseAuthTags::NONE,
+        shared_secret: Secret::new([id; 32]),
+    }
+}
+
+#[test]
+fn records_outlive_the_process_and_go_with_their_fabric() {
+    let file = File::new("records");
+    let mut store = Store::open(&file.0).unwrap();
+    for (index, peer, id) in [(1, 1, 1), (1, 2, 2), (2, 1, 3), (1, 1, 4)] {
+        store.save(&record(index, peer, id));
+    }
+    drop(store);
+    let mut store = Store::open(&file.0).unwrap();
+    assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None, "replaced");
+    assert_eq!(store.by_id(&ResumptionId::new([4; 16])), Some(record(1, 1, 4)));
+    assert_eq!(store.by_peer(fabric(1), NodeId::new(2)), Some(record(1, 2, 2)));
+    assert_eq!(store.by_peer(fabric(2), NodeId::new(2)), None);
+    store.remove_fabric(fabric(1));
+    assert_eq!(store.records().unwrap(), [record(2, 1, 3)]);
+    assert_eq!(store.by_id(&ResumptionId::new([2; 16])), None);
+    assert_eq!(store.by_id(&ResumptionId::new([3; 16])), Some(record(2, 1, 3)));
+}
+
+/// Records that were not removed with their fabric would be of the next one with its index.
+#[test]
+fn a_new_fabric_finds_no_records() {
+    let file = File::new("left");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 1));
+    store.save(&record(2, 1, 2));
+    let mut manager: Manager = Manager::new(Config::default(), RustCrypto, &mut Dice::new(1));
+    let member = Authority::new(5, false).admit(200);
+    let index = manager.fabrics_mut().add(&member.credentials()).unwrap();
+    assert_eq!(index, fabric(1));
+    store.keep_fabric(manager.fabrics().get(index).unwrap(), &member.key).unwrap();
+    assert_eq!(store.records().unwrap(), [record(2, 1, 2)]);
+    assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let file = File::new("owner");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 1));
+    assert_eq!(fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_record_that_is_removed_is_found_by_neither_peer_nor_id() {
+    let file = File::new("removed");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 1));
+    store.save(&record(1, 2, 2));
+    store.save(&record(2, 1, 3));
+    let id = ResumptionId::new([1; 16]);
+    for _ in 0..2 {
+        store.remove(fabric(1), NodeId::new(1));
+        assert_eq!(store.by_id(&id), None);
+        assert_eq!(store.by_peer(fabric(1), NodeId::new(1)), None);
+        assert!(!store.claim(&id));
+        assert_eq!(store.records().unwrap(), [record(1, 2, 2), record(2, 1, 3)]);
+    }
+    // The id is free again.
+    store.save(&record(1, 2, 1));
+    assert_eq!(store.by_id(&id), Some(record(1, 2, 1)));
+}
+
+#[test]
+fn an_id_that_is_taken_costs_nobody_a_record() {
+    let file = File::new("ids");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 7));
+    store.save(&record(1, 2, 8));
+    store.save(&record(1, 2, 7));
+    assert_eq!(store.records().unwrap(), [record(1, 1, 7)]);
+    assert_eq!(store.by_id(&ResumptionId::new([7; 16])), Some(record(1, 1, 7)));
+}
+
+#[test]
+fn a_record_is_claimed_once_also_over_a_restart() {
+    let file = File::new("claims");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 1, 1));
+    let id = ResumptionId::new([1; 16]);
+    assert!(store.claim(&id));
+    assert!(!store.claim(&id));
+    drop(store);
+    let mut store = Store::open(&file.0).unwrap();
+    assert!(!store.claim(&id));
+    assert_eq!(store.by_id(&id), None);
+    assert_eq!(store.by_peer(fabric(1), NodeId::new(1)), Some(record(1, 1, 1)), "to be offered");
+    store.save(&record(1, 1, 2));
+    assert!(store.claim(&ResumptionId::new([2; 16])));
+    assert!(!store.claim(&id));
+}
+
+/// What was done to a disk.
+#[derive(Clone, Debug)]
+enum Act {
+    Write(u64, Vec<u8>),
+    Resize(u64),
+    Sync,
+}
+
+/// A disk that remembers in which order it was written to.
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<(Vec<u8>, Vec<Act>)>>);
+
+impl Disk {
+    /// A disk with this content.
+    fn of(octets: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new((octets, Vec::new()))))
+    }
+
+    fn act(&self, act: Act) {
+        let mut disk = self.0.lock().unwrap();
+        apply(&mut disk.0, &act);
+        disk.1.push(act);
+    }
+
+    fn open(&self) -> Store {
+        Store::of(Database::builder().create_with_backend(self.clone()).unwrap()).unwrap()
+    }
+}
+
+fn apply(octets: &mut Vec<u8>, act: &Act) {
+    match act {
+        Act::Write(at, data) => {
+            let at = usize::try_from(*at).unwrap();
+            octets.resize(octets.len().max(at + data.len()), 0);
+            octets[at..at + data.len()].copy_from_slice(data);
+        }
+        Act::Resize(len) => octets.resize(usize::try_from(*len).unwrap(), 0),
+        Act::Sync => {}
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().0.len() as u64)
+    }
+
+    fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let at = usize::try_from(at).unwrap();
+        let disk = self.0.lock().unwrap();
+        let octets = disk.0.get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(octets);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.act(Act::Resize(len));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.act(Act::Sync);
+        Ok(())
+    }
+
+    fn write(&self, at: u64, data: &[u8]) -> io::Result<()> {
+        self.act(Act::Write(at, data.to_vec()));
+        Ok(())
+    }
+}
+
+/// Power fails while a record is written. What was synced is on the disk; of the sectors written
+/// since, any. Whatever is there, every record is, the newest in its new form or in its old.
+#[test]
+fn a_torn_write_loses_the_newest_record_at_most() {
+    const SECTOR: usize = 512;
+    const PEERS: u8 = 20;
+    let disk = Disk::default();
+    let mut store = disk.open();
+    for peer in 1..=PEERS {
+        store.save(&record(1, peer, peer));
+    }
+    let mut dice = 1_u64;
+    let mut roll = move |n: usize| {
+        dice = dice.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        usize::try_from(dice >> 33).unwrap() % n
+    };
+    let (mut kept_old, mut kept_new) = (0, 0);
+    for turn in 0..100_u8 {
+        let peer = turn % PEERS + 1;
+        let old = store.by_peer(fabric(1), NodeId::new(peer.into())).unwrap();
+        let before = {
+            let mut disk = disk.0.lock().unwrap();
+            disk.1.clear();
+            disk.0.clone()
+        };
+        let new = record(1, peer, 100 + turn);
+        store.save(&new);
+        // The moment, and what has reached the disk by then.
+        let acts = disk.0.lock().unwrap().1.clone();
+        let until = roll(acts.len() + 1);
+        let synced = acts[..until].iter().rposition(|act| matches!(act, Act::Sync)).unwrap_or(0);
+        let mut torn = before;
+        for (n, act) in acts[..until].iter().enumerate() {
+            match act {
+                Act::Write(at, data) if n >= synced => {
+                    for (sector, data) in data.chunks(SECTOR).enumerate() {
+                        if roll(2) == 0 {
+                            let at = *at + (sector * SECTOR) as u64;
+                            apply(&mut torn, &Act::Write(at, data.to_vec()));
+                        }
+                    }
+                }
+                act => apply(&mut torn, act),
+            }
+        }
+        let mut survived = Disk::of(torn).open();
+        let found = survived.by_peer(fabric(1), NodeId::new(peer.into())).unwrap();
+        kept_old += u32::from(found == old);
+        kept_new += u32::from(found == new);
+        assert!(found == old || found == new, "turn {turn}");
+        assert_eq!(survived.by_id(&found.id), Some(found), "turn {turn}");
+        let others = |r: &ResumptionRecord| r.peer.get() != u64::from(peer);
+        let expected: Vec<_> = store.records().unwrap().into_iter().filter(others).collect();
+        let rest: Vec<_> = survived.records().unwrap().into_iter().filter(others).collect();
+        assert_eq!(rest, expected, "turn {turn}");
+    }
+    assert!(kept_old > 10 && kept_new > 10, "both happened: {kept_old}, {kept_new}");
+}

@@ -1,0 +1,43 @@
+//! What the tests, fuzz targets, benches and examples of `matter-session` share.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`net`] | nodes with a manager each, on a virtual network in virtual time; issuing of test fabrics |
+//! | [`node`] | the state machines of handshakes, driven one by one |
+//! | [`drive`] | whole handshakes between two state machines, each side timed |
+//! | [`vectors`] | the recorded vectors of `tests/vectors` |
+//! | [`tlv`] | messages taken apart, to be put together wrongly |
+//! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
+//! | [`counting`] | a crypto backend that counts what is asked of it |
+//! | [`fabric_file`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
+//!
+//! Without the feature `std` only [`protocols`] is left, for the firmware.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+pub mod protocols;
+
+macro_rules! with_std {
+    ($($item:item)*) => { $(#[cfg(feature = "std")] $item)* };
+}
+
+with_std! {
+    pub mod counting;
+    pub mod drive;
+    pub mod fabric_file;
+    pub mod loss;
+    pub mod net;
+    pub mod node;
+    pub mod program;
+    pub mod rng;
+    pub mod script;
+    pub mod tlv;
+    pub mod toy;
+    pub mod vectors;
+
+    pub use self::script::Script;
+    pub use self::vectors::{array, chip, hex, id, list, matterjs, number, root_key};
+
+    /// The backend of all tests that name no other.
+    pub type Backend = matter_session::crypto::RustCrypto;
+    pub const BACKEND: Backend = matter_session::crypto::RustCrypto;
+}
