@@ -171,7 +171,7 @@ fn again(parties: [Party; 2], authority: &mut Authority, how: How, what: &str) {
     b.now = a.now;
     if matches!(how, How::Withdraw(_)) {
         for (party, node) in [(&mut a, 100), (&mut b, 200)] {
-            if party.manager.fabrics().len() == 0 {
+            if party.manager.fabrics().is_empty() {
                 party.join(authority, node);
             }
         }

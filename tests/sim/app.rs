@@ -290,7 +290,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 assert!(!best.is_defunct() || session.is_defunct(), "a defunct one is offered");
             }
         }
-        let outside = manager.records().len() == 0 || self.vault.is_none();
+        let outside = manager.records().is_empty() || self.vault.is_none();
         assert!(outside, "a record in the manager, too");
         for record in manager.records().iter() {
             let found = manager.records().get(record.fabric, record.peer);
