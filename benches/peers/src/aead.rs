@@ -8,7 +8,9 @@ use std::hint::black_box;
 use ccm::KeyInit;
 use ccm::aead::AeadInOut;
 use ccm::consts::{U13, U16};
-use matter_session::crypto::{Aead, AesCcm, Cipher, OpenJob, OpenNonce, RustCrypto, SealJob, SealNonce, Secret};
+use matter_session::crypto::{
+    Aead, AesCcm, Cipher, OpenJob, OpenNonce, RustCrypto, SealJob, SealNonce, Secret,
+};
 
 use crate::harness::{Contestant, Run};
 
