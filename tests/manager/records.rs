@@ -25,8 +25,8 @@ fn records_survive_a_restart_as_bytes() {
         .map(|n| net.nodes[n].manager.records().next().unwrap().to_bytes().as_bytes().to_vec())
         .collect();
     let mut net = Net::members();
-    for n in 0..2 {
-        let record = ResumptionRecord::from_bytes(&stored[n]).unwrap();
+    for (n, stored) in stored.iter().enumerate() {
+        let record = ResumptionRecord::from_bytes(stored).unwrap();
         let now = net.instant();
         assert_eq!(net.node(n).manager.restore_record(record.clone(), now), Ok(()));
         assert_eq!(net.node(n).manager.record_by_id(&record.id), Some(&record));
