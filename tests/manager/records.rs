@@ -27,8 +27,8 @@ fn records_survive_a_restart_as_bytes() {
         })
         .collect();
     let mut net = Net::members();
-    for n in 0..2 {
-        let record = ResumptionRecord::from_bytes(&stored[n]).unwrap();
+    for (n, stored) in stored.iter().enumerate() {
+        let record = ResumptionRecord::from_bytes(stored).unwrap();
         let now = net.instant();
         assert_eq!(net.node(n).manager.records_mut().restore(record.clone(), now), Ok(()));
         assert_eq!(net.node(n).manager.records().get(record.fabric, record.peer), Some(&record));

@@ -21,8 +21,8 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
     for closer in 0..2 {
         let (mut net, _, a, b, start) = members();
         let sessions = [a, b];
-        for n in 0..2 {
-            *net.node(n).manager.context_mut(sessions[n]).unwrap() = 40 + n as u32;
+        for (n, session) in sessions.into_iter().enumerate() {
+            *net.node(n).manager.context_mut(session).unwrap() = 40 + n as u32;
         }
         // Open exchanges: one owes an acknowledgement, one has a message under way that does not
         // arrive, one is at rest, one is closing.
@@ -37,9 +37,9 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
         net.on_send(|_| Fate::Arrives);
         net.call(closer, |manager, cx| manager.close(cx, sessions[closer]));
         net.run(1000);
-        for n in 0..2 {
+        for (n, session) in sessions.into_iter().enumerate() {
             let reason = if n == closer { CloseReason::Local } else { CloseReason::Peer };
-            assert_eq!(net.node(n).closed(), [(sessions[n], 40 + n as u32, reason)]);
+            assert_eq!(net.node(n).closed(), [(session, 40 + n as u32, reason)]);
             assert_eq!(net.nodes[n].manager.session_count(), 0);
             assert_eq!(net.nodes[n].manager.exchange_count(), 0);
         }
