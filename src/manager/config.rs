@@ -7,7 +7,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 #[cfg(feature = "alloc")]
-use super::Shard;
+use super::shard::Shard;
 use crate::cert::Profile;
 #[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
