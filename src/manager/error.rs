@@ -20,13 +20,13 @@ pub enum SendError {
     /// The message would be too long.
     #[error("payload too long: at most {max} octets")]
     TooLong {
-        /// The longest payload in octets that can be sent on this exchange now.
+        /// Length in bytes of the longest payload that can be sent on this exchange now.
         max: usize,
     },
     /// The caller's buffer is too small.
     #[error("buffer too small: {needed} octets are needed")]
     BufferTooSmall {
-        /// The least length in octets that serves.
+        /// Minimum length in bytes.
         needed: usize,
     },
     /// The session's message counter is used up; establish a new session.
@@ -68,12 +68,12 @@ pub enum OpenError {
     TooMany,
 }
 
-/// No handshake was begun.
+/// No handshake was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// As many handshakes as can be run at once are running; wait for one to end.
+    /// The table of handshakes is full; wait for one to end.
     #[error("too many handshakes; wait for one to end")]
     TooMany,
     /// Every session id is in use; close a session first.
@@ -82,7 +82,7 @@ pub enum ConnectError {
     /// Too many events wait: poll them first.
     #[error("too many events wait; poll them first")]
     Backlog,
-    /// The handshake could not even begin.
+    /// The handshake could not be started.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// The storage has no room for the first message.
@@ -133,8 +133,8 @@ pub enum FabricTableError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The record's fabric is not there: restore fabrics first. If it was left, the record is to be
-    /// deleted. Another fabric that has its index now does not count.
+    /// This node is not a member of the record's fabric: restore fabrics first. If the node has left
+    /// it, delete the record. Another fabric that has its index now does not count.
     #[error("the record's fabric is unknown")]
     UnknownFabric,
     /// Another peer's record has the same id, as responders choose ids.
@@ -149,8 +149,8 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// Whether to poll events is all that it takes to restore the same record. If it is not, the
-    /// record may be deleted where it is stored: its peer gets a full handshake.
+    /// Returns true if the same record can be restored once events are polled. If not, delete the
+    /// record where it is stored: its peer gets a full handshake.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
         matches!(self, Self::Backlog)

@@ -9,7 +9,7 @@ use crate::ids::{FabricIndex, NodeId};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<T> {
-    /// A handshake ended in a session. Until the next event is polled,
+    /// A handshake established a session. Until the next event is polled,
     /// [`peer_certificates`](super::SessionManager::peer_certificates) lends what the peer
     /// presented.
     Established {
@@ -31,35 +31,36 @@ pub enum Event<T> {
     },
     /// Sign this and hand it to [`sign`](super::SessionManager::sign), now or later.
     SignRequest(SignRequest),
-    /// The peer acknowledged the message in flight on this exchange: it has arrived, unless more
-    /// than 32 newer ones of its session came first. What is behind the peer's window counts as a
-    /// duplicate, and is acknowledged unread; no more than five exchanges at once on a session, as
-    /// the specification advises, keep clear of it. [Core, "Message Counter Processing"]
+    /// The peer acknowledged the message in flight on this exchange. The message has arrived, unless
+    /// more than 32 newer messages of its session arrived first: a message behind the peer's replay
+    /// window counts as a duplicate, and is acknowledged unread. With at most five exchanges at once
+    /// on a session, as the specification advises, this cannot happen.
+    /// [Core, "Message Counter Processing"]
     Acknowledged {
         /// The exchange.
         exchange: ExchangeHandle,
     },
-    /// The peer did not acknowledge the message in flight, however often it was sent. A CASE
-    /// session counts as defunct until the peer is heard again.
+    /// The peer did not acknowledge the message in flight after the last retransmission. A CASE
+    /// session counts as defunct until a message of the peer is received.
     Undelivered {
         /// The exchange.
         exchange: ExchangeHandle,
     },
-    /// A session is gone, and its exchanges with it.
+    /// A session is closed, and its exchanges with it.
     Closed {
-        /// The session it was.
+        /// The session.
         session: SessionHandle,
         /// The application's data of that session.
         context: T,
         /// Why.
         reason: CloseReason,
     },
-    /// A session can send only few messages more: establish a new one soon.
+    /// A session can send only few more messages. Establish a new one soon.
     CounterLow {
         /// The session.
         session: SessionHandle,
     },
-    /// The resumption record of a peer was made, replaced or forgotten. Store what
+    /// The resumption record of a peer was made, replaced or removed. Store what
     /// [`record`](crate::manager::Records::get) returns; if it returns `None`, delete what was
     /// stored.
     RecordChanged {
@@ -68,16 +69,17 @@ pub enum Event<T> {
         /// The peer.
         peer: NodeId,
     },
-    /// The commissioning window has closed by itself.
+    /// The manager has closed the commissioning window.
     WindowClosed {
         /// Why.
         reason: WindowCloseReason,
     },
-    /// The counter of a sender to a group is known now: take the messages that waited for it with
+    /// The counter of a sender to a group is known now. Take its queued messages with
     /// [`Groups::poll_message`](crate::manager::Groups::poll_message), until there is none.
     GroupMessages,
-    /// Group messages of a fabric are dropped ([`Dropped::GroupSender`](super::Dropped::GroupSender)) because too many nodes
-    /// send: none is forgotten for another, as its messages could be replayed then. Told once;
+    /// Group messages of a fabric are dropped ([`Dropped::GroupSender`](super::Dropped::GroupSender))
+    /// because too many nodes send. Sender entries are never evicted, as messages of that sender
+    /// could be replayed then. Reported once;
     /// [`Groups::forget_sender`](crate::manager::Groups::forget_sender) makes room.
     GroupSendersFull {
         /// The fabric.
@@ -85,7 +87,7 @@ pub enum Event<T> {
     },
 }
 
-/// Why a session is gone.
+/// Why a session is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -94,7 +96,7 @@ pub enum CloseReason {
     Local,
     /// The peer closed it.
     Peer,
-    /// It made room for a new one.
+    /// It was evicted for a new session.
     Evicted,
     /// Its fabric was removed.
     FabricRemoved,
@@ -114,7 +116,7 @@ impl CloseReason {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WindowCloseReason {
-    /// Its time was over.
+    /// Its duration has passed.
     Expired,
     /// Twenty attempts failed.
     TooManyFailures,

@@ -10,7 +10,7 @@ use crate::ids::{
 };
 use crate::session::DecodeError;
 
-/// What a datagram turned out to be.
+/// What a datagram contained.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -19,15 +19,16 @@ pub enum Received<'b> {
     Message(Message<'b>),
     /// A message to a group, for the application.
     Group(GroupMessage<'b>),
-    /// A Check-In message of an ICD, or of whoever can send: [`check_in::open`] tells, and whose.
-    /// Nothing is remembered of it, and nobody is answered.
+    /// A Check-In message. Anybody can send one: [`check_in::open`] authenticates it and finds the
+    /// ICD that sent it. The manager keeps no state for it and sends no answer.
     ///
     /// [`check_in::open`]: crate::check_in::open
     CheckIn {
         /// The payload, encrypted, in the caller's buffer.
         payload: &'b mut [u8],
     },
-    /// Something that the manager dealt with: a handshake, an acknowledgement, a duplicate.
+    /// Something that the manager handled itself: a handshake message, an acknowledgement, a
+    /// duplicate.
     Handled,
 }
 
@@ -37,7 +38,7 @@ pub enum Received<'b> {
 pub struct Message<'b> {
     /// The session.
     pub session: SessionHandle,
-    /// The exchange, on which an answer goes.
+    /// The exchange, which an answer is sent on.
     pub exchange: ExchangeHandle,
     /// Whether this message began the exchange.
     pub first: bool,
@@ -45,7 +46,7 @@ pub struct Message<'b> {
     pub protocol: ProtocolId,
     /// The message type within the protocol.
     pub opcode: u8,
-    /// Whether the peer wants an acknowledgement; the manager sees to it.
+    /// Whether the peer asks for an acknowledgement. The manager sends it.
     pub needs_ack: bool,
     /// The message counter.
     pub counter: MessageCounter,
@@ -69,15 +70,15 @@ impl defmt::Format for Message<'_> {
     }
 }
 
-/// A message to a group: decrypted, delivered once. Whoever has the group's key can have sent it, in
-/// anybody's name. It is not to be answered.
+/// A message to a group: decrypted, delivered once. Every node that has the group's key can have
+/// sent it, under any source node id. Do not answer it.
 #[non_exhaustive]
 pub struct GroupMessage<'b> {
     /// The fabric.
     pub fabric: FabricIndex,
     /// The group.
     pub group: GroupId,
-    /// The key set whose key has authenticated it.
+    /// The key set whose key authenticated it.
     pub key_set: GroupKeySetId,
     /// The sender.
     pub source: NodeId,
@@ -94,7 +95,7 @@ pub struct GroupMessage<'b> {
 }
 
 impl fmt::Debug for GroupMessage<'_> {
-    /// Without the payload, which was encrypted for a reason.
+    /// Leaves the payload out: it was encrypted for a reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupMessage")
             .field("fabric", &self.fabric)
@@ -126,12 +127,12 @@ impl defmt::Format for GroupMessage<'_> {
     }
 }
 
-/// A datagram to be sent.
+/// A datagram to send.
 #[derive(Debug)]
 pub struct Transmit<'a> {
-    /// Where it goes.
+    /// Where to send it.
     pub to: PeerAddress,
-    /// The octets.
+    /// The bytes.
     pub datagram: &'a [u8],
 }
 
@@ -143,8 +144,8 @@ impl defmt::Format for Transmit<'_> {
     }
 }
 
-/// A received datagram was dropped: nothing changed, and nothing is sent because of it, but for
-/// the two reasons that say otherwise.
+/// Why a received datagram was dropped. Nothing changed, and nothing is sent because of it, except
+/// for the two reasons that say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -162,19 +163,19 @@ pub enum Dropped {
     /// It belongs to a handshake that does not exist.
     #[error("unknown handshake")]
     UnknownHandshake,
-    /// It belongs to no exchange and cannot begin one. If it is authentic, its sender counts as
-    /// heard, and gets the acknowledgement that it asks for.
+    /// It belongs to no exchange and cannot begin one. If it is authentic, it counts as a message
+    /// received from its sender, which gets the acknowledgement that it asks for.
     #[error("unsolicited message")]
     Unsolicited,
-    /// A handshake message on a secure session. Its sender is authentic, counts as heard, and
-    /// gets the acknowledgement that it asks for.
+    /// A handshake message on a secure session. It is authentic, counts as a message received from
+    /// its sender, and is acknowledged if it asks for that.
     #[error("handshake message on a secure session")]
     Misplaced,
-    /// There is no room for another exchange, or its session has too many. The peer sends it
-    /// again.
+    /// There is no room for another exchange, or its session has too many. The peer retransmits
+    /// it.
     #[error("no room for another exchange")]
     NoExchange,
-    /// Too many events wait to be polled. The peer sends it again.
+    /// Too many events wait to be polled. The peer retransmits it.
     #[error("too many events wait to be polled")]
     Backlog,
     /// Its session belongs to another connection, or to another kind of transport.
@@ -183,22 +184,23 @@ pub enum Dropped {
     /// It is a group message that was received before, or is older than the last 32 of its sender.
     #[error("replayed group message")]
     GroupReplay,
-    /// It is a group message, and there is no room to remember its sender, or to keep it until its
-    /// sender has told its counter; or its sender cannot be asked, as the context names no
+    /// It is a group message, and there is no room for another sender, or none to queue it until
+    /// the counter of its sender is synchronised; or its sender cannot be asked, as the context
+    /// names no
     /// [`CounterStore`](crate::group::CounterStore).
     #[error("no room for another sender of group messages")]
     GroupSender,
-    /// It asks for this node's group counter, which is not told: too many asked, or the context
+    /// It asks for this node's group counter, and gets no answer: too many asked, or the context
     /// names no [`CounterStore`](crate::group::CounterStore).
     #[error("counter synchronisation that is not answered")]
     GroupAnswer,
 }
 
 impl Dropped {
-    /// How many reasons there are: the size of a table of counters.
+    /// Number of reasons: the size of a table of counters.
     pub const COUNT: usize = DecodeError::COUNT + 11;
 
-    /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
+    /// Returns the index of this reason in a table of counters, below [`COUNT`](Self::COUNT).
     #[must_use]
     pub const fn index(self) -> usize {
         let own = match self {

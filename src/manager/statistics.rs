@@ -2,14 +2,14 @@
 
 use super::received::Dropped;
 
-/// What a manager has counted since it was made.
+/// Counters of a manager, from zero when it is made.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Statistics {
     pub(super) dropped: [u32; Dropped::COUNT],
-    /// Handshakes turned away as busy.
+    /// Handshakes refused as busy.
     pub busy: u32,
-    /// Short replies that were dropped because too many waited.
+    /// Short replies that were dropped because the queue was full.
     pub replies_dropped: u32,
 }
 
@@ -18,13 +18,13 @@ impl Statistics {
         Self { dropped: [0; Dropped::COUNT], busy: 0, replies_dropped: 0 }
     }
 
-    /// How many datagrams were dropped for this reason.
+    /// Returns the number of datagrams dropped for this reason.
     #[must_use]
     pub fn dropped(&self, reason: Dropped) -> u32 {
         self.dropped.get(reason.index()).copied().unwrap_or(0)
     }
 
-    /// How many datagrams were dropped in all.
+    /// Returns the number of datagrams dropped in all.
     #[must_use]
     pub fn dropped_in_all(&self) -> u64 {
         self.dropped.iter().copied().map(u64::from).sum()
