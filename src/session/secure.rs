@@ -47,6 +47,47 @@ pub struct SessionSetup {
 ///
 /// It can be neither cloned nor stored: a second copy would repeat nonces. The keys never leave
 /// it. [Core, "Secure Sessions"]
+///
+/// A handshake ends in one: [`NewSession::begin`](crate::handshake::NewSession::begin).
+#[cfg_attr(feature = "rustcrypto", doc = "```")]
+#[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
+/// # use matter_session::ids::{LocalSessionId, PeerSessionId};
+/// # use matter_session::session::{Identity, SessionParameters, SessionRole, SessionSetup, hazmat};
+/// use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
+/// use matter_session::{Instant, RustCrypto, SecureSession};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let session = |role| {
+/// #     let setup = SessionSetup {
+/// #         role,
+/// #         local_session_id: LocalSessionId::new(1).unwrap(),
+/// #         peer_session_id: PeerSessionId::new(1).unwrap(),
+/// #         identity: Identity::pase(),
+/// #         peer_parameters: SessionParameters::default(),
+/// #         resumption_id: None,
+/// #     };
+/// #     let counters = hazmat::Counters::starting_at(1);
+/// #     let keys = hazmat::session_keys(&[7; 48]);
+/// #     hazmat::secure_session(&RustCrypto, &keys, setup, counters, Instant::ZERO)
+/// # };
+/// # let header = ProtocolHeader::parse(&[0x05, 0x08, 1, 0, 1, 0])?.0;
+/// // Both ends of one session, from a handshake.
+/// let mut here: SecureSession<RustCrypto> = session(SessionRole::Initiator);
+/// let mut there = session(SessionRole::Responder);
+///
+/// let mut buf = [0; 256];
+/// let message = MessageBuf::with_payload(&mut buf, b"on")?;
+/// let sealed = here.encode(&header, message, Instant::ZERO)?;
+/// let mut datagram = sealed.as_bytes().to_vec();
+/// let mut again = datagram.clone();
+///
+/// let opened = there.decode(Packet::parse(&mut datagram)?, Instant::ZERO)?;
+/// assert_eq!(opened.payload, b"on");
+/// let repeated = there.decode(Packet::parse(&mut again)?, Instant::ZERO)?;
+/// assert!(repeated.duplicate);
+/// # Ok(())
+/// # }
+/// ```
 pub struct SecureSession<C: Crypto> {
     seal_key: C::Aead,
     open_key: C::Aead,

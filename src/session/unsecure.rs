@@ -53,8 +53,34 @@ impl EphemeralNodeId {
 
 /// One end of an unsecured session. [Core, "Unsecured Sessions"]
 ///
-/// It proves nothing about the peer. The message counter of what it sends belongs to the node and
-/// is borrowed in.
+/// It proves nothing about the peer. The counter of the messages that it sends belongs to the node
+/// and is lent by the caller.
+///
+/// ```
+/// use matter_session::handshake::Incoming;
+/// use matter_session::session::UnsecuredCounter;
+/// use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
+/// use matter_session::{Instant, UnsecureSession};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+/// let now = Instant::ZERO;
+/// let mut counter = UnsecuredCounter::random(&mut rng);
+/// let mut initiator = UnsecureSession::initiator(&mut rng, now);
+/// let mut responder = UnsecureSession::responder(initiator.ephemeral_node_id(), now);
+///
+/// # let header = ProtocolHeader::parse(&[0x01, 0x20, 1, 0, 0, 0])?.0;
+/// let mut buf = [0; 256];
+/// let message = MessageBuf::with_payload(&mut buf, b"a request")?;
+/// let sent = initiator.encode(&mut counter, &header, message, now)?;
+/// let mut datagram = sent.as_bytes().to_vec();
+///
+/// let message = responder.decode(Packet::parse(&mut datagram)?, now)?;
+/// assert_eq!(message.payload, b"a request");
+/// let _for_a_handshake = Incoming::from(message);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct UnsecureSession {
     role: SessionRole,

@@ -31,6 +31,65 @@ use crate::wire::secure_channel::Opcode;
 ///              └──Sigma1 (resumption accepted)──▶ ExpectReport ────────────▶ established
 ///              any error, timeout ▶ ended
 /// ```
+///
+#[cfg_attr(all(feature = "rustcrypto", feature = "issue"), doc = "```")]
+#[cfg_attr(not(all(feature = "rustcrypto", feature = "issue")), doc = "```ignore")]
+/// # use matter_session::cert::{CertificateRequest, NoCache, Profile, SerialNumber, Validity};
+/// # use matter_session::cert::Issuer;
+/// # use matter_session::crypto::Secret;
+/// # use matter_session::fabric::FabricBuf;
+/// # use matter_session::handshake::MAX_MESSAGE_LEN;
+/// # use matter_session::handshake::case::KeepNone;
+/// # use matter_session::ids::FabricId;
+/// # use matter_session::resumption::NoRecords;
+/// # use matter_session::{Context, FabricCredentials, Instant, Ipk, LocalSessionId, MatterTime};
+/// # use matter_session::{SessionParameters, SigningKey};
+/// # use matter_session::{CaseClient, CaseStart, FabricIndex, NodeId};
+/// use matter_session::wire::secure_channel::Opcode;
+/// use matter_session::{CaseEnv, CaseServer, Incoming, RustCrypto, Step};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+/// # let validity = Validity::new(MatterTime::from_seconds(1), None).ok_or("empty")?;
+/// # let mut authority = SigningKey::generate(&mut rng)?;
+/// # let serial = SerialNumber::random(&mut rng);
+/// # let root = CertificateRequest::rcac(1, authority.public_key(), serial, validity)
+/// #     .self_sign(&RustCrypto, &mut authority)?;
+/// # let (node, fabric_id) = (NodeId::new(7), FabricId::new(1).ok_or("zero")?);
+/// # let mut key = SigningKey::generate(&mut rng)?;
+/// # let noc = CertificateRequest::noc(node, fabric_id, key.public_key(), serial, validity)
+/// #     .sign(&RustCrypto, &mut Issuer::new(&root.certificate()?, &mut authority)?)?;
+/// # let ipks = [Ipk::EpochKey(Secret::new(*b"temporary ipk 01"))];
+/// # let (root, noc, icac) = (root.as_slice(), noc.as_slice(), None);
+/// # let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
+/// # let fabrics = [FabricBuf::new(&RustCrypto, FabricIndex::MIN, &credentials)?];
+/// # let fabrics = fabrics.as_slice();
+/// # let mut cx = Context::new(Instant::ZERO, &mut rng);
+/// # let (id, mut out) = (LocalSessionId::new(1).ok_or("zero")?, [0; MAX_MESSAGE_LEN]);
+/// let mut env = CaseEnv {
+///     fabrics: &fabrics,
+///     resumption: &mut NoRecords,
+///     verified: &mut NoCache,
+///     certificates: &mut KeepNone,
+///     profile: Profile::Strict,
+///     parameters: &SessionParameters::default(),
+/// };
+/// # let start = CaseStart::new(FabricIndex::MIN, NodeId::new(7), id);
+/// # let (_, sigma1) = CaseClient::start(&RustCrypto, &mut cx, &env, start, &mut out)?;
+/// # let mut received = sigma1.payload(&out).to_vec();
+/// let mut server = CaseServer::new(id, Instant::ZERO);
+/// let sigma1 = Incoming::new(Opcode::CASE_SIGMA1, &mut received);
+/// let step = server.handle(&RustCrypto, &mut cx, &mut env, sigma1, &mut out)?;
+///
+/// // The operational key signs, here at once.
+/// let Step::Sign(request) = step else { return Err("a signature is due".into()) };
+/// let signed = request.sign_with(&mut key);
+/// let step = server.resume(&RustCrypto, &cx, &env, &signed, &mut out)?;
+/// let Step::Send(sigma2) = step else { return Err("Sigma2 is due".into()) };
+/// assert_eq!(sigma2.opcode, Opcode::CASE_SIGMA2);
+/// # Ok(())
+/// # }
+/// ```
 pub type CaseServer<C> = Handshake<Server<C>>;
 
 /// The states of a [`CaseServer`].

@@ -20,6 +20,28 @@ use crate::wire::secure_channel::Opcode;
 /// start ─▶ ExpectResponse ─▶ ExpectPake2 ─▶ ExpectReport ─▶ established
 ///                 └──────────────┴───────────────┴────────▶ ended (error, timeout)
 /// ```
+///
+#[cfg_attr(feature = "rustcrypto", doc = "```")]
+#[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
+/// use matter_session::handshake::MAX_MESSAGE_LEN;
+/// use matter_session::wire::secure_channel::Opcode;
+/// use matter_session::{Context, Instant, LocalSessionId, Passcode, PaseClient, PaseStart};
+/// use matter_session::{RustCrypto, SessionParameters};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+/// let mut cx = Context::new(Instant::ZERO, &mut rng);
+/// let (id, own) = (LocalSessionId::new(1).ok_or("zero")?, SessionParameters::default());
+/// let start = PaseStart::new(Passcode::new(20202021)?, id, &own);
+/// let mut out = [0; MAX_MESSAGE_LEN];
+/// let (client, request) = PaseClient::start(&RustCrypto, &mut cx, start, &mut out)?;
+///
+/// // Send `request.payload(&out)` to the device, and give its answer to `client.handle`.
+/// assert_eq!(request.opcode, Opcode::PBKDF_PARAM_REQUEST);
+/// assert!(client.poll_timeout().is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub type PaseClient<C> = Handshake<Client<C>>;
 
 /// The states of a [`PaseClient`].

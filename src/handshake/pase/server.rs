@@ -20,6 +20,35 @@ use crate::wire::secure_channel::Opcode;
 /// new ─▶ ExpectRequest ─▶ ExpectPake1 ─▶ ExpectPake3 ─▶ established
 ///               └──────────────┴──────────────┴────────▶ ended (error, timeout)
 /// ```
+///
+#[cfg_attr(feature = "rustcrypto", doc = "```")]
+#[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
+/// # use matter_session::handshake::MAX_MESSAGE_LEN;
+/// # use matter_session::crypto::PbkdfParameters;
+/// # use matter_session::{Context, Instant, LocalSessionId, Passcode, PaseClient, PaseStart};
+/// use matter_session::wire::secure_channel::Opcode;
+/// use matter_session::{Incoming, PaseServer, RustCrypto, SessionParameters, Step, Verifier};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+/// # let mut cx = Context::new(Instant::ZERO, &mut rng);
+/// # let (id, own) = (LocalSessionId::new(1).ok_or("zero")?, SessionParameters::default());
+/// # let passcode = Passcode::new(20202021)?;
+/// # let start = PaseStart::new(passcode.clone(), id, &own);
+/// # let mut out = [0; MAX_MESSAGE_LEN];
+/// # let (_, request) = PaseClient::start(&RustCrypto, &mut cx, start, &mut out)?;
+/// # let mut received = request.payload(&out).to_vec();
+/// let pbkdf = PbkdfParameters::random(1000, cx.rng)?;
+/// let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf)?;
+/// let mut server = PaseServer::new(verifier, pbkdf, id, &own, Instant::ZERO);
+///
+/// let request = Incoming::new(Opcode::PBKDF_PARAM_REQUEST, &mut received);
+/// let step = server.handle(&RustCrypto, &mut cx, request, &mut out)?;
+/// let Step::Send(response) = step else { return Err("a response is due".into()) };
+/// assert_eq!(response.opcode, Opcode::PBKDF_PARAM_RESPONSE);
+/// # Ok(())
+/// # }
+/// ```
 pub type PaseServer<C> = Handshake<Server<C>>;
 
 /// The states of a [`PaseServer`].
