@@ -2,6 +2,23 @@
 
 use crate::handshake::{Established, HandshakeError};
 use crate::manager::handle::{HandshakeHandle, PeerAddress};
+use crate::manager::handshakes::slot::{Outcome, Taken};
+use crate::manager::storage::{Held, Storage};
+
+/// The result of a state machine's step, with the room for its message.
+#[must_use]
+pub(in crate::manager) struct Stepped<S: Storage> {
+    pub(super) taken: Taken,
+    /// `None` if the machine did not run.
+    pub(super) message: Option<Held<S>>,
+}
+
+impl<S: Storage> Stepped<S> {
+    /// Returns the result where the machine did not run.
+    pub(super) const fn without(outcome: Outcome) -> Self {
+        Self { taken: Taken { message: None, outcome }, message: None }
+    }
+}
 
 /// The result of a step of a handshake, as far as it concerns other parts.
 #[must_use]
