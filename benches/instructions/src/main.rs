@@ -11,7 +11,7 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use matter_session::crypto::{RustCrypto};
+use matter_session::crypto::RustCrypto;
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{

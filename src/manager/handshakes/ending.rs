@@ -50,8 +50,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) {
+        let stepped = self.step(crypto, cx, id, Input::Abort(error), delivery, node);
         // This step establishes nothing.
-        let _ = self.advance(crypto, cx, id, Input::Abort(error), delivery, node);
+        let _ = self.carry_out(id, stepped, cx.now, delivery);
         // Whether or not there was room for a report.
         self.fail(id, error, cx.now, delivery);
         self.update(id, delivery);

@@ -37,7 +37,7 @@ pub(super) use self::arrival::{Arrival, First};
 #[cfg(feature = "initiator")]
 pub(super) use self::destination::Destination;
 pub(super) use self::machine::Input;
-pub(super) use self::progress::{NewlyEstablished, Progress};
+pub(super) use self::progress::{NewlyEstablished, Progress, Stepped};
 pub use self::window::CommissioningWindow;
 
 /// The handshakes in progress, and the commissioning window.

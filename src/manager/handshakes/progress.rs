@@ -1,7 +1,26 @@
 //! The values that a step of a handshake ends in.
 
-use crate::handshake::{Established, HandshakeError};
+use crate::handshake::{Established, Failure, HandshakeError, Step};
 use crate::manager::handle::{HandshakeHandle, PeerAddress};
+use crate::manager::storage::{Held, Storage};
+
+/// The result of a state machine's step, with the room for its message.
+#[must_use]
+pub(in crate::manager) struct Stepped<S: Storage> {
+    /// `None` if there was nothing to do.
+    pub(super) result: Option<Result<Step, Failure>>,
+    /// `None` if the machine did not run.
+    pub(super) message: Option<Held<S>>,
+}
+
+impl<S: Storage> Stepped<S> {
+    pub(super) const NOTHING: Self = Self { result: None, message: None };
+
+    /// Returns the result of a handshake whose machine could not run.
+    pub(super) const fn failed(error: HandshakeError) -> Self {
+        Self { result: Some(Err(Failure::silent(error))), message: None }
+    }
+}
 
 /// The result of a step of a handshake, as far as it concerns other parts.
 #[must_use]

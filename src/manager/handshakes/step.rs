@@ -11,12 +11,27 @@ use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::certificates::{CERTIFICATES_LEN, Keeper, Kept};
 use crate::manager::handshakes::machine::Input;
 use crate::manager::handshakes::message::{allocate, message_of};
-use crate::manager::handshakes::progress::{NewlyEstablished, Progress};
-use crate::manager::handshakes::slot::LINGER;
+use crate::manager::handshakes::progress::{NewlyEstablished, Progress, Stepped};
+use crate::manager::handshakes::slot::{LINGER, Slot};
 use crate::manager::node::Node;
-use crate::manager::storage::{Held, Map, Octets, Owner, Storage};
+use crate::manager::storage::{Map, Octets, Owner, Storage};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
+
+impl<C: Crypto, S: Storage> Slot<C, S> {
+    /// Uses the timing that the peer has declared for retransmissions from now on.
+    fn note_timing(&mut self, result: &Result<Step, Failure>) {
+        let declared = match result {
+            Ok(Step::Established { established, .. }) => {
+                Some(established.session.peer_parameters())
+            }
+            _ => self.machine.peer_parameters(),
+        };
+        if let Some(parameters) = declared {
+            self.unsecured.set_peer_parameters(parameters);
+        }
+    }
+}
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// Returns the handshake that waits for this signature.
@@ -27,13 +42,11 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             .map(|(id, _)| *id)
     }
 
-    /// Runs a step of a handshake. Puts the message that it makes in flight and queues the event
-    /// that it causes.
-    ///
-    /// Whoever is told of an established handshake calls [`established`](Self::established) or
-    /// [`no_room`](Self::no_room).
+    /// Runs the state machine of a handshake. [`carry_out`](Self::carry_out) does what it asks for:
+    /// two functions, so that the values of the second are not on the stack while the machine
+    /// runs.
     #[inline(never)]
-    pub(in crate::manager) fn advance<T>(
+    pub(in crate::manager) fn step<T>(
         &mut self,
         crypto: &C,
         cx: &mut Context<'_>,
@@ -41,66 +54,60 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         input: Input<'_>,
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
-    ) -> Progress {
-        let Some(slot) = self.slots.get_mut(&id) else { return Progress::Waiting };
+    ) -> Stepped<S> {
+        let Some(slot) = self.slots.get_mut(&id) else { return Stepped::NOTHING };
         // Whatever the peer sent, it answers the message in flight.
         slot.exchange.ground();
         let Some(mut message) = allocate(id, delivery) else {
-            self.fail(id, HandshakeError::NoRoom, cx.now, delivery);
-            self.update(id, delivery);
-            return Progress::Failed(HandshakeError::NoRoom);
+            return Stepped::failed(HandshakeError::NoRoom);
         };
         let mut certificates = input
             .may_present_certificates()
             .then(|| delivery.octets.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
             .flatten();
-        let [octets, room] = delivery.octets.get_many_mut([
+        let [out, room] = delivery.octets.get_many_mut([
             Some((message_of(id), &mut message)),
             certificates.as_mut().map(|held| (Owner::Certificates(id), held)),
         ]);
-        let Ok(mut buf) = MessageBuf::new(octets) else { return Progress::Waiting };
+        let Ok(mut buf) = MessageBuf::new(out) else { return Stepped::NOTHING };
         let mut keeper = Keeper::new(room);
-        let step = node.with_env(cx, &mut keeper, |env, cx| {
+        let result = node.with_env(cx, &mut keeper, |env, cx| {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
         let facts = keeper.facts;
         if let Some(held) = certificates {
             slot.kept = Kept::settle(&mut delivery.octets, id, held, facts);
         }
-        // From now on retransmissions use the timing that the peer has declared.
-        let declared = match &step {
-            Ok(Step::Established { established, .. }) => {
-                Some(established.session.peer_parameters())
-            }
-            _ => slot.machine.peer_parameters(),
-        };
-        if let Some(parameters) = declared {
-            slot.unsecured.set_peer_parameters(parameters);
-        }
-        let progress = self.carry_out(id, step, message, cx.now, delivery);
-        self.update(id, delivery);
-        progress
+        Stepped { result: Some(result), message: Some(message) }
     }
 
-    fn carry_out<T>(
+    /// Puts the message that a step made in flight, and queues the event that it caused.
+    ///
+    /// After [`Progress::Established`] the caller calls [`established`](Self::established) or
+    /// [`no_room`](Self::no_room).
+    #[inline(never)]
+    pub(in crate::manager) fn carry_out<T>(
         &mut self,
         id: HandshakeId,
-        step: Result<Step, Failure>,
-        message: Held<S>,
+        stepped: Stepped<S>,
         now: Instant,
         delivery: &mut Delivery<S, T>,
     ) -> Progress {
         let Some(slot) = self.slots.get_mut(&id) else { return Progress::Waiting };
-        let reply = match &step {
-            Ok(step) => step.message(),
-            Err(failure) => failure.reply.as_ref(),
-        };
-        match reply {
-            Some(reply) => slot.launch(id, message, reply, now, delivery),
-            None if !matches!(step, Ok(Step::Sign(_))) => slot.exchange.flush_ack(),
-            None => {}
+        let Stepped { result: Some(result), message } = stepped else { return Progress::Waiting };
+        if let Some(message) = message {
+            slot.note_timing(&result);
+            let reply = match &result {
+                Ok(step) => step.message(),
+                Err(failure) => failure.reply.as_ref(),
+            };
+            match reply {
+                Some(reply) => slot.launch(id, message, reply, now, delivery),
+                None if !matches!(result, Ok(Step::Sign(_))) => slot.exchange.flush_ack(),
+                None => {}
+            }
         }
-        match step {
+        let progress = match result {
             Ok(Step::Send(_)) => Progress::Waiting,
             Ok(Step::Sign(request)) => {
                 delivery.tell(Event::SignRequest(request));
@@ -114,7 +121,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
                 self.fail(id, error, now, delivery);
                 Progress::Failed(error)
             }
-        }
+        };
+        self.update(id, delivery);
+        progress
     }
 
     /// Takes note of the session that an established handshake became. Returns true if the

@@ -12,7 +12,7 @@ use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeId, PeerAddress};
 #[cfg(feature = "initiator")]
 use crate::manager::handshakes::Destination;
-use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress};
+use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress, Stepped};
 use crate::manager::received::{Dropped, Received};
 use crate::manager::storage::Storage;
 use crate::time::Instant;
@@ -100,7 +100,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         input: Input<'_>,
     ) -> Option<HandshakeError> {
         let (delivery, node) = (&mut self.delivery, &mut self.node);
-        match self.handshakes.advance(&self.crypto, cx, id, input, delivery, node) {
+        let stepped = self.handshakes.step(&self.crypto, cx, id, input, delivery, node);
+        self.conclude(cx, id, stepped)
+    }
+
+    /// Does what a step of a handshake asks for. Returns the error if the handshake failed.
+    #[inline(never)]
+    fn conclude(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: HandshakeId,
+        stepped: Stepped<S>,
+    ) -> Option<HandshakeError> {
+        match self.handshakes.carry_out(id, stepped, cx.now, &mut self.delivery) {
             Progress::Waiting => None,
             Progress::Established(established) => {
                 self.establish(cx, id, established);

@@ -1,6 +1,6 @@
 //! `SecureSession`: the payload is copied into its place, then everything is done there.
 
-use matter_session::crypto::{RustCrypto};
+use matter_session::crypto::RustCrypto;
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
@@ -41,8 +41,7 @@ impl Ours {
         let keys = [KEY; 3].concat().try_into().expect("three keys");
         let keys = hazmat::session_keys(&keys);
         let counter = Counters::starting_at(counter);
-        let session =
-            hazmat::secure_session(&RustCrypto, &keys, setup, counter, Instant::ZERO);
+        let session = hazmat::secure_session(&RustCrypto, &keys, setup, counter, Instant::ZERO);
         Self { session, buf: [0; 1280] }
     }
 }
