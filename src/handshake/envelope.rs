@@ -1,10 +1,16 @@
 //! What all four handshakes have around their steps: a deadline and an end.
 
 use core::fmt;
+use core::time::Duration;
 
-use super::{Failure, HANDSHAKE_TIMEOUT, HandshakeError, Step};
+use super::error::HandshakeError;
+use super::failure::Failure;
+use super::step::Step;
 use crate::session::SessionParameters;
 use crate::time::Instant;
+
+/// The time limit of PASE in all, and of CASE for each message: 60 s.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A handshake: one of the four state machines, its deadline and its end.
 ///

@@ -19,26 +19,21 @@
 pub mod case;
 mod envelope;
 mod error;
+mod failure;
 mod fields;
 mod message;
 pub mod pase;
 mod sign;
 mod step;
 
-use core::time::Duration;
-
 pub use self::case::{CaseClient, CaseEnv, CaseServer, CaseStart};
-pub use self::envelope::Handshake;
-use self::envelope::Machine;
-pub use self::error::{Failure, HandshakeError, Refusal};
+pub use self::envelope::{HANDSHAKE_TIMEOUT, Handshake};
+pub use self::error::{HandshakeError, Refusal};
+pub use self::failure::Failure;
 pub use self::message::{Incoming, Outgoing};
 pub use self::pase::{PaseClient, PaseServer, PaseStart};
 pub use self::sign::{SignRequest, Signed};
-use self::step::Ends;
 pub use self::step::{Established, NewSession, Step};
-
-/// The time limit of PASE in all, and of CASE for each message: 60 s.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The smallest output buffer that holds every handshake message, in bytes.
 pub const MAX_MESSAGE_LEN: usize = crate::wire::MAX_UDP_PAYLOAD;

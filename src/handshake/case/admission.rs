@@ -2,9 +2,9 @@
 
 use subtle::ConstantTimeEq;
 
+use super::env::{BoundFabric, CaseEnv};
 use super::keys::{ResumeMic, ResumptionVerified};
 use super::messages::{ResumeRequest, Sigma1};
-use super::{BoundFabric, CaseEnv};
 use crate::context::{Context, PeerIdentity};
 use crate::crypto::{Crypto, CryptoError, Secret};
 use crate::fabric::{Fabric, FabricTable};

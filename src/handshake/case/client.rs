@@ -1,19 +1,22 @@
 //! The initiator of CASE: a controller, or any node that connects to another.
 
+use super::env::{BoundFabric, CaseEnv};
 use super::keys::{
     ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
     session_keys, write_tbe,
 };
 use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
-use super::{BoundFabric, CaseEnv, CaseStart, Proof, establish};
+use super::proof::{Proof, establish};
+use super::start::CaseStart;
 use crate::context::{Context, PeerIdentity, Rejected};
 use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
+use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
+use crate::handshake::step::Ends;
 use crate::handshake::{
-    Ends, Failure, Handshake, HandshakeError, Incoming, Machine, Outgoing, SignRequest, Signed,
-    Step,
+    Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;

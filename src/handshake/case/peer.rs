@@ -1,6 +1,6 @@
 //! Who the peer is: its certificates, checked, and the application's say on it.
 
-use super::CaseEnv;
+use super::env::CaseEnv;
 use super::messages::{TbeData, TbsData};
 use crate::cert::{self, Certificate, ChainClaim, ChainPolicy, ChainVerified, VerifiedCache};
 use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
@@ -9,22 +9,6 @@ use crate::fabric::Fabric;
 use crate::handshake::HandshakeError;
 use crate::ids::{CaseAuthTags, NodeId};
 use crate::tlv::Writer;
-
-/// Whoever wants to keep certificates of peers: a handshake does not, they are most of what it
-/// would hold.
-pub trait KeepCertificates {
-    /// Takes what the peer presented: once in a full handshake, when all of it has been verified
-    /// and the application's policy has accepted the peer. The session may still not come to be.
-    fn keep(&mut self, certificates: &PeerCertificates<'_>);
-}
-
-/// Keeps no certificates.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeepNone;
-
-impl KeepCertificates for KeepNone {
-    fn keep(&mut self, _: &PeerCertificates<'_>) {}
-}
 
 /// Proof that the peer holds the operational key of a certificate of the fabric.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, PaseStart, Transcript, es
 use crate::context::Context;
 use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, Passcode, PbkdfParameters, PublicKey, Secret};
+use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
-use crate::handshake::{
-    Ends, Failure, Handshake, HandshakeError, Incoming, Machine, Outgoing, Step,
-};
+use crate::handshake::step::Ends;
+use crate::handshake::{Failure, Handshake, HandshakeError, Incoming, Outgoing, Step};
 use crate::ids::LocalSessionId;
 use crate::session::{SessionParameters, SessionRole};
 use crate::tlv::TlvError;

@@ -5,10 +5,10 @@ use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, Transcript, establish};
 use crate::context::Context;
 use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, PbkdfParameters, Secret, Verifier};
+use crate::handshake::envelope::Machine;
 use crate::handshake::error::early_report;
-use crate::handshake::{
-    Ends, Failure, Handshake, HandshakeError, Incoming, Machine, Outgoing, Step,
-};
+use crate::handshake::step::Ends;
+use crate::handshake::{Failure, Handshake, HandshakeError, Incoming, Outgoing, Step};
 use crate::ids::LocalSessionId;
 use crate::session::{SessionParameters, SessionRole};
 use crate::time::Instant;
