@@ -1,6 +1,8 @@
 //! Messages that are sealed or opened together.
 
-use super::{Aead, CryptoError, MIC_LEN, OpenNonce, SealNonce};
+use super::aead::Aead;
+use super::error::CryptoError;
+use super::nonce::{MIC_LEN, OpenNonce, SealNonce};
 
 /// One message of [`Cipher::seal_batch`](super::Cipher::seal_batch).
 #[derive(Debug)]

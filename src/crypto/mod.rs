@@ -23,6 +23,7 @@ mod batch;
 mod ccm;
 pub mod check;
 mod check_in;
+mod cipher;
 mod curve;
 mod error;
 mod forward;
@@ -39,13 +40,14 @@ mod secret;
 pub mod spake2p;
 mod suite;
 
-pub use self::aead::{Aead, Cipher, KEY_LEN, MIC_LEN, TRIAL_LEN};
+pub use self::aead::{Aead, TRIAL_LEN};
 #[cfg(feature = "aws-lc-rs")]
 pub use self::aws_lc::{AwsLcCrypto, AwsLcEphemeralKey, AwsLcSigningKey};
 pub use self::batch::{OpenJob, SealJob};
 #[cfg(feature = "rustcrypto")]
 pub use self::ccm::{AesCcm, AesCcmKey};
 pub(crate) use self::check_in::CheckInKey;
+pub use self::cipher::{Cipher, KEY_LEN};
 pub use self::curve::{Curve, KeyPair};
 pub use self::error::CryptoError;
 pub use self::hash::{HASH_LEN, Hashing, Sha256};
@@ -55,7 +57,8 @@ pub use self::keys::{
 };
 pub(crate) use self::nonce::random_start;
 pub use self::nonce::{
-    CounterExhausted, FreshCounter, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce, TxCounter,
+    CounterExhausted, FreshCounter, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce,
+    TxCounter,
 };
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};

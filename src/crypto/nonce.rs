@@ -12,11 +12,12 @@
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-use super::MIC_LEN;
 use crate::ids::{GroupSessionId, MessageCounter, NodeId};
 
 /// Length of a nonce in octets.
 pub const NONCE_LEN: usize = 13;
+/// Length of a message integrity code in bytes.
+pub const MIC_LEN: usize = 16;
 
 fn layout(security_flags: u8, counter: MessageCounter, node: NodeId) -> [u8; NONCE_LEN] {
     let [c0, c1, c2, c3] = counter.get().to_le_bytes();

@@ -26,11 +26,13 @@ pub const S3K_INFO: &[u8] = b"Sigma3";
 /// HKDF info of the session keys of a resumed session: `RSEKeys_Info`.
 pub const RSEKEYS_INFO: &[u8] = b"SessionResumptionKeys";
 /// Nonce of TBEData2.
-pub(super) const TBE_DATA2_NONCE: &[u8; NONCE_LEN] = b"NCASE_Sigma2N";
+pub const TBE_DATA2_NONCE: &[u8; NONCE_LEN] = b"NCASE_Sigma2N";
 /// Nonce of TBEData3.
-pub(super) const TBE_DATA3_NONCE: &[u8; NONCE_LEN] = b"NCASE_Sigma3N";
-const RESUME1_MIC_NONCE: &[u8; NONCE_LEN] = b"NCASE_SigmaS1";
-const RESUME2_MIC_NONCE: &[u8; NONCE_LEN] = b"NCASE_SigmaS2";
+pub const TBE_DATA3_NONCE: &[u8; NONCE_LEN] = b"NCASE_Sigma3N";
+/// Nonce of the MIC in Sigma1.
+pub const RESUME1_MIC_NONCE: &[u8; NONCE_LEN] = b"NCASE_SigmaS1";
+/// Nonce of the MIC in Sigma2Resume.
+pub const RESUME2_MIC_NONCE: &[u8; NONCE_LEN] = b"NCASE_SigmaS2";
 
 /// S2K from the transcript up to Sigma1.
 pub(super) fn s2k<C: Crypto>(

@@ -33,6 +33,9 @@ mod start;
 
 pub use self::client::CaseClient;
 pub use self::env::{CaseEnv, KeepCertificates, KeepNone};
-pub use self::keys::{RSEKEYS_INFO, S1RK_INFO, S2K_INFO, S2RK_INFO, S3K_INFO};
+pub use self::keys::{
+    RESUME1_MIC_NONCE, RESUME2_MIC_NONCE, RSEKEYS_INFO, S1RK_INFO, S2K_INFO, S2RK_INFO, S3K_INFO,
+    TBE_DATA2_NONCE, TBE_DATA3_NONCE,
+};
 pub use self::server::CaseServer;
 pub use self::start::CaseStart;
