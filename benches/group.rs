@@ -17,7 +17,7 @@ use core::hint::black_box;
 use std::time::Instant as Clock;
 
 use authority::members;
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
@@ -109,10 +109,11 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let config = Config::default().with_groups(KEY_SETS.into(), 4);
-        let mut a = HeapSessionManager::new(config.clone(), RustCrypto, cx.rng);
-        let mut b = HeapSessionManager::new(config, RustCrypto, cx.rng);
+        let mut a = HeapSessionManager::new(config.clone(), RustCrypto, cx.rng());
+        let mut b = HeapSessionManager::new(config, RustCrypto, cx.rng());
         let passcode = Passcode::new(20_202_021).unwrap();
         b.open_commissioning_window_for(&mut cx, &passcode, None).unwrap();
         a.connect_pase(&mut cx, address(2), passcode).unwrap();
@@ -141,7 +142,8 @@ impl Pair {
     fn turn(&mut self, kind: Kind, payload: &[u8]) -> [f64; 2] {
         let Self { a, b, exchange, fabric, bounds, datagrams } = self;
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng).with_counters(bounds);
+        let mut services = Services::new(&mut rng).with_counters(bounds);
+        let mut cx = services.at(NOW);
         let mut places = Vec::with_capacity(MESSAGES);
         let begin = Clock::now();
         for buf in &mut *datagrams {

@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::time::Instant as Clock;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::manager::{
@@ -149,9 +149,10 @@ impl Traffic {
 impl Pair {
     fn new() -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng);
-        let mut a = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng);
-        let mut b = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
+        let mut a = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng());
+        let mut b = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng());
         let passcode = Passcode::new(20_202_021).unwrap();
         b.open_commissioning_window_for(&mut cx, &passcode, None).unwrap();
         a.connect_pase(&mut cx, address(2), passcode).unwrap();
@@ -167,7 +168,8 @@ impl Pair {
     fn batch(&mut self, traffic: &Traffic, part: Part, how: How) -> Duration {
         let Self { a, b, session } = self;
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let exchanges: Vec<_> =
             (0..BATCH).map(|_| a.open_exchange(NOW, *session).unwrap()).collect();

@@ -13,7 +13,7 @@ use core::time::Duration;
 use ladder::{
     Authority, DEVICE, Direction, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng,
 };
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::SessionHandle;
 
@@ -48,7 +48,8 @@ fn main() -> Outcome {
     assert!(connect(&mut pair, fabric)?, "both sides hold the record");
 
     // The controller does not know that, and tries; the device answers with an ordinary Sigma2.
-    let mut cx = Context::new(pair.now, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
     pair.device.manager.forget_record(&mut cx, device_fabric, CONTROLLER_NODE);
     draw_heading("CASE in full although resumption was offered");
     assert!(!connect(&mut pair, fabric)?, "the device has forgotten");
@@ -59,7 +60,8 @@ fn main() -> Outcome {
 /// resumed.
 fn connect(pair: &mut Pair, fabric: FabricIndex) -> Outcome<bool> {
     let mut rng = system_rng();
-    let mut cx = Context::new(pair.now, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
     pair.controller.manager.connect_case(&mut cx, DEVICE, fabric, DEVICE_NODE)?;
     pair.carry()?;
     let (ours, resumed) = pair.controller.established()?;
@@ -80,7 +82,7 @@ fn connect(pair: &mut Pair, fabric: FabricIndex) -> Outcome<bool> {
 
     // The goodbye is one encrypted message; both sides forget the keys.
     println!();
-    cx.now = pair.now;
+    cx = services.at(pair.now);
     pair.controller.manager.close(&mut cx, ours);
     pair.carry()?;
     assert!(matches!(pair.crossed.last(), Some((Direction::ToDevice, _))));
@@ -91,9 +93,10 @@ fn connect(pair: &mut Pair, fabric: FabricIndex) -> Outcome<bool> {
 /// One encrypted message each way.
 fn request_and_response(pair: &mut Pair, session: SessionHandle) -> Outcome {
     let mut rng = system_rng();
-    let mut cx = Context::new(pair.now, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
     let protocol = ProtocolId::INTERACTION_MODEL;
-    let exchange = pair.controller.manager.open_exchange(cx.now, session)?;
+    let exchange = pair.controller.manager.open_exchange(cx.now(), session)?;
     pair.controller.manager.send(&mut cx, exchange, protocol, READ_REQUEST, b"on or off?")?;
     pair.carry()?;
 

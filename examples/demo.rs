@@ -15,7 +15,7 @@ use core::time::Duration;
 use std::thread;
 
 use ladder::{Arrival, Authority, Direction, Link, Outcome, Tcp, Udp, Wire, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, SigningKey};
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
@@ -75,7 +75,8 @@ fn main() -> Outcome {
     let fabric = controller.join(&mut authority, CONTROLLER_NODE)?;
     device.join(&mut authority, DEVICE_NODE)?;
     let passcode = Passcode::new(20_202_021)?;
-    let mut cx = Context::new(wire.now(), &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(wire.now());
     device.manager.open_commissioning_window_for(&mut cx, &passcode, None)?;
 
     println!("           controller{:>52}", "device");
@@ -128,10 +129,11 @@ impl<'w> Node<'w> {
     /// else wait for a datagram or for the next timer, whichever comes first.
     fn turn(&mut self) -> Outcome<News> {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.wire.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
 
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now(), &mut scratch) {
             self.link.send(&transmit)?;
         }
         if let Some(connection) = self.unused.take() {
@@ -150,11 +152,11 @@ impl<'w> Node<'w> {
             (None, _) => {}
         }
 
-        let due = self.manager.poll_timeout().unwrap_or(cx.now + PATIENCE);
+        let due = self.manager.poll_timeout().unwrap_or(cx.now() + PATIENCE);
         // A timeout of zero would mean to wait for ever.
         let wait = due.saturating_since(self.wire.now()).max(Duration::from_millis(1));
         let arrival = self.link.receive(wait)?;
-        cx.now = self.wire.now();
+        cx = services.at(self.wire.now());
         self.manager.handle_timeout(&mut cx);
         match arrival {
             Some(Arrival::Message(from, mut message)) => {
@@ -223,7 +225,8 @@ impl<'w> Node<'w> {
             match news {
                 News::Message(exchange, request) => {
                     let mut rng = system_rng();
-                    let mut cx = Context::new(node.wire.now(), &mut rng);
+                    let mut services = Services::new(&mut rng);
+                    let mut cx = services.at(node.wire.now());
                     let response = [b"done: ", request.trim_ascii_end()].concat();
                     node.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_RESPONSE, &response)?;
                     node.manager.close_exchange(exchange);
@@ -244,19 +247,22 @@ impl<'w> Node<'w> {
     ) -> Outcome<Vec<String>> {
         let mut rng = system_rng();
         let device = self.link.reach(address)?;
-        let mut cx = Context::new(self.wire.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
         self.manager.connect_pase(&mut cx, device, passcode)?;
-        let pase = self.use_session(cx.now, false)?;
+        let pase = self.use_session(cx.now(), false)?;
 
         let device = self.link.reach(address)?;
-        let mut cx = Context::new(self.wire.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
         self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
-        let case = self.use_session(cx.now, false)?;
+        let case = self.use_session(cx.now(), false)?;
 
         let device = self.link.reach(address)?;
-        let mut cx = Context::new(self.wire.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
         self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
-        let resumed = self.use_session(cx.now, true)?;
+        let resumed = self.use_session(cx.now(), true)?;
         Ok(vec![pase, case, resumed])
     }
 
@@ -272,8 +278,9 @@ impl<'w> Node<'w> {
         let established = self.wire.now();
 
         let mut rng = system_rng();
-        let mut cx = Context::new(established, &mut rng);
-        let exchange = self.manager.open_exchange(cx.now, session)?;
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(established);
+        let exchange = self.manager.open_exchange(cx.now(), session)?;
         let request = self.request(session, exchange)?;
         self.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_REQUEST, &request)?;
         let response = self.run_until(|node, news| match news {
@@ -288,7 +295,7 @@ impl<'w> Node<'w> {
 
         let facts = self.manager.session(session).ok_or("the session is gone")?;
         let name = format!("{}{}", if expect_resumed { "resumed " } else { "" }, facts.session());
-        cx.now = answered;
+        cx = services.at(answered);
         self.manager.close(&mut cx, session);
         self.run_until(|_, news| {
             Ok(matches!(news, News::Event(Event::Closed { .. })).then_some(()))

@@ -16,7 +16,7 @@ use std::net::UdpSocket;
 use std::time::Instant as StdInstant;
 
 use ladder::{Authority, Outcome, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
@@ -130,7 +130,8 @@ impl Node {
     /// Takes in what has arrived, and sends what there is to send; whether there was anything.
     fn turn(&mut self, now: Instant) -> Outcome<bool> {
         let mut rng = system_rng();
-        let mut cx = Context::new(now, &mut rng).with_counters(&mut self.flash);
+        let mut services = Services::new(&mut rng).with_counters(&mut self.flash);
+        let mut cx = services.at(now);
         self.manager.handle_timeout(&mut cx);
         let mut busy = false;
         for socket in [Some(&self.unicast), self.group.as_ref()].into_iter().flatten() {
@@ -228,7 +229,8 @@ impl House {
     fn send(&mut self, payload: &[u8]) -> Outcome<Vec<u8>> {
         let (now, mut rng, mut buffer) = (self.now(), system_rng(), [0; 1280]);
         let switch = &mut self.switch;
-        let mut cx = Context::new(now, &mut rng).with_counters(&mut switch.flash);
+        let mut services = Services::new(&mut rng).with_counters(&mut switch.flash);
+        let mut cx = services.at(now);
         let (to, protocol) = ((switch.fabric, LIGHTS), ProtocolId::INTERACTION_MODEL);
         let manager = &mut switch.manager;
         let sent =

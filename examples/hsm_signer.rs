@@ -15,7 +15,7 @@ use std::thread;
 use ladder::{
     Authority, DEVICE, Direction, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng,
 };
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::SigningKey;
 use matter_session::handshake::{SignRequest, Signed};
 use matter_session::ids::{CaseAuthTags, FabricId, NodeId};
@@ -40,7 +40,8 @@ fn main() -> Outcome {
     let mut element = SecureElement::holding(key);
 
     draw_heading("CASE with a slow secure element");
-    let mut cx = Context::new(pair.now, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
     pair.controller.manager.connect_case(&mut cx, DEVICE, fabric, DEVICE_NODE)?;
     pair.carry()?;
 
@@ -58,7 +59,8 @@ fn main() -> Outcome {
         }
     };
     draw_note("--- polled: signed; manager.sign ---");
-    let mut cx = Context::new(pair.now, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
     assert!(pair.device.manager.sign(&mut cx, signed), "the handshake still waits");
     pair.carry()?;
 

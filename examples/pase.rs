@@ -10,7 +10,7 @@ mod ladder;
 use core::time::Duration;
 
 use ladder::{DEVICE, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::Passcode;
 use matter_session::ids::ProtocolId;
 
@@ -21,7 +21,8 @@ const INVOKE_RESPONSE: u8 = 0x09;
 fn main() -> Outcome {
     let mut pair = Pair::new();
     let mut rng = system_rng();
-    let mut cx = Context::new(pair.now, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
 
     // The device lets in whoever knows its passcode; the controller has read it off the label.
     let passcode = Passcode::new(20_202_021)?;
@@ -34,7 +35,7 @@ fn main() -> Outcome {
     let (theirs, _) = pair.device.established()?;
 
     draw_note("--- the session stands ---");
-    let exchange = pair.controller.manager.open_exchange(cx.now, ours)?;
+    let exchange = pair.controller.manager.open_exchange(cx.now(), ours)?;
     let protocol = ProtocolId::INTERACTION_MODEL;
     pair.controller.manager.send(&mut cx, exchange, protocol, INVOKE_REQUEST, b"arm fail-safe")?;
     pair.carry()?;

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Instant as Clock;
 
 use ladder::{Authority, Outcome, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::Fabric;
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
@@ -151,7 +151,8 @@ impl Node {
     /// Sends what is to be sent and tells what happened.
     fn turn(&mut self) -> Outcome<Vec<Event<()>>> {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
         self.manager.handle_timeout(&mut cx);
         let mut events = Vec::new();
         while let Some(event) = self.manager.poll_event() {
@@ -163,7 +164,7 @@ impl Node {
             }
         }
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now(), &mut scratch) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.socket.send_to(transmit.datagram, to)?;
             }
@@ -181,7 +182,8 @@ impl Node {
         while !over.load(Ordering::Relaxed) {
             match inbox.recv_timeout(TICK) {
                 Ok((mut datagram, from)) => {
-                    let mut cx = Context::new(self.now(), &mut rng);
+                    let mut services = Services::new(&mut rng);
+                    let mut cx = services.at(self.now());
                     let received =
                         self.manager.handle_datagram(&mut cx, from.into(), &mut datagram);
                     if let Ok(Received::Message(message)) = received {
@@ -206,7 +208,8 @@ impl Node {
         let mut sessions = Vec::new();
         let begin = Clock::now();
         while sessions.len() < SESSIONS {
-            let mut cx = Context::new(self.now(), &mut rng);
+            let mut services = Services::new(&mut rng);
+            let mut cx = services.at(self.now());
             // Full handshakes and resumed ones, as it happens.
             self.manager.connect_case(&mut cx, node.into(), FabricIndex::MIN, NODE)?;
             let wanted = sessions.len() + 1;
@@ -239,8 +242,9 @@ impl Node {
 
     fn ask(&mut self, session: SessionHandle) -> Outcome {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.now(), &mut rng);
-        let exchange = self.manager.open_exchange(cx.now, session)?;
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
+        let exchange = self.manager.open_exchange(cx.now(), session)?;
         Ok(self.manager.send(&mut cx, exchange, PROTOCOL, REQUEST, &[7; 64])?)
     }
 
@@ -255,7 +259,8 @@ impl Node {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut cx = Context::new(self.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
         let datagram = buffer.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
             Ok(Received::Message(message)) => {

@@ -48,8 +48,8 @@
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
 //! use matter_session::{
-//!     Config, Context, Event, HeapSessionManager, Instant, Passcode, PeerAddress, ProtocolId,
-//!     Received, RustCrypto, TRANSMIT_BUFFER_LEN,
+//!     Config, Event, HeapSessionManager, Instant, Passcode, PeerAddress, ProtocolId, Received,
+//!     RustCrypto, Services, TRANSMIT_BUFFER_LEN,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,7 +61,8 @@
 //!
 //! // Whoever knows the passcode gets in.
 //! let passcode = Passcode::new(20202021)?;
-//! let mut cx = Context::new(now, &mut rng);
+//! let mut services = Services::new(&mut rng);
+//! let mut cx = services.at(now);
 //! lamp.open_commissioning_window_for(&mut cx, &passcode, None)?;
 //! phone.connect_pase(&mut cx, at_lamp, passcode)?;
 //!
@@ -89,7 +90,7 @@
 //! # The loop
 //!
 //! No order of calls is required: what is polled late happens late, nothing more. This one
-//! serves. Where the date is known, say it in [`Context::wall`]: without it the validity periods
+//! serves. Where the date is known, say it in [`Services::with_wall`]: without it the validity periods
 //! of certificates are not checked.
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```no_run")]
@@ -100,7 +101,7 @@
 //!
 //! use matter_session::rand_core::CryptoRng;
 //! use matter_session::{
-//!     Context, Event, HeapSessionManager, Instant, OperationalKey, PeerAddress, Received,
+//!     Event, HeapSessionManager, Instant, OperationalKey, PeerAddress, Received, Services,
 //!     TRANSMIT_BUFFER_LEN,
 //! };
 //!
@@ -110,12 +111,13 @@
 //!     key: &mut impl OperationalKey,
 //!     rng: &mut dyn CryptoRng,
 //! ) -> Result<()> {
+//!     let mut services = Services::new(rng);
 //!     let clock = std::time::Instant::now();
 //!     let now = || Instant::from_millis(clock.elapsed().as_millis() as u64);
 //!     let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
 //!     loop {
 //!         // 1. Let time pass, and react to what has happened.
-//!         let mut cx = Context::new(now(), rng);
+//!         let mut cx = services.at(now());
 //!         node.handle_timeout(&mut cx);
 //!         while let Some(event) = node.poll_event() {
 //!             match event {
@@ -127,7 +129,7 @@
 //!             }
 //!         }
 //!         // 2. Send. A datagram that the socket refuses counts as lost: it is repeated.
-//!         while let Some(sent) = node.poll_transmit(cx.now, &mut scratch) {
+//!         while let Some(sent) = node.poll_transmit(cx.now(), &mut scratch) {
 //!             if let PeerAddress::Udp(to) = sent.to {
 //!                 let _ = socket.send_to(sent.datagram, to);
 //!             }
@@ -143,7 +145,7 @@
 //!             Err(e) => return Err(e),
 //!         };
 //!         // 4. Take it in. `Err` says why it was dropped; nothing is to be done about that.
-//!         let mut cx = Context::new(now(), rng);
+//!         let mut cx = services.at(now());
 //!         let received = node.handle_datagram(&mut cx, from.into(), &mut datagram[..len]);
 //!         if let Ok(Received::Message(message)) = received {
 //!             let (exchange, protocol) = (message.exchange, message.protocol);
@@ -177,8 +179,8 @@
 //! # use matter_session::crypto::Secret;
 //! # use matter_session::ids::FabricId;
 //! use matter_session::{
-//!     Config, Context, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime,
-//!     NodeId, PeerAddress, RustCrypto, SigningKey, TRANSMIT_BUFFER_LEN, WallClock,
+//!     Config, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime, NodeId,
+//!     PeerAddress, RustCrypto, Services, SigningKey, TRANSMIT_BUFFER_LEN, WallClock,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -205,7 +207,8 @@
 //!
 //! // One dials the other.
 //! let address = |n| PeerAddress::Udp(([127, 0, 0, 1], n).into());
-//! let mut cx = Context::new(Instant::ZERO, &mut rng).with_wall(WallClock::Known(today));
+//! let mut services = Services::new(&mut rng).with_wall(WallClock::Known(today));
+//! let mut cx = services.at(Instant::ZERO);
 //! let (controller, _, fabric) = &mut nodes[0];
 //! controller.connect_case(&mut cx, address(1), *fabric, NodeId::new(0xDE))?;
 //!
@@ -227,7 +230,7 @@
 //!                 _ => {}
 //!             }
 //!         }
-//!         while let Some(sent) = node.poll_transmit(cx.now, &mut [0; TRANSMIT_BUFFER_LEN]) {
+//!         while let Some(sent) = node.poll_transmit(cx.now(), &mut [0; TRANSMIT_BUFFER_LEN]) {
 //!             datagrams.push(sent.datagram.to_vec());
 //!         }
 //!         for mut datagram in datagrams {
@@ -245,7 +248,7 @@
 //! ([`set_group_key_set`](SessionManager::set_group_key_set)) and names them
 //! ([`set_group`](SessionManager::set_group)) after every start, joins their
 //! [addresses](SessionManager::group_address), and passes a [`group::CounterStore`] with every call
-//! ([`Context::with_counters`]). Datagrams of all sockets go to the same
+//! ([`Services::with_counters`]). Datagrams of all sockets go to the same
 //! [`handle_datagram`](SessionManager::handle_datagram), which yields [`Received::Group`]; after
 //! [`Event::GroupMessages`] there are more in
 //! [`poll_group_message`](SessionManager::poll_group_message).
@@ -323,7 +326,7 @@ pub mod wire;
 
 pub use rand_core;
 
-pub use crate::context::Context;
+pub use crate::context::{Context, Services};
 #[cfg(feature = "aws-lc-rs")]
 pub use crate::crypto::{AwsLcCrypto, AwsLcSigningKey};
 #[cfg(feature = "rustcrypto")]

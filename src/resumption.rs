@@ -119,7 +119,7 @@ impl ResumptionRecord {
 
 /// Where resumption records are kept, instead of in a manager's own table: an embedded database,
 /// a store that several managers or processes share. Handed in with every call, by
-/// [`Context::with_resumption`](crate::context::Context::with_resumption).
+/// [`Services::with_resumption`](crate::context::Services::with_resumption).
 ///
 /// The calls come from within a handshake and hold up the manager: they must not take long. A
 /// store that is far away or asynchronous stands behind the manager's own table instead: it writes

@@ -31,7 +31,7 @@ const _: () = {
     is_error::<group::StoreError>();
     is_error::<handshake::HandshakeError>();
     is_error::<handshake::Refusal>();
-    is_error::<context::Rejected>();
+    is_error::<matter_session::context::Rejected>();
     is_error::<manager::ConnectError>();
     is_error::<manager::Dropped>();
     is_error::<manager::FabricTableError>();

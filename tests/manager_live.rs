@@ -2,7 +2,7 @@
 #![cfg(all(feature = "rustcrypto", feature = "alloc"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::handshake::HandshakeError;
 use matter_session::ids::ProtocolId;
@@ -52,7 +52,7 @@ impl Pair {
     ) -> R {
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let manager = if who == To::Device { &mut self.device } else { &mut self.controller };
-        call(manager, &mut Context::new(self.now, &mut rng))
+        call(manager, &mut Services::new(&mut rng).at(self.now))
     }
 
     /// Takes what is ready for `to` out of the other side.

@@ -16,7 +16,7 @@ mod support;
 use core::time::Duration;
 use std::sync::OnceLock;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{
     Crypto, CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Verifier, spake2p,
 };
@@ -471,7 +471,8 @@ fn buffers_too_small_are_typed_errors() {
         assert!(!matches!(party.feed(*opcode, payload), Did::Failed { .. }));
     }
     let (mut rng, passcode) = (Script::seeded(1), Passcode::new(CODE).unwrap());
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let (id, own, out) = (session_id(1), parameters(), &mut [0; 40]);
     let result = PaseClient::start(passcode, None, id, &own, &mut cx, &BACKEND, out);
     assert_eq!(result.err(), Some(HandshakeError::BufferTooSmall));

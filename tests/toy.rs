@@ -22,7 +22,8 @@ use matter_session::crypto::{
 };
 use matter_session::manager::{Config, Event, PeerAddress, Received, SessionManager};
 use matter_session::{
-    Context, FabricIndex, Heap, Instant, NodeId, Passcode, ProtocolId, TRANSMIT_BUFFER_LEN,
+    Context, FabricIndex, Heap, Instant, NodeId, Passcode, ProtocolId, Services,
+    TRANSMIT_BUFFER_LEN,
 };
 
 use rng::Dice;
@@ -52,7 +53,7 @@ impl Pair {
     }
 
     fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
-        f(&mut self.nodes[n].0, &mut Context::new(Instant::ZERO, &mut self.rng))
+        f(&mut self.nodes[n].0, &mut Services::new(&mut self.rng).at(Instant::ZERO))
     }
 
     /// Carries datagrams until nobody has any.
@@ -66,7 +67,8 @@ impl Pair {
                 while let Some(sent) = self.nodes[from].0.poll_transmit(Instant::ZERO, &mut buf) {
                     let mut datagram = sent.datagram.to_vec();
                     quiet = false;
-                    let mut cx = Context::new(Instant::ZERO, &mut self.rng);
+                    let mut services = Services::new(&mut self.rng);
+                    let mut cx = services.at(Instant::ZERO);
                     let peer = &mut self.nodes[to].0;
                     let received = peer.handle_datagram(&mut cx, address(from), &mut datagram);
                     if let Ok(Received::Message(message)) = received {
@@ -82,7 +84,8 @@ impl Pair {
 
     fn events(&mut self, n: usize) {
         let (manager, key) = &mut self.nodes[n];
-        let mut cx = Context::new(Instant::ZERO, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(Instant::ZERO);
         while let Some(event) = manager.poll_event() {
             match event {
                 Event::SignRequest(request) => {
@@ -142,7 +145,7 @@ fn case_and_its_resumption_carry_messages() {
 
         let session = pair.nodes[0].0.sessions().next().unwrap().handle();
         pair.call(0, |manager, cx| {
-            let exchange = manager.open_exchange(cx.now, session).unwrap();
+            let exchange = manager.open_exchange(cx.now(), session).unwrap();
             manager.send(cx, exchange, ProtocolId::INTERACTION_MODEL, 2, b"hello").unwrap();
         });
         pair.run();

@@ -1,6 +1,6 @@
 //! PASE between two state machines.
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Crypto, Passcode, PbkdfParameters, Verifier};
 use matter_session::handshake::{MAX_MESSAGE_LEN, PaseClient, PaseServer};
 use matter_session::rand_core::UnwrapErr;
@@ -12,8 +12,10 @@ pub(crate) const PASSCODE: u32 = 20_202_021;
 pub(crate) fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParameters) -> Spent {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let mut own_rng = UnwrapErr(getrandom::SysRng);
-    let mut cx = Context::new(NOW, &mut rng);
-    let mut own_cx = Context::new(NOW, &mut own_rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
+    let mut services = Services::new(&mut own_rng);
+    let mut own_cx = services.at(NOW);
     let mut spent = Spent::default();
     let (mut out, mut own_out) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
     let passcode = Passcode::new(PASSCODE).unwrap();

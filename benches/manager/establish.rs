@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::Instant as Clock;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::manager::{
     Config, Dropped, Event, HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN,
@@ -40,7 +40,8 @@ impl Dialer {
         now: Instant,
     ) -> (Duration, bool) {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(now, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(now);
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let mut spent = Duration::ZERO;
         self.manager.connect_case(&mut cx, address(), fabric(), THIS).unwrap();

@@ -23,7 +23,7 @@ use criterion::{
     criterion_main,
 };
 use establish::Dialer;
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
@@ -108,14 +108,15 @@ impl World {
     fn new(sessions: usize) -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut manager = manager_of(sessions, RustCrypto);
-        let mut cx = Context::new(Instant::ZERO, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(Instant::ZERO);
         let mut handles = Vec::new();
         let mut peers = Vec::new();
         for n in 0..sessions {
             let handle = add(&mut manager, &mut cx, n);
             let id = handle.local_session_id().get();
             let setup = setup(SessionRole::Initiator, (peer(n), THIS), id);
-            let counter = TxCounter::random(cx.rng);
+            let counter = TxCounter::random(cx.rng());
             let now = Instant::ZERO;
             let session =
                 SecureSession::dangerous_from_keys(&RustCrypto, &keys(), setup, counter, now);
@@ -153,7 +154,8 @@ impl World {
             datagrams.push(self.seal(n, &header, &PAYLOAD));
         }
         let mut exchanges = Vec::with_capacity(BATCH);
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let begin = Clock::now();
         for datagram in &mut datagrams {
             match self.manager.handle_datagram(&mut cx, address(), datagram) {
@@ -180,7 +182,8 @@ impl World {
         }
         let mut counters = Vec::with_capacity(BATCH);
         let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let begin = Clock::now();
         for (_, exchange) in &exchanges {
             self.manager.send(&mut cx, *exchange, IM, 8, &PAYLOAD).unwrap();
@@ -198,7 +201,8 @@ impl World {
                 ack: Some(MessageCounter::new(u32::from_le_bytes(counter))),
             };
             let mut datagram = self.seal(n, &ack, &[]);
-            let mut cx = Context::new(self.now, &mut self.rng);
+            let mut services = Services::new(&mut self.rng);
+            let mut cx = services.at(self.now);
             self.manager.handle_datagram(&mut cx, address(), &mut datagram).unwrap();
             self.manager.close_exchange(exchange);
         }
@@ -210,7 +214,8 @@ impl World {
     /// New sessions in a full table, each in place of the one that is idle longest.
     fn evict(&mut self) -> Duration {
         let newcomers: Vec<usize> = (0..BATCH).map(|_| self.random() + 1_000_000).collect();
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let begin = Clock::now();
         for n in newcomers {
             black_box(add(&mut self.manager, &mut cx, n));
@@ -223,7 +228,8 @@ impl World {
     }
 
     fn let_pass(&mut self) {
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         self.manager.handle_timeout(&mut cx);
     }
 
@@ -234,13 +240,15 @@ impl World {
         for _ in 0..BATCH {
             let n = self.random();
             let exchange = self.manager.open_exchange(self.now, self.handles[n]).unwrap();
-            let mut cx = Context::new(self.now, &mut self.rng);
+            let mut services = Services::new(&mut self.rng);
+            let mut cx = services.at(self.now);
             self.manager.send(&mut cx, exchange, IM, 8, &PAYLOAD).unwrap();
             exchanges.push(exchange);
         }
         while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
         let later = self.now + Duration::from_secs(1);
-        let mut cx = Context::new(later, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(later);
         let begin = Clock::now();
         self.manager.handle_timeout(&mut cx);
         let spent = begin.elapsed();
@@ -256,7 +264,8 @@ impl World {
                 self.manager.close_exchange(*exchange);
             }
             self.now = self.now + Duration::from_secs(10);
-            let mut cx = Context::new(self.now, &mut self.rng);
+            let mut services = Services::new(&mut self.rng);
+            let mut cx = services.at(self.now);
             self.manager.handle_timeout(&mut cx);
             while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
             while self.manager.poll_event().is_some() {}
@@ -299,7 +308,8 @@ fn calls(c: &mut Criterion) {
         });
         group.bench_function(id("handle_timeout, none due"), |b| {
             let mut rng = UnwrapErr(getrandom::SysRng);
-            let mut cx = Context::new(world.now, &mut rng);
+            let mut services = Services::new(&mut rng);
+            let mut cx = services.at(world.now);
             b.iter(|| world.manager.handle_timeout(black_box(&mut cx)));
         });
         group.bench_function(id("handle_timeout, each due"), |b| batches(b, || world.due()));
@@ -327,7 +337,8 @@ fn calls(c: &mut Criterion) {
 fn memory(_: &mut Criterion) {
     fn octets<C: Crypto>(sessions: usize, crypto: C) -> f64 {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(Instant::ZERO, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(Instant::ZERO);
         let region = Region::new(ALLOCATOR);
         let mut manager = manager_of(sessions, crypto);
         for n in 0..sessions {

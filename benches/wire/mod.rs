@@ -16,7 +16,7 @@ pub(crate) fn carry(
 ) -> usize {
     let mut scratch = [0; TRANSMIT_BUFFER_LEN];
     let mut count = 0;
-    while let Some(transmit) = from.poll_transmit(cx.now, &mut scratch) {
+    while let Some(transmit) = from.poll_transmit(cx.now(), &mut scratch) {
         to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();
         count += 1;
     }

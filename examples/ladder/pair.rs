@@ -3,7 +3,7 @@
 use core::net::{Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::handshake::{HandshakeError, SignRequest};
 use matter_session::manager::{
@@ -116,7 +116,8 @@ impl Pair {
     /// Carries datagrams to and fro, drawing each, until both nodes are silent.
     pub(crate) fn carry(&mut self) -> Outcome {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.now, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now);
         loop {
             let crossed = self.crossed.len();
             for direction in [Direction::ToDevice, Direction::ToController] {
@@ -126,9 +127,9 @@ impl Pair {
                 };
                 from.attend(&mut cx);
                 let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-                while let Some(transmit) = from.manager.poll_transmit(cx.now, &mut scratch) {
+                while let Some(transmit) = from.manager.poll_transmit(cx.now(), &mut scratch) {
                     let mut datagram = transmit.datagram.to_vec();
-                    draw_datagram(cx.now, direction, &datagram);
+                    draw_datagram(cx.now(), direction, &datagram);
                     self.crossed.push((direction, datagram.clone()));
                     to.receive(&mut cx, sender, &mut datagram)?;
                     draw_gap();
@@ -150,7 +151,8 @@ impl Pair {
             let nodes = [&self.controller, &self.device];
             let due = nodes.iter().filter_map(|node| node.manager.poll_timeout()).min();
             self.now = due.unwrap_or(end).clamp(self.now, end);
-            let mut cx = Context::new(self.now, &mut rng);
+            let mut services = Services::new(&mut rng);
+            let mut cx = services.at(self.now);
             self.controller.manager.handle_timeout(&mut cx);
             self.device.manager.handle_timeout(&mut cx);
             if self.now == end {

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::ids::{FabricIndex, ProtocolId};
 use matter_session::manager::{
@@ -94,9 +94,11 @@ impl Node {
         &mut self,
         call: impl FnOnce(&mut HeapSessionManager, &mut Context<'_>) -> R,
     ) -> R {
-        let mut cx = Context::new(self.now(), &mut self.rng)
+        let now = self.now();
+        let mut services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut cx = services.at(now);
         call(&mut self.manager, &mut cx)
     }
 
@@ -174,9 +176,11 @@ impl Node {
         if !self.loss.receives() {
             return Ok(None);
         }
-        let mut cx = Context::new(self.now(), &mut self.rng)
+        let now = self.now();
+        let mut services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut cx = services.at(now);
         let datagram = self.datagram.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
             Ok(Received::Message(message)) => Ok(Some(Happening::Message(Message {

@@ -11,7 +11,7 @@ use embedded_storage::nor_flash::NorFlash;
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::manager::{
     CommissioningWindow, Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
@@ -128,7 +128,8 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     pub fn dial_pase(&mut self, peer: SocketAddr, passcode: u32) -> bool {
         let Ok(passcode) = Passcode::new(passcode) else { return false };
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
         self.node.connect_pase(&mut cx, peer.into(), passcode).is_ok()
     }
 
@@ -137,14 +138,16 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     pub fn dial_case(&mut self, peer: SocketAddr, node: NodeId) -> bool {
         let Some(fabric) = FabricIndex::new(1) else { return false };
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
         self.node.connect_case(&mut cx, peer.into(), fabric, node).is_ok()
     }
 
     /// Takes a datagram in, and answers the request that it may hold.
     #[inline(never)]
     pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8]) {
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
         let received = self.node.handle_datagram(&mut cx, from.into(), datagram);
         let Ok(Received::Message(message)) = received else { return };
         let (exchange, protocol) = (message.exchange, message.protocol);
@@ -160,7 +163,8 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     pub fn signed(&mut self, number: Number, signature: Option<Signature>) {
         if let Some(signed) = self.waiting.complete(number, signature) {
-            let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+            let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
             self.node.sign(&mut cx, signed);
         }
     }
@@ -169,8 +173,9 @@ impl<'n, B: Board> Device<'n, B> {
     /// again if nothing arrives before.
     #[inline(never)]
     pub fn turn(&mut self) -> Option<Instant> {
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
-        let now = cx.now;
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
+        let now = cx.now();
         self.node.handle_timeout(&mut cx);
         if let Some((session, _)) = self.commissioner.take_if(|(_, expires)| *expires <= now) {
             self.node.close(&mut cx, session);
@@ -220,7 +225,8 @@ impl<'n, B: Board> Device<'n, B> {
                     self.board.tell(Happening::Established { session, resumed });
                 }
                 if self.forget {
-                    let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+                    let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
                     self.node.forget_records(&mut cx);
                 }
             }
@@ -237,8 +243,8 @@ impl<'n, B: Board> Device<'n, B> {
     }
 }
 
-/// The node's surroundings of this moment.
-fn context<'c>(board: &mut impl Board, rng: &'c mut Trng, booted: u32) -> Context<'c> {
+/// What the node's calls need, with the date of this moment.
+fn services<'s>(board: &mut impl Board, rng: &'s mut Trng, booted: u32) -> Services<'s> {
     let time = MatterTime::from_seconds(booted.saturating_add(board.seconds()));
-    Context::new(board.now(), rng).with_wall(WallClock::Known(time))
+    Services::new(rng).with_wall(WallClock::Known(time))
 }

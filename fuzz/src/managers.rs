@@ -9,7 +9,7 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
@@ -240,8 +240,8 @@ impl World {
 
     fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
         let Node { manager, rng, bounds, .. } = &mut self.nodes[n];
-        let cx = Context::new(Instant::from_millis(self.now), rng);
-        f(manager, &mut cx.with_counters(bounds))
+        let mut services = Services::new(rng).with_counters(bounds);
+        f(manager, &mut services.at(Instant::from_millis(self.now)))
     }
 
     fn apply(&mut self, op: Op) {
@@ -261,7 +261,7 @@ impl World {
             Op::Say(n, which, len) => {
                 let n = usize::from(n);
                 let Some(session) = self.session(n, which) else { return };
-                let opened = self.call(n, |m, cx| m.open_exchange(cx.now, session));
+                let opened = self.call(n, |m, cx| m.open_exchange(cx.now(), session));
                 if let Ok(exchange) = opened {
                     self.say(n, (session, exchange), len);
                 }
@@ -451,8 +451,8 @@ impl World {
         let genuine = sent.as_ref() == Some(&octets);
         let before = looks.then(|| self.facts(to));
         let Node { manager, rng, heard, bounds, group_heard, .. } = &mut self.nodes[to];
-        let cx = Context::new(Instant::from_millis(self.now), rng);
-        let mut cx = cx.with_counters(bounds);
+        let mut services = Services::new(rng).with_counters(bounds);
+        let mut cx = services.at(Instant::from_millis(self.now));
         match manager.handle_datagram(&mut cx, from, &mut octets) {
             Ok(Received::Message(message)) => {
                 assert!(genuine, "delivered what was altered");
@@ -597,7 +597,7 @@ impl World {
         self.run(1_000);
         let (fabric, peer) = (FabricIndex::MIN, NodeId::new(IDS[1]));
         let session = self.nodes[0].manager.session_with(fabric, peer).expect("a session");
-        let exchange = self.call(0, |m, cx| m.open_exchange(cx.now, session)).unwrap();
+        let exchange = self.call(0, |m, cx| m.open_exchange(cx.now(), session)).unwrap();
         self.say(0, (session, exchange), 3);
         self.run(1_000);
         assert_eq!(self.delivered.len(), delivered + 1);
@@ -651,7 +651,7 @@ impl Node {
             match event {
                 Event::SignRequest(request) if self.signs => {
                     let signed = request.sign_with(&mut members()[n].key.clone());
-                    self.manager.sign(&mut Context::new(now, &mut self.rng), signed);
+                    self.manager.sign(&mut Services::new(&mut self.rng).at(now), signed);
                 }
                 Event::GroupMessages => {
                     while let Some(message) = self.manager.poll_group_message() {

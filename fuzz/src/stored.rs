@@ -5,7 +5,7 @@ use matter_session::cert::{NoCache, Profile};
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::{Fabric, FabricBuf};
 use matter_session::handshake::case::KeepNone;
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::handshake::{CaseClient, CaseEnv, Incoming, MAX_MESSAGE_LEN, PaseServer, Step};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId};
 use matter_session::manager::{Config, FabricTableError, RestoreError, SessionManager};
@@ -49,7 +49,9 @@ pub fn resumption_record(data: &[u8]) {
         profile: Profile::Strict,
         parameters: &SessionParameters::default(),
     };
-    let (id, mut cx) = (LocalSessionId::new(5).unwrap(), Context::new(NOW, &mut rng));
+    let id = LocalSessionId::new(5).unwrap();
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let (index, peer, crypto) = (record.fabric, record.peer, Toy::<false>);
     let offered = Some(record.clone());
     let started = CaseClient::start(index, peer, offered, id, &env, &mut cx, &crypto, &mut out);
@@ -103,7 +105,8 @@ fn verifier(bytes: &[u8; Verifier::LEN]) {
     share.extend([0, 0, 0, 0, 0, 0, 0x30, 0x39]);
     share.extend([0; 32]);
     share.push(0x18);
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let message = Incoming::new(Opcode::PBKDF_PARAM_REQUEST, &mut request);
     assert!(matches!(server.handle(message, &mut cx, &Toy, &mut out), Ok(Step::Send(_))));
     let message = Incoming::new(Opcode::PASE_PAKE1, &mut share);

@@ -36,7 +36,7 @@ pub struct StoreError;
 /// that do at the same moment may. One that forgets makes the node use counters, and so nonces,
 /// again: memory serves no more than tests.
 ///
-/// Given to a manager with [`Context::with_counters`](crate::context::Context::with_counters).
+/// Given to a manager with [`Services::with_counters`](crate::context::Services::with_counters).
 pub trait CounterStore {
     /// The bound that was stored last; `None` if there never was one.
     ///

@@ -12,7 +12,7 @@ use matter_session::handshake::Signed;
 use matter_session::manager::Storage;
 use matter_session::rand_core::CryptoRng;
 use matter_session::{
-    Context, Event, Instant, PeerAddress, Received, SessionManager, SignRequest,
+    Event, Instant, PeerAddress, Received, Services, SessionManager, SignRequest,
     TRANSMIT_BUFFER_LEN,
 };
 
@@ -39,8 +39,9 @@ pub async fn run<C: Crypto, S: Storage>(
     rng: &mut dyn CryptoRng,
 ) -> ! {
     let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
+    let mut services = Services::new(rng);
     loop {
-        let mut cx = Context::new(now(), rng);
+        let mut cx = services.at(now());
         node.handle_timeout(&mut cx);
         while let Some(event) = node.poll_event() {
             match event {
@@ -57,7 +58,7 @@ pub async fn run<C: Crypto, S: Storage>(
                 _ => {}
             }
         }
-        while let Some(sent) = node.poll_transmit(cx.now, &mut scratch) {
+        while let Some(sent) = node.poll_transmit(cx.now(), &mut scratch) {
             if let PeerAddress::Udp(SocketAddr::V6(to)) = sent.to {
                 // A datagram that the stack refuses counts as lost: it is repeated.
                 let _ = socket.send_to(sent.datagram, to).await;
@@ -68,7 +69,7 @@ pub async fn run<C: Crypto, S: Storage>(
         let received = socket.recv_from(&mut datagram);
         match select3(received, signatures.receive(), Timer::at(due)).await {
             Either3::First(Ok((len, from))) => {
-                let mut cx = Context::new(now(), rng);
+                let mut cx = services.at(now());
                 let from = (IpAddr::from(from.endpoint.addr), from.endpoint.port);
                 let from = PeerAddress::Udp(SocketAddr::from(from));
                 let octets = datagram.get_mut(..len).unwrap_or_default();
@@ -83,7 +84,7 @@ pub async fn run<C: Crypto, S: Storage>(
             // A datagram that is longer than any message.
             Either3::First(Err(_)) => {}
             Either3::Second(signed) => {
-                node.sign(&mut Context::new(now(), rng), signed);
+                node.sign(&mut services.at(now()), signed);
             }
             Either3::Third(()) => {}
         }

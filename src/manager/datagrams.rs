@@ -121,7 +121,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// use core::net::SocketAddr;
     ///
     /// use matter_session::manager::Datagram;
-    /// use matter_session::{Context, HeapSessionManager, Received};
+    /// use matter_session::{Context, Services, HeapSessionManager, Received};
     ///
     /// /// What one system call has read: buffers, and what stands in each from whom.
     /// struct Ring {
@@ -145,7 +145,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
     /// # let mut node = HeapSessionManager::new(config, crypto, &mut rng);
-    /// # let mut cx = Context::new(matter_session::Instant::ZERO, &mut rng);
+    /// # let mut services = Services::new(&mut rng);
+    /// # let mut cx = services.at(matter_session::Instant::ZERO);
     /// # let mut ring = Ring { buffers: [[0; 1280]; 32], read: vec![(9, ([0; 4], 1).into())] };
     /// # take_in(&mut node, &mut cx, &mut ring);
     /// # assert_eq!(node.statistics().dropped_in_all(), 1);

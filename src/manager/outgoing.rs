@@ -90,7 +90,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
     /// use matter_session::manager::{Outgoing, SendError};
-    /// use matter_session::{Context, ExchangeHandle, HeapSessionManager, ProtocolId};
+    /// use matter_session::{Context, Services, ExchangeHandle, HeapSessionManager, ProtocolId};
     ///
     /// /// Tells all subscribers what has changed; returns those that have to wait.
     /// fn report(
@@ -110,7 +110,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
     /// # let mut node = HeapSessionManager::new(config, crypto, &mut rng);
-    /// # let mut cx = Context::new(matter_session::Instant::ZERO, &mut rng);
+    /// # let mut services = Services::new(&mut rng);
+    /// # let mut cx = services.at(matter_session::Instant::ZERO);
     /// # assert!(report(&mut node, &mut cx, &[]).is_empty());
     /// ```
     pub fn send_all(&mut self, cx: &mut Context<'_>, messages: &mut [Outgoing<'_>]) {

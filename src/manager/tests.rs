@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::handle::PeerAddress;
 use super::session_table::SessionTable;
 use super::*;
+use crate::context::Services;
 use crate::crypto::{RustCrypto, Secret, TxCounter};
 use crate::fabric::CompressedFabricId;
 use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId};
@@ -97,7 +98,8 @@ fn without_a_free_session_id_nothing_is_begun_and_the_caller_is_told_why() {
     assert_eq!(manager.session_count(), 65_535);
     let passcode = crate::crypto::Passcode::new(20_202_021).unwrap();
     let mut rng = rng();
-    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(Instant::ZERO);
     let refused = manager.connect_pase(&mut cx, address(), passcode.clone());
     assert_eq!(refused, Err(ConnectError::NoSessionId));
     let any = manager.sessions().next().unwrap().handle();
@@ -111,7 +113,8 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
     let new = session(SessionRole::Responder, 9, case(1, 5), u32::MAX - 1);
     let handle = manager.add_session(new, address(), Instant::ZERO).unwrap();
     let mut rng = rng();
-    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(Instant::ZERO);
     let exchange = manager.open_exchange(cx.now, handle).unwrap();
     let mut buf = [0; 128];
     let mut sent = 0;

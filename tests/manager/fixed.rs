@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
@@ -37,7 +37,7 @@ fn members<S: Storage>() -> Net<S> {
 fn messages_share_octets_and_give_them_back() {
     let mut net = members::<Tight>();
     let (a, _) = net.case(200);
-    let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap());
+    let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap());
     let long = [7; 1150];
     let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &long)));
     assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
@@ -65,7 +65,7 @@ fn a_handshake_waits_until_messages_have_left_room() {
         if datagram.to == away { crate::net::Fate::Lost } else { crate::net::Fate::Arrives }
     });
     for _ in 0..2 {
-        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now, b)).unwrap();
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now(), b)).unwrap();
         net.call(1, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])).unwrap();
     }
     net.dial_case(2, 1, 1, 200);
@@ -176,7 +176,7 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
     let mut now = Instant::from_millis(1000);
     for port in [7, 8] {
         let passcode = Passcode::new(PASSCODE).unwrap();
-        node.connect_pase(&mut Context::new(now, &mut rng), udp(port), passcode).unwrap();
+        node.connect_pase(&mut Services::new(&mut rng).at(now), udp(port), passcode).unwrap();
     }
     let lower = Config::default()
         .with_sessions(1)
@@ -189,7 +189,7 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
     let mut steps = 0;
     while let Some(due) = node.poll_timeout() {
         now = due;
-        node.handle_timeout(&mut Context::new(now, &mut rng));
+        node.handle_timeout(&mut Services::new(&mut rng).at(now));
         while node.poll_transmit(now, &mut scratch).is_some() {}
         steps += 1;
         assert!(steps < 100);
@@ -204,7 +204,8 @@ fn lower_settings_of_a_second_start_hide_no_session() {
     let mut place: Unstarted<RustCrypto, Tight, u32> = Unstarted::new(RustCrypto);
     let mut rng = Dice::new(1);
     let node = place.start(Config::default().with_sessions(3), &mut rng);
-    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(Instant::ZERO);
     let peer = |n: u64| NodeId::new(100 + n);
     let sessions = [1, 2, 3].map(|n| {
         let setup = SessionSetup {
@@ -223,7 +224,7 @@ fn lower_settings_of_a_second_start_hide_no_session() {
     let node = place.start(Config::default().with_sessions(1), &mut rng);
     assert_eq!(node.session_with(index(1), peer(3)), Some(sessions[2]));
     assert!(node.by_peer(index(1), peer(3)).eq([sessions[2]]));
-    node.close_peer(&mut Context::new(Instant::ZERO, &mut rng), index(1), peer(3));
+    node.close_peer(&mut Services::new(&mut rng).at(Instant::ZERO), index(1), peer(3));
     assert_eq!(node.session_count(), 0);
 }
 
@@ -238,7 +239,7 @@ fn what_a_reliable_transport_has_taken_gives_its_octets_back() {
     let (a, _) = net.case(200);
     net.run(20_000);
     for _ in 0..3 {
-        let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+        let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
         assert_eq!(net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])), Ok(()));
         net.run(10);
     }

@@ -221,8 +221,9 @@ fn nothing_is_sent_before_its_counter_is_stored() {
         net.call(0, |manager, cx| manager.send_group(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
     assert!(matches!(refused, Err(GroupSendError::Store(_))), "{refused:?}");
     let refused = net.call(0, |manager, cx| {
-        let mut cx = matter_session::Context::new(cx.now, cx.rng);
-        manager.send_group(&mut cx, to, IM, 8, b"", &mut buf).map(|_| ())
+        let now = cx.now();
+        let mut services = matter_session::Services::new(cx.rng());
+        manager.send_group(&mut services.at(now), to, IM, 8, b"", &mut buf).map(|_| ())
     });
     assert_eq!(refused, Err(GroupSendError::NoStore));
     net.node(0).bounds.broken = false;
@@ -527,12 +528,9 @@ fn whoever_has_the_key_cannot_make_a_node_answer_without_end() {
         assert!(due.saturating_since(now).as_millis() <= 500);
         let request = {
             let node = net.node(1);
-            let mut cx = matter_session::Context::new(due, &mut node.rng);
-            let mut cx = {
-                cx.counters = Some(&mut node.bounds);
-                cx
-            };
-            node.manager.handle_timeout(&mut cx);
+            let services = matter_session::Services::new(&mut node.rng);
+            let mut services = services.with_counters(&mut node.bounds);
+            node.manager.handle_timeout(&mut services.at(due));
             node.manager.poll_transmit(due, &mut buf).unwrap().datagram.to_vec()
         };
         asked += usize::from(hand(&mut net, 0, &request).is_ok());

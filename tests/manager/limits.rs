@@ -44,7 +44,7 @@ fn one_peer_cannot_take_all_exchanges() {
 fn the_application_is_told_when_its_own_exchanges_are_too_many() {
     let mut net = members(Config::default().with_sessions(8).with_exchanges(2), Config::default());
     let (a, _) = net.case(200);
-    let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx.now, a));
+    let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx.now(), a));
     let first = open(&mut net).unwrap();
     open(&mut net).unwrap();
     let before = net.node(0).facts();
@@ -108,7 +108,7 @@ fn no_event_is_lost_when_nobody_polls() {
     // The application sends until it is told to poll.
     let mut sent = 0;
     for _ in 0..40 {
-        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now, sessions[0].1)).unwrap();
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now(), sessions[0].1)).unwrap();
         match net.call(1, |m, cx| m.send(cx, exchange, IM, 2, b"x")) {
             Ok(()) => sent += 1,
             Err(error) => assert_eq!(error, SendError::Backlog),
@@ -163,7 +163,7 @@ fn a_handshake_pauses_while_events_are_not_polled() {
 #[test]
 fn an_unreliable_message_says_how_much_room_it_needs() {
     let (mut net, a, _) = Net::with_case();
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
     let before = net.node(0).facts();
     let now = net.instant();
     let mut small = [0; 20];

@@ -115,7 +115,7 @@ fn local_session_ids_go_round_without_zero() {
             let passcode = Passcode::new(PASSCODE).unwrap();
             let handshake = manager.connect_pase(cx, to, passcode).unwrap();
             let mut buf = [0; 64];
-            let sent = manager.poll_transmit(cx.now, &mut buf).unwrap().datagram.to_vec();
+            let sent = manager.poll_transmit(cx.now(), &mut buf).unwrap().datagram.to_vec();
             manager.cancel(handshake);
             sent
         });
@@ -157,7 +157,7 @@ fn standalone_acknowledgements_are_never_acknowledged() {
     net.on_send(|_| Fate::Lost);
     let since = net.sent.len();
     net.call(0, |manager, cx| {
-        let exchange = manager.open_exchange(cx.now, a).unwrap();
+        let exchange = manager.open_exchange(cx.now(), a).unwrap();
         manager.send(cx, exchange, CHANNEL, 0x10, &[]).unwrap();
     });
     net.pump();

@@ -214,7 +214,7 @@ fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     let session = debt.session;
     loop {
         let sent = debt.net.call(0, |m, cx| {
-            let exchange = m.open_exchange(cx.now, session).unwrap();
+            let exchange = m.open_exchange(cx.now(), session).unwrap();
             m.send(cx, exchange, IM, 2, &[0; 1000])
         });
         if let Err(error) = sent {

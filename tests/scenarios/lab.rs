@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::SigningKey;
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, NodeId};
@@ -54,7 +54,7 @@ impl Party {
         f: impl FnOnce(&mut SessionManager<Counting, Heap, u32>, &mut Context<'_>) -> R,
     ) -> R {
         let now = Instant::from_millis(self.now);
-        f(&mut self.manager, &mut Context::new(now, &mut self.rng))
+        f(&mut self.manager, &mut Services::new(&mut self.rng).at(now))
     }
 
     pub fn dial(&mut self, to: PeerAddress, node: u64) -> HandshakeHandle {

@@ -108,7 +108,7 @@ fn a_sigma3_with_the_signature_of_another_key_is_answered_with_invalid_parameter
 
 #[test]
 fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
-    use matter_session::context::Context;
+    use matter_session::context::Services;
     use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
     struct Nobody;
     impl PeerPolicy for Nobody {
@@ -119,7 +119,8 @@ fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
     let (mut net, sigma3) = awaiting();
     let now = net.instant();
     let node = &mut net.nodes[DEVICE];
-    let mut cx = Context { policy: &Nobody, ..Context::new(now, &mut node.rng) };
+    let mut services = Services::new(&mut node.rng).with_policy(&Nobody);
+    let mut cx = services.at(now);
     let mut octets = sigma3;
     node.manager.handle_datagram(&mut cx, udp(1), &mut octets).unwrap();
     assert_eq!(assert_refused(&mut net, "policy"), HandshakeError::Rejected);

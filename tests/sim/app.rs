@@ -22,7 +22,8 @@ const STEP: usize = 16;
 
 impl<X: Suite, S: Storage> Node<X, S> {
     pub fn receive(&mut self, scene: &mut Scene<'_>, from: PeerAddress, octets: &mut [u8]) {
-        let (manager, mut cx) = self.with_context(scene.now);
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
         let mut heard = None;
         let received = match manager.handle_datagram(&mut cx, from, octets) {
             Ok(Received::Message(message)) => {

@@ -213,7 +213,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let address = self.manager.group_address(fabric, to.1).map(PeerAddress::Udp);
         let payload = scene.book.groups.compose(len);
         let mut buf = vec![0; payload.len() + HEADROOM + TAILROOM];
-        let (manager, mut cx) = self.with_context(scene.now);
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
         let sent = manager.send_group(&mut cx, to, IM, 8, &payload, &mut buf);
         let sent = sent.map(|transmit| (transmit.to, transmit.datagram.to_vec()));
         let (to, datagram) = match sent {

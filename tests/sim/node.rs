@@ -6,7 +6,7 @@ use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::fabric::Fabric;
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
@@ -206,14 +206,14 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     /// The manager, and what a call of it needs.
-    pub fn with_context(&mut self, now: Instant) -> (&mut Manager<X, S>, Context<'_>) {
-        let context = Context::new(now, &mut self.rng).with_wall(self.wall);
-        let context = context.with_counters(&mut self.bounds);
-        let context = match &mut self.vault {
-            Some(vault) => context.with_resumption(vault),
-            None => context,
+    pub fn with_services(&mut self) -> (&mut Manager<X, S>, Services<'_>) {
+        let services = Services::new(&mut self.rng).with_wall(self.wall);
+        let services = services.with_counters(&mut self.bounds);
+        let services = match &mut self.vault {
+            Some(vault) => services.with_resumption(vault),
+            None => services,
         };
-        (&mut self.manager, context)
+        (&mut self.manager, services)
     }
 
     /// Calls the manager, and looks which sessions there are then.
@@ -222,7 +222,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         scene: &mut Scene<'_>,
         call: impl FnOnce(&mut Manager<X, S>, &mut Context<'_>) -> R,
     ) -> R {
-        let (manager, mut context) = self.with_context(scene.now);
+        let (manager, mut services) = self.with_services();
+        let mut context = services.at(scene.now);
         let result = call(manager, &mut context);
         self.look(scene);
         result

@@ -1,7 +1,7 @@
 //! A node's surroundings, and a handshake of any role in them.
 
 use matter_session::cert::{NoCache, Profile};
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::context::{PeerCertificates, PeerPolicy};
 use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, Secret, Signature, SigningKey,
@@ -198,7 +198,8 @@ impl<'a, C: Crypto> Party<'a, C> {
     ) -> (Self, Message) {
         let mut out = [0; MAX_MESSAGE_LEN];
         let passcode = Passcode::new(passcode).unwrap();
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let (machine, message) = PaseClient::start(
             passcode,
             known,
@@ -248,7 +249,8 @@ impl<'a, C: Crypto> Party<'a, C> {
         mut rng: Script,
     ) -> (Self, Message) {
         let mut out = [0; MAX_MESSAGE_LEN];
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let (machine, message) = node
             .env(&mut KeepNone, |env| {
                 let id = session_id(id);
@@ -273,10 +275,12 @@ impl<'a, C: Crypto> Party<'a, C> {
     pub fn feed(&mut self, opcode: Opcode, payload: &[u8]) -> Did<C> {
         let mut payload = payload.to_vec();
         let mut out = vec![0; self.room];
-        let mut cx = Context { wall: self.wall(), ..Context::new(self.now, &mut self.rng) };
+        let wall = self.wall();
+        let mut services = Services::new(&mut self.rng).with_wall(wall);
         if let Some(policy) = self.policy {
-            cx.policy = policy;
+            services = services.with_policy(policy);
         }
+        let mut cx = services.at(self.now);
         let incoming = Incoming::new(opcode, &mut payload);
         let (crypto, out) = (self.crypto, &mut out[..]);
         let (node, kept) = (|| self.node.unwrap(), &mut self.kept);
@@ -305,7 +309,8 @@ impl<'a, C: Crypto> Party<'a, C> {
 
     pub fn resume(&mut self, signed: &Signed) -> Did<C> {
         let mut out = vec![0; self.room];
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let (crypto, node, out) = (self.crypto, self.node.unwrap(), &mut out[..]);
         let kept = &mut self.kept;
         let step = match &mut self.machine {

@@ -1,7 +1,7 @@
 //! Two managers in fixed tables: PASE, and a message that is acknowledged.
 
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Passcode};
-use matter_session::context::Context;
 use matter_session::ids::ProtocolId;
 use matter_session::manager::{
     Config, Event, Fixed, PeerAddress, Received, SessionHandle, SessionManager,
@@ -18,7 +18,8 @@ pub fn run() -> Option<()> {
     let (mut a, mut b) = (Unstarted::new(CompactRustCrypto), Unstarted::new(CompactRustCrypto));
     let a: &mut Manager = a.start(Config::default(), &mut rng);
     let b: &mut Manager = b.start(Config::default(), &mut rng);
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let passcode = Passcode::new(20_202_021).ok()?;
     b.open_commissioning_window_for(&mut cx, &passcode, None).ok()?;
     a.connect_pase(&mut cx, PeerAddress::Btp(1), passcode).ok()?;

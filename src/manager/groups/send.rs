@@ -39,7 +39,7 @@ pub enum GroupSendError {
         needed: usize,
     },
     /// The context names no counter store: see
-    /// [`Context::with_counters`](crate::context::Context::with_counters).
+    /// [`Services::with_counters`](crate::context::Services::with_counters).
     #[error("no counter store")]
     NoStore,
     /// The counter store failed.
@@ -70,7 +70,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// that receives unicast, as receivers ask the source for its counter.
     ///
     /// `cx` names the [`CounterStore`](crate::group::CounterStore). With the
-    /// [calendar time](Context::with_wall) the newest key that has begun is used, else the second
+    /// [calendar time](crate::context::Services::with_wall) the newest key that has begun is used, else the second
     /// newest.
     ///
     /// # Errors

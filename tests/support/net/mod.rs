@@ -9,7 +9,7 @@ mod rng;
 
 use std::collections::BTreeMap;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{Passcode, PbkdfParameters, SigningKey, Verifier};
 use matter_session::handshake::{HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
@@ -178,7 +178,10 @@ impl<S: Storage> Net<S> {
     ) -> R {
         let now = self.instant();
         let node = &mut self.nodes[n];
-        f(&mut node.manager, &mut context(now, &mut node.rng, &mut node.store, &mut node.bounds))
+        f(
+            &mut node.manager,
+            &mut services(&mut node.rng, &mut node.store, &mut node.bounds).at(now),
+        )
     }
 
     /// Puts a datagram on the wire.
@@ -194,7 +197,8 @@ impl<S: Storage> Net<S> {
         let mut octets = octets.to_vec();
         let now = self.instant();
         let node = &mut self.nodes[n];
-        let mut cx = context(now, &mut node.rng, &mut node.store, &mut node.bounds);
+        let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds);
+        let mut cx = services.at(now);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
         match received {
             Ok(Received::Message(m)) => {
@@ -341,7 +345,7 @@ impl<S: Storage> Net<S> {
     /// Opens an exchange of a node and sends a message on it.
     pub fn say(&mut self, n: usize, session: SessionHandle, opcode: u8) -> ExchangeHandle {
         self.call(n, |manager, cx| {
-            let exchange = manager.open_exchange(cx.now, session).unwrap();
+            let exchange = manager.open_exchange(cx.now(), session).unwrap();
             manager.send(cx, exchange, IM, opcode, &[opcode; 20]).unwrap();
             exchange
         })
@@ -389,16 +393,15 @@ pub fn index(fabric: u8) -> FabricIndex {
     FabricIndex::new(fabric).unwrap()
 }
 
-fn context<'a>(
-    now: Instant,
+fn services<'a>(
     rng: &'a mut Dice,
     store: &'a mut Option<Box<dyn ResumptionStore>>,
     bounds: &'a mut Bounds,
-) -> Context<'a> {
-    let cx = Context::new(now, rng).with_counters(bounds);
+) -> Services<'a> {
+    let services = Services::new(rng).with_counters(bounds);
     match store {
-        Some(store) => cx.with_resumption(&mut **store),
-        None => cx,
+        Some(store) => services.with_resumption(&mut **store),
+        None => services,
     }
 }
 
@@ -438,7 +441,8 @@ impl<S: Storage> Node<S> {
                 Event::SignRequest(request) if self.signs => {
                     let key = self.keys.get_mut(&request.fabric()).unwrap();
                     let signed = request.sign_with(key);
-                    let mut cx = context(now, &mut self.rng, &mut self.store, &mut self.bounds);
+                    let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds);
+                    let mut cx = services.at(now);
                     // False when the handshake has ended before its request was polled.
                     self.manager.sign(&mut cx, signed);
                 }

@@ -8,7 +8,7 @@ use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN};
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -92,7 +92,8 @@ impl Live {
 
     pub fn pase(&mut self, meters: &mut Meters) -> Option<()> {
         let passcode = Passcode::new(20_202_021).ok()?;
-        let mut cx = context(self.now, &mut self.rng);
+        let mut services = services(&mut self.rng);
+        let mut cx = services.at(self.now);
         self.controller.connect_pase(&mut cx, AT_DEVICE.into(), passcode).ok()?;
         self.establish(meters, false)
     }
@@ -132,7 +133,8 @@ impl Live {
 
     fn connect_case(&mut self, meters: &mut Meters, resumed: bool) -> Option<()> {
         let peer = NodeId::new(v::CASE_RESPONDER_NODE);
-        let mut cx = context(self.now, &mut self.rng);
+        let mut services = services(&mut self.rng);
+        let mut cx = services.at(self.now);
         self.controller.connect_case(&mut cx, AT_DEVICE.into(), self.fabric?, peer).ok()?;
         self.establish(meters, resumed)
     }
@@ -155,7 +157,8 @@ impl Live {
         for number in 1..=COUNT {
             let exchange = self.controller.open_exchange(self.now, self.session?).ok()?;
             let payload = payload(number);
-            let mut cx = context(self.now, &mut self.rng);
+            let mut services = services(&mut self.rng);
+        let mut cx = services.at(self.now);
             let controller = &mut *self.controller;
             let sent =
                 meters.controller.run(|| controller.send(&mut cx, exchange, ECHO, 1, &payload));
@@ -204,7 +207,8 @@ impl Live {
 
     /// Returns whether something left.
     fn controller_turn(&mut self, meters: &mut Meters) -> bool {
-        let mut cx = context(self.now, &mut self.rng);
+        let mut services = services(&mut self.rng);
+        let mut cx = services.at(self.now);
         let node = &mut *self.controller;
         meters.controller.run(|| node.handle_timeout(&mut cx));
         while let Some(event) = node.poll_event() {
@@ -234,7 +238,8 @@ impl Live {
     fn deliver(&mut self, meters: &mut Meters) -> bool {
         let Self { device, controller, rng, now, answers, right, .. } = self;
         device.board.out.deliver(|datagram| {
-            let mut cx = context(*now, rng);
+            let mut services = services(rng);
+            let mut cx = services.at(*now);
             let received = meters
                 .controller
                 .run(|| controller.handle_datagram(&mut cx, AT_DEVICE.into(), datagram));
@@ -257,7 +262,7 @@ fn payload(number: u32) -> [u8; 64] {
     octets
 }
 
-fn context(now: Instant, rng: &mut Trng) -> Context<'_> {
+fn services(rng: &mut Trng) -> Services<'_> {
     let today = MatterTime::from_seconds(TODAY);
-    Context::new(now, rng).with_wall(WallClock::Known(today))
+    Services::new(rng).with_wall(WallClock::Known(today))
 }
