@@ -14,7 +14,6 @@ use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::manager::{
     Config, Datagram, Event, HeapSessionManager, Outgoing, Received, SessionHandle,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::{
@@ -170,7 +169,6 @@ impl Pair {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(NOW);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let exchanges: Vec<_> =
             (0..BATCH).map(|_| a.open_exchange(NOW, *session).unwrap()).collect();
         let mut datagrams: Vec<_> = (0..BATCH).map(|_| Vec::with_capacity(1280)).collect();
@@ -181,7 +179,7 @@ impl Pair {
             How::Singly => {
                 for ((exchange, payload), datagram) in messages.zip(&mut datagrams) {
                     a.send(&mut cx, *exchange, IM, 8, payload).unwrap();
-                    let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
+                    let transmit = a.poll_transmit(NOW).unwrap();
                     datagram.extend_from_slice(transmit.datagram);
                 }
             }
@@ -190,7 +188,7 @@ impl Pair {
                     messages.map(|(on, payload)| Outgoing::new(*on, IM, 8, payload)).collect();
                 a.send_all(&mut cx, &mut messages);
                 for datagram in &mut datagrams {
-                    let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
+                    let transmit = a.poll_transmit(NOW).unwrap();
                     datagram.extend_from_slice(transmit.datagram);
                 }
             }

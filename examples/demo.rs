@@ -20,7 +20,7 @@ use matter_session::crypto::{Passcode, RustCrypto, SigningKey};
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,
-    SessionHandle, TRANSMIT_BUFFER_LEN,
+    SessionHandle,
 };
 use matter_session::session::{SessionParameters, Transports};
 use matter_session::time::Instant;
@@ -132,8 +132,7 @@ impl<'w> Node<'w> {
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.wire.now());
 
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now(), &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             self.link.send(&transmit)?;
         }
         if let Some(connection) = self.unused.take() {

@@ -28,7 +28,6 @@ use matter_session::ids::{
 };
 use matter_session::manager::{
     Config, Event, GroupMessage, GroupSettings, HeapSessionManager, PeerAddress, Received,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -156,8 +155,7 @@ impl Node {
                 }
             }
         }
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(now) {
             if let PeerAddress::Udp(to) = transmit.to {
                 println!(
                     "{:>10} counter synchronisation, {} octets",

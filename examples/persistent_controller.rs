@@ -27,9 +27,7 @@ use ladder::{Authority, Outcome, system_rng};
 use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
-use matter_session::manager::{
-    Config, Event, HeapSessionManager, PeerAddress, SessionHandle, TRANSMIT_BUFFER_LEN,
-};
+use matter_session::manager::{Config, Event, HeapSessionManager, PeerAddress, SessionHandle};
 use matter_session::rand_core::Rng;
 use matter_session::time::Instant;
 
@@ -207,8 +205,7 @@ impl Node {
         }
         let mut cx = services.at(self.now());
         self.manager.handle_timeout(&mut cx);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now(), &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.socket.send_to(transmit.datagram, to)?;
             }

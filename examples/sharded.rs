@@ -24,7 +24,6 @@ use matter_session::fabric::Fabric;
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, Shards,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::Rng;
 use matter_session::time::Instant;
@@ -163,8 +162,7 @@ impl Node {
                 (event, _) => events.push(event),
             }
         }
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now(), &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.socket.send_to(transmit.datagram, to)?;
             }

@@ -49,7 +49,7 @@
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
 //! use matter_session::{
 //!     Config, Event, HeapSessionManager, Instant, Passcode, PeerAddress, ProtocolId, Received,
-//!     RustCrypto, Services, TRANSMIT_BUFFER_LEN,
+//!     RustCrypto, Services,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -66,15 +66,15 @@
 //! lamp.open_commissioning_window_for(&mut cx, &passcode, None)?;
 //! phone.connect_pase(&mut cx, at_lamp, passcode)?;
 //!
-//! let (mut scratch, mut heard) = ([0; TRANSMIT_BUFFER_LEN], None);
+//! let mut heard = None;
 //! while heard.is_none() {
-//!     while let Some(sent) = phone.poll_transmit(now, &mut scratch) {
+//!     while let Some(sent) = phone.poll_transmit(now) {
 //!         let mut datagram = sent.datagram.to_vec();
 //!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram)? {
 //!             heard = Some(m.payload.to_vec());
 //!         }
 //!     }
-//!     while let Some(sent) = lamp.poll_transmit(now, &mut scratch) {
+//!     while let Some(sent) = lamp.poll_transmit(now) {
 //!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec())?;
 //!     }
 //!     if let Some(Event::Established { session, .. }) = phone.poll_event() {
@@ -102,7 +102,6 @@
 //! use matter_session::rand_core::CryptoRng;
 //! use matter_session::{
 //!     Event, HeapSessionManager, Instant, OperationalKey, PeerAddress, Received, Services,
-//!     TRANSMIT_BUFFER_LEN,
 //! };
 //!
 //! fn run(
@@ -114,7 +113,7 @@
 //!     let mut services = Services::new(rng);
 //!     let clock = std::time::Instant::now();
 //!     let now = || Instant::from_millis(clock.elapsed().as_millis() as u64);
-//!     let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
+//!     let mut datagram = [0; 1280];
 //!     loop {
 //!         // 1. Let time pass, and react to what has happened.
 //!         let mut cx = services.at(now());
@@ -129,7 +128,7 @@
 //!             }
 //!         }
 //!         // 2. Send. A datagram that the socket refuses counts as lost: it is repeated.
-//!         while let Some(sent) = node.poll_transmit(cx.now(), &mut scratch) {
+//!         while let Some(sent) = node.poll_transmit(cx.now()) {
 //!             if let PeerAddress::Udp(to) = sent.to {
 //!                 let _ = socket.send_to(sent.datagram, to);
 //!             }
@@ -180,7 +179,7 @@
 //! # use matter_session::ids::FabricId;
 //! use matter_session::{
 //!     Config, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime, NodeId,
-//!     PeerAddress, RustCrypto, Services, SigningKey, TRANSMIT_BUFFER_LEN, WallClock,
+//!     PeerAddress, RustCrypto, Services, SigningKey, WallClock,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -230,7 +229,7 @@
 //!                 _ => {}
 //!             }
 //!         }
-//!         while let Some(sent) = node.poll_transmit(cx.now(), &mut [0; TRANSMIT_BUFFER_LEN]) {
+//!         while let Some(sent) = node.poll_transmit(cx.now()) {
 //!             datagrams.push(sent.datagram.to_vec());
 //!         }
 //!         for mut datagram in datagrams {
@@ -344,7 +343,7 @@ pub use crate::manager::Shards;
 pub use crate::manager::{
     CloseReason, CommissioningWindow, Config, Datagram, Dropped, Event, ExchangeHandle, Fixed,
     GroupMessage, GroupSettings, HandshakeHandle, Message, Outgoing, PeerAddress, Received,
-    SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
+    SessionHandle, SessionManager, Transmit, Unstarted,
 };
 pub use crate::resumption::{ResumptionRecord, ResumptionStore};
 pub use crate::session::SessionParameters;

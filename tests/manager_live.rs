@@ -58,9 +58,8 @@ impl Pair {
     /// Takes what is ready for `to` out of the other side.
     fn take(&mut self, to: To) -> Vec<Vec<u8>> {
         let from = if to == To::Device { &mut self.controller } else { &mut self.device };
-        let mut scratch = [0; 64];
         let mut taken = Vec::new();
-        while let Some(transmit) = from.poll_transmit(self.now, &mut scratch) {
+        while let Some(transmit) = from.poll_transmit(self.now) {
             taken.push(transmit.datagram.to_vec());
         }
         taken

@@ -33,7 +33,7 @@ const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 #[test]
 fn pase_and_a_message() -> Result<(), Box<dyn Error>> {
     // PASE: 11 lines.
-    let (mut rng, mut buf) = (UnwrapErr(SysRng), [0; 64]);
+    let mut rng = UnwrapErr(SysRng);
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(Instant::ZERO);
     let mut phone = HeapSessionManager::<()>::new(Config::default(), RustCrypto, cx.rng());
@@ -41,7 +41,7 @@ fn pase_and_a_message() -> Result<(), Box<dyn Error>> {
     lamp.open_commissioning_window_for(&mut cx, &Passcode::new(20_202_021)?, None)?;
     phone.connect_pase(&mut cx, PEER, Passcode::new(20_202_021)?)?;
     let (mut from, mut to) = (&mut phone, &mut lamp);
-    while let Some(transmit) = from.poll_transmit(cx.now(), &mut buf) {
+    while let Some(transmit) = from.poll_transmit(cx.now()) {
         to.handle_datagram(&mut cx, PEER, &mut transmit.datagram.to_vec())?;
         swap(&mut from, &mut to);
     }
@@ -53,7 +53,7 @@ fn pase_and_a_message() -> Result<(), Box<dyn Error>> {
     let exchange = phone.open_exchange(cx.now(), session)?;
     phone.send(&mut cx, exchange, IM, 8, b"toggle")?;
     // ... with whatever carries datagrams in between, which is written already.
-    let transmit = phone.poll_transmit(cx.now(), &mut buf).ok_or("nothing was sent")?;
+    let transmit = phone.poll_transmit(cx.now()).ok_or("nothing was sent")?;
     let mut datagram = transmit.datagram.to_vec();
     let received = lamp.handle_datagram(&mut cx, PEER, &mut datagram)?;
 
@@ -64,7 +64,7 @@ fn pase_and_a_message() -> Result<(), Box<dyn Error>> {
 #[test]
 fn case_and_case_resumed() -> Result<(), Box<dyn Error>> {
     // 30 lines.
-    let (mut rng, mut buf) = (UnwrapErr(SysRng), [0; 64]);
+    let mut rng = UnwrapErr(SysRng);
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(Instant::ZERO);
     let validity = Validity::new(MatterTime::from_seconds(1), None).ok_or("empty")?;
@@ -85,7 +85,7 @@ fn case_and_case_resumed() -> Result<(), Box<dyn Error>> {
     for expect_resumed in [false, true] {
         phone.0.connect_case(&mut cx, PEER, FabricIndex::MIN, NodeId::new(2))?;
         let (mut from, mut to) = (&mut phone, &mut lamp);
-        while let Some(transmit) = from.0.poll_transmit(cx.now(), &mut buf) {
+        while let Some(transmit) = from.0.poll_transmit(cx.now()) {
             to.0.handle_datagram(&mut cx, PEER, &mut transmit.datagram.to_vec())?;
             while let Some(event) = to.0.poll_event() {
                 assert_resumed(&event, expect_resumed);

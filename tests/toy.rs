@@ -21,10 +21,7 @@ use matter_session::crypto::{
     Aead, Crypto, CryptoError, OpenNonce, OperationalKey, PublicKey, SealNonce, Secret, Signature,
 };
 use matter_session::manager::{Config, Event, PeerAddress, Received, SessionManager};
-use matter_session::{
-    Context, FabricIndex, Heap, Instant, NodeId, Passcode, ProtocolId, Services,
-    TRANSMIT_BUFFER_LEN,
-};
+use matter_session::{Context, FabricIndex, Heap, Instant, NodeId, Passcode, ProtocolId, Services};
 
 use rng::Dice;
 use toy::{Toy, ToyAuthority, ToyKey};
@@ -58,13 +55,12 @@ impl Pair {
 
     /// Carries datagrams until nobody has any.
     fn run(&mut self) {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         loop {
             let mut quiet = true;
             for n in [0, 1] {
                 let (from, to) = if n == 0 { (0, 1) } else { (1, 0) };
                 self.events(n);
-                while let Some(sent) = self.nodes[from].0.poll_transmit(Instant::ZERO, &mut buf) {
+                while let Some(sent) = self.nodes[from].0.poll_transmit(Instant::ZERO) {
                     let mut datagram = sent.datagram.to_vec();
                     quiet = false;
                     let mut services = Services::new(&mut self.rng);

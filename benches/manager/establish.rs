@@ -5,9 +5,7 @@ use std::time::Instant as Clock;
 
 use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::manager::{
-    Config, Dropped, Event, HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN,
-};
+use matter_session::manager::{Config, Dropped, Event, HeapSessionManager, PeerAddress};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::Instant;
 
@@ -42,14 +40,13 @@ impl Dialer {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(now);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let mut spent = Duration::ZERO;
         self.manager.connect_case(&mut cx, address(), fabric(), THIS).unwrap();
         let mut established = None;
         let mut quiet = false;
         while !quiet {
             quiet = true;
-            while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
+            while let Some(transmit) = self.manager.poll_transmit(now) {
                 let mut datagram = transmit.datagram.to_vec();
                 let begin = Clock::now();
                 other.handle_datagram(&mut cx, from(), &mut datagram).unwrap();
@@ -63,7 +60,7 @@ impl Dialer {
             }
             loop {
                 let begin = Clock::now();
-                let Some(transmit) = other.poll_transmit(now, &mut scratch) else { break };
+                let Some(transmit) = other.poll_transmit(now) else { break };
                 spent += begin.elapsed();
                 // Others are told goodbye; so may be this one, for a session that it has ended itself.
                 if transmit.to == from() {

@@ -31,7 +31,7 @@ use matter_session::ids::{
 };
 use matter_session::manager::{
     Config, ExchangeHandle, Heap, HeapSessionManager, PeerAddress, Received, SessionHandle,
-    SessionManager, TRANSMIT_BUFFER_LEN,
+    SessionManager,
 };
 use matter_session::rand_core::{Rng, UnwrapErr};
 use matter_session::session::{
@@ -181,13 +181,12 @@ impl World {
             exchanges.push((n, exchange));
         }
         let mut counters = Vec::with_capacity(BATCH);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let mut services = Services::new(&mut self.rng);
         let mut cx = services.at(self.now);
         let begin = Clock::now();
         for (_, exchange) in &exchanges {
             self.manager.send(&mut cx, *exchange, IM, 8, &PAYLOAD).unwrap();
-            let transmit = self.manager.poll_transmit(self.now, &mut scratch).unwrap();
+            let transmit = self.manager.poll_transmit(self.now).unwrap();
             counters.push(<[u8; 4]>::try_from(&transmit.datagram[4..8]).unwrap());
         }
         let spent = begin.elapsed();
@@ -221,8 +220,7 @@ impl World {
             black_box(add(&mut self.manager, &mut cx, n));
         }
         let spent = begin.elapsed();
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
+        while self.manager.poll_transmit(self.now).is_some() {}
         while self.manager.poll_event().is_some() {}
         spent
     }
@@ -235,7 +233,6 @@ impl World {
 
     /// Timers that are due: retransmissions of messages that nobody acknowledges.
     fn due(&mut self) -> Duration {
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let mut exchanges = Vec::new();
         for _ in 0..BATCH {
             let n = self.random();
@@ -245,7 +242,7 @@ impl World {
             self.manager.send(&mut cx, exchange, IM, 8, &PAYLOAD).unwrap();
             exchanges.push(exchange);
         }
-        while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
+        while self.manager.poll_transmit(self.now).is_some() {}
         let later = self.now + Duration::from_secs(1);
         let mut services = Services::new(&mut self.rng);
         let mut cx = services.at(later);
@@ -253,7 +250,7 @@ impl World {
         self.manager.handle_timeout(&mut cx);
         let spent = begin.elapsed();
         let mut sent_again = 0;
-        while self.manager.poll_transmit(later, &mut scratch).is_some() {
+        while self.manager.poll_transmit(later).is_some() {
             sent_again += 1;
         }
         assert_eq!(sent_again, BATCH);
@@ -267,7 +264,7 @@ impl World {
             let mut services = Services::new(&mut self.rng);
             let mut cx = services.at(self.now);
             self.manager.handle_timeout(&mut cx);
-            while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
+            while self.manager.poll_transmit(self.now).is_some() {}
             while self.manager.poll_event().is_some() {}
         }
         spent

@@ -1,7 +1,7 @@
 //! What lies between two managers.
 
 use matter_session::context::Context;
-use matter_session::manager::{HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN};
+use matter_session::manager::{HeapSessionManager, PeerAddress};
 
 pub(crate) fn address(port: u16) -> PeerAddress {
     PeerAddress::Udp(([127, 0, 0, 1], port).into())
@@ -14,9 +14,8 @@ pub(crate) fn carry(
     port: u16,
     cx: &mut Context<'_>,
 ) -> usize {
-    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
     let mut count = 0;
-    while let Some(transmit) = from.poll_transmit(cx.now(), &mut scratch) {
+    while let Some(transmit) = from.poll_transmit(cx.now()) {
         to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();
         count += 1;
     }

@@ -8,7 +8,6 @@ use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::handshake::{HandshakeError, SignRequest};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 
@@ -126,8 +125,7 @@ impl Pair {
                     Direction::ToController => (&mut self.device, &mut self.controller, DEVICE),
                 };
                 from.attend(&mut cx);
-                let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-                while let Some(transmit) = from.manager.poll_transmit(cx.now(), &mut scratch) {
+                while let Some(transmit) = from.manager.poll_transmit(cx.now()) {
                     let mut datagram = transmit.datagram.to_vec();
                     draw_datagram(cx.now(), direction, &datagram);
                     self.crossed.push((direction, datagram.clone()));

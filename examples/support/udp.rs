@@ -14,7 +14,6 @@ use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::ids::{FabricIndex, ProtocolId};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -137,8 +136,7 @@ impl Node {
     /// Sends everything that the manager has ready.
     fn transmit(&mut self) -> io::Result<()> {
         let now = self.now();
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(now) {
             let PeerAddress::Udp(to) = transmit.to else { continue };
             if self.loss.sends()
                 && let Err(error) = self.socket.send_to(transmit.datagram, to)

@@ -14,7 +14,7 @@ use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::context::{Context, Services};
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
 use matter_session::manager::{
-    CommissioningWindow, Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
+    CommissioningWindow, Event, PeerAddress, Received, SessionHandle,
 };
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{SecureSession, SessionKind};
@@ -201,8 +201,7 @@ impl<'n, B: Board> Device<'n, B> {
 
     #[inline(never)]
     fn transmit(&mut self, now: Instant) {
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.node.poll_transmit(now, &mut scratch) {
+        while let Some(transmit) = self.node.poll_transmit(now) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.board.send(to, transmit.datagram);
             }

@@ -14,7 +14,7 @@ use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
-    Received, SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN,
+    Received, SessionHandle, SessionManager,
 };
 use matter_session::time::Instant;
 
@@ -503,7 +503,6 @@ impl World {
 
     /// Takes what both have to send and to say.
     fn drain(&mut self) {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let now = Instant::from_millis(self.now);
         for n in [0, 1] {
             let from = self.address(n);
@@ -511,7 +510,7 @@ impl World {
             let mut sent = 0;
             loop {
                 node.poll_events(n, now);
-                let Some(transmit) = node.manager.poll_transmit(now, &mut buf) else { break };
+                let Some(transmit) = node.manager.poll_transmit(now) else { break };
                 let to = match transmit.to {
                     PeerAddress::Udp(to) if !self.over_tcp => usize::from(to.port()),
                     PeerAddress::Tcp(to) if self.over_tcp => to as usize,

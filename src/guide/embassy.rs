@@ -13,7 +13,6 @@ use matter_session::manager::Storage;
 use matter_session::rand_core::CryptoRng;
 use matter_session::{
     Event, Instant, PeerAddress, Received, Services, SessionManager, SignRequest,
-    TRANSMIT_BUFFER_LEN,
 };
 
 /// As many as there can be handshakes: none has to wait for a place.
@@ -38,7 +37,7 @@ pub async fn run<C: Crypto, S: Storage>(
     signatures: &Signatures,
     rng: &mut dyn CryptoRng,
 ) -> ! {
-    let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
+    let mut datagram = [0; 1280];
     let mut services = Services::new(rng);
     loop {
         let mut cx = services.at(now());
@@ -58,7 +57,7 @@ pub async fn run<C: Crypto, S: Storage>(
                 _ => {}
             }
         }
-        while let Some(sent) = node.poll_transmit(cx.now(), &mut scratch) {
+        while let Some(sent) = node.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(SocketAddr::V6(to)) = sent.to {
                 // A datagram that the stack refuses counts as lost: it is repeated.
                 let _ = socket.send_to(sent.datagram, to).await;

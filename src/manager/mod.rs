@@ -66,7 +66,6 @@ pub use self::event::{
 pub use self::groups::{GroupError, GroupMessage, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::outgoing::Outgoing;
-pub use self::send::TRANSMIT_BUFFER_LEN;
 pub use self::sessions::SessionRef;
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
@@ -81,7 +80,7 @@ use self::exchanges::ExchangeEntry;
 use self::fabrics::Fabrics;
 use self::groups::Groups;
 use self::handle::{HandshakeId, Source};
-use self::outbox::Outbox;
+use self::outbox::{Outbox, SHORT_LEN};
 use self::records::Records;
 use self::schedule::{Filed, Schedule};
 use self::session_table::SessionTable;
@@ -118,6 +117,8 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     outbox: Outbox<S>,
     /// Whether the outbox comes first when a datagram is polled.
     outbox_turn: bool,
+    /// Where short messages stand while they are lent to be sent.
+    scratch: [u8; SHORT_LEN],
     events: Events<S, T>,
     groups: S::Groups<Groups<C, S>>,
     window: Place<OpenWindow>,
@@ -216,6 +217,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             schedule: Schedule::EMPTY,
             outbox: Outbox::EMPTY,
             outbox_turn: false,
+            scratch: [0; SHORT_LEN],
             events: Events::EMPTY,
             groups: Optional::EMPTY,
             window: Place::Vacant,

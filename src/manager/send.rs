@@ -5,7 +5,6 @@ use core::ops::Range;
 use super::event::{OpenError, SendError, Transmit};
 use super::exchanges::ExchangeEntry;
 use super::handle::{ExchangeHandle, ExchangeKey, HandshakeId, SessionHandle, Source};
-use super::outbox::SHORT_LEN;
 use super::schedule::Filed;
 use super::storage::{Map, Octets, Owner, Storage};
 use super::{Event, PeerAddress, SessionManager};
@@ -15,9 +14,6 @@ use crate::exchange::Exchange;
 use crate::ids::ProtocolId;
 use crate::time::Instant;
 use crate::wire::{EncodeError, MessageBuf};
-
-/// Length in octets of the scratch buffer for [`SessionManager::poll_transmit`].
-pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Opens an exchange on a session. Close it when the conversation is over: a node should not
@@ -165,39 +161,36 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .filter(|entry| entry.serial == exchange.serial && !entry.closing)
     }
 
-    /// The next datagram to send; `None` when there is nothing more. `scratch` takes short
-    /// messages; long ones are lent from where they are kept for retransmission.
+    /// Returns the next datagram to send, or `None` if there is nothing more to send now.
+    ///
+    /// The datagram is lent from the manager. Send or copy it before the next call.
     #[must_use = "what is polled counts as sent"]
     #[inline(never)]
-    pub fn poll_transmit<'a>(
-        &'a mut self,
-        now: Instant,
-        scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
-    ) -> Option<Transmit<'a>> {
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         // By turns: neither holds the other up, even if only one is polled per datagram received.
         self.outbox_turn = !self.outbox_turn;
         let shorts_first = self.outbox_turn && !self.outbox.is_empty();
         while let Some(source) = self.schedule.ready().filter(|_| !shorts_first) {
-            match self.next_output(source, now, scratch) {
+            match self.next_output(source, now) {
                 Some(Output::Ack { to, range }) => {
-                    return Some(Transmit { to, datagram: scratch.get(range)? });
+                    return Some(Transmit { to, datagram: self.scratch.get(range)? });
                 }
                 Some(Output::InFlight) => return self.in_flight(source),
                 None => {}
             }
         }
         let short = self.outbox.pop()?;
-        let datagram = scratch.get_mut(..short.datagram().len())?;
+        let datagram = self.scratch.get_mut(..short.datagram().len())?;
         datagram.copy_from_slice(short.datagram());
         Some(Transmit { to: short.to, datagram })
     }
 
-    /// Encodes the next acknowledgement of a source into `buf`, or takes its transmission.
+    /// Encodes the next acknowledgement of a source, or takes its transmission.
     #[inline(never)]
-    fn next_output(&mut self, source: Source, now: Instant, buf: &mut [u8]) -> Option<Output> {
+    fn next_output(&mut self, source: Source, now: Instant) -> Option<Output> {
         let output = match source {
-            Source::Exchange(key) => self.exchange_output(key, now, buf),
-            Source::Handshake(id) => self.handshake_output(id, now, buf),
+            Source::Exchange(key) => self.exchange_output(key, now),
+            Source::Handshake(id) => self.handshake_output(id, now),
         };
         if output.is_none() {
             // Nothing could be made of it: it must not stay ready for ever.
@@ -222,17 +215,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.schedule.idle(source);
     }
 
-    fn exchange_output(
-        &mut self,
-        key: ExchangeKey,
-        now: Instant,
-        buf: &mut [u8],
-    ) -> Option<Output> {
+    fn exchange_output(&mut self, key: ExchangeKey, now: Instant) -> Option<Output> {
         let entry = self.exchanges.get_mut(&key)?;
         let session = self.sessions.in_use(key.session)?;
         if let Some(header) = entry.exchange.next_ack() {
             entry.exchange.sent(&header, now);
-            let message = MessageBuf::new(buf).ok()?;
+            let message = MessageBuf::new(&mut self.scratch).ok()?;
             let range = session.session.encode(&header, message, now).ok()?.range();
             return Some(Output::Ack { to: session.address, range });
         }
@@ -252,16 +240,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Some(Output::InFlight)
     }
 
-    fn handshake_output(
-        &mut self,
-        id: HandshakeId,
-        now: Instant,
-        buf: &mut [u8],
-    ) -> Option<Output> {
+    fn handshake_output(&mut self, id: HandshakeId, now: Instant) -> Option<Output> {
         let slot = self.handshakes.get_mut(&id)?;
         if let Some(header) = slot.exchange.next_ack() {
             slot.exchange.sent(&header, now);
-            let message = MessageBuf::new(buf).ok()?;
+            let message = MessageBuf::new(&mut self.scratch).ok()?;
             let counter = &mut self.unsecured_counter;
             let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
             return Some(Output::Ack { to: slot.peer, range });
@@ -327,7 +310,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
 /// What a source has to send.
 enum Output {
-    /// An acknowledgement, which stands at `range` of the scratch buffer.
+    /// An acknowledgement, which stands at `range` of the manager's buffer for short messages.
     Ack { to: PeerAddress, range: Range<usize> },
     /// The message in flight.
     InFlight,

@@ -53,8 +53,7 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     }
 
     fn transmit(&mut self, cx: &Context<'_>) -> Option<Vec<u8>> {
-        let mut scratch = [0; 64];
-        Some(self.manager.poll_transmit(cx.now(), &mut scratch)?.datagram.to_vec())
+        Some(self.manager.poll_transmit(cx.now())?.datagram.to_vec())
     }
 
     fn handle(&mut self, cx: &mut Context<'_>, mut datagram: Vec<u8>) -> Option<Vec<u8>> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use matter_session::manager::{
     Config, Datagram, ExchangeHandle, Fixed, Heap, Outgoing, PeerAddress, Received, SessionHandle,
-    Storage, TRANSMIT_BUFFER_LEN,
+    Storage,
 };
 use matter_session::session::SessionParameters;
 
@@ -117,11 +117,11 @@ impl<S: Storage> World<S> {
 
     /// What a node has to send.
     fn polled(&mut self, n: usize) -> Vec<(PeerAddress, Vec<u8>)> {
-        let (now, mut scratch) = (self.net.instant(), [0; TRANSMIT_BUFFER_LEN]);
+        let now = self.net.instant();
         let node = &mut self.net.nodes[n];
         node.poll_events(now);
         let mut polled = Vec::new();
-        while let Some(sent) = node.manager.poll_transmit(now, &mut scratch) {
+        while let Some(sent) = node.manager.poll_transmit(now) {
             polled.push((sent.to, sent.datagram.to_vec()));
             node.poll_events(now);
         }

@@ -7,9 +7,7 @@ use matter_session::context::Services;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
-use matter_session::manager::{
-    Config, Event, Fixed, PeerAddress, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,
-};
+use matter_session::manager::{Config, Event, Fixed, PeerAddress, SendError, Storage, Unstarted};
 use matter_session::session::{
     Identity, SessionKeys, SessionParameters, SessionRole, SessionSetup,
 };
@@ -185,12 +183,11 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
         .with_records(0, Duration::ZERO)
         .with_handshakes(1, Duration::from_millis(300));
     let node = place.start(lower, &mut rng);
-    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
     let mut steps = 0;
     while let Some(due) = node.poll_timeout() {
         now = due;
         node.handle_timeout(&mut Services::new(&mut rng).at(now));
-        while node.poll_transmit(now, &mut scratch).is_some() {}
+        while node.poll_transmit(now).is_some() {}
         steps += 1;
         assert!(steps < 100);
     }

@@ -114,8 +114,7 @@ fn local_session_ids_go_round_without_zero() {
         let octets = net.call(0, |manager, cx| {
             let passcode = Passcode::new(PASSCODE).unwrap();
             let handshake = manager.connect_pase(cx, to, passcode).unwrap();
-            let mut buf = [0; 64];
-            let sent = manager.poll_transmit(cx.now(), &mut buf).unwrap().datagram.to_vec();
+            let sent = manager.poll_transmit(cx.now()).unwrap().datagram.to_vec();
             manager.cancel(handshake);
             sent
         });

@@ -7,7 +7,7 @@ use matter_session::crypto::SigningKey;
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, NodeId};
 use matter_session::manager::{
-    Config, Dropped, Event, HandshakeHandle, Heap, PeerAddress, SessionManager, TRANSMIT_BUFFER_LEN,
+    Config, Dropped, Event, HandshakeHandle, Heap, PeerAddress, SessionManager,
 };
 use matter_session::time::Instant;
 
@@ -81,7 +81,7 @@ impl Party {
 
     /// Takes what there is to say and to send.
     pub fn take(&mut self) -> Vec<(PeerAddress, Vec<u8>)> {
-        let (mut sent, mut buf) = (Vec::new(), [0; TRANSMIT_BUFFER_LEN]);
+        let mut sent = Vec::new();
         loop {
             while let Some(event) = self.manager.poll_event() {
                 match event {
@@ -91,7 +91,7 @@ impl Party {
                 }
             }
             let now = Instant::from_millis(self.now);
-            let Some(transmit) = self.manager.poll_transmit(now, &mut buf) else { return sent };
+            let Some(transmit) = self.manager.poll_transmit(now) else { return sent };
             sent.push((transmit.to, transmit.datagram.to_vec()));
         }
     }

@@ -99,9 +99,8 @@ fn thousands_of_small_datagrams_do_not_disturb_a_secure_session() {
             let _ = net.hand(1, from, &octets);
             let now = net.instant();
             // What is sent to strangers, as they are no nodes of this network.
-            let mut buf = [0; matter_session::manager::TRANSMIT_BUFFER_LEN];
             let mut replies = 0;
-            while let Some(transmit) = net.nodes[1].manager.poll_transmit(now, &mut buf) {
+            while let Some(transmit) = net.nodes[1].manager.poll_transmit(now) {
                 replies += 1;
                 assert_eq!(transmit.to, from);
                 assert!(transmit.datagram.len() <= SHORT, "{n}: {}", transmit.datagram.len());
@@ -158,7 +157,6 @@ fn a_flood_of_refusals_does_not_hold_up_a_secure_message() {
     net.settle();
     let sigma1 = sigma1_elsewhere();
     let now = net.instant();
-    let mut buf = [0; matter_session::manager::TRANSMIT_BUFFER_LEN];
     for n in 0..100 {
         let _ = net.hand(1, udp(9), &disguised(&sigma1, n));
         let _ = net.nodes[1].manager.poll_event();
@@ -169,7 +167,7 @@ fn a_flood_of_refusals_does_not_hold_up_a_secure_message() {
         let _ = net.hand(1, udp(9), &disguised(&sigma1, 1000 + polled));
         let _ = net.nodes[1].manager.poll_event();
         polled += 1;
-        let transmit = net.nodes[1].manager.poll_transmit(now, &mut buf).unwrap();
+        let transmit = net.nodes[1].manager.poll_transmit(now).unwrap();
         if transmit.to == udp(1) {
             break;
         }

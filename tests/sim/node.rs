@@ -12,7 +12,7 @@ use matter_session::handshake::SignRequest;
 use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, SessionHandle,
-    SessionManager, Storage, TRANSMIT_BUFFER_LEN,
+    SessionManager, Storage,
 };
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 use matter_session::resumption::ResumptionRecord;
@@ -270,9 +270,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     /// The next datagram that leaves.
     pub fn transmit(&mut self, scene: &mut Scene<'_>) -> Option<(PeerAddress, Vec<u8>)> {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let sent = self.app.outbox.pop_front().or_else(|| {
-            let transmit = self.manager.poll_transmit(scene.now, &mut buf)?;
+            let transmit = self.manager.poll_transmit(scene.now)?;
             Some((transmit.to, transmit.datagram.to_vec()))
         });
         if let Some((_, octets)) = &sent {

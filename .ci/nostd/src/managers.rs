@@ -5,7 +5,7 @@ use matter_session::crypto::{CompactRustCrypto, Passcode};
 use matter_session::ids::ProtocolId;
 use matter_session::manager::{
     Config, Event, Fixed, PeerAddress, Received, SessionHandle, SessionManager,
-    TRANSMIT_BUFFER_LEN, Unstarted,
+    Unstarted,
 };
 
 use crate::steps::{NOW, Sequence};
@@ -45,9 +45,9 @@ fn established(node: &mut Manager) -> Option<SessionHandle> {
 /// Carries what one has to say to the other. Returns how many messages arrived, or nothing if
 /// something was dropped.
 fn carry(from: &mut Manager, to: &mut Manager, cx: &mut Context<'_>) -> Option<usize> {
-    let (mut scratch, mut datagram, mut messages) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280], 0);
+    let (mut datagram, mut messages) = ([0; 1280], 0);
     from.handle_timeout(cx);
-    while let Some(sent) = from.poll_transmit(NOW, &mut scratch) {
+    while let Some(sent) = from.poll_transmit(NOW) {
         let octets = datagram.get_mut(..sent.datagram.len())?;
         octets.copy_from_slice(sent.datagram);
         if let Received::Message(message) =

@@ -15,7 +15,7 @@ use matter_session::handshake::{HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,
-    Received, SessionHandle, SessionManager, Storage, TRANSMIT_BUFFER_LEN,
+    Received, SessionHandle, SessionManager, Storage,
 };
 use matter_session::resumption::ResumptionStore;
 use matter_session::time::Instant;
@@ -230,12 +230,11 @@ impl<S: Storage> Net<S> {
 
     /// Takes what every node has to send and say.
     fn drain(&mut self) {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let now = self.instant();
         for node in &mut self.nodes {
             loop {
                 node.poll_events(now);
-                let Some(transmit) = node.manager.poll_transmit(now, &mut buf) else { break };
+                let Some(transmit) = node.manager.poll_transmit(now) else { break };
                 let datagram = Datagram {
                     from: node.address,
                     to: transmit.to,

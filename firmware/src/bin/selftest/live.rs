@@ -10,7 +10,7 @@ use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::context::{Context, Services};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
-use matter_session::manager::{Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN};
+use matter_session::manager::{Event, PeerAddress, Received, SessionHandle};
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use crate::meter::Meter;
@@ -224,8 +224,8 @@ impl Live {
                 _ => {}
             }
         }
-        let (mut scratch, mut left) = ([0; TRANSMIT_BUFFER_LEN], false);
-        while let Some(transmit) = node.poll_transmit(self.now, &mut scratch) {
+        let mut left = false;
+        while let Some(transmit) = node.poll_transmit(self.now) {
             if transmit.to == PeerAddress::Udp(AT_DEVICE) {
                 self.to_device.put(transmit.datagram);
                 left = true;
