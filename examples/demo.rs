@@ -160,7 +160,7 @@ impl<'w> Node<'w> {
         match arrival {
             Some(Arrival::Message(from, mut message)) => {
                 let received = self.manager.handle_datagram(&mut cx, from, &mut message);
-                if let Ok(Received::Message(message)) = received {
+                if let Received::Message(message) = received {
                     return Ok(News::Message(message.exchange, message.payload.to_vec()));
                 }
                 // Dealt with, or dropped and counted: anybody can send anything to a socket.

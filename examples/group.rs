@@ -143,9 +143,9 @@ impl Node {
             busy = true;
             let datagram = buffer.get_mut(..len).unwrap_or_default();
             match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-                Ok(Received::Group(message)) => self.heard.push(text(&message)),
-                Ok(_) => {}
-                Err(reason) => println!("{:>10} {reason}", self.name),
+                Received::Group(message) => self.heard.push(text(&message)),
+                Received::Dropped(reason) => println!("{:>10} {reason}", self.name),
+                _ => {}
             }
         }
         while let Some(event) = self.manager.poll_event() {

@@ -184,7 +184,7 @@ impl Node {
                     let mut cx = services.at(self.now());
                     let received =
                         self.manager.handle_datagram(&mut cx, from.into(), &mut datagram);
-                    if let Ok(Received::Message(message)) = received {
+                    if let Received::Message(message) = received {
                         let (exchange, payload) = (message.exchange, message.payload);
                         self.manager.send(&mut cx, exchange, PROTOCOL, REPORT, payload)?;
                         self.manager.close_exchange(exchange);
@@ -261,7 +261,7 @@ impl Node {
         let mut cx = services.at(self.now());
         let datagram = buffer.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Ok(Received::Message(message)) => {
+            Received::Message(message) => {
                 self.manager.close_exchange(message.exchange);
                 Ok(Some(message.session))
             }

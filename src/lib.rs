@@ -70,12 +70,12 @@
 //! while heard.is_none() {
 //!     while let Some(sent) = phone.poll_transmit(now) {
 //!         let mut datagram = sent.datagram.to_vec();
-//!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram)? {
+//!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram) {
 //!             heard = Some(m.payload.to_vec());
 //!         }
 //!     }
 //!     while let Some(sent) = lamp.poll_transmit(now) {
-//!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec())?;
+//!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec());
 //!     }
 //!     if let Some(Event::Established { session, .. }) = phone.poll_event() {
 //!         let exchange = phone.open_exchange(now, session)?;
@@ -143,10 +143,10 @@
 //!             }
 //!             Err(e) => return Err(e),
 //!         };
-//!         // 4. Take it in. `Err` says why it was dropped; nothing is to be done about that.
+//!         // 4. Handle it. `Received::Dropped` says why it was dropped: nothing to do about that.
 //!         let mut cx = services.at(now());
 //!         let received = node.handle_datagram(&mut cx, from.into(), &mut datagram[..len]);
-//!         if let Ok(Received::Message(message)) = received {
+//!         if let Received::Message(message) = received {
 //!             let (exchange, protocol) = (message.exchange, message.protocol);
 //!             let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);
 //!             node.close_exchange(exchange);
@@ -233,7 +233,7 @@
 //!             datagrams.push(sent.datagram.to_vec());
 //!         }
 //!         for mut datagram in datagrams {
-//!             nodes[1 - from].0.handle_datagram(&mut cx, address(from as u16), &mut datagram)?;
+//!             nodes[1 - from].0.handle_datagram(&mut cx, address(from as u16), &mut datagram);
 //!         }
 //!     }
 //! }

@@ -67,7 +67,7 @@ impl Pair {
                     let mut cx = services.at(Instant::ZERO);
                     let peer = &mut self.nodes[to].0;
                     let received = peer.handle_datagram(&mut cx, address(from), &mut datagram);
-                    if let Ok(Received::Message(message)) = received {
+                    if let Received::Message(message) = received {
                         self.got.push(message.payload.to_vec());
                     }
                 }

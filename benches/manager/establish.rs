@@ -49,7 +49,8 @@ impl Dialer {
             while let Some(transmit) = self.manager.poll_transmit(now) {
                 let mut datagram = transmit.datagram.to_vec();
                 let begin = Clock::now();
-                other.handle_datagram(&mut cx, from(), &mut datagram).unwrap();
+                let received = other.handle_datagram(&mut cx, from(), &mut datagram);
+                assert_eq!(received.dropped(), None);
                 spent += begin.elapsed();
                 quiet = false;
             }
@@ -65,9 +66,10 @@ impl Dialer {
                 // Others are told goodbye; so may be this one, for a session that it has ended itself.
                 if transmit.to == from() {
                     let mut datagram = transmit.datagram.to_vec();
-                    match self.manager.handle_datagram(&mut cx, address(), &mut datagram) {
-                        Ok(_) | Err(Dropped::UnknownSession) => quiet = false,
-                        Err(dropped) => panic!("{dropped}"),
+                    match self.manager.handle_datagram(&mut cx, address(), &mut datagram).dropped()
+                    {
+                        None | Some(Dropped::UnknownSession) => quiet = false,
+                        Some(dropped) => panic!("{dropped}"),
                     }
                 }
             }

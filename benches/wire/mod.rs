@@ -16,7 +16,8 @@ pub(crate) fn carry(
 ) -> usize {
     let mut count = 0;
     while let Some(transmit) = from.poll_transmit(cx.now()) {
-        to.handle_datagram(cx, address(port), &mut transmit.datagram.to_vec()).unwrap();
+        let mut datagram = transmit.datagram.to_vec();
+        assert_eq!(to.handle_datagram(cx, address(port), &mut datagram).dropped(), None);
         count += 1;
     }
     count

@@ -63,7 +63,7 @@ impl Node {
     }
 
     fn receive(&mut self, cx: &mut Context<'_>, from: PeerAddress, datagram: &mut [u8]) -> Outcome {
-        if let Received::Message(message) = self.manager.handle_datagram(cx, from, datagram)? {
+        if let Received::Message(message) = self.manager.handle_datagram(cx, from, datagram) {
             let text = String::from_utf8_lossy(message.payload);
             draw_field("decrypted", &format!("opcode 0x{:02x}, payload {text:?}", message.opcode));
             self.inbox.push(Delivered {

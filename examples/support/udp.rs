@@ -181,19 +181,19 @@ impl Node {
         let mut cx = services.at(now);
         let datagram = self.datagram.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Ok(Received::Message(message)) => Ok(Some(Happening::Message(Message {
+            Received::Message(message) => Ok(Some(Happening::Message(Message {
                 session: message.session,
                 exchange: message.exchange,
                 protocol: message.protocol,
                 opcode: message.opcode,
                 payload: message.payload.to_vec(),
             }))),
-            Ok(Received::Group(message)) => Ok(Some(Happening::Group(message.into()))),
-            Ok(_) => Ok(None),
-            Err(reason) => {
+            Received::Group(message) => Ok(Some(Happening::Group(message.into()))),
+            Received::Dropped(reason) => {
                 println!("DROPPED a datagram of {from}: {reason}");
                 Ok(None)
             }
+            _ => Ok(None),
         }
     }
 }

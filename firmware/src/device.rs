@@ -149,7 +149,7 @@ impl<'n, B: Board> Device<'n, B> {
         let mut services = services(&mut self.board, &mut self.rng, self.booted);
         let mut cx = services.at(self.board.now());
         let received = self.node.handle_datagram(&mut cx, from.into(), datagram);
-        let Ok(Received::Message(message)) = received else { return };
+        let Received::Message(message) = received else { return };
         let (exchange, protocol) = (message.exchange, message.protocol);
         let answer = protocols::answer(protocol, message.opcode, message.payload);
         if let Some((opcode, payload)) = answer {

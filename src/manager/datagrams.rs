@@ -24,7 +24,7 @@ enum State<'b> {
     Read(&'b mut [u8]),
     /// A message for this session, opened along with others.
     Opened(SessionHandle, Unopened<'b>),
-    Handled(Result<Received<'b>, Dropped>),
+    Handled(Received<'b>),
     /// The caller has the result.
     Taken,
 }
@@ -44,7 +44,7 @@ impl<'b> Datagram<'b> {
 
     /// What [`handle_datagram`](SessionManager::handle_datagram) would have returned. `None`
     /// before it was handled, and from the second call on.
-    pub fn take(&mut self) -> Option<Result<Received<'b>, Dropped>> {
+    pub fn take(&mut self) -> Option<Received<'b>> {
         match core::mem::replace(&mut self.state, State::Taken) {
             State::Handled(received) => Some(received),
             other => {
@@ -136,7 +136,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///         .collect();
     ///     node.handle_datagrams(cx, &mut batch);
     ///     for datagram in &mut batch {
-    ///         if let Some(Ok(Received::Message(message))) = datagram.take() {
+    ///         if let Some(Received::Message(message)) = datagram.take() {
     ///             println!("{} octets from {}", message.payload.len(), datagram.from());
     ///             node.close_exchange(message.exchange);
     ///         }

@@ -144,6 +144,20 @@ pub enum Received<'b> {
     },
     /// Something that the manager dealt with: a handshake, an acknowledgement, a duplicate.
     Handled,
+    /// The datagram was dropped, for this reason. There is nothing to do about it: any
+    /// unauthenticated sender can cause it.
+    Dropped(Dropped),
+}
+
+impl Received<'_> {
+    /// Returns why the datagram was dropped, or `None` if it was not.
+    #[must_use]
+    pub const fn dropped(&self) -> Option<Dropped> {
+        match self {
+            Self::Dropped(reason) => Some(*reason),
+            _ => None,
+        }
+    }
 }
 
 /// A message of a secure session: authentic, decrypted, delivered once.

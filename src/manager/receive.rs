@@ -16,19 +16,19 @@ use crate::wire::secure_channel::Opcode;
 use crate::wire::{Packet, ProtocolHeader, SessionRoute, StatusReport};
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Takes in a datagram, or a message of a reliable transport. It is decrypted in place; what
+    /// Handles a datagram, or a message of a reliable transport. It is decrypted in place; what
     /// is returned borrows the datagram alone, so an answer can be sent while it is read.
     ///
-    /// # Errors
-    /// [`Dropped`] says why it was not taken in, and the [`statistics`](Self::statistics) count
-    /// it. The caller has nothing to do.
+    /// A datagram that is not accepted is [`Received::Dropped`], and the
+    /// [`statistics`](Self::statistics) count it. That is no error of the caller's, who has
+    /// nothing to do about it.
     #[inline(never)]
     pub fn handle_datagram<'b>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
         datagram: &'b mut [u8],
-    ) -> Result<Received<'b>, Dropped> {
+    ) -> Received<'b> {
         let received = self.route(cx, from, datagram);
         self.counted(from, received)
     }
@@ -39,10 +39,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         from: PeerAddress,
         received: Result<Received<'b>, Dropped>,
-    ) -> Result<Received<'b>, Dropped> {
-        received.inspect_err(|reason| {
-            trace::dropped(from, *reason);
-            self.statistics.count(*reason);
+    ) -> Received<'b> {
+        received.unwrap_or_else(|reason| {
+            trace::dropped(from, reason);
+            self.statistics.count(reason);
+            Received::Dropped(reason)
         })
     }
 

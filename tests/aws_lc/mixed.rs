@@ -57,7 +57,7 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     }
 
     fn handle(&mut self, cx: &mut Context<'_>, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
-        let payload = match self.manager.handle_datagram(cx, PEER, &mut datagram).unwrap() {
+        let payload = match self.manager.handle_datagram(cx, PEER, &mut datagram) {
             Received::Message(message) => Some(message.payload.to_vec()),
             _ => None,
         };

@@ -191,7 +191,7 @@ impl<S: Storage> World<S> {
         }
         for received in received {
             story += &format!("{received:?}\n");
-            if let Ok(Received::Message(message)) = received {
+            if let Received::Message(message) = received {
                 self.exchanges.push(message.exchange);
             }
         }

@@ -40,7 +40,7 @@ fn check_in(net: &mut Net, counter: &mut IcdCounter, key: &RegisteredKey) -> Vec
 fn handed_on(net: &mut Net, octets: &[u8]) -> Vec<u8> {
     let mut octets = octets.to_vec();
     net.call(1, |m, cx| match m.handle_datagram(cx, udp(1), &mut octets) {
-        Ok(Received::CheckIn { payload }) => payload.to_vec(),
+        Received::CheckIn { payload } => payload.to_vec(),
         other => panic!("not a Check-In: {other:?}"),
     })
 }

@@ -32,8 +32,7 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     }
     net.case(200);
     let from = net.nodes[0].address;
-    let _ =
-        net.call(1, |manager, cx| manager.handle_datagram(cx, from, &mut [0x5A; 40]).map(|_| ()));
+    let _ = net.call(1, |manager, cx| manager.handle_datagram(cx, from, &mut [0x5A; 40]).dropped());
     net.call(1, |manager, cx| manager.remove_fabric(cx, index(1)));
     net.run(1000);
     net.dial_case(0, 1, 1, 200);

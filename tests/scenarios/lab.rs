@@ -64,7 +64,9 @@ impl Party {
 
     pub fn hand(&mut self, from: PeerAddress, octets: &[u8]) -> Result<(), Dropped> {
         let mut octets = octets.to_vec();
-        self.call(|manager, cx| manager.handle_datagram(cx, from, &mut octets).map(|_| ()))
+        let received =
+            self.call(|manager, cx| manager.handle_datagram(cx, from, &mut octets).dropped());
+        received.map_or(Ok(()), Err)
     }
 
     /// Lets time pass; timers that are due are served.

@@ -122,7 +122,8 @@ fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
     let mut services = Services::new(&mut node.rng).with_policy(&Nobody);
     let mut cx = services.at(now);
     let mut octets = sigma3;
-    node.manager.handle_datagram(&mut cx, udp(1), &mut octets).unwrap();
+    let received = node.manager.handle_datagram(&mut cx, udp(1), &mut octets);
+    assert_eq!(received.dropped(), None);
     assert_eq!(assert_refused(&mut net, "policy"), HandshakeError::Rejected);
 }
 

@@ -26,19 +26,19 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let mut cx = services.at(scene.now);
         let mut heard = None;
         let received = match manager.handle_datagram(&mut cx, from, octets) {
-            Ok(Received::Message(message)) => {
+            Received::Message(message) => {
                 let payload = message.payload.to_vec();
                 Some((message.session, message.exchange, message.first, payload))
             }
-            Ok(Received::Group(message)) => {
+            Received::Group(message) => {
                 heard = Some(Heard::new(message, false));
                 None
             }
-            Ok(_) => None,
-            Err(reason) => {
+            Received::Dropped(reason) => {
                 scene.tell(self.name, || format!("drops a datagram of {from}: {reason}"));
                 None
             }
+            _ => None,
         };
         self.look(scene);
         if let Some((session, exchange, first, payload)) = received {

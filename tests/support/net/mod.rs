@@ -201,7 +201,7 @@ impl<S: Storage> Net<S> {
         let mut cx = services.at(now);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
         match received {
-            Ok(Received::Message(m)) => {
+            Received::Message(m) => {
                 let got = Got {
                     session: m.session,
                     exchange: m.exchange,
@@ -216,15 +216,15 @@ impl<S: Storage> Net<S> {
                 node.got.push(got);
                 Ok(())
             }
-            Ok(Received::Group(message)) => {
+            Received::Group(message) => {
                 node.heard.push(message.into());
                 Ok(())
             }
-            Ok(_) => Ok(()),
-            Err(reason) => {
+            Received::Dropped(reason) => {
                 node.dropped.push(reason);
                 Err(reason)
             }
+            _ => Ok(()),
         }
     }
 
