@@ -7,15 +7,13 @@ use core::time::Duration;
 
 #[cfg(feature = "persistent")]
 use embedded_storage::nor_flash::NorFlash;
+use matter_session::context::{Context, Services};
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::context::{Context, Services};
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
-use matter_session::manager::{
-    CommissioningWindow, Event, PeerAddress, Received, SessionHandle,
-};
+use matter_session::manager::{CommissioningWindow, Event, PeerAddress, Received, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{SecureSession, SessionKind};
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -164,7 +162,7 @@ impl<'n, B: Board> Device<'n, B> {
     pub fn signed(&mut self, number: Number, signature: Option<Signature>) {
         if let Some(signed) = self.waiting.complete(number, signature) {
             let mut services = services(&mut self.board, &mut self.rng, self.booted);
-        let mut cx = services.at(self.board.now());
+            let mut cx = services.at(self.board.now());
             self.node.sign(&mut cx, signed);
         }
     }
@@ -225,7 +223,7 @@ impl<'n, B: Board> Device<'n, B> {
                 }
                 if self.forget {
                     let mut services = services(&mut self.board, &mut self.rng, self.booted);
-        let mut cx = services.at(self.board.now());
+                    let mut cx = services.at(self.board.now());
                     self.node.forget_records(&mut cx);
                 }
             }

@@ -1,12 +1,12 @@
 //! Certificates and chains.
 
+use matter_session::bytes::{Buffer, Counter};
 use matter_session::cert::{
     CertError, Certificate, ChainPolicy, MAX_X509_LEN, NoCache, Profile, RecentlyVerified,
     verify_chain, verify_root,
 };
 use matter_session::crypto::{Crypto, Sha256};
 use matter_session::time::{MatterTime, WallClock};
-use matter_session::bytes::{Buffer, Counter};
 
 use crate::Input;
 use crate::toy::Toy;

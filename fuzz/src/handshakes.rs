@@ -3,12 +3,15 @@
 use std::sync::OnceLock;
 
 use matter_session::cert::{NoCache, Profile};
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::pase::messages::{Pake1, Pake2, Pake3};
-use matter_session::context::Services;
-use matter_session::handshake::{CaseClient, CaseEnv, CaseServer, Established, Failure, HandshakeError, Incoming, MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, Step};
+use matter_session::handshake::{
+    CaseClient, CaseEnv, CaseServer, Established, Failure, HandshakeError, Incoming,
+    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, Step,
+};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::{ResumptionId, SessionKind, SessionParameters};

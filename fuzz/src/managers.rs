@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{Passcode, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::context::{Context, Services};
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::{
@@ -470,9 +470,8 @@ impl World {
                 assert_eq!(before, after, "handed on, and nothing changed");
             }
             // The counter of a control message is spent.
-            Received::Dropped(
-                Dropped::Unsolicited | Dropped::Misplaced | Dropped::GroupAnswer,
-            ) => {}
+            Received::Dropped(Dropped::Unsolicited | Dropped::Misplaced | Dropped::GroupAnswer) => {
+            }
             Received::Dropped(_) => {
                 let after = looks.then(|| self.facts(to));
                 assert_eq!(before, after, "refused, and nothing changed");

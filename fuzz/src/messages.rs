@@ -1,10 +1,10 @@
 //! Headers, reports and TLV.
 
+use matter_session::bytes::{Buffer, Counter};
 use matter_session::handshake::{case, pase};
 use matter_session::ids::{ExchangeId, MessageCounter, NodeId, ProtocolId};
 use matter_session::session::{EphemeralNodeId, SessionParameters, UnsecureSession};
 use matter_session::time::Instant;
-use matter_session::bytes::{Buffer, Counter};
 use matter_session::tlv::{Container, ContainerKind, Tag, Value, Writer};
 use matter_session::wire::{
     MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageBuf, MessageHeader, MessageKind, Packet,

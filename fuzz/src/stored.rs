@@ -2,10 +2,10 @@
 
 use matter_session::Heap;
 use matter_session::cert::{NoCache, Profile};
+use matter_session::context::Services;
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::{Fabric, FabricBuf};
 use matter_session::handshake::case::KeepNone;
-use matter_session::context::Services;
 use matter_session::handshake::{CaseClient, CaseEnv, Incoming, MAX_MESSAGE_LEN, PaseServer, Step};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId};
 use matter_session::manager::{Config, FabricTableError, RestoreError, SessionManager};

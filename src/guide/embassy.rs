@@ -72,8 +72,7 @@ pub async fn run<C: Crypto, S: Storage>(
                 let from = (IpAddr::from(from.endpoint.addr), from.endpoint.port);
                 let from = PeerAddress::Udp(SocketAddr::from(from));
                 let octets = datagram.get_mut(..len).unwrap_or_default();
-                if let Received::Message(message) = node.handle_datagram(&mut cx, from, octets)
-                {
+                if let Received::Message(message) = node.handle_datagram(&mut cx, from, octets) {
                     // Here: the application. This one returns what it gets.
                     let (exchange, protocol) = (message.exchange, message.protocol);
                     let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);

@@ -71,7 +71,7 @@ pub use self::sessions::SessionRef;
 pub use self::shard::{Shard, Shards};
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
-pub use self::storage::{Fixed, Storage, WithGroups};
+pub use self::storage::{Fixed, Storage, WithGroups, sizes};
 pub use self::unstarted::Unstarted;
 pub use self::window::CommissioningWindow;
 
@@ -208,6 +208,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     const fn unstarted(crypto: C) -> Self {
+        const { S::CHECK };
         Self {
             crypto,
             sessions: SessionTable::EMPTY,

@@ -21,7 +21,7 @@ use crate::crypto::Crypto;
 /// use matter_session::manager::{Config, Fixed, Unstarted};
 ///
 /// // 16 sessions, 8 exchanges, 2 handshakes, 5 fabrics, 15 records, 5,120 octets of messages.
-/// type Tables = Fixed<16, 8, 2, 5, 15, 5120>;
+/// type Tables = Fixed;
 ///
 /// // On a device: a `ConstStaticCell`, or what `cortex_m_rt::entry` makes of a `static mut`.
 /// static NODE: Mutex<Unstarted<CompactRustCrypto, Tables>> =

@@ -3,6 +3,10 @@
 
 use proptest::prelude::*;
 
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
+
 use matter_session::manager::{
     Config, Datagram, ExchangeHandle, Fixed, Heap, Outgoing, PeerAddress, Received, SessionHandle,
     Storage,
@@ -30,7 +34,8 @@ struct World<S: Storage> {
 }
 
 /// Fewer places than are asked for, of everything.
-type Small = Fixed<4, 8, 2, 1, 2, 4000>;
+type Small =
+    Fixed<Sessions<4>, Exchanges<8>, Handshakes<2>, Fabrics<1>, Records<2>, MessageBytes<4000>>;
 
 impl<S: Storage> World<S> {
     fn new(seed: u64, batches: bool) -> Self {

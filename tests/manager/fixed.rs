@@ -7,6 +7,9 @@ use matter_session::context::Services;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{Config, Event, Fixed, PeerAddress, SendError, Storage, Unstarted};
 use matter_session::session::{
     Identity, SessionKeys, SessionParameters, SessionRole, SessionSetup,
@@ -16,9 +19,11 @@ use matter_session::time::Instant;
 use crate::net::{Authority, Dice, IM, Net, PASSCODE, index, udp};
 
 /// Octets for two handshakes and little else.
-type Tight = Fixed<4, 4, 2, 2, 2, 2600>;
+type Tight =
+    Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<2600>>;
 /// Not even for the certificates of a peer beside a handshake's message.
-type Tighter = Fixed<4, 4, 2, 2, 2, 1300>;
+type Tighter =
+    Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<1300>>;
 
 fn members<S: Storage>() -> Net<S> {
     let config = Config::default().with_handshakes(2, Duration::from_millis(300));
@@ -125,7 +130,14 @@ fn a_manager_in_its_place_is_started_once_and_for_all() {
 
 #[test]
 fn tables_are_as_small_as_they_are_said_to_be() {
-    type Device = Fixed<16, 8, 2, 5, 15, 4096>;
+    type Device = Fixed<
+        Sessions<16>,
+        Exchanges<8>,
+        Handshakes<2>,
+        Fabrics<5>,
+        Records<15>,
+        MessageBytes<4096>,
+    >;
     let size = size_of::<Unstarted<CompactRustCrypto, Device>>();
     println!("a device of five fabrics: {size} octets");
     assert!(size <= 27_500, "{size}");
@@ -134,7 +146,14 @@ fn tables_are_as_small_as_they_are_said_to_be() {
 /// More tables than its settings use: what waits of handshakes must not outgrow its queue.
 #[test]
 fn settings_below_the_tables_lose_no_event_of_a_handshake() {
-    type Roomy = Fixed<60, 8, 2, 2, 20, 2600>;
+    type Roomy = Fixed<
+        Sessions<60>,
+        Exchanges<8>,
+        Handshakes<2>,
+        Fabrics<2>,
+        Records<20>,
+        MessageBytes<2600>,
+    >;
     let config = Config::default()
         .with_sessions(1)
         .with_records(0, Duration::ZERO)
@@ -156,7 +175,8 @@ fn settings_below_the_tables_lose_no_event_of_a_handshake() {
 
 #[test]
 fn a_single_place_is_no_session_that_nobody_hears_of() {
-    type Single = Fixed<1, 4, 2, 2, 2, 4096>;
+    type Single =
+        Fixed<Sessions<1>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<4096>>;
     let mut net = members::<Single>();
     net.dial_case(0, 1, 1, 200);
     net.run(1000);

@@ -7,6 +7,9 @@ use matter_session::group::{
     SecurityPolicy,
 };
 use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
+};
 use matter_session::manager::{
     Config, Dropped, Event, Fixed, GroupError, GroupSendError, GroupSettings, Heap, PeerAddress,
     Storage, WithGroups,
@@ -19,7 +22,12 @@ use crate::net::{Authority, Bounds, IM, Manager, Net, index, udp};
 const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
 const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
 
-type Small = WithGroups<Fixed<4, 4, 1, 2, 3, 2500>, 4, 4, 24>;
+type Small = WithGroups<
+    Fixed<Sessions<4>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
+    KeySets<4>,
+    Groups<4>,
+    Senders<24>,
+>;
 
 /// Nodes 100, 101, ... on one fabric, all in group 1 under one key.
 fn lights<S: Storage>(count: usize, policy: SecurityPolicy) -> Net<S> {
@@ -588,7 +596,9 @@ fn groups_and_key_sets_that_cannot_be_are_refused() {
 
 #[test]
 fn a_manager_without_tables_for_groups_has_none() {
-    let mut net = Net::<Fixed<4, 4, 1, 2, 3, 2500>>::stored(vec![(udp(1), Config::default())]);
+    let mut net = Net::<
+        Fixed<Sessions<4>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
+    >::stored(vec![(udp(1), Config::default())]);
     Authority::new(1, false).join(&mut net, 0, 100);
     let manager = &mut net.node(0).manager;
     let epochs = [GroupEpoch {

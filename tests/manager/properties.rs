@@ -7,6 +7,9 @@ use proptest::prelude::*;
 
 use matter_session::group::SecurityPolicy;
 use matter_session::ids::{GroupId, GroupKeySetId};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
+};
 use matter_session::manager::{
     Config, ExchangeHandle, Fixed, GroupSettings, Heap, SessionHandle, Storage, WithGroups,
 };
@@ -106,20 +109,25 @@ const WAITING: usize = 4;
 /// What the world needs: one session more for PASE, and room for every message to be long.
 type Arrays = WithGroups<
     Fixed<
-        { SESSIONS + 1 },
-        EXCHANGES,
-        HANDSHAKES,
-        FABRICS,
-        RECORDS,
-        { (EXCHANGES + 2 * HANDSHAKES + WAITING) * 1280 },
+        Sessions<{ SESSIONS + 1 }>,
+        Exchanges<EXCHANGES>,
+        Handshakes<HANDSHAKES>,
+        Fabrics<FABRICS>,
+        Records<RECORDS>,
+        MessageBytes<{ (EXCHANGES + 2 * HANDSHAKES + WAITING) * 1280 }>,
     >,
-    { FABRICS * GROUPS },
-    { FABRICS * GROUPS },
-    4,
+    KeySets<{ FABRICS * GROUPS }>,
+    Groups<{ FABRICS * GROUPS }>,
+    Senders<4>,
 >;
 
 /// Less than the settings say, of everything.
-type Small = WithGroups<Fixed<3, 3, 2, 1, 1, 2600>, 1, 1, 2>;
+type Small = WithGroups<
+    Fixed<Sessions<3>, Exchanges<3>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    KeySets<1>,
+    Groups<1>,
+    Senders<2>,
+>;
 
 impl<S: Storage> World<S> {
     fn new(seed: u64) -> Self {

@@ -2,6 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
+
 use matter_session::manager::{
     Config, Dropped, ExchangeHandle, Fixed, SendError, SessionHandle, Storage,
 };
@@ -210,7 +214,9 @@ fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     debt.net.node(0).polls = true;
     debt.pays_once("backlog");
 
-    let mut debt = Debt::<Fixed<3, 6, 2, 1, 1, 2600>>::new(Config::default(), false);
+    let mut debt = Debt::<
+        Fixed<Sessions<3>, Exchanges<6>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    >::new(Config::default(), false);
     let session = debt.session;
     loop {
         let sent = debt.net.call(0, |m, cx| {

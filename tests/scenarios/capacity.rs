@@ -5,6 +5,9 @@ use core::time::Duration;
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::NodeId;
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{
     Config, ConnectError, Dropped, Fixed, Heap, OpenError, SessionHandle, Shards, Storage,
 };
@@ -74,7 +77,9 @@ fn full_tables_get_it_later<S: Storage>() {
 #[test]
 fn a_reliable_message_without_room_is_neither_acknowledged_nor_forgotten_and_gets_in_later() {
     full_tables_get_it_later::<Heap>();
-    full_tables_get_it_later::<Fixed<4, 3, 2, 1, 1, 2600>>();
+    full_tables_get_it_later::<
+        Fixed<Sessions<4>, Exchanges<3>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    >();
 }
 
 #[test]

@@ -4,6 +4,9 @@
 use core::cmp::Reverse;
 
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{CloseReason, Config, Fixed, Heap, SessionHandle, Storage};
 use matter_session::session::SessionKind;
 use proptest::prelude::*;
@@ -118,7 +121,14 @@ struct World<S: Storage> {
 
 /// Room for three sessions of each of the four fabrics.
 const SESSIONS: usize = 12;
-type Arrays = Fixed<{ SESSIONS + 1 }, 32, 2, 1, 1, 2600>;
+type Arrays = Fixed<
+    Sessions<{ SESSIONS + 1 }>,
+    Exchanges<32>,
+    Handshakes<2>,
+    Fabrics<1>,
+    Records<1>,
+    MessageBytes<2600>,
+>;
 
 impl<S: Storage> World<S> {
     fn new(limits: Limits) -> Self {
@@ -467,7 +477,9 @@ fn of_sessions_used_in_one_moment_the_oldest_goes() {
 /// The one place of such a node is for PASE.
 #[test]
 fn a_node_with_one_place_keeps_its_pase_session() {
-    let mut net = Net::<Fixed<1, 4, 2, 1, 1, 2600>>::stored(vec![(udp(1), Config::default())]);
+    let mut net = Net::<
+        Fixed<Sessions<1>, Exchanges<4>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    >::stored(vec![(udp(1), Config::default())]);
     let (pase, _) = Plan::pase(udp(8)).begin(&mut net, 0).unwrap();
     assert!(Plan::case(1, 5, udp(7)).begin(&mut net, 0).is_none());
     net.pump();

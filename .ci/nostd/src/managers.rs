@@ -3,14 +3,17 @@
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Passcode};
 use matter_session::ids::ProtocolId;
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{
-    Config, Event, Fixed, PeerAddress, Received, SessionHandle, SessionManager,
-    Unstarted,
+    Config, Event, Fixed, PeerAddress, Received, SessionHandle, SessionManager, Unstarted,
 };
 
 use crate::steps::{NOW, Sequence};
 
-type Tables = Fixed<2, 2, 1, 1, 1, 2560>;
+type Tables =
+    Fixed<Sessions<2>, Exchanges<2>, Handshakes<1>, Fabrics<1>, Records<1>, MessageBytes<2560>>;
 type Manager = SessionManager<CompactRustCrypto, Tables>;
 
 pub fn run() -> Option<()> {
@@ -50,9 +53,7 @@ fn carry(from: &mut Manager, to: &mut Manager, cx: &mut Context<'_>) -> Option<u
     while let Some(sent) = from.poll_transmit(NOW) {
         let octets = datagram.get_mut(..sent.datagram.len())?;
         octets.copy_from_slice(sent.datagram);
-        if let Received::Message(message) =
-            to.handle_datagram(cx, PeerAddress::Btp(1), octets)
-        {
+        if let Received::Message(message) = to.handle_datagram(cx, PeerAddress::Btp(1), octets) {
             messages += usize::from(*message.payload == *b"octets");
         }
     }

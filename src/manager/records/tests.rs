@@ -8,6 +8,7 @@ use super::*;
 use crate::crypto::Secret;
 use crate::fabric::CompressedFabricId;
 use crate::ids::CaseAuthTags;
+use crate::manager::sizes;
 use crate::manager::storage::{Fixed, Heap};
 
 const LIFETIME: Duration = Duration::from_millis(40);
@@ -109,7 +110,7 @@ fn agrees<S: Storage>(steps: &[(Step, u64)]) {
 proptest! {
     #[test]
     fn tables_of_records_agree_with_a_list(steps in proptest::collection::vec(step(), 0..80)) {
-        agrees::<Fixed<1, 1, 1, 1, PLACES, 1243>>(&steps);
+        agrees::<Fixed<sizes::Sessions<1>, sizes::Exchanges<1>, sizes::Handshakes<1>, sizes::Fabrics<1>, sizes::Records<PLACES>, sizes::MessageBytes<1243>>>(&steps);
         agrees::<Heap>(&steps);
     }
 }

@@ -55,7 +55,7 @@ impl<const N: usize, const M: usize> Array for [[u8; M]; N] {
 }
 
 const OWNER_LEN: usize = 9;
-const HEADER_LEN: usize = OWNER_LEN + size_of::<u16>();
+pub(super) const HEADER_LEN: usize = OWNER_LEN + size_of::<u16>();
 
 /// Where an item stands.
 struct Item {

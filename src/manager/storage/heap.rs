@@ -26,6 +26,8 @@ use crate::time::Instant;
 pub struct Heap;
 
 impl Storage for Heap {
+    const CHECK: () = ();
+
     type Sessions<V> = Slab<V>;
     type Peers = HashedPeers;
     type Links = LinkRow;

@@ -19,6 +19,7 @@ mod hashed;
 #[cfg(feature = "alloc")]
 mod heap;
 mod place;
+pub mod sizes;
 #[cfg(feature = "alloc")]
 mod slab;
 #[cfg(feature = "alloc")]
@@ -273,46 +274,75 @@ pub trait Octets {
 }
 
 /// The tables of a manager. Sealed: `Heap` and [`Fixed`] implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no storage of a manager",
+    note = "the sizes of `Fixed` stand in this order: Sessions, Exchanges, Handshakes, Fabrics, \
+            Records, MessageBytes; those of `WithGroups` after another storage: KeySets, Groups, \
+            Senders"
+)]
 pub trait Storage: sealed::Sealed {
+    /// Fails to compile if the sizes are of no use.
+    #[doc(hidden)]
+    const CHECK: ();
     /// Secure sessions by their local id.
+    #[doc(hidden)]
     type Sessions<V>: Seats<V>;
     /// Sessions by peer: an index.
+    #[doc(hidden)]
     type Peers: Peers;
     /// What puts sessions into the order of their use.
+    #[doc(hidden)]
     type Links: Links;
     /// The lists of sessions of one rank.
+    #[doc(hidden)]
     type UseLists: Map<(Group, Rank), Ends>;
     /// How many sessions each fabric has.
+    #[doc(hidden)]
     type Counts: Map<Group, u16>;
     /// Exchanges of secure sessions.
+    #[doc(hidden)]
     type Exchanges<V>: Map<ExchangeKey, V>;
     /// Handshakes in flight.
+    #[doc(hidden)]
     type Handshakes<V>: Map<HandshakeId, V>;
     /// Fabrics.
+    #[doc(hidden)]
     type Fabrics<V>: Map<FabricIndex, V>;
     /// Resumption records by peer.
+    #[doc(hidden)]
     type Records<V>: Map<(FabricIndex, NodeId), V>;
     /// Resumption records by id: an index.
+    #[doc(hidden)]
     type RecordIds: RecordIndex;
     /// Resumption records by time: an index.
+    #[doc(hidden)]
     type RecordOrder: RecordOrder;
     /// Deadlines of exchanges and handshakes.
+    #[doc(hidden)]
     type Deadlines: Map<(Instant, Source), ()>;
     /// Exchanges and handshakes that have something to send.
+    #[doc(hidden)]
     type Ready: Map<Source, ()>;
     /// Events.
+    #[doc(hidden)]
     type Events<V>: Queue<V>;
     /// Those of handshakes.
+    #[doc(hidden)]
     type HandshakeEvents<V>: Queue<V>;
     /// Short messages.
+    #[doc(hidden)]
     type Outbox<V>: Queue<V>;
     /// Certificates of fabrics.
+    #[doc(hidden)]
     type Certificates: Octets;
     /// Messages in flight, and certificates of peers.
+    #[doc(hidden)]
     type Octets: Octets;
     /// Groups, if this storage has tables for them.
+    #[doc(hidden)]
     type Groups<V: Empty>: Optional<V>;
     /// Those tables.
+    #[doc(hidden)]
     type GroupTables: GroupTables;
 }
 
@@ -325,19 +355,7 @@ mod sealed {
     #[cfg(feature = "alloc")]
     impl Sealed for super::Heap {}
 
-    impl<
-        const SESSIONS: usize,
-        const EXCHANGES: usize,
-        const HANDSHAKES: usize,
-        const FABRICS: usize,
-        const RECORDS: usize,
-        const OCTETS: usize,
-    > Sealed for super::Fixed<SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, OCTETS>
-    {
-    }
+    impl<S, E, H, F, R, B> Sealed for super::Fixed<S, E, H, F, R, B> {}
 
-    impl<S: super::Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> Sealed
-        for super::WithGroups<S, KEY_SETS, GROUPS, SENDERS>
-    {
-    }
+    impl<S, K, G, N> Sealed for super::WithGroups<S, K, G, N> {}
 }

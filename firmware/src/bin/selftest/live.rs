@@ -6,9 +6,9 @@ use firmware::device::Device;
 use firmware::frame::{Fabric, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::context::{Context, Services};
 use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle};
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -158,7 +158,7 @@ impl Live {
             let exchange = self.controller.open_exchange(self.now, self.session?).ok()?;
             let payload = payload(number);
             let mut services = services(&mut self.rng);
-        let mut cx = services.at(self.now);
+            let mut cx = services.at(self.now);
             let controller = &mut *self.controller;
             let sent =
                 meters.controller.run(|| controller.send(&mut cx, exchange, ECHO, 1, &payload));

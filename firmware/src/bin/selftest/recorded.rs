@@ -2,13 +2,15 @@
 
 use firmware::tables::Suite;
 use matter_session::cert::{NoCache, Profile};
+use matter_session::context::Services;
 use matter_session::crypto::{
     CompactRustCrypto, Passcode, PbkdfParameters, Secret, SigningKey, Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
-use matter_session::context::Services;
-use matter_session::handshake::{CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, Step};
+use matter_session::handshake::{
+    CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, Step,
+};
 use matter_session::ids::{FabricIndex, LocalSessionId};
 use matter_session::resumption::NoRecords;
 use matter_session::session::{EphemeralNodeId, SecureSession, SessionParameters, UnsecureSession};
