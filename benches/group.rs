@@ -118,7 +118,8 @@ impl Pair {
         b.open_commissioning_window_for(&mut cx, &passcode, None).unwrap();
         a.connect_pase(&mut cx, address(2), passcode).unwrap();
         while carry(&mut a, &mut b, 1, &mut cx) + carry(&mut b, &mut a, 2, &mut cx) > 0 {}
-        let exchange = a.open_exchange(NOW, a.pase_session().unwrap()).unwrap();
+        let session = a.pase_session().unwrap();
+        let exchange = a.open_exchange(&mut cx, session).unwrap();
         let mut fabric = FabricIndex::MIN;
         let members = members([1, 2].map(NodeId::new), true);
         for (node, member) in [&mut a, &mut b].into_iter().zip(&members) {
@@ -149,7 +150,9 @@ impl Pair {
         for buf in &mut *datagrams {
             let start = buf.as_ptr().addr();
             let sent = match kind {
-                Kind::Unicast => a.send_unreliable(NOW, *exchange, IM, 8, payload, buf).unwrap(),
+                Kind::Unicast => {
+                    a.send_unreliable(&mut cx, *exchange, IM, 8, payload, buf).unwrap()
+                }
                 Kind::Clear | Kind::Private => {
                     let group = if matches!(kind, Kind::Clear) { 1 } else { 2 };
                     let to = (*fabric, GroupId::new(group));

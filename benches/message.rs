@@ -170,7 +170,7 @@ impl Pair {
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(NOW);
         let exchanges: Vec<_> =
-            (0..BATCH).map(|_| a.open_exchange(NOW, *session).unwrap()).collect();
+            (0..BATCH).map(|_| a.open_exchange(&mut cx, *session).unwrap()).collect();
         let mut datagrams: Vec<_> = (0..BATCH).map(|_| Vec::with_capacity(1280)).collect();
 
         let begin = Clock::now();

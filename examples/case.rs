@@ -96,7 +96,7 @@ fn request_and_response(pair: &mut Pair, session: SessionHandle) -> Outcome {
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(pair.now);
     let protocol = ProtocolId::INTERACTION_MODEL;
-    let exchange = pair.controller.manager.open_exchange(cx.now(), session)?;
+    let exchange = pair.controller.manager.open_exchange(&mut cx, session)?;
     pair.controller.manager.send(&mut cx, exchange, protocol, READ_REQUEST, b"on or off?")?;
     pair.carry()?;
 

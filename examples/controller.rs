@@ -304,7 +304,7 @@ impl Controller {
         opcode: u8,
         payload: &[u8],
     ) -> Result<Message> {
-        let exchange = self.node.manager.open_exchange(self.node.now(), session)?;
+        let exchange = self.node.with(|manager, cx| manager.open_exchange(cx, session))?;
         self.node.with(|manager, cx| manager.send(cx, exchange, protocol, opcode, payload))?;
         let until = self.node.now() + PATIENCE;
         while self.node.now() < until {

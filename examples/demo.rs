@@ -279,7 +279,7 @@ impl<'w> Node<'w> {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(established);
-        let exchange = self.manager.open_exchange(cx.now(), session)?;
+        let exchange = self.manager.open_exchange(&mut cx, session)?;
         let request = self.request(session, exchange)?;
         self.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_REQUEST, &request)?;
         let response = self.run_until(|node, news| match news {

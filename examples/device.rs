@@ -131,7 +131,7 @@ fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
     // A real device gets its verifier in the factory and never knows the passcode.
     let verifier = Verifier::generate(&RustCrypto, passcode, &pbkdf)?;
     let window = CommissioningWindow { verifier, pbkdf, duration: None };
-    Ok(node.manager.open_commissioning_window(node.now(), window)?)
+    Ok(node.with(|manager, cx| manager.open_commissioning_window(cx, window))?)
 }
 
 /// Where there is no multicast, datagrams to groups may still come to the node's own address.

@@ -35,7 +35,7 @@ fn main() -> Outcome {
     let (theirs, _) = pair.device.established()?;
 
     draw_note("--- the session stands ---");
-    let exchange = pair.controller.manager.open_exchange(cx.now(), ours)?;
+    let exchange = pair.controller.manager.open_exchange(&mut cx, ours)?;
     let protocol = ProtocolId::INTERACTION_MODEL;
     pair.controller.manager.send(&mut cx, exchange, protocol, INVOKE_REQUEST, b"arm fail-safe")?;
     pair.carry()?;

@@ -242,7 +242,7 @@ impl Node {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.now());
-        let exchange = self.manager.open_exchange(cx.now(), session)?;
+        let exchange = self.manager.open_exchange(&mut cx, session)?;
         Ok(self.manager.send(&mut cx, exchange, PROTOCOL, REQUEST, &[7; 64])?)
     }
 

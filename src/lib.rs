@@ -78,7 +78,7 @@
 //!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec());
 //!     }
 //!     if let Some(Event::Established { session, .. }) = phone.poll_event() {
-//!         let exchange = phone.open_exchange(now, session)?;
+//!         let exchange = phone.open_exchange(&mut cx, session)?;
 //!         phone.send(&mut cx, exchange, ProtocolId::INTERACTION_MODEL, 0x02, b"hello")?;
 //!     }
 //! }

@@ -37,7 +37,7 @@ impl Pair {
         let passcode_of_device = Passcode::new(RIGHT).unwrap();
         let verifier = Verifier::generate(&RustCrypto, &passcode_of_device, &pbkdf).unwrap();
         let window = CommissioningWindow { verifier, pbkdf, duration: None };
-        pair.device.open_commissioning_window(pair.now, window).unwrap();
+        pair.with(To::Device, |device, cx| device.open_commissioning_window(cx, window).unwrap());
         let passcode = Passcode::new(passcode).unwrap();
         pair.with(To::Controller, |controller, cx| {
             controller.connect_pase(cx, address(2), passcode).unwrap();
@@ -157,7 +157,8 @@ fn a_clock_that_leaps_past_everything_stops_nothing() {
     let mut pair = Pair::dialling(RIGHT, SessionParameters::matter_1_6());
     pair.carry_all();
     let session = pair.session();
-    let exchange = pair.controller.open_exchange(pair.now, session).unwrap();
+    let exchange =
+        pair.with(To::Controller, |controller, cx| controller.open_exchange(cx, session).unwrap());
     pair.with(To::Controller, |controller, cx| {
         controller.send(cx, exchange, ProtocolId::INTERACTION_MODEL, 2, b"request").unwrap();
     });

@@ -51,7 +51,7 @@ fn pase_and_a_message() -> Result<(), Box<dyn Error>> {
     assert_eq!(lamp.session_count(), 1);
 
     // A message: two lines to send it, one to receive it ...
-    let exchange = phone.open_exchange(cx.now(), session)?;
+    let exchange = phone.open_exchange(&mut cx, session)?;
     phone.send(&mut cx, exchange, IM, 8, b"toggle")?;
     // ... with whatever carries datagrams in between, which is written already.
     let transmit = phone.poll_transmit(cx.now()).ok_or("nothing was sent")?;

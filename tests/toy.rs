@@ -141,7 +141,7 @@ fn case_and_its_resumption_carry_messages() {
 
         let session = pair.nodes[0].0.sessions().next().unwrap().handle();
         pair.call(0, |manager, cx| {
-            let exchange = manager.open_exchange(cx.now(), session).unwrap();
+            let exchange = manager.open_exchange(cx, session).unwrap();
             manager.send(cx, exchange, ProtocolId::INTERACTION_MODEL, 2, b"hello").unwrap();
         });
         pair.run();

@@ -175,14 +175,14 @@ impl World {
     /// Messages to random peers, which acknowledge them afterwards.
     fn send(&mut self) -> Duration {
         let mut exchanges: Vec<(usize, ExchangeHandle)> = Vec::new();
-        for _ in 0..BATCH {
-            let n = self.random();
-            let exchange = self.manager.open_exchange(self.now, self.handles[n]).unwrap();
+        let peers: Vec<_> = (0..BATCH).map(|_| self.random()).collect();
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
+        for n in peers {
+            let exchange = self.manager.open_exchange(&mut cx, self.handles[n]).unwrap();
             exchanges.push((n, exchange));
         }
         let mut counters = Vec::with_capacity(BATCH);
-        let mut services = Services::new(&mut self.rng);
-        let mut cx = services.at(self.now);
         let begin = Clock::now();
         for (_, exchange) in &exchanges {
             self.manager.send(&mut cx, *exchange, IM, 8, &PAYLOAD).unwrap();
@@ -237,9 +237,9 @@ impl World {
         let mut exchanges = Vec::new();
         for _ in 0..BATCH {
             let n = self.random();
-            let exchange = self.manager.open_exchange(self.now, self.handles[n]).unwrap();
             let mut services = Services::new(&mut self.rng);
             let mut cx = services.at(self.now);
+            let exchange = self.manager.open_exchange(&mut cx, self.handles[n]).unwrap();
             self.manager.send(&mut cx, exchange, IM, 8, &PAYLOAD).unwrap();
             exchanges.push(exchange);
         }

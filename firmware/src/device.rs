@@ -75,10 +75,11 @@ pub struct Device<'n, B> {
 impl<'n, B: Board> Device<'n, B> {
     /// Opens the commissioning window. `None` if the factory's data are no good.
     #[inline(never)]
-    pub fn new(mut board: B, node: &'n mut Node, rng: Trng, setup: &Setup) -> Option<Self> {
+    pub fn new(mut board: B, node: &'n mut Node, mut rng: Trng, setup: &Setup) -> Option<Self> {
         let verifier = Verifier::from_bytes(&setup.verifier).ok()?;
         let window = CommissioningWindow { verifier, pbkdf: setup.pbkdf()?, duration: None };
-        node.open_commissioning_window(board.now(), window).ok()?;
+        node.open_commissioning_window(&mut Services::new(&mut rng).at(board.now()), window)
+            .ok()?;
         if setup.busy > 0 {
             node.set_busy(Some(BUSY_WAIT));
         }
@@ -109,14 +110,15 @@ impl<'n, B: Board> Device<'n, B> {
     #[cfg(feature = "persistent")]
     #[inline(never)]
     pub fn restore<F: NorFlash>(&mut self, memory: &mut Memory<F>) {
-        let now = self.board.now();
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.board.now());
         memory.each(|kept| match kept {
             Kept::Fabric(stored) => {
                 let _ = self.node.restore_fabric(stored);
             }
             Kept::Record(record) => {
                 // Its peer gets a full handshake, and a record in place of this one.
-                let _ = self.node.restore_record(record, now);
+                let _ = self.node.restore_record(&mut cx, record);
             }
         });
     }

@@ -261,7 +261,7 @@ impl World {
             Op::Say(n, which, len) => {
                 let n = usize::from(n);
                 let Some(session) = self.session(n, which) else { return };
-                let opened = self.call(n, |m, cx| m.open_exchange(cx.now(), session));
+                let opened = self.call(n, |m, cx| m.open_exchange(cx, session));
                 if let Ok(exchange) = opened {
                     self.say(n, (session, exchange), len);
                 }
@@ -597,7 +597,7 @@ impl World {
         self.run(1_000);
         let (fabric, peer) = (FabricIndex::MIN, NodeId::new(IDS[1]));
         let session = self.nodes[0].manager.session_with(fabric, peer).expect("a session");
-        let exchange = self.call(0, |m, cx| m.open_exchange(cx.now(), session)).unwrap();
+        let exchange = self.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
         self.say(0, (session, exchange), 3);
         self.run(1_000);
         assert_eq!(self.delivered.len(), delivered + 1);

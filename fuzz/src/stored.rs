@@ -59,15 +59,15 @@ pub fn resumption_record(data: &[u8]) {
     assert!(message.payload.windows(16).any(|octets| octets == record.id.as_bytes()));
 
     let mut manager = manager();
-    let refused = manager.restore_record(record.clone(), NOW);
+    let refused = manager.restore_record(&mut cx, record.clone());
     assert_eq!(refused, Err(RestoreError::UnknownFabric));
     let octets = encoded(fabrics[0].view());
     assert_eq!(manager.restore_fabric(&octets), Ok(record.fabric));
     if foreign != record {
-        assert_eq!(manager.restore_record(foreign, NOW), Err(RestoreError::UnknownFabric));
+        assert_eq!(manager.restore_record(&mut cx, foreign), Err(RestoreError::UnknownFabric));
     }
     for _ in 0..2 {
-        assert_eq!(manager.restore_record(record.clone(), NOW), Ok(()));
+        assert_eq!(manager.restore_record(&mut cx, record.clone()), Ok(()));
         assert_eq!(manager.records().collect::<Vec<_>>(), [&record]);
     }
 }

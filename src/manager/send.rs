@@ -23,7 +23,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [`OpenError`].
     pub fn open_exchange(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         session: SessionHandle,
     ) -> Result<ExchangeHandle, OpenError> {
         if self.sessions.get(session).is_none() {
@@ -31,7 +31,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         let key = self.new_exchange_key(session.local).ok_or(OpenError::TooMany)?;
         let serial = self.serial();
-        let exchange = Exchange::new(key.id, true, now);
+        let exchange = Exchange::new(key.id, true, cx.now);
         self.exchanges
             .insert(key, ExchangeEntry::new(exchange, serial))
             .map_err(|_| OpenError::TooMany)?;
@@ -96,7 +96,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [`SendError`]; nothing is to be sent then.
     pub fn send_unreliable<'b>(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         exchange: ExchangeHandle,
         protocol: ProtocolId,
         opcode: u8,
@@ -110,9 +110,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.check_room(&header, known, payload.len())?;
         let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;
-        let datagram = session.session.encode(&header, message, now)?.as_bytes();
+        let datagram = session.session.encode(&header, message, cx.now)?.as_bytes();
         if let Some(entry) = self.exchange_mut(exchange) {
-            entry.exchange.sent(&header, now);
+            entry.exchange.sent(&header, cx.now);
         }
         self.finish_send(exchange.key);
         Ok(Transmit { to, datagram })

@@ -115,12 +115,12 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
     let mut rng = rng();
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(Instant::ZERO);
-    let exchange = manager.open_exchange(cx.now, handle).unwrap();
+    let exchange = manager.open_exchange(&mut cx, handle).unwrap();
     let mut buf = [0; 128];
     let mut sent = 0;
     let protocol = ProtocolId::INTERACTION_MODEL;
     let exhausted = loop {
-        match manager.send_unreliable(cx.now, exchange, protocol, 2, b"x", &mut buf) {
+        match manager.send_unreliable(&mut cx, exchange, protocol, 2, b"x", &mut buf) {
             Ok(_) => sent += 1,
             Err(error) => break error,
         }

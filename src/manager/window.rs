@@ -51,7 +51,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [`WindowError`]; nothing changes then.
     pub fn open_commissioning_window(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         window: CommissioningWindow,
     ) -> Result<(), WindowError> {
         if !self.window.is_vacant() {
@@ -61,7 +61,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return Err(WindowError::Backlog);
         }
         let CommissioningWindow { verifier, pbkdf, duration } = window;
-        let closes = duration.map(|duration| now + duration);
+        let closes = duration.map(|duration| cx.now + duration);
         let window = OpenWindow { verifier, pbkdf, closes, failures: 0, serving: None };
         self.window = Place::Taken(window);
         log_info!("commissioning window opened");
@@ -86,7 +86,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .map_err(|_| CryptoError::Backend)?;
         let verifier = Verifier::generate(&self.crypto, passcode, &pbkdf)?;
         let window = CommissioningWindow { verifier, pbkdf, duration };
-        self.open_commissioning_window(cx.now, window)
+        self.open_commissioning_window(cx, window)
     }
 
     /// Closes the commissioning window. A handshake that is being served ends, which the peer is

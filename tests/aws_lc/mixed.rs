@@ -78,7 +78,7 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     }
 
     fn send(&mut self, cx: &mut Context<'_>, payload: &[u8]) {
-        let exchange = self.manager.open_exchange(cx.now(), self.newest.unwrap()).unwrap();
+        let exchange = self.manager.open_exchange(cx, self.newest.unwrap()).unwrap();
         self.manager.send(cx, exchange, IM, 8, payload).unwrap();
     }
 

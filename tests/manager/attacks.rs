@@ -96,11 +96,11 @@ fn records_that_come_and_go_push_out_no_event() {
     net.case(200);
     net.node(0).polls = false;
     let record: ResumptionRecord = net.nodes[0].manager.records().next().unwrap().clone();
-    let (fabric, peer, now) = (record.fabric, record.peer, net.instant());
+    let (fabric, peer) = (record.fabric, record.peer);
     let mut restored = Ok(());
     for _ in 0..200 {
         net.call(0, |m, cx| m.forget_record(cx, fabric, peer));
-        restored = net.nodes[0].manager.restore_record(record.clone(), now);
+        restored = net.call(0, |m, cx| m.restore_record(cx, record.clone()));
     }
     assert_eq!(restored, Err(RestoreError::Backlog));
     assert!(RestoreError::Backlog.is_temporary());
@@ -109,7 +109,7 @@ fn records_that_come_and_go_push_out_no_event() {
     net.node(0).polls = true;
     net.pump();
     assert_eq!(net.node(0).closed().len(), 1);
-    assert_eq!(net.node(0).manager.restore_record(record, now), Ok(()));
+    assert_eq!(net.call(0, |m, cx| m.restore_record(cx, record)), Ok(()));
 }
 
 #[test]

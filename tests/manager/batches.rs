@@ -108,7 +108,7 @@ impl<S: Storage> World<S> {
             }
             _ => {
                 let Some(session) = self.session(n) else { return };
-                let opened = self.net.call(n, |m, cx| m.open_exchange(cx.now(), session));
+                let opened = self.net.call(n, |m, cx| m.open_exchange(cx, session));
                 let Ok(exchange) = opened else { return };
                 let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
                 if n == NODE {

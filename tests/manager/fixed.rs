@@ -40,7 +40,7 @@ fn members<S: Storage>() -> Net<S> {
 fn messages_share_octets_and_give_them_back() {
     let mut net = members::<Tight>();
     let (a, _) = net.case(200);
-    let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap());
+    let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap());
     let long = [7; 1150];
     let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &long)));
     assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
@@ -68,7 +68,7 @@ fn a_handshake_waits_until_messages_have_left_room() {
         if datagram.to == away { crate::net::Fate::Lost } else { crate::net::Fate::Arrives }
     });
     for _ in 0..2 {
-        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now(), b)).unwrap();
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx, b)).unwrap();
         net.call(1, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])).unwrap();
     }
     net.dial_case(2, 1, 1, 200);
@@ -256,7 +256,7 @@ fn what_a_reliable_transport_has_taken_gives_its_octets_back() {
     let (a, _) = net.case(200);
     net.run(20_000);
     for _ in 0..3 {
-        let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+        let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
         assert_eq!(net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])), Ok(()));
         net.run(10);
     }

@@ -97,7 +97,7 @@ fn privacy_and_reserved_session_types_are_refused() {
 fn send_raw(net: &mut Net, protocol: matter_session::ids::ProtocolId, opcode: u8, data: &[u8]) {
     let session = net.nodes[0].manager.sessions().next().unwrap().handle();
     net.call(0, |manager, cx| {
-        let exchange = manager.open_exchange(cx.now(), session).unwrap();
+        let exchange = manager.open_exchange(cx, session).unwrap();
         manager.send(cx, exchange, protocol, opcode, data).unwrap();
         manager.close_exchange(exchange);
     });

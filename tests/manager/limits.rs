@@ -44,7 +44,7 @@ fn one_peer_cannot_take_all_exchanges() {
 fn the_application_is_told_when_its_own_exchanges_are_too_many() {
     let mut net = members(Config::default().with_sessions(8).with_exchanges(2), Config::default());
     let (a, _) = net.case(200);
-    let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx.now(), a));
+    let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx, a));
     let first = open(&mut net).unwrap();
     open(&mut net).unwrap();
     let before = net.node(0).facts();
@@ -108,7 +108,7 @@ fn no_event_is_lost_when_nobody_polls() {
     // The application sends until it is told to poll.
     let mut sent = 0;
     for _ in 0..40 {
-        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now(), sessions[0].1)).unwrap();
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx, sessions[0].1)).unwrap();
         match net.call(1, |m, cx| m.send(cx, exchange, IM, 2, b"x")) {
             Ok(()) => sent += 1,
             Err(error) => assert_eq!(error, SendError::Backlog),
@@ -120,8 +120,7 @@ fn no_event_is_lost_when_nobody_polls() {
     net.dial_case(0, 1, 1, 200);
     net.run(100);
     assert!(matches!(net.node(0).failures()[..], [HandshakeError::Refused(Refusal::Busy { .. })]));
-    let now = net.instant();
-    let opened = net.node(1).manager.open_commissioning_window(now, window());
+    let opened = net.call(1, |m, cx| m.open_commissioning_window(cx, window()));
     assert_eq!(opened, Err(WindowError::Backlog));
     let to = udp(1);
     let passcode = || Passcode::new(PASSCODE).unwrap();
@@ -163,16 +162,14 @@ fn a_handshake_pauses_while_events_are_not_polled() {
 #[test]
 fn an_unreliable_message_says_how_much_room_it_needs() {
     let (mut net, a, _) = Net::with_case();
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let before = net.node(0).facts();
-    let now = net.instant();
     let mut small = [0; 20];
-    let manager = &mut net.node(0).manager;
-    let sent = manager.send_unreliable(now, exchange, IM, 2, b"12345", &mut small);
+    let sent = net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"12345", &mut small));
     let Err(SendError::BufferTooSmall { needed }) = sent else { panic!("{sent:?}") };
     assert_eq!(net.node(0).facts(), before);
     let mut buf = vec![0; needed];
-    net.node(0).manager.send_unreliable(now, exchange, IM, 2, b"12345", &mut buf).unwrap();
+    net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"12345", &mut buf)).unwrap();
     net.assert_clean();
 }
 
@@ -192,8 +189,7 @@ fn handles_of_what_is_gone_name_nothing() {
     manager.close_exchange(exchange);
     assert!(!manager.associate_fabric(a, index(1)));
     let mut buf = [0; 128];
-    let now = net.instant();
-    let sent = net.node(0).manager.send_unreliable(now, exchange, IM, 2, b"", &mut buf);
+    let sent = net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"", &mut buf));
     assert!(matches!(sent, Err(SendError::Closed)));
     net.assert_clean();
 }

@@ -18,7 +18,7 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     net.run(5000);
     let (session, _) = net.case(200);
     let payload = b"the alarm code is 4711";
-    let exchange = net.call(0, |manager, cx| manager.open_exchange(cx.now(), session)).unwrap();
+    let exchange = net.call(0, |manager, cx| manager.open_exchange(cx, session)).unwrap();
     net.call(0, |manager, cx| manager.send(cx, exchange, IM, 8, payload)).unwrap();
     net.run(1000);
     let mut secrets = vec![payload.to_vec(), vec![0xA5; 16], PASSCODE.to_le_bytes().to_vec()];

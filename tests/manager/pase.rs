@@ -54,11 +54,10 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
 #[test]
 fn the_window_closes_by_itself_and_tells_the_peer_being_served() {
     let mut net = Net::pair();
-    let now = net.instant();
     let duration = Some(Duration::from_secs(180));
     let timed = CommissioningWindow { duration, ..window() };
-    net.node(1).manager.open_commissioning_window(now, timed).unwrap();
-    let again = net.node(1).manager.open_commissioning_window(now, window());
+    net.call(1, |m, cx| m.open_commissioning_window(cx, timed)).unwrap();
+    let again = net.call(1, |m, cx| m.open_commissioning_window(cx, window()));
     assert_eq!(again, Err(WindowError::Open));
     net.run(179_900);
     net.on_send(|datagram| match datagram.handshake_opcode() {

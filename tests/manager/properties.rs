@@ -212,12 +212,12 @@ impl<S: Storage> World<S> {
             }
             Op::OpenWindow(n) => {
                 let window = crate::net::window();
-                let _ = net.call(n, |m, cx| m.open_commissioning_window(cx.now(), window));
+                let _ = net.call(n, |m, cx| m.open_commissioning_window(cx, window));
             }
             Op::CloseWindow(n) => net.node(n).manager.close_commissioning_window(),
             Op::Say(n, i) => {
                 let Some(session) = self.session(n, i) else { return };
-                let opened = self.net.call(n, |m, cx| m.open_exchange(cx.now(), session));
+                let opened = self.net.call(n, |m, cx| m.open_exchange(cx, session));
                 if let Ok(exchange) = opened {
                     self.send(n, exchange);
                 }
@@ -397,7 +397,7 @@ proptest! {
         world.net.assert_clean();
         // All octets are free.
         for _ in 0..2 {
-            let exchange = world.net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+            let exchange = world.net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
             let sent = world.net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1200 - 63]));
             prop_assert_eq!(sent, Ok(()));
         }

@@ -30,12 +30,11 @@ fn records_survive_a_restart_as_bytes() {
     authority.join(&mut net, 1, 200);
     for n in 0..2 {
         let record = ResumptionRecord::from_bytes(&stored[n]).unwrap();
-        let now = net.instant();
-        assert_eq!(net.node(n).manager.restore_record(record.clone(), now), Ok(()));
+        assert_eq!(net.call(n, |m, cx| m.restore_record(cx, record.clone())), Ok(()));
         assert_eq!(net.node(n).manager.record_by_id(&record.id), Some(&record));
         // A record of a fabric that is gone is not taken in.
         let foreign = ResumptionRecord { fabric: index(7), ..record };
-        let refused = net.node(n).manager.restore_record(foreign, now);
+        let refused = net.call(n, |m, cx| m.restore_record(cx, foreign));
         assert_eq!(refused, Err(RestoreError::UnknownFabric));
     }
     assert!(changes(&mut net, 0).is_empty());
@@ -53,7 +52,6 @@ fn records_survive_a_restart_as_bytes() {
 #[test]
 fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
     let (mut net, ..) = Net::with_case();
-    let now = net.instant();
     let own = net.nodes[0].manager.records().next().unwrap().clone();
     let other = |id: u8| {
         let id = ResumptionId::new([id; 16]);
@@ -63,17 +61,17 @@ fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
         (ResumptionRecord { fabric: index(7), ..own.clone() }, RestoreError::UnknownFabric),
         (ResumptionRecord { peer: NodeId::new(300), ..own.clone() }, RestoreError::IdTaken),
     ];
-    let manager = &mut net.node(0).manager;
     for (record, error) in refused {
-        assert_eq!(manager.restore_record(record, now), Err(error));
+        assert_eq!(net.call(0, |m, cx| m.restore_record(cx, record)), Err(error));
         assert!(!error.is_temporary());
-        assert_eq!(manager.records().collect::<Vec<_>>(), [&own]);
+        assert_eq!(net.node(0).manager.records().collect::<Vec<_>>(), [&own]);
     }
     assert!(!RestoreError::TooMany.is_temporary());
     // In place of the peer's own, with its id or another.
-    assert_eq!(manager.restore_record(own.clone(), now), Ok(()));
-    assert_eq!(manager.restore_record(other(1), now), Ok(()));
-    assert_eq!(manager.restore_record(other(2), now), Ok(()));
+    for record in [own.clone(), other(1), other(2)] {
+        assert_eq!(net.call(0, |m, cx| m.restore_record(cx, record)), Ok(()));
+    }
+    let manager = &net.node(0).manager;
     assert_eq!(manager.record_by_id(&ResumptionId::new([1; 16])), None);
     assert_eq!(manager.records().count(), 2);
 }
@@ -123,14 +121,13 @@ fn the_oldest_record_makes_room() {
     let kept: Vec<_> = net.node(0).manager.records().map(|record| record.peer.get()).collect();
     assert_eq!(kept, [300, 400]);
     // A full table takes no stored records in, except in place of their own.
-    let now = net.instant();
     let mut record = net.node(0).manager.records().next().unwrap().clone();
-    assert_eq!(net.node(0).manager.restore_record(record.clone(), now), Ok(()));
+    assert_eq!(net.call(0, |m, cx| m.restore_record(cx, record.clone())), Ok(()));
     record.peer = NodeId::new(200);
-    let clashing = net.node(0).manager.restore_record(record.clone(), now);
+    let clashing = net.call(0, |m, cx| m.restore_record(cx, record.clone()));
     assert_eq!(clashing, Err(RestoreError::IdTaken));
     record.id = ResumptionId::new([7; 16]);
-    let refused = net.node(0).manager.restore_record(record, now);
+    let refused = net.call(0, |m, cx| m.restore_record(cx, record));
     assert_eq!(refused, Err(RestoreError::TooMany));
     net.assert_clean();
 }

@@ -55,10 +55,9 @@ fn an_unreliable_message_needs_no_acknowledgement_and_carries_one() {
     let exchange = net.say(0, a, 2);
     net.pump();
     let theirs = net.node(1).got[0].exchange;
-    let now = net.instant();
     let mut buf = [0; 128];
-    let manager = &mut net.node(1).manager;
-    let transmit = manager.send_unreliable(now, theirs, IM, 3, b"once", &mut buf).unwrap();
+    let sent = net.call(1, |m, cx| m.send_unreliable(cx, theirs, IM, 3, b"once", &mut buf));
+    let transmit = sent.unwrap();
     let datagram = transmit.datagram.to_vec();
     let since = net.sent.len();
     net.hand(0, udp(2), &datagram).unwrap();

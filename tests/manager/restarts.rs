@@ -1,5 +1,6 @@
 //! A node that restarts while its peer goes on.
 
+use matter_session::context::Services;
 use matter_session::crypto::RustCrypto;
 use matter_session::fabric::Fabric;
 use matter_session::manager::{Config, Dropped, SessionManager};
@@ -17,7 +18,8 @@ fn restart(net: &mut Net) {
     node.manager = SessionManager::new(Config::default(), RustCrypto, &mut Dice::new(77));
     node.manager.restore_fabric(&fabric[..len]).unwrap();
     let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-    assert_eq!(node.manager.restore_record(record, now), Ok(()));
+    let mut services = Services::new(&mut node.rng);
+    assert_eq!(node.manager.restore_record(&mut services.at(now), record), Ok(()));
     node.events.clear();
 }
 

@@ -156,7 +156,7 @@ fn standalone_acknowledgements_are_never_acknowledged() {
     net.on_send(|_| Fate::Lost);
     let since = net.sent.len();
     net.call(0, |manager, cx| {
-        let exchange = manager.open_exchange(cx.now(), a).unwrap();
+        let exchange = manager.open_exchange(cx, a).unwrap();
         manager.send(cx, exchange, CHANNEL, 0x10, &[]).unwrap();
     });
     net.pump();

@@ -156,7 +156,7 @@ fn a_record_that_outlives_its_fabric_makes_nobody_a_peer_on_the_next() {
     authority.join(&mut fleet.net, 1, 200);
     let stale = fleet.stores[1].find(|_| true).unwrap();
     assert_eq!((stale.fabric, stale.peer), (index(1), NodeId::new(100)));
-    let restored = fleet.call(1, |manager, cx| manager.restore_record(stale, cx.now()));
+    let restored = fleet.call(1, |manager, cx| manager.restore_record(cx, stale));
     assert_eq!(restored, Err(RestoreError::UnknownFabric));
     // The initiator still has a record of node 200 on an index 1, and the responder takes any id.
     assert_eq!(fleet.dial(0, 1, 200), [false, false]);

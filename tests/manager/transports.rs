@@ -103,7 +103,7 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
     let (a, _) = net.case(200);
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
     assert_eq!(max, 10_000 - 8 - 6 - 16);
     let long = vec![7; max + 1];
@@ -115,7 +115,7 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     assert_eq!(net.sent.last().unwrap().octets.len(), 10_000);
 
     let (mut net, a, _) = Net::with_case();
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
     net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &vec![7; max])).unwrap();
     net.run(1000);
@@ -148,7 +148,7 @@ fn a_lost_connection_ends_its_sessions_and_handshakes_without_a_word() {
 fn a_peer_that_names_no_size_gets_messages_that_older_nodes_take() {
     let mut net = over(Tcp(1), Tcp(2));
     let (a, _) = net.case(200);
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
     assert_eq!(max, 64_000 - 4 - 8 - 6 - 16);
     net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &vec![7; max])).unwrap();

@@ -188,9 +188,9 @@ impl<S: Storage> Debt<S> {
 fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     let mut debt = Debt::<matter_session::manager::Heap>::new(Config::default(), false);
     assert!(matches!(debt.send(&[0; 3000]), Err(SendError::TooLong { .. })));
-    let (now, exchange) = (debt.net.instant(), debt.exchange);
-    let manager = &mut debt.net.node(0).manager;
-    let sent = manager.send_unreliable(now, exchange, IM, 2, b"x", &mut [0; 20]).err();
+    let exchange = debt.exchange;
+    let sent =
+        debt.net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"x", &mut [0; 20]).err());
     assert!(matches!(sent, Some(SendError::BufferTooSmall { .. })));
     debt.pays_once("too long");
 
@@ -220,7 +220,7 @@ fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     let session = debt.session;
     loop {
         let sent = debt.net.call(0, |m, cx| {
-            let exchange = m.open_exchange(cx.now(), session).unwrap();
+            let exchange = m.open_exchange(cx, session).unwrap();
             m.send(cx, exchange, IM, 2, &[0; 1000])
         });
         if let Err(error) = sent {

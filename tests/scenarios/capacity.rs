@@ -29,14 +29,14 @@ fn full_tables_get_it_later<S: Storage>() {
     let fills: [(&str, Fill<S>); 3] = [
         ("own exchanges", |net, [a, b], _| {
             for session in [a, b, b] {
-                net.call(0, |m, cx| m.open_exchange(cx.now(), session)).unwrap();
+                net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
             }
         }),
         ("exchanges of another peer", |net, [a, _], [_, other]| {
             for exchange in 1..=2 {
                 net.hand(0, udp(8), &other.seal(&header(exchange, false, None)).0).unwrap();
             }
-            net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+            net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
         }),
         ("as many of this peer as it may have", |net, _, [peer, _]| {
             for exchange in 1..=2 {
@@ -88,8 +88,8 @@ fn a_full_table_of_exchanges_is_no_obstacle_to_messages_on_those_in_it() {
     for exchange in 1..=2 {
         net.hand(0, udp(7), &twins[0].seal(&header(exchange, false, None)).0).unwrap();
     }
-    net.call(0, |m, cx| m.open_exchange(cx.now(), b)).unwrap();
-    assert_eq!(net.call(0, |m, cx| m.open_exchange(cx.now(), a)), Err(OpenError::TooMany));
+    net.call(0, |m, cx| m.open_exchange(cx, b)).unwrap();
+    assert_eq!(net.call(0, |m, cx| m.open_exchange(cx, a)), Err(OpenError::TooMany));
     let (octets, counter) = twins[0].seal(&header(2, true, None));
     net.hand(0, udp(7), &octets).unwrap();
     net.run(300);
@@ -204,7 +204,7 @@ fn with_every_exchange_id_of_a_session_in_use_the_error_is_typed() {
     let mut net = Net::with(vec![(udp(1), Config::default().with_exchanges(100_000))]);
     let (session, _) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
     let (other, _) = Plan::case(1, 5, udp(8)).begin(&mut net, 0).unwrap();
-    let open = |net: &mut Net, session| net.call(0, |m, cx| m.open_exchange(cx.now(), session));
+    let open = |net: &mut Net, session| net.call(0, |m, cx| m.open_exchange(cx, session));
     let all: Vec<_> = (0..=u16::MAX).map(|_| open(&mut net, session).unwrap()).collect();
     let ids: std::collections::BTreeSet<_> = all.iter().map(|exchange| exchange.id()).collect();
     assert_eq!(ids.len(), 65_536);

@@ -196,8 +196,7 @@ fn windows_and_records_end_late_at_worst() {
     net.case(200);
     let mut timed = crate::net::window();
     timed.duration = Some(Duration::from_secs(180));
-    let now = net.instant();
-    net.node(1).manager.open_commissioning_window(now, timed).unwrap();
+    net.call(1, |m, cx| m.open_commissioning_window(cx, timed)).unwrap();
     net.now -= DAY;
     net.run(DAY + 170_000);
     assert!(net.nodes[1].manager.is_commissioning_window_open());

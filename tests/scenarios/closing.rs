@@ -32,7 +32,7 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
         net.say(1, b, 2);
         let closing = net.say(0, a, 4);
         net.close_exchange(0, closing);
-        net.call(0, |m, cx| m.open_exchange(cx.now(), a)).unwrap();
+        net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
         net.pump();
         net.on_send(|_| Fate::Arrives);
         net.call(closer, |manager, cx| manager.close(cx, sessions[closer]));
@@ -46,7 +46,7 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
         assert_eq!(net.node(0).acknowledged(exchange), closer == 1);
         let send = net.call(0, |manager, cx| manager.send(cx, exchange, IM, 4, b""));
         assert_eq!(send, Err(SendError::Closed));
-        let open = net.call(0, |manager, cx| manager.open_exchange(cx.now(), a));
+        let open = net.call(0, |manager, cx| manager.open_exchange(cx, a));
         assert_eq!(open, Err(OpenError::Closed));
         net.call(0, |manager, cx| manager.close(cx, a));
         assert_eq!(net.node(0).closed().len(), 1);

@@ -219,8 +219,7 @@ fn a_window_that_closes_at_any_step_ends_the_handshake_and_tells_the_peer_once()
             let mut net = Net::with((1..=2).map(|port| (udp(port), Config::default())).collect());
             let mut window = crate::net::window();
             window.duration = by_time.then_some(Duration::from_millis(10 * step + 5));
-            let now = net.instant();
-            net.node(DEVICE).manager.open_commissioning_window(now, window).unwrap();
+            net.call(DEVICE, |m, cx| m.open_commissioning_window(cx, window)).unwrap();
             net.on_send(|_| Fate::Late(10));
             net.dial_pase(0, DEVICE, PASSCODE);
             net.run(10 * step + 5);

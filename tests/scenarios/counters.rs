@@ -96,13 +96,11 @@ fn sending_stops_hard_at_the_last_counter_and_nothing_leaves_after_it() {
     net.on_send(|_| Fate::Lost);
     let since = net.sent.len();
     let exchange = net.say(0, session, 2);
-    let spare = net.call(0, |m, cx| m.open_exchange(cx.now(), session)).unwrap();
+    let spare = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
     net.run(100);
     let mut buf = [0; 128];
-    let now = net.instant();
     let mut send_once = |net: &mut Net| {
-        let manager = &mut net.node(0).manager;
-        let sent = manager.send_unreliable(now, spare, IM, 2, b"x", &mut buf);
+        let sent = net.call(0, |m, cx| m.send_unreliable(cx, spare, IM, 2, b"x", &mut buf));
         sent.map(|transmit| twin.read(transmit.datagram).unwrap().counter)
     };
     let counters: Vec<_> = (0..3).map(|_| send_once(&mut net).unwrap()).collect();
@@ -134,11 +132,10 @@ fn warnings(net: &Net, session: SessionHandle) -> usize {
 #[test]
 fn the_application_is_warned_once_two_million_messages_before_the_end() {
     let (mut net, session, _) = session_at(u32::MAX - FEW - 3);
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now(), session)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
     for sent in 1..=10 {
-        let (now, mut buf) = (net.instant(), [0; 128]);
-        let manager = &mut net.node(0).manager;
-        manager.send_unreliable(now, exchange, IM, 2, b"x", &mut buf).unwrap();
+        let mut buf = [0; 128];
+        net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"x", &mut buf)).unwrap();
         net.pump();
         assert_eq!(warnings(&net, session), usize::from(sent > 3), "after {sent} messages");
     }

@@ -17,7 +17,7 @@ fn restart(net: &mut Net, authority: &mut Authority, stores: bool) {
     authority.join(net, 1, 200);
     for record in stored.iter().filter(|_| stores) {
         let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-        assert_eq!(net.call(1, |m, cx| m.restore_record(record, cx.now())), Ok(()));
+        assert_eq!(net.call(1, |m, cx| m.restore_record(cx, record)), Ok(()));
     }
 }
 

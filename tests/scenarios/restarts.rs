@@ -1,5 +1,6 @@
 //! Nodes that restart, messages of sessions that are gone, and reports that nobody has signed.
 
+use matter_session::context::Services;
 use matter_session::exchange::max_transmission_time;
 use matter_session::manager::{Config, Dropped, Event};
 use matter_session::resumption::ResumptionRecord;
@@ -30,7 +31,8 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
         for record in former.manager.records() {
             let stored = record.to_bytes();
             let record = ResumptionRecord::from_bytes(stored.as_bytes()).unwrap();
-            assert_eq!(node.manager.restore_record(record, now), Ok(()));
+            let mut services = Services::new(&mut node.rng);
+            assert_eq!(node.manager.restore_record(&mut services.at(now), record), Ok(()));
         }
     }
 }

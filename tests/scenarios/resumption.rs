@@ -107,8 +107,7 @@ fn an_id_that_was_used_before_gets_the_full_handshake() {
     let current = record(&net, DEVICE);
     assert_eq!(answer_to(&mut net, &disguised(&sigma1, 1)), SIGMA2);
     assert_eq!(record(&net, DEVICE), current);
-    let now = net.instant();
-    assert_eq!(net.node(CONTROLLER).manager.restore_record(used, now), Ok(()));
+    assert_eq!(net.call(CONTROLLER, |m, cx| m.restore_record(cx, used)), Ok(()));
     assert!(!dial(&mut net));
     assert!(dial(&mut net));
     net.assert_clean();

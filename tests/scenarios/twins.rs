@@ -184,8 +184,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     let net = &mut twins.net;
     let compressed_fabric = net.nodes[MIXER].manager.fabric(index(7)).unwrap().compressed_id();
     let relabelled = ResumptionRecord { fabric: index(7), compressed_fabric, ..record.clone() };
-    let now = net.instant();
-    assert_eq!(net.node(MIXER).manager.restore_record(relabelled, now), Ok(()));
+    assert_eq!(net.call(MIXER, |m, cx| m.restore_record(cx, relabelled)), Ok(()));
     let before = net.nodes[VICTIM].manager.record(index(1), NodeId::new(100)).cloned();
     // Signatures are those of the certificate's key.
     twins.lend_key(index(1), index(7));
@@ -204,8 +203,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     twins.leave(7);
     twins.lend_key(index(7), index(1));
     let net = &mut twins.net;
-    let now = net.instant();
-    assert_eq!(net.node(MIXER).manager.restore_record(record, now), Ok(()));
+    assert_eq!(net.call(MIXER, |m, cx| m.restore_record(cx, record)), Ok(()));
     net.dial_case(MIXER, VICTIM, 1, 200);
     net.run(1000);
     let resumed = |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });

@@ -180,7 +180,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     fn open_window(&mut self, scene: &mut Scene<'_>) {
         let duration = (scene.dice.below(2) == 0).then_some(Duration::from_secs(20));
-        let opened = self.manager.open_commissioning_window(scene.now, X::pool().window(duration));
+        let window = X::pool().window(duration);
+        let (manager, mut services) = self.with_services();
+        let opened = manager.open_commissioning_window(&mut services.at(scene.now), window);
         scene.tell(self.name, || format!("opens its window: {opened:?}"));
         assert!(matches!(opened, Ok(()) | Err(WindowError::Open | WindowError::Backlog)));
     }

@@ -88,7 +88,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         scene: &mut Scene<'_>,
         session: SessionHandle,
     ) -> Option<ExchangeHandle> {
-        let exchange = self.manager.open_exchange(scene.now, session).ok()?;
+        let (manager, mut services) = self.with_services();
+        let exchange = manager.open_exchange(&mut services.at(scene.now), session).ok()?;
         let talk = Talk { session, is_ours: true, is_closed: false, waits: [].into() };
         let known = self.app.exchanges.insert(exchange, talk);
         assert!(known.is_none(), "a handle names two exchanges");
@@ -154,8 +155,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn say_unreliably(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
         let Some(message) = self.compose(scene, exchange) else { return };
         let mut buf = [0; LONGEST + HEADROOM + TAILROOM];
-        let sent =
-            self.manager.send_unreliable(scene.now, exchange, IM, 2, &message.payload, &mut buf);
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
+        let sent = manager.send_unreliable(&mut cx, exchange, IM, 2, &message.payload, &mut buf);
         if let Ok(transmit) = sent {
             let sent = (transmit.to, transmit.datagram.to_vec());
             self.app.outbox.push_back(sent);
@@ -330,7 +332,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
             self.call(scene, |manager, cx| manager.close(cx, session));
             self.poll_events(scene);
         }
-        let opened = self.manager.open_commissioning_window(scene.now, X::pool().window(None));
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
+        let opened = manager.open_commissioning_window(&mut cx, X::pool().window(None));
         assert_eq!(opened, Ok(()), "a quiet node opens its window");
     }
 

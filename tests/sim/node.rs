@@ -311,7 +311,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
             let key = (record.fabric, record.peer);
             self.app.stored_records.insert(key, record.to_bytes().as_bytes().to_vec());
-            assert_eq!(self.manager.restore_record(record, scene.now), Ok(()));
+            let (manager, mut services) = self.with_services();
+            let restored = manager.restore_record(&mut services.at(scene.now), record);
+            assert_eq!(restored, Ok(()));
         }
     }
 

@@ -33,7 +33,7 @@ pub fn run() -> Option<()> {
             break session;
         }
     };
-    let exchange = a.open_exchange(NOW, session).ok()?;
+    let exchange = a.open_exchange(&mut cx, session).ok()?;
     a.send(&mut cx, exchange, ProtocolId::INTERACTION_MODEL, 8, b"octets").ok()?;
     (carry(a, b, &mut cx)? == 1).then_some(())
 }

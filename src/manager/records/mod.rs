@@ -232,8 +232,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// is no reason to delete what is stored.
     pub fn restore_record(
         &mut self,
+        cx: &mut Context<'_>,
         record: ResumptionRecord,
-        now: Instant,
     ) -> Result<(), RestoreError> {
         let peer = (record.fabric, record.peer);
         let records = &self.node.records;
@@ -251,7 +251,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if self.is_backlogged() {
             return Err(RestoreError::Backlog);
         }
-        self.node.records.save(&record, now);
+        self.node.records.save(&record, cx.now);
         Ok(())
     }
 

@@ -315,8 +315,7 @@ impl<S: Storage> Net<S> {
 
     /// Opens the commissioning window of a node.
     pub fn open_window(&mut self, n: usize) {
-        let now = self.instant();
-        self.nodes[n].manager.open_commissioning_window(now, window()).unwrap();
+        self.call(n, |m, cx| m.open_commissioning_window(cx, window())).unwrap();
     }
 
     pub fn dial_pase(&mut self, from: usize, to: usize, passcode: u32) {
@@ -344,7 +343,7 @@ impl<S: Storage> Net<S> {
     /// Opens an exchange of a node and sends a message on it.
     pub fn say(&mut self, n: usize, session: SessionHandle, opcode: u8) -> ExchangeHandle {
         self.call(n, |manager, cx| {
-            let exchange = manager.open_exchange(cx.now(), session).unwrap();
+            let exchange = manager.open_exchange(cx, session).unwrap();
             manager.send(cx, exchange, IM, opcode, &[opcode; 20]).unwrap();
             exchange
         })

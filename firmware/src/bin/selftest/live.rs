@@ -155,10 +155,10 @@ impl Live {
         const COUNT: u32 = 100;
         (self.answers, self.right, self.acknowledged) = (0, 0, 0);
         for number in 1..=COUNT {
-            let exchange = self.controller.open_exchange(self.now, self.session?).ok()?;
             let payload = payload(number);
             let mut services = services(&mut self.rng);
             let mut cx = services.at(self.now);
+            let exchange = self.controller.open_exchange(&mut cx, self.session?).ok()?;
             let controller = &mut *self.controller;
             let sent =
                 meters.controller.run(|| controller.send(&mut cx, exchange, ECHO, 1, &payload));
