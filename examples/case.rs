@@ -83,7 +83,7 @@ fn connect(pair: &mut Pair, fabric: FabricIndex) -> Outcome<bool> {
     // The goodbye is one encrypted message; both sides forget the keys.
     println!();
     cx = services.at(pair.now);
-    pair.controller.manager.close(&mut cx, ours);
+    pair.controller.manager.close_session(&mut cx, ours);
     pair.carry()?;
     assert!(matches!(pair.crossed.last(), Some((Direction::ToDevice, _))));
     assert_eq!(pair.device.manager.session_count(), 0);

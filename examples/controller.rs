@@ -224,7 +224,7 @@ impl Controller {
             }
             // A device serves one commissioner at a time: the next session needs the place.
             if send == Send::Close || (time < times && matches!(self.way, Way::Pase(_))) {
-                self.node.with(|manager, cx| manager.close(cx, session));
+                self.node.with(|manager, cx| manager.close_session(cx, session));
             }
         }
         Ok(())

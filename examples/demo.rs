@@ -141,7 +141,7 @@ impl<'w> Node<'w> {
 
         match (self.manager.poll_event(), &mut self.key) {
             (Some(Event::SignRequest(request)), Some(key)) => {
-                self.manager.sign(&mut cx, request.sign_with(key));
+                let _ = self.manager.complete_signature(&mut cx, request.sign_with(key));
                 return Ok(News::Nothing);
             }
             (Some(event), _) => {
@@ -167,13 +167,13 @@ impl<'w> Node<'w> {
             }
             Some(Arrival::Broken(connection, error)) => {
                 if let Some(report) = error.report() {
-                    self.manager.report(&mut cx, connection, &report);
+                    let _ = self.manager.send_status_report(&mut cx, connection, &report);
                 }
-                self.manager.disconnected(&mut cx, connection);
+                self.manager.handle_disconnect(&mut cx, connection);
                 self.unused = Some(connection);
             }
             Some(Arrival::Lost(connection)) => {
-                self.manager.disconnected(&mut cx, connection);
+                self.manager.handle_disconnect(&mut cx, connection);
                 self.link.close(connection);
             }
             None => {}
@@ -187,12 +187,12 @@ impl<'w> Node<'w> {
             Event::Established { session, .. } => {
                 let facts = self.manager.session(*session);
                 let peer = facts.map(|session| session.peer_address());
-                if let Some(context) = self.manager.context_mut(*session) {
-                    *context = peer.filter(PeerAddress::is_reliable);
+                if let Some(data) = self.manager.data_mut(*session) {
+                    *data = peer.filter(PeerAddress::is_reliable);
                 }
             }
-            Event::Closed { context: Some(connection), .. }
-                if !self.manager.is_in_use(*connection) =>
+            Event::Closed { data: Some(connection), .. }
+                if !self.manager.is_connection_in_use(*connection) =>
             {
                 self.unused = Some(*connection);
             }
@@ -295,7 +295,7 @@ impl<'w> Node<'w> {
         let facts = self.manager.session(session).ok_or("the session is gone")?;
         let name = format!("{}{}", if expect_resumed { "resumed " } else { "" }, facts.session());
         cx = services.at(answered);
-        self.manager.close(&mut cx, session);
+        self.manager.close_session(&mut cx, session);
         self.run_until(|_, news| {
             Ok(matches!(news, News::Event(Event::Closed { .. })).then_some(()))
         })?;

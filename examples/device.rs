@@ -164,7 +164,7 @@ impl Device {
         if let Some((session, expires)) = self.commissioner
             && self.node.now() >= expires
         {
-            self.node.with(|manager, cx| manager.close(cx, session));
+            self.node.with(|manager, cx| manager.close_session(cx, session));
             self.commissioner = None;
         }
         Ok(())

@@ -61,7 +61,10 @@ fn main() -> Outcome {
     draw_note("--- polled: signed; manager.sign ---");
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(pair.now);
-    assert!(pair.device.manager.sign(&mut cx, signed), "the handshake still waits");
+    assert!(
+        pair.device.manager.complete_signature(&mut cx, signed).is_ok(),
+        "the handshake still waits"
+    );
     pair.carry()?;
 
     let (ours, resumed) = pair.controller.established()?;

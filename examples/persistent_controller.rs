@@ -151,7 +151,7 @@ fn control(path: &Path, devices: &[SocketAddr]) -> Outcome {
         stdout().flush()?;
         let mut services = Services::new(&mut rng).with_resumption(&mut store);
         let mut cx = services.at(node.now());
-        node.manager.close(&mut cx, session);
+        node.manager.close_session(&mut cx, session);
     }
     Ok(())
 }
@@ -212,7 +212,7 @@ impl Node {
         }
         match (self.manager.poll_event(), &mut self.key) {
             (Some(Event::SignRequest(request)), Some(key)) => {
-                self.manager.sign(&mut cx, request.sign_with(key));
+                let _ = self.manager.complete_signature(&mut cx, request.sign_with(key));
                 return Ok(None);
             }
             (Some(event), _) => return Ok(Some(event)),

@@ -157,7 +157,7 @@ impl Node {
         while let Some(event) = self.manager.poll_event() {
             match (event, &mut self.key) {
                 (Event::SignRequest(request), Some(key)) => {
-                    self.manager.sign(&mut cx, request.sign_with(key));
+                    let _ = self.manager.complete_signature(&mut cx, request.sign_with(key));
                 }
                 (event, _) => events.push(event),
             }

@@ -121,7 +121,7 @@
 //!         while let Some(event) = node.poll_event() {
 //!             match event {
 //!                 Event::SignRequest(request) => {
-//!                     node.sign(&mut cx, request.sign_with(key));
+//!                     let _ = node.complete_signature(&mut cx, request.sign_with(key));
 //!                 }
 //!                 Event::Established { session, .. } => println!("{session:?}"),
 //!                 _ => {}
@@ -219,7 +219,7 @@
 //!         while let Some(event) = node.poll_event() {
 //!             match event {
 //!                 Event::SignRequest(request) => {
-//!                     node.sign(&mut cx, request.sign_with(key));
+//!                     let _ = node.complete_signature(&mut cx, request.sign_with(key));
 //!                 }
 //!                 Event::Established { .. } => {
 //!                     assert!(node.peer_certificates().is_some()); // lent until the next event

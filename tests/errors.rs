@@ -37,6 +37,9 @@ const _: () = {
     is_error::<manager::FabricTableError>();
     is_error::<manager::GroupError>();
     is_error::<manager::GroupSendError>();
+    is_error::<manager::HandshakeEnded>();
+    is_error::<manager::NoPaseSession>();
+    is_error::<manager::NoSession>();
     is_error::<manager::OpenError>();
     is_error::<manager::RestoreError>();
     is_error::<manager::SendError>();

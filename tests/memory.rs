@@ -74,7 +74,7 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) -> isize {
         while alive.len() > if left == 0 { 1 } else { stay } {
             let pair = alive.swap_remove(dice.below(alive.len() as u64) as usize);
             let (closer, session) = pair[dice.below(2) as usize];
-            net.call(closer, |m, cx| m.close(cx, session));
+            net.call(closer, |m, cx| m.close_session(cx, session));
             net.pump();
         }
         assert_eq!(net.node(0).manager.session_count(), alive.len());
@@ -85,7 +85,7 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) -> isize {
     forget(net);
     let with_one = live(&region);
     let [(closer, session), _] = alive.remove(0);
-    net.call(closer, |m, cx| m.close(cx, session));
+    net.call(closer, |m, cx| m.close_session(cx, session));
     net.run(90_000);
     for n in 0..net.nodes.len() {
         net.call(n, |m, cx| m.forget_records(cx));

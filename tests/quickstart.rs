@@ -92,7 +92,7 @@ fn case_and_case_resumed() -> Result<(), Box<dyn Error>> {
             while let Some(event) = to.0.poll_event() {
                 assert_resumed(&event, expect_resumed);
                 if let Event::SignRequest(request) = event {
-                    to.0.sign(&mut cx, request.sign_with(&mut to.1));
+                    let _ = to.0.complete_signature(&mut cx, request.sign_with(&mut to.1));
                 }
             }
             swap(&mut from, &mut to);

@@ -86,7 +86,7 @@ impl Pair {
             match event {
                 Event::SignRequest(request) => {
                     let signed = request.sign_with(key.as_mut().unwrap());
-                    assert!(manager.sign(&mut cx, signed));
+                    assert!(manager.complete_signature(&mut cx, signed).is_ok());
                 }
                 Event::Established { resumed, .. } => self.established.push((n, resumed)),
                 Event::HandshakeFailed { .. } => self.failed += 1,

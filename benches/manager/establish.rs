@@ -56,7 +56,8 @@ impl Dialer {
             }
             while let Some(event) = other.poll_event() {
                 if let Event::SignRequest(request) = event {
-                    other.sign(&mut cx, request.sign_with(&mut self.key_of_other));
+                    let _ = other
+                        .complete_signature(&mut cx, request.sign_with(&mut self.key_of_other));
                 }
             }
             loop {
@@ -76,7 +77,9 @@ impl Dialer {
             while let Some(event) = self.manager.poll_event() {
                 match event {
                     Event::SignRequest(request) => {
-                        self.manager.sign(&mut cx, request.sign_with(&mut self.key));
+                        let _ = self
+                            .manager
+                            .complete_signature(&mut cx, request.sign_with(&mut self.key));
                         quiet = false;
                     }
                     Event::Established { resumed, .. } => established = Some(resumed),

@@ -80,7 +80,7 @@ impl Node {
         while let Some(event) = self.manager.poll_event() {
             match (event, &mut self.key) {
                 (Event::SignRequest(request), Some(key)) => {
-                    self.manager.sign(cx, request.sign_with(key));
+                    let _ = self.manager.complete_signature(cx, request.sign_with(key));
                 }
                 (Event::SignRequest(request), None) => self.unsigned.push(request),
                 (Event::Established { session, resumed, .. }, _) => {

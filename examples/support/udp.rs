@@ -155,7 +155,7 @@ impl Node {
         // Without a key the handshake stops here, and its timer ends it.
         let (_, key) = self.keys.iter_mut().find(|(index, _)| *index == fabric)?;
         let signed = request.sign_with(key);
-        self.with(|manager, cx| manager.sign(cx, signed));
+        self.with(|manager, cx| manager.complete_signature(cx, signed).is_ok());
         None
     }
 

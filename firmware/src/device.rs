@@ -165,7 +165,7 @@ impl<'n, B: Board> Device<'n, B> {
         if let Some(signed) = self.waiting.complete(number, signature) {
             let mut services = services(&mut self.board, &mut self.rng, self.booted);
             let mut cx = services.at(self.board.now());
-            self.node.sign(&mut cx, signed);
+            let _ = self.node.complete_signature(&mut cx, signed);
         }
     }
 
@@ -178,7 +178,7 @@ impl<'n, B: Board> Device<'n, B> {
         let now = cx.now();
         self.node.handle_timeout(&mut cx);
         if let Some((session, _)) = self.commissioner.take_if(|(_, expires)| *expires <= now) {
-            self.node.close(&mut cx, session);
+            self.node.close_session(&mut cx, session);
         }
         // What must leave does so before the application reacts to an event.
         self.transmit(now);

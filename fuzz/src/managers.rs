@@ -278,7 +278,7 @@ impl World {
             }
             Op::Close(n, which) => {
                 if let Some(session) = self.session(n.into(), which) {
-                    self.call(n.into(), |m, cx| m.close(cx, session));
+                    self.call(n.into(), |m, cx| m.close_session(cx, session));
                 }
             }
             Op::Forget(n) => self.call(n.into(), |m, cx| m.forget_records(cx)),
@@ -349,12 +349,12 @@ impl World {
                 if let Some(at) = pick(self.nodes[n].requests.len(), which) {
                     let request = self.nodes[n].requests.swap_remove(at);
                     let signed = request.sign_with(&mut members()[n].key.clone());
-                    self.call(n, |m, cx| m.sign(cx, signed));
+                    self.call(n, |m, cx| m.complete_signature(cx, signed).is_ok());
                 }
             }
             Op::Disconnected(n) => {
                 let peer = self.address(1 - usize::from(n));
-                self.call(n.into(), |m, cx| m.disconnected(cx, peer));
+                self.call(n.into(), |m, cx| m.handle_disconnect(cx, peer));
             }
             Op::ClockBack(millis) => self.now -= u64::from(millis),
             Op::Tell(n, which) => self.tell(n.into(), 1 + u16::from(which % 2)),
@@ -651,7 +651,7 @@ impl Node {
             match event {
                 Event::SignRequest(request) if self.signs => {
                     let signed = request.sign_with(&mut members()[n].key.clone());
-                    self.manager.sign(&mut Services::new(&mut self.rng).at(now), signed);
+                    let _ = self.manager.complete_signature(&mut Services::new(&mut self.rng).at(now), signed);
                 }
                 Event::GroupMessages => {
                     while let Some(message) = self.manager.poll_group_message() {

@@ -49,7 +49,7 @@ pub async fn run<C: Crypto, S: Storage>(
                         // A signature of an earlier handshake is under way: this one fails.
                         let embassy_sync::channel::TrySendError::Full(request) = full;
                         let refused = request.complete(Err(matter_session::crypto::SignError));
-                        node.sign(&mut cx, refused);
+                        let _ = node.complete_signature(&mut cx, refused);
                     }
                 }
                 // Here: what is to be stored, and what the application wants to know.
@@ -82,7 +82,7 @@ pub async fn run<C: Crypto, S: Storage>(
             // A datagram that is longer than any message.
             Either3::First(Err(_)) => {}
             Either3::Second(signed) => {
-                node.sign(&mut services.at(now()), signed);
+                let _ = node.complete_signature(&mut services.at(now()), signed);
             }
             Either3::Third(()) => {}
         }

@@ -2,7 +2,7 @@
 
 use super::handle::{PeerAddress, SessionHandle};
 use super::storage::{Map, Storage};
-use super::{CloseReason, SessionManager};
+use super::{CloseReason, NoSession, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::wire::StatusReport;
@@ -10,7 +10,7 @@ use crate::wire::StatusReport;
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Ends what ran over a connection that is lost: the sessions and handshakes of a TCP or BTP
     /// peer. Nobody is told goodbye. [Core, "TCP Considerations"]
-    pub fn disconnected(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {
+    pub fn handle_disconnect(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {
         let mut first = 0;
         while let Some(session) = self.sessions.next_over(connection, first) {
             self.end_session(session, CloseReason::Disconnected, cx.now);
@@ -24,30 +24,30 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// One that was just accepted is not in use yet: give its peer some seconds to begin.
     /// [Core, "TCP Considerations"]
     #[must_use]
-    pub fn is_in_use(&self, connection: PeerAddress) -> bool {
+    pub fn is_connection_in_use(&self, connection: PeerAddress) -> bool {
         let mut handshakes = self.handshakes.iter();
         self.first_over(connection).is_some()
             || handshakes.any(|(_, slot)| slot.ended.is_none() && slot.peer == connection)
     }
 
-    /// Tells the peer, before its connection is closed, what was wrong with what came over it:
+    /// Sends a status report to the peer before its connection is closed:
     /// [`StreamError::report`](crate::stream::StreamError::report). It goes out encrypted on one of
-    /// the sessions there, on an exchange of its own. Returns false where there is none: a peer
-    /// that has not proven who it is hears nothing.
+    /// the sessions there, on an exchange of its own.
     ///
     /// Send what [`poll_transmit`](Self::poll_transmit) yields, close the connection, and call
-    /// [`disconnected`](Self::disconnected).
-    pub fn report(
+    /// [`handle_disconnect`](Self::handle_disconnect).
+    ///
+    /// # Errors
+    /// [`NoSession`].
+    pub fn send_status_report(
         &mut self,
         cx: &mut Context<'_>,
         connection: PeerAddress,
         report: &StatusReport<'_>,
-    ) -> bool {
-        let session = self.first_over(connection);
-        session.is_some_and(|session| {
-            self.push_status(session, report, cx.now);
-            true
-        })
+    ) -> Result<(), NoSession> {
+        let session = self.first_over(connection).ok_or(NoSession)?;
+        self.push_status(session, report, cx.now);
+        Ok(())
     }
 
     fn first_over(&self, connection: PeerAddress) -> Option<SessionHandle> {

@@ -6,7 +6,7 @@ use super::handshakes::message_of;
 use super::machine::Machine;
 use super::slot::{Slot, TakenMessage};
 use super::storage::{Map, Octets, Storage};
-use super::{Node, SessionManager};
+use super::{HandshakeEnded, Node, SessionManager};
 use crate::context::Context;
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
@@ -62,26 +62,28 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Tells what discovery says of the peer's timing, right after a handshake was begun: until
     /// the peer declares its own, messages are repeated at these intervals. Without it the
-    /// defaults hold, which are too short for a device that sleeps. Returns false if the
-    /// handshake has ended. [Core, "Operational Discovery"]
+    /// defaults hold, which are too short for a device that sleeps. [Core, "Operational Discovery"]
+    ///
+    /// # Errors
+    /// [`HandshakeEnded`].
     pub fn expect_timing(
         &mut self,
         cx: &mut Context<'_>,
         handshake: HandshakeHandle,
         parameters: SessionParameters,
-    ) -> bool {
+    ) -> Result<(), HandshakeEnded> {
         let wait = self.node.retry_wait();
         let running = self.handshakes.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
-        let Some(slot) = running else { return false };
+        let slot = running.ok_or(HandshakeEnded)?;
         slot.unsecured.set_peer_parameters(&parameters);
         slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));
         self.update(Source::Handshake(handshake.0));
-        true
+        Ok(())
     }
 
     /// Ends a handshake that this node began. The peer is not told: it will run into its timer.
     /// Returns false if it has ended already.
-    pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
+    pub fn cancel_handshake(&mut self, handshake: HandshakeHandle) -> bool {
         let running = self.handshakes.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
         if running {
             self.drop_handshake(handshake.0);

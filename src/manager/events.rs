@@ -56,7 +56,7 @@ impl<S: Storage, T> Events<S, T> {
         let told = match event {
             Event::Acknowledged { exchange } => Told::Acknowledged(exchange),
             Event::Undelivered { exchange } => Told::Undelivered(exchange),
-            Event::Closed { session, context, reason } => Told::Closed(session, context, reason),
+            Event::Closed { session, data, reason } => Told::Closed(session, data, reason),
             Event::CounterLow { session } => Told::CounterLow(session),
             Event::WindowClosed { reason } => Told::WindowClosed(reason),
             Event::RecordChanged { fabric, peer } => Told::RecordChanged(fabric, peer),
@@ -95,7 +95,7 @@ impl<S: Storage, T> Events<S, T> {
             },
             Told::Acknowledged(exchange) => Event::Acknowledged { exchange },
             Told::Undelivered(exchange) => Event::Undelivered { exchange },
-            Told::Closed(session, context, reason) => Event::Closed { session, context, reason },
+            Told::Closed(session, data, reason) => Event::Closed { session, data, reason },
             Told::CounterLow(session) => Event::CounterLow { session },
             Told::WindowClosed(reason) => Event::WindowClosed { reason },
             Told::RecordChanged(fabric, peer) => Event::RecordChanged { fabric, peer },

@@ -15,7 +15,7 @@ pub enum PeerAddress {
     Udp(SocketAddr),
     /// A TCP connection that the caller numbers: reliable by itself, MRP is off. Two connections to
     /// one address differ, and so do the former and the present one: a number may come back once
-    /// [`disconnected`](super::SessionManager::disconnected) has been told.
+    /// [`handle_disconnect`](super::SessionManager::handle_disconnect) has been told.
     Tcp(u32),
     /// A BTP connection (Bluetooth Low Energy, NFC), numbered in the same way: reliable by itself.
     Btp(u32),

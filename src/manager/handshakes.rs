@@ -5,26 +5,31 @@ use super::kept::{CERTIFICATES_LEN, Keeper, Kept};
 use super::machine::Input;
 use super::slot::{LINGER, Outcome, Slot, Taken, TakenMessage};
 use super::storage::{Held, Map, Octets, Owner, Storage};
-use super::{Config, Event, SessionManager};
+use super::{Config, Event, HandshakeEnded, SessionManager};
 use crate::context::Context;
 use crate::context::PeerCertificates;
 use crate::crypto::Crypto;
 use crate::handshake::{Established, HandshakeError, Incoming, Signed};
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, ProtocolId};
-use crate::session::UnsecureSession;
 use crate::time::Instant;
 use crate::wire::{MAX_UDP_PAYLOAD, MessageBuf};
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Goes on with the handshake that [`Event::SignRequest`] came from. A signature that no
-    /// handshake waits for any more is ignored; returns whether one did.
+    /// Continues the handshake that [`Event::SignRequest`] came from.
+    ///
+    /// # Errors
+    /// [`HandshakeEnded`] if no handshake awaits the signature any more.
     #[inline(never)]
-    pub fn sign(&mut self, cx: &mut Context<'_>, signed: Signed) -> bool {
+    pub fn complete_signature(
+        &mut self,
+        cx: &mut Context<'_>,
+        signed: Signed,
+    ) -> Result<(), HandshakeEnded> {
         let awaits = |slot: &Slot<C, S>| slot.ended.is_none() && slot.machine.awaits(&signed);
         let waiting = self.handshakes.iter().find(|(_, slot)| awaits(slot));
-        let Some(id) = waiting.map(|(id, _)| *id) else { return false };
+        let id = waiting.map(|(id, _)| *id).ok_or(HandshakeEnded)?;
         self.advance(id, cx, Input::Signed(&signed));
-        true
+        Ok(())
     }
 
     /// What the peer presented, after [`Event::Established`] was polled and until the next event
@@ -34,16 +39,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn peer_certificates(&self) -> Option<PeerCertificates<'_>> {
         let id = self.lending?;
         self.handshakes.get(&id)?.kept.as_ref()?.lend(&self.octets, id)
-    }
-
-    /// The unsecured session of a running handshake, by the node id that its initiator gave
-    /// itself.
-    #[must_use]
-    pub fn unsecured_session(&self, ephemeral: NodeId) -> Option<&UnsecureSession> {
-        let mut running = self.handshakes.iter().filter(|(_, slot)| slot.ended.is_none());
-        running
-            .find(|(_, slot)| slot.unsecured.ephemeral_node_id().node() == ephemeral)
-            .map(|(_, slot)| &slot.unsecured)
     }
 
     /// How many handshakes are running.

@@ -4,7 +4,7 @@
 //!  socket ──datagram──▶ handle_datagram ──▶ Received::Message      ─▶ application
 //!                        │ handshakes, acknowledgements, duplicates: handled here
 //!  clock  ──now───────▶ handle_timeout  (due at poll_timeout)
-//!  application ───────▶ connect_pase, connect_case, open_exchange, send, close, sign, ...
+//!  application ───────▶ connect_pase, connect_case, open_exchange, send, close_session, ...
 //!                        │
 //!  socket ◀──Transmit── poll_transmit        application ◀──Event── poll_event
 //! ```
@@ -30,6 +30,7 @@ pub(crate) mod handle;
 mod handshakes;
 mod kept;
 mod machine;
+mod missing;
 mod order;
 mod outbox;
 mod outgoing;
@@ -65,6 +66,7 @@ pub use self::event::{
 };
 pub use self::groups::{GroupError, GroupMessage, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+pub use self::missing::{HandshakeEnded, NoPaseSession, NoSession};
 pub use self::outgoing::Outgoing;
 pub use self::sessions::SessionRef;
 #[cfg(feature = "alloc")]
@@ -96,7 +98,7 @@ use crate::exchange::{Jitter, backoff};
 use crate::handshake::CaseEnv;
 use crate::handshake::case::KeepCertificates;
 use crate::ids::ExchangeId;
-use crate::session::{SessionParameters, UnsecuredCounter};
+use crate::session::UnsecuredCounter;
 
 /// A manager on the heap with the default crypto backend.
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -105,7 +107,7 @@ pub type HeapSessionManager<T = ()> = SessionManager<RustCrypto, Heap, T>;
 /// All sessions of a node behind one socket. See the [module](self) for how it is driven.
 ///
 /// `T` is the application's data of each secure session: made by [`Default`], reached through
-/// [`context_mut`](Self::context_mut), handed back when the session closes.
+/// [`data_mut`](Self::data_mut), handed back when the session closes.
 pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     crypto: C,
     node: Node<S>,
@@ -299,11 +301,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[must_use]
     pub const fn statistics(&self) -> &Statistics {
         &self.statistics
-    }
-
-    /// Announces other session parameters from the next handshake on.
-    pub const fn set_parameters(&mut self, parameters: SessionParameters) {
-        self.node.config.parameters = parameters;
     }
 
     /// Turns every new handshake away as busy, naming this wait; `None` ends that. For times in

@@ -29,7 +29,7 @@ pub(super) struct Entry<C: Crypto, T> {
     pub(super) address: PeerAddress,
     pub(super) serial: u64,
     pub(super) warned: bool,
-    pub(super) context: T,
+    pub(super) data: T,
 }
 
 impl<C: Crypto, T> Entry<C, T> {
@@ -37,7 +37,7 @@ impl<C: Crypto, T> Entry<C, T> {
     where
         T: Default,
     {
-        Self { session, address, serial, warned: false, context: T::default() }
+        Self { session, address, serial, warned: false, data: T::default() }
     }
 
     pub(super) const fn handle(&self) -> SessionHandle {
@@ -283,7 +283,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     {
         let seat = self.entries.find(handle.local)?;
         let entry = self.entries.get_mut(seat).filter(|entry| entry.serial == handle.serial)?;
-        let context = core::mem::take(&mut entry.context);
+        let data = core::mem::take(&mut entry.data);
         let (peer, group) = (entry.peer(), group_of(entry.session.identity()));
         self.order.remove(group, seat);
         if let Some(peer) = peer {
@@ -295,7 +295,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             let left = self.count_of(peer);
             self.rank_peer(peer, left, seat);
         }
-        Some(context)
+        Some(data)
     }
 
     fn count_of(&self, peer: Peer) -> u8 {

@@ -6,7 +6,7 @@ use super::handle::{ExchangeKey, Peer, PeerAddress, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
 use super::session_table::Entry;
 use super::storage::{Map, Storage};
-use super::{CloseReason, Event, SessionManager};
+use super::{CloseReason, Event, NoPaseSession, SessionManager};
 use crate::bytes::Buffer;
 use crate::context::Context;
 use crate::crypto::Crypto;
@@ -49,8 +49,8 @@ impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
 
     /// The application's data.
     #[must_use]
-    pub const fn context(&self) -> &'a T {
-        &self.entry.context
+    pub const fn data(&self) -> &'a T {
+        &self.entry.data
     }
 }
 
@@ -92,7 +92,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// All CASE sessions with a peer, in no particular order.
-    pub fn by_peer(
+    pub fn sessions_with(
         &self,
         fabric: FabricIndex,
         node: NodeId,
@@ -108,36 +108,43 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// The application's data of a session.
     #[must_use]
-    pub fn context_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
-        self.sessions.get_mut(session).map(|entry| &mut entry.context)
+    pub fn data_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
+        self.sessions.get_mut(session).map(|entry| &mut entry.data)
     }
 
     /// Ties a PASE session to the fabric that was added over it: removing the fabric ends it.
-    /// Returns false for other sessions.
-    pub fn associate_fabric(&mut self, session: SessionHandle, fabric: FabricIndex) -> bool {
-        self.sessions.get_mut(session).is_some_and(|entry| entry.session.associate_fabric(fabric))
+    ///
+    /// # Errors
+    /// [`NoPaseSession`].
+    pub fn associate_fabric(
+        &mut self,
+        session: SessionHandle,
+        fabric: FabricIndex,
+    ) -> Result<(), NoPaseSession> {
+        let entry = self.sessions.get_mut(session).ok_or(NoPaseSession)?;
+        entry.session.associate_fabric(fabric).then_some(()).ok_or(NoPaseSession)
     }
 
     /// Closes a session: acknowledgements that are owed leave, the peer is told once, and
     /// [`Event::Closed`] hands the application's data back. Nothing happens if it is closed.
-    pub fn close(&mut self, cx: &mut Context<'_>, session: SessionHandle) {
+    pub fn close_session(&mut self, cx: &mut Context<'_>, session: SessionHandle) {
         self.end_session(session, CloseReason::Local, cx.now);
     }
 
     /// Closes all CASE sessions with a peer.
-    pub fn close_peer(&mut self, cx: &mut Context<'_>, fabric: FabricIndex, node: NodeId) {
+    pub fn close_sessions_with(&mut self, cx: &mut Context<'_>, fabric: FabricIndex, node: NodeId) {
         while let Some(session) = self.session_with(fabric, node) {
-            self.close(cx, session);
+            self.close_session(cx, session);
         }
     }
 
     /// Closes all secure sessions: before a shutdown, say. Send what
     /// [`poll_transmit`](Self::poll_transmit) yields after it. Peers beyond
     /// [`max_replies`](super::Config::max_replies) (with [`Fixed`](super::Fixed) storage eight) are
-    /// told nothing: where there are more, [`close`](Self::close) a few at a time and send.
-    pub fn close_all(&mut self, cx: &mut Context<'_>) {
+    /// told nothing: where there are more, [`close_session`](Self::close_session) a few at a time and send.
+    pub fn close_sessions(&mut self, cx: &mut Context<'_>) {
         while let Some(session) = self.sessions.first() {
-            self.close(cx, session);
+            self.close_session(cx, session);
         }
     }
 
@@ -156,8 +163,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if reason.is_heard() {
             self.push_status(session, &StatusReport::close_session(), now);
         }
-        if let Some(context) = self.sessions.remove(session) {
-            self.tell(Event::Closed { session, context, reason });
+        if let Some(data) = self.sessions.remove(session) {
+            self.tell(Event::Closed { session, data, reason });
         }
     }
 

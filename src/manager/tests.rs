@@ -103,7 +103,7 @@ fn without_a_free_session_id_nothing_is_begun_and_the_caller_is_told_why() {
     let refused = manager.connect_pase(&mut cx, address(), passcode.clone());
     assert_eq!(refused, Err(ConnectError::NoSessionId));
     let any = manager.sessions().next().unwrap().handle();
-    manager.close(&mut cx, any);
+    manager.close_session(&mut cx, any);
     assert!(manager.connect_pase(&mut cx, address(), passcode).is_ok());
 }
 
@@ -158,7 +158,7 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
     cx.now = Instant::from_millis(500);
     manager.handle_timeout(&mut cx);
     assert!(manager.poll_transmit(cx.now).is_none(), "and nothing spins");
-    manager.close(&mut cx, handle);
+    manager.close_session(&mut cx, handle);
     assert!(manager.poll_transmit(cx.now).is_none());
     assert!(matches!(manager.poll_event(), Some(Event::Closed { .. })));
     assert_eq!(manager.poll_timeout(), None);

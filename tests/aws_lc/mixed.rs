@@ -64,7 +64,7 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
         while let Some(event) = self.manager.poll_event() {
             match event {
                 Event::SignRequest(request) => {
-                    self.manager.sign(cx, request.sign_with(&mut self.key));
+                    let _ = self.manager.complete_signature(cx, request.sign_with(&mut self.key));
                 }
                 Event::Established { session, resumed, .. } => {
                     self.sessions.push(resumed);

@@ -41,7 +41,7 @@ fn a_signature_for_a_handshake_that_timed_out_sends_nothing() {
     let request = net.node(1).requests.remove(0);
     let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
     let since = net.sent.len();
-    assert!(!net.call(1, |manager, cx| manager.sign(cx, signed)));
+    assert!(!net.call(1, |manager, cx| manager.complete_signature(cx, signed).is_ok()));
     net.run(1000);
     assert!(net.sent_by(1, since).is_empty());
     net.assert_clean();
@@ -105,7 +105,7 @@ fn records_that_come_and_go_push_out_no_event() {
     assert_eq!(restored, Err(RestoreError::Backlog));
     assert!(RestoreError::Backlog.is_temporary());
     let session = net.nodes[0].manager.sessions().next().unwrap().handle();
-    net.call(0, |manager, cx| manager.close(cx, session));
+    net.call(0, |manager, cx| manager.close_session(cx, session));
     net.node(0).polls = true;
     net.pump();
     assert_eq!(net.node(0).closed().len(), 1);

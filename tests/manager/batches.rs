@@ -92,7 +92,7 @@ impl<S: Storage> World<S> {
             0 if n != NODE => self.dial(n),
             1 => {
                 if let Some(session) = self.session(n) {
-                    self.net.call(n, |m, cx| m.close(cx, session));
+                    self.net.call(n, |m, cx| m.close_session(cx, session));
                 }
             }
             2 => self.net.nodes[n].polls ^= true,

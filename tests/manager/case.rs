@@ -57,7 +57,7 @@ fn the_certificates_of_the_peer_are_lent_with_the_event() {
     net.run(1000);
     let Some(Event::SignRequest(request)) = net.node(0).manager.poll_event() else { panic!() };
     let signed = request.sign_with(net.node(0).keys.get_mut(&index(1)).unwrap());
-    assert!(net.call(0, |manager, cx| manager.sign(cx, signed)));
+    assert!(net.call(0, |manager, cx| manager.complete_signature(cx, signed).is_ok()));
     net.run(1000);
     assert!(net.node(0).manager.peer_certificates().is_none());
     let event = net.node(0).manager.poll_event();
@@ -184,18 +184,13 @@ fn the_first_message_suits_the_timing_that_was_discovered() {
     let sleepy = SessionParameters::default().with_intervals(60_000, 300, 4000);
     let handshake = net.call(0, |manager, cx| {
         let handshake = manager.connect_case(cx, udp(2), index(1), NodeId::new(200)).unwrap();
-        assert!(manager.expect_timing(cx, handshake, sleepy));
+        assert!(manager.expect_timing(cx, handshake, sleepy).is_ok());
         handshake
     });
     net.run(59_000);
     assert_eq!(net.sent.len(), 1, "a minute is not over");
-    let named = u64::from_le_bytes(net.sent[0].octets[8..16].try_into().unwrap());
-    let unsecured = |net: &Net| {
-        let session = net.nodes[0].manager.unsecured_session(NodeId::new(named));
-        session.map(|session| session.peer_parameters().idle_interval_ms)
-    };
-    assert_eq!(unsecured(&net), Some(60_000));
-    assert!(net.call(0, |manager, _| manager.cancel(handshake)));
-    assert_eq!(unsecured(&net), None);
-    assert!(!net.call(0, |manager, cx| manager.expect_timing(cx, handshake, sleepy)));
+    assert_eq!(net.nodes[0].manager.handshake_count(), 1);
+    assert!(net.call(0, |manager, _| manager.cancel_handshake(handshake)));
+    assert_eq!(net.nodes[0].manager.handshake_count(), 0);
+    assert!(!net.call(0, |manager, cx| manager.expect_timing(cx, handshake, sleepy).is_ok()));
 }

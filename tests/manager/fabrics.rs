@@ -30,8 +30,8 @@ fn removing_a_fabric_ends_its_sessions_and_records_and_no_others() {
     net.dial_pase(0, 1, PASSCODE);
     net.run(5000);
     let pase = net.node(1).established();
-    assert!(net.node(1).manager.associate_fabric(pase, index(1)));
-    assert!(!net.node(1).manager.associate_fabric(kept, index(1)));
+    assert!(net.node(1).manager.associate_fabric(pase, index(1)).is_ok());
+    assert!(!net.node(1).manager.associate_fabric(kept, index(1)).is_ok());
     assert!(net.call(1, |manager, cx| manager.remove_fabric(cx, index(1))));
     assert!(!net.call(1, |manager, cx| manager.remove_fabric(cx, index(1))));
     net.run(1000);
@@ -73,7 +73,7 @@ fn a_handshake_fails_when_its_fabric_goes_or_changes() {
         // The signature comes too late.
         let request = net.node(1).requests.pop().unwrap();
         let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
-        assert!(!net.call(1, |manager, cx| manager.sign(cx, signed)));
+        assert!(!net.call(1, |manager, cx| manager.complete_signature(cx, signed).is_ok()));
         net.assert_clean();
     }
 }

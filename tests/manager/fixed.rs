@@ -94,7 +94,7 @@ fn a_session_stands_even_if_its_certificates_found_no_room() {
             panic!("no signature was asked for")
         };
         let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
-        assert!(net.call(1, |m, cx| m.sign(cx, signed)));
+        assert!(net.call(1, |m, cx| m.complete_signature(cx, signed).is_ok()));
         net.run(1000);
         let event = net.node(1).manager.poll_event();
         assert!(matches!(event, Some(Event::Established { .. })), "{event:?}");
@@ -236,12 +236,12 @@ fn lower_settings_of_a_second_start_hide_no_session() {
         let keys = SessionKeys::dangerous_from_bytes(&[7; 48]);
         node.dangerous_add_session(&mut cx, udp(7), &keys, setup).unwrap()
     });
-    node.close(&mut cx, sessions[0]);
-    node.close(&mut cx, sessions[1]);
+    node.close_session(&mut cx, sessions[0]);
+    node.close_session(&mut cx, sessions[1]);
     let node = place.start(Config::default().with_sessions(1), &mut rng);
     assert_eq!(node.session_with(index(1), peer(3)), Some(sessions[2]));
-    assert!(node.by_peer(index(1), peer(3)).eq([sessions[2]]));
-    node.close_peer(&mut Services::new(&mut rng).at(Instant::ZERO), index(1), peer(3));
+    assert!(node.sessions_with(index(1), peer(3)).eq([sessions[2]]));
+    node.close_sessions_with(&mut Services::new(&mut rng).at(Instant::ZERO), index(1), peer(3));
     assert_eq!(node.session_count(), 0);
 }
 

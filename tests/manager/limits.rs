@@ -102,7 +102,7 @@ fn no_event_is_lost_when_nobody_polls() {
     let sessions: Vec<_> = (0..4).map(|_| net.case(200)).collect();
     net.settle();
     for (n, (_, b)) in sessions.iter().enumerate() {
-        *net.node(1).manager.context_mut(*b).unwrap() = n as u32 + 1;
+        *net.node(1).manager.data_mut(*b).unwrap() = n as u32 + 1;
     }
     net.node(1).polls = false;
     // The application sends until it is told to poll.
@@ -130,7 +130,7 @@ fn no_event_is_lost_when_nobody_polls() {
     net.say(0, sessions[1].0, 2);
     net.pump();
     assert_eq!(net.node(1).got.len(), 1);
-    net.call(0, |m, cx| m.close(cx, sessions[0].0));
+    net.call(0, |m, cx| m.close_session(cx, sessions[0].0));
     net.pump();
     net.call(1, |m, cx| assert!(m.remove_fabric(cx, index(1))));
     net.node(1).polls = true;
@@ -177,17 +177,17 @@ fn an_unreliable_message_says_how_much_room_it_needs() {
 fn handles_of_what_is_gone_name_nothing() {
     let (mut net, a, _) = Net::with_case();
     let exchange = net.say(0, a, 2);
-    net.call(0, |m, cx| m.close(cx, a));
+    net.call(0, |m, cx| m.close_session(cx, a));
     for _ in 0..3 {
         net.run(1000);
         net.case(200);
     }
     let manager = &mut net.node(0).manager;
     assert!(manager.session(a).is_none());
-    assert!(manager.context_mut(a).is_none());
+    assert!(manager.data_mut(a).is_none());
     assert!(manager.max_payload(exchange, IM).is_none());
     manager.close_exchange(exchange);
-    assert!(!manager.associate_fabric(a, index(1)));
+    assert!(!manager.associate_fabric(a, index(1)).is_ok());
     let mut buf = [0; 128];
     let sent = net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"", &mut buf));
     assert!(matches!(sent, Err(SendError::Closed)));

@@ -45,7 +45,7 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     assert!(matches!(net.node(0).failures()[..], [HandshakeError::Refused(Refusal::Busy { .. })]));
-    net.call(1, |manager, cx| manager.close(cx, session));
+    net.call(1, |manager, cx| manager.close_session(cx, session));
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     assert_ne!(net.node(1).established(), session);

@@ -234,7 +234,7 @@ impl<S: Storage> World<S> {
             }
             Op::Close(n, i) => {
                 if let Some(session) = self.session(n, i) {
-                    self.net.call(n, |m, cx| m.close(cx, session));
+                    self.net.call(n, |m, cx| m.close_session(cx, session));
                 }
             }
             Op::Forget(n) => net.call(n, |m, cx| m.forget_records(cx)),
@@ -254,10 +254,10 @@ impl<S: Storage> World<S> {
                 if !requests.is_empty() {
                     let request = requests.swap_remove(i % requests.len());
                     let signed = request.sign_with(net.node(n).keys.get_mut(&index(1)).unwrap());
-                    net.call(n, |m, cx| m.sign(cx, signed));
+                    net.call(n, |m, cx| m.complete_signature(cx, signed).is_ok());
                 }
             }
-            Op::Disconnected(n) => net.call(n, |m, cx| m.disconnected(cx, address[1 - n])),
+            Op::Disconnected(n) => net.call(n, |m, cx| m.handle_disconnect(cx, address[1 - n])),
             Op::Keys(n, set, key) => {
                 let policy = if set == 1 {
                     SecurityPolicy::TrustFirst

@@ -115,7 +115,7 @@ fn local_session_ids_go_round_without_zero() {
             let passcode = Passcode::new(PASSCODE).unwrap();
             let handshake = manager.connect_pase(cx, to, passcode).unwrap();
             let sent = manager.poll_transmit(cx.now()).unwrap().datagram.to_vec();
-            manager.cancel(handshake);
+            manager.cancel_handshake(handshake);
             sent
         });
         // Behind the headers: a structure, 32 random octets under tag 1, the id under tag 2.
@@ -142,7 +142,7 @@ fn a_signature_that_comes_right_after_the_end_sends_nothing() {
     let since = net.sent.len();
     let request = net.node(1).requests.remove(0);
     let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
-    let waited = net.call(1, |manager, cx| manager.sign(cx, signed));
+    let waited = net.call(1, |manager, cx| manager.complete_signature(cx, signed).is_ok());
     net.pump();
     let opcodes: Vec<_> = net.sent[since..].iter().filter_map(|d| d.handshake_opcode()).collect();
     assert!(!opcodes.contains(&0x31), "a Sigma2 of a handshake that has ended");

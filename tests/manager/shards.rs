@@ -124,7 +124,7 @@ fn pase_is_served_by_the_first_shard_whoever_asks() {
         assert_eq!(established(&mut net, 0), [false]);
         let session = net.nodes[1].manager.pase_session().unwrap();
         net.call(1, |manager, cx| {
-            manager.close(cx, session);
+            manager.close_session(cx, session);
             manager.close_commissioning_window();
         });
         // Until the last report of the handshake is no more repeated.

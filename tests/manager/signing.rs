@@ -21,7 +21,7 @@ fn sign(net: &mut Net, n: usize) -> bool {
     let request = net.node(n).requests.remove(0);
     let key: &mut dyn OperationalKey = net.node(n).keys.get_mut(&index(1)).unwrap();
     let signed = request.sign_with(key);
-    net.call(n, |manager, cx| manager.sign(cx, signed))
+    net.call(n, |manager, cx| manager.complete_signature(cx, signed).is_ok())
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_key_that_fails_ends_its_handshake_alone() {
     net.run(500);
     let request = net.node(1).requests.remove(0);
     let failed = request.complete(Err(SignError));
-    assert!(net.call(1, |manager, cx| manager.sign(cx, failed)));
+    assert!(net.call(1, |manager, cx| manager.complete_signature(cx, failed).is_ok()));
     assert!(sign(&mut net, 1));
     net.run(500);
     assert!(sign(&mut net, 0));
@@ -102,8 +102,8 @@ fn a_cancelled_handshake_makes_no_session_and_no_event() {
     let peer = matter_session::ids::NodeId::new(200);
     let handshake = net.call(0, |m, cx| m.connect_case(cx, to, fabric, peer)).unwrap();
     net.run(500);
-    assert!(net.node(0).manager.cancel(handshake));
-    assert!(!net.node(0).manager.cancel(handshake));
+    assert!(net.node(0).manager.cancel_handshake(handshake));
+    assert!(!net.node(0).manager.cancel_handshake(handshake));
     assert!(sign(&mut net, 1));
     net.run(60_000);
     assert!(net.node(0).events.is_empty());

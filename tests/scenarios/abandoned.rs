@@ -106,15 +106,15 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
     match how {
         How::Cancel => {
             let running = parties[0].manager.handshake_count() == 1;
-            assert_eq!(parties[0].manager.cancel(handshake), running, "{what}");
+            assert_eq!(parties[0].manager.cancel_handshake(handshake), running, "{what}");
             // Whatever is called for it afterwards means nothing.
-            assert!(!parties[0].manager.cancel(handshake), "{what}");
+            assert!(!parties[0].manager.cancel_handshake(handshake), "{what}");
             let parameters = Config::default().parameters;
-            assert!(!parties[0].call(|m, cx| m.expect_timing(cx, handshake, parameters)));
+            assert!(!parties[0].call(|m, cx| m.expect_timing(cx, handshake, parameters).is_ok()));
         }
         How::Disconnect(n) => {
             let peer = addresses[1 - n];
-            parties[n].call(|manager, cx| manager.disconnected(cx, peer));
+            parties[n].call(|manager, cx| manager.handle_disconnect(cx, peer));
         }
         How::Withdraw(1) if kind == Kind::Pase => {
             parties[1].manager.close_commissioning_window();
@@ -137,7 +137,8 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
         let mut requests = core::mem::take(&mut party.requests);
         if let Some(request) = requests.pop() {
             let running = party.manager.handshake_count() == 1;
-            let answered = party.call(|m, cx| m.sign(cx, request.complete(Err(SignError))));
+            let answered = party
+                .call(|m, cx| m.complete_signature(cx, request.complete(Err(SignError))).is_ok());
             assert_eq!(answered, running, "{what}");
         }
         drop(requests);
@@ -228,7 +229,7 @@ fn seventy_thousand_cancelled_handshakes_leave_every_id_free() {
     for n in 0..70_000 {
         let passcode = Passcode::new(PASSCODE).unwrap();
         let handshake = a.call(|m, cx| m.connect_pase(cx, udp(2), passcode));
-        assert!(a.manager.cancel(handshake.unwrap()), "{n}");
+        assert!(a.manager.cancel_handshake(handshake.unwrap()), "{n}");
     }
     assert!(a.take().is_empty());
     assert_eq!(a.manager.handshake_count(), 0);

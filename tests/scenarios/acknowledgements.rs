@@ -240,13 +240,13 @@ fn an_owed_acknowledgement_leaves_once_at_the_timer_and_with_whatever_ends_the_w
         ("close of the exchange", 0, |d| d.net.close_exchange(0, d.exchange)),
         ("close of the session", 0, |d| {
             let session = d.session;
-            d.net.call(0, |m, cx| m.close(cx, session));
+            d.net.call(0, |m, cx| m.close_session(cx, session));
         }),
         ("close of the sessions with the peer", 0, |d| {
             let peer = matter_session::ids::NodeId::new(5);
-            d.net.call(0, |m, cx| m.close_peer(cx, index(1), peer));
+            d.net.call(0, |m, cx| m.close_sessions_with(cx, index(1), peer));
         }),
-        ("close of all sessions", 0, |d| d.net.call(0, |m, cx| m.close_all(cx))),
+        ("close of all sessions", 0, |d| d.net.call(0, |m, cx| m.close_sessions(cx))),
         ("eviction", 0, |d| {
             Plan::case(2, 6, udp(8)).begin(&mut d.net, 0).unwrap();
             assert_eq!(d.net.node(0).manager.session_count(), 1);

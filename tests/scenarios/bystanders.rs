@@ -100,7 +100,7 @@ fn one_octet_of_a_stranger_disturbs_no_handshake_at_any_step() {
             assert!(node.is_commissioning_window_open(), "no attempt was counted");
             // And none forgotten.
             let session = net.nodes[1].established();
-            net.call(1, |manager, cx| manager.close(cx, session));
+            net.call(1, |manager, cx| manager.close_session(cx, session));
             net.run(1000);
             net.dial_pase(0, 1, PASSCODE + 1);
             net.run(1000);

@@ -161,7 +161,7 @@ fn with_every_one_of_the_65535_session_ids_in_use_the_error_is_typed_and_comes_a
     assert_eq!(net.node(1).manager.session_count(), 65_535);
     assert!(net.node(1).closed().is_empty());
     // The one that is free again is found, wherever it is.
-    net.call(1, |m, cx| m.close(cx, last));
+    net.call(1, |m, cx| m.close_session(cx, last));
     net.pump();
     let (_, theirs) = net.case(200);
     assert_eq!(theirs.local_session_id(), last.local_session_id());

@@ -96,7 +96,7 @@ fn success_does_not_make_former_failures_forgotten() {
     net.settle();
     let session = net.node(DEVICE).established();
     assert!(is_open(&net));
-    net.call(DEVICE, |manager, cx| manager.close(cx, session));
+    net.call(DEVICE, |manager, cx| manager.close_session(cx, session));
     guess(&mut net, 1);
     assert!(!is_open(&net));
     net.assert_clean();
@@ -191,7 +191,7 @@ fn what_bystanders_repeat_or_invent_is_no_attempt() {
     net.settle();
     let handshake: Vec<_> = net.sent.iter().filter(|d| d.to == udp(2)).cloned().collect();
     let session = net.node(DEVICE).established();
-    net.call(DEVICE, |manager, cx| manager.close(cx, session));
+    net.call(DEVICE, |manager, cx| manager.close_session(cx, session));
     net.settle();
     for n in 0..300 {
         for datagram in &handshake {

@@ -115,7 +115,7 @@ fn sending_stops_hard_at_the_last_counter_and_nothing_leaves_after_it() {
     let (octets, _) = twin.seal(&header(1, true, None));
     net.hand(0, udp(7), &octets).unwrap();
     net.run(20_000);
-    net.call(0, |m, cx| m.close(cx, session));
+    net.call(0, |m, cx| m.close_session(cx, session));
     net.pump();
     let sent = &net.sent[since..];
     assert_eq!(sent.len(), 5);

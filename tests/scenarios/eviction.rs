@@ -139,7 +139,7 @@ impl<S: Storage> World<S> {
         let mut net = Net::stored(vec![(udp(1), config)]);
         // Which id comes next: that of a session that was is not given again.
         let (first, _) = Plan::case(1, 1, udp(7)).begin(&mut net, 0).unwrap();
-        net.call(0, |m, cx| m.close(cx, first));
+        net.call(0, |m, cx| m.close_session(cx, first));
         net.pump();
         net.node(0).events.clear();
         Self { net, limits, known: Vec::new(), last_id: first.local_session_id().get(), serial: 0 }
@@ -204,7 +204,7 @@ impl<S: Storage> World<S> {
             Op::Wait(millis) => self.net.run(millis),
             Op::ClosePeer(fabric, peer) => {
                 let node = NodeId::new(peer);
-                self.net.call(0, |m, cx| m.close_peer(cx, index(fabric), node));
+                self.net.call(0, |m, cx| m.close_sessions_with(cx, index(fabric), node));
                 self.known.retain(|k| k.peer != Some((fabric, peer)));
             }
             Op::Hear(n) | Op::Say(n) | Op::Lose(n) | Op::Close(n) => {
@@ -239,7 +239,7 @@ impl<S: Storage> World<S> {
                         }
                     }
                     _ => {
-                        self.net.call(0, |m, cx| m.close(cx, session));
+                        self.net.call(0, |m, cx| m.close_session(cx, session));
                         self.known.remove(n % len);
                     }
                 }
@@ -272,7 +272,7 @@ impl<S: Storage> World<S> {
                 let of_peer: Vec<_> = self.known.iter().filter(with).collect();
                 assert!(of_peer.len() <= self.limits.of_peer.max(1).into());
                 let (fabric, node): (FabricIndex, _) = (index(fabric), NodeId::new(peer));
-                let mut found: Vec<_> = manager.by_peer(fabric, node).collect();
+                let mut found: Vec<_> = manager.sessions_with(fabric, node).collect();
                 let mut expected: Vec<_> = of_peer.iter().map(|k| k.handle).collect();
                 found.sort_unstable();
                 expected.sort_unstable();
@@ -294,7 +294,7 @@ fn agrees<S: Storage>(limits: Limits, ops: &[Op]) {
         world.check();
     }
     let mut net = world.net;
-    net.call(0, |m, cx| m.close_all(cx));
+    net.call(0, |m, cx| m.close_sessions(cx));
     net.assert_clean();
     assert_eq!(net.nodes[0].manager.session_count(), 0);
 }
@@ -426,7 +426,7 @@ fn full_table() -> (Net, Vec<(SessionHandle, SessionHandle)>) {
 #[test]
 fn a_session_that_makes_room_for_a_handshake_says_goodbye_to_its_peer() {
     let (mut net, sessions) = full_table();
-    *net.node(1).manager.context_mut(sessions[1].1).unwrap() = 77;
+    *net.node(1).manager.data_mut(sessions[1].1).unwrap() = 77;
     // The first is used again, so the second is idle longest.
     net.run(10);
     net.say(0, sessions[0].0, 2);

@@ -31,7 +31,7 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
         while alive.len() as u64 > dice.below(40) {
             let pair = alive.swap_remove(dice.below(alive.len() as u64) as usize);
             let closer = dice.below(2) as usize;
-            net.call(closer, |m, cx| m.close(cx, pair[closer]));
+            net.call(closer, |m, cx| m.close_session(cx, pair[closer]));
             net.pump();
         }
         for n in 0..2 {
@@ -41,7 +41,7 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
         }
         net.sent.clear();
     }
-    net.call(0, |m, cx| m.close_peer(cx, index(1), NodeId::new(200)));
+    net.call(0, |m, cx| m.close_sessions_with(cx, index(1), NodeId::new(200)));
     net.pump();
     assert_eq!(net.table_sizes(), start);
 }
@@ -72,7 +72,7 @@ fn no_id_comes_back_before_all_others_had_their_turn() {
         alive.push(session);
         while alive.len() as u64 > dice.below(max as u64) {
             let session = alive.swap_remove(dice.below(alive.len() as u64) as usize);
-            net.call(0, |m, cx| m.close(cx, session));
+            net.call(0, |m, cx| m.close_session(cx, session));
         }
         if opened % 500 == 0 {
             net.pump();
@@ -81,7 +81,7 @@ fn no_id_comes_back_before_all_others_had_their_turn() {
         }
     }
     assert_eq!(turn.len(), 65_535);
-    net.call(0, |m, cx| m.close_all(cx));
+    net.call(0, |m, cx| m.close_sessions(cx));
     net.assert_clean();
     assert_eq!(net.nodes[0].manager.session_count(), 0);
 }

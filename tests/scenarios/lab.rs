@@ -78,7 +78,7 @@ impl Party {
     pub fn sign(&mut self, request: SignRequest) -> bool {
         let key = self.keys.get_mut(&request.fabric()).unwrap();
         let signed = request.sign_with(key);
-        self.call(|manager, cx| manager.sign(cx, signed))
+        self.call(|manager, cx| manager.complete_signature(cx, signed).is_ok())
     }
 
     /// Takes what there is to say and to send.

@@ -80,7 +80,7 @@ fn a_peer_that_restarts_and_comes_back_is_met_on_its_new_session() {
         assert!(!net.nodes[0].manager.session(fresh).unwrap().is_defunct());
         assert_eq!(offered(&net, 0), Some(fresh));
         // A goodbye on it means nothing to the peer.
-        net.call(0, |m, cx| m.close(cx, a));
+        net.call(0, |m, cx| m.close_session(cx, a));
         net.run(100);
         assert!(net.nodes[1].manager.session(theirs).is_some());
         let exchange = net.say(0, fresh, 8);

@@ -117,7 +117,7 @@ fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_still_r
     a.events.clear();
     let handshake = a.dial(b.address, 200);
     let sigma1 = a.take()[0].1.clone();
-    assert!(a.manager.cancel(handshake));
+    assert!(a.manager.cancel_handshake(handshake));
     let before = (b.sessions(), b.records());
     b.crypto.take();
     let (mut resumptions, mut full, mut busy) = (0, 0, 0);
@@ -185,7 +185,7 @@ fn what_a_pbkdf_param_request_costs_a_device() {
         let to = udp(2);
         let handshake = a.call(|m, cx| m.connect_pase(cx, to, passcode)).unwrap();
         let request = a.take().remove(0).1;
-        assert!(a.manager.cancel(handshake));
+        assert!(a.manager.cancel_handshake(handshake));
         request
     };
     let mut answered = |b: &mut Party| {

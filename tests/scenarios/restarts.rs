@@ -141,7 +141,7 @@ fn a_message_of_a_closed_session_is_met_with_silence() {
     net.pump();
     net.close_exchange(0, exchange);
     let message = net.sent[since].octets.clone();
-    net.call(1, |manager, cx| manager.close(cx, b));
+    net.call(1, |manager, cx| manager.close_session(cx, b));
     net.pump();
     net.on_send(|_| Fate::Arrives);
     let since = net.sent.len();

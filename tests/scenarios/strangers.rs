@@ -136,7 +136,7 @@ fn replies_to_strangers_give_way_and_those_of_secure_sessions_stay() {
     for n in 0..4000 {
         if n % 500 == 250 {
             let (_, b) = sessions[n as usize / 500];
-            net.call(1, |manager, cx| manager.close(cx, b));
+            net.call(1, |manager, cx| manager.close_session(cx, b));
         }
         let _ = net.hand(1, udp(9000), &flood(n));
     }

@@ -121,7 +121,7 @@ fn the_destination_id_picks_the_fabric_of_its_root() {
             assert_eq!(identity.peer_node(), NodeId::new(100));
         }
         for fabric in [1, 2] {
-            let sessions = net.nodes[VICTIM].manager.by_peer(index(fabric), NodeId::new(100));
+            let sessions = net.nodes[VICTIM].manager.sessions_with(index(fabric), NodeId::new(100));
             assert_eq!(sessions.count(), 2);
             assert!(net.nodes[VICTIM].manager.record(index(fabric), NodeId::new(100)).is_some());
         }

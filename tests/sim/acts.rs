@@ -57,7 +57,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             70..73 => {
                 if let Some(session) = self.some_session(scene) {
                     scene.tell(self.name, || format!("closes {session:?}"));
-                    self.call(scene, |manager, cx| manager.close(cx, session));
+                    self.call(scene, |manager, cx| manager.close_session(cx, session));
                 }
             }
             73..75 => self.cancel(scene),
@@ -189,7 +189,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     fn cancel(&mut self, scene: &mut Scene<'_>) {
         let Some(handshake) = pick(scene.dice, self.app.dialling.iter().copied()) else { return };
-        if self.manager.cancel(handshake) {
+        if self.manager.cancel_handshake(handshake) {
             scene.tell(self.name, || format!("cancels {handshake:?}"));
             self.app.dialling.remove(&handshake);
         }
@@ -209,7 +209,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             }
             _ => request.complete(Err(SignError)),
         };
-        let waited = self.call(scene, |manager, cx| manager.sign(cx, signed));
+        let waited = self.call(scene, |manager, cx| manager.complete_signature(cx, signed).is_ok());
         scene.tell(self.name, || format!("signs late: {waited}"));
     }
 
@@ -261,17 +261,17 @@ impl<X: Suite, S: Storage> Node<X, S> {
     fn associate(&mut self, scene: &mut Scene<'_>) {
         let fabric = self.some_fabric(scene);
         if let (Some(session), Some((index, _))) = (self.manager.pase_session(), fabric) {
-            assert!(self.manager.associate_fabric(session, index));
+            assert!(self.manager.associate_fabric(session, index).is_ok());
         }
     }
 
     fn close_many(&mut self, scene: &mut Scene<'_>) {
         let fabric = self.some_fabric(scene);
         match (scene.dice.below(3), fabric) {
-            (0, _) => self.call(scene, |manager, cx| manager.close_all(cx)),
+            (0, _) => self.call(scene, |manager, cx| manager.close_sessions(cx)),
             (_, Some((index, fabric))) => {
                 let peer = node_id(fabric, self.somebody_else(scene));
-                self.call(scene, |manager, cx| manager.close_peer(cx, index, peer));
+                self.call(scene, |manager, cx| manager.close_sessions_with(cx, index, peer));
             }
             _ => {}
         }

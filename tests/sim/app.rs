@@ -209,7 +209,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 // Its fabric may be gone, and the handshake with it.
                 let Some((fabric, issue)) = self.app.fabrics.get(&request.fabric()) else { return };
                 let signed = X::pool().member(*fabric, self.name, *issue).sign(request);
-                self.call(scene, |manager, cx| manager.sign(cx, signed));
+                self.call(scene, |manager, cx| manager.complete_signature(cx, signed).is_ok());
             }
             Event::Acknowledged { exchange } => {
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
@@ -225,10 +225,10 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 assert!(talk.waits.pop_front().is_some(), "nothing was in flight");
             }
-            Event::Closed { session, context, reason } => {
+            Event::Closed { session, data, reason } => {
                 let known = self.app.sessions.remove(&session).expect("an unknown session closes");
                 assert!(known.is_told, "a session closes before it is established");
-                assert_eq!(known.context, context, "the data of another session");
+                assert_eq!(known.data, data, "the data of another session");
                 assert!(self.manager.session(session).is_none(), "a closed session lives");
                 scene.book.figures.evicted += u64::from(reason == CloseReason::Evicted);
                 self.app.exchanges.retain(|_, talk| talk.session != session);
@@ -281,9 +281,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let identity = session.session().identity();
             if let Some(fabric) = identity.fabric().filter(|_| identity.kind() == SessionKind::Case)
             {
-                let mut with_peer = manager.by_peer(fabric, identity.peer_node());
+                let mut with_peer = manager.sessions_with(fabric, identity.peer_node());
                 assert!(with_peer.any(|other| other == handle), "not found by its peer");
-                let with_peer = manager.by_peer(fabric, identity.peer_node()).count();
+                let with_peer = manager.sessions_with(fabric, identity.peer_node()).count();
                 assert!(
                     with_peer <= self.config.max_sessions_per_peer.into(),
                     "too many of a peer"
@@ -296,7 +296,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let outside = manager.records().count() == 0 || self.vault.is_none();
         assert!(outside, "a record in the manager, too");
         for record in manager.records() {
-            assert_eq!(manager.record_by_id(&record.id), Some(record), "not found by its id");
+            let with_id = manager.records().filter(|other| other.id == record.id);
+            assert_eq!(with_id.count(), 1, "an id of two records");
         }
         if app.lags || is_frozen {
             return;
@@ -329,7 +330,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// Is ready for a commissioner, which no former one may hinder.
     pub fn expect_commissioner(&mut self, scene: &mut Scene<'_>) {
         while let Some(session) = self.manager.pase_session() {
-            self.call(scene, |manager, cx| manager.close(cx, session));
+            self.call(scene, |manager, cx| manager.close_session(cx, session));
             self.poll_events(scene);
         }
         let (manager, mut services) = self.with_services();

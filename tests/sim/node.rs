@@ -153,7 +153,7 @@ pub struct Known {
     pub challenge: Challenge,
     pub end: End,
     /// What the manager keeps for the application.
-    pub context: u64,
+    pub data: u64,
     pub is_told: bool,
 }
 
@@ -258,9 +258,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
             }
             scene.tell(self.name, || format!("session {handle:?} {end:?}"));
             scene.book.register(challenge, &end);
-            let context = self.rng.roll();
-            *self.manager.context_mut(handle).unwrap() = context;
-            self.app.sessions.insert(handle, Known { challenge, end, context, is_told: false });
+            let data = self.rng.roll();
+            *self.manager.data_mut(handle).unwrap() = data;
+            self.app.sessions.insert(handle, Known { challenge, end, data, is_told: false });
         }
     }
 
@@ -281,7 +281,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     pub fn lose_connection(&mut self, scene: &mut Scene<'_>, peer: PeerAddress) {
-        self.call(scene, |manager, cx| manager.disconnected(cx, peer));
+        self.call(scene, |manager, cx| manager.handle_disconnect(cx, peer));
     }
 
     /// A new life: nothing is left but what was stored, with or without the records.

@@ -213,12 +213,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.records.by_peer((fabric, peer))
     }
 
-    /// The resumption record with this id.
-    #[must_use]
-    pub fn record_by_id(&self, id: &ResumptionId) -> Option<&ResumptionRecord> {
-        self.node.records.by_peer(self.node.records.peer_of(id)?)
-    }
-
     /// All resumption records.
     pub fn records(&self) -> impl Iterator<Item = &ResumptionRecord> {
         self.node.records.by_peer.iter().map(|(_, entry)| &entry.record)

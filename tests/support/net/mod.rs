@@ -442,7 +442,7 @@ impl<S: Storage> Node<S> {
                     let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds);
                     let mut cx = services.at(now);
                     // False when the handshake has ended before its request was polled.
-                    self.manager.sign(&mut cx, signed);
+                    let _ = self.manager.complete_signature(&mut cx, signed);
                 }
                 Event::SignRequest(request) => self.requests.push(request),
                 Event::GroupMessages => {
@@ -479,7 +479,7 @@ impl<S: Storage> Node<S> {
     /// Which sessions closed, with what the application kept for them.
     pub fn closed(&self) -> Vec<(SessionHandle, u32, CloseReason)> {
         let closed = |event: &Event<u32>| match event {
-            Event::Closed { session, context, reason } => Some((*session, *context, *reason)),
+            Event::Closed { session, data, reason } => Some((*session, *data, *reason)),
             _ => None,
         };
         self.events.iter().filter_map(closed).collect()

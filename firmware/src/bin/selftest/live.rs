@@ -215,7 +215,7 @@ impl Live {
             match event {
                 Event::SignRequest(request) => {
                     let signed = request.sign_with(&mut self.key);
-                    meters.controller.run(|| node.sign(&mut cx, signed));
+                    meters.controller.run(|| node.complete_signature(&mut cx, signed).is_ok());
                 }
                 Event::Established { session, resumed, .. } => {
                     (self.session, self.resumed) = (Some(session), resumed);
