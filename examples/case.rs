@@ -14,7 +14,9 @@ use ladder::{
     Authority, DEVICE, Direction, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng,
 };
 use matter_session::context::Services;
-use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{
+    CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId, Peer, ProtocolId,
+};
 use matter_session::manager::SessionHandle;
 
 /// Opcodes of the interaction model, which this library carries but does not know.
@@ -50,7 +52,7 @@ fn main() -> Outcome {
     // The controller does not know that, and tries; the device answers with an ordinary Sigma2.
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(pair.now);
-    pair.device.manager.forget_record(&mut cx, device_fabric, CONTROLLER_NODE);
+    pair.device.manager.forget_record(&mut cx, Peer::new(device_fabric, CONTROLLER_NODE));
     draw_heading("CASE in full although resumption was offered");
     assert!(!connect(&mut pair, fabric)?, "the device has forgotten");
     Ok(())
@@ -62,7 +64,7 @@ fn connect(pair: &mut Pair, fabric: FabricIndex) -> Outcome<bool> {
     let mut rng = system_rng();
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(pair.now);
-    pair.controller.manager.connect_case(&mut cx, DEVICE, fabric, DEVICE_NODE)?;
+    pair.controller.manager.connect_case(&mut cx, DEVICE, Peer::new(fabric, DEVICE_NODE))?;
     pair.carry()?;
     let (ours, resumed) = pair.controller.established()?;
     let (theirs, resumed_too) = pair.device.established()?;

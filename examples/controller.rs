@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use lexopt::Arg::{Long, Value};
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId};
 use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
 
 use support::args::{self, TEST_PASSCODE};
@@ -250,7 +250,7 @@ impl Controller {
         let (way, peer) = (&self.way, self.peer.into());
         self.node.with(|manager, cx| match way {
             Way::Pase(passcode) => manager.connect_pase(cx, peer, passcode.clone()),
-            Way::Case(fabric, node) => manager.connect_case(cx, peer, *fabric, *node),
+            Way::Case(fabric, node) => manager.connect_case(cx, peer, Peer::new(*fabric, *node)),
         })
     }
 

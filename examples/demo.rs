@@ -17,7 +17,7 @@ use std::thread;
 use ladder::{Arrival, Authority, Direction, Link, Outcome, Tcp, Udp, Wire, system_rng};
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, SigningKey};
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, Peer, ProtocolId};
 use matter_session::manager::{
     CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,
     SessionHandle,
@@ -254,13 +254,13 @@ impl<'w> Node<'w> {
         let device = self.link.reach(address)?;
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.wire.now());
-        self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
+        self.manager.connect_case(&mut cx, device, Peer::new(fabric, DEVICE_NODE))?;
         let case = self.use_session(cx.now(), false)?;
 
         let device = self.link.reach(address)?;
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.wire.now());
-        self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
+        self.manager.connect_case(&mut cx, device, Peer::new(fabric, DEVICE_NODE))?;
         let resumed = self.use_session(cx.now(), true)?;
         Ok(vec![pase, case, resumed])
     }

@@ -18,7 +18,7 @@ use ladder::{
 use matter_session::context::Services;
 use matter_session::crypto::SigningKey;
 use matter_session::handshake::{SignRequest, Signed};
-use matter_session::ids::{CaseAuthTags, FabricId, NodeId};
+use matter_session::ids::{CaseAuthTags, FabricId, NodeId, Peer};
 
 const CONTROLLER_NODE: NodeId = NodeId::new(0xC0);
 const DEVICE_NODE: NodeId = NodeId::new(0xDE);
@@ -42,7 +42,7 @@ fn main() -> Outcome {
     draw_heading("CASE with a slow secure element");
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(pair.now);
-    pair.controller.manager.connect_case(&mut cx, DEVICE, fabric, DEVICE_NODE)?;
+    pair.controller.manager.connect_case(&mut cx, DEVICE, Peer::new(fabric, DEVICE_NODE))?;
     pair.carry()?;
 
     // Sigma1 has arrived, and the device cannot answer before it has a signature.

@@ -26,7 +26,7 @@ use std::{env, fs, thread};
 use ladder::{Authority, Outcome, system_rng};
 use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
+use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, Peer};
 use matter_session::manager::{Config, Event, HeapSessionManager, PeerAddress, SessionHandle};
 use matter_session::rand_core::Rng;
 use matter_session::time::Instant;
@@ -144,7 +144,7 @@ fn control(path: &Path, devices: &[SocketAddr]) -> Outcome {
     for (device, id) in devices.iter().zip(DEVICES).cycle() {
         let mut services = Services::new(&mut rng).with_resumption(&mut store);
         let mut cx = services.at(node.now());
-        node.manager.connect_case(&mut cx, (*device).into(), fabric, id)?;
+        node.manager.connect_case(&mut cx, (*device).into(), Peer::new(fabric, id))?;
         let (session, resumed) = node.await_session(&mut store)?;
         let how = if resumed { "resumed" } else { "in full" };
         writeln!(stdout(), "{id} {how}")?;

@@ -21,7 +21,7 @@ use ladder::{Authority, Outcome, system_rng};
 use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::Fabric;
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, Peer, ProtocolId};
 use matter_session::manager::{
     Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, Shards,
 };
@@ -209,7 +209,7 @@ impl Node {
             let mut services = Services::new(&mut rng);
             let mut cx = services.at(self.now());
             // Full handshakes and resumed ones, as it happens.
-            self.manager.connect_case(&mut cx, node.into(), FabricIndex::MIN, NODE)?;
+            self.manager.connect_case(&mut cx, node.into(), Peer::new(FabricIndex::MIN, NODE))?;
             let wanted = sessions.len() + 1;
             while sessions.len() < wanted {
                 for event in self.turn()? {

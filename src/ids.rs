@@ -66,6 +66,43 @@ impl From<GroupId> for NodeId {
     }
 }
 
+/// A node of a fabric, as this node knows it: its node id, and this node's index of the fabric that
+/// both are members of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// This node's index of the fabric.
+    pub fabric: FabricIndex,
+    /// The node id on it.
+    pub node: NodeId,
+}
+
+impl Peer {
+    /// The node of a fabric with this node id.
+    #[must_use]
+    pub const fn new(fabric: FabricIndex, node: NodeId) -> Self {
+        Self { fabric, node }
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({self})")
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.fabric, self.node)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Peer {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Peer({=u8}/{=u64:016x})", self.fabric.get(), self.node.get());
+    }
+}
+
 /// Defines an identifier over an integer that may take any value.
 macro_rules! plain_id {
     ($(#[$doc:meta])* $name:ident($int:ty)) => {

@@ -209,7 +209,7 @@
 //! let mut services = Services::new(&mut rng).with_wall(WallClock::Known(today));
 //! let mut cx = services.at(Instant::ZERO);
 //! let (controller, _, fabric) = &mut nodes[0];
-//! controller.connect_case(&mut cx, address(1), *fabric, NodeId::new(0xDE))?;
+//! controller.connect_case(&mut cx, address(1), Peer::new(*fabric, NodeId::new(0xDE)))?;
 //!
 //! let mut established = 0;
 //! while established < 2 {
@@ -333,7 +333,7 @@ pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 pub use crate::fabric::{FabricCredentials, Ipk};
 pub use crate::handshake::{HandshakeError, SignRequest};
-pub use crate::ids::{FabricIndex, GroupId, NodeId, ProtocolId};
+pub use crate::ids::{FabricIndex, GroupId, NodeId, Peer, ProtocolId};
 #[cfg(feature = "alloc")]
 pub use crate::manager::Heap;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]

@@ -18,7 +18,7 @@ use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricId, FabricIndex, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Event, HeapSessionManager, PeerAddress, Received};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime};
@@ -84,7 +84,7 @@ fn case_and_case_resumed() -> Result<(), Box<dyn Error>> {
     };
     let (mut phone, mut lamp) = (join(NodeId::new(1))?, join(NodeId::new(2))?);
     for expect_resumed in [false, true] {
-        phone.0.connect_case(&mut cx, PEER, FabricIndex::MIN, NodeId::new(2))?;
+        phone.0.connect_case(&mut cx, PEER, Peer::new(FabricIndex::MIN, NodeId::new(2)))?;
         let (mut from, mut to) = (&mut phone, &mut lamp);
         while let Some(transmit) = from.0.poll_transmit(cx.now()) {
             let mut datagram = transmit.datagram.to_vec();

@@ -21,7 +21,9 @@ use matter_session::crypto::{
     Aead, Crypto, CryptoError, OpenNonce, OperationalKey, PublicKey, SealNonce, Secret, Signature,
 };
 use matter_session::manager::{Config, Event, PeerAddress, Received, SessionManager};
-use matter_session::{Context, FabricIndex, Heap, Instant, NodeId, Passcode, ProtocolId, Services};
+use matter_session::{
+    Context, FabricIndex, Heap, Instant, NodeId, Passcode, Peer, ProtocolId, Services,
+};
 
 use rng::Dice;
 use toy::{Toy, ToyAuthority, ToyKey};
@@ -106,8 +108,10 @@ impl Pair {
 
     fn case(&mut self) {
         let fabric = FabricIndex::new(1).unwrap();
-        self.call(0, |manager, cx| manager.connect_case(cx, address(1), fabric, NodeId::new(101)))
-            .unwrap();
+        self.call(0, |manager, cx| {
+            manager.connect_case(cx, address(1), Peer::new(fabric, NodeId::new(101)))
+        })
+        .unwrap();
         self.run();
     }
 }

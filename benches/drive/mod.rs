@@ -13,7 +13,7 @@ use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing, Step,
 };
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::{ResumptionId, SessionParameters};
@@ -112,7 +112,7 @@ impl ResumptionStore for One {
         self.0.clone().filter(|record| record.id == *id)
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         self.0.clone().filter(|record| (record.fabric, record.peer) == (fabric, peer))
     }
 
@@ -124,7 +124,7 @@ impl ResumptionStore for One {
         self.0 = Some(record.clone());
     }
 
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {
+    fn remove(&mut self, _: Peer) {
         self.0 = None;
     }
 

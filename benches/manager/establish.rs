@@ -5,6 +5,7 @@ use std::time::Instant as Clock;
 
 use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, SigningKey};
+use matter_session::ids::Peer;
 use matter_session::manager::{Config, Dropped, Event, HeapSessionManager, PeerAddress};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::Instant;
@@ -41,7 +42,7 @@ impl Dialer {
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(now);
         let mut spent = Duration::ZERO;
-        self.manager.connect_case(&mut cx, address(), fabric(), THIS).unwrap();
+        self.manager.connect_case(&mut cx, address(), Peer::new(fabric(), THIS)).unwrap();
         let mut established = None;
         let mut quiet = false;
         while !quiet {

@@ -26,8 +26,8 @@ use establish::Dialer;
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
 use matter_session::ids::{
-    CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
-    ProtocolId,
+    CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, Peer,
+    PeerSessionId, ProtocolId,
 };
 use matter_session::manager::{
     Config, ExchangeHandle, Heap, HeapSessionManager, PeerAddress, Received, SessionHandle,
@@ -296,7 +296,8 @@ fn calls(c: &mut Criterion) {
         group.bench_function(id("find by peer"), |b| {
             let mut rng = UnwrapErr(getrandom::SysRng);
             let pick = || peer(rng.next_u64() as usize % sessions);
-            let find = |peer| black_box(world.manager.session_with(fabric(), peer)).is_some();
+            let find =
+                |peer| black_box(world.manager.session_with(Peer::new(fabric(), peer))).is_some();
             b.iter_batched(pick, find, BatchSize::SmallInput);
         });
         group.bench_function(id("receive"), |b| batches(b, || world.receive()));

@@ -12,7 +12,7 @@ use matter_session::context::{Context, Services};
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use matter_session::manager::{CommissioningWindow, Event, PeerAddress, Received, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{SecureSession, SessionKind};
@@ -140,7 +140,7 @@ impl<'n, B: Board> Device<'n, B> {
         let Some(fabric) = FabricIndex::new(1) else { return false };
         let mut services = services(&mut self.board, &mut self.rng, self.booted);
         let mut cx = services.at(self.board.now());
-        self.node.connect_case(&mut cx, peer.into(), fabric, node).is_ok()
+        self.node.connect_case(&mut cx, peer.into(), Peer::new(fabric, node)).is_ok()
     }
 
     /// Takes a datagram in, and answers the request that it may hold.
@@ -234,8 +234,8 @@ impl<'n, B: Board> Device<'n, B> {
                 self.board.tell(Happening::Closed { local: session.local_session_id() });
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
-            Event::RecordChanged { fabric, peer } => {
-                self.board.keep(fabric, peer, self.node.record(fabric, peer));
+            Event::RecordChanged { peer: Peer { fabric, node: peer } } => {
+                self.board.keep(fabric, peer, self.node.record(Peer::new(fabric, peer)));
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Established, Failure, HandshakeError, Incoming,
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, Step,
 };
-use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, Peer};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::{ResumptionId, SessionKind, SessionParameters};
 use matter_session::time::Instant;
@@ -71,7 +71,7 @@ impl ResumptionStore for Records<'_> {
         self.0.filter(|record| record.id == *id).cloned()
     }
 
-    fn by_peer(&mut self, _: FabricIndex, _: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, _: Peer) -> Option<ResumptionRecord> {
         unreachable!("a handshake alone is given the record to offer")
     }
 
@@ -83,7 +83,7 @@ impl ResumptionStore for Records<'_> {
         unreachable!("a handshake alone does not save")
     }
 
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {
+    fn remove(&mut self, _: Peer) {
         unreachable!("a handshake alone removes no record")
     }
 

@@ -11,7 +11,7 @@ use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
 use matter_session::handshake::SignRequest;
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, Peer, ProtocolId};
 use matter_session::manager::{
     Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
     Received, SessionHandle, SessionManager,
@@ -410,7 +410,7 @@ impl World {
 
     fn dial(&mut self, n: usize) {
         let (to, node) = (self.address(1 - n), NodeId::new(IDS[1 - n]));
-        let _ = self.call(n, |m, cx| m.connect_case(cx, to, FabricIndex::MIN, node));
+        let _ = self.call(n, |m, cx| m.connect_case(cx, to, Peer::new(FabricIndex::MIN, node)));
     }
 
     fn say(&mut self, n: usize, (session, exchange): (SessionHandle, ExchangeHandle), len: u8) {
@@ -596,7 +596,7 @@ impl World {
         self.dial(0);
         self.run(1_000);
         let (fabric, peer) = (FabricIndex::MIN, NodeId::new(IDS[1]));
-        let session = self.nodes[0].manager.session_with(fabric, peer).expect("a session");
+        let session = self.nodes[0].manager.session_with(Peer::new(fabric, peer)).expect("a session");
         let exchange = self.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
         self.say(0, (session, exchange), 3);
         self.run(1_000);

@@ -12,7 +12,7 @@ use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::KeepNone;
 use crate::handshake::{CaseClient, HandshakeError, PaseClient};
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{LocalSessionId, Peer};
 use crate::session::{SessionParameters, UnsecureSession};
 use crate::wire::MessageBuf;
 
@@ -27,10 +27,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn connect_pase(
         &mut self,
         cx: &mut Context<'_>,
-        peer: PeerAddress,
+        address: PeerAddress,
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
-        self.dial(cx, peer, |node, crypto, local, cx, out| {
+        self.dial(cx, address, |node, crypto, local, cx, out| {
             let parameters = &node.config.parameters;
             let (machine, first) =
                 PaseClient::start(passcode, None, local, parameters, cx, crypto, out)?;
@@ -46,14 +46,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn connect_case(
         &mut self,
         cx: &mut Context<'_>,
-        peer: PeerAddress,
-        fabric: FabricIndex,
-        node: NodeId,
+        address: PeerAddress,
+        peer: Peer,
     ) -> Result<HandshakeHandle, ConnectError> {
-        self.dial(cx, peer, |own, crypto, local, cx, out| {
+        self.dial(cx, address, |own, crypto, local, cx, out| {
             let (machine, first) = own.with_env(cx, &mut KeepNone, |env, cx| {
-                let record = env.resumption.by_peer(fabric, node);
-                CaseClient::start(fabric, node, record, local, env, cx, crypto, out)
+                let record = env.resumption.by_peer(peer);
+                CaseClient::start(peer.fabric, peer.node, record, local, env, cx, crypto, out)
                     .map(|(machine, first)| (machine, TakenMessage::from(first)))
             })?;
             Ok((Machine::CaseClient(machine), first))

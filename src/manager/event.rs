@@ -6,7 +6,7 @@ use super::groups::GroupMessage;
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 use crate::crypto::CryptoError;
 use crate::handshake::{HandshakeError, SignRequest};
-use crate::ids::{FabricIndex, MessageCounter, NodeId, ProtocolId};
+use crate::ids::{FabricIndex, MessageCounter, Peer, ProtocolId};
 use crate::session::DecodeError;
 
 /// Something happened. Polled with [`poll_event`](super::SessionManager::poll_event).
@@ -68,10 +68,8 @@ pub enum Event<T> {
     /// [`record`](super::SessionManager::record) returns; if it returns `None`, delete what was
     /// stored.
     RecordChanged {
-        /// The fabric.
-        fabric: FabricIndex,
         /// The peer.
-        peer: NodeId,
+        peer: Peer,
     },
     /// The commissioning window has closed by itself.
     WindowClosed {

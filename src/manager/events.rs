@@ -4,7 +4,7 @@ use super::event::{CloseReason, Event, WindowCloseReason};
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 use super::storage::{Queue, Storage};
 use crate::handshake::{HandshakeError, SignRequest};
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::Peer;
 
 /// Events in the order in which they happened. What handshakes tell takes much more room than
 /// anything else, and is rarer: it has a queue of its own.
@@ -21,7 +21,7 @@ enum Told<T> {
     Closed(SessionHandle, T, CloseReason),
     CounterLow(SessionHandle),
     WindowClosed(WindowCloseReason),
-    RecordChanged(FabricIndex, NodeId),
+    RecordChanged(Peer),
 }
 
 enum OfHandshake {
@@ -59,7 +59,7 @@ impl<S: Storage, T> Events<S, T> {
             Event::Closed { session, data, reason } => Told::Closed(session, data, reason),
             Event::CounterLow { session } => Told::CounterLow(session),
             Event::WindowClosed { reason } => Told::WindowClosed(reason),
-            Event::RecordChanged { fabric, peer } => Told::RecordChanged(fabric, peer),
+            Event::RecordChanged { peer } => Told::RecordChanged(peer),
             Event::Established { session, handshake, resumed } => {
                 return self.push_bulky(OfHandshake::Established(session, handshake, resumed));
             }
@@ -98,7 +98,7 @@ impl<S: Storage, T> Events<S, T> {
             Told::Closed(session, data, reason) => Event::Closed { session, data, reason },
             Told::CounterLow(session) => Event::CounterLow { session },
             Told::WindowClosed(reason) => Event::WindowClosed { reason },
-            Told::RecordChanged(fabric, peer) => Event::RecordChanged { fabric, peer },
+            Told::RecordChanged(peer) => Event::RecordChanged { peer },
         })
     }
 }

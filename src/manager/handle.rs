@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::net::SocketAddr;
 
-use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{ExchangeId, LocalSessionId};
 
 /// Where datagrams come from and go to, and what carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,13 +140,6 @@ impl PartialOrd for ExchangeKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// A node of a fabric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peer {
-    pub(super) fabric: FabricIndex,
-    pub(super) node: NodeId,
 }
 
 /// What has deadlines and output. Of what is ready at once the smallest comes first: strangers

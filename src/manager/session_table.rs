@@ -6,12 +6,12 @@ use core::ops::RangeInclusive;
 
 use rand_core::CryptoRng;
 
-use super::handle::{Peer, PeerAddress, SessionHandle};
+use super::handle::{PeerAddress, SessionHandle};
 use super::order::{Group, Rank, UseOrder};
 use super::sessions::SessionRef;
 use super::storage::{Peers, Seat, Seats, Storage};
 use crate::crypto::Crypto;
-use crate::ids::{FabricIndex, LocalSessionId};
+use crate::ids::{FabricIndex, LocalSessionId, Peer};
 use crate::session::{Identity, SecureSession, SessionKind};
 use crate::time::Instant;
 

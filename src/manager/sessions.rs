@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::handle::{ExchangeKey, Peer, PeerAddress, SessionHandle, Source};
+use super::handle::{ExchangeKey, PeerAddress, SessionHandle, Source};
 use super::outbox::SHORT_LEN;
 use super::session_table::Entry;
 use super::storage::{Map, Storage};
@@ -10,7 +10,7 @@ use super::{CloseReason, Event, NoPaseSession, SessionManager};
 use crate::bytes::Buffer;
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId, ProtocolId};
+use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, Peer, ProtocolId};
 use crate::session::SecureSession;
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -87,17 +87,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// The session that messages to a peer should use: the one that heard from it last, defunct
     /// ones only if there is no other.
     #[must_use]
-    pub fn session_with(&self, fabric: FabricIndex, node: NodeId) -> Option<SessionHandle> {
-        self.sessions.best_of_peer(Peer { fabric, node })
+    pub fn session_with(&self, peer: Peer) -> Option<SessionHandle> {
+        self.sessions.best_of_peer(peer)
     }
 
     /// All CASE sessions with a peer, in no particular order.
-    pub fn sessions_with(
-        &self,
-        fabric: FabricIndex,
-        node: NodeId,
-    ) -> impl Iterator<Item = SessionHandle> {
-        self.sessions.of_peer(Peer { fabric, node }).map(|(_, entry)| entry.handle())
+    pub fn sessions_with(&self, peer: Peer) -> impl Iterator<Item = SessionHandle> {
+        self.sessions.of_peer(peer).map(|(_, entry)| entry.handle())
     }
 
     /// The PASE session, if there is one; the newest, if this node commissions several devices.
@@ -132,8 +128,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Closes all CASE sessions with a peer.
-    pub fn close_sessions_with(&mut self, cx: &mut Context<'_>, fabric: FabricIndex, node: NodeId) {
-        while let Some(session) = self.session_with(fabric, node) {
+    pub fn close_sessions_with(&mut self, cx: &mut Context<'_>, peer: Peer) {
+        while let Some(session) = self.session_with(peer) {
             self.close_session(cx, session);
         }
     }

@@ -37,8 +37,8 @@ pub(super) fn event<T>(event: &Event<T>) {
         Event::CounterLow { session } => {
             log_warn!("session {} can send few messages more", session.local);
         }
-        Event::RecordChanged { fabric, peer } => {
-            log_debug!("resumption record of {} on fabric {} changed", peer, fabric);
+        Event::RecordChanged { peer } => {
+            log_debug!("resumption record of {} on fabric {} changed", peer.node, peer.fabric);
         }
         Event::WindowClosed { reason: WindowCloseReason::TooManyFailures } => {
             log_warn!("commissioning window closed: too many failures");

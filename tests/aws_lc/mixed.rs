@@ -6,7 +6,7 @@ use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{AwsLcCrypto, AwsLcSigningKey, Crypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricId, FabricIndex, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Event, Heap, PeerAddress, Received, SessionManager};
 use matter_session::time::{Instant, MatterTime};
 use matter_session::{CompactRustCrypto, OperationalKey, Passcode, RustCrypto};
@@ -44,7 +44,9 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     fn dial(&mut self, cx: &mut Context<'_>, passcode: Option<Passcode>) {
         match passcode {
             Some(passcode) => self.manager.connect_pase(cx, PEER, passcode).unwrap(),
-            None => self.manager.connect_case(cx, PEER, FabricIndex::MIN, RESPONDER).unwrap(),
+            None => {
+                self.manager.connect_case(cx, PEER, Peer::new(FabricIndex::MIN, RESPONDER)).unwrap()
+            }
         };
     }
 

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use matter_session::ids::Peer;
 use matter_session::manager::{Config, PeerAddress, RestoreError};
 use matter_session::resumption::ResumptionRecord;
 
@@ -99,7 +100,7 @@ fn records_that_come_and_go_push_out_no_event() {
     let (fabric, peer) = (record.fabric, record.peer);
     let mut restored = Ok(());
     for _ in 0..200 {
-        net.call(0, |m, cx| m.forget_record(cx, fabric, peer));
+        net.call(0, |m, cx| m.forget_record(cx, Peer::new(fabric, peer)));
         restored = net.call(0, |m, cx| m.restore_record(cx, record.clone()));
     }
     assert_eq!(restored, Err(RestoreError::Backlog));

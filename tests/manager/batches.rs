@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use matter_session::ids::Peer;
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -67,7 +68,7 @@ impl<S: Storage> World<S> {
 
     fn dial(&mut self, peer: usize) {
         let node = matter_session::ids::NodeId::new(200);
-        let _ = self.net.call(peer, |m, cx| m.connect_case(cx, udp(2), index(1), node));
+        let _ = self.net.call(peer, |m, cx| m.connect_case(cx, udp(2), Peer::new(index(1), node)));
     }
 
     fn session(&mut self, n: usize) -> Option<SessionHandle> {

@@ -1,6 +1,6 @@
 //! CASE: full and resumed, in both roles.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event};
 use matter_session::session::SessionKind;
 
@@ -43,7 +43,10 @@ fn case_makes_a_session_with_and_without_intermediate_certificate() {
         net.run(1000);
         assert!(net.node(0).acknowledged(exchange));
         assert_eq!(net.node(1).got[0].payload, [2; 20]);
-        assert_eq!(net.node(1).manager.session_with(index(1), NodeId::new(100)), Some(b));
+        assert_eq!(
+            net.node(1).manager.session_with(Peer::new(index(1), NodeId::new(100))),
+            Some(b)
+        );
         net.assert_clean();
     }
 }
@@ -75,7 +78,7 @@ fn a_second_session_is_resumed_and_its_id_is_new() {
     let mut net = members(false);
     net.case(200);
     let record = |net: &Net, n: usize, peer| {
-        net.nodes[n].manager.record(index(1), NodeId::new(peer)).unwrap().clone()
+        net.nodes[n].manager.record(Peer::new(index(1), NodeId::new(peer))).unwrap().clone()
     };
     let first = record(&net, 0, 200);
     assert_eq!(first.id, record(&net, 1, 100).id);
@@ -131,7 +134,7 @@ fn several_fabrics_with_the_same_node_ids_stay_apart() {
     }
     for fabric in 1..=3 {
         let peer = (index(fabric), NodeId::new(200));
-        let session = net.node(0).manager.session_with(peer.0, peer.1).unwrap();
+        let session = net.node(0).manager.session_with(Peer::new(peer.0, peer.1)).unwrap();
         let session = net.nodes[0].manager.session(session).unwrap();
         assert_eq!(session.session().identity().fabric(), Some(index(fabric)));
     }
@@ -183,7 +186,8 @@ fn the_first_message_suits_the_timing_that_was_discovered() {
     net.on_send(|_| Fate::Lost);
     let sleepy = SessionParameters::default().with_intervals(60_000, 300, 4000);
     let handshake = net.call(0, |manager, cx| {
-        let handshake = manager.connect_case(cx, udp(2), index(1), NodeId::new(200)).unwrap();
+        let handshake =
+            manager.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200))).unwrap();
         assert!(manager.expect_timing(cx, handshake, sleepy).is_ok());
         handshake
     });

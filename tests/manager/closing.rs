@@ -1,6 +1,6 @@
 //! The end of sessions.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 
 use crate::net::{Fate, Net, index, udp};
 
@@ -28,11 +28,11 @@ fn all_sessions_with_a_peer_close_together() {
     let (mut net, ..) = Net::with_case();
     net.case(200);
     let peer = NodeId::new(200);
-    net.call(0, |manager, cx| manager.close_sessions_with(cx, index(1), peer));
+    net.call(0, |manager, cx| manager.close_sessions_with(cx, Peer::new(index(1), peer)));
     net.run(1000);
     assert_eq!(net.node(0).manager.session_count(), 0);
     assert_eq!(net.node(1).manager.session_count(), 0);
-    assert_eq!(net.node(0).manager.session_with(index(1), peer), None);
+    assert_eq!(net.node(0).manager.session_with(Peer::new(index(1), peer)), None);
     net.assert_clean();
 }
 

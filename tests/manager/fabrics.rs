@@ -1,7 +1,7 @@
 //! Fabrics that come, change and go.
 
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{CloseReason, FabricTableError};
 
 use crate::net::{Authority, Fate, Net, PASSCODE, index};
@@ -41,8 +41,8 @@ fn removing_a_fabric_ends_its_sessions_and_records_and_no_others() {
     assert_eq!(net.node(0).closed().len(), 3, "each peer was told");
     let left: Vec<_> = net.node(1).manager.sessions().map(|s| s.handle()).collect();
     assert_eq!(left, [kept]);
-    assert!(net.node(1).manager.record(index(1), NodeId::new(100)).is_none());
-    assert!(net.node(1).manager.record(index(2), NodeId::new(100)).is_some());
+    assert!(net.node(1).manager.record(Peer::new(index(1), NodeId::new(100))).is_none());
+    assert!(net.node(1).manager.record(Peer::new(index(2), NodeId::new(100))).is_some());
     net.dial_case(0, 1, 1, 200);
     net.settle();
     let refused = HandshakeError::Refused(Refusal::NoSharedTrustRoots);
@@ -124,7 +124,8 @@ fn an_unknown_fabric_is_not_dialled() {
     let (mut net, _) = members();
     let to = net.nodes[1].address;
     let before = net.node(0).facts();
-    let dial = net.call(0, |manager, cx| manager.connect_case(cx, to, index(9), NodeId::new(200)));
+    let dial = net
+        .call(0, |manager, cx| manager.connect_case(cx, to, Peer::new(index(9), NodeId::new(200))));
     assert_eq!(dial, Err(ConnectError::Handshake(HandshakeError::UnknownFabric)));
     assert_eq!(net.node(0).facts(), before);
     net.on_send(|_| Fate::Arrives);

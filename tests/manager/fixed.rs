@@ -6,7 +6,7 @@ use core::time::Duration;
 use matter_session::context::Services;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
+use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, Peer, PeerSessionId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -239,9 +239,12 @@ fn lower_settings_of_a_second_start_hide_no_session() {
     node.close_session(&mut cx, sessions[0]);
     node.close_session(&mut cx, sessions[1]);
     let node = place.start(Config::default().with_sessions(1), &mut rng);
-    assert_eq!(node.session_with(index(1), peer(3)), Some(sessions[2]));
-    assert!(node.sessions_with(index(1), peer(3)).eq([sessions[2]]));
-    node.close_sessions_with(&mut Services::new(&mut rng).at(Instant::ZERO), index(1), peer(3));
+    assert_eq!(node.session_with(Peer::new(index(1), peer(3))), Some(sessions[2]));
+    assert!(node.sessions_with(Peer::new(index(1), peer(3))).eq([sessions[2]]));
+    node.close_sessions_with(
+        &mut Services::new(&mut rng).at(Instant::ZERO),
+        Peer::new(index(1), peer(3)),
+    );
     assert_eq!(node.session_count(), 0);
 }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, ConnectError, Event, OpenError, SendError, WindowError};
 
 use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp, window};
@@ -70,7 +70,7 @@ fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
     assert_eq!(net.node(1).manager.statistics().busy, 1);
     assert_eq!(net.node(1).manager.handshake_count(), 2);
     let to = udp(1);
-    let dial = net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100)));
+    let dial = net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100))));
     assert_eq!(dial, Err(ConnectError::TooMany));
     net.settle();
     net.run(60_000);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use matter_session::group::SecurityPolicy;
+use matter_session::ids::Peer;
 use matter_session::ids::{GroupId, GroupKeySetId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
@@ -204,7 +205,8 @@ impl<S: Storage> World<S> {
         match *op {
             Op::Case(n) => {
                 let node = matter_session::ids::NodeId::new(if n == 0 { 200 } else { 100 });
-                let _ = net.call(n, |m, cx| m.connect_case(cx, address[1 - n], index(1), node));
+                let _ = net
+                    .call(n, |m, cx| m.connect_case(cx, address[1 - n], Peer::new(index(1), node)));
             }
             Op::Pase(n) => {
                 let passcode = matter_session::crypto::Passcode::new(PASSCODE).unwrap();

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::ResumptionId;
@@ -12,7 +12,7 @@ use crate::net::{Authority, Fate, Net, index, udp};
 fn changes(net: &mut Net, n: usize) -> Vec<u64> {
     let events = core::mem::take(&mut net.node(n).events);
     let peer = |event: Event<u32>| match event {
-        Event::RecordChanged { peer, .. } => Some(peer.get()),
+        Event::RecordChanged { peer: Peer { node: peer, .. } } => Some(peer.get()),
         _ => None,
     };
     events.into_iter().filter_map(peer).collect()
@@ -156,11 +156,11 @@ fn a_record_that_was_offered_lately_outlasts_one_that_was_saved_later() {
 fn forgotten_records_are_told_of() {
     let (mut net, ..) = Net::with_case();
     let peer = NodeId::new(200);
-    net.call(0, |m, cx| m.forget_record(cx, index(1), peer));
-    net.call(0, |m, cx| m.forget_record(cx, index(1), peer));
+    net.call(0, |m, cx| m.forget_record(cx, Peer::new(index(1), peer)));
+    net.call(0, |m, cx| m.forget_record(cx, Peer::new(index(1), peer)));
     net.pump();
     assert_eq!(changes(&mut net, 0), [200]);
-    assert!(net.node(0).manager.record(index(1), peer).is_none());
+    assert!(net.node(0).manager.record(Peer::new(index(1), peer)).is_none());
     net.call(1, |m, cx| m.forget_records(cx));
     net.pump();
     assert_eq!(changes(&mut net, 1), [100]);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{NodeId, ProtocolId};
+use matter_session::ids::{NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Dropped, PeerAddress};
 
 use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
@@ -99,7 +99,8 @@ fn the_session_that_heard_last_is_offered() {
     let (mut net, older, theirs) = Net::with_case();
     net.run(100);
     let (newer, _) = net.case(200);
-    let offered = |net: &Net| net.nodes[0].manager.session_with(index(1), NodeId::new(200));
+    let offered =
+        |net: &Net| net.nodes[0].manager.session_with(Peer::new(index(1), NodeId::new(200)));
     assert_eq!(offered(&net), Some(newer));
     net.say(1, theirs, 2);
     net.run(100);

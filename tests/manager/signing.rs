@@ -2,6 +2,7 @@
 
 use matter_session::crypto::{OperationalKey, SignError};
 use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::ids::Peer;
 use matter_session::manager::Event;
 
 use crate::net::{Authority, Net, index};
@@ -100,7 +101,7 @@ fn a_cancelled_handshake_makes_no_session_and_no_event() {
     let mut net = slow_keys();
     let (to, fabric) = (net.nodes[1].address, index(1));
     let peer = matter_session::ids::NodeId::new(200);
-    let handshake = net.call(0, |m, cx| m.connect_case(cx, to, fabric, peer)).unwrap();
+    let handshake = net.call(0, |m, cx| m.connect_case(cx, to, Peer::new(fabric, peer))).unwrap();
     net.run(500);
     assert!(net.node(0).manager.cancel_handshake(handshake));
     assert!(!net.node(0).manager.cancel_handshake(handshake));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use matter_session::context::Context;
 use matter_session::handshake::HandshakeError;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
@@ -55,7 +55,7 @@ impl ResumptionStore for Store {
         })
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         self.find(|record| (record.fabric, record.peer) == (fabric, peer))
     }
 
@@ -73,7 +73,7 @@ impl ResumptionStore for Store {
         }
     }
 
-    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+    fn remove(&mut self, Peer { fabric, node: peer }: Peer) {
         self.0.borrow_mut().rows.remove(&(fabric.get(), peer.get()));
     }
 
@@ -206,7 +206,7 @@ impl Fleet {
     fn forget(&mut self, n: usize, forgets: Forgets) {
         let peer = NodeId::new([200, 100][n]);
         self.call(n, |manager, cx| match forgets {
-            Forgets::Peer => manager.forget_record(cx, index(1), peer),
+            Forgets::Peer => manager.forget_record(cx, Peer::new(index(1), peer)),
             Forgets::All => manager.forget_records(cx),
         });
     }
@@ -225,7 +225,7 @@ fn a_peer_that_is_forgotten_leaves_no_record_in_the_store() {
             let left = usize::from(matches!(forgets, Forgets::Peer));
             assert_eq!(fleet.stores[n].len(), left, "another peer's stays: {forgets:?}");
             assert_eq!(fleet.stores[1 - n].len(), 1);
-            fleet.stores[n].remove(index(1), stranger.peer);
+            fleet.stores[n].remove(Peer::new(index(1), stranger.peer));
             assert_eq!(fleet.dial(0, 1, 200), [false, false], "{forgets:?} {n}");
             assert_eq!(fleet.dial(0, 1, 200), [true, true], "{forgets:?} {n}");
             fleet.net.assert_clean();

@@ -1,7 +1,7 @@
 //! Handshakes that the application gives up at any step, and values that it drops: nothing stays.
 
 use matter_session::crypto::{Passcode, SignError};
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, HandshakeHandle};
 
 use crate::lab::{Party, case, members};
@@ -178,7 +178,7 @@ fn again(parties: [Party; 2], authority: &mut Authority, how: How, what: &str) {
         }
     }
     let before = b.manager.session_count();
-    a.call(|m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200))).unwrap();
+    a.call(|m, cx| m.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200)))).unwrap();
     crate::lab::converse(&mut a, &mut b);
     assert_eq!(b.manager.session_count(), before + 1, "{what}");
 }

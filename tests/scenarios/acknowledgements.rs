@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use matter_session::ids::Peer;
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -244,7 +245,7 @@ fn an_owed_acknowledgement_leaves_once_at_the_timer_and_with_whatever_ends_the_w
         }),
         ("close of the sessions with the peer", 0, |d| {
             let peer = matter_session::ids::NodeId::new(5);
-            d.net.call(0, |m, cx| m.close_sessions_with(cx, index(1), peer));
+            d.net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), peer)));
         }),
         ("close of all sessions", 0, |d| d.net.call(0, |m, cx| m.close_sessions(cx))),
         ("eviction", 0, |d| {

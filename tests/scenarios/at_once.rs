@@ -1,6 +1,6 @@
 //! Both nodes dial each other at the same time.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event, SessionHandle};
 
 use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
@@ -80,7 +80,7 @@ fn two_nodes_that_dial_each_other_at_once_end_with_working_sessions_and_keep_the
             let peers = [NodeId::new(200), NodeId::new(100)];
             for n in 0..2 {
                 assert_eq!(
-                    net.nodes[n].manager.sessions_with(index(1), peers[n]).count(),
+                    net.nodes[n].manager.sessions_with(Peer::new(index(1), peers[n])).count(),
                     2,
                     "{what}"
                 );

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -144,8 +144,9 @@ fn with_every_one_of_the_65535_session_ids_in_use_the_error_is_typed_and_comes_a
     }
     let since = net.sent.len();
     for _ in 0..3 {
-        let dial =
-            net.call(1, |m, cx| m.connect_case(cx, udp(1), index(1), NodeId::new(100)).err());
+        let dial = net.call(1, |m, cx| {
+            m.connect_case(cx, udp(1), Peer::new(index(1), NodeId::new(100))).err()
+        });
         assert_eq!(dial, Some(ConnectError::NoSessionId));
         let passcode = Passcode::new(PASSCODE).unwrap();
         let dial = net.call(1, |m, cx| m.connect_pase(cx, udp(1), passcode).err());

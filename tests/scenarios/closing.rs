@@ -1,6 +1,6 @@
 //! The end of sessions leaves nothing behind.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{CloseReason, HandshakeHandle, OpenError, SendError, SessionHandle};
 
 use crate::net::{Authority, Fate, IM, Net, index, udp};
@@ -67,7 +67,8 @@ fn a_lost_goodbye_leaves_the_other_end_defunct_and_nothing_else() {
     assert!(net.node(0).undelivered(older) && net.node(0).undelivered(waiting));
     assert!(net.nodes[0].manager.session(a).unwrap().is_defunct());
     // The defunct session is offered only until there is another.
-    let offered = |net: &Net| net.nodes[0].manager.session_with(index(1), NodeId::new(200));
+    let offered =
+        |net: &Net| net.nodes[0].manager.session_with(Peer::new(index(1), NodeId::new(200)));
     assert_eq!(offered(&net), Some(a));
     let (fresh, _) = net.case(200);
     assert_eq!(offered(&net), Some(fresh));
@@ -84,7 +85,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
         ("close by the initiator", |net, _, [a, _]| net.call(0, |m, cx| m.close_session(cx, a))),
         ("close by the responder", |net, _, [_, b]| net.call(1, |m, cx| m.close_session(cx, b))),
         ("close of the peer", |net, _, _| {
-            net.call(0, |m, cx| m.close_sessions_with(cx, index(1), NodeId::new(200)));
+            net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), NodeId::new(200))));
         }),
         ("close of all", |net, _, _| net.call(1, |m, cx| m.close_sessions(cx))),
         ("cancel", |net, handshake, _| assert!(net.node(0).manager.cancel_handshake(handshake))),
@@ -110,7 +111,9 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 }
                 net.node(signer).signs = false;
                 let handshake = net
-                    .call(0, |m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200)))
+                    .call(0, |m, cx| {
+                        m.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200)))
+                    })
                     .unwrap();
                 net.run(50);
                 assert_eq!(net.node(signer).requests.len(), 1, "{name}");

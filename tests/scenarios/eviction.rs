@@ -3,7 +3,7 @@
 
 use core::cmp::Reverse;
 
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -204,7 +204,7 @@ impl<S: Storage> World<S> {
             Op::Wait(millis) => self.net.run(millis),
             Op::ClosePeer(fabric, peer) => {
                 let node = NodeId::new(peer);
-                self.net.call(0, |m, cx| m.close_sessions_with(cx, index(fabric), node));
+                self.net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(fabric), node)));
                 self.known.retain(|k| k.peer != Some((fabric, peer)));
             }
             Op::Hear(n) | Op::Say(n) | Op::Lose(n) | Op::Close(n) => {
@@ -272,14 +272,17 @@ impl<S: Storage> World<S> {
                 let of_peer: Vec<_> = self.known.iter().filter(with).collect();
                 assert!(of_peer.len() <= self.limits.of_peer.max(1).into());
                 let (fabric, node): (FabricIndex, _) = (index(fabric), NodeId::new(peer));
-                let mut found: Vec<_> = manager.sessions_with(fabric, node).collect();
+                let mut found: Vec<_> = manager.sessions_with(Peer::new(fabric, node)).collect();
                 let mut expected: Vec<_> = of_peer.iter().map(|k| k.handle).collect();
                 found.sort_unstable();
                 expected.sort_unstable();
                 assert_eq!(found, expected);
                 // The newest of those that heard last, defunct ones only if there is no other.
                 let offered = of_peer.iter().max_by_key(|k| (!k.defunct, k.heard));
-                assert_eq!(manager.session_with(fabric, node), offered.map(|k| k.handle));
+                assert_eq!(
+                    manager.session_with(Peer::new(fabric, node)),
+                    offered.map(|k| k.handle)
+                );
             }
         }
         let pase = self.known.iter().rev().find(|k| k.peer.is_none());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, SessionHandle};
 
 use crate::net::{Authority, Dice, Net, index, udp};
@@ -41,7 +41,7 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
         }
         net.sent.clear();
     }
-    net.call(0, |m, cx| m.close_sessions_with(cx, index(1), NodeId::new(200)));
+    net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), NodeId::new(200))));
     net.pump();
     assert_eq!(net.table_sizes(), start);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use matter_session::context::{Context, Services};
 use matter_session::crypto::SigningKey;
 use matter_session::handshake::SignRequest;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::{
     Config, Dropped, Event, HandshakeHandle, Heap, PeerAddress, SessionManager,
 };
@@ -58,7 +58,8 @@ impl Party {
     }
 
     pub fn dial(&mut self, to: PeerAddress, node: u64) -> HandshakeHandle {
-        let dialled = self.call(|m, cx| m.connect_case(cx, to, index(1), NodeId::new(node)));
+        let dialled =
+            self.call(|m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(node))));
         dialled.unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! A peer that restarts, and comes back.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Dropped, Event, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::DecodeError;
@@ -23,7 +23,7 @@ fn restart(net: &mut Net, authority: &mut Authority, stores: bool) {
 
 fn offered(net: &Net, n: usize) -> Option<SessionHandle> {
     let peer = NodeId::new([200, 100][n]);
-    net.nodes[n].manager.session_with(index(1), peer)
+    net.nodes[n].manager.session_with(Peer::new(index(1), peer))
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_peer_that_restarts_and_comes_back_is_met_on_its_new_session() {
         net.run(100);
         net.nodes[0].events.clear();
         let to = udp(1);
-        net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100))).unwrap();
+        net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100)))).unwrap();
         net.run(100);
         let (fresh, theirs) = (net.node(0).established(), net.node(1).established());
         let resumed = |e: &Event<u32>| matches!(e, Event::Established { resumed: true, .. });
@@ -107,7 +107,7 @@ fn a_message_from_before_the_restart_misleads_for_one_message_at_most() {
     net.on_send(|_| Fate::Arrives);
     restart(&mut net, &mut authority, true);
     let to = udp(1);
-    net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100))).unwrap();
+    net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100)))).unwrap();
     net.run(100);
     let fresh = net.node(0).established();
     assert_ne!(fresh, a);

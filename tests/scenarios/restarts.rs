@@ -2,6 +2,7 @@
 
 use matter_session::context::Services;
 use matter_session::exchange::max_transmission_time;
+use matter_session::ids::Peer;
 use matter_session::manager::{Config, Dropped, Event};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionParameters;
@@ -71,7 +72,8 @@ fn who_talks_to_a_node_that_has_restarted_notices_in_time_and_finds_it_again() {
                 net.run(1000);
                 assert!(net.node(from).acknowledged(exchange), "{what}");
                 let peer = matter_session::ids::NodeId::new(node[from]);
-                let offered = net.nodes[from].manager.session_with(index(1), peer).unwrap();
+                let offered =
+                    net.nodes[from].manager.session_with(Peer::new(index(1), peer)).unwrap();
                 let offered = net.nodes[from].manager.session(offered).unwrap();
                 assert!(!offered.is_defunct(), "{what}: the living one is offered");
             }

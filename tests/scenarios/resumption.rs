@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{CloseReason, Config, Event};
 use matter_session::resumption::ResumptionRecord;
 
@@ -15,7 +15,7 @@ const DEVICE: usize = 1;
 
 fn record(net: &Net, n: usize) -> Option<ResumptionRecord> {
     let peer = if n == CONTROLLER { 200 } else { 100 };
-    net.nodes[n].manager.record(index(1), NodeId::new(peer)).cloned()
+    net.nodes[n].manager.record(Peer::new(index(1), NodeId::new(peer))).cloned()
 }
 
 fn members(config: [Config; 2]) -> (Net, Authority) {
@@ -278,7 +278,7 @@ fn a_record_that_is_forgotten_while_it_is_resumed_from_does_not_come_back() {
                 let is_over = n == CONTROLLER && on_its_way == REPORT;
                 let (peer, member) = (NodeId::new(300 - node), authority.admit(node));
                 net.call(n, |manager, cx| match end {
-                    End::Forget => manager.forget_record(cx, index(1), peer),
+                    End::Forget => manager.forget_record(cx, Peer::new(index(1), peer)),
                     End::ForgetAll => manager.forget_records(cx),
                     End::Update => {
                         manager.update_fabric(cx, index(1), &member.credentials()).unwrap();
@@ -321,7 +321,7 @@ fn a_peer_whose_resumption_is_ended_is_told() {
     net.dial_case(CONTROLLER, DEVICE, 1, 200);
     net.pump();
     // A report overtakes Sigma2Resume.
-    net.call(DEVICE, |m, cx| m.forget_record(cx, index(1), NodeId::new(100)));
+    net.call(DEVICE, |m, cx| m.forget_record(cx, Peer::new(index(1), NodeId::new(100))));
     net.run(5000);
     let told = HandshakeError::Refused(Refusal::InvalidParameter);
     assert_eq!(net.nodes[CONTROLLER].failures(), [told]);

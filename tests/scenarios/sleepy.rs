@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, SessionHandle};
 use matter_session::session::SessionParameters;
 
@@ -159,7 +159,7 @@ fn messages_of_handshakes_follow_the_sleep_of_their_peer_too() {
     net.on_send(|_| Fate::Lost);
     let expected = sleepy;
     net.call(0, |m, cx| {
-        let handshake = m.connect_case(cx, udp(2), index(1), NodeId::new(200)).unwrap();
+        let handshake = m.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200))).unwrap();
         assert!(m.expect_timing(cx, handshake, expected).is_ok());
     });
     net.run(40_000);
@@ -174,7 +174,7 @@ fn the_wait_for_an_acknowledgement_begins_when_the_message_leaves() {
     net.on_send(|_| Fate::Lost);
     let since = net.sent.len();
     net.say(0, a, 2);
-    net.call(0, |m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200))).unwrap();
+    net.call(0, |m, cx| m.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200)))).unwrap();
     // Nobody polls for a while; time passes, though.
     for _ in 0..100 {
         net.now += 100;

@@ -1,7 +1,7 @@
 //! Two fabrics of the same id under different roots, and nodes that mix what they hold of both.
 
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::{Config, Event};
 use matter_session::resumption::ResumptionRecord;
 
@@ -121,9 +121,15 @@ fn the_destination_id_picks_the_fabric_of_its_root() {
             assert_eq!(identity.peer_node(), NodeId::new(100));
         }
         for fabric in [1, 2] {
-            let sessions = net.nodes[VICTIM].manager.sessions_with(index(fabric), NodeId::new(100));
+            let sessions =
+                net.nodes[VICTIM].manager.sessions_with(Peer::new(index(fabric), NodeId::new(100)));
             assert_eq!(sessions.count(), 2);
-            assert!(net.nodes[VICTIM].manager.record(index(fabric), NodeId::new(100)).is_some());
+            assert!(
+                net.nodes[VICTIM]
+                    .manager
+                    .record(Peer::new(index(fabric), NodeId::new(100)))
+                    .is_some()
+            );
         }
         net.assert_clean();
     }
@@ -177,7 +183,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     twins.net.dial_case(MIXER, VICTIM, 1, 200);
     twins.net.run(1000);
     let record = twins.net.nodes[MIXER].manager.records().next().unwrap().clone();
-    twins.net.call(MIXER, |m, cx| m.forget_record(cx, index(1), NodeId::new(200)));
+    twins.net.call(MIXER, |m, cx| m.forget_record(cx, Peer::new(index(1), NodeId::new(200))));
     // A fabric that means the other twin, and the record as if it were of that.
     twins.leave(2);
     twins.mix(index(7), 1, 1, 0);
@@ -185,7 +191,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     let compressed_fabric = net.nodes[MIXER].manager.fabric(index(7)).unwrap().compressed_id();
     let relabelled = ResumptionRecord { fabric: index(7), compressed_fabric, ..record.clone() };
     assert_eq!(net.call(MIXER, |m, cx| m.restore_record(cx, relabelled)), Ok(()));
-    let before = net.nodes[VICTIM].manager.record(index(1), NodeId::new(100)).cloned();
+    let before = net.nodes[VICTIM].manager.record(Peer::new(index(1), NodeId::new(100))).cloned();
     // Signatures are those of the certificate's key.
     twins.lend_key(index(1), index(7));
     let net = &mut twins.net;
@@ -198,7 +204,10 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     assert!(opcodes.contains(&SIGMA2) && !opcodes.contains(&SIGMA2_RESUME), "{opcodes:x?}");
     assert_eq!(net.node(MIXER).try_established(), None);
     assert_eq!(gains(net, VICTIM), (1, 1));
-    assert_eq!(net.nodes[VICTIM].manager.record(index(1), NodeId::new(100)).cloned(), before);
+    assert_eq!(
+        net.nodes[VICTIM].manager.record(Peer::new(index(1), NodeId::new(100))).cloned(),
+        before
+    );
     // On its own fabric the record is as good as ever.
     twins.leave(7);
     twins.lend_key(index(7), index(1));

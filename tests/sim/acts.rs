@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use matter_session::crypto::{Passcode, SignError};
-use matter_session::ids::FabricIndex;
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::manager::{
     ConnectError, ExchangeHandle, FabricTableError, HandshakeHandle, PeerAddress, SessionHandle,
     Storage, WindowError,
@@ -140,7 +140,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
     ) -> Result<HandshakeHandle, ConnectError> {
         let index = self.index_of(fabric).expect("not a member");
         let id = node_id(fabric, peer);
-        let begun = self.call(scene, |manager, cx| manager.connect_case(cx, to, index, id));
+        let begun =
+            self.call(scene, |manager, cx| manager.connect_case(cx, to, Peer::new(index, id)));
         scene.tell(self.name, || format!("dials node {peer} on fabric {fabric}: {begun:?}"));
         self.note(begun)
     }
@@ -220,7 +221,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         }
         if let Some((fabric, peer)) = pick(scene.dice, self.known_peers().into_iter()) {
             scene.tell(self.name, || format!("forgets the record of {peer} on {fabric}"));
-            self.call(scene, |manager, cx| manager.forget_record(cx, fabric, peer));
+            self.call(scene, |manager, cx| manager.forget_record(cx, Peer::new(fabric, peer)));
         }
     }
 
@@ -271,7 +272,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
             (0, _) => self.call(scene, |manager, cx| manager.close_sessions(cx)),
             (_, Some((index, fabric))) => {
                 let peer = node_id(fabric, self.somebody_else(scene));
-                self.call(scene, |manager, cx| manager.close_sessions_with(cx, index, peer));
+                self.call(scene, |manager, cx| {
+                    manager.close_sessions_with(cx, Peer::new(index, peer))
+                });
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! How a node takes in datagrams and events, and whether it agrees with its manager.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{
     CloseReason, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle, Storage,
 };
@@ -233,7 +233,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 scene.book.figures.evicted += u64::from(reason == CloseReason::Evicted);
                 self.app.exchanges.retain(|_, talk| talk.session != session);
             }
-            Event::RecordChanged { fabric, peer } => self.store_record(fabric, peer),
+            Event::RecordChanged { peer: Peer { fabric, node: peer } } => {
+                self.store_record(fabric, peer)
+            }
             Event::GroupMessages => self.hear_what_waited(scene),
             // Its fabric may be gone.
             Event::GroupSendersFull { fabric } if self.app.fabrics.contains_key(&fabric) => {
@@ -244,7 +246,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     fn store_record(&mut self, fabric: matter_session::ids::FabricIndex, peer: NodeId) {
-        match self.manager.record(fabric, peer) {
+        match self.manager.record(Peer::new(fabric, peer)) {
             Some(record) => {
                 let bytes = record.to_bytes().as_bytes().to_vec();
                 self.app.stored_records.insert((fabric, peer), bytes);
@@ -281,14 +283,15 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let identity = session.session().identity();
             if let Some(fabric) = identity.fabric().filter(|_| identity.kind() == SessionKind::Case)
             {
-                let mut with_peer = manager.sessions_with(fabric, identity.peer_node());
+                let mut with_peer = manager.sessions_with(Peer::new(fabric, identity.peer_node()));
                 assert!(with_peer.any(|other| other == handle), "not found by its peer");
-                let with_peer = manager.sessions_with(fabric, identity.peer_node()).count();
+                let with_peer =
+                    manager.sessions_with(Peer::new(fabric, identity.peer_node())).count();
                 assert!(
                     with_peer <= self.config.max_sessions_per_peer.into(),
                     "too many of a peer"
                 );
-                let best = manager.session_with(fabric, identity.peer_node());
+                let best = manager.session_with(Peer::new(fabric, identity.peer_node()));
                 let best = best.and_then(|best| manager.session(best)).expect("none is offered");
                 assert!(!best.is_defunct() || session.is_defunct(), "a defunct one is offered");
             }

@@ -13,7 +13,7 @@ use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, Established, Failure, HandshakeError, Incoming,
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, SignRequest, Signed, Step,
 };
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::{
     Identity, ResumptionId, SecureSession, SessionKeys, SessionKind, SessionParameters,
@@ -95,7 +95,7 @@ impl ResumptionStore for Records<'_> {
         self.0.iter().find(|record| record.id == *id).cloned()
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         let of_peer = |record: &&ResumptionRecord| (record.fabric, record.peer) == (fabric, peer);
         self.0.iter().find(of_peer).cloned()
     }
@@ -108,7 +108,7 @@ impl ResumptionStore for Records<'_> {
         unreachable!("a handshake alone does not save")
     }
 
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {
+    fn remove(&mut self, _: Peer) {
         unreachable!("a handshake alone removes no record")
     }
 

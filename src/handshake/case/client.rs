@@ -18,7 +18,7 @@ use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
     Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
@@ -344,8 +344,11 @@ impl<C: Crypto> ExpectSigma2<C> {
         let verified = ResumeMic::Sigma2
             .verify(crypto, &old.shared_secret, &self.random, &message.resumption_id, message.mic)
             .map_err(|_| HandshakeError::WrongResumption)?;
-        let identity =
-            PeerIdentity { fabric: old.fabric, node: old.peer, cats: old.cats, certificates: None };
+        let identity = PeerIdentity {
+            peer: Peer::new(old.fabric, old.peer),
+            cats: old.cats,
+            certificates: None,
+        };
         cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
         let keys = resumed_session_keys(crypto, &old.shared_secret, &self.random, &old.id)?;
         let record = ResumptionRecord { id: message.resumption_id, ..old.clone() };

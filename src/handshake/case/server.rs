@@ -20,7 +20,7 @@ use crate::handshake::step::{Move, Written, expire, settle};
 use crate::handshake::{
     Ends, Failure, HANDSHAKE_TIMEOUT, HandshakeError, Incoming, SignRequest, Signed, Step,
 };
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
@@ -380,8 +380,7 @@ fn accept_resumption<C: Crypto>(
         return None;
     }
     let identity = PeerIdentity {
-        fabric: record.fabric,
-        node: record.peer,
+        peer: Peer::new(record.fabric, record.peer),
         cats: record.cats,
         certificates: None,
     };

@@ -7,7 +7,7 @@ use super::{Event, RestoreError, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::{FabricIndex, NodeId, Peer};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -32,8 +32,6 @@ struct Entry {
     /// session stands, and it is saved then: anybody can repeat what a peer has sent.
     used: Instant,
 }
-
-type Peer = (FabricIndex, NodeId);
 
 impl<S: Storage> Records<S> {
     pub(super) const EMPTY: Self = Self {
@@ -105,7 +103,7 @@ impl<S: Storage> Records<S> {
     /// record must not cost that peer its record, so it gets none itself.
     #[inline(never)]
     pub(super) fn save(&mut self, record: &ResumptionRecord, now: Instant) -> Option<Peer> {
-        let peer = (record.fabric, record.peer);
+        let peer = Peer::new(record.fabric, record.peer);
         self.forget(peer);
         if self.peer_of(&record.id).is_some() {
             return None;
@@ -145,8 +143,8 @@ impl<S: Storage> Records<S> {
     }
 
     fn first_of(&self, fabric: FabricIndex) -> Option<Peer> {
-        let first = self.by_peer.first_from((fabric, NodeId::UNSPECIFIED));
-        first.filter(|peer| peer.0 == fabric)
+        let first = self.by_peer.first_from(Peer::new(fabric, NodeId::UNSPECIFIED));
+        first.filter(|peer| peer.fabric == fabric)
     }
 
     /// A record whose time is over.
@@ -176,8 +174,7 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         self.find(self.records.peer_of(id)?)
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
-        let peer = (fabric, peer);
+    fn by_peer(&mut self, peer: Peer) -> Option<ResumptionRecord> {
         self.records.touch(peer, self.now);
         self.find(peer)
     }
@@ -193,8 +190,8 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         self.records.save(record, self.now);
     }
 
-    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
-        self.records.forget((fabric, peer));
+    fn remove(&mut self, peer: Peer) {
+        self.records.forget(peer);
     }
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {
@@ -209,8 +206,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// all that reads records here it knows the manager's own table alone, and nothing of a
     /// [`ResumptionStore`].
     #[must_use]
-    pub fn record(&self, fabric: FabricIndex, peer: NodeId) -> Option<&ResumptionRecord> {
-        self.node.records.by_peer((fabric, peer))
+    pub fn record(&self, peer: Peer) -> Option<&ResumptionRecord> {
+        self.node.records.by_peer(peer)
     }
 
     /// All resumption records.
@@ -229,7 +226,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         cx: &mut Context<'_>,
         record: ResumptionRecord,
     ) -> Result<(), RestoreError> {
-        let peer = (record.fabric, record.peer);
+        let peer = Peer::new(record.fabric, record.peer);
         let records = &self.node.records;
         let fabric = self.node.fabrics.by_index(record.fabric);
         if !fabric.is_some_and(|fabric| record.is_of(fabric)) {
@@ -254,12 +251,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// this record ends.
     ///
     /// Managers that share a store are each to be called: each ends its own handshakes.
-    pub fn forget_record(&mut self, cx: &mut Context<'_>, fabric: FabricIndex, peer: NodeId) {
+    pub fn forget_record(&mut self, cx: &mut Context<'_>, peer: Peer) {
         if let Some(store) = &mut cx.resumption {
-            store.remove(fabric, peer);
+            store.remove(peer);
         }
-        self.end_resumptions(fabric, Some(peer), cx.now);
-        self.discard_record(fabric, peer);
+        self.end_resumptions(peer.fabric, Some(peer.node), cx.now);
+        self.discard_record(peer);
     }
 
     /// Forgets the records of all fabrics of this node, also in the store that `cx` names.
@@ -275,11 +272,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     #[inline(never)]
     pub(super) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
-        let (fabric, peer) = (record.fabric, record.peer);
-        if let Some((fabric, peer)) = self.node.records.save(record, now) {
-            self.tell_record(fabric, peer);
+        if let Some(evicted) = self.node.records.save(record, now) {
+            self.tell(Event::RecordChanged { peer: evicted });
         }
-        self.tell_record(fabric, peer);
+        self.tell(Event::RecordChanged { peer: Peer::new(record.fabric, record.peer) });
     }
 
     /// Forgets the records whose time is over. How long a store keeps its own is the store's to
@@ -287,9 +283,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub(super) fn expire_records(&mut self, now: Instant) {
         let lifetime = self.node.config.record_lifetime;
-        while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
-            self.end_resumptions(fabric, Some(peer), now);
-            self.discard_record(fabric, peer);
+        while let Some(peer) = self.node.records.expired(now, lifetime) {
+            self.end_resumptions(peer.fabric, Some(peer.node), now);
+            self.discard_record(peer);
         }
     }
 
@@ -301,20 +297,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         // Of peers whose records are in a store, too.
         self.end_resumptions(fabric, None, cx.now);
-        while let Some((_, node)) = self.node.records.first_of(fabric) {
-            self.discard_record(fabric, node);
+        while let Some(peer) = self.node.records.first_of(fabric) {
+            self.discard_record(peer);
         }
     }
 
     /// Takes a record out of the own table, and tells of it.
-    fn discard_record(&mut self, fabric: FabricIndex, peer: NodeId) {
-        if self.record(fabric, peer).is_some() {
-            self.node.records.forget((fabric, peer));
-            self.tell_record(fabric, peer);
+    fn discard_record(&mut self, peer: Peer) {
+        if self.record(peer).is_some() {
+            self.node.records.forget(peer);
+            self.tell(Event::RecordChanged { peer });
         }
-    }
-
-    fn tell_record(&mut self, fabric: FabricIndex, peer: NodeId) {
-        self.tell(Event::RecordChanged { fabric, peer });
     }
 }

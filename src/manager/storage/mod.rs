@@ -5,9 +5,9 @@
 
 use core::num::NonZeroU16;
 
-use super::handle::{ExchangeKey, HandshakeId, Peer, Source};
+use super::handle::{ExchangeKey, HandshakeId, Source};
 use super::order::{Ends, Group, Link, Rank};
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{FabricIndex, LocalSessionId, Peer};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
@@ -200,16 +200,12 @@ pub trait RecordIndex {
     ///
     /// # Errors
     /// [`Full`].
-    fn insert(&mut self, id: ResumptionId, peer: (FabricIndex, NodeId)) -> Result<(), Full>;
+    fn insert(&mut self, id: ResumptionId, peer: Peer) -> Result<(), Full>;
     /// Removes a record.
     fn remove(&mut self, id: &ResumptionId);
     /// The peer whose record has this id. `scan` looks through all records: for storage that
     /// spends no memory on an index.
-    fn get(
-        &self,
-        id: &ResumptionId,
-        scan: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
-    ) -> Option<(FabricIndex, NodeId)>;
+    fn get(&self, id: &ResumptionId, scan: impl FnOnce() -> Option<Peer>) -> Option<Peer>;
 }
 
 /// Resumption records in the order of some point in time.
@@ -222,15 +218,12 @@ pub trait RecordOrder {
     ///
     /// # Errors
     /// [`Full`].
-    fn insert(&mut self, at: Instant, peer: (FabricIndex, NodeId)) -> Result<(), Full>;
+    fn insert(&mut self, at: Instant, peer: Peer) -> Result<(), Full>;
     /// Removes a record.
-    fn remove(&mut self, at: Instant, peer: (FabricIndex, NodeId));
+    fn remove(&mut self, at: Instant, peer: Peer);
     /// The first record; of several with the same time that with the smallest key. `scan` looks
     /// through all records, as in [`RecordIndex::get`].
-    fn first(
-        &self,
-        scan: impl FnOnce() -> Option<(Instant, (FabricIndex, NodeId))>,
-    ) -> Option<(Instant, (FabricIndex, NodeId))>;
+    fn first(&self, scan: impl FnOnce() -> Option<(Instant, Peer)>) -> Option<(Instant, Peer)>;
 }
 
 /// What octets are kept for.
@@ -310,7 +303,7 @@ pub trait Storage: sealed::Sealed {
     type Fabrics<V>: Map<FabricIndex, V>;
     /// Resumption records by peer.
     #[doc(hidden)]
-    type Records<V>: Map<(FabricIndex, NodeId), V>;
+    type Records<V>: Map<Peer, V>;
     /// Resumption records by id: an index.
     #[doc(hidden)]
     type RecordIds: RecordIndex;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{Passcode, PbkdfParameters, SigningKey, Verifier};
 use matter_session::handshake::{HandshakeError, SignRequest};
-use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId};
 use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,
     Received, SessionHandle, SessionManager, Storage,
@@ -327,7 +327,8 @@ impl<S: Storage> Net<S> {
     pub fn dial_case(&mut self, from: usize, to: usize, fabric: u8, node: u64) {
         let to = self.nodes[to].address;
         let (fabric, node) = (index(fabric), NodeId::new(node));
-        self.call(from, |manager, cx| manager.connect_case(cx, to, fabric, node)).unwrap();
+        self.call(from, |manager, cx| manager.connect_case(cx, to, Peer::new(fabric, node)))
+            .unwrap();
     }
 
     /// Makes a session: node 0 dials node 1 on its first fabric.

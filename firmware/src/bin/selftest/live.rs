@@ -9,7 +9,7 @@ use firmware::tables::{Idle, Node, config};
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
+use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle};
 use matter_session::time::{Instant, MatterTime, WallClock};
 
@@ -135,7 +135,7 @@ impl Live {
         let peer = NodeId::new(v::CASE_RESPONDER_NODE);
         let mut services = services(&mut self.rng);
         let mut cx = services.at(self.now);
-        self.controller.connect_case(&mut cx, AT_DEVICE.into(), self.fabric?, peer).ok()?;
+        self.controller.connect_case(&mut cx, AT_DEVICE.into(), Peer::new(self.fabric?, peer)).ok()?;
         self.establish(meters, resumed)
     }
 

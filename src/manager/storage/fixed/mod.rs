@@ -16,7 +16,7 @@ use self::with_groups::GroupArrays;
 use super::arena::{Arena, HEADER_LEN};
 use super::sizes::{Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions};
 use super::{Absent, Empty, Storage};
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{FabricIndex, LocalSessionId, Peer};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
 use crate::manager::order::{Ends, Group, Link, Rank};
 use crate::time::Instant;
@@ -122,7 +122,7 @@ impl<
     type Exchanges<V> = Table<ExchangeKey, V, Places<(ExchangeKey, V), EXCHANGES>>;
     type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
     type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
-    type Records<V> = Table<(FabricIndex, NodeId), V, Places<((FabricIndex, NodeId), V), RECORDS>>;
+    type Records<V> = Table<Peer, V, Places<(Peer, V), RECORDS>>;
     type RecordIds = Unindexed;
     type RecordOrder = Unindexed;
     type Deadlines = Table<

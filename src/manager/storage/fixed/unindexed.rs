@@ -1,7 +1,6 @@
 //! Links between sessions, and indices that a device does without.
 
-use crate::ids::{FabricIndex, NodeId};
-use crate::manager::handle::Peer;
+use crate::ids::Peer;
 use crate::manager::order::Link;
 use crate::manager::storage::{Full, Links, Peers, RecordIndex, RecordOrder, Seat};
 use crate::session::ResumptionId;
@@ -53,17 +52,13 @@ impl RecordIndex for Unindexed {
 
     fn limit(&mut self, _: usize) {}
 
-    fn insert(&mut self, _: ResumptionId, _: (FabricIndex, NodeId)) -> Result<(), Full> {
+    fn insert(&mut self, _: ResumptionId, _: Peer) -> Result<(), Full> {
         Ok(())
     }
 
     fn remove(&mut self, _: &ResumptionId) {}
 
-    fn get(
-        &self,
-        _: &ResumptionId,
-        scan: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
-    ) -> Option<(FabricIndex, NodeId)> {
+    fn get(&self, _: &ResumptionId, scan: impl FnOnce() -> Option<Peer>) -> Option<Peer> {
         scan()
     }
 }
@@ -73,16 +68,13 @@ impl RecordOrder for Unindexed {
 
     fn limit(&mut self, _: usize) {}
 
-    fn insert(&mut self, _: Instant, _: (FabricIndex, NodeId)) -> Result<(), Full> {
+    fn insert(&mut self, _: Instant, _: Peer) -> Result<(), Full> {
         Ok(())
     }
 
-    fn remove(&mut self, _: Instant, _: (FabricIndex, NodeId)) {}
+    fn remove(&mut self, _: Instant, _: Peer) {}
 
-    fn first(
-        &self,
-        scan: impl FnOnce() -> Option<(Instant, (FabricIndex, NodeId))>,
-    ) -> Option<(Instant, (FabricIndex, NodeId))> {
+    fn first(&self, scan: impl FnOnce() -> Option<(Instant, Peer)>) -> Option<(Instant, Peer)> {
         scan()
     }
 }
