@@ -23,7 +23,7 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HeapSessionManager, Received,
 };
@@ -150,13 +150,13 @@ impl Pair {
         for buf in &mut *datagrams {
             let start = buf.as_ptr().addr();
             let sent = match kind {
-                Kind::Unicast => {
-                    a.send_unreliable(&mut cx, *exchange, IM, 8, payload, buf).unwrap()
-                }
+                Kind::Unicast => a
+                    .send_unreliable(&mut cx, *exchange, MessageType::new(IM, 8), payload, buf)
+                    .unwrap(),
                 Kind::Clear | Kind::Private => {
                     let group = if matches!(kind, Kind::Clear) { 1 } else { 2 };
                     let to = (*fabric, GroupId::new(group));
-                    a.send_group(&mut cx, to, IM, 8, payload, buf).unwrap()
+                    a.send_group(&mut cx, to, MessageType::new(IM, 8), payload, buf).unwrap()
                 }
             };
             let from = sent.datagram.as_ptr().addr() - start;

@@ -11,9 +11,9 @@ use std::time::Instant as Clock;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, TxCounter};
-use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
+use matter_session::ids::{ExchangeId, LocalSessionId, MessageType, PeerSessionId, ProtocolId};
 use matter_session::manager::{
-    Config, Datagram, Event, HeapSessionManager, Outgoing, Received, SessionHandle,
+    BatchMessage, Config, Datagram, Event, HeapSessionManager, Received, SessionHandle,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::{
@@ -178,14 +178,15 @@ impl Pair {
         match how {
             How::Singly => {
                 for ((exchange, payload), datagram) in messages.zip(&mut datagrams) {
-                    a.send(&mut cx, *exchange, IM, 8, payload).unwrap();
+                    a.send(&mut cx, *exchange, MessageType::new(IM, 8), payload).unwrap();
                     let transmit = a.poll_transmit(NOW).unwrap();
                     datagram.extend_from_slice(transmit.datagram);
                 }
             }
             How::Together => {
-                let mut messages: Vec<_> =
-                    messages.map(|(on, payload)| Outgoing::new(*on, IM, 8, payload)).collect();
+                let mut messages: Vec<_> = messages
+                    .map(|(on, payload)| BatchMessage::new(*on, MessageType::new(IM, 8), payload))
+                    .collect();
                 a.send_all(&mut cx, &mut messages);
                 for datagram in &mut datagrams {
                     let transmit = a.poll_transmit(NOW).unwrap();

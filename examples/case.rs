@@ -15,7 +15,7 @@ use ladder::{
 };
 use matter_session::context::Services;
 use matter_session::ids::{
-    CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, NodeId, Peer, ProtocolId,
+    CaseAuthTag, CaseAuthTags, FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId,
 };
 use matter_session::manager::SessionHandle;
 
@@ -99,12 +99,22 @@ fn request_and_response(pair: &mut Pair, session: SessionHandle) -> Outcome {
     let mut cx = services.at(pair.now);
     let protocol = ProtocolId::INTERACTION_MODEL;
     let exchange = pair.controller.manager.open_exchange(&mut cx, session)?;
-    pair.controller.manager.send(&mut cx, exchange, protocol, READ_REQUEST, b"on or off?")?;
+    pair.controller.manager.send(
+        &mut cx,
+        exchange,
+        MessageType::new(protocol, READ_REQUEST),
+        b"on or off?",
+    )?;
     pair.carry()?;
 
     let request = pair.device.inbox.pop().ok_or("the device received nothing")?;
     assert_eq!((request.opcode, request.payload.as_slice()), (READ_REQUEST, &b"on or off?"[..]));
-    pair.device.manager.send(&mut cx, request.exchange, protocol, REPORT_DATA, b"on")?;
+    pair.device.manager.send(
+        &mut cx,
+        request.exchange,
+        MessageType::new(protocol, REPORT_DATA),
+        b"on",
+    )?;
     pair.device.manager.close_exchange(request.exchange);
     pair.carry()?;
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use lexopt::Arg::{Long, Value};
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId};
+use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
 
 use support::args::{self, TEST_PASSCODE};
@@ -305,7 +305,9 @@ impl Controller {
         payload: &[u8],
     ) -> Result<Message> {
         let exchange = self.node.with(|manager, cx| manager.open_exchange(cx, session))?;
-        self.node.with(|manager, cx| manager.send(cx, exchange, protocol, opcode, payload))?;
+        self.node.with(|manager, cx| {
+            manager.send(cx, exchange, MessageType::new(protocol, opcode), payload)
+        })?;
         let until = self.node.now() + PATIENCE;
         while self.node.now() < until {
             match self.node.turn(Some(until))? {

@@ -17,7 +17,9 @@ use std::thread;
 use ladder::{Arrival, Authority, Direction, Link, Outcome, Tcp, Udp, Wire, system_rng};
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, SigningKey};
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, Peer, ProtocolId};
+use matter_session::ids::{
+    CaseAuthTags, FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId,
+};
 use matter_session::manager::{
     CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,
     SessionHandle,
@@ -227,7 +229,12 @@ impl<'w> Node<'w> {
                     let mut services = Services::new(&mut rng);
                     let mut cx = services.at(node.wire.now());
                     let response = [b"done: ", request.trim_ascii_end()].concat();
-                    node.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_RESPONSE, &response)?;
+                    node.manager.send(
+                        &mut cx,
+                        exchange,
+                        MessageType::new(PROTOCOL, INVOKE_RESPONSE),
+                        &response,
+                    )?;
                     node.manager.close_exchange(exchange);
                 }
                 News::Event(Event::Closed { reason: CloseReason::Peer, .. }) => sessions -= 1,
@@ -281,7 +288,12 @@ impl<'w> Node<'w> {
         let mut cx = services.at(established);
         let exchange = self.manager.open_exchange(&mut cx, session)?;
         let request = self.request(session, exchange)?;
-        self.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_REQUEST, &request)?;
+        self.manager.send(
+            &mut cx,
+            exchange,
+            MessageType::new(PROTOCOL, INVOKE_REQUEST),
+            &request,
+        )?;
         let response = self.run_until(|node, news| match news {
             News::Message(exchange, response) => {
                 node.manager.close_exchange(exchange);

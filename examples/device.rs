@@ -17,12 +17,12 @@ use core::time::Duration;
 use std::process::ExitCode;
 
 use lexopt::Arg::Long;
-use matter_session::FabricIndex;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::manager::{CommissioningWindow, Event, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
+use matter_session::{FabricIndex, MessageType};
 
 use support::args::{self, TEST_PASSCODE};
 use support::fabric_file::{FabricFile, Role};
@@ -205,7 +205,7 @@ impl Device {
         let answer = protocols::answer(protocol, message.opcode, &message.payload);
         let sent = self.node.with(|manager, cx| {
             answer.map_or(Ok(()), |(opcode, payload)| {
-                manager.send(cx, exchange, protocol, opcode, payload)
+                manager.send(cx, exchange, MessageType::new(protocol, opcode), payload)
             })
         });
         if let Err(error) = sent {

@@ -24,7 +24,7 @@ use matter_session::group::{
     StoreError,
 };
 use matter_session::ids::{
-    CaseAuthTags, FabricId, FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId,
+    CaseAuthTags, FabricId, FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId,
 };
 use matter_session::manager::{
     Config, Event, GroupMessage, GroupSettings, HeapSessionManager, PeerAddress, Received,
@@ -231,8 +231,13 @@ impl House {
         let mut cx = services.at(now);
         let (to, protocol) = ((switch.fabric, LIGHTS), ProtocolId::INTERACTION_MODEL);
         let manager = &mut switch.manager;
-        let sent =
-            manager.send_group(&mut cx, to, protocol, INVOKE_REQUEST, payload, &mut buffer)?;
+        let sent = manager.send_group(
+            &mut cx,
+            to,
+            MessageType::new(protocol, INVOKE_REQUEST),
+            payload,
+            &mut buffer,
+        )?;
         let datagram = sent.datagram.to_vec();
         println!("{:>10} {:?} to {}", "switch", text_of(payload), sent.to);
         self.replay(&datagram)?;

@@ -12,7 +12,7 @@ use core::time::Duration;
 use ladder::{DEVICE, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng};
 use matter_session::context::Services;
 use matter_session::crypto::Passcode;
-use matter_session::ids::ProtocolId;
+use matter_session::ids::{MessageType, ProtocolId};
 
 /// Opcodes of the interaction model, which this library carries but does not know.
 const INVOKE_REQUEST: u8 = 0x08;
@@ -37,13 +37,23 @@ fn main() -> Outcome {
     draw_note("--- the session stands ---");
     let exchange = pair.controller.manager.open_exchange(&mut cx, ours)?;
     let protocol = ProtocolId::INTERACTION_MODEL;
-    pair.controller.manager.send(&mut cx, exchange, protocol, INVOKE_REQUEST, b"arm fail-safe")?;
+    pair.controller.manager.send(
+        &mut cx,
+        exchange,
+        MessageType::new(protocol, INVOKE_REQUEST),
+        b"arm fail-safe",
+    )?;
     pair.carry()?;
 
     let request = pair.device.inbox.pop().ok_or("the device received nothing")?;
     assert_eq!((request.session, request.opcode), (theirs, INVOKE_REQUEST));
     assert_eq!(request.payload, b"arm fail-safe");
-    pair.device.manager.send(&mut cx, request.exchange, protocol, INVOKE_RESPONSE, b"armed")?;
+    pair.device.manager.send(
+        &mut cx,
+        request.exchange,
+        MessageType::new(protocol, INVOKE_RESPONSE),
+        b"armed",
+    )?;
     pair.device.manager.close_exchange(request.exchange);
     pair.carry()?;
 

@@ -21,7 +21,9 @@ use ladder::{Authority, Outcome, system_rng};
 use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::Fabric;
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, Peer, ProtocolId};
+use matter_session::ids::{
+    CaseAuthTags, FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId,
+};
 use matter_session::manager::{
     Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, Shards,
 };
@@ -186,7 +188,12 @@ impl Node {
                         self.manager.handle_datagram(&mut cx, from.into(), &mut datagram);
                     if let Received::Message(message) = received {
                         let (exchange, payload) = (message.exchange, message.payload);
-                        self.manager.send(&mut cx, exchange, PROTOCOL, REPORT, payload)?;
+                        self.manager.send(
+                            &mut cx,
+                            exchange,
+                            MessageType::new(PROTOCOL, REPORT),
+                            payload,
+                        )?;
                         self.manager.close_exchange(exchange);
                     }
                 }
@@ -243,7 +250,7 @@ impl Node {
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.now());
         let exchange = self.manager.open_exchange(&mut cx, session)?;
-        Ok(self.manager.send(&mut cx, exchange, PROTOCOL, REQUEST, &[7; 64])?)
+        Ok(self.manager.send(&mut cx, exchange, MessageType::new(PROTOCOL, REQUEST), &[7; 64])?)
     }
 
     /// Waits a moment for a datagram; the session of an answer.

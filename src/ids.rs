@@ -427,3 +427,51 @@ mod tests {
         assert_eq!(FabricIndex::MAX.get(), 254);
     }
 }
+
+/// What a message is: its protocol, and its opcode within the protocol.
+///
+/// This library handles the messages of the secure channel itself. The constants are the opcodes
+/// of the interaction model, whose content is the application's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MessageType {
+    /// The protocol that defines the opcode.
+    pub protocol: ProtocolId,
+    /// The opcode within the protocol.
+    pub opcode: u8,
+}
+
+impl MessageType {
+    /// A status report of the secure channel, on an exchange of any protocol.
+    pub const STATUS_REPORT: Self = Self::new(ProtocolId::SECURE_CHANNEL, 0x40);
+    /// Answers with a status, or says that the sender is ready for more.
+    pub const STATUS_RESPONSE: Self = Self::interaction(0x01);
+    /// Reads attributes or events.
+    pub const READ_REQUEST: Self = Self::interaction(0x02);
+    /// Asks for reports of what changes.
+    pub const SUBSCRIBE_REQUEST: Self = Self::interaction(0x03);
+    /// Confirms a subscription.
+    pub const SUBSCRIBE_RESPONSE: Self = Self::interaction(0x04);
+    /// Reports attributes or events.
+    pub const REPORT_DATA: Self = Self::interaction(0x05);
+    /// Writes attributes.
+    pub const WRITE_REQUEST: Self = Self::interaction(0x06);
+    /// Answers a write.
+    pub const WRITE_RESPONSE: Self = Self::interaction(0x07);
+    /// Invokes commands.
+    pub const INVOKE_REQUEST: Self = Self::interaction(0x08);
+    /// Answers commands.
+    pub const INVOKE_RESPONSE: Self = Self::interaction(0x09);
+    /// Announces a write or an invocation that must follow within a time.
+    pub const TIMED_REQUEST: Self = Self::interaction(0x0A);
+
+    /// A message of a protocol.
+    #[must_use]
+    pub const fn new(protocol: ProtocolId, opcode: u8) -> Self {
+        Self { protocol, opcode }
+    }
+
+    const fn interaction(opcode: u8) -> Self {
+        Self::new(ProtocolId::INTERACTION_MODEL, opcode)
+    }
+}

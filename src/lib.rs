@@ -48,7 +48,7 @@
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
 //! use matter_session::{
-//!     Config, Event, HeapSessionManager, Instant, Passcode, PeerAddress, ProtocolId, Received,
+//!     Config, Event, HeapSessionManager, Instant, MessageType, Passcode, PeerAddress, Received,
 //!     RustCrypto, Services,
 //! };
 //!
@@ -79,7 +79,7 @@
 //!     }
 //!     if let Some(Event::Established { session, .. }) = phone.poll_event() {
 //!         let exchange = phone.open_exchange(&mut cx, session)?;
-//!         phone.send(&mut cx, exchange, ProtocolId::INTERACTION_MODEL, 0x02, b"hello")?;
+//!         phone.send(&mut cx, exchange, MessageType::READ_REQUEST, b"hello")?;
 //!     }
 //! }
 //! assert_eq!(heard.as_deref(), Some(&b"hello"[..]));
@@ -147,8 +147,8 @@
 //!         let mut cx = services.at(now());
 //!         let received = node.handle_datagram(&mut cx, from.into(), &mut datagram[..len]);
 //!         if let Received::Message(message) = received {
-//!             let (exchange, protocol) = (message.exchange, message.protocol);
-//!             let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);
+//!             let exchange = message.exchange;
+//!             let _ = node.send(&mut cx, exchange, message.kind, message.payload);
 //!             node.close_exchange(exchange);
 //!         }
 //!     }
@@ -333,7 +333,7 @@ pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 pub use crate::fabric::{FabricCredentials, Ipk};
 pub use crate::handshake::{HandshakeError, SignRequest};
-pub use crate::ids::{FabricIndex, GroupId, NodeId, Peer, ProtocolId};
+pub use crate::ids::{FabricIndex, GroupId, MessageType, NodeId, Peer, ProtocolId};
 #[cfg(feature = "alloc")]
 pub use crate::manager::Heap;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -341,9 +341,9 @@ pub use crate::manager::HeapSessionManager;
 #[cfg(feature = "alloc")]
 pub use crate::manager::Shards;
 pub use crate::manager::{
-    CloseReason, CommissioningWindow, Config, Datagram, Dropped, Event, ExchangeHandle, Fixed,
-    GroupMessage, GroupSettings, HandshakeHandle, Message, Outgoing, PeerAddress, Received,
-    SessionHandle, SessionManager, Transmit, Unstarted,
+    BatchMessage, CloseReason, CommissioningWindow, Config, Datagram, Dropped, Event,
+    ExchangeHandle, Fixed, GroupMessage, GroupSettings, HandshakeHandle, Message, PeerAddress,
+    Received, SessionHandle, SessionManager, Transmit, Unstarted,
 };
 pub use crate::resumption::{ResumptionRecord, ResumptionStore};
 pub use crate::session::SessionParameters;

@@ -5,7 +5,7 @@
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::handshake::HandshakeError;
-use matter_session::ids::ProtocolId;
+use matter_session::ids::MessageType;
 use matter_session::manager::*;
 use matter_session::session::SessionParameters;
 use matter_session::time::Instant;
@@ -160,7 +160,7 @@ fn a_clock_that_leaps_past_everything_stops_nothing() {
     let exchange =
         pair.with(To::Controller, |controller, cx| controller.open_exchange(cx, session).unwrap());
     pair.with(To::Controller, |controller, cx| {
-        controller.send(cx, exchange, ProtocolId::INTERACTION_MODEL, 2, b"request").unwrap();
+        controller.send(cx, exchange, MessageType::READ_REQUEST, b"request").unwrap();
     });
     assert_eq!(pair.carry(To::Device).len(), 1);
     // The device sleeps while it owes the acknowledgement: the exchange ends with it.

@@ -18,7 +18,7 @@ use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricId, FabricIndex, NodeId, Peer, ProtocolId};
+use matter_session::ids::{FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Event, HeapSessionManager, PeerAddress, Received};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime};
@@ -52,13 +52,15 @@ fn pase_and_a_message() -> Result<(), Box<dyn Error>> {
 
     // A message: two lines to send it, one to receive it ...
     let exchange = phone.open_exchange(&mut cx, session)?;
-    phone.send(&mut cx, exchange, IM, 8, b"toggle")?;
+    phone.send(&mut cx, exchange, MessageType::new(IM, 8), b"toggle")?;
     // ... with whatever carries datagrams in between, which is written already.
     let transmit = phone.poll_transmit(cx.now()).ok_or("nothing was sent")?;
     let mut datagram = transmit.datagram.to_vec();
     let received = lamp.handle_datagram(&mut cx, PEER, &mut datagram);
 
-    assert!(matches!(received, Received::Message(m) if m.opcode == 8 && m.payload == b"toggle"));
+    assert!(
+        matches!(received, Received::Message(m) if m.kind.opcode == 8 && m.payload == b"toggle")
+    );
     Ok(())
 }
 

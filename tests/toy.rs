@@ -22,7 +22,7 @@ use matter_session::crypto::{
 };
 use matter_session::manager::{Config, Event, PeerAddress, Received, SessionManager};
 use matter_session::{
-    Context, FabricIndex, Heap, Instant, NodeId, Passcode, Peer, ProtocolId, Services,
+    Context, FabricIndex, Heap, Instant, MessageType, NodeId, Passcode, Peer, Services,
 };
 
 use rng::Dice;
@@ -146,7 +146,7 @@ fn case_and_its_resumption_carry_messages() {
         let session = pair.nodes[0].0.sessions().next().unwrap().handle();
         pair.call(0, |manager, cx| {
             let exchange = manager.open_exchange(cx, session).unwrap();
-            manager.send(cx, exchange, ProtocolId::INTERACTION_MODEL, 2, b"hello").unwrap();
+            manager.send(cx, exchange, MessageType::READ_REQUEST, b"hello").unwrap();
         });
         pair.run();
         assert_eq!(pair.got, [b"hello"]);

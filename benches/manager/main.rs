@@ -26,8 +26,8 @@ use establish::Dialer;
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto, TxCounter};
 use matter_session::ids::{
-    CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, Peer,
-    PeerSessionId, ProtocolId,
+    CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, MessageType, NodeId,
+    Peer, PeerSessionId, ProtocolId,
 };
 use matter_session::manager::{
     Config, ExchangeHandle, Heap, HeapSessionManager, PeerAddress, Received, SessionHandle,
@@ -185,7 +185,7 @@ impl World {
         let mut counters = Vec::with_capacity(BATCH);
         let begin = Clock::now();
         for (_, exchange) in &exchanges {
-            self.manager.send(&mut cx, *exchange, IM, 8, &PAYLOAD).unwrap();
+            self.manager.send(&mut cx, *exchange, MessageType::new(IM, 8), &PAYLOAD).unwrap();
             let transmit = self.manager.poll_transmit(self.now).unwrap();
             counters.push(<[u8; 4]>::try_from(&transmit.datagram[4..8]).unwrap());
         }
@@ -240,7 +240,7 @@ impl World {
             let mut services = Services::new(&mut self.rng);
             let mut cx = services.at(self.now);
             let exchange = self.manager.open_exchange(&mut cx, self.handles[n]).unwrap();
-            self.manager.send(&mut cx, exchange, IM, 8, &PAYLOAD).unwrap();
+            self.manager.send(&mut cx, exchange, MessageType::new(IM, 8), &PAYLOAD).unwrap();
             exchanges.push(exchange);
         }
         while self.manager.poll_transmit(self.now).is_some() {}

@@ -65,11 +65,14 @@ impl Node {
     fn receive(&mut self, cx: &mut Context<'_>, from: PeerAddress, datagram: &mut [u8]) -> Outcome {
         if let Received::Message(message) = self.manager.handle_datagram(cx, from, datagram) {
             let text = String::from_utf8_lossy(message.payload);
-            draw_field("decrypted", &format!("opcode 0x{:02x}, payload {text:?}", message.opcode));
+            draw_field(
+                "decrypted",
+                &format!("opcode 0x{:02x}, payload {text:?}", message.kind.opcode),
+            );
             self.inbox.push(Delivered {
                 session: message.session,
                 exchange: message.exchange,
-                opcode: message.opcode,
+                opcode: message.kind.opcode,
                 payload: message.payload.to_vec(),
             });
         }

@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::io;
 
 use matter_session::group::GroupKeySet;
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId};
 use matter_session::manager::{GroupMessage, GroupSettings, PeerAddress};
 use matter_session::wire::{HEADROOM, TAILROOM};
 
@@ -29,7 +29,7 @@ impl From<GroupMessage<'_>> for Heard {
             group: message.group,
             key_set: message.key_set,
             source: message.source,
-            opcode: message.opcode,
+            opcode: message.kind.opcode,
             counter: message.counter.get(),
             payload: message.payload.to_vec(),
         }
@@ -65,8 +65,9 @@ impl Node {
         instead: Option<SocketAddr>,
     ) -> Result<SocketAddr> {
         let mut buf = vec![0; HEADROOM + payload.len() + TAILROOM];
-        let sent = self
-            .with(|manager, cx| manager.send_group(cx, to, protocol, opcode, payload, &mut buf))?;
+        let sent = self.with(|manager, cx| {
+            manager.send_group(cx, to, MessageType::new(protocol, opcode), payload, &mut buf)
+        })?;
         let PeerAddress::Udp(group) = sent.to else { return Err("groups speak UDP".into()) };
         self.send_to(sent.datagram, instead.unwrap_or(group))?;
         Ok(group)

@@ -184,8 +184,8 @@ impl Node {
             Received::Message(message) => Ok(Some(Happening::Message(Message {
                 session: message.session,
                 exchange: message.exchange,
-                protocol: message.protocol,
-                opcode: message.opcode,
+                protocol: message.kind.protocol,
+                opcode: message.kind.opcode,
                 payload: message.payload.to_vec(),
             }))),
             Received::Group(message) => Ok(Some(Happening::Group(message.into()))),

@@ -7,12 +7,12 @@ use core::time::Duration;
 
 #[cfg(feature = "persistent")]
 use embedded_storage::nor_flash::NorFlash;
-use matter_session::context::{Context, Services};
+use matter_session::context::Services;
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
+use matter_session::ids::{FabricIndex, MessageType, LocalSessionId, NodeId, Peer};
 use matter_session::manager::{CommissioningWindow, Event, PeerAddress, Received, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{SecureSession, SessionKind};
@@ -150,11 +150,11 @@ impl<'n, B: Board> Device<'n, B> {
         let mut cx = services.at(self.board.now());
         let received = self.node.handle_datagram(&mut cx, from.into(), datagram);
         let Received::Message(message) = received else { return };
-        let (exchange, protocol) = (message.exchange, message.protocol);
-        let answer = protocols::answer(protocol, message.opcode, message.payload);
+        let (exchange, protocol) = (message.exchange, message.kind.protocol);
+        let answer = protocols::answer(protocol, message.kind.opcode, message.payload);
         if let Some((opcode, payload)) = answer {
             // What cannot be sent is not: the peer waits in vain, as for a lost answer.
-            let _ = self.node.send(&mut cx, exchange, protocol, opcode, payload);
+            let _ = self.node.send(&mut cx, exchange, MessageType::new(protocol, opcode), payload);
         }
         self.node.close_exchange(exchange);
     }

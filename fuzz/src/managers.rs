@@ -11,7 +11,7 @@ use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
 use matter_session::handshake::SignRequest;
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, Peer, ProtocolId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, Peer, ProtocolId, MessageType};
 use matter_session::manager::{
     Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
     Received, SessionHandle, SessionManager,
@@ -396,7 +396,7 @@ impl World {
         payload.resize(4 + self.told.len() % 90, group as u8);
         let (to, mut buf) = ((FabricIndex::MIN, GroupId::new(group)), [0; 200]);
         let sent = self.call(n, |m, cx| {
-            let sent = m.send_group(cx, to, IM, 8, &payload, &mut buf);
+            let sent = m.send_group(cx, to, MessageType::new(IM, 8), &payload, &mut buf);
             sent.map(|transmit| transmit.datagram.to_vec())
         });
         if let Ok(octets) = sent {
@@ -417,7 +417,7 @@ impl World {
         let serial = self.said.len() as u32;
         let mut payload = serial.to_le_bytes().to_vec();
         payload.resize(4 + usize::from(len) * 4, len);
-        let sent = self.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        let sent = self.call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
         if sent.is_ok() {
             let challenge = self.challenge(n, session);
             self.said.insert(serial, (n, challenge.unwrap()));

@@ -74,8 +74,8 @@ pub async fn run<C: Crypto, S: Storage>(
                 let octets = datagram.get_mut(..len).unwrap_or_default();
                 if let Received::Message(message) = node.handle_datagram(&mut cx, from, octets) {
                     // Here: the application. This one returns what it gets.
-                    let (exchange, protocol) = (message.exchange, message.protocol);
-                    let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);
+                    let exchange = message.exchange;
+                    let _ = node.send(&mut cx, exchange, message.kind, message.payload);
                     node.close_exchange(exchange);
                 }
             }

@@ -6,7 +6,7 @@ use super::groups::GroupMessage;
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 use crate::crypto::CryptoError;
 use crate::handshake::{HandshakeError, SignRequest};
-use crate::ids::{FabricIndex, MessageCounter, Peer, ProtocolId};
+use crate::ids::{FabricIndex, MessageCounter, MessageType, Peer};
 use crate::session::DecodeError;
 
 /// Something happened. Polled with [`poll_event`](super::SessionManager::poll_event).
@@ -168,10 +168,8 @@ pub struct Message<'b> {
     pub exchange: ExchangeHandle,
     /// Whether this message began the exchange.
     pub first: bool,
-    /// The protocol that defines the opcode.
-    pub protocol: ProtocolId,
-    /// The message type within the protocol.
-    pub opcode: u8,
+    /// What the message is.
+    pub kind: MessageType,
     /// Whether the peer wants an acknowledgement; the manager sees to it.
     pub needs_ack: bool,
     /// The message counter.

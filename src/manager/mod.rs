@@ -67,7 +67,7 @@ pub use self::event::{
 pub use self::groups::{GroupError, GroupMessage, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::missing::{HandshakeEnded, NoPaseSession, NoSession};
-pub use self::outgoing::Outgoing;
+pub use self::outgoing::BatchMessage;
 pub use self::sessions::SessionRef;
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};

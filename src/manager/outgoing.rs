@@ -8,31 +8,25 @@ use super::storage::{Held, Map, Octets, Owner, Storage};
 use super::{Node, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::ids::ProtocolId;
+use crate::ids::{MessageType, ProtocolId};
 use crate::session::{SHORTEST_TOGETHER, TOGETHER, Unsealed, seal_together};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
 /// One of many messages for [`SessionManager::send_all`], and what becomes of it.
 #[derive(Debug)]
-pub struct Outgoing<'p> {
+pub struct BatchMessage<'p> {
     exchange: ExchangeHandle,
-    protocol: ProtocolId,
-    opcode: u8,
+    kind: MessageType,
     payload: &'p [u8],
     sent: Option<Result<(), SendError>>,
 }
 
-impl<'p> Outgoing<'p> {
+impl<'p> BatchMessage<'p> {
     /// A message to be sent reliably on an exchange.
     #[must_use]
-    pub const fn new(
-        exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
-        payload: &'p [u8],
-    ) -> Self {
-        Self { exchange, protocol, opcode, payload, sent: None }
+    pub const fn new(exchange: ExchangeHandle, kind: MessageType, payload: &'p [u8]) -> Self {
+        Self { exchange, kind, payload, sent: None }
     }
 
     /// The exchange that it is sent on.
@@ -84,12 +78,12 @@ impl<S: Storage> ExchangeEntry<S> {
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would: the result
-    /// of each is in [`Outgoing::result`]. But those of 256 octets or more are encrypted together
+    /// of each is in [`BatchMessage::result`]. But those of 256 octets or more are encrypted together
     /// ([`Crypto::seal_batch`]), which takes less time. What was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
-    /// use matter_session::manager::{Outgoing, SendError};
+    /// use matter_session::manager::{BatchMessage, SendError};
     /// use matter_session::{Context, Services, ExchangeHandle, HeapSessionManager, ProtocolId};
     ///
     /// /// Tells all subscribers what has changed; returns those that have to wait.
@@ -98,14 +92,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///     cx: &mut Context<'_>,
     ///     subscriptions: &[(ExchangeHandle, Vec<u8>)],
     /// ) -> Vec<ExchangeHandle> {
-    ///     const REPORT_DATA: u8 = 0x05;
     ///     let reports = subscriptions.iter().map(|(exchange, report)| {
-    ///         Outgoing::new(*exchange, ProtocolId::INTERACTION_MODEL, REPORT_DATA, report)
+    ///         BatchMessage::new(*exchange, MessageType::REPORT_DATA, report)
     ///     });
     ///     let mut reports: Vec<_> = reports.collect();
     ///     node.send_all(cx, &mut reports);
-    ///     let waits = |report: &&Outgoing<'_>| report.result() == Some(Err(SendError::InFlight));
-    ///     reports.iter().filter(waits).map(Outgoing::exchange).collect()
+    ///     let waits = |report: &&BatchMessage<'_>| report.result() == Some(Err(SendError::InFlight));
+    ///     reports.iter().filter(waits).map(BatchMessage::exchange).collect()
     /// }
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
@@ -114,7 +107,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # let mut cx = services.at(matter_session::Instant::ZERO);
     /// # assert!(report(&mut node, &mut cx, &[]).is_empty());
     /// ```
-    pub fn send_all(&mut self, cx: &mut Context<'_>, messages: &mut [Outgoing<'_>]) {
+    pub fn send_all(&mut self, cx: &mut Context<'_>, messages: &mut [BatchMessage<'_>]) {
         let mut later = messages;
         while !later.is_empty() {
             let len = self.send_together(cx, later);
@@ -125,7 +118,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Sends the first few messages; how many they are.
     #[inline(never)]
-    fn send_together(&mut self, cx: &mut Context<'_>, messages: &mut [Outgoing<'_>]) -> usize {
+    fn send_together(&mut self, cx: &mut Context<'_>, messages: &mut [BatchMessage<'_>]) -> usize {
         let long = messages.iter().take(TOGETHER).filter(|message| message.is_long());
         let together = long.count() > 1;
         let mut laid_out: [Option<LaidOut<S>>; TOGETHER] = [const { None }; TOGETHER];
@@ -140,8 +133,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 let tried = if together && message.is_long() {
                     self.lay_out(n, message).map(Some)
                 } else {
-                    let Outgoing { exchange, protocol, opcode, payload, .. } = *message;
-                    self.send(cx, exchange, protocol, opcode, payload).map(|()| None)
+                    let BatchMessage { exchange, kind, payload, .. } = *message;
+                    self.send(cx, exchange, kind, payload).map(|()| None)
                 };
                 match tried {
                     Ok(None) => message.sent = Some(Ok(())),
@@ -173,12 +166,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Puts headers and payload of a message into octets of its own, if it may be sent.
     #[inline]
-    fn lay_out(&mut self, number: usize, message: &Outgoing<'_>) -> Result<LaidOut<S>, SendError> {
-        let Outgoing { exchange, protocol, opcode, payload, .. } = *message;
+    fn lay_out(
+        &mut self,
+        number: usize,
+        message: &BatchMessage<'_>,
+    ) -> Result<LaidOut<S>, SendError> {
+        let BatchMessage { exchange, kind, payload, .. } = *message;
         let backlogged = self.is_backlogged();
         let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let (message, octets) = ((protocol, opcode, payload), &mut self.octets);
+        let (message, octets) = ((kind.protocol, kind.opcode, payload), &mut self.octets);
         let (sessions, node) = (&mut self.sessions, &self.node);
         let laid_out = entry.lay_out(number, exchange, message, sessions, octets, node);
         if laid_out.is_err() {

@@ -9,7 +9,7 @@ use super::{CloseReason, Event, SessionManager, trace};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, wants_ack};
-use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
+use crate::ids::{LocalSessionId, MessageCounter, MessageType, ProtocolId};
 use crate::session::{DecodeError, Opened, Unopened};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -159,8 +159,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             session,
             exchange,
             first,
-            protocol: header.protocol,
-            opcode: header.opcode,
+            kind: MessageType::new(header.protocol, header.opcode),
             needs_ack: header.needs_ack,
             counter,
             payload,

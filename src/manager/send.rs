@@ -11,7 +11,7 @@ use super::{Event, PeerAddress, SessionManager};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
-use crate::ids::ProtocolId;
+use crate::ids::{MessageType, ProtocolId};
 use crate::time::Instant;
 use crate::wire::{EncodeError, MessageBuf};
 
@@ -67,15 +67,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         cx: &mut Context<'_>,
         exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
+        kind: MessageType,
         payload: &[u8],
     ) -> Result<(), SendError> {
         let backlogged = self.is_backlogged();
         let key = exchange.key;
         let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let message = (protocol, opcode, payload);
+        let message = (kind.protocol, kind.opcode, payload);
         let (sessions, octets) = (&mut self.sessions, &mut self.octets);
         let sent = entry.put_in_flight(key, message, sessions, octets, &self.node, cx.now);
         if sent.is_ok() {
@@ -98,15 +97,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         cx: &mut Context<'_>,
         exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
+        kind: MessageType,
         payload: &[u8],
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, SendError> {
         let entry = self.exchange(exchange).ok_or(SendError::Closed)?;
         let known = self.sessions.by_local(exchange.key.session).ok_or(SendError::Closed)?;
         let to = known.address;
-        let header = entry.exchange.header(protocol, opcode, false);
+        let header = entry.exchange.header(kind.protocol, kind.opcode, false);
         self.node.check_room(&header, known, payload.len())?;
         let session = self.sessions.in_use(exchange.key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;

@@ -9,7 +9,9 @@ use super::*;
 use crate::context::Services;
 use crate::crypto::{RustCrypto, Secret, TxCounter};
 use crate::fabric::CompressedFabricId;
-use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId, PeerSessionId, ProtocolId};
+use crate::ids::{
+    CaseAuthTags, FabricIndex, LocalSessionId, MessageType, NodeId, PeerSessionId, ProtocolId,
+};
 use crate::resumption::ResumptionRecord;
 use crate::session::{
     Identity, ResumptionId, SecureSession, SessionKeys, SessionParameters, SessionRole,
@@ -120,7 +122,13 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
     let mut sent = 0;
     let protocol = ProtocolId::INTERACTION_MODEL;
     let exhausted = loop {
-        match manager.send_unreliable(&mut cx, exchange, protocol, 2, b"x", &mut buf) {
+        match manager.send_unreliable(
+            &mut cx,
+            exchange,
+            MessageType::new(protocol, 2),
+            b"x",
+            &mut buf,
+        ) {
             Ok(_) => sent += 1,
             Err(error) => break error,
         }
@@ -128,7 +136,7 @@ fn a_used_up_counter_is_told_and_leaves_nothing_behind() {
     assert_eq!(exhausted, SendError::CounterExhausted);
     assert!((1..=2).contains(&sent));
     assert_eq!(
-        manager.send(&mut cx, exchange, protocol, 2, b"x"),
+        manager.send(&mut cx, exchange, MessageType::new(protocol, 2), b"x"),
         Err(SendError::CounterExhausted)
     );
     assert!(

@@ -6,7 +6,7 @@ use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{AwsLcCrypto, AwsLcSigningKey, Crypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricId, FabricIndex, NodeId, Peer, ProtocolId};
+use matter_session::ids::{FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Event, Heap, PeerAddress, Received, SessionManager};
 use matter_session::time::{Instant, MatterTime};
 use matter_session::{CompactRustCrypto, OperationalKey, Passcode, RustCrypto};
@@ -81,7 +81,7 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
 
     fn send(&mut self, cx: &mut Context<'_>, payload: &[u8]) {
         let exchange = self.manager.open_exchange(cx, self.newest.unwrap()).unwrap();
-        self.manager.send(cx, exchange, IM, 8, payload).unwrap();
+        self.manager.send(cx, exchange, MessageType::new(IM, 8), payload).unwrap();
     }
 
     fn sessions(&self) -> &[bool] {

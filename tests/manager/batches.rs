@@ -3,14 +3,15 @@
 
 use proptest::prelude::*;
 
+use matter_session::ids::MessageType;
 use matter_session::ids::Peer;
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
 
 use matter_session::manager::{
-    Config, Datagram, ExchangeHandle, Fixed, Heap, Outgoing, PeerAddress, Received, SessionHandle,
-    Storage,
+    BatchMessage, Config, Datagram, ExchangeHandle, Fixed, Heap, PeerAddress, Received,
+    SessionHandle, Storage,
 };
 use matter_session::session::SessionParameters;
 
@@ -105,13 +106,17 @@ impl<S: Storage> World<S> {
             5..8 => {
                 let exchange = self.net.nodes[n].got.last().map(|got| got.exchange);
                 let Some(exchange) = exchange else { return };
-                let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+                let _ = self
+                    .net
+                    .call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
             }
             _ => {
                 let Some(session) = self.session(n) else { return };
                 let opened = self.net.call(n, |m, cx| m.open_exchange(cx, session));
                 let Ok(exchange) = opened else { return };
-                let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+                let _ = self
+                    .net
+                    .call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
                 if n == NODE {
                     self.exchanges.push(exchange);
                 } else if self.dice.below(2) == 0 {
@@ -221,11 +226,13 @@ impl<S: Storage> World<S> {
         }
         let Some(sizes) = &mut self.sizes else {
             let sent = messages.iter().map(|(exchange, payload)| {
-                self.net.call(NODE, |m, cx| m.send(cx, *exchange, IM, 1, payload))
+                self.net.call(NODE, |m, cx| m.send(cx, *exchange, MessageType::new(IM, 1), payload))
             });
             return format!("{:?}", sent.collect::<Vec<_>>());
         };
-        let outgoing = messages.iter().map(|(on, payload)| Outgoing::new(*on, IM, 1, payload));
+        let outgoing = messages
+            .iter()
+            .map(|(on, payload)| BatchMessage::new(*on, MessageType::new(IM, 1), payload));
         let mut batch: Vec<_> = outgoing.collect();
         let mut rest = batch.as_mut_slice();
         while !rest.is_empty() {

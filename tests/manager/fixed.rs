@@ -6,6 +6,7 @@ use core::time::Duration;
 use matter_session::context::Services;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::ids::MessageType;
 use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, Peer, PeerSessionId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
@@ -42,13 +43,18 @@ fn messages_share_octets_and_give_them_back() {
     let (a, _) = net.case(200);
     let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap());
     let long = [7; 1150];
-    let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &long)));
+    let sent = exchanges
+        .map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &long)));
     assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
     // A short one still has room, and nothing was spent on the refused one.
-    assert_eq!(net.call(0, |m, cx| m.send(cx, exchanges[2], IM, 1, &[1; 80])), Ok(()));
+    assert_eq!(
+        net.call(0, |m, cx| m.send(cx, exchanges[2], MessageType::new(IM, 1), &[1; 80])),
+        Ok(())
+    );
     net.run(1000);
     assert_eq!(net.node(1).got.len(), 3);
-    let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 3, &long)));
+    let sent = exchanges
+        .map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 3), &long)));
     assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
     for n in 0..2 {
         let open: Vec<_> = net.nodes[n].got.iter().map(|got| got.exchange).collect();
@@ -69,7 +75,7 @@ fn a_handshake_waits_until_messages_have_left_room() {
     });
     for _ in 0..2 {
         let exchange = net.call(1, |m, cx| m.open_exchange(cx, b)).unwrap();
-        net.call(1, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])).unwrap();
+        net.call(1, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &[7; 1150])).unwrap();
     }
     net.dial_case(2, 1, 1, 200);
     net.run(200);
@@ -260,7 +266,10 @@ fn what_a_reliable_transport_has_taken_gives_its_octets_back() {
     net.run(20_000);
     for _ in 0..3 {
         let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
-        assert_eq!(net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])), Ok(()));
+        assert_eq!(
+            net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &[7; 1150])),
+            Ok(())
+        );
         net.run(10);
     }
     assert_eq!(net.node(1).got.len(), 3);

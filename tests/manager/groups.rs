@@ -6,6 +6,7 @@ use matter_session::group::{
     EpochStart, GroupCounter, GroupEpoch, GroupKeySet, KeySetError, MulticastAddress,
     SecurityPolicy,
 };
+use matter_session::ids::MessageType;
 use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
@@ -154,8 +155,9 @@ fn keys_rotate_without_a_gap() {
     assert!(net.node(2).manager.remove_group_key_set(index(1), GroupKeySetId::new(1)));
     assert!(!net.node(2).manager.has_group_key_set(index(1), GroupKeySetId::new(1)));
     let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
-    let refused =
-        net.call(2, |manager, cx| manager.send_group(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    let refused = net.call(2, |manager, cx| {
+        manager.send_group(cx, to, MessageType::new(IM, 8), b"", &mut buf).map(|_| ())
+    });
     assert_eq!(refused, Err(GroupSendError::NoKey));
 }
 
@@ -225,13 +227,16 @@ fn nothing_is_sent_before_its_counter_is_stored() {
     let mut net = lights::<Heap>(2, ONE);
     let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
     net.node(0).bounds.broken = true;
-    let refused =
-        net.call(0, |manager, cx| manager.send_group(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    let refused = net.call(0, |manager, cx| {
+        manager.send_group(cx, to, MessageType::new(IM, 8), b"", &mut buf).map(|_| ())
+    });
     assert!(matches!(refused, Err(GroupSendError::Store(_))), "{refused:?}");
     let refused = net.call(0, |manager, cx| {
         let now = cx.now();
         let mut services = matter_session::Services::new(cx.rng());
-        manager.send_group(&mut services.at(now), to, IM, 8, b"", &mut buf).map(|_| ())
+        manager
+            .send_group(&mut services.at(now), to, MessageType::new(IM, 8), b"", &mut buf)
+            .map(|_| ())
     });
     assert_eq!(refused, Err(GroupSendError::NoStore));
     net.node(0).bounds.broken = false;
@@ -583,14 +588,15 @@ fn groups_and_key_sets_that_cannot_be_are_refused() {
     for (payload, fits) in [(max, true), (max + 1, false)] {
         let payload = vec![0; payload];
         net.call(0, |manager, cx| {
-            let sent = manager.send_group(cx, to, IM, 8, &payload, &mut buf);
+            let sent = manager.send_group(cx, to, MessageType::new(IM, 8), &payload, &mut buf);
             let len = sent.map(|sent| sent.datagram.len());
             assert_eq!(len, if fits { Ok(1232) } else { Err(GroupSendError::TooLong { max }) });
         });
     }
     let mut short = [0; 59];
-    let refused = net
-        .call(0, |manager, cx| manager.send_group(cx, to, IM, 8, &[0; 8], &mut short).map(|_| ()));
+    let refused = net.call(0, |manager, cx| {
+        manager.send_group(cx, to, MessageType::new(IM, 8), &[0; 8], &mut short).map(|_| ())
+    });
     assert_eq!(refused, Err(GroupSendError::BufferTooSmall { needed: 60 }));
 }
 

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use matter_session::ids::MessageType;
 use matter_session::manager::{Config, Dropped};
 use matter_session::session::DecodeError;
 use matter_session::wire::{StatusReport, WireError};
@@ -98,7 +99,7 @@ fn send_raw(net: &mut Net, protocol: matter_session::ids::ProtocolId, opcode: u8
     let session = net.nodes[0].manager.sessions().next().unwrap().handle();
     net.call(0, |manager, cx| {
         let exchange = manager.open_exchange(cx, session).unwrap();
-        manager.send(cx, exchange, protocol, opcode, data).unwrap();
+        manager.send(cx, exchange, MessageType::new(protocol, opcode), data).unwrap();
         manager.close_exchange(exchange);
     });
     net.pump();
@@ -116,7 +117,8 @@ fn handshake_messages_on_a_secure_session_are_misplaced() {
     let session = net.nodes[0].manager.sessions().next().unwrap().handle();
     let exchange = net.say(0, session, 2);
     net.run(500);
-    net.call(0, |m, cx| m.send(cx, exchange, channel, 0x30, &[0x15, 0x18])).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(channel, 0x30), &[0x15, 0x18]))
+        .unwrap();
     net.run(500);
     assert_eq!(net.node(1).dropped, [Dropped::Misplaced; 10]);
     assert_eq!(net.node(1).got.len(), 1);
@@ -155,7 +157,7 @@ fn a_report_on_an_exchange_reaches_the_application() {
     net.run(500);
     let theirs = net.node(1).got[0].exchange;
     let report = [1, 0, 1, 0, 0, 0, 5, 0];
-    net.call(1, |m, cx| m.send(cx, theirs, channel, 0x40, &report)).unwrap();
+    net.call(1, |m, cx| m.send(cx, theirs, MessageType::new(channel, 0x40), &report)).unwrap();
     net.run(500);
     assert_eq!(net.node(0).got[0].exchange, exchange);
     assert_eq!(net.node(0).got[0].payload, report);

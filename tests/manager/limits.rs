@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::ids::MessageType;
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, ConnectError, Event, OpenError, SendError, WindowError};
 
@@ -109,7 +110,7 @@ fn no_event_is_lost_when_nobody_polls() {
     let mut sent = 0;
     for _ in 0..40 {
         let exchange = net.call(1, |m, cx| m.open_exchange(cx, sessions[0].1)).unwrap();
-        match net.call(1, |m, cx| m.send(cx, exchange, IM, 2, b"x")) {
+        match net.call(1, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), b"x")) {
             Ok(()) => sent += 1,
             Err(error) => assert_eq!(error, SendError::Backlog),
         }
@@ -165,11 +166,16 @@ fn an_unreliable_message_says_how_much_room_it_needs() {
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let before = net.node(0).facts();
     let mut small = [0; 20];
-    let sent = net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"12345", &mut small));
+    let sent = net.call(0, |m, cx| {
+        m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"12345", &mut small)
+    });
     let Err(SendError::BufferTooSmall { needed }) = sent else { panic!("{sent:?}") };
     assert_eq!(net.node(0).facts(), before);
     let mut buf = vec![0; needed];
-    net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"12345", &mut buf)).unwrap();
+    net.call(0, |m, cx| {
+        m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"12345", &mut buf)
+    })
+    .unwrap();
     net.assert_clean();
 }
 
@@ -189,7 +195,8 @@ fn handles_of_what_is_gone_name_nothing() {
     manager.close_exchange(exchange);
     assert!(!manager.associate_fabric(a, index(1)).is_ok());
     let mut buf = [0; 128];
-    let sent = net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"", &mut buf));
+    let sent = net
+        .call(0, |m, cx| m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"", &mut buf));
     assert!(matches!(sent, Err(SendError::Closed)));
     net.assert_clean();
 }

@@ -1,5 +1,6 @@
 //! Records for people: they tell what happens, and no secrets.
 
+use matter_session::ids::MessageType;
 use matter_session::ids::NodeId;
 
 use crate::net::{Authority, IM, Net, PASSCODE, index};
@@ -19,7 +20,8 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     let (session, _) = net.case(200);
     let payload = b"the alarm code is 4711";
     let exchange = net.call(0, |manager, cx| manager.open_exchange(cx, session)).unwrap();
-    net.call(0, |manager, cx| manager.send(cx, exchange, IM, 8, payload)).unwrap();
+    net.call(0, |manager, cx| manager.send(cx, exchange, MessageType::new(IM, 8), payload))
+        .unwrap();
     net.run(1000);
     let mut secrets = vec![payload.to_vec(), vec![0xA5; 16], PASSCODE.to_le_bytes().to_vec()];
     for n in 0..2 {

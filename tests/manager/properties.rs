@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use matter_session::group::SecurityPolicy;
+use matter_session::ids::MessageType;
 use matter_session::ids::Peer;
 use matter_session::ids::{GroupId, GroupKeySetId};
 use matter_session::manager::sizes::{
@@ -179,7 +180,7 @@ impl<S: Storage> World<S> {
         if self.serial.is_multiple_of(3) {
             payload.resize(1100, 0);
         }
-        let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        let _ = self.net.call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
     }
 
     /// Sends a message to a group, if that is possible.
@@ -189,7 +190,8 @@ impl<S: Storage> World<S> {
         let mut buf = [0; 64];
         let sent = self.net.call(n, |m, cx| {
             let to = (index(1), GroupId::new(group));
-            m.send_group(cx, to, IM, 8, &payload, &mut buf).map(|sent| sent.datagram.len())
+            m.send_group(cx, to, MessageType::new(IM, 8), &payload, &mut buf)
+                .map(|sent| sent.datagram.len())
         });
         if let Ok(len) = sent {
             self.groups.push((n, buf[..len].to_vec()));
@@ -400,7 +402,7 @@ proptest! {
         // All octets are free.
         for _ in 0..2 {
             let exchange = world.net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
-            let sent = world.net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1200 - 63]));
+            let sent = world.net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &[7; 1200 - 63]));
             prop_assert_eq!(sent, Ok(()));
         }
     }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{NodeId, Peer, ProtocolId};
+use matter_session::ids::{MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Dropped, PeerAddress};
 
 use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
@@ -158,7 +158,7 @@ fn standalone_acknowledgements_are_never_acknowledged() {
     let since = net.sent.len();
     net.call(0, |manager, cx| {
         let exchange = manager.open_exchange(cx, a).unwrap();
-        manager.send(cx, exchange, CHANNEL, 0x10, &[]).unwrap();
+        manager.send(cx, exchange, MessageType::new(CHANNEL, 0x10), &[]).unwrap();
     });
     net.pump();
     let octets = net.sent[since].octets.clone();

@@ -1,6 +1,7 @@
 //! Reliable transports: MRP is off.
 
 use matter_session::handshake::HandshakeError;
+use matter_session::ids::MessageType;
 use matter_session::manager::PeerAddress::{self, Btp, Tcp};
 use matter_session::manager::{CloseReason, Config, Dropped, SendError};
 use matter_session::session::{SessionParameters, Transports};
@@ -107,9 +108,9 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
     assert_eq!(max, 10_000 - 8 - 6 - 16);
     let long = vec![7; max + 1];
-    let send = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &long));
+    let send = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &long));
     assert_eq!(send, Err(SendError::TooLong { max }));
-    net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &long[1..])).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &long[1..])).unwrap();
     net.run(1000);
     assert_eq!(net.node(1).got[0].payload.len(), max);
     assert_eq!(net.sent.last().unwrap().octets.len(), 10_000);
@@ -117,7 +118,7 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     let (mut net, a, _) = Net::with_case();
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
-    net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &vec![7; max])).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max])).unwrap();
     net.run(1000);
     assert_eq!(net.sent[net.sent.len() - 2].octets.len(), 1232);
     net.assert_clean();
@@ -151,11 +152,11 @@ fn a_peer_that_names_no_size_gets_messages_that_older_nodes_take() {
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
     assert_eq!(max, 64_000 - 4 - 8 - 6 - 16);
-    net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &vec![7; max])).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max])).unwrap();
     net.run(1000);
     assert_eq!(net.node(1).got[0].payload.len(), max);
     let long = vec![7; max + 1];
-    let send = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, &long));
+    let send = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &long));
     assert_eq!(send, Err(SendError::TooLong { max }));
     net.assert_clean();
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use matter_session::ids::MessageType;
 use matter_session::ids::Peer;
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
@@ -57,7 +58,7 @@ fn a_stale_acknowledgement_one_of_the_future_and_one_for_another_exchange_change
             hand(&mut net, to_second, header);
             for (exchange, whose) in [(exchange, "own"), (neighbour, "next"), (elsewhere, "far")] {
                 assert!(!net.node(0).acknowledged(exchange), "{name}, {whose}");
-                let sent = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, b"x"));
+                let sent = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), b"x"));
                 assert_eq!(sent, Err(SendError::InFlight), "{name}, {whose}");
             }
         }
@@ -67,7 +68,7 @@ fn a_stale_acknowledgement_one_of_the_future_and_one_for_another_exchange_change
         // The next message on it: the acknowledgement of the first is stale now.
         net.answer(0, exchange, 8);
         hand(&mut net, false, answer(id, false, Some(100)));
-        let sent = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, b"x"));
+        let sent = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), b"x"));
         assert_eq!(sent, Err(SendError::InFlight));
         net.run(20_000);
         assert!(net.node(0).undelivered(exchange) && net.node(0).undelivered(neighbour));
@@ -165,7 +166,7 @@ impl<S: Storage> Debt<S> {
 
     fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let exchange = self.exchange;
-        self.net.call(0, |m, cx| m.send(cx, exchange, IM, 2, payload))
+        self.net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), payload))
     }
 
     /// How many datagrams have carried it, those that were sent again counted once; and how many
@@ -190,8 +191,9 @@ fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     let mut debt = Debt::<matter_session::manager::Heap>::new(Config::default(), false);
     assert!(matches!(debt.send(&[0; 3000]), Err(SendError::TooLong { .. })));
     let exchange = debt.exchange;
-    let sent =
-        debt.net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"x", &mut [0; 20]).err());
+    let sent = debt.net.call(0, |m, cx| {
+        m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"x", &mut [0; 20]).err()
+    });
     assert!(matches!(sent, Some(SendError::BufferTooSmall { .. })));
     debt.pays_once("too long");
 
@@ -222,7 +224,7 @@ fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     loop {
         let sent = debt.net.call(0, |m, cx| {
             let exchange = m.open_exchange(cx, session).unwrap();
-            m.send(cx, exchange, IM, 2, &[0; 1000])
+            m.send(cx, exchange, MessageType::new(IM, 2), &[0; 1000])
         });
         if let Err(error) = sent {
             assert_eq!(error, SendError::NoRoom);

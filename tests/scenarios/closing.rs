@@ -1,5 +1,6 @@
 //! The end of sessions leaves nothing behind.
 
+use matter_session::ids::MessageType;
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{CloseReason, HandshakeHandle, OpenError, SendError, SessionHandle};
 
@@ -44,7 +45,8 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
             assert_eq!(net.nodes[n].manager.exchange_count(), 0);
         }
         assert_eq!(net.node(0).acknowledged(exchange), closer == 1);
-        let send = net.call(0, |manager, cx| manager.send(cx, exchange, IM, 4, b""));
+        let send =
+            net.call(0, |manager, cx| manager.send(cx, exchange, MessageType::new(IM, 4), b""));
         assert_eq!(send, Err(SendError::Closed));
         let open = net.call(0, |manager, cx| manager.open_exchange(cx, a));
         assert_eq!(open, Err(OpenError::Closed));

@@ -1,5 +1,6 @@
 //! Message counters at the edges of their window and near their end.
 
+use matter_session::ids::MessageType;
 use matter_session::manager::{Event, SendError, SessionHandle};
 use proptest::prelude::*;
 
@@ -100,14 +101,15 @@ fn sending_stops_hard_at_the_last_counter_and_nothing_leaves_after_it() {
     net.run(100);
     let mut buf = [0; 128];
     let mut send_once = |net: &mut Net| {
-        let sent = net.call(0, |m, cx| m.send_unreliable(cx, spare, IM, 2, b"x", &mut buf));
+        let sent = net
+            .call(0, |m, cx| m.send_unreliable(cx, spare, MessageType::new(IM, 2), b"x", &mut buf));
         sent.map(|transmit| twin.read(transmit.datagram).unwrap().counter)
     };
     let counters: Vec<_> = (0..3).map(|_| send_once(&mut net).unwrap()).collect();
     assert_eq!(counters, [u32::MAX - 3, u32::MAX - 2, u32::MAX - 1]);
     for _ in 0..3 {
         assert_eq!(send_once(&mut net), Err(SendError::CounterExhausted));
-        let sent = net.call(0, |m, cx| m.send(cx, spare, IM, 2, b"x"));
+        let sent = net.call(0, |m, cx| m.send(cx, spare, MessageType::new(IM, 2), b"x"));
         assert_eq!(sent, Err(SendError::CounterExhausted));
     }
     // What was sealed before is still repeated, the same octets; an acknowledgement, a goodbye
@@ -135,7 +137,10 @@ fn the_application_is_warned_once_two_million_messages_before_the_end() {
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
     for sent in 1..=10 {
         let mut buf = [0; 128];
-        net.call(0, |m, cx| m.send_unreliable(cx, exchange, IM, 2, b"x", &mut buf)).unwrap();
+        net.call(0, |m, cx| {
+            m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"x", &mut buf)
+        })
+        .unwrap();
         net.pump();
         assert_eq!(warnings(&net, session), usize::from(sent > 3), "after {sent} messages");
     }

@@ -1,5 +1,6 @@
 //! How a node takes in datagrams and events, and whether it agrees with its manager.
 
+use matter_session::ids::MessageType;
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{
     CloseReason, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle, Storage,
@@ -132,7 +133,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let Some(message) = self.compose(scene, exchange) else { return };
         let number = scene.book.next_number();
         let payload = message.payload.clone();
-        let sent = self.call(scene, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        let sent =
+            self.call(scene, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
         scene.tell(self.name, || format!("sends message {number} on {exchange:?}: {sent:?}"));
         match sent {
             Ok(()) => {
@@ -157,7 +159,13 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let mut buf = [0; LONGEST + HEADROOM + TAILROOM];
         let (manager, mut services) = self.with_services();
         let mut cx = services.at(scene.now);
-        let sent = manager.send_unreliable(&mut cx, exchange, IM, 2, &message.payload, &mut buf);
+        let sent = manager.send_unreliable(
+            &mut cx,
+            exchange,
+            MessageType::new(IM, 2),
+            &message.payload,
+            &mut buf,
+        );
         if let Ok(transmit) = sent {
             let sent = (transmit.to, transmit.datagram.to_vec());
             self.app.outbox.push_back(sent);

@@ -7,7 +7,7 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     EpochStart, GroupEpoch, GroupKeySet, MulticastAddress, SecurityPolicy,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType};
 use matter_session::manager::{
     GroupError, GroupMessage, GroupSendError, GroupSettings, PeerAddress, Storage,
 };
@@ -20,7 +20,7 @@ use super::suite::{NODES, Suite, node_id};
 
 impl Heard {
     pub fn new(message: GroupMessage<'_>, waited: bool) -> Self {
-        assert_eq!((message.protocol, message.opcode), (IM, 8));
+        assert_eq!(message.kind, MessageType::new(IM, 8));
         Self {
             fabric: message.fabric,
             group: message.group.get(),
@@ -215,7 +215,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let mut buf = vec![0; payload.len() + HEADROOM + TAILROOM];
         let (manager, mut services) = self.with_services();
         let mut cx = services.at(scene.now);
-        let sent = manager.send_group(&mut cx, to, IM, 8, &payload, &mut buf);
+        let sent = manager.send_group(&mut cx, to, MessageType::new(IM, 8), &payload, &mut buf);
         let sent = sent.map(|transmit| (transmit.to, transmit.datagram.to_vec()));
         let (to, datagram) = match sent {
             Ok(sent) => sent,

@@ -2,7 +2,7 @@
 
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Passcode};
-use matter_session::ids::ProtocolId;
+use matter_session::ids::MessageType;
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -34,7 +34,7 @@ pub fn run() -> Option<()> {
         }
     };
     let exchange = a.open_exchange(&mut cx, session).ok()?;
-    a.send(&mut cx, exchange, ProtocolId::INTERACTION_MODEL, 8, b"octets").ok()?;
+    a.send(&mut cx, exchange, MessageType::INVOKE_REQUEST, b"octets").ok()?;
     (carry(a, b, &mut cx)? == 1).then_some(())
 }
 

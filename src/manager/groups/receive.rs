@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
 use crate::ids::{
-    ExchangeId, FabricIndex, GroupId, GroupKeySetId, GroupSessionId, MessageCounter, NodeId,
-    ProtocolId,
+    ExchangeId, FabricIndex, GroupId, GroupKeySetId, GroupSessionId, MessageCounter, MessageType,
+    NodeId, ProtocolId,
 };
 use crate::manager::event::{Dropped, Received};
 use crate::manager::storage::{Map, Optional, Sender, Storage};
@@ -32,10 +32,8 @@ pub struct GroupMessage<'b> {
     pub source: NodeId,
     /// The exchange id, chosen by the sender.
     pub exchange: ExchangeId,
-    /// The protocol that defines the opcode.
-    pub protocol: ProtocolId,
-    /// The message type within the protocol.
-    pub opcode: u8,
+    /// What the message is.
+    pub kind: MessageType,
     /// The message counter.
     pub counter: MessageCounter,
     /// The payload.
@@ -51,8 +49,7 @@ impl fmt::Debug for GroupMessage<'_> {
             .field("key_set", &self.key_set)
             .field("source", &self.source)
             .field("exchange", &self.exchange)
-            .field("protocol", &self.protocol)
-            .field("opcode", &self.opcode)
+            .field("kind", &self.kind)
             .field("counter", &self.counter)
             .field("payload", &self.payload.len())
             .finish()
@@ -68,8 +65,8 @@ impl defmt::Format for GroupMessage<'_> {
             self.fabric,
             self.group,
             self.source,
-            self.protocol,
-            self.opcode,
+            self.kind.protocol,
+            self.kind.opcode,
             self.payload.len()
         );
     }
@@ -162,8 +159,7 @@ fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'
         key_set: key.set,
         source,
         exchange: header.exchange,
-        protocol: header.protocol,
-        opcode: header.opcode,
+        kind: MessageType::new(header.protocol, header.opcode),
         counter,
         payload,
     }

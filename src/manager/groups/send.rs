@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::StoreError;
-use crate::ids::{ExchangeId, FabricIndex, GroupId, ProtocolId};
+use crate::ids::{ExchangeId, FabricIndex, GroupId, MessageType, ProtocolId};
 use crate::manager::event::Transmit;
 use crate::manager::storage::{Map, Optional, Storage};
 use crate::manager::{PeerAddress, SessionManager};
@@ -80,8 +80,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         cx: &mut Context<'_>,
         (fabric, group): (FabricIndex, GroupId),
-        protocol: ProtocolId,
-        opcode: u8,
+        kind: MessageType,
         payload: &[u8],
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, GroupSendError> {
@@ -92,7 +91,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let known = self.node.fabrics.by_index(fabric).ok_or(GroupSendError::UnknownGroup)?;
         let keys = key_sets.get(&(fabric, settings.key_set)).ok_or(GroupSendError::NoKey)?;
         let session = keys.keys.sending(cx.wall).ok_or(GroupSendError::NoKey)?;
-        let header = header(exchange, protocol, opcode, true);
+        let header = header(exchange, kind.protocol, kind.opcode, true);
         let around = MIN_MESSAGE_HEADER + GROUP_FIELDS + TAILROOM + header.encoded_len();
         let max = self.node.config.max_message.saturating_sub(around);
         if payload.len() > max {

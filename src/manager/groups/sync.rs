@@ -10,7 +10,8 @@ use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::{Challenge, GroupOpened, SyncResponse, SyncStep, Synchronization, Synchronized};
 use crate::ids::{
-    ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, NodeId, ProtocolId,
+    ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, MessageType, NodeId,
+    ProtocolId,
 };
 use crate::manager::event::{Dropped, Event, Received};
 use crate::manager::handshakes::MESSAGE_LEN;
@@ -275,8 +276,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             key_set: *key_set,
             source: sender.node,
             exchange: header.exchange,
-            protocol: header.protocol,
-            opcode: header.opcode,
+            kind: MessageType::new(header.protocol, header.opcode),
             counter: *counter,
             payload: octets.get_mut(Owner::GroupMessage(serial), held),
         })

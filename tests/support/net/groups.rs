@@ -5,7 +5,7 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId};
 use matter_session::manager::{GroupMessage, GroupSettings, Storage};
 
 use super::{IM, Net};
@@ -101,7 +101,8 @@ impl<S: Storage> Net<S> {
         let mut buf = vec![0; payload.len() + 52];
         self.call(n, |manager, cx| {
             let to = (fabric, GroupId::new(group));
-            let sent = manager.send_group(cx, to, IM, 8, payload, &mut buf).unwrap();
+            let sent =
+                manager.send_group(cx, to, MessageType::new(IM, 8), payload, &mut buf).unwrap();
             assert_eq!(Some(sent.to), manager_address(manager.group_address(fabric, to.1)));
             sent.datagram.to_vec()
         })

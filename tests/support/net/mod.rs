@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{Passcode, PbkdfParameters, SigningKey, Verifier};
 use matter_session::handshake::{HandshakeError, SignRequest};
-use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId};
+use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,
     Received, SessionHandle, SessionManager, Storage,
@@ -206,12 +206,14 @@ impl<S: Storage> Net<S> {
                     session: m.session,
                     exchange: m.exchange,
                     first: m.first,
-                    opcode: m.opcode,
+                    opcode: m.kind.opcode,
                     payload: m.payload.to_vec(),
                 };
-                if node.answers && m.opcode % 2 == 0 {
-                    let opcode = m.opcode + 1;
-                    node.manager.send(&mut cx, m.exchange, IM, opcode, m.payload).unwrap();
+                if node.answers && m.kind.opcode % 2 == 0 {
+                    let opcode = m.kind.opcode + 1;
+                    node.manager
+                        .send(&mut cx, m.exchange, MessageType::new(IM, opcode), m.payload)
+                        .unwrap();
                 }
                 node.got.push(got);
                 Ok(())
@@ -345,14 +347,17 @@ impl<S: Storage> Net<S> {
     pub fn say(&mut self, n: usize, session: SessionHandle, opcode: u8) -> ExchangeHandle {
         self.call(n, |manager, cx| {
             let exchange = manager.open_exchange(cx, session).unwrap();
-            manager.send(cx, exchange, IM, opcode, &[opcode; 20]).unwrap();
+            manager.send(cx, exchange, MessageType::new(IM, opcode), &[opcode; 20]).unwrap();
             exchange
         })
     }
 
     /// Sends on an exchange.
     pub fn answer(&mut self, n: usize, exchange: ExchangeHandle, opcode: u8) {
-        self.call(n, |manager, cx| manager.send(cx, exchange, IM, opcode, &[opcode; 20])).unwrap();
+        self.call(n, |manager, cx| {
+            manager.send(cx, exchange, MessageType::new(IM, opcode), &[opcode; 20])
+        })
+        .unwrap();
     }
 
     pub fn close_exchange(&mut self, n: usize, exchange: ExchangeHandle) {

@@ -6,10 +6,10 @@ use firmware::device::Device;
 use firmware::frame::{Fabric, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
-use matter_session::context::{Context, Services};
+use matter_session::context::Services;
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId, VendorId};
+use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId, MessageType, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle};
 use matter_session::time::{Instant, MatterTime, WallClock};
 
@@ -161,7 +161,7 @@ impl Live {
             let exchange = self.controller.open_exchange(&mut cx, self.session?).ok()?;
             let controller = &mut *self.controller;
             let sent =
-                meters.controller.run(|| controller.send(&mut cx, exchange, ECHO, 1, &payload));
+                meters.controller.run(|| controller.send(&mut cx, exchange, MessageType::new(ECHO, 1), &payload));
             sent.ok()?;
             self.run(meters, |live| live.answers == number)?;
             self.controller.close_exchange(exchange);
@@ -245,7 +245,7 @@ impl Live {
                 .run(|| controller.handle_datagram(&mut cx, AT_DEVICE.into(), datagram));
             if let Received::Message(message) = received {
                 *answers += 1;
-                let expected = (message.protocol, message.opcode) == (ECHO, 2)
+                let expected = message.kind == MessageType::new(ECHO, 2)
                     && *message.payload == payload(*answers);
                 *right += u32::from(expected);
             }
