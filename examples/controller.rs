@@ -258,9 +258,9 @@ impl Controller {
     fn outcome(&mut self, ours: HandshakeHandle) -> Result<Result<SessionHandle, HandshakeError>> {
         loop {
             match self.node.turn(None)? {
-                Some(Happening::Event(Event::Established { session, handshake, resumed }))
-                    if handshake == Some(ours) =>
-                {
+                Some(Happening::Event(Event::Established {
+                    session, handshake, resumed, ..
+                })) if handshake == Some(ours) => {
                     if let Some(line) = report::session_line(&self.node.manager, session, resumed) {
                         println!("{line}");
                     }
@@ -318,7 +318,7 @@ impl Controller {
                         return Ok(message);
                     }
                 }
-                Some(Happening::Event(Event::Undelivered { exchange: e })) if e == exchange => {
+                Some(Happening::Event(Event::Undelivered { exchange: e, .. })) if e == exchange => {
                     return Err("the request was not acknowledged".into());
                 }
                 Some(Happening::Event(Event::Closed { session: s, .. })) if s == session => {

@@ -61,7 +61,7 @@ fn main() -> Outcome {
     let node = |direction| -> Outcome<Node<'_>> {
         let parameters = SessionParameters::matter_1_6();
         Ok(if over_tcp {
-            let both = Transports::TCP_CLIENT.and(Transports::TCP_SERVER);
+            let both = Transports::TCP_CLIENT.or(Transports::TCP_SERVER);
             let link = Tcp::bind(direction, &wire, TCP_LIMIT)?;
             Node::new(Box::new(link), parameters.with_tcp(both, TCP_LIMIT), &wire)
         } else {

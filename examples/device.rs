@@ -130,7 +130,7 @@ fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
     let pbkdf = PbkdfParameters::random(PBKDF_ITERATIONS, &mut rng)?;
     // A real device gets its verifier in the factory and never knows the passcode.
     let verifier = Verifier::generate(&RustCrypto, passcode, &pbkdf)?;
-    let window = CommissioningWindow { verifier, pbkdf, duration: None };
+    let window = CommissioningWindow::new(verifier, pbkdf);
     Ok(node.with(|manager, cx| manager.open_commissioning_window(cx, window))?)
 }
 
@@ -185,14 +185,14 @@ impl Device {
                     node.with(|manager, cx| manager.forget_records(cx));
                 }
             }
-            Event::HandshakeFailed { peer, error, .. } => {
+            Event::HandshakeFailed { address: peer, error, .. } => {
                 println!("FAILED handshake of {peer}: {error}");
             }
             Event::Closed { session, reason, .. } => {
                 println!("CLOSED local={} {reason:?}", session.local_session_id().get());
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
-            Event::WindowClosed { reason } => {
+            Event::WindowClosed { reason, .. } => {
                 println!("WINDOW closed: {reason:?}; no further commissioner is served");
             }
             _ => {}

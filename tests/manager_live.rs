@@ -36,7 +36,7 @@ impl Pair {
         let pbkdf = PbkdfParameters::random(1000, &mut rng).unwrap();
         let passcode_of_device = Passcode::new(RIGHT).unwrap();
         let verifier = Verifier::generate(&RustCrypto, &passcode_of_device, &pbkdf).unwrap();
-        let window = CommissioningWindow { verifier, pbkdf, duration: None };
+        let window = CommissioningWindow::new(verifier, pbkdf);
         pair.with(To::Device, |device, cx| device.open_commissioning_window(cx, window).unwrap());
         let passcode = Passcode::new(passcode).unwrap();
         pair.with(To::Controller, |controller, cx| {

@@ -113,7 +113,7 @@ fn matterjs_session_parameters() {
             value["specificationVersion"].as_u64()
         );
         assert_eq!(u32::from(read.paths_per_invoke()), number("maxPathsPerInvoke", 1));
-        let tcp = Transports::TCP_CLIENT.and(Transports::TCP_SERVER);
+        let tcp = Transports::TCP_CLIENT.or(Transports::TCP_SERVER);
         let has_tcp = value["supportedTransports"]["tcpClient"] == true;
         assert_eq!(read.transports.contains(tcp), has_tcp);
         assert_eq!(read.max_tcp_message, number("maxTcpMessageSize", 63_996));
@@ -609,7 +609,7 @@ fn odd_session_parameters() {
     let octets =
         [0x15, 0x27, 8, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x24, 2, 7, 0x29, 10, 0x18];
     let params = read(&octets).unwrap();
-    assert_eq!(params.transports, Transports::TCP_CLIENT.and(Transports::TCP_SERVER));
+    assert_eq!(params.transports, Transports::TCP_CLIENT.or(Transports::TCP_SERVER));
     assert_eq!(params.active_interval_ms, 7);
     assert_eq!(params.active_interval(), Duration::from_millis(100));
     assert_eq!(read(&[0x15, 0x26, 3, 0, 0, 1, 0, 0x18]), Err(TlvError::OutOfRange));

@@ -77,7 +77,7 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     pub fn new(mut board: B, node: &'n mut Node, mut rng: Trng, setup: &Setup) -> Option<Self> {
         let verifier = Verifier::from_bytes(&setup.verifier).ok()?;
-        let window = CommissioningWindow { verifier, pbkdf: setup.pbkdf()?, duration: None };
+        let window = CommissioningWindow::new(verifier, setup.pbkdf()?);
         node.open_commissioning_window(&mut Services::new(&mut rng).at(board.now()), window)
             .ok()?;
         if setup.busy > 0 {
@@ -234,7 +234,7 @@ impl<'n, B: Board> Device<'n, B> {
                 self.board.tell(Happening::Closed { local: session.local_session_id() });
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
-            Event::RecordChanged { peer: Peer { fabric, node: peer } } => {
+            Event::RecordChanged { peer: Peer { fabric, node: peer }, .. } => {
                 self.board.keep(fabric, peer, self.node.record(Peer::new(fabric, peer)));
             }
             _ => {}

@@ -378,7 +378,7 @@ impl World {
                 let (from, before) = (self.address(1 - to), self.facts(to));
                 let received = self.call(to, |m, cx| {
                     let received = m.handle_datagram(cx, from, &mut octets);
-                    matches!(received, Received::CheckIn { payload: it } if it == &payload[..])
+                    matches!(received, Received::CheckIn { payload: it, .. } if it == &payload[..])
                 });
                 assert!(received);
                 assert_eq!(self.facts(to), before);

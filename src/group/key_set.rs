@@ -13,6 +13,7 @@ use crate::time::WallClock;
 /// What a receiver does about senders of which it knows no counter yet. [Core, "Group Key Set"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SecurityPolicy {
     /// Takes the first counter that it receives as it comes. Whoever has recorded messages can
     /// replay them in their order to a node that has restarted, until it hears their sender.

@@ -165,6 +165,7 @@ impl From<Overflow> for HandshakeError {
 
 /// A failed handshake: the reason, and the report for the peer if it gets one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failure<'o> {
     /// Why.
     pub error: HandshakeError,

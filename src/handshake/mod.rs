@@ -98,6 +98,7 @@ pub enum Step<'o> {
 
 /// What a handshake ends in.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Established {
     /// The session, to be begun where it shall stand.
     pub session: NewSession,

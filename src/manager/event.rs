@@ -17,6 +17,7 @@ pub enum Event<T> {
     /// A handshake ended in a session. Until the next event is polled,
     /// [`peer_certificates`](super::SessionManager::peer_certificates) lends what the peer
     /// presented.
+    #[non_exhaustive]
     Established {
         /// The session.
         session: SessionHandle,
@@ -26,11 +27,12 @@ pub enum Event<T> {
         resumed: bool,
     },
     /// A handshake ended without a session.
+    #[non_exhaustive]
     HandshakeFailed {
         /// The handshake, if this node began it.
         handshake: Option<HandshakeHandle>,
-        /// The peer.
-        peer: PeerAddress,
+        /// The peer's address.
+        address: PeerAddress,
         /// Why.
         error: HandshakeError,
     },
@@ -40,17 +42,20 @@ pub enum Event<T> {
     /// than 32 newer ones of its session came first. What is behind the peer's window counts as a
     /// duplicate, and is acknowledged unread; no more than five exchanges at once on a session, as
     /// the specification advises, keep clear of it. [Core, "Message Counter Processing"]
+    #[non_exhaustive]
     Acknowledged {
         /// The exchange.
         exchange: ExchangeHandle,
     },
     /// The peer did not acknowledge the message in flight, however often it was sent. A CASE
     /// session counts as defunct until the peer is heard again.
+    #[non_exhaustive]
     Undelivered {
         /// The exchange.
         exchange: ExchangeHandle,
     },
     /// A session is gone, and its exchanges with it.
+    #[non_exhaustive]
     Closed {
         /// The session it was.
         session: SessionHandle,
@@ -60,6 +65,7 @@ pub enum Event<T> {
         reason: CloseReason,
     },
     /// A session can send only few messages more: establish a new one soon.
+    #[non_exhaustive]
     CounterLow {
         /// The session.
         session: SessionHandle,
@@ -67,11 +73,13 @@ pub enum Event<T> {
     /// The resumption record of a peer was made, replaced or forgotten. Store what
     /// [`record`](super::SessionManager::record) returns; if it returns `None`, delete what was
     /// stored.
+    #[non_exhaustive]
     RecordChanged {
         /// The peer.
         peer: Peer,
     },
     /// The commissioning window has closed by itself.
+    #[non_exhaustive]
     WindowClosed {
         /// Why.
         reason: WindowCloseReason,
@@ -82,6 +90,7 @@ pub enum Event<T> {
     /// Group messages of a fabric are dropped ([`Dropped::GroupSender`]) because too many nodes
     /// send: none is forgotten for another, as its messages could be replayed then. Told once;
     /// [`forget_group_sender`](super::SessionManager::forget_group_sender) makes room.
+    #[non_exhaustive]
     GroupSendersFull {
         /// The fabric.
         fabric: FabricIndex,
@@ -136,6 +145,7 @@ pub enum Received<'b> {
     /// Nothing is remembered of it, and nobody is answered.
     ///
     /// [`check_in::open`]: crate::check_in::open
+    #[non_exhaustive]
     CheckIn {
         /// The payload, encrypted, in the caller's buffer.
         payload: &'b mut [u8],
@@ -180,6 +190,7 @@ pub struct Message<'b> {
 
 /// A datagram to be sent.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Transmit<'a> {
     /// Where it goes.
     pub to: PeerAddress,
@@ -240,11 +251,28 @@ pub enum Dropped {
 
 impl Dropped {
     /// How many reasons there are: the size of a table of counters.
-    pub const COUNT: usize = DecodeError::COUNT + 11;
+    const COUNT: usize = DecodeError::COUNT + 11;
+
+    /// All reasons, in the order of their places.
+    fn all() -> impl Iterator<Item = Self> {
+        let own = [
+            Self::UnknownSession,
+            Self::Group,
+            Self::UnknownHandshake,
+            Self::Unsolicited,
+            Self::Misplaced,
+            Self::NoExchange,
+            Self::Backlog,
+            Self::OtherTransport,
+            Self::GroupReplay,
+            Self::GroupSender,
+            Self::GroupAnswer,
+        ];
+        DecodeError::ALL.into_iter().map(Self::Decode).chain(own)
+    }
 
     /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
-    #[must_use]
-    pub const fn index(self) -> usize {
+    const fn index(self) -> usize {
         let own = match self {
             Self::Decode(error) => return error.index(),
             Self::UnknownSession => 0,
@@ -267,7 +295,7 @@ impl Dropped {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Statistics {
-    pub(super) dropped: [u32; Dropped::COUNT],
+    dropped: [u32; Dropped::COUNT],
     /// Handshakes turned away as busy.
     pub busy: u32,
     /// Short replies that were dropped because too many waited.
@@ -283,6 +311,11 @@ impl Statistics {
     #[must_use]
     pub fn dropped(&self, reason: Dropped) -> u32 {
         self.dropped.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    /// Returns each reason, with how many datagrams were dropped for it.
+    pub fn iter(&self) -> impl Iterator<Item = (Dropped, u32)> {
+        Dropped::all().map(|reason| (reason, self.dropped(reason)))
     }
 
     /// How many datagrams were dropped in all.

@@ -63,7 +63,7 @@ impl<S: Storage, T> Events<S, T> {
             Event::Established { session, handshake, resumed } => {
                 return self.push_bulky(OfHandshake::Established(session, handshake, resumed));
             }
-            Event::HandshakeFailed { handshake, peer, error } => {
+            Event::HandshakeFailed { handshake, address: peer, error } => {
                 return self.push_bulky(OfHandshake::Failed(handshake, peer, error));
             }
             Event::SignRequest(request) => {
@@ -89,7 +89,7 @@ impl<S: Storage, T> Events<S, T> {
                     Event::Established { session, handshake, resumed }
                 }
                 OfHandshake::Failed(handshake, peer, error) => {
-                    Event::HandshakeFailed { handshake, peer, error }
+                    Event::HandshakeFailed { handshake, address: peer, error }
                 }
                 OfHandshake::SignRequest(request) => Event::SignRequest(request),
             },

@@ -247,7 +247,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.octets.release(Owner::Certificates(id));
         let (peer, attempted) = (slot.peer, slot.machine.attempted());
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
-        self.tell(Event::HandshakeFailed { handshake, peer, error });
+        self.tell(Event::HandshakeFailed { handshake, address: peer, error });
         self.served(id, None, attempted);
     }
 

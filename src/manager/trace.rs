@@ -10,7 +10,7 @@ pub(super) fn event<T>(event: &Event<T>) {
         Event::Established { session, resumed, .. } => {
             log_info!("session {} established, resumed: {}", session.local, resumed);
         }
-        Event::HandshakeFailed { peer, error, .. } => {
+        Event::HandshakeFailed { address: peer, error, .. } => {
             log_info!("handshake failed: {}", error);
             log_debug!("it was with {}", peer);
         }

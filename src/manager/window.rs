@@ -17,6 +17,7 @@ const MAX_FAILURES: u8 = 20;
 
 /// What a commissioning window is opened with.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CommissioningWindow {
     /// The verifier of the passcode.
     pub verifier: Verifier,
@@ -25,6 +26,23 @@ pub struct CommissioningWindow {
     /// When the window closes by itself; `None` to keep it open. The specification allows 3 to
     /// 15 minutes once a device is commissioned.
     pub duration: Option<Duration>,
+}
+
+impl CommissioningWindow {
+    /// A window for the passcode of a verifier, which was generated with these parameters. It
+    /// stays open until it is closed.
+    #[must_use]
+    pub const fn new(verifier: Verifier, pbkdf: PbkdfParameters) -> Self {
+        Self { verifier, pbkdf, duration: None }
+    }
+
+    /// Closes the window by itself after this time. The specification allows 3 to 15 minutes once
+    /// a device is commissioned.
+    #[must_use]
+    pub const fn with_duration(mut self, duration: Duration) -> Self {
+        self.duration = Some(duration);
+        self
+    }
 }
 
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
 /// Which handshake made a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SessionKind {
     /// By passcode: commissioning. The peer has no identity.
     Pase,

@@ -91,9 +91,9 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// How many reasons there are: the size of a table of counters.
-    pub const COUNT: usize = 9;
+    pub(crate) const COUNT: usize = 9;
     /// Every reason, at its [`index`](Self::index).
-    pub const ALL: [Self; Self::COUNT] = [
+    pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
         Self::Privacy,
         Self::Shape,
@@ -106,8 +106,7 @@ impl DecodeError {
     ];
 
     /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
-    #[must_use]
-    pub const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 }

@@ -235,6 +235,14 @@ impl Default for SessionParameters {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Transports(u8);
 
+impl core::ops::BitOr for Transports {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.or(other)
+    }
+}
+
 impl Transports {
     /// None.
     pub const NONE: Self = Self(0);
@@ -243,9 +251,9 @@ impl Transports {
     /// It accepts TCP connections.
     pub const TCP_SERVER: Self = Self(1 << 2);
 
-    /// Both of two sets.
+    /// The union of two sets.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

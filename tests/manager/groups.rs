@@ -266,7 +266,7 @@ fn a_full_table_pushes_no_sender_out_and_says_so_once() {
         assert_eq!(from(&mut net, n), Ok(()), "known senders are heard");
     }
     net.pump();
-    let full = |event: &&Event<u32>| matches!(event, Event::GroupSendersFull { fabric } if *fabric == index(1));
+    let full = |event: &&Event<u32>| matches!(event, Event::GroupSendersFull { fabric, .. } if *fabric == index(1));
     assert_eq!(net.node(5).events.iter().filter(full).count(), 1);
     assert!(net.node(5).manager.forget_group_sender(index(1), NodeId::new(101)));
     assert_eq!(from(&mut net, 4), Ok(()));

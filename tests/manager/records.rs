@@ -12,7 +12,7 @@ use crate::net::{Authority, Fate, Net, index, udp};
 fn changes(net: &mut Net, n: usize) -> Vec<u64> {
     let events = core::mem::take(&mut net.node(n).events);
     let peer = |event: Event<u32>| match event {
-        Event::RecordChanged { peer: Peer { node: peer, .. } } => Some(peer.get()),
+        Event::RecordChanged { peer: Peer { node: peer, .. }, .. } => Some(peer.get()),
         _ => None,
     };
     events.into_iter().filter_map(peer).collect()

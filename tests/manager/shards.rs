@@ -147,7 +147,7 @@ fn twenty_wrong_passcodes_close_the_window_of_all_shards() {
         net.run(90_000);
     }
     let closed = |event: &Event<u32>| {
-        matches!(event, Event::WindowClosed { reason: WindowCloseReason::TooManyFailures })
+        matches!(event, Event::WindowClosed { reason: WindowCloseReason::TooManyFailures, .. })
     };
     assert!(net.node(1).events.iter().any(closed));
     net.node(0).events.clear();

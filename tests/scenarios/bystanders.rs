@@ -106,7 +106,7 @@ fn one_octet_of_a_stranger_disturbs_no_handshake_at_any_step() {
             net.run(1000);
             let reason = WindowCloseReason::TooManyFailures;
             let closed =
-                |e: &Event<u32>| matches!(e, Event::WindowClosed { reason: r } if *r == reason);
+                |e: &Event<u32>| matches!(e, Event::WindowClosed { reason: r, .. } if *r == reason);
             assert!(net.nodes[1].events.iter().any(closed));
         }
         net.run(100_000);

@@ -22,7 +22,8 @@ fn is_open(net: &Net) -> bool {
 
 fn closed_by_failures(net: &Net) -> usize {
     let reason = WindowCloseReason::TooManyFailures;
-    let closed = |e: &&Event<u32>| matches!(e, Event::WindowClosed { reason: r } if *r == reason);
+    let closed =
+        |e: &&Event<u32>| matches!(e, Event::WindowClosed { reason: r, .. } if *r == reason);
     net.nodes[DEVICE].events.iter().filter(closed).count()
 }
 

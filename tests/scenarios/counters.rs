@@ -127,7 +127,7 @@ fn sending_stops_hard_at_the_last_counter_and_nothing_leaves_after_it() {
 }
 
 fn warnings(net: &Net, session: SessionHandle) -> usize {
-    let low = |e: &&Event<u32>| matches!(e, Event::CounterLow { session: s } if *s == session);
+    let low = |e: &&Event<u32>| matches!(e, Event::CounterLow { session: s, .. } if *s == session);
     net.nodes[0].events.iter().filter(low).count()
 }
 

@@ -195,7 +195,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     fn hear(&mut self, scene: &mut Scene<'_>, event: Event<u64>) {
         match event {
-            Event::Established { session, handshake, resumed } => {
+            Event::Established { session, handshake, resumed, .. } => {
                 let known = self.app.sessions.get_mut(&session).expect("an unknown session");
                 assert!(!known.is_told, "a session is established twice");
                 known.is_told = true;
@@ -219,7 +219,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 let signed = X::pool().member(*fabric, self.name, *issue).sign(request);
                 self.call(scene, |manager, cx| manager.complete_signature(cx, signed).is_ok());
             }
-            Event::Acknowledged { exchange } => {
+            Event::Acknowledged { exchange, .. } => {
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 let number = talk.waits.pop_front().expect("nothing was in flight");
                 let session = talk.session;
@@ -228,12 +228,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 let counters_left = self.counters_left(session);
                 scene.book.acknowledge(number, counters_left);
             }
-            Event::Undelivered { exchange } => {
+            Event::Undelivered { exchange, .. } => {
                 scene.book.figures.undelivered += 1;
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 assert!(talk.waits.pop_front().is_some(), "nothing was in flight");
             }
-            Event::Closed { session, data, reason } => {
+            Event::Closed { session, data, reason, .. } => {
                 let known = self.app.sessions.remove(&session).expect("an unknown session closes");
                 assert!(known.is_told, "a session closes before it is established");
                 assert_eq!(known.data, data, "the data of another session");
@@ -241,12 +241,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 scene.book.figures.evicted += u64::from(reason == CloseReason::Evicted);
                 self.app.exchanges.retain(|_, talk| talk.session != session);
             }
-            Event::RecordChanged { peer: Peer { fabric, node: peer } } => {
+            Event::RecordChanged { peer: Peer { fabric, node: peer }, .. } => {
                 self.store_record(fabric, peer)
             }
             Event::GroupMessages => self.hear_what_waited(scene),
             // Its fabric may be gone.
-            Event::GroupSendersFull { fabric } if self.app.fabrics.contains_key(&fabric) => {
+            Event::GroupSendersFull { fabric, .. } if self.app.fabrics.contains_key(&fabric) => {
                 assert!(self.app.full.insert(fabric), "told twice");
             }
             _ => {}

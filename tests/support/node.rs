@@ -368,7 +368,7 @@ fn did<C: Crypto>(
         Ok(Step::Sign(request)) => Did::Sign(request),
         Ok(Step::Established { reply, established }) => {
             let printed = format!("{established:?}");
-            let Established { session, record, resumed } = established;
+            let Established { session, record, resumed, .. } = established;
             let session = session.begin(crypto, cx);
             let end = End { session, record, resumed, printed };
             Did::Established { reply: reply.map(own), established: Box::new(end) }
@@ -472,6 +472,7 @@ fn mirror<C: Crypto>(crypto: &C, session: &SecureSession<C>, keys: [u8; 48]) -> 
             let fabric = own.fabric().unwrap();
             Identity::case(fabric, own.peer_node(), own.local_node(), *own.tags())
         }
+        other => unreachable!("{other:?}"),
     };
     let setup = SessionSetup {
         role: match session.role() {

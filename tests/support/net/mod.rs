@@ -413,7 +413,7 @@ pub fn window() -> CommissioningWindow {
     let pbkdf = PbkdfParameters::new(1000, &[7; 16]).unwrap();
     let passcode = Passcode::new(PASSCODE).unwrap();
     let verifier = Verifier::generate(&BACKEND, &passcode, &pbkdf).unwrap();
-    CommissioningWindow { verifier, pbkdf, duration: None }
+    CommissioningWindow::new(verifier, pbkdf)
 }
 
 impl<S: Storage> Node<S> {
@@ -485,7 +485,7 @@ impl<S: Storage> Node<S> {
     /// Which sessions closed, with what the application kept for them.
     pub fn closed(&self) -> Vec<(SessionHandle, u32, CloseReason)> {
         let closed = |event: &Event<u32>| match event {
-            Event::Closed { session, data, reason } => Some((*session, *data, *reason)),
+            Event::Closed { session, data, reason, .. } => Some((*session, *data, *reason)),
             _ => None,
         };
         self.events.iter().filter_map(closed).collect()
@@ -494,13 +494,13 @@ impl<S: Storage> Node<S> {
     pub fn acknowledged(&self, exchange: ExchangeHandle) -> bool {
         self.events
             .iter()
-            .any(|event| matches!(event, Event::Acknowledged { exchange: e } if *e == exchange))
+            .any(|event| matches!(event, Event::Acknowledged { exchange: e, .. } if *e == exchange))
     }
 
     pub fn undelivered(&self, exchange: ExchangeHandle) -> bool {
         self.events
             .iter()
-            .any(|event| matches!(event, Event::Undelivered { exchange: e } if *e == exchange))
+            .any(|event| matches!(event, Event::Undelivered { exchange: e, .. } if *e == exchange))
     }
 
     /// The facts of all sessions, and the sizes of all tables.
