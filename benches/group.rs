@@ -23,7 +23,9 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId};
+use matter_session::ids::{
+    FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId,
+};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HeapSessionManager, Received,
 };
@@ -132,8 +134,8 @@ impl Pair {
                 node.set_group_key_set(fabric, &set).unwrap();
             }
             let settings = GroupSettings::new(GroupKeySetId::new(KEY_SET));
-            node.set_group(fabric, GroupId::new(1), settings).unwrap();
-            node.set_group(fabric, GroupId::new(2), settings.with_privacy()).unwrap();
+            node.set_group(Group::new(fabric, GroupId::new(1)), settings).unwrap();
+            node.set_group(Group::new(fabric, GroupId::new(2)), settings.with_privacy()).unwrap();
         }
         let datagrams = (0..MESSAGES).map(|_| vec![0; 1280]).collect();
         Self { a, b, exchange, fabric, bounds: Bounds::default(), datagrams }
@@ -155,7 +157,7 @@ impl Pair {
                     .unwrap(),
                 Kind::Clear | Kind::Private => {
                     let group = if matches!(kind, Kind::Clear) { 1 } else { 2 };
-                    let to = (*fabric, GroupId::new(group));
+                    let to = Group::new(*fabric, GroupId::new(group));
                     a.send_group(&mut cx, to, MessageType::new(IM, 8), payload, buf).unwrap()
                 }
             };

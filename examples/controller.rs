@@ -189,14 +189,14 @@ fn send_to_groups(
 ) -> Result<()> {
     let groups: Vec<_> = node.manager.groups(fabric).collect();
     for (group, settings) in groups.iter().filter(|_| privacy) {
-        node.manager.set_group(fabric, *group, settings.with_privacy())?;
+        node.manager.set_group(*group, settings.with_privacy())?;
     }
     for (_, command) in (0..times).zip(ON_OFF_COMMANDS.into_iter().cycle()) {
         for (group, _) in &groups {
             let payload = invoke_on_off(command);
             let message = (ProtocolId::INTERACTION_MODEL, INVOKE_REQUEST);
-            let address = node.send_group((fabric, *group), message, &payload, instead)?;
-            println!("SENT group={group} address={address} payload={}", report::hex(&payload));
+            let address = node.send_group(*group, message, &payload, instead)?;
+            println!("SENT group={} address={address} payload={}", group.id, report::hex(&payload));
         }
     }
     Ok(())

@@ -137,10 +137,12 @@ fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
 /// Where there is no multicast, datagrams to groups may still come to the node's own address.
 fn listen_to_groups(node: &Node, fabric: FabricIndex) {
     for (group, _) in node.manager.groups(fabric) {
-        let Some(address) = node.manager.group_address(fabric, group) else { continue };
+        let Some(address) = node.manager.group_address(group) else { continue };
         match node.listen_to(address) {
-            Ok(()) => println!("MEMBER group={group} address={address}"),
-            Err(error) => println!("MEMBER group={group} address={address} not joined: {error}"),
+            Ok(()) => println!("MEMBER group={} address={address}", group.id),
+            Err(error) => {
+                println!("MEMBER group={} address={address} not joined: {error}", group.id)
+            }
         }
     }
 }

@@ -24,7 +24,8 @@ use matter_session::group::{
     StoreError,
 };
 use matter_session::ids::{
-    CaseAuthTags, FabricId, FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId,
+    CaseAuthTags, FabricId, FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId,
+    ProtocolId,
 };
 use matter_session::manager::{
     Config, Event, GroupMessage, GroupSettings, HeapSessionManager, PeerAddress, Received,
@@ -123,7 +124,7 @@ impl Node {
         let set = GroupKeySet { id: KEY_SET, policy: self.policy, epochs: &epochs };
         self.manager.set_group_key_set(self.fabric, &set)?;
         let settings = GroupSettings::new(KEY_SET).with_privacy();
-        Ok(self.manager.set_group(self.fabric, LIGHTS, settings)?)
+        Ok(self.manager.set_group(Group::new(self.fabric, LIGHTS), settings)?)
     }
 
     /// Takes in what has arrived, and sends what there is to send; whether there was anything.
@@ -203,7 +204,8 @@ impl House {
             light.join(&mut authority, &epoch_key)?;
             lights.push(light);
         }
-        let address = switch.manager.group_address(switch.fabric, LIGHTS).ok_or("no group")?;
+        let address =
+            switch.manager.group_address(Group::new(switch.fabric, LIGHTS)).ok_or("no group")?;
         let SocketAddr::V6(address) = address else { return Err("not IPv6".into()) };
         let interface = multicast_interface(*address.ip());
         let mut multicast = None;
@@ -229,7 +231,7 @@ impl House {
         let switch = &mut self.switch;
         let mut services = Services::new(&mut rng).with_counters(&mut switch.flash);
         let mut cx = services.at(now);
-        let (to, protocol) = ((switch.fabric, LIGHTS), ProtocolId::INTERACTION_MODEL);
+        let (to, protocol) = (Group::new(switch.fabric, LIGHTS), ProtocolId::INTERACTION_MODEL);
         let manager = &mut switch.manager;
         let sent = manager.send_group(
             &mut cx,

@@ -428,6 +428,30 @@ mod tests {
     }
 }
 
+/// A group of a fabric: its id, and this node's index of the fabric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Group {
+    /// This node's index of the fabric.
+    pub fabric: FabricIndex,
+    /// The group id on it.
+    pub id: GroupId,
+}
+
+impl Group {
+    /// The group of a fabric with this id.
+    #[must_use]
+    pub const fn new(fabric: FabricIndex, id: GroupId) -> Self {
+        Self { fabric, id }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.fabric, self.id)
+    }
+}
+
 /// What a message is: its protocol, and its opcode within the protocol.
 ///
 /// This library handles the messages of the secure channel itself. The constants are the opcodes

@@ -333,7 +333,7 @@ pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
 pub use crate::fabric::{FabricCredentials, Ipk};
 pub use crate::handshake::{HandshakeError, SignRequest};
-pub use crate::ids::{FabricIndex, GroupId, MessageType, NodeId, Peer, ProtocolId};
+pub use crate::ids::{FabricIndex, Group, GroupId, MessageType, NodeId, Peer, ProtocolId};
 #[cfg(feature = "alloc")]
 pub use crate::manager::Heap;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]

@@ -625,7 +625,7 @@ fn transports_are_read_in_any_width_and_without_reserved_bits() {
         (0b001, Transports::NONE),
         (0b010, client),
         (0b100, server),
-        (0b111, client.and(server)),
+        (0b111, client.or(server)),
     ] {
         for (kind, width) in [(0x24, 1), (0x25, 2), (0x26, 4), (0x27, 8)] {
             for high in [0, 0xF8] {
@@ -656,7 +656,7 @@ fn a_peer_is_dialled_over_tcp_if_it_says_so_and_is_new_enough() {
     let node = SessionParameters::matter_1_6();
     assert!(!node.accepts_tcp());
     assert!(!node.with_tcp(client, 10_000).accepts_tcp());
-    assert!(node.with_tcp(client.and(server), 10_000).accepts_tcp());
+    assert!(node.with_tcp(client.or(server), 10_000).accepts_tcp());
     let of_version = |version| node.with_revisions(17, 11, version).with_tcp(server, 10_000);
     assert!(of_version(0x0105_0000).accepts_tcp());
     assert!(!of_version(0x0104_0200).accepts_tcp());

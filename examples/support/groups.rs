@@ -4,7 +4,9 @@ use core::net::{IpAddr, SocketAddr};
 use std::io;
 
 use matter_session::group::GroupKeySet;
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId};
+use matter_session::ids::{
+    FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId,
+};
 use matter_session::manager::{GroupMessage, GroupSettings, PeerAddress};
 use matter_session::wire::{HEADROOM, TAILROOM};
 
@@ -26,7 +28,7 @@ pub(crate) struct Heard {
 impl From<GroupMessage<'_>> for Heard {
     fn from(message: GroupMessage<'_>) -> Self {
         Self {
-            group: message.group,
+            group: message.group.id,
             key_set: message.key_set,
             source: message.source,
             opcode: message.kind.opcode,
@@ -42,7 +44,7 @@ impl Node {
         let Membership { id, key_set, policy, epochs } = group;
         let keys = GroupKeySet { id: *key_set, policy: *policy, epochs };
         self.manager.set_group_key_set(fabric, &keys)?;
-        Ok(self.manager.set_group(fabric, *id, GroupSettings::new(*key_set))?)
+        Ok(self.manager.set_group(Group::new(fabric, *id), GroupSettings::new(*key_set))?)
     }
 
     /// Listens to a multicast address, on the interface that the system chooses. Datagrams to it
@@ -59,7 +61,7 @@ impl Node {
     /// Returns the latter.
     pub(crate) fn send_group(
         &mut self,
-        to: (FabricIndex, GroupId),
+        to: Group,
         (protocol, opcode): (ProtocolId, u8),
         payload: &[u8],
         instead: Option<SocketAddr>,

@@ -11,7 +11,9 @@ use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
 use matter_session::handshake::SignRequest;
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, Peer, ProtocolId, MessageType};
+use matter_session::ids::{
+    FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, Peer, ProtocolId,
+};
 use matter_session::manager::{
     Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
     Received, SessionHandle, SessionManager,
@@ -365,7 +367,7 @@ impl World {
             Op::Leave(n, which) => {
                 let (fabric, group) = (FabricIndex::MIN, 1 + u16::from(which % 2));
                 let node = &mut self.nodes[usize::from(n)];
-                if !node.manager.remove_group(fabric, GroupId::new(group)) {
+                if !node.manager.remove_group(Group::new(fabric, GroupId::new(group))) {
                     node.enter_groups();
                 }
             }
@@ -394,7 +396,7 @@ impl World {
         }
         let mut payload = (self.told.len() as u32).to_le_bytes().to_vec();
         payload.resize(4 + self.told.len() % 90, group as u8);
-        let (to, mut buf) = ((FabricIndex::MIN, GroupId::new(group)), [0; 200]);
+        let (to, mut buf) = (Group::new(FabricIndex::MIN, GroupId::new(group)), [0; 200]);
         let sent = self.call(n, |m, cx| {
             let sent = m.send_group(cx, to, MessageType::new(IM, 8), &payload, &mut buf);
             sent.map(|transmit| transmit.datagram.to_vec())
@@ -596,7 +598,8 @@ impl World {
         self.dial(0);
         self.run(1_000);
         let (fabric, peer) = (FabricIndex::MIN, NodeId::new(IDS[1]));
-        let session = self.nodes[0].manager.session_with(Peer::new(fabric, peer)).expect("a session");
+        let session =
+            self.nodes[0].manager.session_with(Peer::new(fabric, peer)).expect("a session");
         let exchange = self.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
         self.say(0, (session, exchange), 3);
         self.run(1_000);
@@ -617,7 +620,7 @@ impl World {
 }
 
 fn told(message: GroupMessage<'_>) -> (u16, Vec<u8>) {
-    (message.group.get(), message.payload.to_vec())
+    (message.group.id.get(), message.payload.to_vec())
 }
 
 impl Node {
@@ -627,7 +630,8 @@ impl Node {
             self.install(id, &[7, 8]);
             let settings = GroupSettings::new(GroupKeySetId::new(id));
             let settings = if id == 2 { settings.with_privacy() } else { settings };
-            let entered = self.manager.set_group(FabricIndex::MIN, GroupId::new(id), settings);
+            let entered =
+                self.manager.set_group(Group::new(FabricIndex::MIN, GroupId::new(id)), settings);
             assert_eq!(entered, Ok(()));
         }
     }
@@ -651,7 +655,9 @@ impl Node {
             match event {
                 Event::SignRequest(request) if self.signs => {
                     let signed = request.sign_with(&mut members()[n].key.clone());
-                    let _ = self.manager.complete_signature(&mut Services::new(&mut self.rng).at(now), signed);
+                    let _ = self
+                        .manager
+                        .complete_signature(&mut Services::new(&mut self.rng).at(now), signed);
                 }
                 Event::GroupMessages => {
                     while let Some(message) = self.manager.poll_group_message() {

@@ -7,7 +7,7 @@ use matter_session::group::{
     SecurityPolicy,
 };
 use matter_session::ids::MessageType;
-use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
+use matter_session::ids::{Group, GroupId, GroupKeySetId, NodeId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
 };
@@ -63,7 +63,7 @@ fn all_members_hear_a_message_once<S: Storage>() {
     for privacy in [false, true] {
         let settings = GroupSettings::new(GroupKeySetId::new(1));
         let settings = if privacy { settings.with_privacy() } else { settings };
-        net.node(0).manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+        net.node(0).manager.set_group(Group::new(index(1), GroupId::new(1)), settings).unwrap();
         let datagram = net.group_datagram(0, index(1), 1, b"on");
         assert_eq!(datagram[3] & 0x80 != 0, privacy);
         for n in 1..4 {
@@ -93,21 +93,21 @@ fn a_message_is_for_members_of_its_group_alone() {
     let to_one = net.group_datagram(0, index(1), 1, b"1");
     // Another group under the same key: the sender is in it, the receiver is not.
     let settings = GroupSettings::new(GroupKeySetId::new(1));
-    net.node(0).manager.set_group(index(1), GroupId::new(2), settings).unwrap();
+    net.node(0).manager.set_group(Group::new(index(1), GroupId::new(2)), settings).unwrap();
     for privacy in [false, true] {
         let settings = if privacy { settings.with_privacy() } else { settings };
-        net.node(0).manager.set_group(index(1), GroupId::new(2), settings).unwrap();
+        net.node(0).manager.set_group(Group::new(index(1), GroupId::new(2)), settings).unwrap();
         let to_two = net.group_datagram(0, index(1), 2, b"2");
         assert_eq!(hand(&mut net, 1, &to_two), Err(Dropped::Group));
     }
     // The receiver is in group 3 with another key set: what opens under set 1 is not for it.
     net.join_group(1, index(1), 3, ONE, &[9]);
-    net.node(0).manager.set_group(index(1), GroupId::new(3), settings).unwrap();
+    net.node(0).manager.set_group(Group::new(index(1), GroupId::new(3)), settings).unwrap();
     let to_three = net.group_datagram(0, index(1), 3, b"3");
     assert_eq!(hand(&mut net, 1, &to_three), Err(Dropped::Group));
     // Left, the group is no more; the key may stay.
-    assert!(net.node(1).manager.remove_group(index(1), GroupId::new(1)));
-    assert!(!net.node(1).manager.remove_group(index(1), GroupId::new(1)));
+    assert!(net.node(1).manager.remove_group(Group::new(index(1), GroupId::new(1))));
+    assert!(!net.node(1).manager.remove_group(Group::new(index(1), GroupId::new(1))));
     assert_eq!(hand(&mut net, 1, &to_one), Err(Dropped::Group));
     assert!(net.heard(1).is_empty());
 }
@@ -154,7 +154,7 @@ fn keys_rotate_without_a_gap() {
     assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
     assert!(net.node(2).manager.remove_group_key_set(index(1), GroupKeySetId::new(1)));
     assert!(!net.node(2).manager.has_group_key_set(index(1), GroupKeySetId::new(1)));
-    let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
+    let (to, mut buf) = (Group::new(index(1), GroupId::new(1)), [0; 64]);
     let refused = net.call(2, |manager, cx| {
         manager.send_group(cx, to, MessageType::new(IM, 8), b"", &mut buf).map(|_| ())
     });
@@ -180,7 +180,7 @@ fn with_a_fabric_go_its_groups_keys_and_senders() {
     assert_eq!(hand(&mut net, 1, &second), Ok(()), "the same epoch key is another on each fabric");
     assert_eq!(net.node(1).manager.groups(index(1)).count(), 0);
     assert_eq!(net.node(1).manager.groups(index(2)).count(), 1);
-    assert!(net.node(1).manager.group_address(index(1), GroupId::new(1)).is_none());
+    assert!(net.node(1).manager.group_address(Group::new(index(1), GroupId::new(1))).is_none());
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn group_counters_go_on_after_a_restart_and_never_come_twice() {
 #[test]
 fn nothing_is_sent_before_its_counter_is_stored() {
     let mut net = lights::<Heap>(2, ONE);
-    let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
+    let (to, mut buf) = (Group::new(index(1), GroupId::new(1)), [0; 64]);
     net.node(0).bounds.broken = true;
     let refused = net.call(0, |manager, cx| {
         manager.send_group(cx, to, MessageType::new(IM, 8), b"", &mut buf).map(|_| ())
@@ -280,7 +280,7 @@ fn an_unknown_sender_is_asked_for_its_counter_first<S: Storage>() {
         let mut net = lights::<S>(2, ASK);
         if privacy {
             let settings = GroupSettings::new(GroupKeySetId::new(1)).with_privacy();
-            net.node(0).manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+            net.node(0).manager.set_group(Group::new(index(1), GroupId::new(1)), settings).unwrap();
         }
         let old = net.group_datagram(0, index(1), 1, b"old");
         let first = net.group_datagram(0, index(1), 1, b"first");
@@ -432,11 +432,11 @@ fn the_oldest_message_that_waits_makes_room() {
 fn what_waits_for_a_group_is_not_delivered_after_it_was_left() {
     type Leave = fn(&mut Manager<Heap>);
     let leaves: [Leave; 3] = [
-        |manager| assert!(manager.remove_group(index(1), GroupId::new(1))),
+        |manager| assert!(manager.remove_group(Group::new(index(1), GroupId::new(1)))),
         |manager| assert!(manager.remove_group_key_set(index(1), GroupKeySetId::new(1))),
         |manager| {
             let settings = GroupSettings::new(GroupKeySetId::new(2));
-            manager.set_group(index(1), GroupId::new(1), settings).unwrap();
+            manager.set_group(Group::new(index(1), GroupId::new(1)), settings).unwrap();
         },
     ];
     for leave in leaves {
@@ -559,32 +559,35 @@ fn groups_and_key_sets_that_cannot_be_are_refused() {
     let manager = &mut net.node(0).manager;
     let settings = GroupSettings::new(GroupKeySetId::new(1));
     for id in [0, 0xFF00, 0xFFFC] {
-        let refused = manager.set_group(index(1), GroupId::new(id), settings);
+        let refused = manager.set_group(Group::new(index(1), GroupId::new(id)), settings);
         assert_eq!(refused, Err(GroupError::InvalidGroup), "{id:x}");
     }
-    let unknown = manager.set_group(index(2), GroupId::new(1), settings);
+    let unknown = manager.set_group(Group::new(index(2), GroupId::new(1)), settings);
     assert_eq!(unknown, Err(GroupError::UnknownFabric));
     let unknown = key_set(1, ONE, &[1], |set| manager.set_group_key_set(index(2), set));
     assert_eq!(unknown, Err(GroupError::UnknownFabric));
-    assert_eq!(manager.set_group(index(1), GroupId::new(0xFFFF), settings), Ok(()));
-    let many = manager.set_group(index(1), GroupId::new(3), settings);
+    assert_eq!(manager.set_group(Group::new(index(1), GroupId::new(0xFFFF)), settings), Ok(()));
+    let many = manager.set_group(Group::new(index(1), GroupId::new(3)), settings);
     assert_eq!(many, Err(GroupError::TooMany));
-    assert_eq!(manager.set_group(index(1), GroupId::new(1), settings.with_privacy()), Ok(()));
+    assert_eq!(
+        manager.set_group(Group::new(index(1), GroupId::new(1)), settings.with_privacy()),
+        Ok(())
+    );
     assert_eq!(key_set(2, ONE, &[1], |set| manager.set_group_key_set(index(1), set)), Ok(()));
     let many = key_set(3, ONE, &[1], |set| manager.set_group_key_set(index(1), set));
     assert_eq!(many, Err(GroupError::TooMany));
     assert_eq!(key_set(2, ONE, &[1, 2], |set| manager.set_group_key_set(index(1), set)), Ok(()));
     let reserved = key_set(0, ONE, &[1], |set| manager.set_group_key_set(index(1), set));
     assert_eq!(reserved, Err(GroupError::KeySet(KeySetError::Reserved)));
-    let known: Vec<_> = manager.groups(index(1)).map(|(group, _)| group.get()).collect();
+    let known: Vec<_> = manager.groups(index(1)).map(|(group, _)| group.id.get()).collect();
     assert_eq!(known, [1, 0xFFFF]);
 
     let shared = settings.with_address(MulticastAddress::Shared);
-    manager.set_group(index(1), GroupId::new(1), shared).unwrap();
-    let address = manager.group_address(index(1), GroupId::new(1)).unwrap();
+    manager.set_group(Group::new(index(1), GroupId::new(1)), shared).unwrap();
+    let address = manager.group_address(Group::new(index(1), GroupId::new(1))).unwrap();
     assert_eq!(address.to_string(), "[ff05::fa]:5540");
     let (max, mut buf) = (manager.max_group_payload(), vec![0; 1400]);
-    let to = (index(1), GroupId::new(1));
+    let to = Group::new(index(1), GroupId::new(1));
     for (payload, fits) in [(max, true), (max + 1, false)] {
         let payload = vec![0; payload];
         net.call(0, |manager, cx| {
@@ -614,7 +617,7 @@ fn a_manager_without_tables_for_groups_has_none() {
     let set = GroupKeySet { id: GroupKeySetId::new(1), policy: ONE, epochs: &epochs };
     assert_eq!(manager.set_group_key_set(index(1), &set), Err(GroupError::Unsupported));
     let settings = GroupSettings::new(GroupKeySetId::new(1));
-    let refused = manager.set_group(index(1), GroupId::new(1), settings);
+    let refused = manager.set_group(Group::new(index(1), GroupId::new(1)), settings);
     assert_eq!(refused, Err(GroupError::Unsupported));
     let datagram = lights::<Heap>(1, ONE).group_datagram(0, index(1), 1, b"on");
     assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::Group));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use matter_session::group::SecurityPolicy;
 use matter_session::ids::MessageType;
 use matter_session::ids::Peer;
-use matter_session::ids::{GroupId, GroupKeySetId};
+use matter_session::ids::{Group, GroupId, GroupKeySetId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
 };
@@ -189,7 +189,7 @@ impl<S: Storage> World<S> {
         let payload = self.serial.to_le_bytes();
         let mut buf = [0; 64];
         let sent = self.net.call(n, |m, cx| {
-            let to = (index(1), GroupId::new(group));
+            let to = Group::new(index(1), GroupId::new(group));
             m.send_group(cx, to, MessageType::new(IM, 8), &payload, &mut buf)
                 .map(|sent| sent.datagram.len())
         });
@@ -278,10 +278,13 @@ impl<S: Storage> World<S> {
             Op::Join(n, group, set) => {
                 let settings = GroupSettings::new(GroupKeySetId::new(set));
                 let settings = if group == 2 { settings.with_privacy() } else { settings };
-                let _ = net.node(n).manager.set_group(index(1), GroupId::new(group), settings);
+                let _ = net
+                    .node(n)
+                    .manager
+                    .set_group(Group::new(index(1), GroupId::new(group)), settings);
             }
             Op::Leave(n, group) => {
-                net.node(n).manager.remove_group(index(1), GroupId::new(group));
+                net.node(n).manager.remove_group(Group::new(index(1), GroupId::new(group)));
             }
             Op::Tell(n, group, delay) => self.tell(n, group, delay),
             Op::TellAgain(n, i) => {

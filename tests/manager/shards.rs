@@ -4,7 +4,7 @@ use matter_session::crypto::SigningKey;
 use matter_session::fabric::Fabric;
 use matter_session::group::SecurityPolicy;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{GroupId, GroupKeySetId};
+use matter_session::ids::{Group, GroupId, GroupKeySetId};
 use matter_session::manager::{
     Config, Dropped, Event, GroupError, GroupSettings, Shards, WindowCloseReason,
 };
@@ -254,7 +254,7 @@ fn groups_are_for_the_first_shard_alone() {
         assert_eq!(net.hand(n, udp(1), &datagram), Err(Dropped::Group));
         let manager = &mut net.node(n).manager;
         let settings = GroupSettings::new(GroupKeySetId::new(1));
-        let refused = manager.set_group(index(1), GroupId::new(1), settings);
+        let refused = manager.set_group(Group::new(index(1), GroupId::new(1)), settings);
         assert_eq!(refused, Err(GroupError::Unsupported));
         let refused = key_set(1, SecurityPolicy::TrustFirst, &[7], |set| {
             manager.set_group_key_set(index(1), set)

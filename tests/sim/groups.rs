@@ -7,7 +7,7 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     EpochStart, GroupEpoch, GroupKeySet, MulticastAddress, SecurityPolicy,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType};
+use matter_session::ids::{FabricIndex, Group, GroupId, GroupKeySetId, MessageType};
 use matter_session::manager::{
     GroupError, GroupMessage, GroupSendError, GroupSettings, PeerAddress, Storage,
 };
@@ -22,8 +22,8 @@ impl Heard {
     pub fn new(message: GroupMessage<'_>, waited: bool) -> Self {
         assert_eq!(message.kind, MessageType::new(IM, 8));
         Self {
-            fabric: message.fabric,
-            group: message.group.get(),
+            fabric: message.group.fabric,
+            group: message.group.id.get(),
             set: message.key_set.get(),
             source: message.source,
             payload: message.payload.to_vec(),
@@ -52,7 +52,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             12 if !memberships.is_empty() => {
                 let (fabric, group) = some(scene);
                 scene.tell(self.name, || format!("leaves group {group} of {fabric}"));
-                assert!(self.manager.remove_group(fabric, GroupId::new(group)));
+                assert!(self.manager.remove_group(Group::new(fabric, GroupId::new(group))));
                 self.app.groups.remove(&(fabric, group));
             }
             13 => {
@@ -134,7 +134,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         group: u16,
         settings: GroupSettings,
     ) -> Result<(), GroupError> {
-        let entered = self.manager.set_group(fabric, GroupId::new(group), settings);
+        let entered = self.manager.set_group(Group::new(fabric, GroupId::new(group)), settings);
         if entered.is_ok() {
             self.app.groups.insert((fabric, group), settings);
         }
@@ -160,7 +160,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// Leaves all groups and removes all their keys.
     pub fn leave_groups(&mut self) {
         for (fabric, group) in core::mem::take(&mut self.app.groups).into_keys() {
-            assert!(self.manager.remove_group(fabric, GroupId::new(group)));
+            assert!(self.manager.remove_group(Group::new(fabric, GroupId::new(group))));
         }
         for (fabric, set) in core::mem::take(&mut self.app.key_sets).into_keys() {
             assert!(self.manager.remove_group_key_set(fabric, GroupKeySetId::new(set)));
@@ -209,8 +209,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
     ) -> Option<(Told, PeerAddress, Vec<u8>)> {
         let settings = self.app.groups[&(fabric, group)];
         let set = settings.key_set.get();
-        let to = (fabric, GroupId::new(group));
-        let address = self.manager.group_address(fabric, to.1).map(PeerAddress::Udp);
+        let to = Group::new(fabric, GroupId::new(group));
+        let address = self.manager.group_address(to).map(PeerAddress::Udp);
         let payload = scene.book.groups.compose(len);
         let mut buf = vec![0; payload.len() + HEADROOM + TAILROOM];
         let (manager, mut services) = self.with_services();

@@ -18,7 +18,7 @@ use crate::group::{
     GroupCounters, GroupKeySet, GroupSession, KeySetError, MAX_EPOCHS, MulticastAddress,
     OperationalKeySet, SecurityPolicy,
 };
-use crate::ids::{FabricIndex, GroupId, GroupKeySetId, GroupSessionId, NodeId};
+use crate::ids::{FabricIndex, Group, GroupId, GroupKeySetId, GroupSessionId, NodeId};
 use crate::session::ReplayWindow;
 use crate::time::Instant;
 
@@ -409,14 +409,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///
     /// # Errors
     /// [`GroupError`]; nothing changes then.
-    pub fn set_group(
-        &mut self,
-        fabric: FabricIndex,
-        group: GroupId,
-        settings: GroupSettings,
-    ) -> Result<(), GroupError> {
+    pub fn set_group(&mut self, group: Group, settings: GroupSettings) -> Result<(), GroupError> {
         let groups = self.groups.get_mut().filter(|_| self.node.config.has_groups());
         let groups = groups.ok_or(GroupError::Unsupported)?;
+        let Group { fabric, id: group } = group;
         self.node.fabrics.by_index(fabric).ok_or(GroupError::UnknownFabric)?;
         if !group.is_valid() {
             return Err(GroupError::InvalidGroup);
@@ -432,36 +428,36 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Ends this node's membership in a group: messages that wait go, too. Returns false if there was none.
-    pub fn remove_group(&mut self, fabric: FabricIndex, group: GroupId) -> bool {
+    pub fn remove_group(&mut self, group: Group) -> bool {
         let Some(groups) = self.groups.get_mut() else { return false };
-        let known = groups.groups.discard(&(fabric, group));
+        let known = groups.groups.discard(&(group.fabric, group.id));
         groups.discard_unmapped(&mut self.octets);
         known
     }
 
     /// How this node takes part in a group.
     #[must_use]
-    pub fn group(&self, fabric: FabricIndex, group: GroupId) -> Option<GroupSettings> {
-        self.groups.get()?.groups.get(&(fabric, group)).copied()
+    pub fn group(&self, group: Group) -> Option<GroupSettings> {
+        self.groups.get()?.groups.get(&(group.fabric, group.id)).copied()
     }
 
     /// The groups of a fabric that this node is in.
-    pub fn groups(&self, fabric: FabricIndex) -> impl Iterator<Item = (GroupId, GroupSettings)> {
+    pub fn groups(&self, fabric: FabricIndex) -> impl Iterator<Item = (Group, GroupSettings)> {
         let groups = self.groups.get().map(|groups| {
             let first = (fabric, GroupId::new(0));
             groups.groups.from(first).take_while(move |((of, _), _)| *of == fabric)
         });
-        groups.into_iter().flatten().map(|((_, group), settings)| (*group, *settings))
+        groups.into_iter().flatten().map(|((of, id), settings)| (Group::new(*of, *id), *settings))
     }
 
     /// The multicast address of a group, with the port: to join it, and where
     /// [`send_group`](Self::send_group) sends. What the socket of this address receives goes to
     /// [`handle_datagram`](Self::handle_datagram) like all else.
     #[must_use]
-    pub fn group_address(&self, fabric: FabricIndex, group: GroupId) -> Option<SocketAddr> {
-        let settings = self.group(fabric, group)?;
-        let fabric = self.node.fabrics.by_index(fabric)?;
-        Some(settings.address.socket_address(fabric.id(), group))
+    pub fn group_address(&self, group: Group) -> Option<SocketAddr> {
+        let settings = self.group(group)?;
+        let fabric = self.node.fabrics.by_index(group.fabric)?;
+        Some(settings.address.socket_address(fabric.id(), group.id))
     }
 
     /// The nodes of a fabric whose counters this node keeps: those that have sent to its groups,

@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
 use crate::ids::{
-    ExchangeId, FabricIndex, GroupId, GroupKeySetId, GroupSessionId, MessageCounter, MessageType,
-    NodeId, ProtocolId,
+    ExchangeId, Group, GroupId, GroupKeySetId, GroupSessionId, MessageCounter, MessageType, NodeId,
+    ProtocolId,
 };
 use crate::manager::event::{Dropped, Received};
 use crate::manager::storage::{Map, Optional, Sender, Storage};
@@ -22,10 +22,8 @@ use crate::wire::secure_channel::Opcode;
 /// anybody's name. It is not to be answered.
 #[non_exhaustive]
 pub struct GroupMessage<'b> {
-    /// The fabric.
-    pub fabric: FabricIndex,
     /// The group.
-    pub group: GroupId,
+    pub group: Group,
     /// The key set whose key has authenticated it.
     pub key_set: GroupKeySetId,
     /// The sender.
@@ -44,7 +42,6 @@ impl fmt::Debug for GroupMessage<'_> {
     /// Without the payload, which was encrypted for a reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupMessage")
-            .field("fabric", &self.fabric)
             .field("group", &self.group)
             .field("key_set", &self.key_set)
             .field("source", &self.source)
@@ -61,8 +58,7 @@ impl defmt::Format for GroupMessage<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "GroupMessage({}, {}, {}, {} opcode {}, {} octets)",
-            self.fabric,
+            "GroupMessage({}, {}, {} opcode {}, {} octets)",
             self.group,
             self.source,
             self.kind.protocol,
@@ -154,8 +150,7 @@ fn is_another(source: NodeId, own: NodeId) -> bool {
 fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'_> {
     let GroupOpened { key: Candidate { key, .. }, source, header, counter, payload, .. } = opened;
     GroupMessage {
-        fabric: key.fabric,
-        group,
+        group: Group::new(key.fabric, group),
         key_set: key.set,
         source,
         exchange: header.exchange,

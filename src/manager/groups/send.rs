@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::StoreError;
-use crate::ids::{ExchangeId, FabricIndex, GroupId, MessageType, ProtocolId};
+use crate::ids::{ExchangeId, Group, MessageType, ProtocolId};
 use crate::manager::event::Transmit;
 use crate::manager::storage::{Map, Optional, Storage};
 use crate::manager::{PeerAddress, SessionManager};
@@ -79,11 +79,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn send_group<'b>(
         &mut self,
         cx: &mut Context<'_>,
-        (fabric, group): (FabricIndex, GroupId),
+        group: Group,
         kind: MessageType,
         payload: &[u8],
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, GroupSendError> {
+        let Group { fabric, id: group } = group;
         let exchange = self.exchange_id();
         let groups = self.groups.get_mut().ok_or(GroupSendError::UnknownGroup)?;
         let Groups { groups, key_sets, counters, .. } = groups;

@@ -10,7 +10,7 @@ use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::{Challenge, GroupOpened, SyncResponse, SyncStep, Synchronization, Synchronized};
 use crate::ids::{
-    ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, MessageType, NodeId,
+    ExchangeId, FabricIndex, Group, GroupId, GroupKeySetId, MessageCounter, MessageType, NodeId,
     ProtocolId,
 };
 use crate::manager::event::{Dropped, Event, Received};
@@ -271,8 +271,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Waiting { sender, group, key_set, header, counter, held, .. } =
             groups.waiting.get_mut(&serial)?;
         Some(GroupMessage {
-            fabric: sender.fabric,
-            group: *group,
+            group: Group::new(sender.fabric, *group),
             key_set: *key_set,
             source: sender.node,
             exchange: header.exchange,

@@ -5,7 +5,7 @@ use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, MessageType, NodeId};
+use matter_session::ids::{FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId};
 use matter_session::manager::{GroupMessage, GroupSettings, Storage};
 
 use super::{IM, Net};
@@ -48,8 +48,8 @@ pub struct Heard {
 impl From<GroupMessage<'_>> for Heard {
     fn from(message: GroupMessage<'_>) -> Self {
         Self {
-            fabric: message.fabric,
-            group: message.group,
+            fabric: message.group.fabric,
+            group: message.group.id,
             source: message.source,
             counter: message.counter.get(),
             payload: message.payload.to_vec(),
@@ -87,7 +87,7 @@ impl<S: Storage> Net<S> {
         let manager = &mut self.nodes[n].manager;
         key_set(group, policy, seeds, |set| manager.set_group_key_set(fabric, set)).unwrap();
         let settings = GroupSettings::new(GroupKeySetId::new(group));
-        manager.set_group(fabric, GroupId::new(group), settings).unwrap();
+        manager.set_group(Group::new(fabric, GroupId::new(group)), settings).unwrap();
     }
 
     /// What a node would send to a group.
@@ -100,10 +100,10 @@ impl<S: Storage> Net<S> {
     ) -> Vec<u8> {
         let mut buf = vec![0; payload.len() + 52];
         self.call(n, |manager, cx| {
-            let to = (fabric, GroupId::new(group));
+            let to = Group::new(fabric, GroupId::new(group));
             let sent =
                 manager.send_group(cx, to, MessageType::new(IM, 8), payload, &mut buf).unwrap();
-            assert_eq!(Some(sent.to), manager_address(manager.group_address(fabric, to.1)));
+            assert_eq!(Some(sent.to), manager_address(manager.group_address(to)));
             sent.datagram.to_vec()
         })
     }
