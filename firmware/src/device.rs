@@ -12,7 +12,7 @@ use matter_session::context::Services;
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, MessageType, LocalSessionId, NodeId, Peer};
+use matter_session::ids::{FabricIndex, LocalSessionId, MessageType, NodeId, Peer};
 use matter_session::manager::{CommissioningWindow, Event, PeerAddress, Received, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{SecureSession, SessionKind};

@@ -193,7 +193,7 @@ fn handles_of_what_is_gone_name_nothing() {
     assert!(manager.data_mut(a).is_none());
     assert!(manager.max_payload(exchange, IM).is_none());
     manager.close_exchange(exchange);
-    assert!(!manager.associate_fabric(a, index(1)).is_ok());
+    assert!(manager.associate_fabric(a, index(1)).is_err());
     let mut buf = [0; 128];
     let sent = net
         .call(0, |m, cx| m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"", &mut buf));

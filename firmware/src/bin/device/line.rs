@@ -57,8 +57,8 @@ impl Board for Line {
             Happening::Established { session, resumed } => {
                 let what = match (session.kind(), resumed) {
                     (SessionKind::Pase, _) => 0,
-                    (SessionKind::Case, false) => 1,
-                    (SessionKind::Case, true) => 2,
+                    (_, false) => 1,
+                    (_, true) => 2,
                 };
                 let local = session.local_session_id().get().to_le_bytes();
                 let peer = session.peer_session_id().get().to_le_bytes();

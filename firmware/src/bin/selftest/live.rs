@@ -9,7 +9,7 @@ use firmware::tables::{Idle, Node, config};
 use matter_session::context::Services;
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId, MessageType, VendorId};
+use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle};
 use matter_session::time::{Instant, MatterTime, WallClock};
 
@@ -135,7 +135,9 @@ impl Live {
         let peer = NodeId::new(v::CASE_RESPONDER_NODE);
         let mut services = services(&mut self.rng);
         let mut cx = services.at(self.now);
-        self.controller.connect_case(&mut cx, AT_DEVICE.into(), Peer::new(self.fabric?, peer)).ok()?;
+        self.controller
+            .connect_case(&mut cx, AT_DEVICE.into(), Peer::new(self.fabric?, peer))
+            .ok()?;
         self.establish(meters, resumed)
     }
 
@@ -160,8 +162,9 @@ impl Live {
             let mut cx = services.at(self.now);
             let exchange = self.controller.open_exchange(&mut cx, self.session?).ok()?;
             let controller = &mut *self.controller;
-            let sent =
-                meters.controller.run(|| controller.send(&mut cx, exchange, MessageType::new(ECHO, 1), &payload));
+            let sent = meters
+                .controller
+                .run(|| controller.send(&mut cx, exchange, MessageType::new(ECHO, 1), &payload));
             sent.ok()?;
             self.run(meters, |live| live.answers == number)?;
             self.controller.close_exchange(exchange);
