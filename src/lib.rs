@@ -90,8 +90,8 @@
 //! # The loop
 //!
 //! No order of calls is required: what is polled late happens late, nothing more. This one
-//! serves. Where the date is known, say it in [`Services::with_wall`]: without it the validity periods
-//! of certificates are not checked.
+//! serves. Where the date is known, name it with [`Services::with_wall`]: without it the validity
+//! periods of certificates are not checked.
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]

@@ -36,7 +36,8 @@ pub enum Event<T> {
         /// Why.
         error: HandshakeError,
     },
-    /// Sign this and hand it to [`complete_signature`](super::SessionManager::complete_signature), now or later.
+    /// Sign this and hand it to
+    /// [`complete_signature`](super::SessionManager::complete_signature), now or later.
     SignRequest(SignRequest),
     /// The peer acknowledged the message in flight on this exchange: it has arrived, unless more
     /// than 32 newer ones of its session came first. What is behind the peer's window counts as a

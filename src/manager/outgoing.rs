@@ -78,7 +78,7 @@ impl<S: Storage> ExchangeEntry<S> {
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would: the result
-    /// of each is in [`BatchMessage::result`]. But those of 256 octets or more are encrypted together
+    /// of each is in [`BatchMessage::result`]. But those of 256 bytes or more are encrypted together
     /// ([`Crypto::seal_batch`]), which takes less time. What was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
@@ -97,7 +97,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///     });
     ///     let mut reports: Vec<_> = reports.collect();
     ///     node.send_all(cx, &mut reports);
-    ///     let waits = |report: &&BatchMessage<'_>| report.result() == Some(Err(SendError::InFlight));
+    ///     let waits =
+    ///         |report: &&BatchMessage<'_>| report.result() == Some(Err(SendError::InFlight));
     ///     reports.iter().filter(waits).map(BatchMessage::exchange).collect()
     /// }
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);

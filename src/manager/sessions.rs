@@ -137,7 +137,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Closes all secure sessions: before a shutdown, say. Send what
     /// [`poll_transmit`](Self::poll_transmit) yields after it. Peers beyond
     /// [`max_replies`](super::Config::max_replies) (with [`Fixed`](super::Fixed) storage eight) are
-    /// told nothing: where there are more, [`close_session`](Self::close_session) a few at a time and send.
+    /// told nothing: where there are more, [`close_session`](Self::close_session) a few at a time
+    /// and send.
     pub fn close_sessions(&mut self, cx: &mut Context<'_>) {
         while let Some(session) = self.sessions.first() {
             self.close_session(cx, session);

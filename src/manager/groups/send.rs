@@ -70,8 +70,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// that receives unicast, as receivers ask the source for its counter.
     ///
     /// `cx` names the [`CounterStore`](crate::group::CounterStore). With the
-    /// [calendar time](crate::context::Services::with_wall) the newest key that has begun is used, else the second
-    /// newest.
+    /// [calendar time](crate::context::Services::with_wall) the newest key that has begun is used,
+    /// else the second newest.
     ///
     /// # Errors
     /// [`GroupSendError`]; nothing is to be sent then.

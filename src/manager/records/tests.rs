@@ -110,7 +110,16 @@ fn agrees<S: Storage>(steps: &[(Step, u64)]) {
 proptest! {
     #[test]
     fn tables_of_records_agree_with_a_list(steps in proptest::collection::vec(step(), 0..80)) {
-        agrees::<Fixed<sizes::Sessions<1>, sizes::Exchanges<1>, sizes::Handshakes<1>, sizes::Fabrics<1>, sizes::Records<PLACES>, sizes::MessageBytes<1243>>>(&steps);
+        agrees::<
+            Fixed<
+                sizes::Sessions<1>,
+                sizes::Exchanges<1>,
+                sizes::Handshakes<1>,
+                sizes::Fabrics<1>,
+                sizes::Records<PLACES>,
+                sizes::MessageBytes<1243>,
+            >,
+        >(&steps);
         agrees::<Heap>(&steps);
     }
 }
