@@ -179,7 +179,7 @@
 //! # use matter_session::ids::FabricId;
 //! use matter_session::{
 //!     Config, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime, NodeId,
-//!     PeerAddress, RustCrypto, Services, SigningKey, WallClock,
+//!     Peer, PeerAddress, RustCrypto, Services, SigningKey, WallClock,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

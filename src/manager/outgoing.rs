@@ -104,7 +104,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
     /// # let mut node = HeapSessionManager::new(config, crypto, &mut rng);
-    /// # let mut services = Services::new(&mut rng);
+    /// # let mut services = matter_session::Services::new(&mut rng);
     /// # let mut cx = services.at(matter_session::Instant::ZERO);
     /// # assert!(report(&mut node, &mut cx, &[]).is_empty());
     /// ```
