@@ -84,7 +84,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
     /// use matter_session::manager::{BatchMessage, SendError};
-    /// use matter_session::{Context, Services, ExchangeHandle, HeapSessionManager, ProtocolId};
+    /// use matter_session::{Context, ExchangeHandle, HeapSessionManager, MessageType};
     ///
     /// /// Tells all subscribers what has changed; returns those that have to wait.
     /// fn report(
