@@ -8,11 +8,13 @@ mod wire;
 use core::hint::black_box;
 use std::time::Instant as Clock;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use matter_session::ids::{
+    FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, ProtocolId,
+};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HeapSessionManager, Received,
 };
@@ -84,15 +86,17 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let config = Config::default().with_groups(KEY_SETS.into(), 4);
-        let mut a = HeapSessionManager::new(config.clone(), RustCrypto, cx.rng);
-        let mut b = HeapSessionManager::new(config, RustCrypto, cx.rng);
+        let mut a = HeapSessionManager::new(config.clone(), RustCrypto, cx.rng());
+        let mut b = HeapSessionManager::new(config, RustCrypto, cx.rng());
         let passcode = Passcode::new(20_202_021).unwrap();
-        b.open_commissioning_window_for(&mut cx, &passcode, None).unwrap();
+        b.window_mut().open_for(&mut cx, &passcode, None).unwrap();
         a.connect_pase(&mut cx, address(2), passcode).unwrap();
         while carry(&mut a, &mut b, 1, &mut cx) + carry(&mut b, &mut a, 2, &mut cx) > 0 {}
-        let exchange = a.open_exchange(NOW, a.pase_session().unwrap()).unwrap();
+        let session = a.sessions().pase().unwrap();
+        let exchange = a.open_exchange(&mut cx, session).unwrap();
         let mut fabric = FabricIndex::MIN;
         let members = members([1, 2].map(NodeId::new), true);
         for (node, member) in [&mut a, &mut b].into_iter().zip(&members) {
@@ -105,8 +109,10 @@ impl Pair {
                 node.groups_mut().set_key_set(fabric, &set).unwrap();
             }
             let settings = GroupSettings::new(GroupKeySetId::new(KEY_SET));
-            node.groups_mut().set(fabric, GroupId::new(1), settings).unwrap();
-            node.groups_mut().set(fabric, GroupId::new(2), settings.with_privacy()).unwrap();
+            node.groups_mut().set(Group::new(fabric, GroupId::new(1)), settings).unwrap();
+            node.groups_mut()
+                .set(Group::new(fabric, GroupId::new(2)), settings.with_privacy())
+                .unwrap();
         }
         let datagrams = (0..MESSAGES).map(|_| vec![0; 1280]).collect();
         Self { a, b, exchange, fabric, bounds: Memory::default(), datagrams }
@@ -116,17 +122,20 @@ impl Pair {
     fn turn(&mut self, kind: Kind, payload: &[u8]) -> [f64; 2] {
         let Self { a, b, exchange, fabric, bounds, datagrams } = self;
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng).with_counters(bounds);
+        let mut services = Services::new(&mut rng).with_counters(bounds);
+        let mut cx = services.at(NOW);
         let mut places = Vec::with_capacity(MESSAGES);
         let begin = Clock::now();
         for buf in &mut *datagrams {
             let start = buf.as_ptr().addr();
             let sent = match kind {
-                Kind::Unicast => a.send_unreliable(NOW, *exchange, IM, 8, payload, buf).unwrap(),
+                Kind::Unicast => a
+                    .send_unreliable(&mut cx, *exchange, MessageType::new(IM, 8), payload, buf)
+                    .unwrap(),
                 Kind::Clear | Kind::Private => {
                     let group = if matches!(kind, Kind::Clear) { 1 } else { 2 };
-                    let to = (*fabric, GroupId::new(group));
-                    a.groups_mut().send(&mut cx, to, IM, 8, payload, buf).unwrap()
+                    let to = Group::new(*fabric, GroupId::new(group));
+                    a.groups_mut().send(&mut cx, to, MessageType::new(IM, 8), payload, buf).unwrap()
                 }
             };
             let from = sent.datagram.as_ptr().addr() - start;
@@ -136,10 +145,10 @@ impl Pair {
         let begin = Clock::now();
         for (buf, place) in datagrams.iter_mut().zip(places) {
             match b.handle_datagram(&mut cx, address(1), &mut buf[place]) {
-                Ok(Received::Message(message)) => {
+                Received::Message(message) => {
                     black_box(message.payload.len());
                 }
-                Ok(Received::Group(message)) => {
+                Received::Group(message) => {
                     black_box(message.payload.len());
                 }
                 other => unreachable!("{other:?}"),

@@ -8,12 +8,11 @@ use core::time::Duration;
 use std::time::Instant as Clock;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto};
-use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
+use matter_session::ids::{ExchangeId, LocalSessionId, MessageType, PeerSessionId, ProtocolId};
 use matter_session::manager::{
-    Config, Datagram, Event, HeapSessionManager, Outgoing, Received, SessionHandle,
-    TRANSMIT_BUFFER_LEN,
+    BatchMessage, Config, Datagram, Event, HeapSessionManager, Received, SessionHandle,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::hazmat::{self, Counters};
@@ -149,14 +148,15 @@ impl Traffic {
 impl Pair {
     fn new() -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng);
-        let mut a = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng);
-        let mut b = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
+        let mut a = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng());
+        let mut b = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng());
         let passcode = Passcode::new(20_202_021).unwrap();
-        b.open_commissioning_window_for(&mut cx, &passcode, None).unwrap();
+        b.window_mut().open_for(&mut cx, &passcode, None).unwrap();
         a.connect_pase(&mut cx, address(2), passcode).unwrap();
         while carry(&mut a, &mut b, 1, &mut cx) + carry(&mut b, &mut a, 2, &mut cx) > 0 {}
-        let session = a.pase_session().unwrap();
+        let session = a.sessions().pase().unwrap();
         let mut this = Self { a, b, session };
         this.discard_events();
         this
@@ -167,10 +167,10 @@ impl Pair {
     fn batch(&mut self, traffic: &Traffic, part: Part, how: How) -> Duration {
         let Self { a, b, session } = self;
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(NOW, &mut rng);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let exchanges: Vec<_> =
-            (0..BATCH).map(|_| a.open_exchange(NOW, *session).unwrap()).collect();
+            (0..BATCH).map(|_| a.open_exchange(&mut cx, *session).unwrap()).collect();
         let mut datagrams: Vec<_> = (0..BATCH).map(|_| Vec::with_capacity(1280)).collect();
 
         let begin = Clock::now();
@@ -178,17 +178,18 @@ impl Pair {
         match how {
             How::Singly => {
                 for ((exchange, payload), datagram) in messages.zip(&mut datagrams) {
-                    a.send(&mut cx, *exchange, IM, 8, payload).unwrap();
-                    let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
+                    a.send(&mut cx, *exchange, MessageType::new(IM, 8), payload).unwrap();
+                    let transmit = a.poll_transmit(NOW).unwrap();
                     datagram.extend_from_slice(transmit.datagram);
                 }
             }
             How::Together => {
-                let mut messages: Vec<_> =
-                    messages.map(|(on, payload)| Outgoing::new(*on, IM, 8, payload)).collect();
+                let mut messages: Vec<_> = messages
+                    .map(|(on, payload)| BatchMessage::new(*on, MessageType::new(IM, 8), payload))
+                    .collect();
                 a.send_all(&mut cx, &mut messages);
                 for datagram in &mut datagrams {
-                    let transmit = a.poll_transmit(NOW, &mut scratch).unwrap();
+                    let transmit = a.poll_transmit(NOW).unwrap();
                     datagram.extend_from_slice(transmit.datagram);
                 }
             }
@@ -196,8 +197,8 @@ impl Pair {
         let sending = begin.elapsed();
 
         let mut received = Vec::with_capacity(BATCH);
-        let mut take = |result: Result<Received<'_>, _>| match result {
-            Ok(Received::Message(message)) => received.push(message.exchange),
+        let mut take = |one: Received<'_>| match one {
+            Received::Message(message) => received.push(message.exchange),
             other => unreachable!("{other:?}"),
         };
         let begin = Clock::now();
@@ -225,7 +226,11 @@ impl Pair {
         for exchange in exchanges {
             a.close_exchange(exchange);
         }
-        assert_eq!((a.exchange_count(), b.exchange_count()), (0, 0), "all is acknowledged");
+        assert_eq!(
+            (a.sessions().exchange_count(), b.sessions().exchange_count()),
+            (0, 0),
+            "all is acknowledged"
+        );
         self.discard_events();
         match part {
             Part::Send => sending,

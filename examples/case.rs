@@ -18,8 +18,8 @@ use matter_session::rand_core::{CryptoRng, UnwrapErr};
 use matter_session::session::ResumptionId;
 use matter_session::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Context, FabricCredentials, FabricIndex, Incoming,
-    Instant, Ipk, LocalSessionId, MatterTime, NodeId, ProtocolId, ResumptionRecord,
-    ResumptionStore, RustCrypto, SecureSession, SessionParameters, SigningKey, Step,
+    Instant, Ipk, LocalSessionId, MatterTime, NodeId, Peer, ProtocolId, ResumptionRecord,
+    ResumptionStore, RustCrypto, SecureSession, Services, SessionParameters, SigningKey, Step,
     UnsecureSession, WallClock,
 };
 use wire::{Outcome, Wire};
@@ -34,7 +34,8 @@ fn main() -> Outcome {
     let mut wire = Wire::new(&mut rng);
     let today = MatterTime::from_seconds(800_000_000);
     let mut nodes = fabric(today, &mut rng)?;
-    let mut cx = Context::new(Instant::ZERO, &mut rng).with_wall(WallClock::Known(today));
+    let mut services = Services::new(&mut rng).with_wall(WallClock::Known(today));
+    let mut cx = services.at(Instant::ZERO);
     for (title, resumes) in [("in full", false), ("resumed", true), ("in full again", false)] {
         println!("\nCASE {title}");
         let ([mut controller, mut device], resumed) = handshake(&mut nodes, &mut cx, &mut wire)?;
@@ -68,14 +69,15 @@ fn handshake(
 ) -> Outcome<([SecureSession<RustCrypto>; 2], bool)> {
     let (crypto, mut out) = (RustCrypto, [0; MAX_MESSAGE_LEN]);
     let id = |id| LocalSessionId::new(id).ok_or("session ids are not 0");
-    let mut server = CaseServer::new(id(22)?, cx.now);
+    let mut server = CaseServer::new(id(22)?, cx.now());
     let start =
         CaseStart::new(FabricIndex::MIN, NODES[1], id(11)?).with_record(nodes[0].record.clone());
     let (mut client, mut message) =
         nodes[0].with_env(|env, _| CaseClient::start(&crypto, cx, env, start, &mut out))?;
 
-    let mut ours = UnsecureSession::initiator(cx.rng, cx.now);
-    let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), cx.now);
+    let now = cx.now();
+    let mut ours = UnsecureSession::initiator(cx.rng(), now);
+    let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), now);
     let (mut sessions, mut was_resumed) = ([None, None], false);
     for from in [0, 1].into_iter().cycle() {
         let kind = (ProtocolId::SECURE_CHANNEL, message.opcode.0);
@@ -153,7 +155,7 @@ impl ResumptionStore for Store<'_> {
         self.0.filter(|record| record.id == *id).cloned()
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         self.0.filter(|record| record.fabric == fabric && record.peer == peer).cloned()
     }
 
@@ -163,7 +165,7 @@ impl ResumptionStore for Store<'_> {
 
     fn save(&mut self, _: &ResumptionRecord) {}
 
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {}
+    fn remove(&mut self, _: Peer) {}
 
     fn remove_fabric(&mut self, _: FabricIndex) {}
 }

@@ -19,20 +19,20 @@ mod support;
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
+use matter_session::Group;
 use std::process::ExitCode;
 
 use lexopt::Arg::{Long, Value};
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
 
 use matter_session_testing::fabric_file::{FabricFile, Role};
 use matter_session_testing::loss::Loss;
 use matter_session_testing::program::{self, TEST_PASSCODE};
 use matter_session_testing::protocols::{
-    ECHO, ECHO_REQUEST, INVOKE_REQUEST, ON_OFF_COMMANDS, READ_REQUEST, READ_VENDOR_NAME,
-    REPORT_DATA, invoke_on_off,
+    ECHO, ECHO_REQUEST, ON_OFF_COMMANDS, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA, invoke_on_off,
 };
 use support::args;
 use support::counters::Counters;
@@ -184,13 +184,13 @@ fn send_to_groups(
 ) -> Result<()> {
     let groups: Vec<_> = node.manager.groups().iter(fabric).collect();
     for (group, settings) in groups.iter().filter(|_| privacy) {
-        node.manager.groups_mut().set(fabric, *group, settings.with_privacy())?;
+        node.manager.groups_mut().set(Group::new(fabric, *group), settings.with_privacy())?;
     }
     for (_, command) in (0..times).zip(ON_OFF_COMMANDS.into_iter().cycle()) {
         for (group, _) in &groups {
             let payload = invoke_on_off(command);
-            let message = (ProtocolId::INTERACTION_MODEL, INVOKE_REQUEST);
-            let address = node.send_group((fabric, *group), message, &payload, instead)?;
+            let to = Group::new(fabric, *group);
+            let address = node.send_group(to, MessageType::INVOKE_REQUEST, &payload, instead)?;
             println!("SENT group={group} address={address} payload={}", report::hex(&payload));
         }
     }
@@ -219,7 +219,7 @@ impl Controller {
             }
             // A device serves one commissioner at a time: the next session needs the place.
             if send == Send::Close || (time < times && matches!(self.way, Way::Pase(_))) {
-                self.node.with(|manager, cx| manager.close(cx, session));
+                self.node.with(|manager, cx| manager.close_session(cx, session));
             }
         }
         Ok(())
@@ -245,7 +245,7 @@ impl Controller {
         let (way, peer) = (&self.way, self.peer.into());
         self.node.with(|manager, cx| match way {
             Way::Pase(passcode) => manager.connect_pase(cx, peer, passcode.clone()),
-            Way::Case(fabric, node) => manager.connect_case(cx, peer, *fabric, *node),
+            Way::Case(fabric, node) => manager.connect_case(cx, peer, Peer::new(*fabric, *node)),
         })
     }
 
@@ -253,9 +253,9 @@ impl Controller {
     fn outcome(&mut self, ours: HandshakeHandle) -> Result<Result<SessionHandle, HandshakeError>> {
         loop {
             match self.node.turn(None)? {
-                Some(Happening::Event(Event::Established { session, handshake, resumed }))
-                    if handshake == Some(ours) =>
-                {
+                Some(Happening::Event(Event::Established {
+                    session, handshake, resumed, ..
+                })) if handshake == Some(ours) => {
                     if let Some(line) = report::session_line(&self.node.manager, session, resumed) {
                         println!("{line}");
                     }
@@ -299,8 +299,10 @@ impl Controller {
         opcode: u8,
         payload: &[u8],
     ) -> Result<Message> {
-        let exchange = self.node.manager.open_exchange(self.node.now(), session)?;
-        self.node.with(|manager, cx| manager.send(cx, exchange, protocol, opcode, payload))?;
+        let exchange = self.node.with(|manager, cx| manager.open_exchange(cx, session))?;
+        self.node.with(|manager, cx| {
+            manager.send(cx, exchange, MessageType::new(protocol, opcode), payload)
+        })?;
         let until = self.node.now() + PATIENCE;
         while self.node.now() < until {
             match self.node.turn(Some(until))? {
@@ -311,7 +313,7 @@ impl Controller {
                         return Ok(message);
                     }
                 }
-                Some(Happening::Event(Event::Undelivered { exchange: e })) if e == exchange => {
+                Some(Happening::Event(Event::Undelivered { exchange: e, .. })) if e == exchange => {
                     return Err("the request was not acknowledged".into());
                 }
                 Some(Happening::Event(Event::Closed { session: s, .. })) if s == session => {

@@ -15,12 +15,14 @@ use core::time::Duration;
 use std::thread;
 
 use ladder::{Arrival, Authority, Direction, Link, Outcome, Tcp, Udp, Wire, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, RustCrypto, SigningKey};
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{
+    CaseAuthTags, FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId,
+};
 use matter_session::manager::{
     CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,
-    SessionHandle, TRANSMIT_BUFFER_LEN,
+    SessionHandle,
 };
 use matter_session::session::{SessionParameters, Transports};
 use matter_session::time::Instant;
@@ -59,7 +61,7 @@ fn main() -> Outcome {
     let node = |direction| -> Outcome<Node<'_>> {
         let parameters = SessionParameters::matter_1_6();
         Ok(if over_tcp {
-            let both = Transports::TCP_CLIENT.and(Transports::TCP_SERVER);
+            let both = Transports::TCP_CLIENT.or(Transports::TCP_SERVER);
             let link = Tcp::bind(direction, &wire, TCP_LIMIT)?;
             Node::new(Box::new(link), parameters.with_tcp(both, TCP_LIMIT), &wire)
         } else {
@@ -75,8 +77,9 @@ fn main() -> Outcome {
     let fabric = controller.join(&mut authority, CONTROLLER_NODE)?;
     device.join(&mut authority, DEVICE_NODE)?;
     let passcode = Passcode::new(20_202_021)?;
-    let mut cx = Context::new(wire.now(), &mut rng);
-    device.manager.open_commissioning_window_for(&mut cx, &passcode, None)?;
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(wire.now());
+    device.manager.window_mut().open_for(&mut cx, &passcode, None)?;
 
     println!("           controller{:>52}", "device");
     let summary = thread::scope(|scope| {
@@ -128,10 +131,10 @@ impl<'w> Node<'w> {
     /// else wait for a datagram or for the next timer, whichever comes first.
     fn turn(&mut self) -> Outcome<News> {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.wire.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
 
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             self.link.send(&transmit)?;
         }
         if let Some(connection) = self.unused.take() {
@@ -140,7 +143,7 @@ impl<'w> Node<'w> {
 
         match (self.manager.poll_event(), &mut self.key) {
             (Some(Event::SignRequest(request)), Some(key)) => {
-                self.manager.sign(&mut cx, request.sign_with(key));
+                let _ = self.manager.complete_signature(&mut cx, request.sign_with(key));
                 return Ok(News::Nothing);
             }
             (Some(event), _) => {
@@ -150,29 +153,32 @@ impl<'w> Node<'w> {
             (None, _) => {}
         }
 
-        let due = self.manager.poll_timeout().unwrap_or(cx.now + PATIENCE);
+        let due = self.manager.poll_timeout().unwrap_or(cx.now() + PATIENCE);
         // A timeout of zero would mean to wait for ever.
         let wait = due.saturating_since(self.wire.now()).max(Duration::from_millis(1));
         let arrival = self.link.receive(wait)?;
-        cx.now = self.wire.now();
+        cx = services.at(self.wire.now());
         self.manager.handle_timeout(&mut cx);
         match arrival {
             Some(Arrival::Message(from, mut message)) => {
                 let received = self.manager.handle_datagram(&mut cx, from, &mut message);
-                if let Ok(Received::Message(message)) = received {
+                if let Received::Message(message) = received {
                     return Ok(News::Message(message.exchange, message.payload.to_vec()));
                 }
                 // Dealt with, or dropped and counted: anybody can send anything to a socket.
             }
             Some(Arrival::Broken(connection, error)) => {
                 if let Some(report) = error.report() {
-                    self.manager.report(&mut cx, connection, &report);
+                    let _ = self
+                        .manager
+                        .connections_mut()
+                        .send_status_report(&mut cx, connection, &report);
                 }
-                self.manager.disconnected(&mut cx, connection);
+                self.manager.connections_mut().handle_disconnect(&mut cx, connection);
                 self.unused = Some(connection);
             }
             Some(Arrival::Lost(connection)) => {
-                self.manager.disconnected(&mut cx, connection);
+                self.manager.connections_mut().handle_disconnect(&mut cx, connection);
                 self.link.close(connection);
             }
             None => {}
@@ -186,12 +192,12 @@ impl<'w> Node<'w> {
             Event::Established { session, .. } => {
                 let facts = self.manager.session(*session);
                 let peer = facts.map(|session| session.peer_address());
-                if let Some(context) = self.manager.context_mut(*session) {
-                    *context = peer.filter(PeerAddress::is_reliable);
+                if let Some(data) = self.manager.data_mut(*session) {
+                    *data = peer.filter(PeerAddress::is_reliable);
                 }
             }
-            Event::Closed { context: Some(connection), .. }
-                if !self.manager.is_in_use(*connection) =>
+            Event::Closed { data: Some(connection), .. }
+                if !self.manager.connections().is_in_use(*connection) =>
             {
                 self.unused = Some(*connection);
             }
@@ -223,9 +229,15 @@ impl<'w> Node<'w> {
             match news {
                 News::Message(exchange, request) => {
                     let mut rng = system_rng();
-                    let mut cx = Context::new(node.wire.now(), &mut rng);
+                    let mut services = Services::new(&mut rng);
+                    let mut cx = services.at(node.wire.now());
                     let response = [b"done: ", request.trim_ascii_end()].concat();
-                    node.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_RESPONSE, &response)?;
+                    node.manager.send(
+                        &mut cx,
+                        exchange,
+                        MessageType::new(PROTOCOL, INVOKE_RESPONSE),
+                        &response,
+                    )?;
                     node.manager.close_exchange(exchange);
                 }
                 News::Event(Event::Closed { reason: CloseReason::Peer, .. }) => sessions -= 1,
@@ -244,19 +256,22 @@ impl<'w> Node<'w> {
     ) -> Outcome<Vec<String>> {
         let mut rng = system_rng();
         let device = self.link.reach(address)?;
-        let mut cx = Context::new(self.wire.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
         self.manager.connect_pase(&mut cx, device, passcode)?;
-        let pase = self.use_session(cx.now, false)?;
+        let pase = self.use_session(cx.now(), false)?;
 
         let device = self.link.reach(address)?;
-        let mut cx = Context::new(self.wire.now(), &mut rng);
-        self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
-        let case = self.use_session(cx.now, false)?;
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
+        self.manager.connect_case(&mut cx, device, Peer::new(fabric, DEVICE_NODE))?;
+        let case = self.use_session(cx.now(), false)?;
 
         let device = self.link.reach(address)?;
-        let mut cx = Context::new(self.wire.now(), &mut rng);
-        self.manager.connect_case(&mut cx, device, fabric, DEVICE_NODE)?;
-        let resumed = self.use_session(cx.now, true)?;
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.wire.now());
+        self.manager.connect_case(&mut cx, device, Peer::new(fabric, DEVICE_NODE))?;
+        let resumed = self.use_session(cx.now(), true)?;
         Ok(vec![pase, case, resumed])
     }
 
@@ -272,10 +287,16 @@ impl<'w> Node<'w> {
         let established = self.wire.now();
 
         let mut rng = system_rng();
-        let mut cx = Context::new(established, &mut rng);
-        let exchange = self.manager.open_exchange(cx.now, session)?;
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(established);
+        let exchange = self.manager.open_exchange(&mut cx, session)?;
         let request = self.request(session, exchange)?;
-        self.manager.send(&mut cx, exchange, PROTOCOL, INVOKE_REQUEST, &request)?;
+        self.manager.send(
+            &mut cx,
+            exchange,
+            MessageType::new(PROTOCOL, INVOKE_REQUEST),
+            &request,
+        )?;
         let response = self.run_until(|node, news| match news {
             News::Message(exchange, response) => {
                 node.manager.close_exchange(exchange);
@@ -288,8 +309,8 @@ impl<'w> Node<'w> {
 
         let facts = self.manager.session(session).ok_or("the session is gone")?;
         let name = format!("{}{}", if expect_resumed { "resumed " } else { "" }, facts.session());
-        cx.now = answered;
-        self.manager.close(&mut cx, session);
+        cx = services.at(answered);
+        self.manager.close_session(&mut cx, session);
         self.run_until(|_, news| {
             Ok(matches!(news, News::Event(Event::Closed { .. })).then_some(()))
         })?;

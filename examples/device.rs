@@ -14,15 +14,16 @@ mod support;
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use matter_session::Group;
 use std::process::ExitCode;
 
 use lexopt::Arg::Long;
-use matter_session::FabricIndex;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
 use matter_session::manager::{CommissioningWindow, Event, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
+use matter_session::{FabricIndex, MessageType};
 
 use matter_session_testing::fabric_file::{FabricFile, Role};
 use matter_session_testing::loss::Loss;
@@ -126,14 +127,16 @@ fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
     let pbkdf = PbkdfParameters::random(PBKDF_ITERATIONS, &mut rng)?;
     // A real device gets its verifier in the factory and never knows the passcode.
     let verifier = Verifier::generate(&RustCrypto, passcode, &pbkdf)?;
-    let window = CommissioningWindow { verifier, pbkdf, duration: None };
-    Ok(node.manager.open_commissioning_window(node.now(), window)?)
+    let window = CommissioningWindow::new(verifier, pbkdf);
+    Ok(node.with(|manager, cx| manager.window_mut().open(cx, window))?)
 }
 
 /// Where there is no multicast, datagrams to groups may still come to the node's own address.
 fn listen_to_groups(node: &Node, fabric: FabricIndex) {
     for (group, _) in node.manager.groups().iter(fabric) {
-        let Some(address) = node.manager.groups().address(fabric, group) else { continue };
+        let Some(address) = node.manager.groups().address(Group::new(fabric, group)) else {
+            continue;
+        };
         match node.listen_to(address) {
             Ok(()) => println!("MEMBER group={group} address={address}"),
             Err(error) => println!("MEMBER group={group} address={address} not joined: {error}"),
@@ -160,7 +163,7 @@ impl Device {
         if let Some((session, expires)) = self.commissioner
             && self.node.now() >= expires
         {
-            self.node.with(|manager, cx| manager.close(cx, session));
+            self.node.with(|manager, cx| manager.close_session(cx, session));
             self.commissioner = None;
         }
         Ok(())
@@ -181,14 +184,14 @@ impl Device {
                     node.with(|manager, cx| manager.records_mut().forget_all(cx));
                 }
             }
-            Event::HandshakeFailed { peer, error, .. } => {
+            Event::HandshakeFailed { address: peer, error, .. } => {
                 println!("FAILED handshake of {peer}: {error}");
             }
             Event::Closed { session, reason, .. } => {
                 println!("CLOSED local={} {reason:?}", session.local_session_id().get());
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
-            Event::WindowClosed { reason } => {
+            Event::WindowClosed { reason, .. } => {
                 println!("WINDOW closed: {reason:?}; no further commissioner is served");
             }
             _ => {}
@@ -201,7 +204,7 @@ impl Device {
         let answer = protocols::answer(protocol, message.opcode, &message.payload);
         let sent = self.node.with(|manager, cx| {
             answer.map_or(Ok(()), |(opcode, payload)| {
-                manager.send(cx, exchange, protocol, opcode, payload)
+                manager.send(cx, exchange, MessageType::new(protocol, opcode), payload)
             })
         });
         if let Err(error) = sent {

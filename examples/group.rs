@@ -11,12 +11,13 @@ mod ladder;
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use core::time::Duration;
+use matter_session::MessageType;
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::time::Instant as StdInstant;
 
 use ladder::{Authority, Outcome, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
@@ -24,11 +25,10 @@ use matter_session::group::{
     StoreError,
 };
 use matter_session::ids::{
-    CaseAuthTags, FabricId, FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId,
+    CaseAuthTags, FabricId, FabricIndex, Group, GroupId, GroupKeySetId, NodeId, ProtocolId,
 };
 use matter_session::manager::{
     Config, Event, GroupMessage, GroupSettings, HeapSessionManager, PeerAddress, Received,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -124,13 +124,14 @@ impl Node {
         let set = GroupKeySet { id: KEY_SET, policy: self.policy, epochs: &epochs };
         self.manager.groups_mut().set_key_set(self.fabric, &set)?;
         let settings = GroupSettings::new(KEY_SET).with_privacy();
-        Ok(self.manager.groups_mut().set(self.fabric, LIGHTS, settings)?)
+        Ok(self.manager.groups_mut().set(Group::new(self.fabric, LIGHTS), settings)?)
     }
 
     /// Takes in what has arrived, and sends what there is to send; whether there was anything.
     fn turn(&mut self, now: Instant) -> Outcome<bool> {
         let mut rng = system_rng();
-        let mut cx = Context::new(now, &mut rng).with_counters(&mut self.flash);
+        let mut services = Services::new(&mut rng).with_counters(&mut self.flash);
+        let mut cx = services.at(now);
         self.manager.handle_timeout(&mut cx);
         let mut busy = false;
         for socket in [Some(&self.unicast), self.group.as_ref()].into_iter().flatten() {
@@ -143,9 +144,9 @@ impl Node {
             busy = true;
             let datagram = buffer.get_mut(..len).unwrap_or_default();
             match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-                Ok(Received::Group(message)) => self.heard.push(text(&message)),
-                Ok(_) => {}
-                Err(reason) => println!("{:>10} {reason}", self.name),
+                Received::Group(message) => self.heard.push(text(&message)),
+                Received::Dropped(reason) => println!("{:>10} {reason}", self.name),
+                _ => {}
             }
         }
         while let Some(event) = self.manager.poll_event() {
@@ -155,8 +156,7 @@ impl Node {
                 }
             }
         }
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(now) {
             if let PeerAddress::Udp(to) = transmit.to {
                 println!(
                     "{:>10} counter synchronisation, {} octets",
@@ -204,7 +204,8 @@ impl House {
             light.join(&mut authority, &epoch_key)?;
             lights.push(light);
         }
-        let address = switch.manager.groups().address(switch.fabric, LIGHTS).ok_or("no group")?;
+        let address =
+            switch.manager.groups().address(Group::new(switch.fabric, LIGHTS)).ok_or("no group")?;
         let SocketAddr::V6(address) = address else { return Err("not IPv6".into()) };
         let interface = multicast_interface(*address.ip());
         let mut multicast = None;
@@ -228,14 +229,14 @@ impl House {
     fn send(&mut self, payload: &[u8]) -> Outcome<Vec<u8>> {
         let (now, mut rng, mut buffer) = (self.now(), system_rng(), [0; 1280]);
         let switch = &mut self.switch;
-        let mut cx = Context::new(now, &mut rng).with_counters(&mut switch.flash);
-        let (to, protocol) = ((switch.fabric, LIGHTS), ProtocolId::INTERACTION_MODEL);
+        let mut services = Services::new(&mut rng).with_counters(&mut switch.flash);
+        let mut cx = services.at(now);
+        let (to, protocol) = (Group::new(switch.fabric, LIGHTS), ProtocolId::INTERACTION_MODEL);
         let manager = &mut switch.manager;
         let sent = manager.groups_mut().send(
             &mut cx,
             to,
-            protocol,
-            INVOKE_REQUEST,
+            MessageType::new(protocol, INVOKE_REQUEST),
             payload,
             &mut buffer,
         )?;

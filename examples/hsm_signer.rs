@@ -15,10 +15,10 @@ use std::thread;
 use ladder::{
     Authority, DEVICE, Direction, Outcome, Pair, draw_heading, draw_note, draw_session, system_rng,
 };
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::SigningKey;
 use matter_session::handshake::{SignRequest, Signed};
-use matter_session::ids::{CaseAuthTags, FabricId, NodeId};
+use matter_session::ids::{CaseAuthTags, FabricId, NodeId, Peer};
 
 const CONTROLLER_NODE: NodeId = NodeId::new(0xC0);
 const DEVICE_NODE: NodeId = NodeId::new(0xDE);
@@ -40,8 +40,9 @@ fn main() -> Outcome {
     let mut element = SecureElement::holding(key);
 
     draw_heading("CASE with a slow secure element");
-    let mut cx = Context::new(pair.now, &mut rng);
-    pair.controller.manager.connect_case(&mut cx, DEVICE, fabric, DEVICE_NODE)?;
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
+    pair.controller.manager.connect_case(&mut cx, DEVICE, Peer::new(fabric, DEVICE_NODE))?;
     pair.carry()?;
 
     // Sigma1 has arrived, and the device cannot answer before it has a signature.
@@ -58,8 +59,12 @@ fn main() -> Outcome {
         }
     };
     draw_note("--- polled: signed; manager.sign ---");
-    let mut cx = Context::new(pair.now, &mut rng);
-    assert!(pair.device.manager.sign(&mut cx, signed), "the handshake still waits");
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(pair.now);
+    assert!(
+        pair.device.manager.complete_signature(&mut cx, signed).is_ok(),
+        "the handshake still waits"
+    );
     pair.carry()?;
 
     let (ours, resumed) = pair.controller.established()?;

@@ -11,7 +11,8 @@ use matter_session::crypto::PbkdfParameters;
 use matter_session::rand_core::UnwrapErr;
 use matter_session::{
     Context, Incoming, Instant, LocalSessionId, PaseClient, PaseServer, PaseStart, Passcode,
-    ProtocolId, RustCrypto, SecureSession, SessionParameters, Step, UnsecureSession, Verifier,
+    ProtocolId, RustCrypto, SecureSession, Services, SessionParameters, Step, UnsecureSession,
+    Verifier,
 };
 use wire::{Outcome, Wire};
 
@@ -22,7 +23,8 @@ const INVOKE: [(ProtocolId, u8); 2] =
 fn main() -> Outcome {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let mut wire = Wire::new(&mut rng);
-    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(Instant::ZERO);
     let [mut commissioner, mut device] = handshake(&mut cx, &mut wire)?;
     assert_eq!(commissioner.attestation_challenge(), device.attestation_challenge());
     println!("the commissioner has a {commissioner}, the device a {device}");
@@ -42,15 +44,16 @@ fn handshake(cx: &mut Context<'_>, wire: &mut Wire) -> Outcome<[SecureSession<Ru
     let passcode = Passcode::new(20_202_021)?;
 
     // The device keeps a verifier of the passcode and waits.
-    let pbkdf = PbkdfParameters::random(1000, cx.rng)?;
+    let pbkdf = PbkdfParameters::random(1000, cx.rng())?;
     let verifier = Verifier::generate(&crypto, &passcode, &pbkdf)?;
-    let mut server = PaseServer::new(verifier, pbkdf, id(22)?, &parameters, cx.now);
+    let mut server = PaseServer::new(verifier, pbkdf, id(22)?, &parameters, cx.now());
     // The commissioner, whose user has read the passcode off the label, makes the first message.
     let start = PaseStart::new(passcode, id(11)?, &parameters);
     let (mut client, mut message) = PaseClient::start(&crypto, cx, start, &mut out)?;
 
-    let mut ours = UnsecureSession::initiator(cx.rng, cx.now);
-    let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), cx.now);
+    let now = cx.now();
+    let mut ours = UnsecureSession::initiator(cx.rng(), now);
+    let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), now);
     let mut sessions = [None, None];
     for from in [0, 1].into_iter().cycle() {
         let kind = (ProtocolId::SECURE_CHANNEL, message.opcode.0);

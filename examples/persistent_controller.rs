@@ -27,12 +27,10 @@ use std::time::Instant as Clock;
 use std::{env, fs, thread};
 
 use ladder::{Authority, Outcome, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
-use matter_session::manager::{
-    Config, Event, HeapSessionManager, PeerAddress, SessionHandle, TRANSMIT_BUFFER_LEN,
-};
+use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, Peer};
+use matter_session::manager::{Config, Event, HeapSessionManager, PeerAddress, SessionHandle};
 use matter_session::rand_core::Rng;
 use matter_session::time::Instant;
 
@@ -147,14 +145,16 @@ fn control(path: &Path, devices: &[SocketAddr]) -> Outcome {
     let fabric = FabricIndex::MIN;
     let mut rng = system_rng();
     for (device, id) in devices.iter().zip(DEVICES).cycle() {
-        let mut cx = Context::new(node.now(), &mut rng).with_resumption(&mut store);
-        node.manager.connect_case(&mut cx, (*device).into(), fabric, id)?;
+        let mut services = Services::new(&mut rng).with_resumption(&mut store);
+        let mut cx = services.at(node.now());
+        node.manager.connect_case(&mut cx, (*device).into(), Peer::new(fabric, id))?;
         let (session, resumed) = node.await_session(&mut store)?;
         let how = if resumed { "resumed" } else { "in full" };
         writeln!(stdout(), "{id} {how}")?;
         stdout().flush()?;
-        let mut cx = Context::new(node.now(), &mut rng).with_resumption(&mut store);
-        node.manager.close(&mut cx, session);
+        let mut services = Services::new(&mut rng).with_resumption(&mut store);
+        let mut cx = services.at(node.now());
+        node.manager.close_session(&mut cx, session);
     }
     Ok(())
 }
@@ -202,20 +202,20 @@ impl Node {
     /// goes with every call: a device here has none and keeps its records in its manager.
     fn turn(&mut self, store: Option<&mut Store>) -> Outcome<Option<Event<()>>> {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
         if let Some(store) = store {
-            cx = cx.with_resumption(store);
+            services = services.with_resumption(store);
         }
+        let mut cx = services.at(self.now());
         self.manager.handle_timeout(&mut cx);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.socket.send_to(transmit.datagram, to)?;
             }
         }
         match (self.manager.poll_event(), &mut self.key) {
             (Some(Event::SignRequest(request)), Some(key)) => {
-                self.manager.sign(&mut cx, request.sign_with(key));
+                let _ = self.manager.complete_signature(&mut cx, request.sign_with(key));
                 return Ok(None);
             }
             (Some(event), _) => return Ok(Some(event)),
@@ -225,7 +225,7 @@ impl Node {
         let mut buffer = [0; 1280];
         match self.socket.recv_from(&mut buffer) {
             Ok((len, from)) => {
-                cx.now = self.now();
+                cx = services.at(self.now());
                 let datagram = buffer.get_mut(..len).unwrap_or_default();
                 // What is dropped is counted: anybody can send anything to a socket.
                 let _ = self.manager.handle_datagram(&mut cx, from.into(), datagram);

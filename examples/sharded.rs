@@ -18,13 +18,14 @@ use std::thread;
 use std::time::Instant as Clock;
 
 use ladder::{Authority, Outcome, system_rng};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::Fabric;
-use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{
+    CaseAuthTags, FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId,
+};
 use matter_session::manager::{
     Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, Shards,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::Rng;
 use matter_session::time::Instant;
@@ -151,19 +152,19 @@ impl Node {
     /// Sends what is to be sent and tells what happened.
     fn turn(&mut self) -> Outcome<Vec<Event<()>>> {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
         self.manager.handle_timeout(&mut cx);
         let mut events = Vec::new();
         while let Some(event) = self.manager.poll_event() {
             match (event, &mut self.key) {
                 (Event::SignRequest(request), Some(key)) => {
-                    self.manager.sign(&mut cx, request.sign_with(key));
+                    let _ = self.manager.complete_signature(&mut cx, request.sign_with(key));
                 }
                 (event, _) => events.push(event),
             }
         }
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(cx.now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.socket.send_to(transmit.datagram, to)?;
             }
@@ -181,12 +182,18 @@ impl Node {
         while !over.load(Ordering::Relaxed) {
             match inbox.recv_timeout(TICK) {
                 Ok((mut datagram, from)) => {
-                    let mut cx = Context::new(self.now(), &mut rng);
+                    let mut services = Services::new(&mut rng);
+                    let mut cx = services.at(self.now());
                     let received =
                         self.manager.handle_datagram(&mut cx, from.into(), &mut datagram);
-                    if let Ok(Received::Message(message)) = received {
+                    if let Received::Message(message) = received {
                         let (exchange, payload) = (message.exchange, message.payload);
-                        self.manager.send(&mut cx, exchange, PROTOCOL, REPORT, payload)?;
+                        self.manager.send(
+                            &mut cx,
+                            exchange,
+                            MessageType::new(PROTOCOL, REPORT),
+                            payload,
+                        )?;
                         self.manager.close_exchange(exchange);
                     }
                 }
@@ -195,7 +202,7 @@ impl Node {
             }
             self.turn()?;
         }
-        Ok(self.manager.session_count())
+        Ok(self.manager.sessions().len())
     }
 
     /// The load: sessions with the node, and on each a request as soon as the last is answered.
@@ -206,9 +213,10 @@ impl Node {
         let mut sessions = Vec::new();
         let begin = Clock::now();
         while sessions.len() < SESSIONS {
-            let mut cx = Context::new(self.now(), &mut rng);
+            let mut services = Services::new(&mut rng);
+            let mut cx = services.at(self.now());
             // Full handshakes and resumed ones, as it happens.
-            self.manager.connect_case(&mut cx, node.into(), FabricIndex::MIN, NODE)?;
+            self.manager.connect_case(&mut cx, node.into(), Peer::new(FabricIndex::MIN, NODE))?;
             let wanted = sessions.len() + 1;
             while sessions.len() < wanted {
                 for event in self.turn()? {
@@ -239,9 +247,10 @@ impl Node {
 
     fn ask(&mut self, session: SessionHandle) -> Outcome {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.now(), &mut rng);
-        let exchange = self.manager.open_exchange(cx.now, session)?;
-        Ok(self.manager.send(&mut cx, exchange, PROTOCOL, REQUEST, &[7; 64])?)
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
+        let exchange = self.manager.open_exchange(&mut cx, session)?;
+        Ok(self.manager.send(&mut cx, exchange, MessageType::new(PROTOCOL, REQUEST), &[7; 64])?)
     }
 
     /// Waits a moment for a datagram; the session of an answer.
@@ -255,10 +264,11 @@ impl Node {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut cx = Context::new(self.now(), &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
         let datagram = buffer.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Ok(Received::Message(message)) => {
+            Received::Message(message) => {
                 self.manager.close_exchange(message.exchange);
                 Ok(Some(message.session))
             }

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[error("output buffer too small")]
 pub struct Overflow;
 
-/// Where encoded octets go: a [`Buffer`], a hash, or a [`Counter`] that only measures.
+/// Where encoded bytes go: a [`Buffer`], a hash, or a [`Counter`] that only measures.
 pub trait Sink {
     /// Appends `octets`.
     ///
@@ -30,13 +30,13 @@ impl<'b> Buffer<'b> {
         Self { octets, len: 0 }
     }
 
-    /// The number of octets written.
+    /// The number of bytes written.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// True before the first octet.
+    /// True before the first byte.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
@@ -64,18 +64,18 @@ impl Sink for Buffer<'_> {
     }
 }
 
-/// Counts octets without keeping them.
+/// Counts bytes without keeping them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counter(usize);
 
 impl Counter {
-    /// The number of octets put.
+    /// The number of bytes put.
     #[must_use]
     pub const fn len(self) -> usize {
         self.0
     }
 
-    /// True before the first octet.
+    /// True before the first byte.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -67,6 +67,43 @@ impl From<GroupId> for NodeId {
     }
 }
 
+/// A node of a fabric, as this node knows it: its node id, and this node's index of the fabric that
+/// both are members of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// This node's index of the fabric.
+    pub fabric: FabricIndex,
+    /// The node id on it.
+    pub node: NodeId,
+}
+
+impl Peer {
+    /// The node of a fabric with this node id.
+    #[must_use]
+    pub const fn new(fabric: FabricIndex, node: NodeId) -> Self {
+        Self { fabric, node }
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({self})")
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.fabric, self.node)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Peer {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Peer({=u8}/{=u64:016x})", self.fabric.get(), self.node.get());
+    }
+}
+
 /// Defines an identifier over an integer that may take any value.
 macro_rules! plain_id {
     ($(#[$doc:meta])* $name:ident($int:ty)) => {
@@ -389,5 +426,77 @@ mod tests {
         assert_eq!(FabricIndex::new(0), None);
         assert_eq!(FabricIndex::new(255), None);
         assert_eq!(FabricIndex::MAX.get(), 254);
+    }
+}
+
+/// A group of a fabric: its id, and this node's index of the fabric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Group {
+    /// This node's index of the fabric.
+    pub fabric: FabricIndex,
+    /// The group id on it.
+    pub id: GroupId,
+}
+
+impl Group {
+    /// The group of a fabric with this id.
+    #[must_use]
+    pub const fn new(fabric: FabricIndex, id: GroupId) -> Self {
+        Self { fabric, id }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.fabric, self.id)
+    }
+}
+
+/// What a message is: its protocol, and its opcode within the protocol.
+///
+/// This library handles the messages of the secure channel itself. The constants are the opcodes
+/// of the interaction model, whose content is the application's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MessageType {
+    /// The protocol that defines the opcode.
+    pub protocol: ProtocolId,
+    /// The opcode within the protocol.
+    pub opcode: u8,
+}
+
+impl MessageType {
+    /// A status report of the secure channel, on an exchange of any protocol.
+    pub const STATUS_REPORT: Self = Self::new(ProtocolId::SECURE_CHANNEL, 0x40);
+    /// Answers with a status, or says that the sender is ready for more.
+    pub const STATUS_RESPONSE: Self = Self::interaction(0x01);
+    /// Reads attributes or events.
+    pub const READ_REQUEST: Self = Self::interaction(0x02);
+    /// Asks for reports of what changes.
+    pub const SUBSCRIBE_REQUEST: Self = Self::interaction(0x03);
+    /// Confirms a subscription.
+    pub const SUBSCRIBE_RESPONSE: Self = Self::interaction(0x04);
+    /// Reports attributes or events.
+    pub const REPORT_DATA: Self = Self::interaction(0x05);
+    /// Writes attributes.
+    pub const WRITE_REQUEST: Self = Self::interaction(0x06);
+    /// Answers a write.
+    pub const WRITE_RESPONSE: Self = Self::interaction(0x07);
+    /// Invokes commands.
+    pub const INVOKE_REQUEST: Self = Self::interaction(0x08);
+    /// Answers commands.
+    pub const INVOKE_RESPONSE: Self = Self::interaction(0x09);
+    /// Announces a write or an invocation that must follow within a time.
+    pub const TIMED_REQUEST: Self = Self::interaction(0x0A);
+
+    /// A message of a protocol.
+    #[must_use]
+    pub const fn new(protocol: ProtocolId, opcode: u8) -> Self {
+        Self { protocol, opcode }
+    }
+
+    const fn interaction(opcode: u8) -> Self {
+        Self::new(ProtocolId::INTERACTION_MODEL, opcode)
     }
 }

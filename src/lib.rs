@@ -1,45 +1,53 @@
-//! The session layer of the Matter smart-home protocol, without I/O of its own.
+//! The session layer of the Matter smart-home protocol, without I/O.
 //!
-//! It establishes secure sessions by passcode ([PASE](handshake::pase)) and by operational
-//! certificates ([CASE](handshake::case), with resumption), encrypts and authenticates messages
-//! within them, refuses replays, and acknowledges and repeats messages over UDP (MRP). The caller
-//! owns sockets, clock, randomness and storage: bytes and the time go in, bytes and events come
-//! out. `no_std`, no `unsafe`.
+//! It establishes secure sessions by passcode (PASE) and by certificates (CASE, with resumption),
+//! encrypts and authenticates messages, rejects replays, and acknowledges and retransmits over UDP
+//! (MRP). You pass in datagrams, the time and randomness; the library returns datagrams, messages
+//! and events. `no_std`, no `unsafe`, no allocator needed.
 //!
-//! It is **not** a whole Matter stack. It opens no sockets, discovers no nodes, holds no data
-//! model and does no commissioning beyond the session that commissioning runs on.
+//! It is **not** a whole Matter stack: discovery, the commissioning steps after PASE, access
+//! control and the data model are not included.
 //!
-//! # How the parts meet
+//! # The eight names
+//!
+//! | name | what it is |
+//! |---|---|
+//! | [`SessionManager`] | All sessions, exchanges, handshakes and timers of a node. Start here. |
+//! | [`SecureSession`] | One session with keys: it encodes and decodes encrypted messages. |
+//! | [`UnsecureSession`] | One session without keys, which carries the messages of a handshake. |
+//! | [`Session`] | The trait that both kinds of session implement. |
+//! | [`PaseClient`] | A state machine: it establishes a session with a device whose passcode it knows. |
+//! | [`PaseServer`] | Its other side: it holds a [`Verifier`] of the passcode. |
+//! | [`CaseClient`] | A state machine: it establishes a session with a node of the same fabric, or resumes one. |
+//! | [`CaseServer`] | Its other side. |
+//!
+//! The manager drives all the others. Each also works alone: it takes bytes and returns bytes. More
+//! parts for use without the manager are in [`exchange`], [`group`], [`cert`], [`tlv`] and
+//! [`wire`]. [`check_in`] has the messages by which intermittently connected devices announce that
+//! they are awake. [`stream`] frames messages for TCP.
 //!
 //! ```text
-//!    application             SessionManager               socket            peer
-//!         │  connect_pase()       │                          │                │
-//!         │──────────────────────▶│      poll_transmit()     │   datagrams    │
-//!         │                       │─────────────────────────▶│───────────────▶│
-//!         │                       │      handle_datagram()   │                │
-//!         │                       │◀─────────────────────────│◀───────────────│
-//!         │  Event::Established   │            ...           │                │
-//!         │◀──────────────────────│                          │                │
-//!         │  open_exchange()      │                          │                │
-//!         │  send()               │      sealed once         │                │
-//!         │──────────────────────▶│─────────────────────────▶│───────X lost   │
-//!         │                       │ ◀─ handle_timeout()      │                │
-//!         │                       │      the same octets     │                │
-//!         │                       │─────────────────────────▶│───────────────▶│
-//!         │  Event::Acknowledged  │                          │                │
-//!         │  Received::Message    │                          │                │
-//!         │◀──────────────────────│◀─────────────────────────│◀───────────────│
+//!  application             SessionManager               socket            peer
+//!       │  connect_pase()       │                          │                │
+//!       │──────────────────────▶│      poll_transmit()     │   datagrams    │
+//!       │                       │─────────────────────────▶│───────────────▶│
+//!       │                       │      handle_datagram()   │                │
+//!       │                       │◀─────────────────────────│◀───────────────│
+//!       │  Event::Established   │            ...           │                │
+//!       │◀──────────────────────│                          │                │
+//!       │  open_exchange()      │                          │                │
+//!       │  send()               │      encrypted once      │                │
+//!       │──────────────────────▶│─────────────────────────▶│───────X lost   │
+//!       │                       │ ◀─ handle_timeout()      │                │
+//!       │                       │      the same bytes      │                │
+//!       │                       │─────────────────────────▶│───────────────▶│
+//!       │  Event::Acknowledged  │                          │                │
+//!       │  Received::Message    │                          │                │
+//!       │◀──────────────────────│◀─────────────────────────│◀───────────────│
 //! ```
 //!
-//! [`SessionManager`] is the top of the crate: every session, exchange, handshake and timer of
-//! a node behind one socket. Each part below it is public and usable alone:
-//! [`session::SecureSession`], [`session::UnsecureSession`], the four handshakes in
-//! [`handshake`], [`exchange::Exchange`], [`group`], [`cert`], [`tlv`], [`wire`]. Two parts stand beside the
-//! manager: [`check_in`] has the messages by which intermittently connected devices say that they
-//! are awake, [`stream`] frames what goes over TCP.
-//!
-//! The examples on this page keep their tables on the heap. [`manager::Fixed`] keeps them in arrays,
-//! without an allocator: how a device with little memory is built, [`guide::firmware`] shows.
+//! The examples on this page keep their tables on the heap. [`Fixed`] keeps them in arrays, without
+//! an allocator: see [`guide::firmware`].
 //!
 //! # A session in one process
 //!
@@ -48,8 +56,8 @@
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
 //! use matter_session::{
-//!     Config, Context, Event, HeapSessionManager, Instant, Passcode, PeerAddress, ProtocolId,
-//!     Received, RustCrypto, TRANSMIT_BUFFER_LEN,
+//!     Config, Event, HeapSessionManager, Instant, MessageType, Passcode, PeerAddress, Received,
+//!     RustCrypto, Services,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,40 +65,40 @@
 //! let mut phone = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
 //! let mut lamp = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
 //! let [at_phone, at_lamp] = [1, 2].map(|port| PeerAddress::Udp(([127, 0, 0, 1], port).into()));
-//! let now = Instant::ZERO;
 //!
-//! // Whoever knows the passcode gets in.
+//! let mut services = Services::new(&mut rng);
+//! let mut cx = services.at(Instant::ZERO);
 //! let passcode = Passcode::new(20202021)?;
-//! let mut cx = Context::new(now, &mut rng);
-//! lamp.open_commissioning_window_for(&mut cx, &passcode, None)?;
+//! lamp.window_mut().open_for(&mut cx, &passcode, None)?;
 //! phone.connect_pase(&mut cx, at_lamp, passcode)?;
 //!
-//! let (mut scratch, mut heard) = ([0; TRANSMIT_BUFFER_LEN], None);
-//! while heard.is_none() {
-//!     while let Some(sent) = phone.poll_transmit(now, &mut scratch) {
+//! let mut received = None;
+//! while received.is_none() {
+//!     while let Some(sent) = phone.poll_transmit(cx.now()) {
 //!         let mut datagram = sent.datagram.to_vec();
-//!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram)? {
-//!             heard = Some(m.payload.to_vec());
+//!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram) {
+//!             received = Some(m.payload.to_vec());
 //!         }
 //!     }
-//!     while let Some(sent) = lamp.poll_transmit(now, &mut scratch) {
-//!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec())?;
+//!     while let Some(sent) = lamp.poll_transmit(cx.now()) {
+//!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec());
 //!     }
 //!     if let Some(Event::Established { session, .. }) = phone.poll_event() {
-//!         let exchange = phone.open_exchange(now, session)?;
-//!         phone.send(&mut cx, exchange, ProtocolId::INTERACTION_MODEL, 0x02, b"hello")?;
+//!         let exchange = phone.open_exchange(&mut cx, session)?;
+//!         phone.send(&mut cx, exchange, MessageType::READ_REQUEST, b"hello")?;
 //!     }
 //! }
-//! assert_eq!(heard.as_deref(), Some(&b"hello"[..]));
+//! assert_eq!(received.as_deref(), Some(&b"hello"[..]));
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # The loop
 //!
-//! No order of calls is required: what is polled late happens late, nothing more. This one
-//! serves. Where the date is known, say it in [`Context::wall`]: without it the validity periods
-//! of certificates are not checked.
+//! The calls may come in any order; this one works for most programs. Polling late delays
+//! retransmissions, events and reports. Stop polling, and handshakes time out. If the node knows
+//! the date, pass it to [`Services::with_wall`]: without it the manager accepts certificates that
+//! have expired.
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
@@ -98,36 +106,35 @@
 //! use std::net::UdpSocket;
 //! use std::time::Duration;
 //!
-//! use matter_session::rand_core::CryptoRng;
 //! use matter_session::{
-//!     Context, Event, HeapSessionManager, Instant, OperationalKey, PeerAddress, Received,
-//!     TRANSMIT_BUFFER_LEN,
+//!     Event, HeapSessionManager, Instant, OperationalKey, PeerAddress, Received, Services,
 //! };
 //!
 //! fn run(
 //!     socket: &UdpSocket,
 //!     node: &mut HeapSessionManager,
 //!     key: &mut impl OperationalKey,
-//!     rng: &mut dyn CryptoRng,
+//!     services: &mut Services<'_>,
 //! ) -> Result<()> {
 //!     let clock = std::time::Instant::now();
 //!     let now = || Instant::from_millis(clock.elapsed().as_millis() as u64);
-//!     let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
+//!     let mut datagram = [0; 1280];
 //!     loop {
-//!         // 1. Let time pass, and react to what has happened.
-//!         let mut cx = Context::new(now(), rng);
+//!         // 1. Let time pass, and handle what happened.
+//!         let mut cx = services.at(now());
 //!         node.handle_timeout(&mut cx);
 //!         while let Some(event) = node.poll_event() {
 //!             match event {
 //!                 Event::SignRequest(request) => {
-//!                     node.sign(&mut cx, request.sign_with(key));
+//!                     // An error means that the handshake has ended meanwhile.
+//!                     let _ = node.complete_signature(&mut cx, request.sign_with(key));
 //!                 }
 //!                 Event::Established { session, .. } => println!("{session:?}"),
 //!                 _ => {}
 //!             }
 //!         }
-//!         // 2. Send. A datagram that the socket refuses counts as lost: it is repeated.
-//!         while let Some(sent) = node.poll_transmit(cx.now, &mut scratch) {
+//!         // 2. Send. A datagram that the socket refuses counts as lost: it is retransmitted.
+//!         while let Some(sent) = node.poll_transmit(cx.now()) {
 //!             if let PeerAddress::Udp(to) = sent.to {
 //!                 let _ = socket.send_to(sent.datagram, to);
 //!             }
@@ -142,31 +149,34 @@
 //!             }
 //!             Err(e) => return Err(e),
 //!         };
-//!         // 4. Take it in. `Err` says why it was dropped; nothing is to be done about that.
-//!         let mut cx = Context::new(now(), rng);
-//!         let received = node.handle_datagram(&mut cx, from.into(), &mut datagram[..len]);
-//!         if let Ok(Received::Message(message)) = received {
-//!             let (exchange, protocol) = (message.exchange, message.protocol);
-//!             let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);
-//!             node.close_exchange(exchange);
+//!         // 4. Handle the datagram. This application sends back what it receives.
+//!         let mut cx = services.at(now());
+//!         match node.handle_datagram(&mut cx, from.into(), &mut datagram[..len]) {
+//!             Received::Message(message) => {
+//!                 let exchange = message.exchange;
+//!                 let _ = node.send(&mut cx, exchange, message.kind, message.payload);
+//!                 node.close_exchange(exchange);
+//!             }
+//!             // Everybody can cause this. Count it; never end the loop because of it.
+//!             Received::Dropped(reason) => println!("dropped: {reason}"),
+//!             _ => {}
 //!         }
 //!     }
 //! }
 //! ```
 //!
-//! Where many datagrams are read at once, [`SessionManager::handle_datagrams`] takes them in
-//! together, and [`SessionManager::send_all`] sends many messages: the results are the same, and long
+//! If the program reads many datagrams at once, [`SessionManager::handle_datagrams`] handles them
+//! together, and [`SessionManager::send_all`] sends many messages. The results are the same; long
 //! messages take less time.
 //!
 //! # CASE
 //!
-//! A node that is a member of a fabric dials another by fabric and node id. The operational key
-//! stays with the caller: the manager hands out a [`SignRequest`] with a digest, which may be
-//! answered at once, later or from another thread. If both sides still hold a record of an earlier
-//! session, the handshake resumes it and nobody signs.
+//! A node that is a member of a fabric connects to another one by fabric and node id ([`Peer`]).
+//! The operational key stays with the caller: the manager returns a [`SignRequest`] with a digest.
+//! Answer it at once, later, or from another thread. If both nodes still hold a record of an
+//! earlier session, the handshake resumes it and nobody signs.
 //!
-//! Certificates come from the fabric's administrator; feature `issue` makes them in
-//! [`cert`].
+//! Certificates come from the fabric's administrator. Feature `issue` makes them in [`cert`].
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto", feature = "issue"), doc = "```")]
 #![cfg_attr(
@@ -177,8 +187,8 @@
 //! # use matter_session::crypto::Secret;
 //! # use matter_session::ids::FabricId;
 //! use matter_session::{
-//!     Config, Context, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime,
-//!     NodeId, PeerAddress, RustCrypto, SigningKey, TRANSMIT_BUFFER_LEN, WallClock,
+//!     Config, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime, NodeId,
+//!     Peer, PeerAddress, RustCrypto, Services, SigningKey, WallClock,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -203,11 +213,12 @@
 //!     nodes.push((node, key, fabric));
 //! }
 //!
-//! // One dials the other.
+//! // One connects to the other.
 //! let address = |n| PeerAddress::Udp(([127, 0, 0, 1], n).into());
-//! let mut cx = Context::new(Instant::ZERO, &mut rng).with_wall(WallClock::Known(today));
+//! let mut services = Services::new(&mut rng).with_wall(WallClock::Known(today));
+//! let mut cx = services.at(Instant::ZERO);
 //! let (controller, _, fabric) = &mut nodes[0];
-//! controller.connect_case(&mut cx, address(1), *fabric, NodeId::new(0xDE))?;
+//! controller.connect_case(&mut cx, address(1), Peer::new(*fabric, NodeId::new(0xDE)))?;
 //!
 //! let mut established = 0;
 //! while established < 2 {
@@ -217,7 +228,7 @@
 //!         while let Some(event) = node.poll_event() {
 //!             match event {
 //!                 Event::SignRequest(request) => {
-//!                     node.sign(&mut cx, request.sign_with(key));
+//!                     let _ = node.complete_signature(&mut cx, request.sign_with(key));
 //!                 }
 //!                 Event::Established { .. } => {
 //!                     assert!(node.peer_certificates().is_some()); // lent until the next event
@@ -227,11 +238,11 @@
 //!                 _ => {}
 //!             }
 //!         }
-//!         while let Some(sent) = node.poll_transmit(cx.now, &mut [0; TRANSMIT_BUFFER_LEN]) {
+//!         while let Some(sent) = node.poll_transmit(cx.now()) {
 //!             datagrams.push(sent.datagram.to_vec());
 //!         }
 //!         for mut datagram in datagrams {
-//!             nodes[1 - from].0.handle_datagram(&mut cx, address(from as u16), &mut datagram)?;
+//!             nodes[1 - from].0.handle_datagram(&mut cx, address(from as u16), &mut datagram);
 //!         }
 //!     }
 //! }
@@ -241,54 +252,54 @@
 //!
 //! # Groups
 //!
-//! A node that is in groups, or sends to them, installs their keys
-//! ([`Groups::set_key_set`](crate::manager::Groups::set_key_set)) and names them
-//! ([`Groups::set`](crate::manager::Groups::set)) after every start, joins their
-//! [addresses](crate::manager::Groups::address), and passes a [`group::CounterStore`] with every
-//! call
-//! ([`Context::with_counters`]). Datagrams of all sockets go to the same
-//! [`handle_datagram`](SessionManager::handle_datagram), which yields [`Received::Group`]; after
-//! [`Event::GroupMessages`] there are more in
-//! [`Groups::poll_message`](crate::manager::Groups::poll_message).
-//! [`Groups::send`](crate::manager::Groups::send) sends: from the socket that receives unicast, as
-//! receivers ask the source of a message for its counter, and with a multicast hop limit above the
-//! usual one of 1 where the network has routers, as a Thread mesh has. See `examples/group.rs`.
+//! 1. After every start, install the keys ([`Groups::set_key_set`]) and set the groups
+//!    ([`Groups::set`]) that the node is a member of or sends to.
+//! 2. Name a [`CounterStore`] in [`Services::with_counters`]. Without one, the node sends nothing
+//!    to groups.
+//! 3. Join the [address](Groups::address) of each group. Datagrams of all sockets go to
+//!    [`handle_datagram`](SessionManager::handle_datagram), which returns [`Received::Group`].
+//!    After [`Event::GroupMessages`], there are more messages in [`Groups::poll_message`].
+//! 4. Send with [`Groups::send`], from the socket that receives unicast: receivers ask the source
+//!    of a message for its counter. If the network has routers, as a Thread mesh has, set the
+//!    multicast hop limit of the socket above 1.
+//!
+//! See `examples/group.rs`.
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | fast P-256 tables (about 25 kB of RAM, built on first use); implies `alloc` |
-//! | `alloc` | by `std` | [`Heap`]: tables that grow; without it they are arrays, [`manager::Fixed`]. `manager::Shards`: several managers behind one port |
-//! | `rustcrypto` | yes | [`RustCrypto`] and [`crypto::CompactRustCrypto`], backends on the RustCrypto crates; [`SigningKey`] |
-//! | `aws-lc-rs` | no | `crypto::AwsLcCrypto` and `crypto::AwsLcSigningKey`: CASE on AWS-LC, for controllers with many nodes. A C compiler must be there; implies `std` and `rustcrypto` |
-//! | `initiator` | yes | [`connect_pase`](SessionManager::connect_pase) and [`connect_case`](SessionManager::connect_case); a device that is only dialled does without |
+//! | `alloc` | by `std` | `Heap`: tables that grow (without it, tables are arrays: [`Fixed`]); `manager::Shards`: several managers behind one port |
+//! | `rustcrypto` | yes | `RustCrypto` and `CompactRustCrypto`, backends on the RustCrypto crates; `SigningKey` |
+//! | `aws-lc-rs` | no | `AwsLcCrypto` and `AwsLcSigningKey`: CASE on AWS-LC, for controllers with many nodes. It needs a C compiler; implies `std` and `rustcrypto` |
+//! | `initiator` | yes | `connect_pase` and `connect_case`; a device that only answers does without |
 //! | `issue` | no | issuing certificates, as a controller does |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |
 //! | `defmt` | no | the same for `defmt`, and `defmt::Format` of events, errors, handles and ids |
 //!
-//! Features add items; none changes what others do. Without `rustcrypto` the caller implements
-//! [`crypto::Crypto`].
+//! Features add items and never change others. Without `rustcrypto` you implement
+//! [`Crypto`].
 //!
 //! # Limits
 //!
 //! - A local session id has 16 bits, so **one manager holds at most 65,535 sessions**, 65,534 of
-//!   them CASE. The managers behind one UDP port share these ids (`manager::Shards`); more
+//!   them CASE. The managers behind one UDP port share these ids (`manager::Shards`). More
 //!   sessions need another port.
 //! - A peer has at most sixteen CASE sessions with this node, unless
-//!   [`Config::with_sessions_per_peer`] says otherwise. One more, or one more than the table holds,
-//!   ends another: [`CloseReason::Evicted`].
-//! - A session sends at least four billion messages (its counter starts at random, at most at
-//!   2^28, and ends at 2^32), then no more; [`Event::CounterLow`] comes well before.
-//! - Over UDP a message has at most 1,232 octets unless [`Config::with_max_message`] says
-//!   otherwise, which leaves 1,196 octets or a little more for the payload:
-//!   [`SessionManager::max_payload`] says how many. Over TCP the limit is what the peer declared,
-//!   63,996 octets with the headers if it did not.
-//! - One reliable message at a time is in flight on an exchange; a session may have several
+//!   [`Config::with_sessions_per_peer`] sets another limit. One more session, or one more than the
+//!   table holds, evicts another: [`CloseReason::Evicted`].
+//! - A session sends at least four billion messages, then no more: its counter starts at random,
+//!   below 2^28, and ends at 2^32. [`Event::CounterLow`] comes well before.
+//! - Over UDP a message has at most 1,232 bytes unless [`Config::with_max_message`] sets another
+//!   limit. This leaves 1,196 bytes or a little more for the payload:
+//!   [`SessionManager::max_payload`] returns how many. Over TCP the limit is what the peer
+//!   declared, 63,996 bytes with the headers if it declared nothing.
+//! - An exchange has one reliable message in flight at a time. A session may have several
 //!   exchanges.
-//! - A node id, fabric and tags are kept with each session; certificates are lent once, with
-//!   [`Event::Established`].
-//! - [`manager::Fixed`] has 65,535 octets at most for all messages in flight together.
+//! - The manager keeps the node id, the fabric and the tags of the peer with each session. It lends
+//!   the certificates once, with [`Event::Established`].
+//! - [`Fixed`] has at most 65,535 bytes for all messages in flight together.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -339,34 +350,47 @@ pub mod time;
 pub mod tlv;
 pub mod wire;
 
+#[cfg(doc)]
+use crate::manager::Groups;
+
 pub use rand_core;
 
-pub use crate::context::Context;
+pub use crate::context::{
+    AcceptAll, Context, PeerCertificates, PeerIdentity, PeerPolicy, Services,
+};
 #[cfg(feature = "aws-lc-rs")]
 pub use crate::crypto::{AwsLcCrypto, AwsLcSigningKey};
 #[cfg(feature = "rustcrypto")]
 pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
-pub use crate::crypto::{OperationalKey, Passcode, PbkdfParameters, Verifier};
-pub use crate::fabric::{FabricCredentials, Ipk};
+pub use crate::crypto::{
+    Crypto, OperationalKey, Passcode, PbkdfParameters, Secret, SignError, Signature, Verifier,
+};
+pub use crate::fabric::{Fabric, FabricCredentials, Ipk};
+pub use crate::group::{CounterStore, GroupKeySet, StoreError};
 pub use crate::handshake::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
     NewSession, PaseClient, PaseServer, PaseStart, SignRequest, Signed, Step,
 };
-pub use crate::ids::{FabricIndex, GroupId, LocalSessionId, NodeId, ProtocolId};
-#[cfg(feature = "alloc")]
-pub use crate::manager::Heap;
+pub use crate::ids::{
+    FabricIndex, Group, GroupId, LocalSessionId, MessageType, NodeId, Peer, ProtocolId,
+};
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 pub use crate::manager::HeapSessionManager;
-#[cfg(feature = "alloc")]
-pub use crate::manager::Shards;
 pub use crate::manager::{
-    CloseReason, CommissioningWindow, Config, Datagram, Dropped, Event, ExchangeHandle, Fixed,
-    GroupMessage, GroupSettings, HandshakeHandle, Message, Outgoing, PeerAddress, Received,
-    SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN, Transmit, Unstarted,
+    BatchMessage, CloseReason, CommissioningWindow, Config, ConnectError, Datagram, Dropped, Event,
+    ExchangeHandle, FabricTableError, Fixed, GroupError, GroupMessage, GroupSendError,
+    GroupSettings, HandshakeEnded, HandshakeHandle, Message, NoPaseSession, NoSession, OpenError,
+    PeerAddress, Received, RestoreError, SendError, SessionHandle, SessionManager, SessionRef,
+    Statistics, Storage, Transmit, Unstarted, WindowCloseReason, WindowError, WithGroups,
 };
+#[cfg(feature = "alloc")]
+pub use crate::manager::{Heap, Shard, Shards};
 pub use crate::resumption::{ResumptionRecord, ResumptionStore};
-pub use crate::session::{SecureSession, Session, SessionParameters, UnsecureSession};
+pub use crate::session::{
+    ResumptionId, SecureSession, Session, SessionParameters, UnsecureSession,
+};
 pub use crate::time::{Instant, MatterTime, WallClock};
+pub use crate::wire::StatusReport;
 
 /// The snippets of README.md, compiled and run with the other tests.
 #[cfg(all(doctest, feature = "std", feature = "rustcrypto"))]

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::crypto::Secret;
 use crate::fabric::{CompressedFabricId, Fabric};
-use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId};
+use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, Peer};
 use crate::session::ResumptionId;
 
 /// What is kept of a session with a peer, so that the next one needs no certificates.
@@ -38,7 +38,7 @@ pub struct ResumptionRecord {
 pub struct RecordError;
 
 impl ResumptionRecord {
-    /// Length of the encoded form in octets.
+    /// Length of the encoded form in bytes.
     pub const ENCODED_LEN: usize =
         1 + 1 + 8 + 8 + ResumptionId::LEN + 32 + 4 * CaseAuthTags::CAPACITY;
     const VERSION: u8 = 2;
@@ -119,7 +119,7 @@ impl ResumptionRecord {
 
 /// Where resumption records are kept, instead of in a manager's own table: an embedded database,
 /// a store that several managers or processes share. Handed in with every call, by
-/// [`Context::with_resumption`](crate::context::Context::with_resumption).
+/// [`Services::with_resumption`](crate::context::Services::with_resumption).
 ///
 /// The calls come from within a handshake and hold up the manager: they must not take long. A
 /// store that is far away or asynchronous stands behind the manager's own table instead: it writes
@@ -151,7 +151,7 @@ pub trait ResumptionStore {
     fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord>;
 
     /// The record of a peer, for an initiator that offers to resume it.
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord>;
+    fn by_peer(&mut self, peer: Peer) -> Option<ResumptionRecord>;
 
     /// Whether this responder may resume the record with this id: true for the first that asks,
     /// and false for every other, for good. Refused, the handshake is a full one, and that or the
@@ -174,7 +174,7 @@ pub trait ResumptionStore {
     /// Removes the record of a peer, if there is one: neither its peer nor its id finds it any
     /// more. The trust in the peer has ended, so a store that fails to do this has to tell the
     /// application, and has to be asked again.
-    fn remove(&mut self, fabric: FabricIndex, peer: NodeId);
+    fn remove(&mut self, peer: Peer);
 
     /// Removes the records of a fabric that this node has left, or on which it has other
     /// certificates now.
@@ -194,7 +194,7 @@ impl ResumptionStore for NoRecords {
         None
     }
 
-    fn by_peer(&mut self, _: FabricIndex, _: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, _: Peer) -> Option<ResumptionRecord> {
         None
     }
 
@@ -204,7 +204,7 @@ impl ResumptionStore for NoRecords {
 
     fn save(&mut self, _: &ResumptionRecord) {}
 
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {}
+    fn remove(&mut self, _: Peer) {}
 
     fn remove_fabric(&mut self, _: FabricIndex) {}
 }

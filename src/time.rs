@@ -115,6 +115,7 @@ impl MatterTime {
 /// What the caller knows of the present calendar time when a certificate's validity is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum WallClock {
     /// No idea: validity periods are not checked.
     #[default]

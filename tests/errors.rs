@@ -6,8 +6,8 @@ const fn is_error<E: Error + Copy + Eq + Send + Sync + 'static>() {}
 
 const _: () = {
     use matter_session::{
-        cert, check_in, context, crypto, fabric, group, handshake, manager, resumption, session,
-        stream, tlv, wire,
+        cert, check_in, crypto, fabric, group, handshake, manager, resumption, session, stream,
+        tlv, wire,
     };
 
     is_error::<cert::CertError>();
@@ -29,12 +29,15 @@ const _: () = {
     is_error::<group::StoreError>();
     is_error::<handshake::HandshakeError>();
     is_error::<handshake::Refusal>();
-    is_error::<context::Rejected>();
+    is_error::<matter_session::context::Rejected>();
     is_error::<manager::ConnectError>();
     is_error::<manager::Dropped>();
     is_error::<manager::FabricTableError>();
     is_error::<manager::GroupError>();
     is_error::<manager::GroupSendError>();
+    is_error::<manager::HandshakeEnded>();
+    is_error::<manager::NoPaseSession>();
+    is_error::<manager::NoSession>();
     is_error::<manager::OpenError>();
     is_error::<manager::RestoreError>();
     is_error::<manager::SendError>();

@@ -60,10 +60,10 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) -> isize {
         while alive.len() > if left == 0 { 1 } else { stay } {
             let pair = alive.swap_remove(dice.below(alive.len() as u64) as usize);
             let (closer, session) = pair[dice.below(2) as usize];
-            net.call(closer, |m, cx| m.close(cx, session));
+            net.call(closer, |m, cx| m.close_session(cx, session));
             net.pump();
         }
-        assert_eq!(net.node(0).manager.session_count(), alive.len());
+        assert_eq!(net.node(0).manager.sessions().len(), alive.len());
         forget(net);
     }
     assert_eq!(most, ALIVE);
@@ -71,14 +71,14 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) -> isize {
     forget(net);
     let with_one = live(&region);
     let [(closer, session), _] = alive.remove(0);
-    net.call(closer, |m, cx| m.close(cx, session));
+    net.call(closer, |m, cx| m.close_session(cx, session));
     net.run(90_000);
     for n in 0..net.nodes.len() {
         net.call(n, |m, cx| m.records_mut().forget_all(cx));
     }
     net.pump();
     forget(net);
-    assert!(net.nodes.iter().all(|node| node.manager.session_count() == 0));
+    assert!(net.nodes.iter().all(|node| node.manager.sessions().len() == 0));
     net.assert_clean();
     with_one
 }

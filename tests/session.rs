@@ -104,7 +104,7 @@ fn matterjs_session_parameters() {
             value["specificationVersion"].as_u64()
         );
         assert_eq!(u32::from(read.paths_per_invoke()), number("maxPathsPerInvoke", 1));
-        let tcp = Transports::TCP_CLIENT.and(Transports::TCP_SERVER);
+        let tcp = Transports::TCP_CLIENT.or(Transports::TCP_SERVER);
         let has_tcp = value["supportedTransports"]["tcpClient"] == true;
         assert_eq!(read.transports.contains(tcp), has_tcp);
         assert_eq!(read.max_tcp_message, number("maxTcpMessageSize", 63_996));
@@ -656,7 +656,7 @@ fn odd_session_parameters() {
     let octets =
         [0x15, 0x27, 8, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x24, 2, 7, 0x29, 10, 0x18];
     let params = read(&octets).unwrap();
-    assert_eq!(params.transports, Transports::TCP_CLIENT.and(Transports::TCP_SERVER));
+    assert_eq!(params.transports, Transports::TCP_CLIENT.or(Transports::TCP_SERVER));
     assert_eq!(params.active_interval_ms, 7);
     assert_eq!(params.active_interval(), Duration::from_millis(100));
     assert_eq!(read(&[0x15, 0x26, 3, 0, 0, 1, 0, 0x18]), Err(TlvError::OutOfRange));
@@ -672,7 +672,7 @@ fn transports_are_read_in_any_width_and_without_reserved_bits() {
         (0b001, Transports::NONE),
         (0b010, client),
         (0b100, server),
-        (0b111, client.and(server)),
+        (0b111, client.or(server)),
     ] {
         for (kind, width) in [(0x24, 1), (0x25, 2), (0x26, 4), (0x27, 8)] {
             for high in [0, 0xF8] {
@@ -703,7 +703,7 @@ fn a_peer_is_dialled_over_tcp_if_it_says_so_and_is_new_enough() {
     let node = SessionParameters::matter_1_6();
     assert!(!node.accepts_tcp());
     assert!(!node.with_tcp(client, 10_000).accepts_tcp());
-    assert!(node.with_tcp(client.and(server), 10_000).accepts_tcp());
+    assert!(node.with_tcp(client.or(server), 10_000).accepts_tcp());
     let of_version = |version| node.with_revisions(17, 11, version).with_tcp(server, 10_000);
     assert!(of_version(0x0105_0000).accepts_tcp());
     assert!(!of_version(0x0104_0200).accepts_tcp());

@@ -7,7 +7,7 @@ use matter_session::crypto::{
 };
 use matter_session::manager::{Config, Event, PeerAddress, Received, SessionManager};
 use matter_session::{
-    Context, FabricIndex, Heap, Instant, NodeId, Passcode, ProtocolId, TRANSMIT_BUFFER_LEN,
+    Context, FabricIndex, Heap, Instant, MessageType, NodeId, Passcode, Peer, Services,
 };
 
 use matter_session_testing::rng::Dice;
@@ -37,24 +37,24 @@ impl Pair {
     }
 
     fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
-        f(&mut self.nodes[n].0, &mut Context::new(Instant::ZERO, &mut self.rng))
+        f(&mut self.nodes[n].0, &mut Services::new(&mut self.rng).at(Instant::ZERO))
     }
 
     /// Carries datagrams until nobody has any.
     fn run(&mut self) {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         loop {
             let mut quiet = true;
             for n in [0, 1] {
                 let (from, to) = if n == 0 { (0, 1) } else { (1, 0) };
                 self.events(n);
-                while let Some(sent) = self.nodes[from].0.poll_transmit(Instant::ZERO, &mut buf) {
+                while let Some(sent) = self.nodes[from].0.poll_transmit(Instant::ZERO) {
                     let mut datagram = sent.datagram.to_vec();
                     quiet = false;
-                    let mut cx = Context::new(Instant::ZERO, &mut self.rng);
+                    let mut services = Services::new(&mut self.rng);
+                    let mut cx = services.at(Instant::ZERO);
                     let peer = &mut self.nodes[to].0;
                     let received = peer.handle_datagram(&mut cx, address(from), &mut datagram);
-                    if let Ok(Received::Message(message)) = received {
+                    if let Received::Message(message) = received {
                         self.got.push(message.payload.to_vec());
                     }
                 }
@@ -67,12 +67,13 @@ impl Pair {
 
     fn events(&mut self, n: usize) {
         let (manager, key) = &mut self.nodes[n];
-        let mut cx = Context::new(Instant::ZERO, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(Instant::ZERO);
         while let Some(event) = manager.poll_event() {
             match event {
                 Event::SignRequest(request) => {
                     let signed = request.sign_with(key.as_mut().unwrap());
-                    assert!(manager.sign(&mut cx, signed));
+                    assert!(manager.complete_signature(&mut cx, signed).is_ok());
                 }
                 Event::Established { resumed, .. } => self.established.push((n, resumed)),
                 Event::HandshakeFailed { .. } => self.failed += 1,
@@ -83,8 +84,7 @@ impl Pair {
 
     fn pase(&mut self, passcode: u32) {
         let right = Passcode::new(20_202_021).unwrap();
-        self.call(1, |manager, cx| manager.open_commissioning_window_for(cx, &right, None))
-            .unwrap();
+        self.call(1, |manager, cx| manager.window_mut().open_for(cx, &right, None)).unwrap();
         let passcode = Passcode::new(passcode).unwrap();
         self.call(0, |manager, cx| manager.connect_pase(cx, address(1), passcode)).unwrap();
         self.run();
@@ -92,8 +92,10 @@ impl Pair {
 
     fn case(&mut self) {
         let fabric = FabricIndex::new(1).unwrap();
-        self.call(0, |manager, cx| manager.connect_case(cx, address(1), fabric, NodeId::new(101)))
-            .unwrap();
+        self.call(0, |manager, cx| {
+            manager.connect_case(cx, address(1), Peer::new(fabric, NodeId::new(101)))
+        })
+        .unwrap();
         self.run();
     }
 }
@@ -125,10 +127,10 @@ fn case_and_its_resumption_carry_messages() {
         pair.established.sort_unstable();
         assert_eq!(pair.established, [(0, false), (0, true), (1, false), (1, true)]);
 
-        let session = pair.nodes[0].0.sessions().next().unwrap().handle();
+        let session = pair.nodes[0].0.sessions().iter().next().unwrap().handle();
         pair.call(0, |manager, cx| {
-            let exchange = manager.open_exchange(cx.now, session).unwrap();
-            manager.send(cx, exchange, ProtocolId::INTERACTION_MODEL, 2, b"hello").unwrap();
+            let exchange = manager.open_exchange(cx, session).unwrap();
+            manager.send(cx, exchange, MessageType::READ_REQUEST, b"hello").unwrap();
         });
         pair.run();
         assert_eq!(pair.got, [b"hello"]);

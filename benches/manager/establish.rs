@@ -3,11 +3,10 @@
 use core::time::Duration;
 use std::time::Instant as Clock;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{RustCrypto, SigningKey};
-use matter_session::manager::{
-    Config, Dropped, Event, HeapSessionManager, PeerAddress, TRANSMIT_BUFFER_LEN,
-};
+use matter_session::ids::Peer;
+use matter_session::manager::{Config, Dropped, Event, HeapSessionManager, PeerAddress};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::Instant;
 use matter_session_testing::net::members;
@@ -40,43 +39,48 @@ impl Dialer {
         now: Instant,
     ) -> (Duration, bool) {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(now, &mut rng);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(now);
         let mut spent = Duration::ZERO;
-        self.manager.connect_case(&mut cx, address(), fabric(), THIS).unwrap();
+        self.manager.connect_case(&mut cx, address(), Peer::new(fabric(), THIS)).unwrap();
         let mut established = None;
         let mut quiet = false;
         while !quiet {
             quiet = true;
-            while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
+            while let Some(transmit) = self.manager.poll_transmit(now) {
                 let mut datagram = transmit.datagram.to_vec();
                 let begin = Clock::now();
-                other.handle_datagram(&mut cx, from(), &mut datagram).unwrap();
+                let received = other.handle_datagram(&mut cx, from(), &mut datagram);
+                assert_eq!(received.dropped(), None);
                 spent += begin.elapsed();
                 quiet = false;
             }
             while let Some(event) = other.poll_event() {
                 if let Event::SignRequest(request) = event {
-                    other.sign(&mut cx, request.sign_with(&mut self.key_of_other));
+                    let _ = other
+                        .complete_signature(&mut cx, request.sign_with(&mut self.key_of_other));
                 }
             }
             loop {
                 let begin = Clock::now();
-                let Some(transmit) = other.poll_transmit(now, &mut scratch) else { break };
+                let Some(transmit) = other.poll_transmit(now) else { break };
                 spent += begin.elapsed();
                 // Others are told goodbye; so may be this one, for a session that it has ended itself.
                 if transmit.to == from() {
                     let mut datagram = transmit.datagram.to_vec();
-                    match self.manager.handle_datagram(&mut cx, address(), &mut datagram) {
-                        Ok(_) | Err(Dropped::UnknownSession) => quiet = false,
-                        Err(dropped) => panic!("{dropped}"),
+                    match self.manager.handle_datagram(&mut cx, address(), &mut datagram).dropped()
+                    {
+                        None | Some(Dropped::UnknownSession) => quiet = false,
+                        Some(dropped) => panic!("{dropped}"),
                     }
                 }
             }
             while let Some(event) = self.manager.poll_event() {
                 match event {
                     Event::SignRequest(request) => {
-                        self.manager.sign(&mut cx, request.sign_with(&mut self.key));
+                        let _ = self
+                            .manager
+                            .complete_signature(&mut cx, request.sign_with(&mut self.key));
                         quiet = false;
                     }
                     Event::Established { resumed, .. } => established = Some(resumed),

@@ -13,15 +13,15 @@ use criterion::{
     criterion_main,
 };
 use establish::Dialer;
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Crypto, RustCrypto};
 use matter_session::ids::{
-    CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
-    ProtocolId,
+    CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, MessageType, NodeId,
+    Peer, PeerSessionId, ProtocolId,
 };
 use matter_session::manager::{
     Config, ExchangeHandle, Heap, HeapSessionManager, PeerAddress, Received, SessionHandle,
-    SessionManager, TRANSMIT_BUFFER_LEN,
+    SessionManager,
 };
 use matter_session::rand_core::{Rng, UnwrapErr};
 use matter_session::session::hazmat::{self, Counters};
@@ -99,7 +99,8 @@ impl World {
     fn new(sessions: usize) -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut manager = manager_of(sessions, RustCrypto);
-        let mut cx = Context::new(Instant::ZERO, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(Instant::ZERO);
         let mut handles = Vec::new();
         let mut peers = Vec::new();
         for n in 0..sessions {
@@ -143,11 +144,12 @@ impl World {
             datagrams.push(self.seal(n, &header, &PAYLOAD));
         }
         let mut exchanges = Vec::with_capacity(BATCH);
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let begin = Clock::now();
         for datagram in &mut datagrams {
             match self.manager.handle_datagram(&mut cx, address(), datagram) {
-                Ok(Received::Message(message)) => exchanges.push(message.exchange),
+                Received::Message(message) => exchanges.push(message.exchange),
                 // More from one peer than it may begin at once: with few sessions, rarely.
                 other => drop(black_box(other)),
             }
@@ -156,25 +158,25 @@ impl World {
         for exchange in exchanges {
             self.manager.close_exchange(exchange);
         }
-        assert_eq!(self.manager.exchange_count(), 0);
+        assert_eq!(self.manager.sessions().exchange_count(), 0);
         spent
     }
 
     /// Messages to random peers, which acknowledge them afterwards.
     fn send(&mut self) -> Duration {
         let mut exchanges: Vec<(usize, ExchangeHandle)> = Vec::new();
-        for _ in 0..BATCH {
-            let n = self.random();
-            let exchange = self.manager.open_exchange(self.now, self.handles[n]).unwrap();
+        let peers: Vec<_> = (0..BATCH).map(|_| self.random()).collect();
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
+        for n in peers {
+            let exchange = self.manager.open_exchange(&mut cx, self.handles[n]).unwrap();
             exchanges.push((n, exchange));
         }
         let mut counters = Vec::with_capacity(BATCH);
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        let mut cx = Context::new(self.now, &mut self.rng);
         let begin = Clock::now();
         for (_, exchange) in &exchanges {
-            self.manager.send(&mut cx, *exchange, IM, 8, &PAYLOAD).unwrap();
-            let transmit = self.manager.poll_transmit(self.now, &mut scratch).unwrap();
+            self.manager.send(&mut cx, *exchange, MessageType::new(IM, 8), &PAYLOAD).unwrap();
+            let transmit = self.manager.poll_transmit(self.now).unwrap();
             counters.push(<[u8; 4]>::try_from(&transmit.datagram[4..8]).unwrap());
         }
         let spent = begin.elapsed();
@@ -188,67 +190,72 @@ impl World {
                 ack: Some(MessageCounter::new(u32::from_le_bytes(counter))),
             };
             let mut datagram = self.seal(n, &ack, &[]);
-            let mut cx = Context::new(self.now, &mut self.rng);
-            self.manager.handle_datagram(&mut cx, address(), &mut datagram).unwrap();
+            let mut services = Services::new(&mut self.rng);
+            let mut cx = services.at(self.now);
+            let received = self.manager.handle_datagram(&mut cx, address(), &mut datagram);
+            assert_eq!(received.dropped(), None);
             self.manager.close_exchange(exchange);
         }
         while self.manager.poll_event().is_some() {}
-        assert_eq!(self.manager.exchange_count(), 0);
+        assert_eq!(self.manager.sessions().exchange_count(), 0);
         spent
     }
 
     /// New sessions in a full table, each in place of the one that is idle longest.
     fn evict(&mut self) -> Duration {
         let newcomers: Vec<usize> = (0..BATCH).map(|_| self.random() + 1_000_000).collect();
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let begin = Clock::now();
         for n in newcomers {
             black_box(add(&mut self.manager, &mut cx, n));
         }
         let spent = begin.elapsed();
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
+        while self.manager.poll_transmit(self.now).is_some() {}
         while self.manager.poll_event().is_some() {}
         spent
     }
 
     fn let_pass(&mut self) {
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         self.manager.handle_timeout(&mut cx);
     }
 
     /// Timers that are due: retransmissions of messages that nobody acknowledges.
     fn due(&mut self) -> Duration {
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
         let mut exchanges = Vec::new();
         for _ in 0..BATCH {
             let n = self.random();
-            let exchange = self.manager.open_exchange(self.now, self.handles[n]).unwrap();
-            let mut cx = Context::new(self.now, &mut self.rng);
-            self.manager.send(&mut cx, exchange, IM, 8, &PAYLOAD).unwrap();
+            let mut services = Services::new(&mut self.rng);
+            let mut cx = services.at(self.now);
+            let exchange = self.manager.open_exchange(&mut cx, self.handles[n]).unwrap();
+            self.manager.send(&mut cx, exchange, MessageType::new(IM, 8), &PAYLOAD).unwrap();
             exchanges.push(exchange);
         }
-        while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
+        while self.manager.poll_transmit(self.now).is_some() {}
         let later = self.now + Duration::from_secs(1);
-        let mut cx = Context::new(later, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(later);
         let begin = Clock::now();
         self.manager.handle_timeout(&mut cx);
         let spent = begin.elapsed();
         let mut sent_again = 0;
-        while self.manager.poll_transmit(later, &mut scratch).is_some() {
+        while self.manager.poll_transmit(later).is_some() {
             sent_again += 1;
         }
         assert_eq!(sent_again, BATCH);
         // Let them be given up, so that none is left.
         self.now = later;
-        while self.manager.exchange_count() > 0 {
+        while self.manager.sessions().exchange_count() > 0 {
             for exchange in &exchanges {
                 self.manager.close_exchange(*exchange);
             }
             self.now = self.now + Duration::from_secs(10);
-            let mut cx = Context::new(self.now, &mut self.rng);
+            let mut services = Services::new(&mut self.rng);
+            let mut cx = services.at(self.now);
             self.manager.handle_timeout(&mut cx);
-            while self.manager.poll_transmit(self.now, &mut scratch).is_some() {}
+            while self.manager.poll_transmit(self.now).is_some() {}
             while self.manager.poll_event().is_some() {}
         }
         spent
@@ -273,13 +280,14 @@ fn calls(c: &mut Criterion) {
         group.bench_function(id("find by id"), |b| {
             let mut rng = UnwrapErr(getrandom::SysRng);
             let pick = || world.handles[rng.next_u64() as usize % sessions].local_session_id();
-            let find = |id| black_box(world.manager.session_by_id(id)).is_some();
+            let find = |id| black_box(world.manager.sessions().by_id(id)).is_some();
             b.iter_batched(pick, find, BatchSize::SmallInput);
         });
         group.bench_function(id("find by peer"), |b| {
             let mut rng = UnwrapErr(getrandom::SysRng);
             let pick = || peer(rng.next_u64() as usize % sessions);
-            let find = |peer| black_box(world.manager.session_with(fabric(), peer)).is_some();
+            let find =
+                |peer| black_box(world.manager.session_with(Peer::new(fabric(), peer))).is_some();
             b.iter_batched(pick, find, BatchSize::SmallInput);
         });
         group.bench_function(id("receive"), |b| batches(b, || world.receive()));
@@ -289,7 +297,8 @@ fn calls(c: &mut Criterion) {
         });
         group.bench_function(id("handle_timeout, none due"), |b| {
             let mut rng = UnwrapErr(getrandom::SysRng);
-            let mut cx = Context::new(world.now, &mut rng);
+            let mut services = Services::new(&mut rng);
+            let mut cx = services.at(world.now);
             b.iter(|| world.manager.handle_timeout(black_box(&mut cx)));
         });
         group.bench_function(id("handle_timeout, each due"), |b| batches(b, || world.due()));
@@ -317,14 +326,15 @@ fn calls(c: &mut Criterion) {
 fn memory(_: &mut Criterion) {
     fn octets<C: Crypto>(sessions: usize, crypto: C) -> f64 {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let mut cx = Context::new(Instant::ZERO, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(Instant::ZERO);
         let region = Region::new(ALLOCATOR);
         let mut manager = manager_of(sessions, crypto);
         for n in 0..sessions {
             add(&mut manager, &mut cx, n);
         }
         let change = region.change();
-        assert_eq!(manager.session_count(), sessions);
+        assert_eq!(manager.sessions().len(), sessions);
         (change.bytes_allocated - change.bytes_deallocated) as f64 / sessions as f64
     }
     for sessions in SESSIONS {

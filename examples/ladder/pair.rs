@@ -3,12 +3,11 @@
 use core::net::{Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::handshake::{HandshakeError, SignRequest};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::time::Instant;
 
@@ -64,13 +63,16 @@ impl Node {
     }
 
     fn receive(&mut self, cx: &mut Context<'_>, from: PeerAddress, datagram: &mut [u8]) -> Outcome {
-        if let Received::Message(message) = self.manager.handle_datagram(cx, from, datagram)? {
+        if let Received::Message(message) = self.manager.handle_datagram(cx, from, datagram) {
             let text = String::from_utf8_lossy(message.payload);
-            draw_field("decrypted", &format!("opcode 0x{:02x}, payload {text:?}", message.opcode));
+            draw_field(
+                "decrypted",
+                &format!("opcode 0x{:02x}, payload {text:?}", message.kind.opcode),
+            );
             self.inbox.push(Delivered {
                 session: message.session,
                 exchange: message.exchange,
-                opcode: message.opcode,
+                opcode: message.kind.opcode,
                 payload: message.payload.to_vec(),
             });
         }
@@ -81,7 +83,7 @@ impl Node {
         while let Some(event) = self.manager.poll_event() {
             match (event, &mut self.key) {
                 (Event::SignRequest(request), Some(key)) => {
-                    self.manager.sign(cx, request.sign_with(key));
+                    let _ = self.manager.complete_signature(cx, request.sign_with(key));
                 }
                 (Event::SignRequest(request), None) => self.unsigned.push(request),
                 (Event::Established { session, resumed, .. }, _) => {
@@ -116,7 +118,8 @@ impl Pair {
     /// Carries datagrams to and fro, drawing each, until both nodes are silent.
     pub(crate) fn carry(&mut self) -> Outcome {
         let mut rng = system_rng();
-        let mut cx = Context::new(self.now, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now);
         loop {
             let crossed = self.crossed.len();
             for direction in [Direction::ToDevice, Direction::ToController] {
@@ -125,10 +128,9 @@ impl Pair {
                     Direction::ToController => (&mut self.device, &mut self.controller, DEVICE),
                 };
                 from.attend(&mut cx);
-                let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-                while let Some(transmit) = from.manager.poll_transmit(cx.now, &mut scratch) {
+                while let Some(transmit) = from.manager.poll_transmit(cx.now()) {
                     let mut datagram = transmit.datagram.to_vec();
-                    draw_datagram(cx.now, direction, &datagram);
+                    draw_datagram(cx.now(), direction, &datagram);
                     self.crossed.push((direction, datagram.clone()));
                     to.receive(&mut cx, sender, &mut datagram)?;
                     draw_gap();
@@ -150,7 +152,8 @@ impl Pair {
             let nodes = [&self.controller, &self.device];
             let due = nodes.iter().filter_map(|node| node.manager.poll_timeout()).min();
             self.now = due.unwrap_or(end).clamp(self.now, end);
-            let mut cx = Context::new(self.now, &mut rng);
+            let mut services = Services::new(&mut rng);
+            let mut cx = services.at(self.now);
             self.controller.manager.handle_timeout(&mut cx);
             self.device.manager.handle_timeout(&mut cx);
             if self.now == end {

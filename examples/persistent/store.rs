@@ -5,7 +5,7 @@ use std::path::Path;
 
 use matter_session::crypto::{Secret, SigningKey};
 use matter_session::fabric::Fabric;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -185,7 +185,7 @@ impl ResumptionStore for Store {
         or_default(self.find(holder))
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         or_default(self.find((fabric.get(), peer.get())))
     }
 
@@ -199,7 +199,7 @@ impl ResumptionStore for Store {
         or_default(self.try_save(record));
     }
 
-    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+    fn remove(&mut self, Peer { fabric, node: peer }: Peer) {
         // If this fails the peer can still resume. A product would have its operator try again.
         or_default(self.try_remove(fabric, peer));
     }

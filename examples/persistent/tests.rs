@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::CompressedFabricId;
-use matter_session::ids::{CaseAuthTags, FabricIndex, NodeId};
+use matter_session::ids::{CaseAuthTags, FabricIndex, NodeId, Peer};
 use matter_session::manager::Config;
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
@@ -57,8 +57,8 @@ fn records_outlive_the_process_and_go_with_their_fabric() {
     let mut store = Store::open(&file.0).unwrap();
     assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None, "replaced");
     assert_eq!(store.by_id(&ResumptionId::new([4; 16])), Some(record(1, 1, 4)));
-    assert_eq!(store.by_peer(fabric(1), NodeId::new(2)), Some(record(1, 2, 2)));
-    assert_eq!(store.by_peer(fabric(2), NodeId::new(2)), None);
+    assert_eq!(store.by_peer(Peer::new(fabric(1), NodeId::new(2))), Some(record(1, 2, 2)));
+    assert_eq!(store.by_peer(Peer::new(fabric(2), NodeId::new(2))), None);
     store.remove_fabric(fabric(1));
     assert_eq!(store.records().unwrap(), [record(2, 1, 3)]);
     assert_eq!(store.by_id(&ResumptionId::new([2; 16])), None);
@@ -101,9 +101,9 @@ fn a_record_that_is_removed_is_found_by_neither_peer_nor_id() {
     store.save(&record(2, 1, 3));
     let id = ResumptionId::new([1; 16]);
     for _ in 0..2 {
-        store.remove(fabric(1), NodeId::new(1));
+        store.remove(Peer::new(fabric(1), NodeId::new(1)));
         assert_eq!(store.by_id(&id), None);
-        assert_eq!(store.by_peer(fabric(1), NodeId::new(1)), None);
+        assert_eq!(store.by_peer(Peer::new(fabric(1), NodeId::new(1))), None);
         assert!(!store.claim(&id));
         assert_eq!(store.records().unwrap(), [record(1, 2, 2), record(2, 1, 3)]);
     }
@@ -135,7 +135,11 @@ fn a_record_is_claimed_once_also_over_a_restart() {
     let mut store = Store::open(&file.0).unwrap();
     assert!(!store.claim(&id));
     assert_eq!(store.by_id(&id), None);
-    assert_eq!(store.by_peer(fabric(1), NodeId::new(1)), Some(record(1, 1, 1)), "to be offered");
+    assert_eq!(
+        store.by_peer(Peer::new(fabric(1), NodeId::new(1))),
+        Some(record(1, 1, 1)),
+        "to be offered"
+    );
     store.save(&record(1, 1, 2));
     assert!(store.claim(&ResumptionId::new([2; 16])));
     assert!(!store.claim(&id));
@@ -230,7 +234,7 @@ fn a_torn_write_loses_the_newest_record_at_most() {
     let (mut kept_old, mut kept_new) = (0, 0);
     for turn in 0..100_u8 {
         let peer = turn % PEERS + 1;
-        let old = store.by_peer(fabric(1), NodeId::new(peer.into())).unwrap();
+        let old = store.by_peer(Peer::new(fabric(1), NodeId::new(peer.into()))).unwrap();
         let before = {
             let mut disk = disk.0.lock().unwrap();
             disk.1.clear();
@@ -257,7 +261,7 @@ fn a_torn_write_loses_the_newest_record_at_most() {
             }
         }
         let mut survived = Disk::of(torn).open();
-        let found = survived.by_peer(fabric(1), NodeId::new(peer.into())).unwrap();
+        let found = survived.by_peer(Peer::new(fabric(1), NodeId::new(peer.into()))).unwrap();
         kept_old += u32::from(found == old);
         kept_new += u32::from(found == new);
         assert!(found == old || found == new, "turn {turn}");

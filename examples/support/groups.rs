@@ -1,10 +1,12 @@
 //! The groups of a node: installed from its fabric file, heard by multicast, sent to.
 
 use core::net::{IpAddr, SocketAddr};
+use matter_session::Group;
+use matter_session::MessageType;
 use std::io;
 
 use matter_session::group::GroupKeySet;
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
 use matter_session::manager::{GroupMessage, GroupSettings, PeerAddress};
 use matter_session::wire::{HEADROOM, TAILROOM};
 
@@ -26,10 +28,10 @@ pub(crate) struct Heard {
 impl From<GroupMessage<'_>> for Heard {
     fn from(message: GroupMessage<'_>) -> Self {
         Self {
-            group: message.group,
+            group: message.group.id,
             key_set: message.key_set,
             source: message.source,
-            opcode: message.opcode,
+            opcode: message.kind.opcode,
             counter: message.counter.get(),
             payload: message.payload.to_vec(),
         }
@@ -42,7 +44,7 @@ impl Node {
         let Membership { id, key_set, policy, epochs } = group;
         let keys = GroupKeySet { id: *key_set, policy: *policy, epochs };
         self.manager.groups_mut().set_key_set(fabric, &keys)?;
-        Ok(self.manager.groups_mut().set(fabric, *id, GroupSettings::new(*key_set))?)
+        Ok(self.manager.groups_mut().set(Group::new(fabric, *id), GroupSettings::new(*key_set))?)
     }
 
     /// Listens to a multicast address, on the interface that the system chooses. Datagrams to it
@@ -59,15 +61,14 @@ impl Node {
     /// Returns the latter.
     pub(crate) fn send_group(
         &mut self,
-        to: (FabricIndex, GroupId),
-        (protocol, opcode): (ProtocolId, u8),
+        to: Group,
+        kind: MessageType,
         payload: &[u8],
         instead: Option<SocketAddr>,
     ) -> Result<SocketAddr> {
         let mut buf = vec![0; HEADROOM + payload.len() + TAILROOM];
-        let sent = self.with(|manager, cx| {
-            manager.groups_mut().send(cx, to, protocol, opcode, payload, &mut buf)
-        })?;
+        let sent =
+            self.with(|manager, cx| manager.groups_mut().send(cx, to, kind, payload, &mut buf))?;
         let PeerAddress::Udp(group) = sent.to else { return Err("groups speak UDP".into()) };
         self.send_to(sent.datagram, instead.unwrap_or(group))?;
         Ok(group)

@@ -19,6 +19,7 @@ pub(crate) fn session_line(
         (SessionKind::Pase, _) => "pase",
         (SessionKind::Case, false) => "case",
         (SessionKind::Case, true) => "case-resumed",
+        _ => "other",
     };
     let (local, peer) = (session.local_session_id(), session.peer_session_id());
     let attestation = hex(session.attestation_challenge());

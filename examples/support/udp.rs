@@ -9,12 +9,11 @@ use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{RustCrypto, SigningKey};
 use matter_session::ids::{FabricIndex, ProtocolId};
 use matter_session::manager::{
     Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
-    TRANSMIT_BUFFER_LEN,
 };
 use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -94,9 +93,11 @@ impl Node {
         &mut self,
         call: impl FnOnce(&mut HeapSessionManager, &mut Context<'_>) -> R,
     ) -> R {
-        let mut cx = Context::new(self.now(), &mut self.rng)
+        let now = self.now();
+        let mut services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut cx = services.at(now);
         call(&mut self.manager, &mut cx)
     }
 
@@ -135,8 +136,7 @@ impl Node {
     /// Sends everything that the manager has ready.
     fn transmit(&mut self) -> io::Result<()> {
         let now = self.now();
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.manager.poll_transmit(now, &mut scratch) {
+        while let Some(transmit) = self.manager.poll_transmit(now) {
             let PeerAddress::Udp(to) = transmit.to else { continue };
             if self.loss.sends()
                 && let Err(error) = self.socket.send_to(transmit.datagram, to)
@@ -155,7 +155,7 @@ impl Node {
         // Without a key the handshake stops here, and its timer ends it.
         let (_, key) = self.keys.iter_mut().find(|(index, _)| *index == fabric)?;
         let signed = request.sign_with(key);
-        self.with(|manager, cx| manager.sign(cx, signed));
+        self.with(|manager, cx| manager.complete_signature(cx, signed).is_ok());
         None
     }
 
@@ -174,24 +174,26 @@ impl Node {
         if !self.loss.receives() {
             return Ok(None);
         }
-        let mut cx = Context::new(self.now(), &mut self.rng)
+        let now = self.now();
+        let mut services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut cx = services.at(now);
         let datagram = self.datagram.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Ok(Received::Message(message)) => Ok(Some(Happening::Message(Message {
+            Received::Message(message) => Ok(Some(Happening::Message(Message {
                 session: message.session,
                 exchange: message.exchange,
-                protocol: message.protocol,
-                opcode: message.opcode,
+                protocol: message.kind.protocol,
+                opcode: message.kind.opcode,
                 payload: message.payload.to_vec(),
             }))),
-            Ok(Received::Group(message)) => Ok(Some(Happening::Group(message.into()))),
-            Ok(_) => Ok(None),
-            Err(reason) => {
+            Received::Group(message) => Ok(Some(Happening::Group(message.into()))),
+            Received::Dropped(reason) => {
                 println!("DROPPED a datagram of {from}: {reason}");
                 Ok(None)
             }
+            _ => Ok(None),
         }
     }
 }

@@ -7,15 +7,15 @@ use core::time::Duration;
 
 #[cfg(feature = "persistent")]
 use embedded_storage::nor_flash::NorFlash;
-use matter_session::context::Context;
+use matter_session::context::Services;
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
-use matter_session::manager::{
-    CommissioningWindow, Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN,
-};
+#[cfg(feature = "initiator")]
+use matter_session::ids::NodeId;
+use matter_session::ids::{FabricIndex, LocalSessionId, MessageType, Peer};
+use matter_session::manager::{CommissioningWindow, Event, PeerAddress, Received, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{SecureSession, SessionKind};
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -49,7 +49,7 @@ pub trait Board {
     /// Keeps a fabric that was joined over a reset. Returns whether it does.
     fn keep_fabric(&mut self, fabric: matter_session::fabric::Fabric<'_>) -> bool;
     /// Keeps a resumption record over a reset, or forgets it.
-    fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>);
+    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>);
 }
 
 /// What a test wants to know of the device.
@@ -77,10 +77,10 @@ pub struct Device<'n, B> {
 impl<'n, B: Board> Device<'n, B> {
     /// Opens the commissioning window. `None` if the factory's data are no good.
     #[inline(never)]
-    pub fn new(mut board: B, node: &'n mut Node, rng: Trng, setup: &Setup) -> Option<Self> {
+    pub fn new(mut board: B, node: &'n mut Node, mut rng: Trng, setup: &Setup) -> Option<Self> {
         let verifier = Verifier::from_bytes(&setup.verifier).ok()?;
-        let window = CommissioningWindow { verifier, pbkdf: setup.pbkdf()?, duration: None };
-        node.open_commissioning_window(board.now(), window).ok()?;
+        let window = CommissioningWindow::new(verifier, setup.pbkdf()?);
+        node.window_mut().open(&mut Services::new(&mut rng).at(board.now()), window).ok()?;
         if setup.busy > 0 {
             node.set_busy(Some(BUSY_WAIT));
         }
@@ -111,14 +111,15 @@ impl<'n, B: Board> Device<'n, B> {
     #[cfg(feature = "persistent")]
     #[inline(never)]
     pub fn restore<F: NorFlash>(&mut self, memory: &mut Memory<F>) {
-        let now = self.board.now();
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.board.now());
         memory.each(|kept| match kept {
             Kept::Fabric(stored) => {
                 let _ = self.node.fabrics_mut().restore(stored);
             }
             Kept::Record(record) => {
                 // Its peer gets a full handshake, and a record in place of this one.
-                let _ = self.node.records_mut().restore(record, now);
+                let _ = self.node.records_mut().restore(&mut cx, record);
             }
         });
     }
@@ -128,7 +129,8 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     pub fn dial_pase(&mut self, peer: SocketAddr, passcode: u32) -> bool {
         let Ok(passcode) = Passcode::new(passcode) else { return false };
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
         self.node.connect_pase(&mut cx, peer.into(), passcode).is_ok()
     }
 
@@ -137,21 +139,24 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     pub fn dial_case(&mut self, peer: SocketAddr, node: NodeId) -> bool {
         let Some(fabric) = FabricIndex::new(1) else { return false };
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
-        self.node.connect_case(&mut cx, peer.into(), fabric, node).is_ok()
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
+        self.node.connect_case(&mut cx, peer.into(), Peer::new(fabric, node)).is_ok()
     }
 
     /// Takes a datagram in, and answers the request that it may hold.
     #[inline(never)]
     pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8]) {
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
         let received = self.node.handle_datagram(&mut cx, from.into(), datagram);
-        let Ok(Received::Message(message)) = received else { return };
-        let (exchange, protocol) = (message.exchange, message.protocol);
-        let answer = protocols::answer(protocol, message.opcode, message.payload);
+        let Received::Message(message) = received else { return };
+        let (exchange, MessageType { protocol, opcode }) = (message.exchange, message.kind);
+        let answer = protocols::answer(protocol, opcode, message.payload);
         if let Some((opcode, payload)) = answer {
+            let kind = MessageType::new(protocol, opcode);
             // What cannot be sent is not: the peer waits in vain, as for a lost answer.
-            let _ = self.node.send(&mut cx, exchange, protocol, opcode, payload);
+            let _ = self.node.send(&mut cx, exchange, kind, payload);
         }
         self.node.close_exchange(exchange);
     }
@@ -160,8 +165,9 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     pub fn signed(&mut self, number: Number, signature: Option<Signature>) {
         if let Some(signed) = self.waiting.complete(number, signature) {
-            let mut cx = context(&mut self.board, &mut self.rng, self.booted);
-            self.node.sign(&mut cx, signed);
+            let mut services = services(&mut self.board, &mut self.rng, self.booted);
+            let mut cx = services.at(self.board.now());
+            let _ = self.node.complete_signature(&mut cx, signed);
         }
     }
 
@@ -169,11 +175,12 @@ impl<'n, B: Board> Device<'n, B> {
     /// again if nothing arrives before.
     #[inline(never)]
     pub fn turn(&mut self) -> Option<Instant> {
-        let mut cx = context(&mut self.board, &mut self.rng, self.booted);
-        let now = cx.now;
+        let mut services = services(&mut self.board, &mut self.rng, self.booted);
+        let mut cx = services.at(self.board.now());
+        let now = cx.now();
         self.node.handle_timeout(&mut cx);
         if let Some((session, _)) = self.commissioner.take_if(|(_, expires)| *expires <= now) {
-            self.node.close(&mut cx, session);
+            self.node.close_session(&mut cx, session);
         }
         // What must leave does so before the application reacts to an event.
         self.transmit(now);
@@ -196,8 +203,7 @@ impl<'n, B: Board> Device<'n, B> {
 
     #[inline(never)]
     fn transmit(&mut self, now: Instant) {
-        let mut scratch = [0; TRANSMIT_BUFFER_LEN];
-        while let Some(transmit) = self.node.poll_transmit(now, &mut scratch) {
+        while let Some(transmit) = self.node.poll_transmit(now) {
             if let PeerAddress::Udp(to) = transmit.to {
                 self.board.send(to, transmit.datagram);
             }
@@ -220,7 +226,8 @@ impl<'n, B: Board> Device<'n, B> {
                     self.board.tell(Happening::Established { session, resumed });
                 }
                 if self.forget {
-                    let mut cx = context(&mut self.board, &mut self.rng, self.booted);
+                    let mut services = services(&mut self.board, &mut self.rng, self.booted);
+                    let mut cx = services.at(self.board.now());
                     self.node.records_mut().forget_all(&mut cx);
                 }
             }
@@ -229,16 +236,16 @@ impl<'n, B: Board> Device<'n, B> {
                 self.board.tell(Happening::Closed { local: session.local_session_id() });
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
-            Event::RecordChanged { fabric, peer } => {
-                self.board.keep(fabric, peer, self.node.records().get(fabric, peer));
+            Event::RecordChanged { peer, .. } => {
+                self.board.keep(peer, self.node.records().get(peer));
             }
             _ => {}
         }
     }
 }
 
-/// The node's surroundings of this moment.
-fn context<'c>(board: &mut impl Board, rng: &'c mut Trng, booted: u32) -> Context<'c> {
+/// What the node's calls need, with the date of this moment.
+fn services<'s>(board: &mut impl Board, rng: &'s mut Trng, booted: u32) -> Services<'s> {
     let time = MatterTime::from_seconds(booted.saturating_add(board.seconds()));
-    Context::new(board.now(), rng).with_wall(WallClock::Known(time))
+    Services::new(rng).with_wall(WallClock::Known(time))
 }

@@ -6,7 +6,7 @@ use embedded_storage::nor_flash::NorFlash;
 use flash_store::{Error, Store};
 use matter_session::crypto::Secret;
 use matter_session::fabric::Fabric;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::Peer;
 use matter_session::resumption::ResumptionRecord;
 
 use crate::tables::RECORDS;
@@ -41,13 +41,8 @@ impl<F: NorFlash> Memory<F> {
     }
 
     /// Keeps the record of a peer in place of its former one, or forgets that.
-    pub fn keep_record(
-        &mut self,
-        fabric: FabricIndex,
-        peer: NodeId,
-        record: Option<&ResumptionRecord>,
-    ) -> bool {
-        match (self.place(fabric, peer), record) {
+    pub fn keep_record(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool {
+        match (self.place(peer), record) {
             (Some(place), Some(record)) => self.0.put(place, record.to_bytes().as_bytes()).is_ok(),
             (Some(place), None) => self.0.remove(place).is_ok(),
             (None, _) => false,
@@ -55,14 +50,14 @@ impl<F: NorFlash> Memory<F> {
     }
 
     /// The key under which the record of a peer is, or may be put.
-    fn place(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<u16> {
+    fn place(&mut self, peer: Peer) -> Option<u16> {
         let mut octets = Secret::<{ ResumptionRecord::ENCODED_LEN }>::zero();
         let mut free = None;
         for number in 0..u16::try_from(RECORDS).ok()? {
             let key = RECORD << 8 | number;
             let found = self.0.get(key, octets.as_mut_bytes()).ok()?;
             match found.and_then(|octets| ResumptionRecord::from_bytes(octets).ok()) {
-                Some(record) if (record.fabric, record.peer) == (fabric, peer) => return Some(key),
+                Some(record) if Peer::new(record.fabric, record.peer) == peer => return Some(key),
                 Some(_) => {}
                 None => free = free.or(Some(key)),
             }

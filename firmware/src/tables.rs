@@ -3,15 +3,23 @@
 use core::time::Duration;
 
 use matter_session::crypto::CompactRustCrypto;
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{Config, Fixed, SessionManager, Unstarted};
 use matter_session::session::SessionParameters;
 
 pub const FABRICS: usize = 5;
 pub const HANDSHAKES: usize = 2;
 pub const RECORDS: usize = 15;
-/// Sessions (the place for PASE among them), exchanges, handshakes, fabrics, resumption records,
-/// octets of all messages in flight.
-pub type Tables = Fixed<16, 8, HANDSHAKES, FABRICS, RECORDS, 3840>;
+pub type Tables = Fixed<
+    Sessions<16>,
+    Exchanges<8>,
+    Handshakes<HANDSHAKES>,
+    Fabrics<FABRICS>,
+    Records<RECORDS>,
+    MessageBytes<3840>,
+>;
 
 /// The crypto backend: sessions keep their keys, and expand them for each message.
 pub type Suite = CompactRustCrypto;

@@ -3,13 +3,15 @@
 use std::sync::OnceLock;
 
 use matter_session::cert::{NoCache, Profile};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::pase::messages::{Pake1, Pake2, Pake3};
-use matter_session::handshake::{CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
-    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, Step,};
+use matter_session::handshake::{
+    CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
+    MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, Step,
+};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId, NodeId};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{ResumptionId, SessionKind, SessionParameters};
@@ -90,7 +92,8 @@ impl<const LAX: bool> Party<LAX> {
 
     fn handle(&mut self, (opcode, payload): &Message) -> Did {
         let (mut payload, mut out) = (payload.clone(), vec![0; MAX_MESSAGE_LEN]);
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let message = Incoming::new(*opcode, &mut payload);
         let mut request = None;
         let facts = Facts::all();
@@ -151,7 +154,8 @@ fn pase<const LAX: bool>() -> ([Party<LAX>; 2], Message) {
     let pbkdf = PbkdfParameters::new(1000, &[9; 16]).unwrap();
     let verifier = Verifier::generate(&Toy::<LAX>, &passcode, &pbkdf).unwrap();
     let server = PaseServer::new(verifier, pbkdf, id(1), &parameters, NOW);
-    let mut cx = Context::new(NOW, &mut rngs[0]);
+    let mut services = Services::new(&mut rngs[0]);
+    let mut cx = services.at(NOW);
     let (client, first) =
         PaseClient::start(&Toy, &mut cx, PaseStart::new(passcode, id(0), &parameters), &mut out)
             .unwrap();
@@ -176,7 +180,8 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
         parameters: &SessionParameters::matter_1_6(),
     };
     let record = records[0].then(|| facts.records[0].clone());
-    let mut cx = Context::new(NOW, &mut rngs[0]);
+    let mut services = Services::new(&mut rngs[0]);
+    let mut cx = services.at(NOW);
     let start = CaseStart::new(FabricIndex::MIN, NODES[1], id(0)).with_record(record);
     let (client, first) = CaseClient::start(&Toy, &mut cx, &env, start, &mut out).unwrap();
     let first = own(first, &out);
@@ -337,7 +342,8 @@ fn means(message: &Message, honest: Option<&Message>) -> bool {
 /// What an end in a session implies.
 fn check<const LAX: bool>(party: &Party<LAX>, established: Established, altered: bool) {
     let mut rng = Dice::new(9);
-    let mut cx = Context::new(party.now, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(party.now);
     let session = established.session.begin(&Toy::<LAX>, &mut cx);
     assert_eq!(session.local_session_id(), id(party.node));
     assert_ne!(session.peer_session_id().get(), 0);

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{Passcode, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
 use matter_session::handshake::SignRequest;
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use matter_session::ids::{
+    FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, Peer, ProtocolId,
+};
 use matter_session::manager::{
     Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
-    Received, SessionHandle, SessionManager, TRANSMIT_BUFFER_LEN,
+    Received, SessionHandle, SessionManager,
 };
 use matter_session::time::Instant;
 
@@ -224,8 +226,8 @@ impl World {
 
     fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
         let Node { manager, rng, bounds, .. } = &mut self.nodes[n];
-        let cx = Context::new(Instant::from_millis(self.now), rng);
-        f(manager, &mut cx.with_counters(bounds))
+        let mut services = Services::new(rng).with_counters(bounds);
+        f(manager, &mut services.at(Instant::from_millis(self.now)))
     }
 
     fn apply(&mut self, op: Op) {
@@ -238,14 +240,13 @@ impl World {
             }
             Op::OpenWindow(n) => {
                 let passcode = Passcode::new(20_202_021).unwrap();
-                let _ = self
-                    .call(n.into(), |m, cx| m.open_commissioning_window_for(cx, &passcode, None));
+                let _ = self.call(n.into(), |m, cx| m.window_mut().open_for(cx, &passcode, None));
             }
-            Op::CloseWindow(n) => self.call(n.into(), |m, _| m.close_commissioning_window()),
+            Op::CloseWindow(n) => self.call(n.into(), |m, _| m.window_mut().close()),
             Op::Say(n, which, len) => {
                 let n = usize::from(n);
                 let Some(session) = self.session(n, which) else { return };
-                let opened = self.call(n, |m, cx| m.open_exchange(cx.now, session));
+                let opened = self.call(n, |m, cx| m.open_exchange(cx, session));
                 if let Ok(exchange) = opened {
                     self.say(n, (session, exchange), len);
                 }
@@ -262,7 +263,7 @@ impl World {
             }
             Op::Close(n, which) => {
                 if let Some(session) = self.session(n.into(), which) {
-                    self.call(n.into(), |m, cx| m.close(cx, session));
+                    self.call(n.into(), |m, cx| m.close_session(cx, session));
                 }
             }
             Op::Forget(n) => self.call(n.into(), |m, cx| m.records_mut().forget_all(cx)),
@@ -333,12 +334,12 @@ impl World {
                 if let Some(at) = pick(self.nodes[n].requests.len(), which) {
                     let request = self.nodes[n].requests.swap_remove(at);
                     let signed = request.sign_with(&mut members()[n].key.clone());
-                    self.call(n, |m, cx| m.sign(cx, signed));
+                    self.call(n, |m, cx| m.complete_signature(cx, signed).is_ok());
                 }
             }
             Op::Disconnected(n) => {
                 let peer = self.address(1 - usize::from(n));
-                self.call(n.into(), |m, cx| m.disconnected(cx, peer));
+                self.call(n.into(), |m, cx| m.connections_mut().handle_disconnect(cx, peer));
             }
             Op::ClockBack(millis) => self.now -= u64::from(millis),
             Op::Tell(n, which) => self.tell(n.into(), 1 + u16::from(which % 2)),
@@ -347,9 +348,9 @@ impl World {
                 self.nodes[usize::from(n)].install(1 + u16::from(which % 2), keys);
             }
             Op::Leave(n, which) => {
-                let (fabric, group) = (FabricIndex::MIN, 1 + u16::from(which % 2));
+                let group = Group::new(FabricIndex::MIN, GroupId::new(1 + u16::from(which % 2)));
                 let node = &mut self.nodes[usize::from(n)];
-                if !node.manager.groups_mut().remove(fabric, GroupId::new(group)) {
+                if !node.manager.groups_mut().remove(group) {
                     node.enter_groups();
                 }
             }
@@ -362,7 +363,7 @@ impl World {
                 let (from, before) = (self.address(1 - to), self.facts(to));
                 let received = self.call(to, |m, cx| {
                     let received = m.handle_datagram(cx, from, &mut octets);
-                    matches!(received, Ok(Received::CheckIn { payload: it }) if it == &payload[..])
+                    matches!(received, Received::CheckIn { payload: it, .. } if it == &payload[..])
                 });
                 assert!(received);
                 assert_eq!(self.facts(to), before);
@@ -378,9 +379,9 @@ impl World {
         }
         let mut payload = (self.told.len() as u32).to_le_bytes().to_vec();
         payload.resize(4 + self.told.len() % 90, group as u8);
-        let (to, mut buf) = ((FabricIndex::MIN, GroupId::new(group)), [0; 200]);
+        let (to, mut buf) = (Group::new(FabricIndex::MIN, GroupId::new(group)), [0; 200]);
         let sent = self.call(n, |m, cx| {
-            let sent = m.groups_mut().send(cx, to, IM, 8, &payload, &mut buf);
+            let sent = m.groups_mut().send(cx, to, MessageType::new(IM, 8), &payload, &mut buf);
             sent.map(|transmit| transmit.datagram.to_vec())
         });
         if let Ok(octets) = sent {
@@ -394,14 +395,14 @@ impl World {
 
     fn dial(&mut self, n: usize) {
         let (to, node) = (self.address(1 - n), NodeId::new(IDS[1 - n]));
-        let _ = self.call(n, |m, cx| m.connect_case(cx, to, FabricIndex::MIN, node));
+        let _ = self.call(n, |m, cx| m.connect_case(cx, to, Peer::new(FabricIndex::MIN, node)));
     }
 
     fn say(&mut self, n: usize, (session, exchange): (SessionHandle, ExchangeHandle), len: u8) {
         let serial = self.said.len() as u32;
         let mut payload = serial.to_le_bytes().to_vec();
         payload.resize(4 + usize::from(len) * 4, len);
-        let sent = self.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        let sent = self.call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
         if sent.is_ok() {
             let challenge = self.challenge(n, session);
             self.said.insert(serial, (n, challenge.unwrap()));
@@ -414,7 +415,8 @@ impl World {
     }
 
     fn session(&self, n: usize, which: u8) -> Option<SessionHandle> {
-        let sessions: Vec<_> = self.nodes[n].manager.sessions().map(|s| s.handle()).collect();
+        let sessions: Vec<_> =
+            self.nodes[n].manager.sessions().iter().map(|s| s.handle()).collect();
         pick(sessions.len(), which).map(|i| sessions[i])
     }
 
@@ -435,10 +437,10 @@ impl World {
         let genuine = sent.as_ref() == Some(&octets);
         let before = looks.then(|| self.facts(to));
         let Node { manager, rng, heard, bounds, group_heard, .. } = &mut self.nodes[to];
-        let cx = Context::new(Instant::from_millis(self.now), rng);
-        let mut cx = cx.with_counters(bounds);
+        let mut services = Services::new(rng).with_counters(bounds);
+        let mut cx = services.at(Instant::from_millis(self.now));
         match manager.handle_datagram(&mut cx, from, &mut octets) {
-            Ok(Received::Message(message)) => {
+            Received::Message(message) => {
                 assert!(genuine, "delivered what was altered");
                 let serial = message.payload.first_chunk().copied().map(u32::from_le_bytes);
                 let serial = serial.expect("a number");
@@ -448,18 +450,19 @@ impl World {
                 assert_eq!(self.said.get(&serial), Some(&(1 - to, challenge)), "{serial}");
                 assert!(self.delivered.insert(serial), "{serial} delivered twice");
             }
-            Ok(Received::Group(message)) => group_heard.push(told(message)),
-            Ok(Received::CheckIn { .. }) => {
+            Received::Group(message) => group_heard.push(told(message)),
+            Received::CheckIn { .. } => {
                 let after = looks.then(|| self.facts(to));
                 assert_eq!(before, after, "handed on, and nothing changed");
             }
-            Ok(_) => {}
             // The counter of a control message is spent.
-            Err(Dropped::Unsolicited | Dropped::Misplaced | Dropped::GroupAnswer) => {}
-            Err(_) => {
+            Received::Dropped(Dropped::Unsolicited | Dropped::Misplaced | Dropped::GroupAnswer) => {
+            }
+            Received::Dropped(_) => {
                 let after = looks.then(|| self.facts(to));
                 assert_eq!(before, after, "refused, and nothing changed");
             }
+            _ => {}
         }
     }
 
@@ -467,7 +470,7 @@ impl World {
     fn facts(&self, n: usize) -> String {
         let manager = &self.nodes[n].manager;
         let sessions: Vec<_> =
-            manager.sessions().map(|s| (s.session(), s.peer_address())).collect();
+            manager.sessions().iter().map(|s| (s.session(), s.peer_address())).collect();
         let tables = format!("{manager:?}");
         let (tables, _statistics) = tables.split_once("statistics").unwrap();
         format!("{sessions:?} {tables} {:?}", manager.poll_timeout())
@@ -487,7 +490,6 @@ impl World {
 
     /// Takes what both have to send and to say.
     fn drain(&mut self) {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let now = Instant::from_millis(self.now);
         for n in [0, 1] {
             let from = self.address(n);
@@ -495,7 +497,7 @@ impl World {
             let mut sent = 0;
             loop {
                 node.poll_events(n, now);
-                let Some(transmit) = node.manager.poll_transmit(now, &mut buf) else { break };
+                let Some(transmit) = node.manager.poll_transmit(now) else { break };
                 let to = match transmit.to {
                     PeerAddress::Udp(to) if !self.over_tcp => usize::from(to.port()),
                     PeerAddress::Tcp(to) if self.over_tcp => to as usize,
@@ -546,8 +548,8 @@ impl World {
     fn check(&self) {
         for node in &self.nodes {
             let manager = &node.manager;
-            assert!(manager.session_count() <= SESSIONS + 1);
-            assert!(manager.exchange_count() <= EXCHANGES);
+            assert!(manager.sessions().len() <= SESSIONS + 1);
+            assert!(manager.sessions().exchange_count() <= EXCHANGES);
             assert!(manager.handshake_count() <= HANDSHAKES);
             assert!(manager.records().len() <= RECORDS);
             assert_eq!(manager.fabrics().len(), 1);
@@ -567,21 +569,24 @@ impl World {
             (node.polls, node.signs) = (true, true);
             node.requests.clear();
         }
-        self.call(0, |m, _| m.close_commissioning_window());
-        self.call(1, |m, _| m.close_commissioning_window());
+        self.call(0, |m, _| m.window_mut().close());
+        self.call(1, |m, _| m.window_mut().close());
         self.run(200_000);
         self.check();
         // All is silent, and works.
         for node in &self.nodes {
             assert_eq!(node.manager.poll_timeout(), None, "{:?}", node.manager);
-            assert_eq!(node.manager.exchange_count() + node.manager.handshake_count(), 0);
+            assert_eq!(
+                node.manager.sessions().exchange_count() + node.manager.handshake_count(),
+                0
+            );
         }
         let delivered = self.delivered.len();
         self.dial(0);
         self.run(1_000);
-        let (fabric, peer) = (FabricIndex::MIN, NodeId::new(IDS[1]));
-        let session = self.nodes[0].manager.session_with(fabric, peer).expect("a session");
-        let exchange = self.call(0, |m, cx| m.open_exchange(cx.now, session)).unwrap();
+        let peer = Peer::new(FabricIndex::MIN, NodeId::new(IDS[1]));
+        let session = self.nodes[0].manager.session_with(peer).expect("a session");
+        let exchange = self.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
         self.say(0, (session, exchange), 3);
         self.run(1_000);
         assert_eq!(self.delivered.len(), delivered + 1);
@@ -601,7 +606,7 @@ impl World {
 }
 
 fn told(message: GroupMessage<'_>) -> (u16, Vec<u8>) {
-    (message.group.get(), message.payload.to_vec())
+    (message.group.id.get(), message.payload.to_vec())
 }
 
 impl Node {
@@ -611,8 +616,8 @@ impl Node {
             self.install(id, &[7, 8]);
             let settings = GroupSettings::new(GroupKeySetId::new(id));
             let settings = if id == 2 { settings.with_privacy() } else { settings };
-            let entered =
-                self.manager.groups_mut().set(FabricIndex::MIN, GroupId::new(id), settings);
+            let group = Group::new(FabricIndex::MIN, GroupId::new(id));
+            let entered = self.manager.groups_mut().set(group, settings);
             assert_eq!(entered, Ok(()));
         }
     }
@@ -636,7 +641,8 @@ impl Node {
             match event {
                 Event::SignRequest(request) if self.signs => {
                     let signed = request.sign_with(&mut members()[n].key.clone());
-                    self.manager.sign(&mut Context::new(now, &mut self.rng), signed);
+                    let mut services = Services::new(&mut self.rng);
+                    let _ = self.manager.complete_signature(&mut services.at(now), signed);
                 }
                 Event::GroupMessages => {
                     while let Some(message) = self.manager.groups_mut().poll_message() {

@@ -68,10 +68,8 @@ pub fn message_header(data: &[u8]) {
 /// The unsecured session of this node takes a message once.
 fn unsecured(data: &[u8], node: NodeId) {
     let (ephemeral, now) = (EphemeralNodeId::received(node), Instant::from_millis(1));
-    let mut both = [
-        UnsecureSession::responder(ephemeral, now),
-        hazmat::unsecured_initiator(ephemeral, now),
-    ];
+    let mut both =
+        [UnsecureSession::responder(ephemeral, now), hazmat::unsecured_initiator(ephemeral, now)];
     let mut taken = 0;
     for session in &mut both {
         let before = format!("{session:?}");

@@ -2,11 +2,13 @@
 
 use matter_session::Heap;
 use matter_session::cert::{NoCache, Profile};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::{Fabric, FabricBuf};
 use matter_session::handshake::case::KeepNone;
-use matter_session::handshake::{CaseClient, CaseEnv, CaseStart, Incoming, MAX_MESSAGE_LEN, PaseServer, Step};
+use matter_session::handshake::{
+    CaseClient, CaseEnv, CaseStart, Incoming, MAX_MESSAGE_LEN, PaseServer, Step,
+};
 use matter_session::ids::{CaseAuthTags, FabricIndex, LocalSessionId};
 use matter_session::manager::{Config, FabricTableError, RestoreError, SessionManager};
 use matter_session::resumption::{NoRecords, ResumptionRecord};
@@ -49,7 +51,9 @@ pub fn resumption_record(data: &[u8]) {
         profile: Profile::Strict,
         parameters: &SessionParameters::default(),
     };
-    let (id, mut cx) = (LocalSessionId::new(5).unwrap(), Context::new(NOW, &mut rng));
+    let id = LocalSessionId::new(5).unwrap();
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let (index, peer, crypto) = (record.fabric, record.peer, Toy::<false>);
     let start = CaseStart::new(index, peer, id).with_record(Some(record.clone()));
     let started = CaseClient::start(&crypto, &mut cx, &env, start, &mut out);
@@ -57,15 +61,18 @@ pub fn resumption_record(data: &[u8]) {
     assert!(message.payload(&out).windows(16).any(|octets| octets == record.id.as_bytes()));
 
     let mut manager = manager();
-    let refused = manager.records_mut().restore(record.clone(), NOW);
+    let refused = manager.records_mut().restore(&mut cx, record.clone());
     assert_eq!(refused, Err(RestoreError::UnknownFabric));
     let octets = encoded(fabrics[0].view());
     assert_eq!(manager.fabrics_mut().restore(&octets), Ok(record.fabric));
     if foreign != record {
-        assert_eq!(manager.records_mut().restore(foreign, NOW), Err(RestoreError::UnknownFabric));
+        assert_eq!(
+            manager.records_mut().restore(&mut cx, foreign),
+            Err(RestoreError::UnknownFabric)
+        );
     }
     for _ in 0..2 {
-        assert_eq!(manager.records_mut().restore(record.clone(), NOW), Ok(()));
+        assert_eq!(manager.records_mut().restore(&mut cx, record.clone()), Ok(()));
         assert_eq!(manager.records().iter().collect::<Vec<_>>(), [&record]);
     }
 }
@@ -103,7 +110,8 @@ fn verifier(bytes: &[u8; Verifier::LEN]) {
     share.extend([0, 0, 0, 0, 0, 0, 0x30, 0x39]);
     share.extend([0; 32]);
     share.push(0x18);
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let message = Incoming::new(Opcode::PBKDF_PARAM_REQUEST, &mut request);
     assert!(matches!(server.handle(&Toy, &mut cx, message, &mut out), Ok(Step::Send(_))));
     let message = Incoming::new(Opcode::PASE_PAKE1, &mut share);

@@ -1,4 +1,4 @@
-//! A certificate's octets, owned.
+//! A certificate's bytes, owned.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use crate::bytes::{Overflow, Sink};
 
 /// Room for one certificate in Matter TLV, inline: no allocation.
 ///
-/// Holds any octets up to [`MAX_CERT_LEN`]; [`certificate`](Self::certificate) reads them.
+/// Holds any bytes up to [`MAX_CERT_LEN`]; [`certificate`](Self::certificate) reads them.
 #[derive(Clone)]
 pub struct CertificateBuf {
     octets: [u8; MAX_CERT_LEN],
@@ -21,7 +21,7 @@ impl CertificateBuf {
         Self { octets: [0; MAX_CERT_LEN], len: 0 }
     }
 
-    /// The octets of the certificate.
+    /// The bytes of the certificate.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.octets.get(..self.len()).unwrap_or_default()
@@ -32,7 +32,7 @@ impl CertificateBuf {
         self.octets.get_mut(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// Holds these octets from now on.
+    /// Holds these bytes from now on.
     ///
     /// # Errors
     /// [`CertError::TooLong`] above [`MAX_CERT_LEN`]; the buffer is empty then.
@@ -41,7 +41,7 @@ impl CertificateBuf {
         self.put(octets).map_err(|_| CertError::TooLong)
     }
 
-    /// The number of octets.
+    /// The number of bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len as usize
@@ -71,7 +71,7 @@ impl Default for CertificateBuf {
 impl TryFrom<&[u8]> for CertificateBuf {
     type Error = CertError;
 
-    /// Copies the octets; fails with [`CertError::TooLong`] above [`MAX_CERT_LEN`].
+    /// Copies the bytes; fails with [`CertError::TooLong`] above [`MAX_CERT_LEN`].
     fn try_from(octets: &[u8]) -> Result<Self, CertError> {
         let mut buf = Self::new();
         buf.set(octets)?;

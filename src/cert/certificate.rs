@@ -29,7 +29,7 @@ pub struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Reads a certificate of at most [`MAX_CERT_LEN`] octets, which must fill `octets`.
+    /// Reads a certificate of at most [`MAX_CERT_LEN`] bytes, which must fill `octets`.
     ///
     /// Everything is refused that cannot be a certificate of any kind: unknown fields,
     /// attributes, extensions and algorithms, identifiers out of range, subjects that contradict
@@ -89,7 +89,7 @@ impl<'a> Certificate<'a> {
         self.octets
     }
 
-    /// The serial number: 1 to 20 octets, the content of a DER INTEGER.
+    /// The serial number: 1 to 20 bytes, the content of a DER INTEGER.
     #[must_use]
     pub const fn serial_number(&self) -> &'a [u8] {
         self.serial_number
@@ -227,7 +227,7 @@ impl<'a> Certificate<'a> {
         SignatureClaim::of(crypto, self, issuer_key.as_bytes()).verify(crypto)
     }
 
-    /// The octets of the public key, as they stand in the certificate.
+    /// The bytes of the public key, as they stand in the certificate.
     pub(crate) const fn public_key_octets(&self) -> &'a [u8; PUBLIC_KEY_LEN] {
         self.public_key
     }
@@ -304,5 +304,5 @@ pub(super) mod tag {
 /// ECDSA-SHA256, EC and prime256v1 all have the number 1 in their fields.
 pub(super) const ALGORITHM: u64 = 1;
 
-/// The longest serial number, in octets.
+/// The longest serial number, in bytes.
 pub(super) const MAX_SERIAL_LEN: usize = 20;

@@ -37,7 +37,7 @@ impl<'s> Der<'s> {
         Self { sink: Some(sink), len: 0 }
     }
 
-    /// The octets that `content` makes.
+    /// The bytes that `content` makes.
     pub(super) fn measure(content: Content<'_>) -> Result<usize, Overflow> {
         let mut der = Der { sink: None, len: 0 };
         content(&mut der)?;
@@ -79,7 +79,7 @@ impl<'s> Der<'s> {
         self.element(BOOLEAN, &[0xFF])
     }
 
-    /// A non-negative integer from its big-endian octets, in the fewest octets.
+    /// A non-negative integer from its big-endian bytes, in the fewest bytes.
     pub(super) fn unsigned(&mut self, value: &[u8]) -> Result<(), Overflow> {
         let zeros = value.iter().take_while(|&&octet| octet == 0).count();
         let digits = value.get(zeros..).unwrap_or_default();
@@ -92,7 +92,7 @@ impl<'s> Der<'s> {
         self.raw(digits)
     }
 
-    /// Octets that are DER already, or part of an element whose header was written.
+    /// Bytes that are DER already, or part of an element whose header was written.
     #[inline(never)]
     pub(super) fn raw(&mut self, octets: &[u8]) -> Result<(), Overflow> {
         self.len = self.len.saturating_add(octets.len());

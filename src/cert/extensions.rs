@@ -5,7 +5,7 @@ use super::der::{self, Der};
 use crate::bytes::Overflow;
 use crate::tlv::{Container, ContainerKind, Element, Tag, Value};
 
-/// Length of a [`KeyIdentifier`] in octets.
+/// Length of a [`KeyIdentifier`] in bytes.
 pub const KEY_ID_LEN: usize = 20;
 
 /// The short name of a public key, by which a certificate points to its issuer's.

@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! structure {                                    TBSCertificate ::= SEQUENCE {
-//!    1 serial number        octets, 1..20          [0] version 3, INTEGER serial
+//!    1 serial number        bytes, 1..20          [0] version 3, INTEGER serial
 //!    2 signature algorithm  1 = ECDSA-SHA256       AlgorithmIdentifier
 //!    3 issuer               list of attributes     Name
 //!    4 not before           s since 2000           Validity { UTCTime or GeneralizedTime,
@@ -24,13 +24,13 @@
 //!    6 subject              list of attributes     Name
 //!    7 key algorithm        1 = EC                 SubjectPublicKeyInfo {
 //!    8 curve                1 = P-256                ecPublicKey, prime256v1,
-//!    9 public key           65 octets                BIT STRING }
+//!    9 public key           65 bytes                BIT STRING }
 //!   10 extensions           list                   [3] Extensions }
-//!   11 signature            64 octets, r || s
+//!   11 signature            64 bytes, r || s
 //! }
 //! ```
-//! [`Certificate::parse`] gives a view that borrows the TLV; it writes the X.509 form octet by
-//! octet straight into a hash. [`verify_chain`] checks a whole chain and returns a
+//! [`Certificate::parse`] gives a view that borrows the TLV; it writes the X.509 form byte by
+//! byte straight into a hash. [`verify_chain`] checks a whole chain and returns a
 //! [`ChainVerified`], which cannot be had in any other way.
 //! [Core, "Operational Certificate Encoding", "Node Operational Credentials Specification"]
 
@@ -64,9 +64,9 @@ pub use self::issue::{CertificateRequest, IssueError, Issuer, SerialNumber, Vali
 pub use self::name::{Attribute, CertKind, DistinguishedName, TextAttribute};
 pub use self::recent::RecentlyVerified;
 
-/// The largest operational certificate in Matter TLV, in octets.
+/// The largest operational certificate in Matter TLV, in bytes.
 pub const MAX_CERT_LEN: usize = 400;
-/// The largest operational certificate in X.509 DER, in octets.
+/// The largest operational certificate in X.509 DER, in bytes.
 pub const MAX_X509_LEN: usize = 600;
 
 /// A certificate that is refused by itself, whatever chain it stands in.
@@ -74,16 +74,16 @@ pub const MAX_X509_LEN: usize = 600;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CertError {
-    /// More than [`MAX_CERT_LEN`] octets, or [`MAX_X509_LEN`] once converted.
+    /// More than [`MAX_CERT_LEN`] bytes, or [`MAX_X509_LEN`] once converted.
     #[error("certificate too long")]
     TooLong,
     /// Not the TLV of a certificate: a field is missing, misplaced, unknown or of a wrong type.
     #[error("malformed certificate: {0}")]
     Encoding(#[from] TlvError),
-    /// Octets follow the certificate's end.
+    /// Bytes follow the certificate's end.
     #[error("octets behind the certificate")]
     TrailingOctets,
-    /// The serial number is not 1 to 20 octets long.
+    /// The serial number is not 1 to 20 bytes long.
     #[error("serial number of a wrong length")]
     SerialNumber,
     /// An algorithm or curve other than ECDSA-SHA256 on P-256.

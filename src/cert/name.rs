@@ -323,7 +323,7 @@ const fn matter_oid(attribute: u8) -> [u8; 10] {
     [0x2B, 6, 1, 4, 1, 0x82, 0xA2, 0x7C, 1, attribute]
 }
 
-/// Two uppercase digits for each octet.
+/// Two uppercase digits for each byte.
 fn hex<const N: usize>(octets: [u8; N]) -> [[u8; 2]; N] {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
     octets.map(|octet| [digit(octet >> 4), digit(octet & 0xF)])

@@ -8,7 +8,7 @@ use super::VerifiedCache;
 /// How many issuers are remembered.
 const ISSUERS: usize = 8;
 
-/// How many nodes are, 32 octets each.
+/// How many nodes are, 32 bytes each.
 #[cfg(feature = "alloc")]
 const NODES: usize = 1024;
 

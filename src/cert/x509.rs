@@ -6,10 +6,11 @@ use crate::bytes::{Overflow, Sink};
 use crate::crypto::{Crypto, HASH_LEN, HashSink};
 
 impl Certificate<'_> {
-    /// Writes the TBSCertificate in DER: the octets that the issuer signs.
+    /// Writes the TBSCertificate in DER: the bytes that the issuer signs.
     ///
     /// The serial number is taken over as it is; see [`verify_signature`](Self::verify_signature)
-    /// for the one case in which stacks differ. At most [`MAX_X509_LEN`](super::MAX_X509_LEN) octets.
+    /// for the one case in which stacks differ. At most [`MAX_X509_LEN`](super::MAX_X509_LEN)
+    /// bytes.
     ///
     /// # Errors
     /// [`Overflow`] if `sink` is too small.
@@ -19,7 +20,7 @@ impl Certificate<'_> {
 
     /// Writes the whole X.509 certificate in DER.
     ///
-    /// At most [`MAX_X509_LEN`](super::MAX_X509_LEN) octets.
+    /// At most [`MAX_X509_LEN`](super::MAX_X509_LEN) bytes.
     ///
     /// # Errors
     /// [`Overflow`] if `sink` is too small.
@@ -98,9 +99,9 @@ impl Certificate<'_> {
 /// How the serial number becomes an INTEGER.
 #[derive(Clone, Copy)]
 enum SerialForm {
-    /// The octets are the INTEGER's content.
+    /// The bytes are the INTEGER's content.
     Verbatim,
-    /// The octets are the magnitude of the INTEGER.
+    /// The bytes are the magnitude of the INTEGER.
     NonNegative,
 }
 

@@ -27,7 +27,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Length of the encoded form in octets.
+    /// Length of the encoded form in bytes.
     pub const ENCODED_LEN: usize = 1 + 1 + 8 + 8 + KEY_LEN + 4 + 4;
     const VERSION: u8 = 1;
 
@@ -83,7 +83,8 @@ impl Registration {
     /// Reads the encoded form.
     ///
     /// # Errors
-    /// [`RegistrationError`] for another length or version, and for values that no registration has.
+    /// [`RegistrationError`] for another length or version, and for values that no registration
+    /// has.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RegistrationError> {
         Self::read(bytes).ok_or(RegistrationError)
     }
@@ -163,7 +164,7 @@ pub enum CheckInError {
 /// `registrations` are lent (`&mut` of a slice, say) or owned (read from a store one by one). They
 /// are tried in their order: where the sender's address tells whose it may be, let that one be the
 /// first. Each costs the schedule of an AES key and the decryption of
-/// [`MAX_APPLICATION_DATA`](super::MAX_APPLICATION_DATA) + 4 octets at most, the one that fits an
+/// [`MAX_APPLICATION_DATA`](super::MAX_APPLICATION_DATA) + 4 bytes at most, the one that fits an
 /// HMAC more. Anybody can make a node do all of this with one datagram.
 ///
 /// # Errors

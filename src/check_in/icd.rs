@@ -57,11 +57,11 @@ impl IcdCounter {
     }
 
     /// A new Check-In with the next counter. It is one message for each client that is to hear it,
-    /// all with the same application data: the active mode threshold in ms, 2 octets little-endian.
+    /// all with the same application data: the active mode threshold in ms, 2 bytes little-endian.
     ///
     /// # Errors
-    /// [`StoreFirst`], once for each block: store its bound, say so to [`stored`](Self::stored), and
-    /// call again.
+    /// [`StoreFirst`], once for each block: store its bound, say so to [`stored`](Self::stored),
+    /// and call again.
     pub const fn check_in<'a>(
         &mut self,
         application_data: &'a [u8],
@@ -110,7 +110,7 @@ pub struct RegisteredKey {
 }
 
 impl RegisteredKey {
-    /// Length of the encoded form in octets.
+    /// Length of the encoded form in bytes.
     pub const ENCODED_LEN: usize = 1 + KEY_LEN + 8;
     const VERSION: u8 = 1;
 
@@ -178,13 +178,13 @@ impl CheckIn<'_> {
         self.counter.value().get()
     }
 
-    /// The length of the payload in octets.
+    /// The length of the payload in bytes.
     #[must_use]
     pub const fn payload_len(&self) -> usize {
         self.application_data.len().saturating_add(MIN_PAYLOAD)
     }
 
-    /// Writes the payload for one client to the start of `out`, and returns its length in octets.
+    /// Writes the payload for one client to the start of `out`, and returns its length in bytes.
     ///
     /// # Errors
     /// [`SealError`]; [`EncodeError::PayloadTooLong`] above
@@ -225,7 +225,7 @@ impl CheckIn<'_> {
     /// The whole message for one client: unsecured, on the new exchange `exchange`, from a node id
     /// that was drawn for it. It goes to the operational address of the client.
     ///
-    /// `buf` has [`HEADROOM`] + [`payload_len`](Self::payload_len) + [`TAILROOM`] octets at least.
+    /// `buf` has [`HEADROOM`] + [`payload_len`](Self::payload_len) + [`TAILROOM`] bytes at least.
     ///
     /// # Errors
     /// As for [`write_payload`](Self::write_payload).

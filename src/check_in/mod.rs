@@ -1,12 +1,12 @@
-//! The Check-In Protocol: an intermittently connected device (ICD) tells clients whose subscriptions
-//! it has lost that it is awake. [Core, "Check-In Protocol"]
+//! The Check-In Protocol: an intermittently connected device (ICD) tells clients whose
+//! subscriptions it has lost that it is awake. [Core, "Check-In Protocol"]
 //!
 //! ```text
 //! ICD     IcdCounter::check_in ──▶ CheckIn::encode, for each RegisteredKey ──▶ datagram
 //! client  datagram ──▶ payload ──▶ open, with all Registrations ──▶ CheckedIn
 //!
 //! payload = nonce (13) || encrypted: counter LE (4), application data || integrity code (16)
-//! nonce   = the first 13 octets of HMAC-SHA256(key, counter LE)
+//! nonce   = the first 13 bytes of HMAC-SHA256(key, counter LE)
 //! ```
 //! One unsecured message on an exchange of its own, never acknowledged and never answered. The key
 //! alone tells who sent it, so a client tries those of all ICDs that it is registered with.
@@ -80,14 +80,14 @@ use crate::session::UnsecureSession;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{HEADROOM, MessageKind, Packet, ProtocolHeader, TAILROOM};
 
-/// The shortest payload of a Check-In message in octets: without application data.
+/// The shortest payload of a Check-In message in bytes: without application data.
 pub const MIN_PAYLOAD: usize = NONCE_LEN + COUNTER_LEN + MIC_LEN;
-/// The most application data in octets that is sent or taken in. The standard defines 2 octets; more
+/// The most application data in bytes that is sent or taken in. The standard defines 2 bytes; more
 /// than this is not worth its decryption under the key of every registration.
 pub const MAX_APPLICATION_DATA: usize = 124;
-/// The longest payload of a Check-In message in octets.
+/// The longest payload of a Check-In message in bytes.
 pub const MAX_PAYLOAD: usize = MIN_PAYLOAD + MAX_APPLICATION_DATA;
-/// A buffer in octets that takes every Check-In message with its headers.
+/// A buffer in bytes that takes every Check-In message with its headers.
 pub const MAX_DATAGRAM_BUFFER: usize = HEADROOM + MAX_PAYLOAD + TAILROOM;
 
 const COUNTER_LEN: usize = 4;

@@ -1,75 +1,63 @@
 //! What a call borrows from its surroundings: time, randomness, policy and stores.
+//!
+//! [`Services`] names the random number generator, the policy and the stores of a node once.
+//! [`Services::at`] lends them to one call, together with the time: a [`Context`].
 
 mod policy;
+mod services;
 
 use core::fmt;
 
 use rand_core::CryptoRng;
 
 pub use self::policy::{AcceptAll, PeerCertificates, PeerIdentity, PeerPolicy, Rejected};
+pub use self::services::Services;
 use crate::group::CounterStore;
 use crate::resumption::ResumptionStore;
 use crate::time::{Instant, WallClock};
 
-/// What a call needs from its surroundings: time, randomness, policy. Borrowed, never kept.
+/// What a call needs from its surroundings: time, randomness, policy and stores.
+///
+/// [`Services::at`] makes one. It is borrowed and never kept. Make a new one for every round of
+/// the loop, and never hold one across an `.await`: its time would be that of before.
 pub struct Context<'a> {
     /// The present reading of the caller's monotonic clock.
-    pub now: Instant,
+    pub(crate) now: Instant,
     /// What is known of the calendar time, for certificate validity.
-    pub wall: WallClock,
+    pub(crate) wall: WallClock,
     /// A cryptographically secure source of randomness.
-    pub rng: &'a mut dyn CryptoRng,
-    /// The application's say on peers that CASE has authenticated.
-    pub policy: &'a dyn PeerPolicy,
+    pub(crate) rng: &'a mut dyn CryptoRng,
+    /// Decides on peers that CASE has authenticated.
+    pub(crate) policy: &'a dyn PeerPolicy,
     /// Where resumption records are kept; `None`: in the manager's own table.
-    pub resumption: Option<&'a mut dyn ResumptionStore>,
+    pub(crate) resumption: Option<&'a mut dyn ResumptionStore>,
     /// Where the bounds of group counters are kept. Without it nothing is sent to groups.
-    pub counters: Option<&'a mut dyn CounterStore>,
+    pub(crate) counters: Option<&'a mut dyn CounterStore>,
 }
 
-impl<'a> Context<'a> {
-    /// A context without calendar time that accepts every authenticated peer: see
-    /// [`with_wall`](Self::with_wall) and [`with_policy`](Self::with_policy).
-    pub const fn new(now: Instant, rng: &'a mut dyn CryptoRng) -> Self {
-        Self {
-            now,
-            wall: WallClock::Unknown,
-            rng,
-            policy: &AcceptAll,
-            resumption: None,
-            counters: None,
-        }
-    }
-
-    /// The same with what is known of the calendar time: without it, certificates that have
-    /// expired are accepted.
+impl Context<'_> {
+    /// Replaces the calendar time that [`Services::with_wall`] named.
     #[must_use]
     pub const fn with_wall(mut self, wall: WallClock) -> Self {
         self.wall = wall;
         self
     }
 
-    /// The same with the application's say on peers: a revocation list, say.
+    /// Returns the time of the caller's monotonic clock.
     #[must_use]
-    pub const fn with_policy(mut self, policy: &'a dyn PeerPolicy) -> Self {
-        self.policy = policy;
-        self
+    pub const fn now(&self) -> Instant {
+        self.now
     }
 
-    /// The same with a store for resumption records, which a manager then uses instead of its own
-    /// table. To be given with every call or with none.
+    /// Returns what is known of the calendar time.
     #[must_use]
-    pub fn with_resumption(mut self, store: &'a mut dyn ResumptionStore) -> Self {
-        self.resumption = Some(store);
-        self
+    pub const fn wall(&self) -> WallClock {
+        self.wall
     }
 
-    /// The same with a store for the counters of group messages. To be given with every call that
-    /// takes a context, as received messages may have this node ask for a counter, or tell its own.
-    #[must_use]
-    pub fn with_counters(mut self, store: &'a mut dyn CounterStore) -> Self {
-        self.counters = Some(store);
-        self
+    /// Returns the random number generator.
+    pub const fn rng(&mut self) -> &mut dyn CryptoRng {
+        self.rng
     }
 }
 

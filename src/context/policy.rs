@@ -3,16 +3,14 @@
 use thiserror::Error;
 
 use crate::crypto::PublicKey;
-use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
+use crate::ids::{CaseAuthTags, Peer};
 
 /// An authenticated peer, before a session with it is made.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PeerIdentity<'a> {
-    /// Our index of the fabric that we share.
-    pub fabric: FabricIndex,
-    /// The peer's node id.
-    pub node: NodeId,
+    /// The peer: its node id, on the fabric that both nodes are members of.
+    pub peer: Peer,
     /// The peer's CASE Authenticated Tags.
     pub cats: CaseAuthTags,
     /// Its certificates; `None` when the session is resumed.

@@ -6,12 +6,12 @@ use super::nonce::{MIC_LEN, OpenNonce, PrivacyNonce, SealNonce};
 /// The longest text in bytes that [`Aead::open_by_trial`] opens in a copy: the MTU of IPv6.
 pub const TRIAL_LEN: usize = 1280;
 
-/// An AES-128-CCM key with its schedule: 13-octet nonces, 16-octet integrity codes, in place.
+/// An AES-128-CCM key with its schedule: 13-byte nonces, 16-byte integrity codes, in place.
 pub trait Aead {
     /// Encrypts `in_out` and returns the integrity code over it and `aad`.
     ///
     /// # Errors
-    /// [`CryptoError::TooLong`] above 65,535 octets or 65,279 of `aad`, [`CryptoError::Backend`].
+    /// [`CryptoError::TooLong`] above 65,535 bytes or 65,279 of `aad`, [`CryptoError::Backend`].
     fn seal(
         &self,
         nonce: SealNonce,
@@ -35,10 +35,10 @@ pub trait Aead {
     /// The same as [`open`](Self::open), but on error `in_out` is as it was: for messages whose key
     /// is found by trial.
     ///
-    /// By default a copy on the stack is opened, of at most [`TRIAL_LEN`] octets.
+    /// By default a copy on the stack is opened, of at most [`TRIAL_LEN`] bytes.
     ///
     /// # Errors
-    /// As for [`open`](Self::open); [`CryptoError::TooLong`] above [`TRIAL_LEN`] octets, unless the
+    /// As for [`open`](Self::open); [`CryptoError::TooLong`] above [`TRIAL_LEN`] bytes, unless the
     /// backend has a way of its own.
     fn open_by_trial(
         &self,

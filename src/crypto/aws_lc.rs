@@ -118,7 +118,7 @@ impl AwsLcSigningKey {
         Self::from_bytes(&RustCrypto.random_scalar(rng)?)
     }
 
-    /// Takes a stored key in: a 32-octet big-endian scalar, the form of
+    /// Takes a stored key in: a 32-byte big-endian scalar, the form of
     /// [`SigningKey::to_bytes`](super::SigningKey::to_bytes).
     ///
     /// # Errors

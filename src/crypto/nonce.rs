@@ -1,7 +1,7 @@
 //! AEAD nonces and the counters that make them.
 //!
 //! ```text
-//! nonce (13 octets) = security flags (1) || message counter LE (4) || source node id LE (8)
+//! nonce (13 bytes) = security flags (1) || message counter LE (4) || source node id LE (8)
 //! ```
 //! A [`SealNonce`] is made from a [`FreshCounter`], which only [`TxCounter::take`] and
 //! [`PersistedCounter::take`](super::PersistedCounter::take) yield, and is consumed by sealing: one
@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::ids::{GroupSessionId, MessageCounter, NodeId};
 
-/// Length of a nonce in octets.
+/// Length of a nonce in bytes.
 pub const NONCE_LEN: usize = 13;
 /// Length of a message integrity code in bytes.
 pub const MIC_LEN: usize = 16;
@@ -34,8 +34,8 @@ impl SealNonce {
         Self(layout(security_flags, counter.0, source))
     }
 
-    /// A nonce that its callers answer for: [`OneTimeKey`](super::OneTimeKey) uses a handshake's key
-    /// once, [`CheckInKey`](super::CheckInKey) computes the nonce from a fresh counter.
+    /// A nonce that its callers answer for: [`OneTimeKey`](super::OneTimeKey) uses a handshake's
+    /// key once, [`CheckInKey`](super::CheckInKey) computes the nonce from a fresh counter.
     pub(super) const fn fixed(label: &[u8; NONCE_LEN]) -> Self {
         Self(*label)
     }
@@ -47,7 +47,7 @@ impl SealNonce {
         Self(*octets)
     }
 
-    /// The octets.
+    /// The bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
@@ -76,7 +76,7 @@ impl OpenNonce {
         Self(*octets)
     }
 
-    /// The octets.
+    /// The bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
@@ -86,7 +86,7 @@ impl OpenNonce {
 /// The nonce that obfuscates the header of one group message.
 ///
 /// ```text
-/// session id BE (2) || octets 5 to 15 of the integrity code (11)
+/// session id BE (2) || bytes 5 to 15 of the integrity code (11)
 /// ```
 /// [Core, "Privacy Nonce"]
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +101,7 @@ impl PrivacyNonce {
         Self([s0, s1, a, b, c, d, e, f, g, h, i, j, k])
     }
 
-    /// The octets.
+    /// The bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0

@@ -113,7 +113,7 @@ pub enum PbkdfError {
     /// Fewer than 1,000 or more than 100,000 iterations.
     #[error("PBKDF iterations must be 1000 to 100000")]
     Iterations,
-    /// A salt shorter than 16 or longer than 32 octets.
+    /// A salt shorter than 16 or longer than 32 bytes.
     #[error("PBKDF salt must be 16 to 32 octets")]
     Salt,
     /// Not the stored form of parameters.
@@ -134,12 +134,12 @@ impl PbkdfParameters {
     pub const MIN_ITERATIONS: u32 = 1_000;
     /// The most iterations.
     pub const MAX_ITERATIONS: u32 = 100_000;
-    /// The shortest salt, in octets.
+    /// The shortest salt, in bytes.
     pub const MIN_SALT_LEN: usize = 16;
-    /// The longest salt, in octets.
+    /// The longest salt, in bytes.
     pub const MAX_SALT_LEN: usize = 32;
 
-    /// Takes parameters in: `iterations` in `1000..=100000`, `salt` of 16 to 32 octets.
+    /// Takes parameters in: `iterations` in `1000..=100000`, `salt` of 16 to 32 bytes.
     ///
     /// # Errors
     /// [`PbkdfError`] outside these limits.
@@ -156,7 +156,7 @@ impl PbkdfParameters {
         Ok(Self { iterations, salt: own, salt_len })
     }
 
-    /// The given number of iterations with a random salt of 32 octets.
+    /// The given number of iterations with a random salt of 32 bytes.
     ///
     /// # Errors
     /// [`PbkdfError::Iterations`] outside `1000..=100000`.
@@ -166,7 +166,7 @@ impl PbkdfParameters {
         Self::new(iterations, &salt)
     }
 
-    /// Length of the stored form in octets.
+    /// Length of the stored form in bytes.
     pub const ENCODED_LEN: usize = 1 + 4 + 1 + Self::MAX_SALT_LEN;
     const VERSION: u8 = 1;
 
@@ -219,7 +219,7 @@ impl PbkdfParameters {
     }
 }
 
-/// What a device keeps instead of the passcode: `w0` and `L`, 97 octets.
+/// What a device keeps instead of the passcode: `w0` and `L`, 97 bytes.
 ///
 /// It does not reveal the passcode, but a thief of it can try passcodes offline and can
 /// impersonate the device: keep it like a secret.
@@ -233,7 +233,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Length of the stored form in octets: `w0` (32) and `L` (65, uncompressed).
+    /// Length of the stored form in bytes: `w0` (32) and `L` (65, uncompressed).
     pub const LEN: usize = HASH_LEN + PUBLIC_KEY_LEN;
 
     /// Computes the verifier of a passcode: one PBKDF2 run and one point multiplication.
@@ -330,7 +330,7 @@ impl PartialEq for Verifier {
 impl Eq for Verifier {}
 
 impl fmt::Debug for Verifier {
-    /// Prints nothing of `L` either: a few of its octets are enough to tell passcodes apart.
+    /// Prints nothing of `L` either: a few of its bytes are enough to tell passcodes apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Verifier(..)")
     }

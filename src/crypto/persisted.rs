@@ -18,8 +18,8 @@ use crate::ids::MessageCounter;
 ///   ── used ───────────┼── may be used ───────┼── once the next bound is stored ──▶
 ///                      after a restart goes on here
 /// ```
-/// Before the first value of a block, [`take`](Self::take) asks for a bound to be stored, and yields
-/// nothing until [`stored`](Self::stored) says that it is.
+/// Before the first value of a block, [`take`](Self::take) asks for a bound to be stored, and
+/// yields nothing until [`stored`](Self::stored) says that it is.
 ///
 #[cfg_attr(feature = "std", doc = "```")]
 #[cfg_attr(not(feature = "std"), doc = "```ignore")]

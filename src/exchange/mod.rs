@@ -6,11 +6,11 @@
 //!
 //! sent reliably ──▶ in flight ──acknowledged──▶ settled
 //!                     │   ▲ └──after five transmissions──▶ given up
-//!                     └───┘ sent again: the same octets, never encrypted anew
+//!                     └───┘ sent again: the same bytes, never encrypted anew
 //! ```
-//! An [`Exchange`] holds at most one message in flight, as sealed octets. It neither encrypts nor
+//! An [`Exchange`] holds at most one message in flight, as sealed bytes. It neither encrypts nor
 //! knows its session: whoever owns it encodes the acknowledgements that it names and sends the
-//! octets that it lends. [Core, "Message Exchanges"]
+//! bytes that it lends. [Core, "Message Exchanges"]
 
 mod mrp;
 
@@ -34,7 +34,7 @@ pub struct Receipt {
     pub acknowledged: bool,
 }
 
-/// One end of a conversation. `M` holds the octets of the message in flight.
+/// One end of a conversation. `M` holds the bytes of the message in flight.
 #[derive(Debug)]
 pub struct Exchange<M> {
     id: ExchangeId,
@@ -173,7 +173,7 @@ impl<M> Exchange<M> {
         }
     }
 
-    /// Puts a sealed message in flight, due at once: `message` holds its octets at `datagram`.
+    /// Puts a sealed message in flight, due at once: `message` holds its bytes at `datagram`.
     /// One that was in flight before is forgotten.
     ///
     /// `repeated`: until it is acknowledged; false to send it once.
@@ -275,14 +275,14 @@ impl<M> Exchange<M> {
         true
     }
 
-    /// The message in flight, or sent once and not forgotten yet, and where its octets stand.
+    /// The message in flight, or sent once and not forgotten yet, and where its bytes stand.
     pub fn message(&self) -> Option<(&M, Range<usize>)> {
         self.flight.as_ref().map(|flight| (&flight.message, flight.datagram.clone()))
     }
 }
 
 impl<M: AsRef<[u8]>> Exchange<M> {
-    /// The octets of the message in flight.
+    /// The bytes of the message in flight.
     #[must_use]
     pub fn datagram(&self) -> &[u8] {
         let octets = self.message().and_then(|(message, range)| message.as_ref().get(range));

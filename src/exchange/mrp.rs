@@ -19,7 +19,7 @@ const BACKOFF_THRESHOLD: u8 = 1;
 /// The wait for an acknowledgement after a transmission.
 ///
 /// `base`: the peer's idle or active interval. `transmission`: 0 after the first sending, 1 after
-/// the first repetition, and so on. `jitter`: a random octet, adding up to a quarter.
+/// the first repetition, and so on. `jitter`: a random byte, adding up to a quarter.
 ///
 /// ```text
 /// t = base * 1.1 * 1.6 ^ max(0, transmission - 1) * (1 + jitter / 1024)
@@ -62,8 +62,8 @@ pub fn max_transmission_time(first: Duration, later: Duration) -> Duration {
     from_millis(total)
 }
 
-/// The random octets of [`backoff`]. They spread retransmissions and are no secret, so a generator
-/// of four octets does, seeded once: sending a message asks no source of randomness.
+/// The random bytes of [`backoff`]. They spread retransmissions and are no secret, so a generator
+/// of four bytes does, seeded once: sending a message asks no source of randomness.
 #[derive(Clone, Debug)]
 pub struct Jitter(u32);
 
@@ -80,7 +80,7 @@ impl Jitter {
         Self(0)
     }
 
-    /// The next octet.
+    /// The next byte.
     #[inline(never)]
     pub const fn octet(&mut self) -> u8 {
         let mut state = self.0;

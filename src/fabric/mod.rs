@@ -43,7 +43,7 @@ impl CompressedFabricId {
         Ok(Self(id))
     }
 
-    /// The eight octets, as they salt the derivation of group keys.
+    /// The eight bytes, as they salt the derivation of group keys.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0

@@ -15,7 +15,7 @@ const CHECKSUM_LEN: usize = 4;
 const HEAD_LEN: usize = 3 + 3 * 2;
 
 impl Fabric<'_> {
-    /// The most octets that the encoded form takes.
+    /// The most bytes that the encoded form takes.
     pub const ENCODED_MAX_LEN: usize =
         HEAD_LEN + Self::MAX_IPKS * IPK_LEN + 3 * MAX_CERT_LEN + CHECKSUM_LEN;
 
@@ -30,7 +30,7 @@ impl Fabric<'_> {
     ///
     /// # Errors
     /// [`Overflow`] if they do not fit into `out`; [`ENCODED_MAX_LEN`](Self::ENCODED_MAX_LEN)
-    /// octets always do. No key is left in `out` then.
+    /// bytes always do. No key is left in `out` then.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, Overflow> {
         let encoded = self.write(&mut Buffer::new(out));
         if encoded.is_err() {

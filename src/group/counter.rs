@@ -36,7 +36,7 @@ pub struct StoreError;
 /// that do at the same moment may. One that forgets makes the node use counters, and so nonces,
 /// again: memory serves no more than tests.
 ///
-/// Given to a manager with [`Context::with_counters`](crate::context::Context::with_counters).
+/// Given to a manager with [`Services::with_counters`](crate::context::Services::with_counters).
 pub trait CounterStore {
     /// The bound that was stored last; `None` if there never was one.
     ///
@@ -161,8 +161,8 @@ fn take(
     if let Ok(fresh) = counter.take() {
         return Ok(fresh);
     }
-    // A write that was said to have failed may have landed, and another process may count, too: what
-    // is used comes after whatever is stored.
+    // A write that was said to have failed may have landed, and another process may count, too:
+    // what is used comes after whatever is stored.
     let stored = store.load(kind)?.filter(|stored| *stored >= counter.position());
     *counter = PersistedCounter::restored(stored.ok_or(StoreError)?, COUNTER_BLOCK);
     if let Some(bound) = counter.bound_to_store() {

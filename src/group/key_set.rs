@@ -13,6 +13,7 @@ use crate::time::WallClock;
 /// What a receiver does about senders of which it knows no counter yet. [Core, "Group Key Set"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SecurityPolicy {
     /// Takes the first counter that it receives as it comes. Whoever has recorded messages can
     /// replay them in their order to a node that has restarted, until it hears their sender.
@@ -132,8 +133,8 @@ impl<C: Crypto> OperationalKeySet<C> {
         self.policy
     }
 
-    /// The session that messages are sent on now: with the calendar time that of the newest key that
-    /// has begun, else that of the second newest. [Core, "Epoch Key Rotation without Time
+    /// The session that messages are sent on now: with the calendar time that of the newest key
+    /// that has begun, else that of the second newest. [Core, "Epoch Key Rotation without Time
     /// Synchronization"]
     ///
     /// A clock that is behind every start chooses the oldest key. `None` if all are disabled.

@@ -11,8 +11,8 @@
 //! Against replay a receiver has the counter of each sender: it trusts the first that it sees, or
 //! asks the sender ([`Synchronization`]), and keeps a window from then on.
 //!
-//! [`SessionManager`](crate::SessionManager) does all of it for a node. Each part can be used without
-//! it, where the caller keeps a window for each sender of each fabric until it restarts:
+//! [`SessionManager`](crate::SessionManager) does all of it for a node. Each part can be used
+//! without it, where the caller keeps a window for each sender of each fabric until it restarts:
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]

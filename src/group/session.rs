@@ -25,7 +25,7 @@ use crate::wire::{
     Parts, Preamble, ProtocolHeader, SessionRoute,
 };
 
-/// The octets in front of what privacy obfuscates.
+/// The bytes in front of what privacy obfuscates.
 const CLEAR: usize = 4;
 
 /// An operational group key, ready for use: it seals, opens and obfuscates group messages.
@@ -215,9 +215,9 @@ pub struct GroupOpened<'b, K> {
 
 /// Finds the key of a group message and decrypts it in place.
 ///
-/// Every candidate that has the session id of the message is tried, until one opens it. `accept` has
-/// a look at the header before: where it is not obfuscated a message to a group that the key
-/// is not for costs no decryption, and where it is one block of AES or two. What is done for a
+/// Every candidate that has the session id of the message is tried, until one opens it. `accept`
+/// has a look at the header before: where it is not obfuscated a message to a group that the key is
+/// not for costs no decryption, and where it is one block of AES or two. What is done for a
 /// datagram is bounded by the number of candidates.
 ///
 /// # Errors

@@ -21,12 +21,12 @@ pub const REQUEST_SPREAD: Duration = Duration::from_millis(500);
 /// How long a requester waits for the answer.
 pub const SYNC_TIMEOUT: Duration = Duration::from_millis(2000);
 
-/// What makes an answer the answer to one request: eight random octets.
+/// What makes an answer the answer to one request: eight random bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Challenge([u8; Self::LEN]);
 
 impl Challenge {
-    /// Its length in octets: it is the whole payload of a request.
+    /// Its length in bytes: it is the whole payload of a request.
     pub const LEN: usize = 8;
 
     fn random(rng: &mut dyn CryptoRng) -> Self {
@@ -35,7 +35,7 @@ impl Challenge {
         Self(octets)
     }
 
-    /// Reads the payload of a request; `None` unless it has eight octets.
+    /// Reads the payload of a request; `None` unless it has eight bytes.
     #[must_use]
     pub fn parse(payload: &[u8]) -> Option<Self> {
         payload.try_into().ok().map(Self)
@@ -67,10 +67,10 @@ pub struct SyncResponse {
 }
 
 impl SyncResponse {
-    /// Its length in octets.
+    /// Its length in bytes.
     pub const LEN: usize = 12;
 
-    /// Reads the payload; `None` unless it has 12 octets and the counter is not 0.
+    /// Reads the payload; `None` unless it has 12 bytes and the counter is not 0.
     #[must_use]
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let (counter, challenge) = payload.split_first_chunk()?;

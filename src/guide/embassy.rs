@@ -12,8 +12,7 @@ use matter_session::handshake::Signed;
 use matter_session::manager::Storage;
 use matter_session::rand_core::CryptoRng;
 use matter_session::{
-    Context, Event, Instant, PeerAddress, Received, SessionManager, SignRequest,
-    TRANSMIT_BUFFER_LEN,
+    Event, Instant, PeerAddress, Received, Services, SessionManager, SignRequest,
 };
 
 /// As many as there can be handshakes: none has to wait for a place.
@@ -38,9 +37,10 @@ pub async fn run<C: Crypto, S: Storage>(
     signatures: &Signatures,
     rng: &mut dyn CryptoRng,
 ) -> ! {
-    let (mut scratch, mut datagram) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280]);
+    let mut datagram = [0; 1280];
+    let mut services = Services::new(rng);
     loop {
-        let mut cx = Context::new(now(), rng);
+        let mut cx = services.at(now());
         node.handle_timeout(&mut cx);
         while let Some(event) = node.poll_event() {
             match event {
@@ -49,7 +49,7 @@ pub async fn run<C: Crypto, S: Storage>(
                         // A signature of an earlier handshake is under way: this one fails.
                         let embassy_sync::channel::TrySendError::Full(request) = full;
                         let refused = request.complete(Err(matter_session::crypto::SignError));
-                        node.sign(&mut cx, refused);
+                        let _ = node.complete_signature(&mut cx, refused);
                     }
                 }
                 // Here: what is to be stored, and what the application wants to know.
@@ -57,7 +57,7 @@ pub async fn run<C: Crypto, S: Storage>(
                 _ => {}
             }
         }
-        while let Some(sent) = node.poll_transmit(cx.now, &mut scratch) {
+        while let Some(sent) = node.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(SocketAddr::V6(to)) = sent.to {
                 // A datagram that the stack refuses counts as lost: it is repeated.
                 let _ = socket.send_to(sent.datagram, to).await;
@@ -68,22 +68,21 @@ pub async fn run<C: Crypto, S: Storage>(
         let received = socket.recv_from(&mut datagram);
         match select3(received, signatures.receive(), Timer::at(due)).await {
             Either3::First(Ok((len, from))) => {
-                let mut cx = Context::new(now(), rng);
+                let mut cx = services.at(now());
                 let from = (IpAddr::from(from.endpoint.addr), from.endpoint.port);
                 let from = PeerAddress::Udp(SocketAddr::from(from));
-                let octets = datagram.get_mut(..len).unwrap_or_default();
-                if let Ok(Received::Message(message)) = node.handle_datagram(&mut cx, from, octets)
-                {
+                let bytes = datagram.get_mut(..len).unwrap_or_default();
+                if let Received::Message(message) = node.handle_datagram(&mut cx, from, bytes) {
                     // Here: the application. This one returns what it gets.
-                    let (exchange, protocol) = (message.exchange, message.protocol);
-                    let _ = node.send(&mut cx, exchange, protocol, message.opcode, message.payload);
+                    let exchange = message.exchange;
+                    let _ = node.send(&mut cx, exchange, message.kind, message.payload);
                     node.close_exchange(exchange);
                 }
             }
             // A datagram that is longer than any message.
             Either3::First(Err(_)) => {}
             Either3::Second(signed) => {
-                node.sign(&mut Context::new(now(), rng), signed);
+                let _ = node.complete_signature(&mut services.at(now()), signed);
             }
             Either3::Third(()) => {}
         }

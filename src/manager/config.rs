@@ -66,7 +66,7 @@ pub struct Config {
     /// those of secure sessions last. A goodbye to every session should fit.
     /// [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
-    /// The largest message to send over UDP, in octets, headers and integrity code included: 1,232
+    /// The largest message to send over UDP, in bytes, headers and integrity code included: 1,232
     /// by default. Messages of handshakes are never longer than that.
     pub max_message: usize,
     /// How long a resumption record in the manager's own table may be used after its last session
@@ -341,7 +341,7 @@ impl Config {
     /// The room that a message of a handshake needs while it is put together.
     pub(super) const HANDSHAKE_MESSAGE: usize = Self::buffer_len(MAX_UDP_PAYLOAD);
 
-    /// The room that a message of `payload` octets needs while it is put together.
+    /// The room that a message of `payload` bytes needs while it is put together.
     pub(super) const fn buffer_len(payload: usize) -> usize {
         payload.saturating_add(HEADROOM + TAILROOM)
     }

@@ -133,8 +133,8 @@ pub enum FabricTableError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// This node is not a member of the record's fabric: restore fabrics first. If the node has left
-    /// it, delete the record. Another fabric that has its index now does not count.
+    /// This node is not a member of the record's fabric: restore fabrics first. If the node has
+    /// left it, delete the record. Another fabric that has its index now does not count.
     #[error("the record's fabric is unknown")]
     UnknownFabric,
     /// Another peer's record has the same id, as responders choose ids.
@@ -156,3 +156,24 @@ impl RestoreError {
         matches!(self, Self::Backlog)
     }
 }
+
+/// The handshake has ended, or never was. Nothing has changed.
+///
+/// A signature that comes late is no fault: the handshake may have timed out meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error("the handshake has ended")]
+pub struct HandshakeEnded;
+
+/// The session is closed, or it is no PASE session. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error("no open PASE session")]
+pub struct NoPaseSession;
+
+/// No session uses the connection, so nothing was sent: a peer that is not authenticated gets no
+/// report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error("no session uses the connection")]
+pub struct NoSession;

@@ -2,7 +2,7 @@
 
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 use crate::handshake::{HandshakeError, SignRequest};
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::{FabricIndex, Peer};
 
 /// Something happened. Polled with [`poll_event`](super::SessionManager::poll_event).
 #[derive(Debug)]
@@ -12,6 +12,7 @@ pub enum Event<T> {
     /// A handshake established a session. Until the next event is polled,
     /// [`peer_certificates`](super::SessionManager::peer_certificates) lends what the peer
     /// presented.
+    #[non_exhaustive]
     Established {
         /// The session.
         session: SessionHandle,
@@ -21,41 +22,47 @@ pub enum Event<T> {
         resumed: bool,
     },
     /// A handshake ended without a session.
+    #[non_exhaustive]
     HandshakeFailed {
         /// The handshake, if this node began it.
         handshake: Option<HandshakeHandle>,
-        /// The peer.
-        peer: PeerAddress,
+        /// The peer's address.
+        address: PeerAddress,
         /// Why.
         error: HandshakeError,
     },
-    /// Sign this and hand it to [`sign`](super::SessionManager::sign), now or later.
+    /// Sign this and hand it to
+    /// [`complete_signature`](super::SessionManager::complete_signature), now or later.
     SignRequest(SignRequest),
-    /// The peer acknowledged the message in flight on this exchange. The message has arrived, unless
-    /// more than 32 newer messages of its session arrived first: a message behind the peer's replay
-    /// window counts as a duplicate, and is acknowledged unread. With at most five exchanges at once
-    /// on a session, as the specification advises, this cannot happen.
-    /// [Core, "Message Counter Processing"]
+    /// The peer acknowledged the message in flight on this exchange. The message has arrived,
+    /// unless more than 32 newer messages of its session arrived first: a message behind the peer's
+    /// replay window counts as a duplicate, and is acknowledged unread. With at most five exchanges
+    /// at once on a session, as the specification advises, this cannot happen. [Core, "Message
+    /// Counter Processing"]
+    #[non_exhaustive]
     Acknowledged {
         /// The exchange.
         exchange: ExchangeHandle,
     },
     /// The peer did not acknowledge the message in flight after the last retransmission. A CASE
     /// session counts as defunct until a message of the peer is received.
+    #[non_exhaustive]
     Undelivered {
         /// The exchange.
         exchange: ExchangeHandle,
     },
     /// A session is closed, and its exchanges with it.
+    #[non_exhaustive]
     Closed {
         /// The session.
         session: SessionHandle,
         /// The application's data of that session.
-        context: T,
+        data: T,
         /// Why.
         reason: CloseReason,
     },
     /// A session can send only few more messages. Establish a new one soon.
+    #[non_exhaustive]
     CounterLow {
         /// The session.
         session: SessionHandle,
@@ -63,13 +70,13 @@ pub enum Event<T> {
     /// The resumption record of a peer was made, replaced or removed. Store what
     /// [`record`](crate::manager::Records::get) returns; if it returns `None`, delete what was
     /// stored.
+    #[non_exhaustive]
     RecordChanged {
-        /// The fabric.
-        fabric: FabricIndex,
         /// The peer.
-        peer: NodeId,
+        peer: Peer,
     },
     /// The manager has closed the commissioning window.
+    #[non_exhaustive]
     WindowClosed {
         /// Why.
         reason: WindowCloseReason,
@@ -77,10 +84,11 @@ pub enum Event<T> {
     /// The counter of a sender to a group is known now. Take its queued messages with
     /// [`Groups::poll_message`](crate::manager::Groups::poll_message), until there is none.
     GroupMessages,
-    /// Group messages of a fabric are dropped ([`Dropped::GroupSender`](super::Dropped::GroupSender))
-    /// because too many nodes send. Sender entries are never evicted, as messages of that sender
-    /// could be replayed then. Reported once;
+    /// Group messages of a fabric are dropped
+    /// ([`Dropped::GroupSender`](super::Dropped::GroupSender)) because too many nodes send. Sender
+    /// entries are never evicted, as messages of that sender could be replayed then. Reported once;
     /// [`Groups::forget_sender`](crate::manager::Groups::forget_sender) makes room.
+    #[non_exhaustive]
     GroupSendersFull {
         /// The fabric.
         fabric: FabricIndex,

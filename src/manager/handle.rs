@@ -1,28 +1,29 @@
-//! Names for what a manager holds: sessions, exchanges, handshakes, peers.
+//! Handles of sessions, exchanges and handshakes, and the addresses of peers.
 
 use core::cmp::Ordering;
 use core::fmt;
 use core::net::SocketAddr;
 
-use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{ExchangeId, LocalSessionId};
 
-/// Where datagrams come from and go to, and what carries them.
+/// The address of a peer, and the transport that carries datagrams to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PeerAddress {
     /// UDP: messages are acknowledged and retransmitted (MRP).
     Udp(SocketAddr),
-    /// A TCP connection that the caller numbers: reliable by itself, MRP is off. Two connections to
-    /// one address differ, and so do the former and the present one: a number may come back once
-    /// [`disconnected`](super::SessionManager::disconnected) has been told.
+    /// A TCP connection, by a number that the caller gives it. It is reliable by itself: MRP is
+    /// off. Give every connection a number of its own, also two to one address. Use a number again
+    /// only after [`handle_disconnect`](super::Connections::handle_disconnect) was called for it.
     Tcp(u32),
-    /// A BTP connection (Bluetooth Low Energy, NFC), numbered in the same way: reliable by itself.
+    /// A BTP connection (Bluetooth Low Energy, NFC), numbered in the same way. It is reliable by
+    /// itself.
     Btp(u32),
 }
 
 impl PeerAddress {
-    /// Whether the transport delivers every message by itself.
+    /// Returns true if the transport delivers every message by itself.
     #[must_use]
     pub const fn is_reliable(&self) -> bool {
         !matches!(self, Self::Udp(_))
@@ -58,7 +59,7 @@ impl fmt::Display for PeerAddress {
     }
 }
 
-/// Names a secure session for as long as it lives; never another one after it.
+/// A secure session. The handle of a session that has ended never refers to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SessionHandle {
@@ -67,14 +68,15 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
-    /// The local session id.
+    /// Returns the local session id.
     #[must_use]
     pub const fn local_session_id(self) -> LocalSessionId {
         self.local
     }
 }
 
-/// Names an exchange of a secure session for as long as it lives; never another one after it.
+/// An exchange of a secure session. The handle of an exchange that has ended never refers to
+/// another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExchangeHandle {
@@ -83,20 +85,20 @@ pub struct ExchangeHandle {
 }
 
 impl ExchangeHandle {
-    /// The exchange id.
+    /// Returns the exchange id.
     #[must_use]
     pub const fn id(self) -> ExchangeId {
         self.key.id
     }
 
-    /// The local id of the session that the exchange belongs to.
+    /// Returns the local id of the session that the exchange belongs to.
     #[must_use]
     pub const fn local_session_id(self) -> LocalSessionId {
         self.key.session
     }
 }
 
-/// Names a handshake that this node began.
+/// A handshake that this node began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HandshakeHandle(pub(super) HandshakeId);
@@ -140,13 +142,6 @@ impl PartialOrd for ExchangeKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// A node of a fabric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peer {
-    pub(super) fabric: FabricIndex,
-    pub(super) node: NodeId,
 }
 
 /// What has deadlines and output. Of what is ready at once the smallest comes first: strangers

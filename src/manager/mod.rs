@@ -1,17 +1,51 @@
-//! The top of the crate: every session, exchange and handshake of a node behind a socket.
+//! All sessions, exchanges and handshakes of a node behind a socket: [`SessionManager`].
 //!
 //! ```text
 //!  socket ──datagram──▶ handle_datagram ──▶ Received::Message      ─▶ application
 //!                        │ handshakes, acknowledgements, duplicates: handled here
 //!  clock  ──now───────▶ handle_timeout  (due at poll_timeout)
-//!  application ───────▶ connect_pase, connect_case, open_exchange, send, close, sign, ...
+//!  application ───────▶ connect_pase, connect_case, open_exchange, send, close_session, ...
 //!                        │
 //!  socket ◀──Transmit── poll_transmit        application ◀──Event── poll_event
 //! ```
-//! After any call: send what [`poll_transmit`](SessionManager::poll_transmit) yields, look at what
-//! [`poll_event`](SessionManager::poll_event) tells, and come back at
-//! [`poll_timeout`](SessionManager::poll_timeout). No order is required; what is polled late
-//! happens late, nothing more.
+//!
+//! # In the order of use
+//!
+//! 1. **Make it.** [`SessionManager::new`] takes the settings ([`Config`]), a crypto backend and
+//!    randomness. A device without an allocator uses [`Unstarted`] in a `static`.
+//! 2. **Run the loop.** Pass each datagram to [`handle_datagram`](SessionManager::handle_datagram),
+//!    and call [`handle_timeout`](SessionManager::handle_timeout) at
+//!    [`poll_timeout`](SessionManager::poll_timeout). After any call, send what
+//!    [`poll_transmit`](SessionManager::poll_transmit) returns and handle what
+//!    [`poll_event`](SessionManager::poll_event) returns. The [front page](crate#the-loop) has the
+//!    loop as code. The calls may come in any order: polling late delays retransmissions, events
+//!    and reports. Stop polling, and handshakes time out.
+//! 3. **Connect.** `connect_pase` establishes a session by passcode, `connect_case` by
+//!    certificates. The result is [`Event::Established`] or [`Event::HandshakeFailed`]. CASE also
+//!    needs the operational key: answer [`Event::SignRequest`] with
+//!    [`complete_signature`](SessionManager::complete_signature). A responder needs no call: it
+//!    answers PASE while its [window](SessionManager::window_mut) is open, and CASE if it is a
+//!    member of a [fabric](SessionManager::fabrics_mut).
+//! 4. **Send.** [`open_exchange`](SessionManager::open_exchange) on a session, then
+//!    [`send`](SessionManager::send) on the exchange. Answers arrive as [`Received::Message`] on
+//!    the same exchange. [`close_exchange`](SessionManager::close_exchange) at the end.
+//! 5. **Sessions.** [`session_with`](SessionManager::session_with) finds the session to use with a
+//!    peer, [`session`](SessionManager::session) returns its facts, and
+//!    [`close_session`](SessionManager::close_session) closes it.
+//!
+//! # The views
+//!
+//! Methods that a program calls less often are on views, each with a page of its own. A view
+//! borrows the manager. The name with `_mut` is the view that changes something.
+//!
+//! | view | from | what it is for |
+//! |---|---|---|
+//! | [`Window`] | [`window`](SessionManager::window), [`window_mut`](SessionManager::window_mut) | opens and closes the commissioning window |
+//! | [`Fabrics`] | [`fabrics`](SessionManager::fabrics), [`fabrics_mut`](SessionManager::fabrics_mut) | adds, restores, updates and removes fabrics |
+//! | [`Records`] | [`records`](SessionManager::records), [`records_mut`](SessionManager::records_mut) | reads, restores and forgets resumption records |
+//! | [`Sessions`] | [`sessions`](SessionManager::sessions) | lists and counts sessions, and finds them by id or peer |
+//! | [`Groups`] | [`groups`](SessionManager::groups), [`groups_mut`](SessionManager::groups_mut) | sets keys and groups, sends to groups, returns queued messages |
+//! | [`Connections`] | [`connections`](SessionManager::connections), [`connections_mut`](SessionManager::connections_mut) | ends what ran over a lost TCP or BTP connection, and reports on one |
 
 mod api;
 mod config;
@@ -36,30 +70,29 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
-pub use self::api::{Fabrics, Groups, Records};
+pub use self::api::{Connections, Fabrics, Groups, Records, Sessions, Window};
 pub use self::config::Config;
-pub use self::delivery::TRANSMIT_BUFFER_LEN;
 pub use self::error::{
-    ConnectError, FabricTableError, OpenError, RestoreError, SendError, WindowError,
+    ConnectError, FabricTableError, HandshakeEnded, NoPaseSession, NoSession, OpenError,
+    RestoreError, SendError, WindowError,
 };
 pub use self::event::{CloseReason, Event, WindowCloseReason};
 pub use self::groups::{GroupError, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::handshakes::CommissioningWindow;
 pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
-pub use self::sessions::{Datagram, Outgoing, SessionRef};
+pub use self::sessions::{BatchMessage, Datagram, SessionRef};
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
 pub use self::statistics::Statistics;
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
-pub use self::storage::{Fixed, Storage, WithGroups};
+pub use self::storage::{Fixed, Storage, WithGroups, sizes};
 pub use self::unstarted::Unstarted;
 
 use self::delivery::Delivery;
 use self::handshakes::Handshakes;
 use self::node::Node;
-use self::sessions::Sessions;
 use self::storage::Optional;
 use crate::crypto::Crypto;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
@@ -70,15 +103,62 @@ use crate::exchange::Jitter;
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
 pub type HeapSessionManager<T = ()> = SessionManager<RustCrypto, Heap, T>;
 
-/// All sessions of a node behind one socket. See the [module](self) for how it is driven.
+/// All sessions, exchanges, handshakes and timers of a node behind one socket. The
+/// [module's page](self) describes the order of use.
 ///
-/// `T` is the application's data of each secure session: made by [`Default`], reached through
-/// [`context_mut`](Self::context_mut), handed back when the session closes.
+/// `T` is the application's data of each secure session. [`Default`] makes it,
+/// [`data_mut`](Self::data_mut) lends it, and [`Event::Closed`] returns it.
+///
+#[cfg_attr(all(feature = "std", feature = "rustcrypto", feature = "initiator"), doc = "```")]
+#[cfg_attr(
+    not(all(feature = "std", feature = "rustcrypto", feature = "initiator")),
+    doc = "```ignore"
+)]
+/// use matter_session::{
+///     Config, Event, HeapSessionManager, Instant, Passcode, PeerAddress, RustCrypto, Services,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+/// // Make two nodes. The application keeps a name with each session.
+/// let mut phone = HeapSessionManager::<String>::new(Config::default(), RustCrypto, &mut rng);
+/// let mut lamp = HeapSessionManager::<String>::new(Config::default(), RustCrypto, &mut rng);
+/// let mut services = Services::new(&mut rng);
+/// let mut cx = services.at(Instant::ZERO);
+///
+/// // Connect.
+/// let address = PeerAddress::Udp(([127, 0, 0, 1], 5540).into());
+/// lamp.window_mut().open_for(&mut cx, &Passcode::new(20202021)?, None)?;
+/// let handshake = phone.connect_pase(&mut cx, address, Passcode::new(20202021)?)?;
+///
+/// // The loop: datagrams go to and fro until there are no more.
+/// let (mut from, mut to) = (&mut phone, &mut lamp);
+/// while let Some(sent) = from.poll_transmit(cx.now()) {
+///     to.handle_datagram(&mut cx, address, &mut sent.datagram.to_vec());
+///     (from, to) = (to, from);
+/// }
+///
+/// // The session is established.
+/// let Some(Event::Established { session, handshake: Some(by), .. }) = phone.poll_event() else {
+///     return Err("no session".into());
+/// };
+/// assert_eq!(by, handshake);
+/// assert_eq!(lamp.sessions().len(), 1);
+/// if let Some(data) = phone.data_mut(session) {
+///     *data = "lamp".into();
+/// }
+///
+/// // Closing it returns the data.
+/// phone.close_session(&mut cx, session);
+/// assert!(matches!(phone.poll_event(), Some(Event::Closed { data, .. }) if data == "lamp"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     crypto: C,
     node: Node<S>,
     delivery: Delivery<S, T>,
-    sessions: Sessions<C, S, T>,
+    sessions: sessions::Sessions<C, S, T>,
     handshakes: Handshakes<C, S>,
     groups: S::Groups<groups::Groups<C, S>>,
 }
@@ -86,17 +166,19 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
 // Whatever leads to cryptography or lies beside such a path is not inlined: a function that is
 // called once would be, and its locals would stay on the stack below a signature check.
 
-/// How many events a single call can add before the backlog is noticed.
+/// Maximum number of events that one call adds before it checks the backlog.
 const STEP: usize = 8;
 
-/// How many of them can tell of handshakes: one is superseded, another established or failed.
+/// Maximum number of these that are about handshakes: one superseded, another established or
+/// failed.
 const HANDSHAKE_STEP: usize = 4;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// A manager without fabrics, sessions or an open commissioning window.
+    /// Makes a manager without fabrics, sessions or an open commissioning window.
     ///
-    /// `rng` draws where counters and identifiers start and what spreads retransmissions.
+    /// `rng` draws the first counters and identifiers, and the jitter of retransmissions.
     pub fn new(config: Config, crypto: C, rng: &mut dyn CryptoRng) -> Self {
+        const { S::CHECK };
         let mut manager = Self::unstarted(crypto);
         manager.start(config, rng);
         manager
@@ -107,7 +189,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             crypto,
             node: Node::EMPTY,
             delivery: Delivery::EMPTY,
-            sessions: Sessions::EMPTY,
+            sessions: sessions::Sessions::EMPTY,
             handshakes: Handshakes::EMPTY,
             groups: Optional::EMPTY,
         }
@@ -132,8 +214,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.node.config = config;
     }
 
-    /// Room for events such that none is lost: what everything that lives can still tell while
-    /// nothing new is begun.
+    /// Returns the number of event places that are needed so that no event is lost: everything that
+    /// exists can still report its end, while nothing new begins.
     fn event_reserve(&self) -> usize {
         // A session: Closed. An exchange: Acknowledged or Undelivered. A handshake:
         // HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
@@ -145,25 +227,25 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .saturating_add(STEP)
     }
 
-    /// Of that, what handshakes can still tell.
+    /// Returns how many of these are for handshakes.
     fn handshake_event_reserve(&self) -> usize {
-        // A handshake can ask for a signature and tell its end.
+        // A handshake can ask for a signature and report its end.
         self.handshakes.capacity().saturating_mul(2).saturating_add(HANDSHAKE_STEP)
     }
 
-    /// The settings.
+    /// Returns the settings.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.node.config
     }
 
-    /// The crypto backend.
+    /// Returns the crypto backend.
     #[must_use]
     pub const fn crypto(&self) -> &C {
         &self.crypto
     }
 
-    /// What has been counted so far.
+    /// Returns the counters: datagrams dropped, by reason, and more.
     #[must_use]
     pub const fn statistics(&self) -> &Statistics {
         &self.delivery.statistics

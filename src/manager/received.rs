@@ -5,9 +5,7 @@ use core::fmt;
 use thiserror::Error;
 
 use super::handle::{ExchangeHandle, PeerAddress, SessionHandle};
-use crate::ids::{
-    ExchangeId, FabricIndex, GroupId, GroupKeySetId, MessageCounter, NodeId, ProtocolId,
-};
+use crate::ids::{ExchangeId, Group, GroupKeySetId, MessageCounter, MessageType, NodeId};
 use crate::session::DecodeError;
 
 /// What a datagram contained.
@@ -30,6 +28,20 @@ pub enum Received<'b> {
     /// Something that the manager handled itself: a handshake message, an acknowledgement, a
     /// duplicate.
     Handled,
+    /// The datagram was dropped, for this reason. There is nothing to do about it: every
+    /// unauthenticated sender can cause it.
+    Dropped(Dropped),
+}
+
+impl Received<'_> {
+    /// Returns why the datagram was dropped, or `None` if it was not.
+    #[must_use]
+    pub const fn dropped(&self) -> Option<Dropped> {
+        match self {
+            Self::Dropped(reason) => Some(*reason),
+            _ => None,
+        }
+    }
 }
 
 /// A message of a secure session: authentic, decrypted, delivered once.
@@ -42,10 +54,8 @@ pub struct Message<'b> {
     pub exchange: ExchangeHandle,
     /// Whether this message began the exchange.
     pub first: bool,
-    /// The protocol that defines the opcode.
-    pub protocol: ProtocolId,
-    /// The message type within the protocol.
-    pub opcode: u8,
+    /// What the message is: its protocol and opcode.
+    pub kind: MessageType,
     /// Whether the peer asks for an acknowledgement. The manager sends it.
     pub needs_ack: bool,
     /// The message counter.
@@ -60,11 +70,10 @@ impl defmt::Format for Message<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "Message(session {}, exchange {}, protocol {}, opcode {=u8:02x}, {=usize} octets)",
+            "Message(session {}, exchange {}, {}, {=usize} bytes)",
             self.session.local,
             self.exchange.id(),
-            self.protocol,
-            self.opcode,
+            self.kind,
             self.payload.len(),
         );
     }
@@ -74,20 +83,16 @@ impl defmt::Format for Message<'_> {
 /// sent it, under any source node id. Do not answer it.
 #[non_exhaustive]
 pub struct GroupMessage<'b> {
-    /// The fabric.
-    pub fabric: FabricIndex,
-    /// The group.
-    pub group: GroupId,
+    /// The group, and its fabric.
+    pub group: Group,
     /// The key set whose key authenticated it.
     pub key_set: GroupKeySetId,
     /// The sender.
     pub source: NodeId,
     /// The exchange id, chosen by the sender.
     pub exchange: ExchangeId,
-    /// The protocol that defines the opcode.
-    pub protocol: ProtocolId,
-    /// The message type within the protocol.
-    pub opcode: u8,
+    /// What the message is: its protocol and opcode.
+    pub kind: MessageType,
     /// The message counter.
     pub counter: MessageCounter,
     /// The payload.
@@ -98,13 +103,11 @@ impl fmt::Debug for GroupMessage<'_> {
     /// Leaves the payload out: it was encrypted for a reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupMessage")
-            .field("fabric", &self.fabric)
             .field("group", &self.group)
             .field("key_set", &self.key_set)
             .field("source", &self.source)
             .field("exchange", &self.exchange)
-            .field("protocol", &self.protocol)
-            .field("opcode", &self.opcode)
+            .field("kind", &self.kind)
             .field("counter", &self.counter)
             .field("payload", &self.payload.len())
             .finish()
@@ -116,12 +119,10 @@ impl defmt::Format for GroupMessage<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "GroupMessage({}, {}, {}, {} opcode {}, {} octets)",
-            self.fabric,
+            "GroupMessage({}, {}, {}, {} bytes)",
             self.group,
             self.source,
-            self.protocol,
-            self.opcode,
+            self.kind,
             self.payload.len()
         );
     }
@@ -129,6 +130,7 @@ impl defmt::Format for GroupMessage<'_> {
 
 /// A datagram to send.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Transmit<'a> {
     /// Where to send it.
     pub to: PeerAddress,
@@ -140,7 +142,7 @@ pub struct Transmit<'a> {
 #[cfg(feature = "defmt")]
 impl defmt::Format for Transmit<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Transmit({=usize} octets to {})", self.datagram.len(), self.to);
+        defmt::write!(f, "Transmit({=usize} bytes to {})", self.datagram.len(), self.to);
     }
 }
 
@@ -198,11 +200,28 @@ pub enum Dropped {
 
 impl Dropped {
     /// Number of reasons: the size of a table of counters.
-    pub const COUNT: usize = DecodeError::COUNT + 11;
+    pub(super) const COUNT: usize = DecodeError::COUNT + 11;
+
+    /// All reasons, in the order of their counters.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let own = [
+            Self::UnknownSession,
+            Self::Group,
+            Self::UnknownHandshake,
+            Self::Unsolicited,
+            Self::Misplaced,
+            Self::NoExchange,
+            Self::Backlog,
+            Self::OtherTransport,
+            Self::GroupReplay,
+            Self::GroupSender,
+            Self::GroupAnswer,
+        ];
+        DecodeError::ALL.into_iter().map(Self::Decode).chain(own)
+    }
 
     /// Returns the index of this reason in a table of counters, below [`COUNT`](Self::COUNT).
-    #[must_use]
-    pub const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         let own = match self {
             Self::Decode(error) => return error.index(),
             Self::UnknownSession => 0,

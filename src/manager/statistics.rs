@@ -6,7 +6,7 @@ use super::received::Dropped;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Statistics {
-    pub(super) dropped: [u32; Dropped::COUNT],
+    dropped: [u32; Dropped::COUNT],
     /// Handshakes refused as busy.
     pub busy: u32,
     /// Short replies that were dropped because the queue was full.
@@ -28,6 +28,11 @@ impl Statistics {
     #[must_use]
     pub fn dropped_in_all(&self) -> u64 {
         self.dropped.iter().copied().map(u64::from).sum()
+    }
+
+    /// Returns each reason, with the number of datagrams dropped for it.
+    pub fn iter(&self) -> impl Iterator<Item = (Dropped, u32)> {
+        Dropped::all().map(|reason| (reason, self.dropped(reason)))
     }
 
     pub(super) fn count(&mut self, reason: Dropped) {

@@ -9,7 +9,7 @@ pub(super) fn event<T>(event: &Event<T>) {
         Event::Established { session, resumed, .. } => {
             log_info!("session {} established, resumed: {}", session.local, resumed);
         }
-        Event::HandshakeFailed { peer, error, .. } => {
+        Event::HandshakeFailed { address: peer, error, .. } => {
             log_info!("handshake failed: {}", error);
             log_debug!("it was with {}", peer);
         }
@@ -36,8 +36,8 @@ pub(super) fn event<T>(event: &Event<T>) {
         Event::CounterLow { session } => {
             log_warn!("session {} can send few messages more", session.local);
         }
-        Event::RecordChanged { fabric, peer } => {
-            log_debug!("resumption record of {} on fabric {} changed", peer, fabric);
+        Event::RecordChanged { peer } => {
+            log_debug!("resumption record of {} on fabric {} changed", peer.node, peer.fabric);
         }
         Event::WindowClosed { reason: WindowCloseReason::TooManyFailures } => {
             log_warn!("commissioning window closed: too many failures");

@@ -8,10 +8,10 @@ use super::storage::Storage;
 use super::{Config, SessionManager};
 use crate::crypto::Crypto;
 
-/// A manager at the place where it will stay, before it knows its settings.
+/// A manager in the place where it stays, before it has its settings.
 ///
 /// With [`Fixed`](super::Fixed) storage a manager takes tens of kilobytes: too much for the stack
-/// of a device. This one is made at compile time, and all its octets are zero (if those of the
+/// of a device. This one is made at compile time, and all its bytes are zero (if those of the
 /// backend are), so that a `static` of it costs no flash.
 ///
 /// ```
@@ -20,8 +20,8 @@ use crate::crypto::Crypto;
 /// use matter_session::crypto::CompactRustCrypto;
 /// use matter_session::manager::{Config, Fixed, Unstarted};
 ///
-/// // 16 sessions, 8 exchanges, 2 handshakes, 5 fabrics, 15 records, 5,120 octets of messages.
-/// type Tables = Fixed<16, 8, 2, 5, 15, 5120>;
+/// // 16 sessions, 8 exchanges, 2 handshakes, 5 fabrics, 15 records, 5,120 bytes of messages.
+/// type Tables = Fixed;
 ///
 /// // On a device: a `ConstStaticCell`, or what `cortex_m_rt::entry` makes of a `static mut`.
 /// static NODE: Mutex<Unstarted<CompactRustCrypto, Tables>> =
@@ -30,20 +30,21 @@ use crate::crypto::Crypto;
 /// let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
 /// let mut place = NODE.lock().unwrap_or_else(PoisonError::into_inner);
 /// let node = place.start(Config::default(), &mut rng);
-/// assert_eq!(node.session_count(), 0);
+/// assert_eq!(node.sessions().len(), 0);
 /// ```
 pub struct Unstarted<C: Crypto, S: Storage, T = ()>(SessionManager<C, S, T>);
 
 impl<C: Crypto, S: Storage, T: Default> Unstarted<C, S, T> {
-    /// Sets no more than the crypto backend.
+    /// Makes a manager that has a crypto backend and nothing else.
     #[must_use]
     pub const fn new(crypto: C) -> Self {
+        const { S::CHECK };
         Self(SessionManager::unstarted(crypto))
     }
 
-    /// The manager, ready for use, as [`SessionManager::new`] makes it.
+    /// Returns the manager, ready for use, as [`SessionManager::new`] makes it.
     ///
-    /// Meant to be called once. Another call changes the settings and draws new identifiers;
+    /// Call it once. Another call changes the settings and draws new identifiers;
     /// fabrics, sessions and records stay.
     pub fn start(
         &mut self,

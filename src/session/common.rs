@@ -74,8 +74,8 @@ pub trait Session: fmt::Debug + fmt::Display + sealed::Sealed {
 
     /// Encodes the payload in `msg` in place. To retransmit, send the same bytes again.
     ///
-    /// `counter` is this node's counter of unsecured messages, which all unsecured sessions share. A
-    /// secure session has its own counter and does not use this one.
+    /// `counter` is this node's counter of unsecured messages, which all unsecured sessions share.
+    /// A secure session has its own counter and does not use this one.
     ///
     /// # Errors
     /// [`EncodeError`], as [`SecureSession::encode`] says.

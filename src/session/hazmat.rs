@@ -10,9 +10,10 @@
 //! - No counter is sent twice. A session that continues one of another stack starts above every
 //!   counter that the other stack has sent, including messages that got lost. After that, the other
 //!   stack sends nothing. If the last counter is not known for certain, establish a new session.
-//! - At most one session seals with one key. The two ends have different roles, hence different keys.
-//! - No counter is accepted twice. [`Counters::with_received`] says which ones have arrived; without
-//!   it, everything that the peer sent before can be replayed.
+//! - At most one session seals with one key. The two ends have different roles, hence different
+//!   keys.
+//! - No counter is accepted twice. [`Counters::with_received`] says which ones have arrived;
+//!   without it, everything that the peer sent before can be replayed.
 //! - The keys come from a handshake. They are secret, are kept in memory only, and are wiped.
 //!
 //! To decrypt recorded messages with a session that never encodes is safe.

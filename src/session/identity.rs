@@ -7,6 +7,7 @@ use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
 /// Which handshake made a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SessionKind {
     /// By passcode: commissioning. The peer has no identity.
     Pase,
@@ -106,16 +107,16 @@ impl Identity {
 pub struct ResumptionId([u8; Self::LEN]);
 
 impl ResumptionId {
-    /// Length in octets.
+    /// Length in bytes.
     pub const LEN: usize = 16;
 
-    /// The identifier with these octets.
+    /// The identifier with these bytes.
     #[must_use]
     pub const fn new(octets: [u8; Self::LEN]) -> Self {
         Self(octets)
     }
 
-    /// The octets.
+    /// The bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -6,7 +6,7 @@
 
 use crate::crypto::{Crypto, CryptoError, KEY_LEN, Secret};
 
-/// The 48 octets of a session's keys, on their way from the handshake into the session.
+/// The 48 bytes of a session's keys, on their way from the handshake into the session.
 /// [Core, "Session Keys"]
 #[derive(Debug)]
 #[doc(alias = "I2RKey")]

@@ -39,7 +39,7 @@ pub struct Unauthenticated<'b> {
     pub duplicate: bool,
 }
 
-/// A datagram of a secure session, ready to be sent. Retransmissions repeat these octets.
+/// A datagram of a secure session, ready to be sent. Retransmissions repeat these bytes.
 #[derive(Debug)]
 pub struct Sealed<'b>(Encoded<'b>);
 

@@ -58,11 +58,11 @@ pub const UNSECURED_SESSION_ID: u16 = 0;
 /// on the stack.
 pub(crate) const TOGETHER: usize = 16;
 
-/// Messages with fewer octets of payload are through sooner one by one: what they gain is less than
+/// Messages with fewer bytes of payload are through sooner one by one: what they gain is less than
 /// it takes to collect them.
 pub(crate) const SHORTEST_TOGETHER: usize = 256;
 
-/// A received message was dropped. No reply is ever due; count it by [`index`](Self::index).
+/// Why a received message was dropped. It never causes a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -98,10 +98,10 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// How many reasons there are: the size of a table of counters.
-    pub const COUNT: usize = 9;
+    /// Number of reasons: the size of a table of counters.
+    pub(crate) const COUNT: usize = 9;
     /// Every reason, at its [`index`](Self::index).
-    pub const ALL: [Self; Self::COUNT] = [
+    pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
         Self::Privacy,
         Self::Shape,
@@ -113,9 +113,8 @@ impl DecodeError {
         Self::AckFromGroup,
     ];
 
-    /// The place of this reason in a table of counters, below [`COUNT`](Self::COUNT).
-    #[must_use]
-    pub const fn index(self) -> usize {
+    /// Returns the index of this reason in a table of counters, below [`COUNT`](Self::COUNT).
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 }

@@ -7,9 +7,9 @@ use crate::wire::{MIN_PROTOCOL_HEADER, MessageHeader, MessageKind, Packet};
 
 /// A message of a secure session whose authenticity nobody has looked at yet.
 ///
-/// It may have been opened already, along with others ([`open_together`](super::open_together)). What came of that is
-/// kept with the very octets, and nobody else can set it: so the proof that they are authentic
-/// still comes of opening them alone.
+/// It may have been opened already, along with others ([`open_together`](super::open_together)).
+/// What came of that is kept with the very bytes, and nobody else can set it: so the proof that
+/// they are authentic still comes of opening them alone.
 #[derive(Debug)]
 pub(crate) struct Unopened<'b> {
     pub(super) session: LocalSessionId,
@@ -60,7 +60,7 @@ impl<'b> Unopened<'b> {
     }
 }
 
-/// Whether a message with this header, and so many octets after it, can be one of a session.
+/// Whether a message with this header, and so many bytes after it, can be one of a session.
 #[inline]
 pub(super) fn check(
     header: &MessageHeader,

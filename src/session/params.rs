@@ -34,7 +34,7 @@ pub struct SessionParameters {
     pub max_paths_per_invoke: u16,
     /// What the node can use besides MRP.
     pub transports: Transports,
-    /// The largest message over TCP in octets, headers and integrity code included, its length
+    /// The largest message over TCP in bytes, headers and integrity code included, its length
     /// prefix not. 63,996 if the node does not say: the standard's 64,000, in which older nodes
     /// have to find room for the prefix too.
     pub max_tcp_message: u32,
@@ -86,7 +86,7 @@ impl SessionParameters {
         self
     }
 
-    /// Declares TCP, for messages of at most this many octets.
+    /// Declares TCP, for messages of at most this many bytes.
     #[must_use]
     pub const fn with_tcp(mut self, transports: Transports, max_message: u32) -> Self {
         self.transports = transports;
@@ -132,8 +132,8 @@ impl SessionParameters {
             && self.transports.contains(Transports::TCP_SERVER)
     }
 
-    /// Reads a structure. Every member may be absent; unknown ones are skipped, and so is the size of
-    /// messages over TCP of a node that has no TCP.
+    /// Reads a structure. Every member may be absent; unknown ones are skipped, and so is the size
+    /// of messages over TCP of a node that has no TCP.
     ///
     /// # Errors
     /// Errors of the elements; [`TlvError::WrongType`] and [`TlvError::OutOfRange`] for a known
@@ -253,6 +253,14 @@ impl Default for SessionParameters {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Transports(u8);
 
+impl core::ops::BitOr for Transports {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.or(other)
+    }
+}
+
 impl Transports {
     /// None.
     pub const NONE: Self = Self(0);
@@ -261,9 +269,9 @@ impl Transports {
     /// It accepts TCP connections.
     pub const TCP_SERVER: Self = Self(1 << 2);
 
-    /// Both of two sets.
+    /// The union of two sets.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

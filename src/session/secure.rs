@@ -153,11 +153,11 @@ impl<C: Crypto> SecureSession<C> {
     }
 
     /// Encrypts the payload in `msg` in place and writes the headers in front of it. To
-    /// retransmit, send the same octets again.
+    /// retransmit, send the same bytes again.
     ///
     /// # Errors
     /// [`EncodeError::CounterExhausted`] after 2^32 messages or a little less: the session can
-    /// send no more. [`EncodeError::PayloadTooLong`] above what the cipher takes (65,535 octets
+    /// send no more. [`EncodeError::PayloadTooLong`] above what the cipher takes (65,535 bytes
     /// with the protocol header); [`EncodeError::Crypto`].
     #[inline]
     pub fn encode<'b>(
@@ -234,7 +234,7 @@ impl<C: Crypto> SecureSession<C> {
         self.decode_unopened(message, now, accept)
     }
 
-    /// Whether a message with this header, and so many octets after it, can be one of this session.
+    /// Whether a message with this header, and so many bytes after it, can be one of this session.
     #[inline]
     pub(crate) fn may_open(&self, header: &MessageHeader, body_len: usize) -> bool {
         opening::check(header, body_len, self.local_session_id).is_ok()

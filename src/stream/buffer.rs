@@ -1,17 +1,17 @@
-//! Where a decoder keeps octets until their message is complete.
+//! Where a decoder keeps bytes until their message is complete.
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
 /// The buffer of a [`StreamDecoder`](super::StreamDecoder): an array, a slice, or one that grows.
 pub trait StreamBuffer {
-    /// All octets.
+    /// All bytes.
     fn octets(&mut self) -> &mut [u8];
 
-    /// The most octets that it can have.
+    /// The most bytes that it can have.
     fn max_len(&self) -> usize;
 
-    /// `used` octets at the start are in use: makes room for more, or gives room back.
+    /// `used` bytes at the start are in use: makes room for more, or gives room back.
     fn adapt(&mut self, used: usize);
 }
 
@@ -49,7 +49,7 @@ pub struct GrowingBuffer {
 
 #[cfg(feature = "alloc")]
 impl GrowingBuffer {
-    /// How many octets are to be read at once, and what a connection keeps that has nothing to say.
+    /// How many bytes are to be read at once, and what a connection keeps that has nothing to say.
     const STEP: usize = 2048;
 
     pub(super) const fn new(max_len: usize) -> Self {

@@ -1,4 +1,4 @@
-//! Octets in, messages out.
+//! Bytes in, messages out.
 
 use thiserror::Error;
 
@@ -14,7 +14,7 @@ use crate::wire::{MIN_MESSAGE_HEADER, StatusReport};
 #[derive(Debug)]
 pub struct StreamDecoder<B> {
     buffer: B,
-    /// Where in the buffer the octets begin that no message was made of, and where they end.
+    /// Where in the buffer the bytes begin that no message was made of, and where they end.
     start: usize,
     end: usize,
     limit: u32,
@@ -26,7 +26,7 @@ pub struct StreamDecoder<B> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StreamError {
-    /// A length that no message has, in octets.
+    /// A length that no message has, in bytes.
     #[error("a message of {len} octets is shorter than its header")]
     TooShort {
         /// What the prefix says.
@@ -35,9 +35,9 @@ pub enum StreamError {
     /// A message is longer than this node takes.
     #[error("a message of {len} octets, where {limit} are the most")]
     TooLarge {
-        /// What the prefix says, in octets.
+        /// What the prefix says, in bytes.
         len: u32,
-        /// The most octets that a message may have.
+        /// The most bytes that a message may have.
         limit: u32,
     },
 }
@@ -55,7 +55,7 @@ impl StreamError {
 
 impl<B: StreamBuffer> StreamDecoder<B> {
     /// Reads into `buffer`: an array, or a slice. Messages of up to its length less
-    /// [`PREFIX_LEN`] octets are taken in; one of 8 octets is the shortest that there is.
+    /// [`PREFIX_LEN`] bytes are taken in; one of 8 bytes is the shortest that there is.
     #[must_use]
     pub fn new(buffer: B) -> Self {
         let limit = buffer.max_len().saturating_sub(PREFIX_LEN);
@@ -63,7 +63,7 @@ impl<B: StreamBuffer> StreamDecoder<B> {
         Self { buffer, start: 0, end: 0, limit, failed: None }
     }
 
-    /// Takes in messages of at most this many octets, which this node has declared. A larger value
+    /// Takes in messages of at most this many bytes, which this node has declared. A larger value
     /// than the buffer allows changes nothing.
     #[must_use]
     pub fn with_limit(mut self, limit: u32) -> Self {
@@ -71,7 +71,7 @@ impl<B: StreamBuffer> StreamDecoder<B> {
         self
     }
 
-    /// The longest message that is taken in, in octets: what to declare with
+    /// The longest message that is taken in, in bytes: what to declare with
     /// [`SessionParameters::with_tcp`](crate::SessionParameters::with_tcp).
     #[must_use]
     pub const fn limit(&self) -> u32 {
@@ -97,12 +97,12 @@ impl<B: StreamBuffer> StreamDecoder<B> {
         self.buffer.octets().get_mut(self.end..).unwrap_or_default()
     }
 
-    /// This many octets were read to the start of [`space`](Self::space).
+    /// This many bytes were read to the start of [`space`](Self::space).
     pub fn advance(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.buffer.octets().len());
     }
 
-    /// Copies octets in that were read elsewhere. Returns how many: fewer than there are where
+    /// Copies bytes in that were read elsewhere. Returns how many: fewer than there are where
     /// messages have to be polled first, none after an error.
     pub fn handle_octets(&mut self, mut octets: &[u8]) -> usize {
         let before = octets.len();
@@ -157,8 +157,8 @@ impl<B: StreamBuffer> StreamDecoder<B> {
 
 #[cfg(feature = "alloc")]
 impl StreamDecoder<GrowingBuffer> {
-    /// Reads into a buffer on the heap, for messages of at most this many octets. It takes twice
-    /// as many octets as have arrived of a message and were not polled, and a few kB where there
+    /// Reads into a buffer on the heap, for messages of at most this many bytes. It takes twice
+    /// as many bytes as have arrived of a message and were not polled, and a few kB where there
     /// are none.
     #[must_use]
     pub fn growing(limit: u32) -> Self {

@@ -24,9 +24,9 @@ pub enum FrameError {
     /// The message, with headers and integrity code, is longer than the peer takes.
     #[error("a message of {len} octets, where the peer takes {limit}")]
     TooLarge {
-        /// Its length in octets.
+        /// Its length in bytes.
         len: usize,
-        /// The most octets that the peer takes.
+        /// The most bytes that the peer takes.
         limit: u32,
     },
     /// There is no room for the prefix in front of the message.
@@ -35,7 +35,7 @@ pub enum FrameError {
 }
 
 impl StreamEncoder {
-    /// For a peer that takes messages of at most this many octets:
+    /// For a peer that takes messages of at most this many bytes:
     /// [`SessionParameters::max_tcp_message`](crate::SessionParameters::max_tcp_message), 63,996
     /// before it has declared anything.
     #[must_use]

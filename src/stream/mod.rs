@@ -3,7 +3,7 @@
 //! ```text
 //! length of the message (4, little-endian, not counting itself) | message | length | message ...
 //! ```
-//! [`StreamDecoder`] takes in octets as they arrive, in any portions, and lends the messages where
+//! [`StreamDecoder`] takes in bytes as they arrive, in any portions, and lends the messages where
 //! they lie, to be decrypted in place. [`StreamEncoder`] puts the length in front of a message
 //! that has been encoded. Neither does I/O; connections are the caller's.
 //!
@@ -51,5 +51,5 @@ pub use self::buffer::StreamBuffer;
 pub use self::decoder::{StreamDecoder, StreamError};
 pub use self::encoder::{FrameError, StreamEncoder};
 
-/// Length of a message's length in octets.
+/// Length of a message's length in bytes.
 pub const PREFIX_LEN: usize = 4;

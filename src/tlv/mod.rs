@@ -1,8 +1,8 @@
 //! Matter TLV: the part that handshakes and certificates need, without allocation.
 //!
 //! ```text
-//! control octet = tag form (bits 7..5) | element type (bits 4..0)
-//! element       = control | tag (0, 1, 2, 4, 6 or 8 octets) | [length] | value
+//! control byte = tag form (bits 7..5) | element type (bits 4..0)
+//! element       = control | tag (0, 1, 2, 4, 6 or 8 bytes) | [length] | value
 //! container     = control | tag | elements ... | 0x18
 //! ```
 //! [`Container`] reads elements one after another out of a byte slice and lends their contents;
@@ -57,7 +57,7 @@ pub enum TlvError {
     OutOfRange,
 }
 
-/// Element type numbers of the control octet's low five bits.
+/// Element type numbers of the control byte's low five bits.
 mod element_type {
     pub(super) const UNSIGNED: u8 = 0x04;
     pub(super) const FALSE: u8 = 0x08;

@@ -86,7 +86,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An octet string of exactly `N` octets.
+    /// An octet string of exactly `N` bytes.
     ///
     /// # Errors
     /// [`TlvError::WrongType`], or [`TlvError::OutOfRange`] for another length.
@@ -139,7 +139,7 @@ pub struct Container<'a> {
 impl<'a> Container<'a> {
     /// Opens the anonymous structure that every message and certificate is.
     ///
-    /// Octets behind its end are not looked at; [`message_len`](Self::message_len) tells where
+    /// Bytes behind its end are not looked at; [`message_len`](Self::message_len) tells where
     /// it ends.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl<'a> Container<'a> {
         element.value.container(ContainerKind::Structure)
     }
 
-    /// The length in octets of the first element of `message`.
+    /// The length in bytes of the first element of `message`.
     ///
     /// # Errors
     /// Those of [`message`](Self::message).
@@ -220,7 +220,7 @@ impl<'a> Container<'a> {
     }
 }
 
-/// A cursor over raw octets.
+/// A cursor over raw bytes.
 struct Octets<'a>(&'a [u8]);
 
 impl<'a> Octets<'a> {
@@ -236,7 +236,7 @@ impl<'a> Octets<'a> {
         Ok(*head)
     }
 
-    /// A little-endian integer of 1, 2, 4 or 8 octets.
+    /// A little-endian integer of 1, 2, 4 or 8 bytes.
     fn unsigned(&mut self, width: usize) -> Result<u64, TlvError> {
         let octets = self.take(width)?;
         Ok(octets.iter().rev().fold(0, |value, &octet| value << 8 | u64::from(octet)))
@@ -253,7 +253,7 @@ impl<'a> Octets<'a> {
         Ok((value << unused_bits).cast_signed() >> unused_bits)
     }
 
-    /// A control octet and the tag behind it: tag and element type.
+    /// A control byte and the tag behind it: tag and element type.
     fn control(&mut self) -> Result<(Tag, u8), TlvError> {
         let control = self.octet()?;
         let tag = match control >> 5 {
@@ -294,7 +294,7 @@ impl<'a> Octets<'a> {
         })
     }
 
-    /// The elements of a container whose control octet has been read, without its end mark.
+    /// The elements of a container whose control byte has been read, without its end mark.
     ///
     /// Walks over nested containers with a counter instead of recursion, so that hostile nesting
     /// costs no stack.
@@ -325,7 +325,7 @@ impl<'a> Octets<'a> {
     }
 }
 
-/// The octets of an integer or length, from the low two bits of the element type.
+/// The bytes of an integer or length, from the low two bits of the element type.
 const fn width(kind: u8) -> usize {
     1 << (kind & 0x03)
 }

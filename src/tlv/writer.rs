@@ -22,7 +22,7 @@ impl<S: Sink> Writer<S> {
         self.sink
     }
 
-    /// The sink, to append octets that are encoded already.
+    /// The sink, to append bytes that are encoded already.
     pub const fn sink(&mut self) -> &mut S {
         &mut self.sink
     }
@@ -35,7 +35,7 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// A control octet whose low bits tell how wide `value` is, then `value`.
+    /// A control byte whose low bits tell how wide `value` is, then `value`.
     fn sized(&mut self, tag: Tag, kind: u8, value: u64) -> Result<(), Overflow> {
         let (log2, width) = match value {
             0..=0xFF => (0, 1),
@@ -66,7 +66,7 @@ impl<S: Sink> Writer<S> {
         self.sink.put(value)
     }
 
-    /// The head of an octet string whose `len` octets the caller puts into the sink next.
+    /// The head of an octet string whose `len` bytes the caller puts into the sink next.
     ///
     /// # Errors
     /// [`Overflow`].

@@ -7,9 +7,9 @@ use super::{Destination, EncodeError, MessageHeader, ProtocolHeader};
 use super::{MAX_MESSAGE_HEADER, MAX_PROTOCOL_HEADER};
 use crate::ids::MessageCounter;
 
-/// Octets in front of the payload that [`MessageBuf`] keeps for the headers.
+/// Bytes in front of the payload that [`MessageBuf`] keeps for the headers.
 pub const HEADROOM: usize = MAX_MESSAGE_HEADER + MAX_PROTOCOL_HEADER;
-/// Octets behind the payload that [`MessageBuf`] keeps for the message integrity code.
+/// Bytes behind the payload that [`MessageBuf`] keeps for the message integrity code.
 pub const TAILROOM: usize = 16;
 
 /// A caller's buffer, laid out for a message.
@@ -20,7 +20,7 @@ pub const TAILROOM: usize = 16;
 /// ```
 /// The caller writes the payload into its final place, or has it copied there once; encoding then
 /// puts the headers directly in front of it, so the datagram is contiguous wherever the payload
-/// ends. The buffer needs [`HEADROOM`] + payload + [`TAILROOM`] octets.
+/// ends. The buffer needs [`HEADROOM`] + payload + [`TAILROOM`] bytes.
 #[derive(Debug)]
 pub struct MessageBuf<'b> {
     octets: &'b mut [u8],
@@ -32,7 +32,7 @@ impl<'b> MessageBuf<'b> {
     /// Lays out `buf` with an empty payload.
     ///
     /// # Errors
-    /// [`EncodeError::BufferTooSmall`] below [`HEADROOM`] + [`TAILROOM`] octets.
+    /// [`EncodeError::BufferTooSmall`] below [`HEADROOM`] + [`TAILROOM`] bytes.
     #[inline]
     pub const fn new(buf: &'b mut [u8]) -> Result<Self, EncodeError> {
         let needed = HEADROOM + TAILROOM;
@@ -65,21 +65,21 @@ impl<'b> MessageBuf<'b> {
         self.octets.get_mut(HEADROOM..end).unwrap_or_default()
     }
 
-    /// The most octets that the payload can have.
+    /// The most bytes that the payload can have.
     #[must_use]
     #[inline]
     pub const fn payload_capacity(&self) -> usize {
         self.octets.len().saturating_sub(HEADROOM + TAILROOM)
     }
 
-    /// The payload's length in octets.
+    /// The payload's length in bytes.
     #[must_use]
     #[inline]
     pub const fn payload_len(&self) -> usize {
         self.end.saturating_sub(HEADROOM)
     }
 
-    /// Says how many octets of [`payload_mut`](Self::payload_mut) are the payload.
+    /// Says how many bytes of [`payload_mut`](Self::payload_mut) are the payload.
     ///
     /// # Errors
     /// [`EncodeError::PayloadTooLong`] above [`payload_capacity`](Self::payload_capacity).

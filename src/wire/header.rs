@@ -7,15 +7,15 @@
 //! 4..8   message counter  u32
 //!        source node id   u64                          if S
 //!        destination      u64 node | u16 group         by DSIZ
-//!        extensions       u16 length, octets           if MX
+//!        extensions       u16 length, bytes           if MX
 //! ```
 
 use super::{Octets, WireError};
 use crate::ids::{GroupId, GroupSessionId, LocalSessionId, MessageCounter, NodeId, PeerSessionId};
 
-/// The shortest message header in octets.
+/// The shortest message header in bytes.
 pub const MIN_MESSAGE_HEADER: usize = 8;
-/// The longest message header without extensions, which are never sent, in octets.
+/// The longest message header without extensions, which are never sent, in bytes.
 pub const MAX_MESSAGE_HEADER: usize = 24;
 
 /// Where a message belongs, from its receiver's point of view.
@@ -100,7 +100,7 @@ impl MessageHeader {
         }
     }
 
-    /// The security flags octet, as received or as it will be sent: part of the nonce.
+    /// The security flags byte, as received or as it will be sent: part of the nonce.
     #[must_use]
     #[inline]
     pub const fn security_flags(&self) -> u8 {
@@ -145,7 +145,7 @@ impl MessageHeader {
         }
     }
 
-    /// Reads a header whose fields are clear; also returns its length in octets.
+    /// Reads a header whose fields are clear; also returns its length in bytes.
     pub(crate) fn parse(octets: &[u8]) -> Result<(Self, usize), WireError> {
         let mut rest = Octets(octets);
         let flags = Flags::parse(&mut rest)?;
@@ -171,7 +171,7 @@ impl MessageHeader {
         Ok((header, octets.len().saturating_sub(rest.0.len())))
     }
 
-    /// The first eight octets as they are sent.
+    /// The first eight bytes as they are sent.
     #[inline]
     pub(super) const fn fixed_part(&self) -> [u8; MIN_MESSAGE_HEADER] {
         let source = if self.source.is_some() { SOURCE } else { 0 };
@@ -218,7 +218,7 @@ pub enum MessageKind {
     },
 }
 
-/// The four octets in front of the counter, never obfuscated, checked for reserved values.
+/// The four bytes in front of the counter, never obfuscated, checked for reserved values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flags {
     message: u8,
@@ -252,7 +252,7 @@ impl Flags {
         self.message & DSIZ_MASK
     }
 
-    /// Counter and node identifiers together, in octets.
+    /// Counter and node identifiers together, in bytes.
     pub(super) const fn fields_len(self) -> usize {
         let source = if self.has_source() { 8 } else { 0 };
         let destination = match self.destination_size() {

@@ -30,7 +30,7 @@ pub use self::protocol::{MAX_PROTOCOL_HEADER, MIN_PROTOCOL_HEADER, ProtocolHeade
 pub use self::status::{GeneralCode, StatusReport};
 use crate::bytes::Overflow;
 
-/// The largest message that is sent over UDP, in octets: 1280 less the IPv6 and UDP headers.
+/// The largest message that is sent over UDP, in bytes: 1280 less the IPv6 and UDP headers.
 pub const MAX_UDP_MESSAGE: usize = 1232;
 
 /// The largest application payload that fits [`MAX_UDP_MESSAGE`] whatever its headers are.
@@ -66,10 +66,10 @@ pub enum WireError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The buffer is smaller than this many octets.
+    /// The buffer is smaller than this many bytes.
     #[error("buffer too small: {needed} octets are needed")]
     BufferTooSmall {
-        /// The least length in octets that serves.
+        /// The least length in bytes that serves.
         needed: usize,
     },
     /// The payload is longer than the buffer or the cipher takes.
@@ -89,7 +89,7 @@ impl From<Overflow> for EncodeError {
     }
 }
 
-/// A cursor over received octets.
+/// A cursor over received bytes.
 struct Octets<'a>(&'a [u8]);
 
 impl<'a> Octets<'a> {
@@ -115,7 +115,7 @@ impl<'a> Octets<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Skips an extension block: a 16-bit length and that many octets.
+    /// Skips an extension block: a 16-bit length and that many bytes.
     fn skip_extension(&mut self) -> Result<(), WireError> {
         let len = usize::from(self.u16()?);
         self.0 = self.0.get(len..).ok_or(WireError::Truncated)?;

@@ -62,30 +62,30 @@ impl<'b> Packet<'b> {
         &self.header
     }
 
-    /// The length of the message header in octets, extensions included.
+    /// The length of the message header in bytes, extensions included.
     #[must_use]
     #[inline]
     pub const fn header_len(&self) -> usize {
         self.header_len
     }
 
-    /// How many octets follow the message header.
+    /// How many bytes follow the message header.
     #[inline]
     pub(crate) const fn body_len(&self) -> usize {
         self.octets.len().saturating_sub(self.header_len)
     }
 
-    /// The header, its octets as received (the associated data), and all that follows.
+    /// The header, its bytes as received (the associated data), and all that follows.
     #[must_use]
     #[inline]
     pub fn into_parts(self) -> (MessageHeader, &'b [u8], &'b mut [u8]) {
-        // The header was read from these octets, so it is never longer than they are.
+        // The header was read from these bytes, so it is never longer than they are.
         let (aad, body) = self.octets.split_at_mut_checked(self.header_len).unwrap_or_default();
         (self.header, aad, body)
     }
 }
 
-/// The four octets in front of the message counter: clear even in a private message.
+/// The four bytes in front of the message counter: clear even in a private message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preamble(Flags);
 
@@ -111,7 +111,7 @@ impl Preamble {
         self.0.security & CONTROL != 0
     }
 
-    /// How many octets counter and node identifiers take, from offset 4: the region that privacy
+    /// How many bytes counter and node identifiers take, from offset 4: the region that privacy
     /// obfuscates.
     #[must_use]
     pub const fn fields_len(&self) -> usize {

@@ -7,15 +7,15 @@
 //!        vendor id        u16                  if V
 //!        protocol id      u16
 //!        acked counter    u32                  if A
-//!        extensions       u16 length, octets   if SX
+//!        extensions       u16 length, bytes   if SX
 //! ```
 
 use super::{Octets, WireError};
 use crate::ids::{ExchangeId, MessageCounter, ProtocolId, VendorId};
 
-/// The shortest protocol header in octets.
+/// The shortest protocol header in bytes.
 pub const MIN_PROTOCOL_HEADER: usize = 6;
-/// The longest protocol header without extensions, which are never sent, in octets.
+/// The longest protocol header without extensions, which are never sent, in bytes.
 pub const MAX_PROTOCOL_HEADER: usize = 12;
 
 /// A protocol header. [Core, "Protocol Header Field Descriptions"]
@@ -63,7 +63,7 @@ impl ProtocolHeader {
         Ok((header, octets.len().saturating_sub(rest.0.len())))
     }
 
-    /// The length in octets when sent.
+    /// The length in bytes when sent.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
         let vendor = if self.protocol.vendor.get() != 0 { 2 } else { 0 };

@@ -107,7 +107,7 @@ pub struct StatusReport<'a> {
     data: Data<'a>,
 }
 
-/// Protocol data: borrowed, or the two octets that a busy report owns.
+/// Protocol data: borrowed, or the two bytes that a busy report owns.
 #[derive(Clone, Copy, Debug)]
 enum Data<'a> {
     Borrowed(&'a [u8]),
@@ -179,7 +179,7 @@ impl<'a> StatusReport<'a> {
     /// Reads the payload of a status report message.
     ///
     /// # Errors
-    /// [`WireError::Truncated`] below 8 octets, or for a busy report with half a wait.
+    /// [`WireError::Truncated`] below 8 bytes, or for a busy report with half a wait.
     pub fn parse(payload: &'a [u8]) -> Result<Self, WireError> {
         let mut rest = Octets(payload);
         let general = GeneralCode(rest.u16()?);
@@ -203,7 +203,7 @@ impl<'a> StatusReport<'a> {
         sink.put(self.data())
     }
 
-    /// The length in octets when written.
+    /// The length in bytes when written.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
         self.data().len().saturating_add(8)

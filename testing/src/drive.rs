@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::time::Instant as Clock;
 
 use matter_session::cert::{NoCache, Profile, VerifiedCache};
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, RustCrypto, SigningKey, Verifier,
 };
@@ -154,8 +154,10 @@ pub fn case_on<C: Crypto, K: OperationalKey>(
 ) -> (Spent, Option<ResumptionRecord>) {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let mut own_rng = UnwrapErr(getrandom::SysRng);
-    let mut cx = Context::new(NOW, &mut rng);
-    let mut own_cx = Context::new(NOW, &mut own_rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
+    let mut services = Services::new(&mut own_rng);
+    let mut own_cx = services.at(NOW);
     let (mut out, mut own_out) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
     let (mut key, mut own_key) = (signer(&initiator.key), signer(&responder.key));
     let mut spent = Spent::default();
@@ -201,8 +203,10 @@ pub fn case_on<C: Crypto, K: OperationalKey>(
 pub fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParameters) -> Spent {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let mut own_rng = UnwrapErr(getrandom::SysRng);
-    let mut cx = Context::new(NOW, &mut rng);
-    let mut own_cx = Context::new(NOW, &mut own_rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
+    let mut services = Services::new(&mut own_rng);
+    let mut own_cx = services.at(NOW);
     let mut spent = Spent::default();
     let (mut out, mut own_out) = ([0; MAX_MESSAGE_LEN], [0; MAX_MESSAGE_LEN]);
     let passcode = Passcode::new(PASSCODE).unwrap();

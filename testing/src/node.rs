@@ -1,7 +1,7 @@
 //! A node's surroundings, and a handshake of any role in them.
 
 use matter_session::cert::{NoCache, Profile};
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::context::{PeerCertificates, PeerPolicy};
 use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, Secret, Signature, SigningKey,
@@ -13,7 +13,7 @@ use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, SignRequest, Signed, Step,
 };
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
@@ -97,7 +97,7 @@ impl ResumptionStore for Records<'_> {
         self.0.iter().find(|record| record.id == *id).cloned()
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         let of_peer = |record: &&ResumptionRecord| (record.fabric, record.peer) == (fabric, peer);
         self.0.iter().find(of_peer).cloned()
     }
@@ -110,7 +110,7 @@ impl ResumptionStore for Records<'_> {
         unreachable!("a handshake alone does not save")
     }
 
-    fn remove(&mut self, _: FabricIndex, _: NodeId) {
+    fn remove(&mut self, _: Peer) {
         unreachable!("a handshake alone removes no record")
     }
 
@@ -254,7 +254,8 @@ impl<'a, C: Crypto> Party<'a, C> {
     ) -> (Self, Message) {
         let mut out = [0; MAX_MESSAGE_LEN];
         let passcode = Passcode::new(passcode).unwrap();
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let start = PaseStart::new(passcode, session_id(id), parameters).with_known(known);
         let (machine, message) = PaseClient::start(crypto, &mut cx, start, &mut out).unwrap();
         let message = own(message, &out);
@@ -296,7 +297,8 @@ impl<'a, C: Crypto> Party<'a, C> {
         mut rng: Script,
     ) -> (Self, Message) {
         let mut out = [0; MAX_MESSAGE_LEN];
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let (machine, message) = node
             .env(&mut KeepNone, |env| {
                 let start = CaseStart::new(index(1), peer, session_id(id)).with_record(record);
@@ -321,10 +323,12 @@ impl<'a, C: Crypto> Party<'a, C> {
     pub fn feed(&mut self, opcode: Opcode, payload: &[u8]) -> Did<C> {
         let mut payload = payload.to_vec();
         let mut out = vec![0; self.room];
-        let mut cx = Context { wall: self.wall(), ..Context::new(self.now, &mut self.rng) };
+        let wall = self.wall();
+        let mut services = Services::new(&mut self.rng).with_wall(wall);
         if let Some(policy) = self.policy {
-            cx.policy = policy;
+            services = services.with_policy(policy);
         }
+        let mut cx = services.at(self.now);
         let incoming = Incoming::new(opcode, &mut payload);
         let (crypto, out) = (self.crypto, &mut out[..]);
         let (machine, node, kept) = (&mut self.machine, self.node, &mut self.kept);
@@ -349,7 +353,8 @@ impl<'a, C: Crypto> Party<'a, C> {
 
     pub fn resume(&mut self, signed: &Signed) -> Did<C> {
         let mut out = vec![0; self.room];
-        let mut cx = Context::new(self.now, &mut self.rng);
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(self.now);
         let (crypto, node, out) = (self.crypto, self.node.unwrap(), &mut out[..]);
         let (machine, kept) = (&mut self.machine, &mut self.kept);
         let step = node.env(kept, |env| machine.resume(crypto, &cx, env, signed, out));
@@ -516,7 +521,7 @@ fn mirror<C: Crypto>(crypto: &C, session: &SecureSession<C>, keys: [u8; 48]) -> 
     let own = session.identity();
     let identity = match own.kind() {
         SessionKind::Pase => Identity::pase(),
-        SessionKind::Case => {
+        _ => {
             let fabric = own.fabric().unwrap();
             Identity::case(fabric, own.peer_node(), own.local_node(), *own.tags())
         }

@@ -3,10 +3,10 @@
 use core::mem::swap;
 
 use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{AwsLcCrypto, AwsLcSigningKey, Crypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricId, FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Event, Heap, PeerAddress, Received, SessionManager};
 use matter_session::time::{Instant, MatterTime};
 use matter_session::{CompactRustCrypto, OperationalKey, Passcode, RustCrypto};
@@ -44,28 +44,30 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     fn dial(&mut self, cx: &mut Context<'_>, passcode: Option<Passcode>) {
         match passcode {
             Some(passcode) => self.manager.connect_pase(cx, PEER, passcode).unwrap(),
-            None => self.manager.connect_case(cx, PEER, FabricIndex::MIN, RESPONDER).unwrap(),
+            None => {
+                self.manager.connect_case(cx, PEER, Peer::new(FabricIndex::MIN, RESPONDER)).unwrap()
+            }
         };
     }
 
     fn open_window(&mut self, cx: &mut Context<'_>, passcode: &Passcode) {
-        self.manager.open_commissioning_window_for(cx, passcode, None).unwrap();
+        self.manager.window_mut().open_for(cx, passcode, None).unwrap();
     }
 
     fn transmit(&mut self, cx: &Context<'_>) -> Option<Vec<u8>> {
         let mut scratch = [0; 64];
-        Some(self.manager.poll_transmit(cx.now, &mut scratch)?.datagram.to_vec())
+        Some(self.manager.poll_transmit(cx.now())?.datagram.to_vec())
     }
 
     fn handle(&mut self, cx: &mut Context<'_>, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
-        let payload = match self.manager.handle_datagram(cx, PEER, &mut datagram).unwrap() {
+        let payload = match self.manager.handle_datagram(cx, PEER, &mut datagram) {
             Received::Message(message) => Some(message.payload.to_vec()),
             _ => None,
         };
         while let Some(event) = self.manager.poll_event() {
             match event {
                 Event::SignRequest(request) => {
-                    self.manager.sign(cx, request.sign_with(&mut self.key));
+                    let _ = self.manager.complete_signature(cx, request.sign_with(&mut self.key));
                 }
                 Event::Established { session, resumed, .. } => {
                     self.sessions.push(resumed);
@@ -79,8 +81,8 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     }
 
     fn send(&mut self, cx: &mut Context<'_>, payload: &[u8]) {
-        let exchange = self.manager.open_exchange(cx.now, self.newest.unwrap()).unwrap();
-        self.manager.send(cx, exchange, IM, 8, payload).unwrap();
+        let exchange = self.manager.open_exchange(cx, self.newest.unwrap()).unwrap();
+        self.manager.send(cx, exchange, MessageType::new(IM, 8), payload).unwrap();
     }
 
     fn sessions(&self) -> &[bool] {
@@ -106,9 +108,9 @@ fn carry<'a>(
 fn members(cx: &mut Context<'_>, backends: [&dyn Backend; 2]) -> [Box<dyn Node>; 2] {
     let validity = Validity::new(MatterTime::from_seconds(1), None).unwrap();
     let (fabric, ipks) = (FabricId::new(1).unwrap(), [Ipk::EpochKey(Secret::new([7; 16]))]);
-    let mut root_key = AwsLcSigningKey::generate(cx.rng).unwrap();
-    let mut icac_key = SigningKey::generate(cx.rng).unwrap();
-    let mut serial = || SerialNumber::random(cx.rng);
+    let mut root_key = AwsLcSigningKey::generate(cx.rng()).unwrap();
+    let mut icac_key = SigningKey::generate(cx.rng()).unwrap();
+    let mut serial = || SerialNumber::random(cx.rng());
     let rcac = CertificateRequest::rcac(1, root_key.public_key(), serial(), validity)
         .self_sign(&RustCrypto, &mut root_key)
         .unwrap();
@@ -121,8 +123,8 @@ fn members(cx: &mut Context<'_>, backends: [&dyn Backend; 2]) -> [Box<dyn Node>;
     let mut id = 0;
     backends.map(|backend| {
         id += 1;
-        let key = SigningKey::generate(cx.rng).unwrap();
-        let serial = SerialNumber::random(cx.rng);
+        let key = SigningKey::generate(cx.rng()).unwrap();
+        let serial = SerialNumber::random(cx.rng());
         let noc =
             CertificateRequest::noc(NodeId::new(id), fabric, key.public_key(), serial, validity)
                 .sign(&RustCrypto, &mut issuer)
@@ -150,7 +152,7 @@ impl<C: Crypto + Copy + 'static> Backend for C {
         credentials: &FabricCredentials<'_>,
         key: &SigningKey,
     ) -> Box<dyn Node> {
-        let mut manager = SessionManager::new(Config::default(), *self, cx.rng);
+        let mut manager = SessionManager::new(Config::default(), *self, cx.rng());
         manager.fabrics_mut().add(credentials).unwrap();
         // A key is stored by one kind and taken in by the other.
         let key = AwsLcSigningKey::from_bytes(&key.to_bytes()).unwrap();
@@ -164,7 +166,8 @@ fn managers_of_both_backends_establish_sessions_with_each_other() {
     for initiator in backends {
         for responder in backends {
             let mut rng = Dice::new(5);
-            let mut cx = Context::new(Instant::ZERO, &mut rng);
+            let mut services = Services::new(&mut rng);
+            let mut cx = services.at(Instant::ZERO);
             let [mut a, mut b] = members(&mut cx, [initiator, responder]);
             let passcode = || Passcode::new(20_202_021).unwrap();
             b.open_window(&mut cx, &passcode());

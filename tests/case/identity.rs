@@ -1,6 +1,6 @@
 //! Who a peer is, who signs, and which fabric is meant.
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
 use matter_session::handshake::case::KeepNone;
@@ -367,7 +367,8 @@ fn starting_needs_a_fabric_and_room() {
     let rig = Rig::full();
     let start = |at: u8, room: usize| {
         let (mut rng, mut out) = (Script::seeded(1), vec![0; room]);
-        let mut cx = Context::new(NOW, &mut rng);
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(NOW);
         let (peer, id) = (rig.credentials[1].id, session_id(1));
         rig.nodes[0].env(&mut KeepNone, |env| {
             let (crypto, out) = (&BACKEND, &mut out[..]);

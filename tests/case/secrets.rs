@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::spake2p::Confirmation;
 use matter_session::crypto::{
     Cipher, Curve, Hashing, Passcode, PbkdfParameters, Secret, Sha256, SpakeSecrets, Verifier,
@@ -54,7 +54,7 @@ fn primitives_print_no_key_octets() {
     keeps(&[Ipk::EpochKey(of_16.clone()), Ipk::OperationalKey(of_16)], secrets);
     keeps(&hazmat::session_keys(&[0xA1; 48]), secrets);
     let mut rng = Script::new(&[&key]);
-    keeps(&Context::new(NOW, &mut rng), secrets);
+    keeps(&Services::new(&mut rng).at(NOW), secrets);
 }
 
 #[test]

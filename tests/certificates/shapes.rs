@@ -325,13 +325,13 @@ impl Meant {
     fn is_usable(&self, clock: WallClock) -> bool {
         let begun = match clock {
             Known(now) => self.not_before <= now.as_seconds(),
-            Unknown | LastKnownGood(_) => true,
+            _ => true,
         };
         let over = match clock {
             Known(now) | LastKnownGood(now) => {
                 self.not_after != 0 && now.as_seconds() > self.not_after
             }
-            Unknown => false,
+            _ => false,
         };
         let has_key_ids = self.subject_key_id.is_some() && self.authority_key_id.is_some();
         begun && !over && has_key_ids && self.future != Some(true)

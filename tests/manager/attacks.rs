@@ -1,6 +1,7 @@
 //! Attacks and misuses that once succeeded.
 
 use core::time::Duration;
+use matter_session::Peer;
 
 use matter_session::manager::{Config, PeerAddress, RestoreError};
 use matter_session::resumption::ResumptionRecord;
@@ -37,7 +38,7 @@ fn a_signature_for_a_handshake_that_timed_out_sends_nothing() {
     let request = net.node(1).requests.remove(0);
     let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
     let since = net.sent.len();
-    assert!(!net.call(1, |manager, cx| manager.sign(cx, signed)));
+    assert!(!net.call(1, |manager, cx| manager.complete_signature(cx, signed).is_ok()));
     net.run(1000);
     assert!(net.sent_by(1, since).is_empty());
     net.assert_clean();
@@ -71,6 +72,7 @@ fn a_repeated_resumption_makes_no_second_session_of_the_same_keys() {
     let mut challenges: Vec<_> = net.nodes[1]
         .manager
         .sessions()
+        .iter()
         .map(|session| *session.session().attestation_challenge())
         .collect();
     let count = challenges.len();
@@ -92,20 +94,20 @@ fn records_that_come_and_go_push_out_no_event() {
     net.case(200);
     net.node(0).polls = false;
     let record: ResumptionRecord = net.nodes[0].manager.records().iter().next().unwrap().clone();
-    let (fabric, peer, now) = (record.fabric, record.peer, net.instant());
+    let peer = Peer::new(record.fabric, record.peer);
     let mut restored = Ok(());
     for _ in 0..200 {
-        net.call(0, |m, cx| m.records_mut().forget(cx, fabric, peer));
-        restored = net.nodes[0].manager.records_mut().restore(record.clone(), now);
+        net.call(0, |m, cx| m.records_mut().forget(cx, peer));
+        restored = net.call(0, |m, cx| m.records_mut().restore(cx, record.clone()));
     }
     assert_eq!(restored, Err(RestoreError::Backlog));
     assert!(RestoreError::Backlog.is_temporary());
-    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
-    net.call(0, |manager, cx| manager.close(cx, session));
+    let session = net.nodes[0].manager.sessions().iter().next().unwrap().handle();
+    net.call(0, |manager, cx| manager.close_session(cx, session));
     net.node(0).polls = true;
     net.pump();
     assert_eq!(net.node(0).closed().len(), 1);
-    assert_eq!(net.node(0).manager.records_mut().restore(record, now), Ok(()));
+    assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, record)), Ok(()));
 }
 
 #[test]

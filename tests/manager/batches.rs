@@ -3,9 +3,15 @@
 
 use proptest::prelude::*;
 
+use matter_session::ids::MessageType;
+use matter_session::ids::Peer;
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
+
 use matter_session::manager::{
-    Config, Datagram, ExchangeHandle, Fixed, Heap, Outgoing, PeerAddress, Received, SessionHandle,
-    Storage, TRANSMIT_BUFFER_LEN,
+    BatchMessage, Config, Datagram, ExchangeHandle, Fixed, Heap, PeerAddress, Received,
+    SessionHandle, Storage,
 };
 use matter_session::session::SessionParameters;
 
@@ -30,7 +36,8 @@ struct World<S: Storage> {
 }
 
 /// Fewer places than are asked for, of everything.
-type Small = Fixed<4, 8, 2, 1, 2, 4000>;
+type Small =
+    Fixed<Sessions<4>, Exchanges<8>, Handshakes<2>, Fabrics<1>, Records<2>, MessageBytes<4000>>;
 
 impl<S: Storage> World<S> {
     fn new(seed: u64, batches: bool) -> Self {
@@ -62,11 +69,12 @@ impl<S: Storage> World<S> {
 
     fn dial(&mut self, peer: usize) {
         let node = matter_session::ids::NodeId::new(200);
-        let _ = self.net.call(peer, |m, cx| m.connect_case(cx, udp(2), index(1), node));
+        let _ = self.net.call(peer, |m, cx| m.connect_case(cx, udp(2), Peer::new(index(1), node)));
     }
 
     fn session(&mut self, n: usize) -> Option<SessionHandle> {
-        let sessions: Vec<_> = self.net.nodes[n].manager.sessions().map(|s| s.handle()).collect();
+        let sessions: Vec<_> =
+            self.net.nodes[n].manager.sessions().iter().map(|s| s.handle()).collect();
         let i = self.dice.roll() as usize;
         (!sessions.is_empty()).then(|| sessions[i % sessions.len()])
     }
@@ -87,7 +95,7 @@ impl<S: Storage> World<S> {
             0 if n != NODE => self.dial(n),
             1 => {
                 if let Some(session) = self.session(n) {
-                    self.net.call(n, |m, cx| m.close(cx, session));
+                    self.net.call(n, |m, cx| m.close_session(cx, session));
                 }
             }
             2 => self.net.nodes[n].polls ^= true,
@@ -99,13 +107,17 @@ impl<S: Storage> World<S> {
             5..8 => {
                 let exchange = self.net.nodes[n].got.last().map(|got| got.exchange);
                 let Some(exchange) = exchange else { return };
-                let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+                let _ = self
+                    .net
+                    .call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
             }
             _ => {
                 let Some(session) = self.session(n) else { return };
-                let opened = self.net.call(n, |m, cx| m.open_exchange(cx.now, session));
+                let opened = self.net.call(n, |m, cx| m.open_exchange(cx, session));
                 let Ok(exchange) = opened else { return };
-                let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+                let _ = self
+                    .net
+                    .call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
                 if n == NODE {
                     self.exchanges.push(exchange);
                 } else if self.dice.below(2) == 0 {
@@ -117,11 +129,11 @@ impl<S: Storage> World<S> {
 
     /// What a node has to send.
     fn polled(&mut self, n: usize) -> Vec<(PeerAddress, Vec<u8>)> {
-        let (now, mut scratch) = (self.net.instant(), [0; TRANSMIT_BUFFER_LEN]);
+        let now = self.net.instant();
         let node = &mut self.net.nodes[n];
         node.poll_events(now);
         let mut polled = Vec::new();
-        while let Some(sent) = node.manager.poll_transmit(now, &mut scratch) {
+        while let Some(sent) = node.manager.poll_transmit(now) {
             polled.push((sent.to, sent.datagram.to_vec()));
             node.poll_events(now);
         }
@@ -191,7 +203,7 @@ impl<S: Storage> World<S> {
         }
         for received in received {
             story += &format!("{received:?}\n");
-            if let Ok(Received::Message(message)) = received {
+            if let Received::Message(message) = received {
                 self.exchanges.push(message.exchange);
             }
         }
@@ -215,11 +227,13 @@ impl<S: Storage> World<S> {
         }
         let Some(sizes) = &mut self.sizes else {
             let sent = messages.iter().map(|(exchange, payload)| {
-                self.net.call(NODE, |m, cx| m.send(cx, *exchange, IM, 1, payload))
+                self.net.call(NODE, |m, cx| m.send(cx, *exchange, MessageType::new(IM, 1), payload))
             });
             return format!("{:?}", sent.collect::<Vec<_>>());
         };
-        let outgoing = messages.iter().map(|(on, payload)| Outgoing::new(*on, IM, 1, payload));
+        let outgoing = messages
+            .iter()
+            .map(|(on, payload)| BatchMessage::new(*on, MessageType::new(IM, 1), payload));
         let mut batch: Vec<_> = outgoing.collect();
         let mut rest = batch.as_mut_slice();
         while !rest.is_empty() {

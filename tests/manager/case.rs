@@ -1,6 +1,6 @@
 //! CASE: full and resumed, in both roles.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event};
 use matter_session::session::SessionKind;
 
@@ -43,7 +43,10 @@ fn case_makes_a_session_with_and_without_intermediate_certificate() {
         net.run(1000);
         assert!(net.node(0).acknowledged(exchange));
         assert_eq!(net.node(1).got[0].payload, [2; 20]);
-        assert_eq!(net.node(1).manager.session_with(index(1), NodeId::new(100)), Some(b));
+        assert_eq!(
+            net.node(1).manager.session_with(Peer::new(index(1), NodeId::new(100))),
+            Some(b)
+        );
         net.assert_clean();
     }
 }
@@ -57,7 +60,7 @@ fn the_certificates_of_the_peer_are_lent_with_the_event() {
     net.run(1000);
     let Some(Event::SignRequest(request)) = net.node(0).manager.poll_event() else { panic!() };
     let signed = request.sign_with(net.node(0).keys.get_mut(&index(1)).unwrap());
-    assert!(net.call(0, |manager, cx| manager.sign(cx, signed)));
+    assert!(net.call(0, |manager, cx| manager.complete_signature(cx, signed).is_ok()));
     net.run(1000);
     assert!(net.node(0).manager.peer_certificates().is_none());
     let event = net.node(0).manager.poll_event();
@@ -75,7 +78,7 @@ fn a_second_session_is_resumed_and_its_id_is_new() {
     let mut net = members(false);
     net.case(200);
     let record = |net: &Net, n: usize, peer| {
-        net.nodes[n].manager.records().get(index(1), NodeId::new(peer)).unwrap().clone()
+        net.nodes[n].manager.records().get(Peer::new(index(1), NodeId::new(peer))).unwrap().clone()
     };
     let first = record(&net, 0, 200);
     assert_eq!(first.id, record(&net, 1, 100).id);
@@ -93,7 +96,7 @@ fn a_second_session_is_resumed_and_its_id_is_new() {
     net.dial_case(1, 0, 1, 100);
     net.run(1000);
     assert!(resumed(&net, 0) && resumed(&net, 1));
-    assert_eq!(net.node(0).manager.session_count(), 3);
+    assert_eq!(net.node(0).manager.sessions().len(), 3);
     net.assert_clean();
 }
 
@@ -126,12 +129,12 @@ fn several_fabrics_with_the_same_node_ids_stay_apart() {
     }
     net.run(1000);
     for n in 0..2 {
-        assert_eq!(net.nodes[n].manager.session_count(), 3);
+        assert_eq!(net.nodes[n].manager.sessions().len(), 3);
         assert_eq!(net.nodes[n].manager.records().len(), 3);
     }
     for fabric in 1..=3 {
         let peer = (index(fabric), NodeId::new(200));
-        let session = net.node(0).manager.session_with(peer.0, peer.1).unwrap();
+        let session = net.node(0).manager.session_with(Peer::new(peer.0, peer.1)).unwrap();
         let session = net.nodes[0].manager.session(session).unwrap();
         assert_eq!(session.session().identity().fabric(), Some(index(fabric)));
     }
@@ -146,7 +149,7 @@ fn many_handshakes_at_once_are_served_up_to_the_limit() {
         net.dial_case(0, 1, 1, 200);
     }
     net.run(3000);
-    assert_eq!(net.node(1).manager.session_count(), 32);
+    assert_eq!(net.node(1).manager.sessions().len(), 32);
     net.assert_clean();
 }
 
@@ -177,19 +180,15 @@ fn the_first_message_suits_the_timing_that_was_discovered() {
     net.on_send(|_| Fate::Lost);
     let sleepy = SessionParameters::default().with_intervals(60_000, 300, 4000);
     let handshake = net.call(0, |manager, cx| {
-        let handshake = manager.connect_case(cx, udp(2), index(1), NodeId::new(200)).unwrap();
-        assert!(manager.expect_timing(cx, handshake, sleepy));
+        let handshake =
+            manager.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200))).unwrap();
+        assert!(manager.expect_timing(cx, handshake, sleepy).is_ok());
         handshake
     });
     net.run(59_000);
     assert_eq!(net.sent.len(), 1, "a minute is not over");
-    let named = u64::from_le_bytes(net.sent[0].octets[8..16].try_into().unwrap());
-    let unsecured = |net: &Net| {
-        let session = net.nodes[0].manager.unsecured_session(NodeId::new(named));
-        session.map(|session| session.peer_parameters().idle_interval_ms)
-    };
-    assert_eq!(unsecured(&net), Some(60_000));
-    assert!(net.call(0, |manager, _| manager.cancel(handshake)));
-    assert_eq!(unsecured(&net), None);
-    assert!(!net.call(0, |manager, cx| manager.expect_timing(cx, handshake, sleepy)));
+    assert_eq!(net.nodes[0].manager.handshake_count(), 1);
+    assert!(net.call(0, |manager, _| manager.cancel_handshake(handshake)));
+    assert_eq!(net.nodes[0].manager.handshake_count(), 0);
+    assert!(!net.call(0, |manager, cx| manager.expect_timing(cx, handshake, sleepy).is_ok()));
 }

@@ -29,7 +29,7 @@ fn check_in(net: &mut Net, counter: &mut IcdCounter, key: &RegisteredKey) -> Vec
     let check_in = counter.check_in(&THRESHOLD).unwrap();
     let mut buf = [0; MAX_DATAGRAM_BUFFER];
     net.call(0, |m, cx| {
-        let Transmit { to, datagram } =
+        let Transmit { to, datagram, .. } =
             m.send_check_in(cx, udp(2), &check_in, key, &mut buf).unwrap();
         assert_eq!(to, udp(2));
         datagram.to_vec()
@@ -40,7 +40,7 @@ fn check_in(net: &mut Net, counter: &mut IcdCounter, key: &RegisteredKey) -> Vec
 fn handed_on(net: &mut Net, octets: &[u8]) -> Vec<u8> {
     let mut octets = octets.to_vec();
     net.call(1, |m, cx| match m.handle_datagram(cx, udp(1), &mut octets) {
-        Ok(Received::CheckIn { payload }) => payload.to_vec(),
+        Received::CheckIn { payload, .. } => payload.to_vec(),
         other => panic!("not a Check-In: {other:?}"),
     })
 }

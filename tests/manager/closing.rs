@@ -1,6 +1,6 @@
 //! The end of sessions.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 
 use crate::net::{Fate, Net, index, udp};
 
@@ -9,7 +9,7 @@ fn a_goodbye_counts_only_when_it_is_authentic_and_new() {
     let (mut net, a, b) = Net::with_case();
     let since = net.sent.len();
     net.on_send(|_| Fate::Lost);
-    net.call(1, |manager, cx| manager.close(cx, b));
+    net.call(1, |manager, cx| manager.close_session(cx, b));
     net.pump();
     let goodbye = net.sent[since].octets.clone();
     for n in 8..goodbye.len() {
@@ -28,11 +28,11 @@ fn all_sessions_with_a_peer_close_together() {
     let (mut net, ..) = Net::with_case();
     net.case(200);
     let peer = NodeId::new(200);
-    net.call(0, |manager, cx| manager.close_peer(cx, index(1), peer));
+    net.call(0, |manager, cx| manager.close_sessions_with(cx, Peer::new(index(1), peer)));
     net.run(1000);
-    assert_eq!(net.node(0).manager.session_count(), 0);
-    assert_eq!(net.node(1).manager.session_count(), 0);
-    assert_eq!(net.node(0).manager.session_with(index(1), peer), None);
+    assert_eq!(net.node(0).manager.sessions().len(), 0);
+    assert_eq!(net.node(1).manager.sessions().len(), 0);
+    assert_eq!(net.node(0).manager.session_with(Peer::new(index(1), peer)), None);
     net.assert_clean();
 }
 
@@ -40,15 +40,15 @@ fn all_sessions_with_a_peer_close_together() {
 fn closing_all_says_goodbye_on_each_session() {
     let (mut net, a, _) = Net::with_case();
     let (second, _) = net.case(200);
-    assert_eq!(net.node(0).manager.session_by_id(a.local_session_id()), Some(a));
+    assert_eq!(net.node(0).manager.sessions().by_id(a.local_session_id()), Some(a));
     let since = net.sent.len();
-    net.call(0, |manager, cx| manager.close_all(cx));
+    net.call(0, |manager, cx| manager.close_sessions(cx));
     net.run(1000);
     assert_eq!(net.sent_by(0, since).len(), 2);
     for n in 0..2 {
         assert_eq!(net.node(n).closed().len(), 2);
-        assert_eq!(net.nodes[n].manager.session_count(), 0);
+        assert_eq!(net.nodes[n].manager.sessions().len(), 0);
     }
-    assert_eq!(net.node(0).manager.session_by_id(second.local_session_id()), None);
+    assert_eq!(net.node(0).manager.sessions().by_id(second.local_session_id()), None);
     net.assert_clean();
 }

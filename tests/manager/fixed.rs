@@ -3,13 +3,15 @@
 
 use core::time::Duration;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{CompactRustCrypto, Passcode, RustCrypto};
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, PeerSessionId};
-use matter_session::manager::{
-    Config, Event, Fixed, PeerAddress, SendError, Storage, TRANSMIT_BUFFER_LEN, Unstarted,
+use matter_session::ids::MessageType;
+use matter_session::ids::{CaseAuthTags, LocalSessionId, NodeId, Peer, PeerSessionId};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
+use matter_session::manager::{Config, Event, Fixed, PeerAddress, SendError, Storage, Unstarted};
 use matter_session::session::hazmat;
 use matter_session::session::{Identity, SessionParameters, SessionRole, SessionSetup};
 use matter_session::time::Instant;
@@ -17,9 +19,11 @@ use matter_session::time::Instant;
 use crate::net::{Authority, Dice, IM, Net, PASSCODE, index, udp};
 
 /// Octets for two handshakes and little else.
-type Tight = Fixed<4, 4, 2, 2, 2, 2600>;
+type Tight =
+    Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<2600>>;
 /// Not even for the certificates of a peer beside a handshake's message.
-type Tighter = Fixed<4, 4, 2, 2, 2, 1300>;
+type Tighter =
+    Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<1300>>;
 
 fn members<S: Storage>() -> Net<S> {
     let config = Config::default().with_handshakes(2, Duration::from_millis(300));
@@ -36,15 +40,20 @@ fn members<S: Storage>() -> Net<S> {
 fn messages_share_octets_and_give_them_back() {
     let mut net = members::<Tight>();
     let (a, _) = net.case(200);
-    let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap());
+    let exchanges = [0; 3].map(|_| net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap());
     let long = [7; 1150];
-    let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &long)));
+    let sent = exchanges
+        .map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &long)));
     assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
     // A short one still has room, and nothing was spent on the refused one.
-    assert_eq!(net.call(0, |m, cx| m.send(cx, exchanges[2], IM, 1, &[1; 80])), Ok(()));
+    assert_eq!(
+        net.call(0, |m, cx| m.send(cx, exchanges[2], MessageType::new(IM, 1), &[1; 80])),
+        Ok(())
+    );
     net.run(1000);
     assert_eq!(net.node(1).got.len(), 3);
-    let sent = exchanges.map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, IM, 3, &long)));
+    let sent = exchanges
+        .map(|exchange| net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 3), &long)));
     assert_eq!(sent, [Ok(()), Ok(()), Err(SendError::NoRoom)]);
     for n in 0..2 {
         let open: Vec<_> = net.nodes[n].got.iter().map(|got| got.exchange).collect();
@@ -64,8 +73,8 @@ fn a_handshake_waits_until_messages_have_left_room() {
         if datagram.to == away { crate::net::Fate::Lost } else { crate::net::Fate::Arrives }
     });
     for _ in 0..2 {
-        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now, b)).unwrap();
-        net.call(1, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])).unwrap();
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx, b)).unwrap();
+        net.call(1, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &[7; 1150])).unwrap();
     }
     net.dial_case(2, 1, 1, 200);
     net.run(200);
@@ -90,7 +99,7 @@ fn a_session_stands_even_if_its_certificates_found_no_room() {
             panic!("no signature was asked for")
         };
         let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
-        assert!(net.call(1, |m, cx| m.sign(cx, signed)));
+        assert!(net.call(1, |m, cx| m.complete_signature(cx, signed).is_ok()));
         net.run(1000);
         let event = net.node(1).manager.poll_event();
         assert!(matches!(event, Some(Event::Established { .. })), "{event:?}");
@@ -126,7 +135,14 @@ fn a_manager_in_its_place_is_started_once_and_for_all() {
 
 #[test]
 fn tables_are_as_small_as_they_are_said_to_be() {
-    type Device = Fixed<16, 8, 2, 5, 15, 4096>;
+    type Device = Fixed<
+        Sessions<16>,
+        Exchanges<8>,
+        Handshakes<2>,
+        Fabrics<5>,
+        Records<15>,
+        MessageBytes<4096>,
+    >;
     let size = size_of::<Unstarted<CompactRustCrypto, Device>>();
     println!("a device of five fabrics: {size} octets");
     assert!(size <= 27_500, "{size}");
@@ -135,7 +151,14 @@ fn tables_are_as_small_as_they_are_said_to_be() {
 /// More tables than its settings use: what waits of handshakes must not outgrow its queue.
 #[test]
 fn settings_below_the_tables_lose_no_event_of_a_handshake() {
-    type Roomy = Fixed<60, 8, 2, 2, 20, 2600>;
+    type Roomy = Fixed<
+        Sessions<60>,
+        Exchanges<8>,
+        Handshakes<2>,
+        Fabrics<2>,
+        Records<20>,
+        MessageBytes<2600>,
+    >;
     let config = Config::default()
         .with_sessions(1)
         .with_records(0, Duration::ZERO)
@@ -157,13 +180,14 @@ fn settings_below_the_tables_lose_no_event_of_a_handshake() {
 
 #[test]
 fn a_single_place_is_no_session_that_nobody_hears_of() {
-    type Single = Fixed<1, 4, 2, 2, 2, 4096>;
+    type Single =
+        Fixed<Sessions<1>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<4096>>;
     let mut net = members::<Single>();
     net.dial_case(0, 1, 1, 200);
     net.run(1000);
     for n in 0..2 {
         assert_eq!(net.node(n).failures(), [HandshakeError::NoRoom]);
-        assert_eq!(net.node(n).manager.session_count(), 0);
+        assert_eq!(net.node(n).manager.sessions().len(), 0);
     }
 }
 
@@ -175,7 +199,7 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
     let mut now = Instant::from_millis(1000);
     for port in [7, 8] {
         let passcode = Passcode::new(PASSCODE).unwrap();
-        node.connect_pase(&mut Context::new(now, &mut rng), udp(port), passcode).unwrap();
+        node.connect_pase(&mut Services::new(&mut rng).at(now), udp(port), passcode).unwrap();
     }
     let lower = Config::default()
         .with_sessions(1)
@@ -184,12 +208,11 @@ fn lower_settings_of_a_second_start_lose_no_timer_and_no_event() {
         .with_records(0, Duration::ZERO)
         .with_handshakes(1, Duration::from_millis(300));
     let node = place.start(lower, &mut rng);
-    let mut scratch = [0; TRANSMIT_BUFFER_LEN];
     let mut steps = 0;
     while let Some(due) = node.poll_timeout() {
         now = due;
-        node.handle_timeout(&mut Context::new(now, &mut rng));
-        while node.poll_transmit(now, &mut scratch).is_some() {}
+        node.handle_timeout(&mut Services::new(&mut rng).at(now));
+        while node.poll_transmit(now).is_some() {}
         steps += 1;
         assert!(steps < 100);
     }
@@ -203,7 +226,8 @@ fn lower_settings_of_a_second_start_hide_no_session() {
     let mut place: Unstarted<RustCrypto, Tight, u32> = Unstarted::new(RustCrypto);
     let mut rng = Dice::new(1);
     let node = place.start(Config::default().with_sessions(3), &mut rng);
-    let mut cx = Context::new(Instant::ZERO, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(Instant::ZERO);
     let peer = |n: u64| NodeId::new(100 + n);
     let sessions = [1, 2, 3].map(|n| {
         let setup = SessionSetup {
@@ -217,13 +241,16 @@ fn lower_settings_of_a_second_start_hide_no_session() {
         let keys = hazmat::session_keys(&[7; 48]);
         node.dangerous_add_session(&mut cx, udp(7), &keys, setup).unwrap()
     });
-    node.close(&mut cx, sessions[0]);
-    node.close(&mut cx, sessions[1]);
+    node.close_session(&mut cx, sessions[0]);
+    node.close_session(&mut cx, sessions[1]);
     let node = place.start(Config::default().with_sessions(1), &mut rng);
-    assert_eq!(node.session_with(index(1), peer(3)), Some(sessions[2]));
-    assert!(node.by_peer(index(1), peer(3)).eq([sessions[2]]));
-    node.close_peer(&mut Context::new(Instant::ZERO, &mut rng), index(1), peer(3));
-    assert_eq!(node.session_count(), 0);
+    assert_eq!(node.session_with(Peer::new(index(1), peer(3))), Some(sessions[2]));
+    assert!(node.sessions().with_peer(Peer::new(index(1), peer(3))).eq([sessions[2]]));
+    node.close_sessions_with(
+        &mut Services::new(&mut rng).at(Instant::ZERO),
+        Peer::new(index(1), peer(3)),
+    );
+    assert_eq!(node.sessions().len(), 0);
 }
 
 #[test]
@@ -237,8 +264,11 @@ fn what_a_reliable_transport_has_taken_gives_its_octets_back() {
     let (a, _) = net.case(200);
     net.run(20_000);
     for _ in 0..3 {
-        let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
-        assert_eq!(net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1150])), Ok(()));
+        let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
+        assert_eq!(
+            net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &[7; 1150])),
+            Ok(())
+        );
         net.run(10);
     }
     assert_eq!(net.node(1).got.len(), 3);

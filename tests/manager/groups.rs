@@ -1,12 +1,16 @@
 //! Groups of a manager: what members hear, what nobody can replay, how counters are asked for.
 
+use matter_session::MessageType;
 use matter_session::crypto::Secret;
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     EpochStart, GroupCounter, GroupEpoch, GroupKeySet, KeySetError, MulticastAddress,
     SecurityPolicy,
 };
-use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
+use matter_session::ids::{Group, GroupId, GroupKeySetId, NodeId};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
+};
 use matter_session::manager::{
     Config, Dropped, Event, Fixed, GroupError, GroupSendError, GroupSettings, Heap, PeerAddress,
     Storage, WithGroups,
@@ -19,7 +23,12 @@ use crate::net::{Authority, Bounds, IM, Manager, Net, index, udp};
 const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
 const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
 
-type Small = WithGroups<Fixed<4, 4, 1, 2, 3, 2500>, 4, 4, 24>;
+type Small = WithGroups<
+    Fixed<Sessions<4>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
+    KeySets<4>,
+    Groups<4>,
+    Senders<24>,
+>;
 
 /// Nodes 100, 101, ... on one fabric, all in group 1 under one key.
 fn lights<S: Storage>(count: usize, policy: SecurityPolicy) -> Net<S> {
@@ -54,7 +63,11 @@ fn all_members_hear_a_message_once<S: Storage>() {
     for privacy in [false, true] {
         let settings = GroupSettings::new(GroupKeySetId::new(1));
         let settings = if privacy { settings.with_privacy() } else { settings };
-        net.node(0).manager.groups_mut().set(index(1), GroupId::new(1), settings).unwrap();
+        net.node(0)
+            .manager
+            .groups_mut()
+            .set(Group::new(index(1), GroupId::new(1)), settings)
+            .unwrap();
         let datagram = net.group_datagram(0, index(1), 1, b"on");
         assert_eq!(datagram[3] & 0x80 != 0, privacy);
         for n in 1..4 {
@@ -84,21 +97,25 @@ fn a_message_is_for_members_of_its_group_alone() {
     let to_one = net.group_datagram(0, index(1), 1, b"1");
     // Another group under the same key: the sender is in it, the receiver is not.
     let settings = GroupSettings::new(GroupKeySetId::new(1));
-    net.node(0).manager.groups_mut().set(index(1), GroupId::new(2), settings).unwrap();
+    net.node(0).manager.groups_mut().set(Group::new(index(1), GroupId::new(2)), settings).unwrap();
     for privacy in [false, true] {
         let settings = if privacy { settings.with_privacy() } else { settings };
-        net.node(0).manager.groups_mut().set(index(1), GroupId::new(2), settings).unwrap();
+        net.node(0)
+            .manager
+            .groups_mut()
+            .set(Group::new(index(1), GroupId::new(2)), settings)
+            .unwrap();
         let to_two = net.group_datagram(0, index(1), 2, b"2");
         assert_eq!(hand(&mut net, 1, &to_two), Err(Dropped::Group));
     }
     // The receiver is in group 3 with another key set: what opens under set 1 is not for it.
     net.join_group(1, index(1), 3, ONE, &[9]);
-    net.node(0).manager.groups_mut().set(index(1), GroupId::new(3), settings).unwrap();
+    net.node(0).manager.groups_mut().set(Group::new(index(1), GroupId::new(3)), settings).unwrap();
     let to_three = net.group_datagram(0, index(1), 3, b"3");
     assert_eq!(hand(&mut net, 1, &to_three), Err(Dropped::Group));
     // Left, the group is no more; the key may stay.
-    assert!(net.node(1).manager.groups_mut().remove(index(1), GroupId::new(1)));
-    assert!(!net.node(1).manager.groups_mut().remove(index(1), GroupId::new(1)));
+    assert!(net.node(1).manager.groups_mut().remove(Group::new(index(1), GroupId::new(1))));
+    assert!(!net.node(1).manager.groups_mut().remove(Group::new(index(1), GroupId::new(1))));
     assert_eq!(hand(&mut net, 1, &to_one), Err(Dropped::Group));
     assert!(net.heard(1).is_empty());
 }
@@ -145,9 +162,10 @@ fn keys_rotate_without_a_gap() {
     assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
     assert!(net.node(2).manager.groups_mut().remove_key_set(index(1), GroupKeySetId::new(1)));
     assert!(!net.node(2).manager.groups().has_key_set(index(1), GroupKeySetId::new(1)));
-    let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
-    let refused = net
-        .call(2, |manager, cx| manager.groups_mut().send(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    let (to, mut buf) = (Group::new(index(1), GroupId::new(1)), [0; 64]);
+    let refused = net.call(2, |manager, cx| {
+        manager.groups_mut().send(cx, to, MessageType::new(IM, 8), b"", &mut buf).map(|_| ())
+    });
     assert_eq!(refused, Err(GroupSendError::NoKey));
 }
 
@@ -170,7 +188,7 @@ fn with_a_fabric_go_its_groups_keys_and_senders() {
     assert_eq!(hand(&mut net, 1, &second), Ok(()), "the same epoch key is another on each fabric");
     assert_eq!(net.node(1).manager.groups().iter(index(1)).count(), 0);
     assert_eq!(net.node(1).manager.groups().iter(index(2)).count(), 1);
-    assert!(net.node(1).manager.groups().address(index(1), GroupId::new(1)).is_none());
+    assert!(net.node(1).manager.groups().address(Group::new(index(1), GroupId::new(1))).is_none());
 }
 
 #[test]
@@ -216,14 +234,17 @@ fn group_counters_go_on_after_a_restart_and_never_come_twice() {
 #[test]
 fn nothing_is_sent_before_its_counter_is_stored() {
     let mut net = lights::<Heap>(2, ONE);
-    let (to, mut buf) = ((index(1), GroupId::new(1)), [0; 64]);
+    let (to, mut buf) = (Group::new(index(1), GroupId::new(1)), [0; 64]);
     net.node(0).bounds.broken = true;
-    let refused = net
-        .call(0, |manager, cx| manager.groups_mut().send(cx, to, IM, 8, b"", &mut buf).map(|_| ()));
+    let refused = net.call(0, |manager, cx| {
+        manager.groups_mut().send(cx, to, MessageType::new(IM, 8), b"", &mut buf).map(|_| ())
+    });
     assert!(matches!(refused, Err(GroupSendError::Store(_))), "{refused:?}");
     let refused = net.call(0, |manager, cx| {
-        let mut cx = matter_session::Context::new(cx.now, cx.rng);
-        manager.groups_mut().send(&mut cx, to, IM, 8, b"", &mut buf).map(|_| ())
+        let now = cx.now();
+        let mut services = matter_session::Services::new(cx.rng());
+        let mut cx = services.at(now);
+        manager.groups_mut().send(&mut cx, to, MessageType::new(IM, 8), b"", &mut buf).map(|_| ())
     });
     assert_eq!(refused, Err(GroupSendError::NoStore));
     net.node(0).bounds.broken = false;
@@ -253,7 +274,7 @@ fn a_full_table_pushes_no_sender_out_and_says_so_once() {
         assert_eq!(from(&mut net, n), Ok(()), "known senders are heard");
     }
     net.pump();
-    let full = |event: &&Event<u32>| matches!(event, Event::GroupSendersFull { fabric } if *fabric == index(1));
+    let full = |event: &&Event<u32>| matches!(event, Event::GroupSendersFull { fabric, .. } if *fabric == index(1));
     assert_eq!(net.node(5).events.iter().filter(full).count(), 1);
     assert!(net.node(5).manager.groups_mut().forget_sender(index(1), NodeId::new(101)));
     assert_eq!(from(&mut net, 4), Ok(()));
@@ -267,7 +288,11 @@ fn an_unknown_sender_is_asked_for_its_counter_first<S: Storage>() {
         let mut net = lights::<S>(2, ASK);
         if privacy {
             let settings = GroupSettings::new(GroupKeySetId::new(1)).with_privacy();
-            net.node(0).manager.groups_mut().set(index(1), GroupId::new(1), settings).unwrap();
+            net.node(0)
+                .manager
+                .groups_mut()
+                .set(Group::new(index(1), GroupId::new(1)), settings)
+                .unwrap();
         }
         let old = net.group_datagram(0, index(1), 1, b"old");
         let first = net.group_datagram(0, index(1), 1, b"first");
@@ -421,11 +446,11 @@ fn the_oldest_message_that_waits_makes_room() {
 fn what_waits_for_a_group_is_not_delivered_after_it_was_left() {
     type Leave = fn(&mut Manager<Heap>);
     let leaves: [Leave; 3] = [
-        |manager| assert!(manager.groups_mut().remove(index(1), GroupId::new(1))),
+        |manager| assert!(manager.groups_mut().remove(Group::new(index(1), GroupId::new(1)))),
         |manager| assert!(manager.groups_mut().remove_key_set(index(1), GroupKeySetId::new(1))),
         |manager| {
             let settings = GroupSettings::new(GroupKeySetId::new(2));
-            manager.groups_mut().set(index(1), GroupId::new(1), settings).unwrap();
+            manager.groups_mut().set(Group::new(index(1), GroupId::new(1)), settings).unwrap();
         },
     ];
     for leave in leaves {
@@ -526,17 +551,13 @@ fn whoever_has_the_key_cannot_make_a_node_answer_without_end() {
         let datagram = net.group_datagram(0, index(1), 1, b"");
         assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
         let due = net.node(1).manager.poll_timeout().unwrap();
-        let (now, mut buf) = (net.instant(), [0; 64]);
-        assert!(due.saturating_since(now).as_millis() <= 500);
+        assert!(due.saturating_since(net.instant()).as_millis() <= 500);
         let request = {
             let node = net.node(1);
-            let mut cx = matter_session::Context::new(due, &mut node.rng);
-            let mut cx = {
-                cx.counters = Some(&mut node.bounds);
-                cx
-            };
-            node.manager.handle_timeout(&mut cx);
-            node.manager.poll_transmit(due, &mut buf).unwrap().datagram.to_vec()
+            let services = matter_session::Services::new(&mut node.rng);
+            let mut services = services.with_counters(&mut node.bounds);
+            node.manager.handle_timeout(&mut services.at(due));
+            node.manager.poll_transmit(due).unwrap().datagram.to_vec()
         };
         asked += usize::from(hand(&mut net, 0, &request).is_ok());
     }
@@ -551,18 +572,21 @@ fn groups_and_key_sets_that_cannot_be_are_refused() {
     let manager = &mut net.node(0).manager;
     let settings = GroupSettings::new(GroupKeySetId::new(1));
     for id in [0, 0xFF00, 0xFFFC] {
-        let refused = manager.groups_mut().set(index(1), GroupId::new(id), settings);
+        let refused = manager.groups_mut().set(Group::new(index(1), GroupId::new(id)), settings);
         assert_eq!(refused, Err(GroupError::InvalidGroup), "{id:x}");
     }
-    let unknown = manager.groups_mut().set(index(2), GroupId::new(1), settings);
+    let unknown = manager.groups_mut().set(Group::new(index(2), GroupId::new(1)), settings);
     assert_eq!(unknown, Err(GroupError::UnknownFabric));
     let unknown = key_set(1, ONE, &[1], |set| manager.groups_mut().set_key_set(index(2), set));
     assert_eq!(unknown, Err(GroupError::UnknownFabric));
-    assert_eq!(manager.groups_mut().set(index(1), GroupId::new(0xFFFF), settings), Ok(()));
-    let many = manager.groups_mut().set(index(1), GroupId::new(3), settings);
+    assert_eq!(
+        manager.groups_mut().set(Group::new(index(1), GroupId::new(0xFFFF)), settings),
+        Ok(())
+    );
+    let many = manager.groups_mut().set(Group::new(index(1), GroupId::new(3)), settings);
     assert_eq!(many, Err(GroupError::TooMany));
     assert_eq!(
-        manager.groups_mut().set(index(1), GroupId::new(1), settings.with_privacy()),
+        manager.groups_mut().set(Group::new(index(1), GroupId::new(1)), settings.with_privacy()),
         Ok(())
     );
     assert_eq!(
@@ -581,29 +605,32 @@ fn groups_and_key_sets_that_cannot_be_are_refused() {
     assert_eq!(known, [1, 0xFFFF]);
 
     let shared = settings.with_address(MulticastAddress::Shared);
-    manager.groups_mut().set(index(1), GroupId::new(1), shared).unwrap();
-    let address = manager.groups().address(index(1), GroupId::new(1)).unwrap();
+    manager.groups_mut().set(Group::new(index(1), GroupId::new(1)), shared).unwrap();
+    let address = manager.groups().address(Group::new(index(1), GroupId::new(1))).unwrap();
     assert_eq!(address.to_string(), "[ff05::fa]:5540");
     let (max, mut buf) = (manager.groups().max_payload(), vec![0; 1400]);
-    let to = (index(1), GroupId::new(1));
+    let to = Group::new(index(1), GroupId::new(1));
     for (payload, fits) in [(max, true), (max + 1, false)] {
         let payload = vec![0; payload];
         net.call(0, |manager, cx| {
-            let sent = manager.groups_mut().send(cx, to, IM, 8, &payload, &mut buf);
+            let sent =
+                manager.groups_mut().send(cx, to, MessageType::new(IM, 8), &payload, &mut buf);
             let len = sent.map(|sent| sent.datagram.len());
             assert_eq!(len, if fits { Ok(1232) } else { Err(GroupSendError::TooLong { max }) });
         });
     }
     let mut short = [0; 59];
     let refused = net.call(0, |manager, cx| {
-        manager.groups_mut().send(cx, to, IM, 8, &[0; 8], &mut short).map(|_| ())
+        manager.groups_mut().send(cx, to, MessageType::new(IM, 8), &[0; 8], &mut short).map(|_| ())
     });
     assert_eq!(refused, Err(GroupSendError::BufferTooSmall { needed: 60 }));
 }
 
 #[test]
 fn a_manager_without_tables_for_groups_has_none() {
-    let mut net = Net::<Fixed<4, 4, 1, 2, 3, 2500>>::stored(vec![(udp(1), Config::default())]);
+    let mut net = Net::<
+        Fixed<Sessions<4>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
+    >::stored(vec![(udp(1), Config::default())]);
     Authority::new(1, false).join(&mut net, 0, 100);
     let manager = &mut net.node(0).manager;
     let epochs = [GroupEpoch {
@@ -613,7 +640,7 @@ fn a_manager_without_tables_for_groups_has_none() {
     let set = GroupKeySet { id: GroupKeySetId::new(1), policy: ONE, epochs: &epochs };
     assert_eq!(manager.groups_mut().set_key_set(index(1), &set), Err(GroupError::Unsupported));
     let settings = GroupSettings::new(GroupKeySetId::new(1));
-    let refused = manager.groups_mut().set(index(1), GroupId::new(1), settings);
+    let refused = manager.groups_mut().set(Group::new(index(1), GroupId::new(1)), settings);
     assert_eq!(refused, Err(GroupError::Unsupported));
     let datagram = lights::<Heap>(1, ONE).group_datagram(0, index(1), 1, b"on");
     assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::Group));

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use matter_session::ids::MessageType;
 use matter_session::manager::{Config, Dropped};
 use matter_session::session::DecodeError;
 use matter_session::wire::{StatusReport, WireError};
@@ -10,7 +11,7 @@ use crate::net::{Authority, Dice, Fate, Net, udp};
 
 /// A datagram of node 0 that did not arrive.
 fn withheld(net: &mut Net, opcode: u8) -> Vec<u8> {
-    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
+    let session = net.nodes[0].manager.sessions().iter().next().unwrap().handle();
     let since = net.cut();
     let exchange = net.say(0, session, opcode);
     net.pump();
@@ -94,10 +95,10 @@ fn privacy_and_reserved_session_types_are_refused() {
 
 /// Sends any message on a session: the application of the peer is hostile.
 fn send_raw(net: &mut Net, protocol: matter_session::ids::ProtocolId, opcode: u8, data: &[u8]) {
-    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
+    let session = net.nodes[0].manager.sessions().iter().next().unwrap().handle();
     net.call(0, |manager, cx| {
-        let exchange = manager.open_exchange(cx.now, session).unwrap();
-        manager.send(cx, exchange, protocol, opcode, data).unwrap();
+        let exchange = manager.open_exchange(cx, session).unwrap();
+        manager.send(cx, exchange, MessageType::new(protocol, opcode), data).unwrap();
         manager.close_exchange(exchange);
     });
     net.pump();
@@ -112,10 +113,11 @@ fn handshake_messages_on_a_secure_session_are_misplaced() {
     }
     assert_eq!(net.node(1).dropped, [Dropped::Misplaced; 9]);
     // On an exchange that exists, too.
-    let session = net.nodes[0].manager.sessions().next().unwrap().handle();
+    let session = net.nodes[0].manager.sessions().iter().next().unwrap().handle();
     let exchange = net.say(0, session, 2);
     net.run(500);
-    net.call(0, |m, cx| m.send(cx, exchange, channel, 0x30, &[0x15, 0x18])).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(channel, 0x30), &[0x15, 0x18]))
+        .unwrap();
     net.run(500);
     assert_eq!(net.node(1).dropped, [Dropped::Misplaced; 10]);
     assert_eq!(net.node(1).got.len(), 1);
@@ -154,7 +156,7 @@ fn a_report_on_an_exchange_reaches_the_application() {
     net.run(500);
     let theirs = net.node(1).got[0].exchange;
     let report = [1, 0, 1, 0, 0, 0, 5, 0];
-    net.call(1, |m, cx| m.send(cx, theirs, channel, 0x40, &report)).unwrap();
+    net.call(1, |m, cx| m.send(cx, theirs, MessageType::new(channel, 0x40), &report)).unwrap();
     net.run(500);
     assert_eq!(net.node(0).got[0].exchange, exchange);
     assert_eq!(net.node(0).got[0].payload, report);

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::NodeId;
+use matter_session::ids::MessageType;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, ConnectError, Event, OpenError, SendError, WindowError};
 
 use crate::net::{Fate, IM, Net, PASSCODE, index, udp, window};
@@ -40,7 +41,7 @@ fn one_peer_cannot_take_all_exchanges() {
 fn the_application_is_told_when_its_own_exchanges_are_too_many() {
     let mut net = members(Config::default().with_sessions(8).with_exchanges(2), Config::default());
     let (a, _) = net.case(200);
-    let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx.now, a));
+    let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx, a));
     let first = open(&mut net).unwrap();
     open(&mut net).unwrap();
     let before = net.node(0).facts();
@@ -66,7 +67,7 @@ fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
     assert_eq!(net.node(1).manager.statistics().busy, 1);
     assert_eq!(net.node(1).manager.handshake_count(), 2);
     let to = udp(1);
-    let dial = net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100)));
+    let dial = net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100))));
     assert_eq!(dial, Err(ConnectError::TooMany));
     net.settle();
     net.run(60_000);
@@ -98,14 +99,14 @@ fn no_event_is_lost_when_nobody_polls() {
     let sessions: Vec<_> = (0..4).map(|_| net.case(200)).collect();
     net.settle();
     for (n, (_, b)) in sessions.iter().enumerate() {
-        *net.node(1).manager.context_mut(*b).unwrap() = n as u32 + 1;
+        *net.node(1).manager.data_mut(*b).unwrap() = n as u32 + 1;
     }
     net.node(1).polls = false;
     // The application sends until it is told to poll.
     let mut sent = 0;
     for _ in 0..40 {
-        let exchange = net.call(1, |m, cx| m.open_exchange(cx.now, sessions[0].1)).unwrap();
-        match net.call(1, |m, cx| m.send(cx, exchange, IM, 2, b"x")) {
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx, sessions[0].1)).unwrap();
+        match net.call(1, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), b"x")) {
             Ok(()) => sent += 1,
             Err(error) => assert_eq!(error, SendError::Backlog),
         }
@@ -116,8 +117,7 @@ fn no_event_is_lost_when_nobody_polls() {
     net.dial_case(0, 1, 1, 200);
     net.run(100);
     assert!(matches!(net.node(0).failures()[..], [HandshakeError::Refused(Refusal::Busy { .. })]));
-    let now = net.instant();
-    let opened = net.node(1).manager.open_commissioning_window(now, window());
+    let opened = net.call(1, |m, cx| m.window_mut().open(cx, window()));
     assert_eq!(opened, Err(WindowError::Backlog));
     let to = udp(1);
     let passcode = || Passcode::new(PASSCODE).unwrap();
@@ -127,7 +127,7 @@ fn no_event_is_lost_when_nobody_polls() {
     net.say(0, sessions[1].0, 2);
     net.pump();
     assert_eq!(net.node(1).got.len(), 1);
-    net.call(0, |m, cx| m.close(cx, sessions[0].0));
+    net.call(0, |m, cx| m.close_session(cx, sessions[0].0));
     net.pump();
     net.call(1, |m, cx| assert!(m.fabrics_mut().remove(cx, index(1))));
     net.node(1).polls = true;
@@ -159,16 +159,19 @@ fn a_handshake_pauses_while_events_are_not_polled() {
 #[test]
 fn an_unreliable_message_says_how_much_room_it_needs() {
     let (mut net, a, _) = Net::with_case();
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
     let before = net.node(0).facts();
-    let now = net.instant();
     let mut small = [0; 20];
-    let manager = &mut net.node(0).manager;
-    let sent = manager.send_unreliable(now, exchange, IM, 2, b"12345", &mut small);
+    let sent = net.call(0, |m, cx| {
+        m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"12345", &mut small)
+    });
     let Err(SendError::BufferTooSmall { needed }) = sent else { panic!("{sent:?}") };
     assert_eq!(net.node(0).facts(), before);
     let mut buf = vec![0; needed];
-    net.node(0).manager.send_unreliable(now, exchange, IM, 2, b"12345", &mut buf).unwrap();
+    net.call(0, |m, cx| {
+        m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"12345", &mut buf)
+    })
+    .unwrap();
     net.assert_clean();
 }
 
@@ -176,20 +179,20 @@ fn an_unreliable_message_says_how_much_room_it_needs() {
 fn handles_of_what_is_gone_name_nothing() {
     let (mut net, a, _) = Net::with_case();
     let exchange = net.say(0, a, 2);
-    net.call(0, |m, cx| m.close(cx, a));
+    net.call(0, |m, cx| m.close_session(cx, a));
     for _ in 0..3 {
         net.run(1000);
         net.case(200);
     }
     let manager = &mut net.node(0).manager;
     assert!(manager.session(a).is_none());
-    assert!(manager.context_mut(a).is_none());
+    assert!(manager.data_mut(a).is_none());
     assert!(manager.max_payload(exchange, IM).is_none());
     manager.close_exchange(exchange);
-    assert!(!manager.associate_fabric(a, index(1)));
+    assert!(manager.associate_fabric(a, index(1)).is_err());
     let mut buf = [0; 128];
-    let now = net.instant();
-    let sent = net.node(0).manager.send_unreliable(now, exchange, IM, 2, b"", &mut buf);
+    let sent = net
+        .call(0, |m, cx| m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"", &mut buf));
     assert!(matches!(sent, Err(SendError::Closed)));
     net.assert_clean();
 }

@@ -1,5 +1,6 @@
 //! Records for people: they tell what happens, and no secrets.
 
+use matter_session::ids::MessageType;
 use matter_session::ids::NodeId;
 
 use crate::net::{Authority, IM, Net, PASSCODE, index};
@@ -18,12 +19,13 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     net.run(5000);
     let (session, _) = net.case(200);
     let payload = b"the alarm code is 4711";
-    let exchange = net.call(0, |manager, cx| manager.open_exchange(cx.now, session)).unwrap();
-    net.call(0, |manager, cx| manager.send(cx, exchange, IM, 8, payload)).unwrap();
+    let exchange = net.call(0, |manager, cx| manager.open_exchange(cx, session)).unwrap();
+    net.call(0, |manager, cx| manager.send(cx, exchange, MessageType::new(IM, 8), payload))
+        .unwrap();
     net.run(1000);
     let mut secrets = vec![payload.to_vec(), vec![0xA5; 16], PASSCODE.to_le_bytes().to_vec()];
     for n in 0..2 {
-        for session in net.node(n).manager.sessions() {
+        for session in net.node(n).manager.sessions().iter() {
             secrets.push(session.session().attestation_challenge().to_vec());
         }
         for record in net.node(n).manager.records().iter() {
@@ -32,8 +34,7 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     }
     net.case(200);
     let from = net.nodes[0].address;
-    let _ =
-        net.call(1, |manager, cx| manager.handle_datagram(cx, from, &mut [0x5A; 40]).map(|_| ()));
+    let _ = net.call(1, |manager, cx| manager.handle_datagram(cx, from, &mut [0x5A; 40]).dropped());
     net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1)));
     net.run(1000);
     net.dial_case(0, 1, 1, 200);

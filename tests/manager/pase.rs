@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::manager::{CommissioningWindow, Config, Event, WindowCloseReason, WindowError};
+use matter_session::manager::{Config, Event, WindowCloseReason, WindowError};
 use matter_session::session::SessionKind;
 
 use crate::net::{Fate, Net, PASSCODE, udp, window};
@@ -21,7 +21,7 @@ fn pase_makes_a_session_and_messages_pass() {
         *session.session().attestation_challenge()
     };
     assert_eq!(challenge(&net, 0, a), challenge(&net, 1, b));
-    assert_eq!(net.node(0).manager.pase_session(), Some(a));
+    assert_eq!(net.node(0).manager.sessions().pase(), Some(a));
     let exchange = net.say(0, a, 2);
     net.settle();
     assert!(net.node(0).acknowledged(exchange));
@@ -40,12 +40,12 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     let session = net.node(1).established();
-    net.node(1).manager.close_commissioning_window();
+    net.node(1).manager.window_mut().close();
     net.open_window(1);
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     assert!(matches!(net.node(0).failures()[..], [HandshakeError::Refused(Refusal::Busy { .. })]));
-    net.call(1, |manager, cx| manager.close(cx, session));
+    net.call(1, |manager, cx| manager.close_session(cx, session));
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     assert_ne!(net.node(1).established(), session);
@@ -54,11 +54,9 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
 #[test]
 fn the_window_closes_by_itself_and_tells_the_peer_being_served() {
     let mut net = Net::pair();
-    let now = net.instant();
-    let duration = Some(Duration::from_secs(180));
-    let timed = CommissioningWindow { duration, ..window() };
-    net.node(1).manager.open_commissioning_window(now, timed).unwrap();
-    let again = net.node(1).manager.open_commissioning_window(now, window());
+    let timed = window().with_duration(Duration::from_secs(180));
+    net.call(1, |m, cx| m.window_mut().open(cx, timed)).unwrap();
+    let again = net.call(1, |m, cx| m.window_mut().open(cx, window()));
     assert_eq!(again, Err(WindowError::Open));
     net.run(179_900);
     net.on_send(|datagram| match datagram.handshake_opcode() {
@@ -67,10 +65,12 @@ fn the_window_closes_by_itself_and_tells_the_peer_being_served() {
     });
     net.dial_pase(0, 1, PASSCODE);
     net.run(99);
-    assert!(net.node(1).manager.is_commissioning_window_open());
+    assert!(net.node(1).manager.window().is_open());
     net.run(1);
-    let closed = Event::<u32>::WindowClosed { reason: WindowCloseReason::Expired };
-    assert_eq!(format!("{:?}", net.node(1).events), format!("[{closed:?}]"));
+    assert!(matches!(
+        net.node(1).events[..],
+        [Event::WindowClosed { reason: WindowCloseReason::Expired, .. }]
+    ));
     let refused = HandshakeError::Refused(Refusal::InvalidParameter);
     assert_eq!(net.node(0).failures(), [refused]);
     net.assert_clean();
@@ -117,13 +117,13 @@ fn a_full_node_can_be_commissioned() {
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     let pase = net.node(1).established();
-    assert_eq!(net.node(1).manager.session_count(), 2);
+    assert_eq!(net.node(1).manager.sessions().len(), 2);
     // The next CASE session takes the place of the former, not of commissioning.
     let (_, case) = net.case(200);
-    assert_eq!(net.node(1).manager.session_count(), 2);
+    assert_eq!(net.node(1).manager.sessions().len(), 2);
     assert!(net.node(1).manager.session(pase).is_some());
     assert!(net.node(1).manager.session(case).is_some());
-    let exchange = net.say(0, net.nodes[0].manager.pase_session().unwrap(), 2);
+    let exchange = net.say(0, net.nodes[0].manager.sessions().pase().unwrap(), 2);
     net.settle();
     assert!(net.node(0).acknowledged(exchange));
 }

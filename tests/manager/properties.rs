@@ -6,7 +6,12 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use matter_session::group::SecurityPolicy;
-use matter_session::ids::{GroupId, GroupKeySetId};
+use matter_session::ids::MessageType;
+use matter_session::ids::Peer;
+use matter_session::ids::{Group, GroupId, GroupKeySetId};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
+};
 use matter_session::manager::{
     Config, ExchangeHandle, Fixed, GroupSettings, Heap, SessionHandle, Storage, WithGroups,
 };
@@ -106,20 +111,25 @@ const WAITING: usize = 4;
 /// What the world needs: one session more for PASE, and room for every message to be long.
 type Arrays = WithGroups<
     Fixed<
-        { SESSIONS + 1 },
-        EXCHANGES,
-        HANDSHAKES,
-        FABRICS,
-        RECORDS,
-        { (EXCHANGES + 2 * HANDSHAKES + WAITING) * 1280 },
+        Sessions<{ SESSIONS + 1 }>,
+        Exchanges<EXCHANGES>,
+        Handshakes<HANDSHAKES>,
+        Fabrics<FABRICS>,
+        Records<RECORDS>,
+        MessageBytes<{ (EXCHANGES + 2 * HANDSHAKES + WAITING) * 1280 }>,
     >,
-    { FABRICS * GROUPS },
-    { FABRICS * GROUPS },
-    4,
+    KeySets<{ FABRICS * GROUPS }>,
+    Groups<{ FABRICS * GROUPS }>,
+    Senders<4>,
 >;
 
 /// Less than the settings say, of everything.
-type Small = WithGroups<Fixed<3, 3, 2, 1, 1, 2600>, 1, 1, 2>;
+type Small = WithGroups<
+    Fixed<Sessions<3>, Exchanges<3>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    KeySets<1>,
+    Groups<1>,
+    Senders<2>,
+>;
 
 impl<S: Storage> World<S> {
     fn new(seed: u64) -> Self {
@@ -155,7 +165,8 @@ impl<S: Storage> World<S> {
     }
 
     fn session(&self, n: usize, i: usize) -> Option<SessionHandle> {
-        let sessions: Vec<_> = self.net.nodes[n].manager.sessions().map(|s| s.handle()).collect();
+        let sessions: Vec<_> =
+            self.net.nodes[n].manager.sessions().iter().map(|s| s.handle()).collect();
         (!sessions.is_empty()).then(|| sessions[i % sessions.len()])
     }
 
@@ -170,7 +181,7 @@ impl<S: Storage> World<S> {
         if self.serial.is_multiple_of(3) {
             payload.resize(1100, 0);
         }
-        let _ = self.net.call(n, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        let _ = self.net.call(n, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
     }
 
     /// Sends a message to a group, if that is possible.
@@ -179,8 +190,10 @@ impl<S: Storage> World<S> {
         let payload = self.serial.to_le_bytes();
         let mut buf = [0; 64];
         let sent = self.net.call(n, |m, cx| {
-            let to = (index(1), GroupId::new(group));
-            m.groups_mut().send(cx, to, IM, 8, &payload, &mut buf).map(|sent| sent.datagram.len())
+            let to = Group::new(index(1), GroupId::new(group));
+            m.groups_mut()
+                .send(cx, to, MessageType::new(IM, 8), &payload, &mut buf)
+                .map(|sent| sent.datagram.len())
         });
         if let Ok(len) = sent {
             self.groups.push((n, buf[..len].to_vec()));
@@ -196,7 +209,8 @@ impl<S: Storage> World<S> {
         match *op {
             Op::Case(n) => {
                 let node = matter_session::ids::NodeId::new(if n == 0 { 200 } else { 100 });
-                let _ = net.call(n, |m, cx| m.connect_case(cx, address[1 - n], index(1), node));
+                let _ = net
+                    .call(n, |m, cx| m.connect_case(cx, address[1 - n], Peer::new(index(1), node)));
             }
             Op::Pase(n) => {
                 let passcode = matter_session::crypto::Passcode::new(PASSCODE).unwrap();
@@ -204,12 +218,12 @@ impl<S: Storage> World<S> {
             }
             Op::OpenWindow(n) => {
                 let window = crate::net::window();
-                let _ = net.call(n, |m, cx| m.open_commissioning_window(cx.now, window));
+                let _ = net.call(n, |m, cx| m.window_mut().open(cx, window));
             }
-            Op::CloseWindow(n) => net.node(n).manager.close_commissioning_window(),
+            Op::CloseWindow(n) => net.node(n).manager.window_mut().close(),
             Op::Say(n, i) => {
                 let Some(session) = self.session(n, i) else { return };
-                let opened = self.net.call(n, |m, cx| m.open_exchange(cx.now, session));
+                let opened = self.net.call(n, |m, cx| m.open_exchange(cx, session));
                 if let Ok(exchange) = opened {
                     self.send(n, exchange);
                 }
@@ -226,7 +240,7 @@ impl<S: Storage> World<S> {
             }
             Op::Close(n, i) => {
                 if let Some(session) = self.session(n, i) {
-                    self.net.call(n, |m, cx| m.close(cx, session));
+                    self.net.call(n, |m, cx| m.close_session(cx, session));
                 }
             }
             Op::Forget(n) => net.call(n, |m, cx| m.records_mut().forget_all(cx)),
@@ -246,10 +260,12 @@ impl<S: Storage> World<S> {
                 if !requests.is_empty() {
                     let request = requests.swap_remove(i % requests.len());
                     let signed = request.sign_with(net.node(n).keys.get_mut(&index(1)).unwrap());
-                    net.call(n, |m, cx| m.sign(cx, signed));
+                    net.call(n, |m, cx| m.complete_signature(cx, signed).is_ok());
                 }
             }
-            Op::Disconnected(n) => net.call(n, |m, cx| m.disconnected(cx, address[1 - n])),
+            Op::Disconnected(n) => {
+                net.call(n, |m, cx| m.connections_mut().handle_disconnect(cx, address[1 - n]))
+            }
             Op::Keys(n, set, key) => {
                 let policy = if set == 1 {
                     SecurityPolicy::TrustFirst
@@ -268,11 +284,14 @@ impl<S: Storage> World<S> {
             Op::Join(n, group, set) => {
                 let settings = GroupSettings::new(GroupKeySetId::new(set));
                 let settings = if group == 2 { settings.with_privacy() } else { settings };
-                let _ =
-                    net.node(n).manager.groups_mut().set(index(1), GroupId::new(group), settings);
+                let _ = net
+                    .node(n)
+                    .manager
+                    .groups_mut()
+                    .set(Group::new(index(1), GroupId::new(group)), settings);
             }
             Op::Leave(n, group) => {
-                net.node(n).manager.groups_mut().remove(index(1), GroupId::new(group));
+                net.node(n).manager.groups_mut().remove(Group::new(index(1), GroupId::new(group)));
             }
             Op::Tell(n, group, delay) => self.tell(n, group, delay),
             Op::TellAgain(n, i) => {
@@ -333,8 +352,8 @@ impl<S: Storage> World<S> {
 
     fn check(&self) {
         for node in &self.net.nodes {
-            assert!(node.manager.session_count() <= SESSIONS + 1);
-            assert!(node.manager.exchange_count() <= EXCHANGES);
+            assert!(node.manager.sessions().len() <= SESSIONS + 1);
+            assert!(node.manager.sessions().exchange_count() <= EXCHANGES);
             assert!(node.manager.handshake_count() <= HANDSHAKES);
             let mut seen = BTreeSet::new();
             for got in &node.got {
@@ -375,7 +394,7 @@ proptest! {
         // A session that both ends have is the same session.
         let challenges = |n: usize| -> BTreeSet<[u8; 16]> {
             let sessions = world.net.nodes[n].manager.sessions();
-            sessions.map(|s| *s.session().attestation_challenge()).collect()
+            sessions.iter().map(|s| *s.session().attestation_challenge()).collect()
         };
         prop_assert!(challenges(0).intersection(&challenges(1)).count() >= 1);
     }
@@ -393,8 +412,8 @@ proptest! {
         world.net.assert_clean();
         // All octets are free.
         for _ in 0..2 {
-            let exchange = world.net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
-            let sent = world.net.call(0, |m, cx| m.send(cx, exchange, IM, 1, &[7; 1200 - 63]));
+            let exchange = world.net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
+            let sent = world.net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &[7; 1200 - 63]));
             prop_assert_eq!(sent, Ok(()));
         }
     }

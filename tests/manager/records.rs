@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::ResumptionId;
@@ -12,7 +12,7 @@ use crate::net::{Authority, Fate, Net, index, udp};
 fn changes(net: &mut Net, n: usize) -> Vec<u64> {
     let events = core::mem::take(&mut net.node(n).events);
     let peer = |event: Event<u32>| match event {
-        Event::RecordChanged { peer, .. } => Some(peer.get()),
+        Event::RecordChanged { peer: Peer { node: peer, .. }, .. } => Some(peer.get()),
         _ => None,
     };
     events.into_iter().filter_map(peer).collect()
@@ -29,12 +29,14 @@ fn records_survive_a_restart_as_bytes() {
     let mut net = Net::members();
     for (n, stored) in stored.iter().enumerate() {
         let record = ResumptionRecord::from_bytes(stored).unwrap();
-        let now = net.instant();
-        assert_eq!(net.node(n).manager.records_mut().restore(record.clone(), now), Ok(()));
-        assert_eq!(net.node(n).manager.records().get(record.fabric, record.peer), Some(&record));
+        assert_eq!(net.call(n, |m, cx| m.records_mut().restore(cx, record.clone())), Ok(()));
+        assert_eq!(
+            net.node(n).manager.records().get(Peer::new(record.fabric, record.peer)),
+            Some(&record)
+        );
         // A record of a fabric that is gone is not taken in.
         let foreign = ResumptionRecord { fabric: index(7), ..record };
-        let refused = net.node(n).manager.records_mut().restore(foreign, now);
+        let refused = net.call(n, |m, cx| m.records_mut().restore(cx, foreign));
         assert_eq!(refused, Err(RestoreError::UnknownFabric));
     }
     assert!(changes(&mut net, 0).is_empty());
@@ -52,7 +54,6 @@ fn records_survive_a_restart_as_bytes() {
 #[test]
 fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
     let (mut net, ..) = Net::with_case();
-    let now = net.instant();
     let own = net.nodes[0].manager.records().iter().next().unwrap().clone();
     let other = |id: u8| {
         let id = ResumptionId::new([id; 16]);
@@ -62,19 +63,20 @@ fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
         (ResumptionRecord { fabric: index(7), ..own.clone() }, RestoreError::UnknownFabric),
         (ResumptionRecord { peer: NodeId::new(300), ..own.clone() }, RestoreError::IdTaken),
     ];
-    let manager = &mut net.node(0).manager;
     for (record, error) in refused {
-        assert_eq!(manager.records_mut().restore(record, now), Err(error));
+        assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, record)), Err(error));
         assert!(!error.is_temporary());
-        assert_eq!(manager.records().iter().collect::<Vec<_>>(), [&own]);
+        assert_eq!(net.node(0).manager.records().iter().collect::<Vec<_>>(), [&own]);
     }
     assert!(!RestoreError::TooMany.is_temporary());
     // In place of the peer's own, with its id or another.
-    assert_eq!(manager.records_mut().restore(own.clone(), now), Ok(()));
-    assert_eq!(manager.records_mut().restore(other(1), now), Ok(()));
-    assert_eq!(manager.records_mut().restore(other(2), now), Ok(()));
-    assert!(manager.records().iter().all(|record| record.id != ResumptionId::new([1; 16])));
-    assert_eq!(manager.records().len(), 2);
+    assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, own.clone())), Ok(()));
+    assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, other(1))), Ok(()));
+    assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, other(2))), Ok(()));
+    assert!(
+        net.node(0).manager.records().iter().all(|record| record.id != ResumptionId::new([1; 16]))
+    );
+    assert_eq!(net.node(0).manager.records().len(), 2);
 }
 
 #[test]
@@ -120,14 +122,13 @@ fn the_oldest_record_makes_room() {
         net.node(0).manager.records().iter().map(|record| record.peer.get()).collect();
     assert_eq!(kept, [300, 400]);
     // A full table takes no stored records in, except in place of their own.
-    let now = net.instant();
     let mut record = net.node(0).manager.records().iter().next().unwrap().clone();
-    assert_eq!(net.node(0).manager.records_mut().restore(record.clone(), now), Ok(()));
+    assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, record.clone())), Ok(()));
     record.peer = NodeId::new(200);
-    let clashing = net.node(0).manager.records_mut().restore(record.clone(), now);
+    let clashing = net.call(0, |m, cx| m.records_mut().restore(cx, record.clone()));
     assert_eq!(clashing, Err(RestoreError::IdTaken));
     record.id = ResumptionId::new([7; 16]);
-    let refused = net.node(0).manager.records_mut().restore(record, now);
+    let refused = net.call(0, |m, cx| m.records_mut().restore(cx, record));
     assert_eq!(refused, Err(RestoreError::TooMany));
     net.assert_clean();
 }
@@ -156,11 +157,11 @@ fn a_record_that_was_offered_lately_outlasts_one_that_was_saved_later() {
 fn forgotten_records_are_told_of() {
     let (mut net, ..) = Net::with_case();
     let peer = NodeId::new(200);
-    net.call(0, |m, cx| m.records_mut().forget(cx, index(1), peer));
-    net.call(0, |m, cx| m.records_mut().forget(cx, index(1), peer));
+    net.call(0, |m, cx| m.records_mut().forget(cx, Peer::new(index(1), peer)));
+    net.call(0, |m, cx| m.records_mut().forget(cx, Peer::new(index(1), peer)));
     net.pump();
     assert_eq!(changes(&mut net, 0), [200]);
-    assert!(net.node(0).manager.records().get(index(1), peer).is_none());
+    assert!(net.node(0).manager.records().get(Peer::new(index(1), peer)).is_none());
     net.call(1, |m, cx| m.records_mut().forget_all(cx));
     net.pump();
     assert_eq!(changes(&mut net, 1), [100]);

@@ -1,5 +1,6 @@
 //! The Message Reliability Protocol between two sessions.
 
+use matter_session::ids::MessageType;
 use matter_session::manager::{Config, SendError};
 use matter_session::session::SessionParameters;
 
@@ -39,7 +40,8 @@ fn without_an_answer_a_standalone_acknowledgement_leaves_after_200_ms() {
 fn one_reliable_message_at_a_time() {
     let (mut net, a, _) = Net::with_case();
     let exchange = net.say(0, a, 2);
-    let again = net.call(0, |manager, cx| manager.send(cx, exchange, IM, 4, b"x"));
+    let again =
+        net.call(0, |manager, cx| manager.send(cx, exchange, MessageType::new(IM, 4), b"x"));
     assert_eq!(again, Err(SendError::InFlight));
     net.run(1000);
     net.answer(0, exchange, 4);
@@ -55,10 +57,10 @@ fn an_unreliable_message_needs_no_acknowledgement_and_carries_one() {
     let exchange = net.say(0, a, 2);
     net.pump();
     let theirs = net.node(1).got[0].exchange;
-    let now = net.instant();
     let mut buf = [0; 128];
-    let manager = &mut net.node(1).manager;
-    let transmit = manager.send_unreliable(now, theirs, IM, 3, b"once", &mut buf).unwrap();
+    let sent = net
+        .call(1, |m, cx| m.send_unreliable(cx, theirs, MessageType::new(IM, 3), b"once", &mut buf));
+    let transmit = sent.unwrap();
     let datagram = transmit.datagram.to_vec();
     let since = net.sent.len();
     net.hand(0, udp(2), &datagram).unwrap();
@@ -80,7 +82,7 @@ fn a_duplicate_is_acknowledged_again_even_when_the_exchange_is_closed() {
     net.close_exchange(1, theirs);
     net.close_exchange(0, exchange);
     net.run(10);
-    assert_eq!(net.node(1).manager.exchange_count(), 0);
+    assert_eq!(net.node(1).manager.sessions().exchange_count(), 0);
     for _ in 0..40 {
         let since = net.sent.len();
         net.hand(1, udp(1), &message).unwrap();
@@ -88,7 +90,7 @@ fn a_duplicate_is_acknowledged_again_even_when_the_exchange_is_closed() {
         assert_eq!(net.sent.len() - since, 1);
     }
     assert_eq!(net.node(1).got.len(), 1, "delivered once");
-    assert_eq!(net.node(1).manager.exchange_count(), 0);
+    assert_eq!(net.node(1).manager.sessions().exchange_count(), 0);
     net.assert_clean();
 }
 
@@ -175,11 +177,12 @@ fn a_closing_exchange_still_delivers_what_it_has_in_flight() {
     net.lose(&[0, 1]);
     let exchange = net.say(0, a, 2);
     net.close_exchange(0, exchange);
-    let closed = net.call(0, |manager, cx| manager.send(cx, exchange, IM, 4, b"x"));
+    let closed =
+        net.call(0, |manager, cx| manager.send(cx, exchange, MessageType::new(IM, 4), b"x"));
     assert_eq!(closed, Err(SendError::Closed));
     net.run(5000);
     assert_eq!(net.node(1).got.len(), 1);
-    assert_eq!(net.node(0).manager.exchange_count(), 0);
+    assert_eq!(net.node(0).manager.sessions().exchange_count(), 0);
     assert!(net.node(0).acknowledged(exchange));
     // Undelivered is told even of an exchange that the application has closed.
     net.on_send(|_| Fate::Lost);

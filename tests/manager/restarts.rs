@@ -9,7 +9,6 @@ use crate::net::{Dice, Fate, Net, udp};
 
 /// Restarts node 1, which keeps its fabric and its record.
 fn restart(net: &mut Net) {
-    let now = net.instant();
     let node = net.node(1);
     let record = node.manager.records().iter().map(ResumptionRecord::to_bytes).next().unwrap();
     let mut fabric = [0; Fabric::ENCODED_MAX_LEN];
@@ -17,8 +16,8 @@ fn restart(net: &mut Net) {
     node.manager = SessionManager::new(Config::default(), RustCrypto, &mut Dice::new(77));
     node.manager.fabrics_mut().restore(&fabric[..len]).unwrap();
     let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-    assert_eq!(node.manager.records_mut().restore(record, now), Ok(()));
-    node.events.clear();
+    assert_eq!(net.call(1, |m, cx| m.records_mut().restore(cx, record)), Ok(()));
+    net.node(1).events.clear();
 }
 
 /// A responder that restarts while it is resumed gets the Sigma1 once more, and then the report
@@ -40,7 +39,7 @@ fn a_report_for_a_responder_before_its_restart_establishes_nothing_after_it() {
     assert_eq!(net.hand(1, udp(1), &sigma1), Ok(()));
     assert_eq!(net.nodes[1].manager.handshake_count(), 1);
     net.run(1000);
-    assert_eq!(net.nodes[1].manager.session_count(), 0);
+    assert_eq!(net.nodes[1].manager.sessions().len(), 0);
     assert!(net.nodes[1].dropped.contains(&Dropped::UnknownHandshake));
     // The next one is a full handshake, after which both have the same session.
     net.on_send(|_| Fate::Arrives);
@@ -52,5 +51,5 @@ fn a_report_for_a_responder_before_its_restart_establishes_nothing_after_it() {
     };
     let (local, peer) = id(&net, 0, a);
     assert_eq!(id(&net, 1, b), (peer, local));
-    assert!(net.nodes[1].manager.session_count() == 1);
+    assert!(net.nodes[1].manager.sessions().len() == 1);
 }

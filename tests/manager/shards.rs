@@ -1,5 +1,6 @@
 //! Several managers behind one address: each datagram reaches the one that it is for.
 
+use matter_session::Group;
 use matter_session::crypto::SigningKey;
 use matter_session::fabric::Fabric;
 use matter_session::group::SecurityPolicy;
@@ -78,7 +79,13 @@ fn handshakes_and_sessions_stay_with_one_shard() {
     for (n, shard) in (1..).zip(shards.iter()) {
         let ids = shard.session_ids();
         let own = |id: u16| ids.contains(&id);
-        assert!(net.nodes[n].manager.sessions().all(|s| own(s.handle().local_session_id().get())));
+        assert!(
+            net.nodes[n]
+                .manager
+                .sessions()
+                .iter()
+                .all(|s| own(s.handle().local_session_id().get()))
+        );
         assert_eq!(net.nodes[n].dropped, []);
     }
     net.assert_clean();
@@ -122,16 +129,16 @@ fn pase_is_served_by_the_first_shard_whoever_asks() {
         net.dial_pase(0, 1, PASSCODE);
         net.settle();
         assert_eq!(established(&mut net, 0), [false]);
-        let session = net.nodes[1].manager.pase_session().unwrap();
+        let session = net.nodes[1].manager.sessions().pase().unwrap();
         net.call(1, |manager, cx| {
-            manager.close(cx, session);
-            manager.close_commissioning_window();
+            manager.close_session(cx, session);
+            manager.window_mut().close();
         });
         // Until the last report of the handshake is no more repeated.
         net.run(90_000);
     }
     for n in 2..=4 {
-        assert_eq!(net.nodes[n].manager.session_count(), 0);
+        assert_eq!(net.nodes[n].manager.sessions().len(), 0);
     }
     net.assert_clean();
 }
@@ -147,7 +154,7 @@ fn twenty_wrong_passcodes_close_the_window_of_all_shards() {
         net.run(90_000);
     }
     let closed = |event: &Event<u32>| {
-        matches!(event, Event::WindowClosed { reason: WindowCloseReason::TooManyFailures })
+        matches!(event, Event::WindowClosed { reason: WindowCloseReason::TooManyFailures, .. })
     };
     assert!(net.node(1).events.iter().any(closed));
     net.node(0).events.clear();
@@ -195,7 +202,7 @@ fn a_shard_has_no_more_sessions_than_ids() {
         established(&mut net, 0);
     }
     // One id is kept for PASE, and one for each handshake, after which a session gives way.
-    assert_eq!(net.nodes[8].manager.session_count(), ids - 1 - handshakes);
+    assert_eq!(net.nodes[8].manager.sessions().len(), ids - 1 - handshakes);
     net.assert_clean();
 }
 
@@ -254,7 +261,7 @@ fn groups_are_for_the_first_shard_alone() {
         assert_eq!(net.hand(n, udp(1), &datagram), Err(Dropped::Group));
         let manager = &mut net.node(n).manager;
         let settings = GroupSettings::new(GroupKeySetId::new(1));
-        let refused = manager.groups_mut().set(index(1), GroupId::new(1), settings);
+        let refused = manager.groups_mut().set(Group::new(index(1), GroupId::new(1)), settings);
         assert_eq!(refused, Err(GroupError::Unsupported));
         let refused = key_set(1, SecurityPolicy::TrustFirst, &[7], |set| {
             manager.groups_mut().set_key_set(index(1), set)

@@ -2,6 +2,7 @@
 
 use matter_session::crypto::{OperationalKey, SignError};
 use matter_session::handshake::{HandshakeError, Refusal};
+use matter_session::ids::Peer;
 use matter_session::manager::Event;
 
 use crate::net::{Net, index};
@@ -18,7 +19,7 @@ fn sign(net: &mut Net, n: usize) -> bool {
     let request = net.node(n).requests.remove(0);
     let key: &mut dyn OperationalKey = net.node(n).keys.get_mut(&index(1)).unwrap();
     let signed = request.sign_with(key);
-    net.call(n, |manager, cx| manager.sign(cx, signed))
+    net.call(n, |manager, cx| manager.complete_signature(cx, signed).is_ok())
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn a_key_that_fails_ends_its_handshake_alone() {
     net.run(500);
     let request = net.node(1).requests.remove(0);
     let failed = request.complete(Err(SignError));
-    assert!(net.call(1, |manager, cx| manager.sign(cx, failed)));
+    assert!(net.call(1, |manager, cx| manager.complete_signature(cx, failed).is_ok()));
     assert!(sign(&mut net, 1));
     net.run(500);
     assert!(sign(&mut net, 0));
@@ -87,8 +88,8 @@ fn signatures_go_to_the_handshake_that_asked() {
         assert!(sign(&mut net, 0));
     }
     net.run(500);
-    assert_eq!(net.node(0).manager.session_count(), 3);
-    assert_eq!(net.node(1).manager.session_count(), 3);
+    assert_eq!(net.node(0).manager.sessions().len(), 3);
+    assert_eq!(net.node(1).manager.sessions().len(), 3);
     net.assert_clean();
 }
 
@@ -97,10 +98,10 @@ fn a_cancelled_handshake_makes_no_session_and_no_event() {
     let mut net = slow_keys();
     let (to, fabric) = (net.nodes[1].address, index(1));
     let peer = matter_session::ids::NodeId::new(200);
-    let handshake = net.call(0, |m, cx| m.connect_case(cx, to, fabric, peer)).unwrap();
+    let handshake = net.call(0, |m, cx| m.connect_case(cx, to, Peer::new(fabric, peer))).unwrap();
     net.run(500);
-    assert!(net.node(0).manager.cancel(handshake));
-    assert!(!net.node(0).manager.cancel(handshake));
+    assert!(net.node(0).manager.cancel_handshake(handshake));
+    assert!(!net.node(0).manager.cancel_handshake(handshake));
     assert!(sign(&mut net, 1));
     net.run(60_000);
     assert!(net.node(0).events.is_empty());

@@ -44,11 +44,10 @@ fn fabrics_survive_a_restart_as_bytes_with_their_records() {
     }
     let mut net = Net::pair();
     for (n, (fabric, record, key)) in stored.into_iter().enumerate() {
-        let now = net.instant();
-        let early = net.node(n).manager.records_mut().restore(record.clone(), now);
+        let early = net.call(n, |m, cx| m.records_mut().restore(cx, record.clone()));
         assert_eq!(early, Err(RestoreError::UnknownFabric), "its fabric comes first");
         assert_eq!(net.node(n).manager.fabrics_mut().restore(&fabric), Ok(index(1)));
-        assert_eq!(net.node(n).manager.records_mut().restore(record, now), Ok(()));
+        assert_eq!(net.call(n, |m, cx| m.records_mut().restore(cx, record)), Ok(()));
         net.node(n).keys.insert(index(1), key);
         // Twice is once too often.
         let again = net.node(n).manager.fabrics_mut().restore(&fabric);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use matter_session::context::Context;
 use matter_session::handshake::HandshakeError;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
@@ -55,7 +55,7 @@ impl ResumptionStore for Store {
         })
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         self.find(|record| (record.fabric, record.peer) == (fabric, peer))
     }
 
@@ -73,7 +73,7 @@ impl ResumptionStore for Store {
         }
     }
 
-    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+    fn remove(&mut self, Peer { fabric, node: peer }: Peer) {
         self.0.borrow_mut().rows.remove(&(fabric.get(), peer.get()));
     }
 
@@ -153,12 +153,16 @@ fn a_record_that_outlives_its_fabric_makes_nobody_a_peer_on_the_next() {
     authority.join(&mut fleet.net, 1, 200);
     let stale = fleet.stores[1].find(|_| true).unwrap();
     assert_eq!((stale.fabric, stale.peer), (index(1), NodeId::new(100)));
-    let restored = fleet.call(1, |manager, cx| manager.records_mut().restore(stale, cx.now));
+    let restored = fleet.call(1, |manager, cx| manager.records_mut().restore(cx, stale));
     assert_eq!(restored, Err(RestoreError::UnknownFabric));
     // The initiator still has a record of node 200 on an index 1, and the responder takes any id.
     assert_eq!(fleet.dial(0, 1, 200), [false, false]);
-    let peers: Vec<_> =
-        fleet.net.nodes[1].manager.sessions().map(|s| s.session().identity().peer_node()).collect();
+    let peers: Vec<_> = fleet.net.nodes[1]
+        .manager
+        .sessions()
+        .iter()
+        .map(|s| s.session().identity().peer_node())
+        .collect();
     assert_eq!(peers, [NodeId::new(777)]);
 }
 
@@ -203,7 +207,7 @@ impl Fleet {
     fn forget(&mut self, n: usize, forgets: Forgets) {
         let peer = NodeId::new([200, 100][n]);
         self.call(n, |manager, cx| match forgets {
-            Forgets::Peer => manager.records_mut().forget(cx, index(1), peer),
+            Forgets::Peer => manager.records_mut().forget(cx, Peer::new(index(1), peer)),
             Forgets::All => manager.records_mut().forget_all(cx),
         });
     }
@@ -222,7 +226,7 @@ fn a_peer_that_is_forgotten_leaves_no_record_in_the_store() {
             let left = usize::from(matches!(forgets, Forgets::Peer));
             assert_eq!(fleet.stores[n].len(), left, "another peer's stays: {forgets:?}");
             assert_eq!(fleet.stores[1 - n].len(), 1);
-            fleet.stores[n].remove(index(1), stranger.peer);
+            fleet.stores[n].remove(Peer::new(index(1), stranger.peer));
             assert_eq!(fleet.dial(0, 1, 200), [false, false], "{forgets:?} {n}");
             assert_eq!(fleet.dial(0, 1, 200), [true, true], "{forgets:?} {n}");
             fleet.net.assert_clean();
@@ -331,7 +335,11 @@ fn of_two_processes_with_one_store_one_resumes_a_record() {
     fleet.net.settle();
     let keys = |n: usize| {
         let manager = &fleet.net.nodes[n].manager;
-        manager.sessions().map(|s| *s.session().attestation_challenge()).collect::<BTreeSet<_>>()
+        manager
+            .sessions()
+            .iter()
+            .map(|s| *s.session().attestation_challenge())
+            .collect::<BTreeSet<_>>()
     };
     assert!(keys(1).is_disjoint(&keys(2)), "no keys are in both");
     fleet.net.node(0).events.clear();

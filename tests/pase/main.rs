@@ -5,7 +5,7 @@ mod recorded;
 use core::time::Duration;
 use std::sync::OnceLock;
 
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{
     CryptoError, Passcode, PbkdfError, PbkdfParameters, Secret, Spake2p, Verifier, spake2p,
 };
@@ -451,7 +451,8 @@ fn buffers_too_small_are_typed_errors() {
         assert!(!matches!(party.feed(*opcode, payload), Did::Failed { .. }));
     }
     let (mut rng, passcode) = (Script::seeded(1), Passcode::new(CODE).unwrap());
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let (id, own, out) = (session_id(1), parameters(), &mut [0; 40]);
     let result = PaseClient::start(&BACKEND, &mut cx, PaseStart::new(passcode, id, &own), out);
     assert_eq!(result.err(), Some(HandshakeError::BufferTooSmall));

@@ -1,7 +1,7 @@
 //! Handshakes that the application gives up at any step, and values that it drops: nothing stays.
 
 use matter_session::crypto::{Passcode, SignError};
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, HandshakeHandle};
 
 use crate::lab::{Party, case, members};
@@ -63,7 +63,7 @@ fn midway(kind: Kind, datagrams: usize, signs: bool) -> Midway {
     let keys = [a.crypto.alive().1, b.crypto.alive().1];
     let handshake = if kind == Kind::Pase {
         let passcode = Passcode::new(PASSCODE).unwrap();
-        b.call(|m, cx| m.open_commissioning_window_for(cx, &passcode, None)).unwrap();
+        b.call(|m, cx| m.window_mut().open_for(cx, &passcode, None)).unwrap();
         a.call(|m, cx| m.connect_pase(cx, udp(2), passcode)).unwrap()
     } else {
         a.dial(b.address, 200)
@@ -106,18 +106,18 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
     match how {
         How::Cancel => {
             let running = parties[0].manager.handshake_count() == 1;
-            assert_eq!(parties[0].manager.cancel(handshake), running, "{what}");
+            assert_eq!(parties[0].manager.cancel_handshake(handshake), running, "{what}");
             // Whatever is called for it afterwards means nothing.
-            assert!(!parties[0].manager.cancel(handshake), "{what}");
+            assert!(!parties[0].manager.cancel_handshake(handshake), "{what}");
             let parameters = Config::default().parameters;
-            assert!(!parties[0].call(|m, cx| m.expect_timing(cx, handshake, parameters)));
+            assert!(!parties[0].call(|m, cx| m.expect_timing(cx, handshake, parameters).is_ok()));
         }
         How::Disconnect(n) => {
             let peer = addresses[1 - n];
-            parties[n].call(|manager, cx| manager.disconnected(cx, peer));
+            parties[n].call(|manager, cx| manager.connections_mut().handle_disconnect(cx, peer));
         }
         How::Withdraw(1) if kind == Kind::Pase => {
-            parties[1].manager.close_commissioning_window();
+            parties[1].manager.window_mut().close();
         }
         How::Withdraw(n) => {
             assert!(parties[n].call(|manager, cx| manager.fabrics_mut().remove(cx, index(1))));
@@ -137,7 +137,8 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
         let mut requests = core::mem::take(&mut party.requests);
         if let Some(request) = requests.pop() {
             let running = party.manager.handshake_count() == 1;
-            let answered = party.call(|m, cx| m.sign(cx, request.complete(Err(SignError))));
+            let answered = party
+                .call(|m, cx| m.complete_signature(cx, request.complete(Err(SignError))).is_ok());
             assert_eq!(answered, running, "{what}");
         }
         drop(requests);
@@ -155,7 +156,7 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
         // Two keys of each session, and no other.
         let (ephemerals, alive) = party.crypto.alive();
         assert_eq!(ephemerals, 0, "{what}: {n}");
-        assert_eq!(alive, 2 * party.manager.session_count(), "{what}: {n}");
+        assert_eq!(alive, 2 * party.manager.sessions().len(), "{what}: {n}");
         assert!(alive <= keys[n] + 2, "{what}: {n}");
     }
     again(parties, &mut authority, how, what);
@@ -176,10 +177,10 @@ fn again(parties: [Party; 2], authority: &mut Authority, how: How, what: &str) {
             }
         }
     }
-    let before = b.manager.session_count();
-    a.call(|m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200))).unwrap();
+    let before = b.manager.sessions().len();
+    a.call(|m, cx| m.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200)))).unwrap();
     crate::lab::converse(&mut a, &mut b);
-    assert_eq!(b.manager.session_count(), before + 1, "{what}");
+    assert_eq!(b.manager.sessions().len(), before + 1, "{what}");
 }
 
 /// One slot: it would be noticed if any were held.
@@ -216,7 +217,7 @@ fn requests_and_signatures_that_are_dropped_hold_no_slot_beyond_a_minute() {
             party.take();
         }
         case(&mut a, &mut b);
-        assert_eq!(b.manager.session_count(), 1);
+        assert_eq!(b.manager.sessions().len(), 1);
     }
 }
 
@@ -228,7 +229,7 @@ fn seventy_thousand_cancelled_handshakes_leave_every_id_free() {
     for n in 0..70_000 {
         let passcode = Passcode::new(PASSCODE).unwrap();
         let handshake = a.call(|m, cx| m.connect_pase(cx, udp(2), passcode));
-        assert!(a.manager.cancel(handshake.unwrap()), "{n}");
+        assert!(a.manager.cancel_handshake(handshake.unwrap()), "{n}");
     }
     assert!(a.take().is_empty());
     assert_eq!(a.manager.handshake_count(), 0);

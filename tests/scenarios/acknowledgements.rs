@@ -2,6 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use matter_session::ids::MessageType;
+use matter_session::ids::Peer;
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
+
 use matter_session::manager::{
     Config, Dropped, ExchangeHandle, Fixed, SendError, SessionHandle, Storage,
 };
@@ -52,7 +58,7 @@ fn a_stale_acknowledgement_one_of_the_future_and_one_for_another_exchange_change
             hand(&mut net, to_second, header);
             for (exchange, whose) in [(exchange, "own"), (neighbour, "next"), (elsewhere, "far")] {
                 assert!(!net.node(0).acknowledged(exchange), "{name}, {whose}");
-                let sent = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, b"x"));
+                let sent = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), b"x"));
                 assert_eq!(sent, Err(SendError::InFlight), "{name}, {whose}");
             }
         }
@@ -62,7 +68,7 @@ fn a_stale_acknowledgement_one_of_the_future_and_one_for_another_exchange_change
         // The next message on it: the acknowledgement of the first is stale now.
         net.answer(0, exchange, 8);
         hand(&mut net, false, answer(id, false, Some(100)));
-        let sent = net.call(0, |m, cx| m.send(cx, exchange, IM, 2, b"x"));
+        let sent = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), b"x"));
         assert_eq!(sent, Err(SendError::InFlight));
         net.run(20_000);
         assert!(net.node(0).undelivered(exchange) && net.node(0).undelivered(neighbour));
@@ -160,7 +166,7 @@ impl<S: Storage> Debt<S> {
 
     fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let exchange = self.exchange;
-        self.net.call(0, |m, cx| m.send(cx, exchange, IM, 2, payload))
+        self.net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), payload))
     }
 
     /// How many datagrams have carried it, those that were sent again counted once; and how many
@@ -184,9 +190,10 @@ impl<S: Storage> Debt<S> {
 fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     let mut debt = Debt::<matter_session::manager::Heap>::new(Config::default(), false);
     assert!(matches!(debt.send(&[0; 3000]), Err(SendError::TooLong { .. })));
-    let (now, exchange) = (debt.net.instant(), debt.exchange);
-    let manager = &mut debt.net.node(0).manager;
-    let sent = manager.send_unreliable(now, exchange, IM, 2, b"x", &mut [0; 20]).err();
+    let exchange = debt.exchange;
+    let sent = debt.net.call(0, |m, cx| {
+        m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"x", &mut [0; 20]).err()
+    });
     assert!(matches!(sent, Some(SendError::BufferTooSmall { .. })));
     debt.pays_once("too long");
 
@@ -210,12 +217,14 @@ fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
     debt.net.node(0).polls = true;
     debt.pays_once("backlog");
 
-    let mut debt = Debt::<Fixed<3, 6, 2, 1, 1, 2600>>::new(Config::default(), false);
+    let mut debt = Debt::<
+        Fixed<Sessions<3>, Exchanges<6>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    >::new(Config::default(), false);
     let session = debt.session;
     loop {
         let sent = debt.net.call(0, |m, cx| {
-            let exchange = m.open_exchange(cx.now, session).unwrap();
-            m.send(cx, exchange, IM, 2, &[0; 1000])
+            let exchange = m.open_exchange(cx, session).unwrap();
+            m.send(cx, exchange, MessageType::new(IM, 2), &[0; 1000])
         });
         if let Err(error) = sent {
             assert_eq!(error, SendError::NoRoom);
@@ -234,16 +243,16 @@ fn an_owed_acknowledgement_leaves_once_at_the_timer_and_with_whatever_ends_the_w
         ("close of the exchange", 0, |d| d.net.close_exchange(0, d.exchange)),
         ("close of the session", 0, |d| {
             let session = d.session;
-            d.net.call(0, |m, cx| m.close(cx, session));
+            d.net.call(0, |m, cx| m.close_session(cx, session));
         }),
         ("close of the sessions with the peer", 0, |d| {
             let peer = matter_session::ids::NodeId::new(5);
-            d.net.call(0, |m, cx| m.close_peer(cx, index(1), peer));
+            d.net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), peer)));
         }),
-        ("close of all sessions", 0, |d| d.net.call(0, |m, cx| m.close_all(cx))),
+        ("close of all sessions", 0, |d| d.net.call(0, |m, cx| m.close_sessions(cx))),
         ("eviction", 0, |d| {
             Plan::case(2, 6, udp(8)).begin(&mut d.net, 0).unwrap();
-            assert_eq!(d.net.node(0).manager.session_count(), 1);
+            assert_eq!(d.net.node(0).manager.sessions().len(), 1);
         }),
         ("removal of the fabric", 0, |d| {
             assert!(d.net.call(0, |m, cx| m.fabrics_mut().remove(cx, index(1))));
@@ -300,7 +309,7 @@ fn a_peer_that_says_goodbye_is_owed_nothing() {
     let since = debt.net.sent.len();
     debt.net.run(20_000);
     assert_eq!(debt.net.sent.len(), since, "nothing leaves any more");
-    assert_eq!(debt.net.node(0).manager.session_count(), 0);
+    assert_eq!(debt.net.node(0).manager.sessions().len(), 0);
     let octets = debt.twin.seal(&header(1, true, None)).0;
     assert_eq!(debt.net.hand(0, udp(7), &octets), Err(Dropped::UnknownSession));
     debt.net.assert_clean();

@@ -1,6 +1,6 @@
 //! Both nodes dial each other at the same time.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event, SessionHandle};
 
 use crate::net::{Fate, Net, PASSCODE, index, udp};
@@ -69,13 +69,17 @@ fn two_nodes_that_dial_each_other_at_once_end_with_working_sessions_and_keep_the
                 assert!(works(&mut net, n, session), "{what}");
             }
             if let Some((n, session)) = old.first().copied() {
-                net.call(n, |manager, cx| manager.close(cx, session));
+                net.call(n, |manager, cx| manager.close_session(cx, session));
                 net.run(1000);
                 assert!(old.iter().all(|(n, s)| net.nodes[*n].manager.session(*s).is_none()));
             }
             let peers = [NodeId::new(200), NodeId::new(100)];
             for (n, peer) in peers.into_iter().enumerate() {
-                assert_eq!(net.nodes[n].manager.by_peer(index(1), peer).count(), 2, "{what}");
+                assert_eq!(
+                    net.nodes[n].manager.sessions().with_peer(Peer::new(index(1), peer)).count(),
+                    2,
+                    "{what}"
+                );
             }
             // Whichever record was last: the next handshake is resumed or full, never refused.
             for (from, node) in [(0, 200), (1, 100)] {

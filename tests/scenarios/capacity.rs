@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{
     Config, ConnectError, Dropped, Fixed, Heap, OpenError, SessionHandle, Shards, Storage,
 };
@@ -26,14 +29,14 @@ fn full_tables_get_it_later<S: Storage>() {
     let fills: [(&str, Fill<S>); 3] = [
         ("own exchanges", |net, [a, b], _| {
             for session in [a, b, b] {
-                net.call(0, |m, cx| m.open_exchange(cx.now, session)).unwrap();
+                net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
             }
         }),
         ("exchanges of another peer", |net, [a, _], [_, other]| {
             for exchange in 1..=2 {
                 net.hand(0, udp(8), &other.seal(&header(exchange, false, None)).0).unwrap();
             }
-            net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+            net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
         }),
         ("as many of this peer as it may have", |net, _, [peer, _]| {
             for exchange in 1..=2 {
@@ -45,7 +48,7 @@ fn full_tables_get_it_later<S: Storage>() {
         let (mut net, sessions, mut twins) = small::<S>();
         fill(&mut net, sessions, &mut twins);
         let (delivered, since) = (net.node(0).got.len(), net.sent.len());
-        let open = net.node(0).manager.exchange_count();
+        let open = net.node(0).manager.sessions().exchange_count();
         let (octets, counter) = twins[0].seal(&header(77, true, None));
         let before = net.node(0).facts();
         // The peer repeats it; meanwhile others of its messages may come.
@@ -58,7 +61,7 @@ fn full_tables_get_it_later<S: Storage>() {
         assert_eq!(net.node(0).got.len(), delivered, "{name}: nothing is delivered");
         // A place becomes free.
         net.run(60_000);
-        assert_eq!(net.node(0).manager.exchange_count(), 0, "{open} are gone");
+        assert_eq!(net.node(0).manager.sessions().exchange_count(), 0, "{open} are gone");
         net.hand(0, udp(7), &octets).unwrap();
         net.run(300);
         assert_eq!(net.node(0).got.len(), delivered + 1, "{name}: not taken for a duplicate");
@@ -74,7 +77,9 @@ fn full_tables_get_it_later<S: Storage>() {
 #[test]
 fn a_reliable_message_without_room_is_neither_acknowledged_nor_forgotten_and_gets_in_later() {
     full_tables_get_it_later::<Heap>();
-    full_tables_get_it_later::<Fixed<4, 3, 2, 1, 1, 2600>>();
+    full_tables_get_it_later::<
+        Fixed<Sessions<4>, Exchanges<3>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    >();
 }
 
 #[test]
@@ -83,8 +88,8 @@ fn a_full_table_of_exchanges_is_no_obstacle_to_messages_on_those_in_it() {
     for exchange in 1..=2 {
         net.hand(0, udp(7), &twins[0].seal(&header(exchange, false, None)).0).unwrap();
     }
-    net.call(0, |m, cx| m.open_exchange(cx.now, b)).unwrap();
-    assert_eq!(net.call(0, |m, cx| m.open_exchange(cx.now, a)), Err(OpenError::TooMany));
+    net.call(0, |m, cx| m.open_exchange(cx, b)).unwrap();
+    assert_eq!(net.call(0, |m, cx| m.open_exchange(cx, a)), Err(OpenError::TooMany));
     let (octets, counter) = twins[0].seal(&header(2, true, None));
     net.hand(0, udp(7), &octets).unwrap();
     net.run(300);
@@ -126,15 +131,16 @@ fn with_every_one_of_the_65535_session_ids_in_use_the_error_is_typed_and_comes_a
     }
     Plan::pase(udp(8)).begin(&mut net, 1).unwrap();
     let last = last.unwrap();
-    assert_eq!(net.node(1).manager.session_count(), 65_535);
+    assert_eq!(net.node(1).manager.sessions().len(), 65_535);
     for id in 1..=u16::MAX {
         let id = matter_session::ids::LocalSessionId::new(id).unwrap();
-        assert!(net.node(1).manager.session_by_id(id).is_some());
+        assert!(net.node(1).manager.sessions().by_id(id).is_some());
     }
     let since = net.sent.len();
     for _ in 0..3 {
-        let dial =
-            net.call(1, |m, cx| m.connect_case(cx, udp(1), index(1), NodeId::new(100)).err());
+        let dial = net.call(1, |m, cx| {
+            m.connect_case(cx, udp(1), Peer::new(index(1), NodeId::new(100))).err()
+        });
         assert_eq!(dial, Some(ConnectError::NoSessionId));
         let passcode = Passcode::new(PASSCODE).unwrap();
         let dial = net.call(1, |m, cx| m.connect_pase(cx, udp(1), passcode).err());
@@ -147,10 +153,10 @@ fn with_every_one_of_the_65535_session_ids_in_use_the_error_is_typed_and_comes_a
     net.run(1000);
     let wait = Duration::from_secs(5);
     assert_eq!(net.node(0).failures(), [HandshakeError::Refused(Refusal::Busy { wait })]);
-    assert_eq!(net.node(1).manager.session_count(), 65_535);
+    assert_eq!(net.node(1).manager.sessions().len(), 65_535);
     assert!(net.node(1).closed().is_empty());
     // The one that is free again is found, wherever it is.
-    net.call(1, |m, cx| m.close(cx, last));
+    net.call(1, |m, cx| m.close_session(cx, last));
     net.pump();
     let (_, theirs) = net.case(200);
     assert_eq!(theirs.local_session_id(), last.local_session_id());
@@ -193,7 +199,7 @@ fn with_every_exchange_id_of_a_session_in_use_the_error_is_typed() {
     let mut net = Net::with(vec![(udp(1), Config::default().with_exchanges(100_000))]);
     let (session, _) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
     let (other, _) = Plan::case(1, 5, udp(8)).begin(&mut net, 0).unwrap();
-    let open = |net: &mut Net, session| net.call(0, |m, cx| m.open_exchange(cx.now, session));
+    let open = |net: &mut Net, session| net.call(0, |m, cx| m.open_exchange(cx, session));
     let all: Vec<_> = (0..=u16::MAX).map(|_| open(&mut net, session).unwrap()).collect();
     let ids: std::collections::BTreeSet<_> = all.iter().map(|exchange| exchange.id()).collect();
     assert_eq!(ids.len(), 65_536);

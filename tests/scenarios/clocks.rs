@@ -98,7 +98,7 @@ fn a_clock_that_jumps_back_ends_nothing_and_bursts_nothing() {
                 for n in 0..2 {
                     assert!(net.nodes[n].failures().is_empty(), "{what}: {n}");
                 }
-                let sessions = net.nodes[0].manager.session_count();
+                let sessions = net.nodes[0].manager.sessions().len();
                 assert_eq!(sessions, if kind == Kind::Resumed { 2 } else { 1 }, "{what}");
                 assert!(net.sent.len() <= 30, "{what}: {} datagrams", net.sent.len());
                 assert_recovered(&mut net, &what);
@@ -190,14 +190,13 @@ fn windows_and_records_end_late_at_worst() {
     net.case(200);
     let mut timed = crate::net::window();
     timed.duration = Some(Duration::from_secs(180));
-    let now = net.instant();
-    net.node(1).manager.open_commissioning_window(now, timed).unwrap();
+    net.call(1, |m, cx| m.window_mut().open(cx, timed)).unwrap();
     net.now -= DAY;
     net.run(DAY + 170_000);
-    assert!(net.nodes[1].manager.is_commissioning_window_open());
+    assert!(net.nodes[1].manager.window().is_open());
     assert_eq!(net.nodes[1].manager.records().len(), 1);
     net.run(11_000);
-    assert!(!net.nodes[1].manager.is_commissioning_window_open());
+    assert!(!net.nodes[1].manager.window().is_open());
     net.now += DAY;
     wake(&mut net);
     assert_eq!(net.nodes[1].manager.records().len(), 0);

@@ -1,6 +1,7 @@
 //! The end of sessions leaves nothing behind.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::MessageType;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{CloseReason, HandshakeHandle, OpenError, SendError, SessionHandle};
 
 use crate::net::{Authority, Fate, IM, Net, index, udp};
@@ -22,7 +23,7 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
         let (mut net, _, a, b, start) = members();
         let sessions = [a, b];
         for (n, session) in sessions.into_iter().enumerate() {
-            *net.node(n).manager.context_mut(session).unwrap() = 40 + n as u32;
+            *net.node(n).manager.data_mut(session).unwrap() = 40 + n as u32;
         }
         // Open exchanges: one owes an acknowledgement, one has a message under way that does not
         // arrive, one is at rest, one is closing.
@@ -32,23 +33,24 @@ fn a_close_with_exchanges_open_tells_the_peer_and_leaves_nothing_at_either_end()
         net.say(1, b, 2);
         let closing = net.say(0, a, 4);
         net.close_exchange(0, closing);
-        net.call(0, |m, cx| m.open_exchange(cx.now, a)).unwrap();
+        net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
         net.pump();
         net.on_send(|_| Fate::Arrives);
-        net.call(closer, |manager, cx| manager.close(cx, sessions[closer]));
+        net.call(closer, |manager, cx| manager.close_session(cx, sessions[closer]));
         net.run(1000);
         for (n, session) in sessions.into_iter().enumerate() {
             let reason = if n == closer { CloseReason::Local } else { CloseReason::Peer };
             assert_eq!(net.node(n).closed(), [(session, 40 + n as u32, reason)]);
-            assert_eq!(net.nodes[n].manager.session_count(), 0);
-            assert_eq!(net.nodes[n].manager.exchange_count(), 0);
+            assert_eq!(net.nodes[n].manager.sessions().len(), 0);
+            assert_eq!(net.nodes[n].manager.sessions().exchange_count(), 0);
         }
         assert_eq!(net.node(0).acknowledged(exchange), closer == 1);
-        let send = net.call(0, |manager, cx| manager.send(cx, exchange, IM, 4, b""));
+        let send =
+            net.call(0, |manager, cx| manager.send(cx, exchange, MessageType::new(IM, 4), b""));
         assert_eq!(send, Err(SendError::Closed));
-        let open = net.call(0, |manager, cx| manager.open_exchange(cx.now, a));
+        let open = net.call(0, |manager, cx| manager.open_exchange(cx, a));
         assert_eq!(open, Err(OpenError::Closed));
-        net.call(0, |manager, cx| manager.close(cx, a));
+        net.call(0, |manager, cx| manager.close_session(cx, a));
         assert_eq!(net.node(0).closed().len(), 1);
         assert_eq!(net.table_sizes(), start);
     }
@@ -60,19 +62,20 @@ fn a_lost_goodbye_leaves_the_other_end_defunct_and_nothing_else() {
     let (older, waiting) = (net.say(0, a, 2), net.say(0, a, 4));
     net.pump();
     net.lose(&[0, 1, 2]); // two acknowledgements and the goodbye
-    net.call(1, |manager, cx| manager.close(cx, b));
+    net.call(1, |manager, cx| manager.close_session(cx, b));
     net.run(1000);
-    assert_eq!(net.node(0).manager.session_count(), 1);
+    assert_eq!(net.node(0).manager.sessions().len(), 1);
     net.run(20_000);
     assert!(net.node(0).undelivered(older) && net.node(0).undelivered(waiting));
     assert!(net.nodes[0].manager.session(a).unwrap().is_defunct());
     // The defunct session is offered only until there is another.
-    let offered = |net: &Net| net.nodes[0].manager.session_with(index(1), NodeId::new(200));
+    let offered =
+        |net: &Net| net.nodes[0].manager.session_with(Peer::new(index(1), NodeId::new(200)));
     assert_eq!(offered(&net), Some(a));
     let (fresh, _) = net.case(200);
     assert_eq!(offered(&net), Some(fresh));
     for session in [a, fresh] {
-        net.call(0, |manager, cx| manager.close(cx, session));
+        net.call(0, |manager, cx| manager.close_session(cx, session));
     }
     assert_eq!(net.table_sizes(), start);
 }
@@ -81,13 +84,13 @@ fn a_lost_goodbye_leaves_the_other_end_defunct_and_nothing_else() {
 fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
     type End = fn(&mut Net, HandshakeHandle, [SessionHandle; 2]);
     let ends: [(&str, End); 9] = [
-        ("close by the initiator", |net, _, [a, _]| net.call(0, |m, cx| m.close(cx, a))),
-        ("close by the responder", |net, _, [_, b]| net.call(1, |m, cx| m.close(cx, b))),
+        ("close by the initiator", |net, _, [a, _]| net.call(0, |m, cx| m.close_session(cx, a))),
+        ("close by the responder", |net, _, [_, b]| net.call(1, |m, cx| m.close_session(cx, b))),
         ("close of the peer", |net, _, _| {
-            net.call(0, |m, cx| m.close_peer(cx, index(1), NodeId::new(200)));
+            net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), NodeId::new(200))));
         }),
-        ("close of all", |net, _, _| net.call(1, |m, cx| m.close_all(cx))),
-        ("cancel", |net, handshake, _| assert!(net.node(0).manager.cancel(handshake))),
+        ("close of all", |net, _, _| net.call(1, |m, cx| m.close_sessions(cx))),
+        ("cancel", |net, handshake, _| assert!(net.node(0).manager.cancel_handshake(handshake))),
         ("removal at the initiator", |net, _, _| {
             assert!(net.call(0, |m, cx| m.fabrics_mut().remove(cx, index(1))));
         }),
@@ -96,7 +99,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
         }),
         ("loss of the network", |net, _, _| net.on_send(|_| Fate::Lost)),
         ("loss of the connection", |net, _, _| {
-            net.call(0, |m, cx| m.disconnected(cx, udp(2)));
+            net.call(0, |m, cx| m.connections_mut().handle_disconnect(cx, udp(2)));
         }),
     ];
     for signer in 0..2 {
@@ -110,7 +113,9 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 }
                 net.node(signer).signs = false;
                 let handshake = net
-                    .call(0, |m, cx| m.connect_case(cx, udp(2), index(1), NodeId::new(200)))
+                    .call(0, |m, cx| {
+                        m.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200)))
+                    })
                     .unwrap();
                 net.run(50);
                 assert_eq!(net.node(signer).requests.len(), 1, "{name}");
@@ -121,7 +126,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 if signs_late {
                     let signed =
                         signed.sign_with(net.node(signer).keys.get_mut(&index(1)).unwrap());
-                    net.call(signer, |m, cx| m.sign(cx, signed));
+                    net.call(signer, |m, cx| m.complete_signature(cx, signed).is_ok());
                 }
                 net.run(70_000);
                 assert!(net.node(signer).requests.is_empty(), "{name}");
@@ -129,7 +134,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 assert!(told || net.node(0).closed().len() == 1, "{name}");
                 net.on_send(|_| Fate::Arrives);
                 for n in 0..2 {
-                    net.call(n, |m, cx| m.close_all(cx));
+                    net.call(n, |m, cx| m.close_sessions(cx));
                     if net.nodes[n].manager.fabrics().get(index(1)).is_none() {
                         authority.join(&mut net, n, [100, 200][n]);
                     }

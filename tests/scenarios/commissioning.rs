@@ -17,12 +17,13 @@ fn open() -> Net {
 }
 
 fn is_open(net: &Net) -> bool {
-    net.nodes[DEVICE].manager.is_commissioning_window_open()
+    net.nodes[DEVICE].manager.window().is_open()
 }
 
 fn closed_by_failures(net: &Net) -> usize {
     let reason = WindowCloseReason::TooManyFailures;
-    let closed = |e: &&Event<u32>| matches!(e, Event::WindowClosed { reason: r } if *r == reason);
+    let closed =
+        |e: &&Event<u32>| matches!(e, Event::WindowClosed { reason: r, .. } if *r == reason);
     net.nodes[DEVICE].events.iter().filter(closed).count()
 }
 
@@ -42,7 +43,7 @@ fn a_second_commissioner_is_told_to_wait_at_every_step_and_the_first_goes_on() {
         net.dial_pase(0, DEVICE, PASSCODE);
         net.run(10 * step);
         let serves = net.nodes[DEVICE].manager.handshake_count() == 1
-            || net.nodes[DEVICE].manager.session_count() == 1;
+            || net.nodes[DEVICE].manager.sessions().len() == 1;
         net.dial_pase(2, DEVICE, PASSCODE);
         net.run(5000);
         let winner = if serves { 0 } else { 2 };
@@ -96,7 +97,7 @@ fn success_does_not_make_former_failures_forgotten() {
     net.settle();
     let session = net.node(DEVICE).established();
     assert!(is_open(&net));
-    net.call(DEVICE, |manager, cx| manager.close(cx, session));
+    net.call(DEVICE, |manager, cx| manager.close_session(cx, session));
     guess(&mut net, 1);
     assert!(!is_open(&net));
     net.assert_clean();
@@ -191,7 +192,7 @@ fn what_bystanders_repeat_or_invent_is_no_attempt() {
     net.settle();
     let handshake: Vec<_> = net.sent.iter().filter(|d| d.to == udp(2)).cloned().collect();
     let session = net.node(DEVICE).established();
-    net.call(DEVICE, |manager, cx| manager.close(cx, session));
+    net.call(DEVICE, |manager, cx| manager.close_session(cx, session));
     net.settle();
     for n in 0..300 {
         for datagram in &handshake {
@@ -219,13 +220,12 @@ fn a_window_that_closes_at_any_step_ends_the_handshake_and_tells_the_peer_once()
             let mut net = Net::with((1..=2).map(|port| (udp(port), Config::default())).collect());
             let mut window = crate::net::window();
             window.duration = by_time.then_some(Duration::from_millis(10 * step + 5));
-            let now = net.instant();
-            net.node(DEVICE).manager.open_commissioning_window(now, window).unwrap();
+            net.call(DEVICE, |m, cx| m.window_mut().open(cx, window)).unwrap();
             net.on_send(|_| Fate::Late(10));
             net.dial_pase(0, DEVICE, PASSCODE);
             net.run(10 * step + 5);
             if !by_time {
-                net.node(DEVICE).manager.close_commissioning_window();
+                net.node(DEVICE).manager.window_mut().close();
             }
             assert!(!is_open(&net), "{what}");
             assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 0, "{what}");
@@ -240,9 +240,9 @@ fn a_window_that_closes_at_any_step_ends_the_handshake_and_tells_the_peer_once()
                 let refused = HandshakeError::Refused(Refusal::InvalidParameter);
                 assert_eq!(net.nodes[0].failures(), [refused], "{what}");
                 assert_eq!(reports, 1, "{what}");
-                assert!(net.nodes[0].manager.session_count() == 0, "{what}");
+                assert!(net.nodes[0].manager.sessions().len() == 0, "{what}");
             }
-            assert_eq!(net.nodes[DEVICE].manager.session_count(), usize::from(established));
+            assert_eq!(net.nodes[DEVICE].manager.sessions().len(), usize::from(established));
             assert_eq!(closed_by_failures(&net), 0);
             net.on_send(|_| Fate::Arrives);
             net.run(10_000);
@@ -254,7 +254,7 @@ fn a_window_that_closes_at_any_step_ends_the_handshake_and_tells_the_peer_once()
 #[test]
 fn a_closed_window_refuses_without_counting_and_says_so_in_36_octets() {
     let mut net = open();
-    net.node(DEVICE).manager.close_commissioning_window();
+    net.node(DEVICE).manager.window_mut().close();
     for _ in 0..25 {
         net.dial_pase(0, DEVICE, PASSCODE);
         net.settle();

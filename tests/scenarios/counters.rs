@@ -1,5 +1,6 @@
 //! Message counters at the edges of their window and near their end.
 
+use matter_session::ids::MessageType;
 use matter_session::manager::{Event, SendError, SessionHandle};
 use proptest::prelude::*;
 
@@ -95,20 +96,19 @@ fn sending_stops_hard_at_the_last_counter_and_nothing_leaves_after_it() {
     let (mut net, session, mut twin) = session_at(u32::MAX - 4);
     let since = net.cut();
     let exchange = net.say(0, session, 2);
-    let spare = net.call(0, |m, cx| m.open_exchange(cx.now, session)).unwrap();
+    let spare = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
     net.run(100);
     let mut buf = [0; 128];
-    let now = net.instant();
     let mut send_once = |net: &mut Net| {
-        let manager = &mut net.node(0).manager;
-        let sent = manager.send_unreliable(now, spare, IM, 2, b"x", &mut buf);
+        let sent = net
+            .call(0, |m, cx| m.send_unreliable(cx, spare, MessageType::new(IM, 2), b"x", &mut buf));
         sent.map(|transmit| twin.read(transmit.datagram).unwrap().counter)
     };
     let counters: Vec<_> = (0..3).map(|_| send_once(&mut net).unwrap()).collect();
     assert_eq!(counters, [u32::MAX - 3, u32::MAX - 2, u32::MAX - 1]);
     for _ in 0..3 {
         assert_eq!(send_once(&mut net), Err(SendError::CounterExhausted));
-        let sent = net.call(0, |m, cx| m.send(cx, spare, IM, 2, b"x"));
+        let sent = net.call(0, |m, cx| m.send(cx, spare, MessageType::new(IM, 2), b"x"));
         assert_eq!(sent, Err(SendError::CounterExhausted));
     }
     // What was sealed before is still repeated, the same octets; an acknowledgement, a goodbye
@@ -116,7 +116,7 @@ fn sending_stops_hard_at_the_last_counter_and_nothing_leaves_after_it() {
     let (octets, _) = twin.seal(&header(1, true, None));
     net.hand(0, udp(7), &octets).unwrap();
     net.run(20_000);
-    net.call(0, |m, cx| m.close(cx, session));
+    net.call(0, |m, cx| m.close_session(cx, session));
     net.pump();
     let sent = &net.sent[since..];
     assert_eq!(sent.len(), 5);
@@ -126,18 +126,20 @@ fn sending_stops_hard_at_the_last_counter_and_nothing_leaves_after_it() {
 }
 
 fn warnings(net: &Net, session: SessionHandle) -> usize {
-    let low = |e: &&Event<u32>| matches!(e, Event::CounterLow { session: s } if *s == session);
+    let low = |e: &&Event<u32>| matches!(e, Event::CounterLow { session: s, .. } if *s == session);
     net.nodes[0].events.iter().filter(low).count()
 }
 
 #[test]
 fn the_application_is_warned_once_two_million_messages_before_the_end() {
     let (mut net, session, _) = session_at(u32::MAX - FEW - 3);
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx.now, session)).unwrap();
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
     for sent in 1..=10 {
-        let (now, mut buf) = (net.instant(), [0; 128]);
-        let manager = &mut net.node(0).manager;
-        manager.send_unreliable(now, exchange, IM, 2, b"x", &mut buf).unwrap();
+        let mut buf = [0; 128];
+        net.call(0, |m, cx| {
+            m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"x", &mut buf)
+        })
+        .unwrap();
         net.pump();
         assert_eq!(warnings(&net, session), usize::from(sent > 3), "after {sent} messages");
     }

@@ -3,7 +3,10 @@
 
 use core::cmp::Reverse;
 
-use matter_session::ids::{FabricIndex, LocalSessionId, NodeId};
+use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{CloseReason, Config, Fixed, Heap, SessionHandle, Storage};
 use matter_session::session::SessionKind;
 use proptest::prelude::*;
@@ -118,7 +121,14 @@ struct World<S: Storage> {
 
 /// Room for three sessions of each of the four fabrics.
 const SESSIONS: usize = 12;
-type Arrays = Fixed<{ SESSIONS + 1 }, 32, 2, 1, 1, 2600>;
+type Arrays = Fixed<
+    Sessions<{ SESSIONS + 1 }>,
+    Exchanges<32>,
+    Handshakes<2>,
+    Fabrics<1>,
+    Records<1>,
+    MessageBytes<2600>,
+>;
 
 impl<S: Storage> World<S> {
     fn new(limits: Limits) -> Self {
@@ -129,7 +139,7 @@ impl<S: Storage> World<S> {
         let mut net = Net::stored(vec![(udp(1), config)]);
         // Which id comes next: that of a session that was is not given again.
         let (first, _) = Plan::case(1, 1, udp(7)).begin(&mut net, 0).unwrap();
-        net.call(0, |m, cx| m.close(cx, first));
+        net.call(0, |m, cx| m.close_session(cx, first));
         net.pump();
         net.node(0).events.clear();
         Self { net, limits, known: Vec::new(), last_id: first.local_session_id().get(), serial: 0 }
@@ -194,7 +204,7 @@ impl<S: Storage> World<S> {
             Op::Wait(millis) => self.net.run(millis),
             Op::ClosePeer(fabric, peer) => {
                 let node = NodeId::new(peer);
-                self.net.call(0, |m, cx| m.close_peer(cx, index(fabric), node));
+                self.net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(fabric), node)));
                 self.known.retain(|k| k.peer != Some((fabric, peer)));
             }
             Op::Hear(n) | Op::Say(n) | Op::Lose(n) | Op::Close(n) => {
@@ -229,7 +239,7 @@ impl<S: Storage> World<S> {
                         }
                     }
                     _ => {
-                        self.net.call(0, |m, cx| m.close(cx, session));
+                        self.net.call(0, |m, cx| m.close_session(cx, session));
                         self.known.remove(n % len);
                     }
                 }
@@ -241,39 +251,46 @@ impl<S: Storage> World<S> {
     /// The manager has what the list has, and finds it in each way that there is.
     fn check(&self) {
         let manager = &self.net.nodes[0].manager;
-        assert_eq!(manager.session_count(), self.known.len());
+        assert_eq!(manager.sessions().len(), self.known.len());
         let mut all: Vec<_> = self.known.iter().map(|k| k.handle).collect();
         all.sort_unstable();
-        assert!(manager.sessions().map(|s| s.handle()).eq(all.iter().copied()), "by ascending id");
+        assert!(
+            manager.sessions().iter().map(|s| s.handle()).eq(all.iter().copied()),
+            "by ascending id"
+        );
         for k in &self.known {
             let session = manager.session(k.handle).unwrap();
             assert_eq!(session.is_defunct(), k.defunct);
             assert_eq!(session.session().last_activity().as_millis(), k.active);
             assert_eq!(session.session().kind() == SessionKind::Case, k.peer.is_some());
             let id = k.handle.local_session_id();
-            assert_eq!(manager.session_by_id(id), Some(k.handle));
+            assert_eq!(manager.sessions().by_id(id), Some(k.handle));
         }
         let free = LocalSessionId::new(self.last_id.wrapping_add(1).max(1)).unwrap();
         let taken = self.known.iter().any(|k| k.handle.local_session_id() == free);
-        assert_eq!(manager.session_by_id(free).is_some(), taken);
+        assert_eq!(manager.sessions().by_id(free).is_some(), taken);
         for fabric in 1..=5 {
             for peer in 1..=4 {
                 let with = |k: &&Known| k.peer == Some((fabric, peer));
                 let of_peer: Vec<_> = self.known.iter().filter(with).collect();
                 assert!(of_peer.len() <= self.limits.of_peer.max(1).into());
                 let (fabric, node): (FabricIndex, _) = (index(fabric), NodeId::new(peer));
-                let mut found: Vec<_> = manager.by_peer(fabric, node).collect();
+                let mut found: Vec<_> =
+                    manager.sessions().with_peer(Peer::new(fabric, node)).collect();
                 let mut expected: Vec<_> = of_peer.iter().map(|k| k.handle).collect();
                 found.sort_unstable();
                 expected.sort_unstable();
                 assert_eq!(found, expected);
                 // The newest of those that heard last, defunct ones only if there is no other.
                 let offered = of_peer.iter().max_by_key(|k| (!k.defunct, k.heard));
-                assert_eq!(manager.session_with(fabric, node), offered.map(|k| k.handle));
+                assert_eq!(
+                    manager.session_with(Peer::new(fabric, node)),
+                    offered.map(|k| k.handle)
+                );
             }
         }
         let pase = self.known.iter().rev().find(|k| k.peer.is_none());
-        assert_eq!(manager.pase_session(), pase.map(|k| k.handle));
+        assert_eq!(manager.sessions().pase(), pase.map(|k| k.handle));
     }
 }
 
@@ -284,9 +301,9 @@ fn agrees<S: Storage>(limits: Limits, ops: &[Op]) {
         world.check();
     }
     let mut net = world.net;
-    net.call(0, |m, cx| m.close_all(cx));
+    net.call(0, |m, cx| m.close_sessions(cx));
     net.assert_clean();
-    assert_eq!(net.nodes[0].manager.session_count(), 0);
+    assert_eq!(net.nodes[0].manager.sessions().len(), 0);
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -396,7 +413,7 @@ fn a_peer_that_has_as_many_sessions_as_it_may_gives_up_one_of_its_own() {
             let manager = &net.nodes[0].manager;
             let stay = own.iter().map(|(handle, _)| handle).chain(&others);
             assert!(stay.into_iter().all(|handle| manager.session(*handle).is_some()));
-            assert_eq!(manager.session_count(), own.len() + others.len());
+            assert_eq!(manager.sessions().len(), own.len() + others.len());
         }
         net.assert_clean();
     }
@@ -413,7 +430,7 @@ fn full_table() -> (Net, Vec<(SessionHandle, SessionHandle)>) {
 #[test]
 fn a_session_that_makes_room_for_a_handshake_says_goodbye_to_its_peer() {
     let (mut net, sessions) = full_table();
-    *net.node(1).manager.context_mut(sessions[1].1).unwrap() = 77;
+    *net.node(1).manager.data_mut(sessions[1].1).unwrap() = 77;
     // The first is used again, so the second is idle longest.
     net.run(10);
     net.say(0, sessions[0].0, 2);
@@ -422,8 +439,8 @@ fn a_session_that_makes_room_for_a_handshake_says_goodbye_to_its_peer() {
     net.run(1000);
     assert_eq!(net.node(1).closed(), [(sessions[1].1, 77, CloseReason::Evicted)]);
     assert_eq!(net.node(0).closed(), [(sessions[1].0, 0, CloseReason::Peer)]);
-    assert_eq!(net.node(1).manager.session_count(), 3);
-    assert_eq!(net.node(0).manager.session_count(), 3);
+    assert_eq!(net.node(1).manager.sessions().len(), 3);
+    assert_eq!(net.node(0).manager.sessions().len(), 3);
     net.assert_clean();
 }
 
@@ -464,7 +481,9 @@ fn of_sessions_used_in_one_moment_the_oldest_goes() {
 /// The one place of such a node is for PASE.
 #[test]
 fn a_node_with_one_place_keeps_its_pase_session() {
-    let mut net = Net::<Fixed<1, 4, 2, 1, 1, 2600>>::stored(vec![(udp(1), Config::default())]);
+    let mut net = Net::<
+        Fixed<Sessions<1>, Exchanges<4>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    >::stored(vec![(udp(1), Config::default())]);
     let (pase, _) = Plan::pase(udp(8)).begin(&mut net, 0).unwrap();
     assert!(Plan::case(1, 5, udp(7)).begin(&mut net, 0).is_none());
     net.pump();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, SessionHandle};
 
 use crate::net::{Dice, Net, index, udp};
@@ -28,17 +28,17 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
         while alive.len() as u64 > dice.below(40) {
             let pair = alive.swap_remove(dice.below(alive.len() as u64) as usize);
             let closer = dice.below(2) as usize;
-            net.call(closer, |m, cx| m.close(cx, pair[closer]));
+            net.call(closer, |m, cx| m.close_session(cx, pair[closer]));
             net.pump();
         }
         for n in 0..2 {
-            assert_eq!(net.nodes[n].manager.session_count(), alive.len(), "after {opened}");
+            assert_eq!(net.nodes[n].manager.sessions().len(), alive.len(), "after {opened}");
             assert!(alive.iter().all(|pair| net.nodes[n].manager.session(pair[n]).is_some()));
             net.node(n).events.clear();
         }
         net.sent.clear();
     }
-    net.call(0, |m, cx| m.close_peer(cx, index(1), NodeId::new(200)));
+    net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), NodeId::new(200))));
     net.pump();
     assert_eq!(net.table_sizes(), start);
 }
@@ -69,7 +69,7 @@ fn no_id_comes_back_before_all_others_had_their_turn() {
         alive.push(session);
         while alive.len() as u64 > dice.below(max as u64) {
             let session = alive.swap_remove(dice.below(alive.len() as u64) as usize);
-            net.call(0, |m, cx| m.close(cx, session));
+            net.call(0, |m, cx| m.close_session(cx, session));
         }
         if opened % 500 == 0 {
             net.pump();
@@ -78,7 +78,7 @@ fn no_id_comes_back_before_all_others_had_their_turn() {
         }
     }
     assert_eq!(turn.len(), 65_535);
-    net.call(0, |m, cx| m.close_all(cx));
+    net.call(0, |m, cx| m.close_sessions(cx));
     net.assert_clean();
-    assert_eq!(net.nodes[0].manager.session_count(), 0);
+    assert_eq!(net.nodes[0].manager.sessions().len(), 0);
 }

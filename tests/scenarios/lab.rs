@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::SigningKey;
 use matter_session::handshake::SignRequest;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::{
-    Config, Dropped, Event, HandshakeHandle, Heap, PeerAddress, SessionManager, TRANSMIT_BUFFER_LEN,
+    Config, Dropped, Event, HandshakeHandle, Heap, PeerAddress, SessionManager,
 };
 use matter_session::time::Instant;
 
@@ -54,17 +54,20 @@ impl Party {
         f: impl FnOnce(&mut SessionManager<Counting, Heap, u32>, &mut Context<'_>) -> R,
     ) -> R {
         let now = Instant::from_millis(self.now);
-        f(&mut self.manager, &mut Context::new(now, &mut self.rng))
+        f(&mut self.manager, &mut Services::new(&mut self.rng).at(now))
     }
 
     pub fn dial(&mut self, to: PeerAddress, node: u64) -> HandshakeHandle {
-        let dialled = self.call(|m, cx| m.connect_case(cx, to, index(1), NodeId::new(node)));
+        let dialled =
+            self.call(|m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(node))));
         dialled.unwrap()
     }
 
     pub fn hand(&mut self, from: PeerAddress, octets: &[u8]) -> Result<(), Dropped> {
         let mut octets = octets.to_vec();
-        self.call(|manager, cx| manager.handle_datagram(cx, from, &mut octets).map(|_| ()))
+        let received =
+            self.call(|manager, cx| manager.handle_datagram(cx, from, &mut octets).dropped());
+        received.map_or(Ok(()), Err)
     }
 
     /// Lets time pass; timers that are due are served.
@@ -76,12 +79,12 @@ impl Party {
     pub fn sign(&mut self, request: SignRequest) -> bool {
         let key = self.keys.get_mut(&request.fabric()).unwrap();
         let signed = request.sign_with(key);
-        self.call(|manager, cx| manager.sign(cx, signed))
+        self.call(|manager, cx| manager.complete_signature(cx, signed).is_ok())
     }
 
     /// Takes what there is to say and to send.
     pub fn take(&mut self) -> Vec<(PeerAddress, Vec<u8>)> {
-        let (mut sent, mut buf) = (Vec::new(), [0; TRANSMIT_BUFFER_LEN]);
+        let mut sent = Vec::new();
         loop {
             while let Some(event) = self.manager.poll_event() {
                 match event {
@@ -91,13 +94,13 @@ impl Party {
                 }
             }
             let now = Instant::from_millis(self.now);
-            let Some(transmit) = self.manager.poll_transmit(now, &mut buf) else { return sent };
+            let Some(transmit) = self.manager.poll_transmit(now) else { return sent };
             sent.push((transmit.to, transmit.datagram.to_vec()));
         }
     }
 
     pub fn sessions(&self) -> Vec<String> {
-        self.manager.sessions().map(|session| format!("{session:?}")).collect()
+        self.manager.sessions().iter().map(|session| format!("{session:?}")).collect()
     }
 
     pub fn records(&self) -> Vec<Vec<u8>> {

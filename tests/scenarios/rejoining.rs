@@ -1,6 +1,6 @@
 //! A peer that restarts, and comes back.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Dropped, Event, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::DecodeError;
@@ -17,13 +17,13 @@ fn restart(net: &mut Net, authority: &mut Authority, stores: bool) {
     authority.join(net, 1, 200);
     for record in stored.iter().filter(|_| stores) {
         let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-        assert_eq!(net.call(1, |m, cx| m.records_mut().restore(record, cx.now)), Ok(()));
+        assert_eq!(net.call(1, |m, cx| m.records_mut().restore(cx, record)), Ok(()));
     }
 }
 
 fn offered(net: &Net, n: usize) -> Option<SessionHandle> {
     let peer = NodeId::new([200, 100][n]);
-    net.nodes[n].manager.session_with(index(1), peer)
+    net.nodes[n].manager.session_with(Peer::new(index(1), peer))
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_peer_that_restarts_and_comes_back_is_met_on_its_new_session() {
         net.run(100);
         net.nodes[0].events.clear();
         let to = udp(1);
-        net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100))).unwrap();
+        net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100)))).unwrap();
         net.run(100);
         let (fresh, theirs) = (net.node(0).established(), net.node(1).established());
         let resumed = |e: &Event<u32>| matches!(e, Event::Established { resumed: true, .. });
@@ -80,7 +80,7 @@ fn a_peer_that_restarts_and_comes_back_is_met_on_its_new_session() {
         assert!(!net.nodes[0].manager.session(fresh).unwrap().is_defunct());
         assert_eq!(offered(&net, 0), Some(fresh));
         // A goodbye on it means nothing to the peer.
-        net.call(0, |m, cx| m.close(cx, a));
+        net.call(0, |m, cx| m.close_session(cx, a));
         net.run(100);
         assert!(net.nodes[1].manager.session(theirs).is_some());
         let exchange = net.say(0, fresh, 8);
@@ -106,7 +106,7 @@ fn a_message_from_before_the_restart_misleads_for_one_message_at_most() {
     net.on_send(|_| Fate::Arrives);
     restart(&mut net, &mut authority, true);
     let to = udp(1);
-    net.call(1, |m, cx| m.connect_case(cx, to, index(1), NodeId::new(100))).unwrap();
+    net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100)))).unwrap();
     net.run(100);
     let fresh = net.node(0).established();
     assert_ne!(fresh, a);

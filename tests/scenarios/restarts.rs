@@ -1,6 +1,7 @@
 //! Nodes that restart, messages of sessions that are gone, and reports that nobody has signed.
 
 use matter_session::exchange::max_transmission_time;
+use matter_session::ids::Peer;
 use matter_session::manager::{Config, Dropped, Event};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionParameters;
@@ -19,7 +20,6 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
     };
     let mut stored = [0; matter_session::fabric::Fabric::ENCODED_MAX_LEN];
     let former = core::mem::replace(&mut net.nodes[n], fresh);
-    let now = net.instant();
     let node = &mut net.nodes[n];
     for fabric in former.manager.fabrics().iter() {
         let len = fabric.encode(&mut stored).unwrap();
@@ -30,7 +30,7 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
         for record in former.manager.records().iter() {
             let stored = record.to_bytes();
             let record = ResumptionRecord::from_bytes(stored.as_bytes()).unwrap();
-            assert_eq!(node.manager.records_mut().restore(record, now), Ok(()));
+            assert_eq!(net.call(n, |m, cx| m.records_mut().restore(cx, record)), Ok(()));
         }
     }
 }
@@ -69,7 +69,8 @@ fn who_talks_to_a_node_that_has_restarted_notices_in_time_and_finds_it_again() {
                 net.run(1000);
                 assert!(net.node(from).acknowledged(exchange), "{what}");
                 let peer = matter_session::ids::NodeId::new(node[from]);
-                let offered = net.nodes[from].manager.session_with(index(1), peer).unwrap();
+                let offered =
+                    net.nodes[from].manager.session_with(Peer::new(index(1), peer)).unwrap();
                 let offered = net.nodes[from].manager.session(offered).unwrap();
                 assert!(!offered.is_defunct(), "{what}: the living one is offered");
             }
@@ -138,7 +139,7 @@ fn a_message_of_a_closed_session_is_met_with_silence() {
     net.pump();
     net.close_exchange(0, exchange);
     let message = net.sent[since].octets.clone();
-    net.call(1, |manager, cx| manager.close(cx, b));
+    net.call(1, |manager, cx| manager.close_session(cx, b));
     net.pump();
     net.on_send(|_| Fate::Arrives);
     let since = net.sent.len();

@@ -1,6 +1,7 @@
 //! Resumptions that cannot be: they lead to the full handshake, silently, and cost nobody a record.
 
 use core::time::Duration;
+use matter_session::Peer;
 
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::NodeId;
@@ -15,7 +16,7 @@ const DEVICE: usize = 1;
 
 fn record(net: &Net, n: usize) -> Option<ResumptionRecord> {
     let peer = if n == CONTROLLER { 200 } else { 100 };
-    net.nodes[n].manager.records().get(index(1), NodeId::new(peer)).cloned()
+    net.nodes[n].manager.records().get(Peer::new(index(1), NodeId::new(peer))).cloned()
 }
 
 fn members(config: [Config; 2]) -> (Net, Authority) {
@@ -107,8 +108,7 @@ fn an_id_that_was_used_before_gets_the_full_handshake() {
     let current = record(&net, DEVICE);
     assert_eq!(answer_to(&mut net, &disguised(&sigma1, 1)), SIGMA2);
     assert_eq!(record(&net, DEVICE), current);
-    let now = net.instant();
-    assert_eq!(net.node(CONTROLLER).manager.records_mut().restore(used, now), Ok(()));
+    assert_eq!(net.call(CONTROLLER, |m, cx| m.records_mut().restore(cx, used)), Ok(()));
     assert!(!dial(&mut net));
     assert!(dial(&mut net));
     net.assert_clean();
@@ -279,7 +279,7 @@ fn a_record_that_is_forgotten_while_it_is_resumed_from_does_not_come_back() {
                 let is_over = n == CONTROLLER && on_its_way == REPORT;
                 let (peer, member) = (NodeId::new(300 - node), authority.admit(node));
                 net.call(n, |manager, cx| match end {
-                    End::Forget => manager.records_mut().forget(cx, index(1), peer),
+                    End::Forget => manager.records_mut().forget(cx, Peer::new(index(1), peer)),
                     End::ForgetAll => manager.records_mut().forget_all(cx),
                     End::Update => {
                         manager.fabrics_mut().update(cx, index(1), &member.credentials()).unwrap();
@@ -322,12 +322,12 @@ fn a_peer_whose_resumption_is_ended_is_told() {
     net.dial_case(CONTROLLER, DEVICE, 1, 200);
     net.pump();
     // A report overtakes Sigma2Resume.
-    net.call(DEVICE, |m, cx| m.records_mut().forget(cx, index(1), NodeId::new(100)));
+    net.call(DEVICE, |m, cx| m.records_mut().forget(cx, Peer::new(index(1), NodeId::new(100))));
     net.run(5000);
     let told = HandshakeError::Refused(Refusal::InvalidParameter);
     assert_eq!(net.nodes[CONTROLLER].failures(), [told]);
     assert_eq!(net.nodes[DEVICE].failures(), [HandshakeError::Rejected]);
-    assert_eq!(net.nodes[DEVICE].manager.session_count(), 1);
+    assert_eq!(net.nodes[DEVICE].manager.sessions().len(), 1);
     net.on_send(|_| Fate::Arrives);
     assert!(!dial(&mut net));
     net.assert_clean();

@@ -36,7 +36,7 @@ fn assert_refused(net: &mut Net, what: &str) -> HandshakeError {
     assert!(is_invalid_parameter(&answers[0].octets), "{what}: {:x?}", answers[0].octets);
     assert_eq!(answers[0].octets[16] & 4, 4, "{what}: asks for an acknowledgement");
     assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 0, "{what}");
-    assert_eq!(net.nodes[DEVICE].manager.session_count(), 0, "{what}");
+    assert_eq!(net.nodes[DEVICE].manager.sessions().len(), 0, "{what}");
     assert_eq!(net.nodes[DEVICE].manager.records().len(), 0, "{what}");
     let failures = net.nodes[DEVICE].failures();
     assert_eq!(failures.len(), 1, "{what}");
@@ -102,13 +102,13 @@ fn a_sigma3_with_the_signature_of_another_key_is_answered_with_invalid_parameter
     assert_eq!(answers.len(), 2, "Sigma2 and a report");
     assert!(is_invalid_parameter(&answers[1].octets));
     assert_eq!(net.nodes[DEVICE].failures(), [HandshakeError::WrongSignature]);
-    assert_eq!(net.nodes[DEVICE].manager.session_count(), 0);
+    assert_eq!(net.nodes[DEVICE].manager.sessions().len(), 0);
     net.assert_clean();
 }
 
 #[test]
 fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
-    use matter_session::context::Context;
+    use matter_session::context::Services;
     use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
     struct Nobody;
     impl PeerPolicy for Nobody {
@@ -119,9 +119,11 @@ fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
     let (mut net, sigma3) = awaiting();
     let now = net.instant();
     let node = &mut net.nodes[DEVICE];
-    let mut cx = Context { policy: &Nobody, ..Context::new(now, &mut node.rng) };
+    let mut services = Services::new(&mut node.rng).with_policy(&Nobody);
+    let mut cx = services.at(now);
     let mut octets = sigma3;
-    node.manager.handle_datagram(&mut cx, udp(1), &mut octets).unwrap();
+    let received = node.manager.handle_datagram(&mut cx, udp(1), &mut octets);
+    assert_eq!(received.dropped(), None);
     assert_eq!(assert_refused(&mut net, "policy"), HandshakeError::Rejected);
 }
 

@@ -173,7 +173,7 @@ fn a_second_commissioner_gets_in_after_the_wait_that_it_was_told() {
 fn what_attackers_leave_hanging_ends_within_a_minute() {
     for silence in SILENCES {
         let mut net = besieged(silence, 4);
-        let before = net.nodes[DEVICE].manager.session_count();
+        let before = net.nodes[DEVICE].manager.sessions().len();
         occupy(&mut net, silence, 4);
         let held = if silence == Silence::OnTheLastWord { 0 } else { 4 };
         assert_eq!(net.nodes[DEVICE].manager.handshake_count(), held, "{silence:?}");
@@ -183,7 +183,7 @@ fn what_attackers_leave_hanging_ends_within_a_minute() {
         );
         net.run(60_100);
         assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 0, "{silence:?}");
-        let made = net.nodes[DEVICE].manager.session_count() - before;
+        let made = net.nodes[DEVICE].manager.sessions().len() - before;
         assert_eq!(made, 4 - held, "{silence:?}");
         assert!(net.nodes[DEVICE].failures().iter().all(|e| *e == HandshakeError::TimedOut));
         net.run(100_000);

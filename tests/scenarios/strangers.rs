@@ -27,7 +27,7 @@ fn five_hundred_sigma1_that_mean_nobody_here_cost_no_session_and_no_curve_arithm
     for _ in 0..4 {
         case(&mut a, &mut b);
     }
-    assert_eq!(b.manager.session_count(), 4, "the table is full");
+    assert_eq!(b.manager.sessions().len(), 4, "the table is full");
     let before = (b.sessions(), b.records());
     b.crypto.take();
     b.events.clear();
@@ -63,7 +63,7 @@ fn five_hundred_sigma1_that_mean_nobody_here_cost_no_session_and_no_curve_arithm
         converse(&mut a, &mut b);
         let established = |event: &Event<u32>| matches!(event, Event::Established { .. });
         assert_eq!(b.events.iter().filter(|event| established(event)).count(), 1);
-        assert_eq!(b.manager.session_count(), 4);
+        assert_eq!(b.manager.sessions().len(), 4);
     }
 }
 
@@ -99,9 +99,8 @@ fn thousands_of_small_datagrams_do_not_disturb_a_secure_session() {
             let _ = net.hand(1, from, &octets);
             let now = net.instant();
             // What is sent to strangers, as they are no nodes of this network.
-            let mut buf = [0; matter_session::manager::TRANSMIT_BUFFER_LEN];
             let mut replies = 0;
-            while let Some(transmit) = net.nodes[1].manager.poll_transmit(now, &mut buf) {
+            while let Some(transmit) = net.nodes[1].manager.poll_transmit(now) {
                 replies += 1;
                 assert_eq!(transmit.to, from);
                 assert!(transmit.datagram.len() <= SHORT, "{n}: {}", transmit.datagram.len());
@@ -134,7 +133,7 @@ fn replies_to_strangers_give_way_and_those_of_secure_sessions_stay() {
     for n in 0..4000 {
         if n % 500 == 250 {
             let (_, b) = sessions[n as usize / 500];
-            net.call(1, |manager, cx| manager.close(cx, b));
+            net.call(1, |manager, cx| manager.close_session(cx, b));
         }
         let _ = net.hand(1, udp(9000), &flood(n));
     }
@@ -155,7 +154,6 @@ fn a_flood_of_refusals_does_not_hold_up_a_secure_message() {
     net.settle();
     let sigma1 = sigma1_elsewhere();
     let now = net.instant();
-    let mut buf = [0; matter_session::manager::TRANSMIT_BUFFER_LEN];
     for n in 0..100 {
         let _ = net.hand(1, udp(9), &disguised(&sigma1, n));
         let _ = net.nodes[1].manager.poll_event();
@@ -166,7 +164,7 @@ fn a_flood_of_refusals_does_not_hold_up_a_secure_message() {
         let _ = net.hand(1, udp(9), &disguised(&sigma1, 1000 + polled));
         let _ = net.nodes[1].manager.poll_event();
         polled += 1;
-        let transmit = net.nodes[1].manager.poll_transmit(now, &mut buf).unwrap();
+        let transmit = net.nodes[1].manager.poll_transmit(now).unwrap();
         if transmit.to == udp(1) {
             break;
         }
@@ -198,7 +196,7 @@ fn strangers_between_two_messages_of_a_commissioner_replace_nothing_of_his() {
         net.run(10);
     }
     net.run(1000);
-    assert_eq!(net.node(1).manager.session_count(), 1);
+    assert_eq!(net.node(1).manager.sessions().len(), 1);
     net.assert_clean();
 }
 

@@ -1,7 +1,7 @@
 //! Two fabrics of the same id under different roots, and nodes that mix what they hold of both.
 
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::{Config, Event};
 use matter_session::resumption::ResumptionRecord;
 
@@ -103,7 +103,7 @@ impl Parts {
 /// What a node has to show of its peers.
 fn gains(net: &Net, n: usize) -> (usize, usize) {
     let manager = &net.nodes[n].manager;
-    (manager.session_count(), manager.records().len())
+    (manager.sessions().len(), manager.records().len())
 }
 
 #[test]
@@ -121,10 +121,17 @@ fn the_destination_id_picks_the_fabric_of_its_root() {
             assert_eq!(identity.peer_node(), NodeId::new(100));
         }
         for fabric in [1, 2] {
-            let sessions = net.nodes[VICTIM].manager.by_peer(index(fabric), NodeId::new(100));
+            let sessions = net.nodes[VICTIM]
+                .manager
+                .sessions()
+                .with_peer(Peer::new(index(fabric), NodeId::new(100)));
             assert_eq!(sessions.count(), 2);
             assert!(
-                net.nodes[VICTIM].manager.records().get(index(fabric), NodeId::new(100)).is_some()
+                net.nodes[VICTIM]
+                    .manager
+                    .records()
+                    .get(Peer::new(index(fabric), NodeId::new(100)))
+                    .is_some()
             );
         }
         net.assert_clean();
@@ -179,7 +186,9 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     twins.net.dial_case(MIXER, VICTIM, 1, 200);
     twins.net.run(1000);
     let record = twins.net.nodes[MIXER].manager.records().iter().next().unwrap().clone();
-    twins.net.call(MIXER, |m, cx| m.records_mut().forget(cx, index(1), NodeId::new(200)));
+    twins
+        .net
+        .call(MIXER, |m, cx| m.records_mut().forget(cx, Peer::new(index(1), NodeId::new(200))));
     // A fabric that means the other twin, and the record as if it were of that.
     twins.leave(2);
     twins.mix(index(7), 1, 1, 0);
@@ -187,9 +196,9 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     let compressed_fabric =
         net.nodes[MIXER].manager.fabrics().get(index(7)).unwrap().compressed_id();
     let relabelled = ResumptionRecord { fabric: index(7), compressed_fabric, ..record.clone() };
-    let now = net.instant();
-    assert_eq!(net.node(MIXER).manager.records_mut().restore(relabelled, now), Ok(()));
-    let before = net.nodes[VICTIM].manager.records().get(index(1), NodeId::new(100)).cloned();
+    assert_eq!(net.call(MIXER, |m, cx| m.records_mut().restore(cx, relabelled)), Ok(()));
+    let before =
+        net.nodes[VICTIM].manager.records().get(Peer::new(index(1), NodeId::new(100))).cloned();
     // Signatures are those of the certificate's key.
     twins.lend_key(index(1), index(7));
     let net = &mut twins.net;
@@ -203,15 +212,14 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     assert_eq!(net.node(MIXER).try_established(), None);
     assert_eq!(gains(net, VICTIM), (1, 1));
     assert_eq!(
-        net.nodes[VICTIM].manager.records().get(index(1), NodeId::new(100)).cloned(),
+        net.nodes[VICTIM].manager.records().get(Peer::new(index(1), NodeId::new(100))).cloned(),
         before
     );
     // On its own fabric the record is as good as ever.
     twins.leave(7);
     twins.lend_key(index(7), index(1));
     let net = &mut twins.net;
-    let now = net.instant();
-    assert_eq!(net.node(MIXER).manager.records_mut().restore(record, now), Ok(()));
+    assert_eq!(net.call(MIXER, |m, cx| m.records_mut().restore(cx, record)), Ok(()));
     net.dial_case(MIXER, VICTIM, 1, 200);
     net.run(1000);
     let resumed = |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });
@@ -231,7 +239,7 @@ fn a_node_that_leaves_one_twin_keeps_all_of_the_other() {
     net.run(1000);
     let manager = &net.nodes[VICTIM].manager;
     let fabrics: Vec<_> =
-        manager.sessions().map(|s| s.session().identity().fabric().unwrap()).collect();
+        manager.sessions().iter().map(|s| s.session().identity().fabric().unwrap()).collect();
     assert_eq!(fabrics, [index(2)]);
     assert_eq!(manager.records().iter().map(|r| r.fabric).collect::<Vec<_>>(), [index(2)]);
     assert_eq!(gains(net, MIXER), (1, 2));

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use matter_session::crypto::{Passcode, SignError};
-use matter_session::ids::FabricIndex;
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::manager::{
     ConnectError, ExchangeHandle, FabricTableError, HandshakeHandle, PeerAddress, SessionHandle,
     Storage, WindowError,
@@ -37,7 +37,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             0..12 => self.dial_somebody(scene),
             12..15 => self.commission_somebody(scene),
             15..18 => self.open_window(scene),
-            18 => self.manager.close_commissioning_window(),
+            18 => self.manager.window_mut().close(),
             19..42 => self.begin(scene),
             42..54 => {
                 if let Some(exchange) = self.some_exchange(scene) {
@@ -57,7 +57,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             70..73 => {
                 if let Some(session) = self.some_session(scene) {
                     scene.tell(self.name, || format!("closes {session:?}"));
-                    self.call(scene, |manager, cx| manager.close(cx, session));
+                    self.call(scene, |manager, cx| manager.close_session(cx, session));
                 }
             }
             73..75 => self.cancel(scene),
@@ -83,7 +83,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     fn some_session(&mut self, scene: &mut Scene<'_>) -> Option<SessionHandle> {
-        pick(scene.dice, self.manager.sessions().map(|session| session.handle()))
+        pick(scene.dice, self.manager.sessions().iter().map(|session| session.handle()))
     }
 
     /// An exchange of which the application has a handle; it may be over.
@@ -140,7 +140,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
     ) -> Result<HandshakeHandle, ConnectError> {
         let index = self.index_of(fabric).expect("not a member");
         let id = node_id(fabric, peer);
-        let begun = self.call(scene, |manager, cx| manager.connect_case(cx, to, index, id));
+        let begun =
+            self.call(scene, |manager, cx| manager.connect_case(cx, to, Peer::new(index, id)));
         scene.tell(self.name, || format!("dials node {peer} on fabric {fabric}: {begun:?}"));
         self.note(begun)
     }
@@ -180,14 +181,16 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     fn open_window(&mut self, scene: &mut Scene<'_>) {
         let duration = (scene.dice.below(2) == 0).then_some(Duration::from_secs(20));
-        let opened = self.manager.open_commissioning_window(scene.now, X::pool().window(duration));
+        let window = X::pool().window(duration);
+        let (manager, mut services) = self.with_services();
+        let opened = manager.window_mut().open(&mut services.at(scene.now), window);
         scene.tell(self.name, || format!("opens its window: {opened:?}"));
         assert!(matches!(opened, Ok(()) | Err(WindowError::Open | WindowError::Backlog)));
     }
 
     fn cancel(&mut self, scene: &mut Scene<'_>) {
         let Some(handshake) = pick(scene.dice, self.app.dialling.iter().copied()) else { return };
-        if self.manager.cancel(handshake) {
+        if self.manager.cancel_handshake(handshake) {
             scene.tell(self.name, || format!("cancels {handshake:?}"));
             self.app.dialling.remove(&handshake);
         }
@@ -207,7 +210,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             }
             _ => request.complete(Err(SignError)),
         };
-        let waited = self.call(scene, |manager, cx| manager.sign(cx, signed));
+        let waited = self.call(scene, |manager, cx| manager.complete_signature(cx, signed).is_ok());
         scene.tell(self.name, || format!("signs late: {waited}"));
     }
 
@@ -218,7 +221,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
         }
         if let Some((fabric, peer)) = pick(scene.dice, self.known_peers().into_iter()) {
             scene.tell(self.name, || format!("forgets the record of {peer} on {fabric}"));
-            self.call(scene, |manager, cx| manager.records_mut().forget(cx, fabric, peer));
+            self.call(scene, |manager, cx| {
+                manager.records_mut().forget(cx, Peer::new(fabric, peer))
+            });
         }
     }
 
@@ -258,18 +263,20 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// Ties the PASE session to a fabric, as commissioning does.
     fn associate(&mut self, scene: &mut Scene<'_>) {
         let fabric = self.some_fabric(scene);
-        if let (Some(session), Some((index, _))) = (self.manager.pase_session(), fabric) {
-            assert!(self.manager.associate_fabric(session, index));
+        if let (Some(session), Some((index, _))) = (self.manager.sessions().pase(), fabric) {
+            assert!(self.manager.associate_fabric(session, index).is_ok());
         }
     }
 
     fn close_many(&mut self, scene: &mut Scene<'_>) {
         let fabric = self.some_fabric(scene);
         match (scene.dice.below(3), fabric) {
-            (0, _) => self.call(scene, |manager, cx| manager.close_all(cx)),
+            (0, _) => self.call(scene, |manager, cx| manager.close_sessions(cx)),
             (_, Some((index, fabric))) => {
                 let peer = node_id(fabric, self.somebody_else(scene));
-                self.call(scene, |manager, cx| manager.close_peer(cx, index, peer));
+                self.call(scene, |manager, cx| {
+                    manager.close_sessions_with(cx, Peer::new(index, peer))
+                });
             }
             _ => {}
         }

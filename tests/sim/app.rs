@@ -1,6 +1,7 @@
 //! How a node takes in datagrams and events, and whether it agrees with its manager.
 
-use matter_session::ids::NodeId;
+use matter_session::ids::MessageType;
+use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{
     CloseReason, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle, Storage,
 };
@@ -22,22 +23,23 @@ const STEP: usize = 16;
 
 impl<X: Suite, S: Storage> Node<X, S> {
     pub fn receive(&mut self, scene: &mut Scene<'_>, from: PeerAddress, octets: &mut [u8]) {
-        let (manager, mut cx) = self.with_context(scene.now);
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
         let mut heard = None;
         let received = match manager.handle_datagram(&mut cx, from, octets) {
-            Ok(Received::Message(message)) => {
+            Received::Message(message) => {
                 let payload = message.payload.to_vec();
                 Some((message.session, message.exchange, message.first, payload))
             }
-            Ok(Received::Group(message)) => {
+            Received::Group(message) => {
                 heard = Some(Heard::new(message, false));
                 None
             }
-            Ok(_) => None,
-            Err(reason) => {
+            Received::Dropped(reason) => {
                 scene.tell(self.name, || format!("drops a datagram of {from}: {reason}"));
                 None
             }
+            _ => None,
         };
         self.look(scene);
         if let Some((session, exchange, first, payload)) = received {
@@ -87,7 +89,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         scene: &mut Scene<'_>,
         session: SessionHandle,
     ) -> Option<ExchangeHandle> {
-        let exchange = self.manager.open_exchange(scene.now, session).ok()?;
+        let (manager, mut services) = self.with_services();
+        let exchange = manager.open_exchange(&mut services.at(scene.now), session).ok()?;
         let talk = Talk { session, is_ours: true, is_closed: false, waits: [].into() };
         let known = self.app.exchanges.insert(exchange, talk);
         assert!(known.is_none(), "a handle names two exchanges");
@@ -130,7 +133,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let Some(message) = self.compose(scene, exchange) else { return };
         let number = scene.book.next_number();
         let payload = message.payload.clone();
-        let sent = self.call(scene, |m, cx| m.send(cx, exchange, IM, 1, &payload));
+        let sent =
+            self.call(scene, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
         scene.tell(self.name, || format!("sends message {number} on {exchange:?}: {sent:?}"));
         match sent {
             Ok(()) => {
@@ -153,8 +157,15 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn say_unreliably(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
         let Some(message) = self.compose(scene, exchange) else { return };
         let mut buf = [0; LONGEST + HEADROOM + TAILROOM];
-        let sent =
-            self.manager.send_unreliable(scene.now, exchange, IM, 2, &message.payload, &mut buf);
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
+        let sent = manager.send_unreliable(
+            &mut cx,
+            exchange,
+            MessageType::new(IM, 2),
+            &message.payload,
+            &mut buf,
+        );
         if let Ok(transmit) = sent {
             let sent = (transmit.to, transmit.datagram.to_vec());
             self.app.outbox.push_back(sent);
@@ -184,7 +195,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     fn hear(&mut self, scene: &mut Scene<'_>, event: Event<u64>) {
         match event {
-            Event::Established { session, handshake, resumed } => {
+            Event::Established { session, handshake, resumed, .. } => {
                 let known = self.app.sessions.get_mut(&session).expect("an unknown session");
                 assert!(!known.is_told, "a session is established twice");
                 known.is_told = true;
@@ -206,9 +217,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 // Its fabric may be gone, and the handshake with it.
                 let Some((fabric, issue)) = self.app.fabrics.get(&request.fabric()) else { return };
                 let signed = X::pool().member(*fabric, self.name, *issue).sign(request);
-                self.call(scene, |manager, cx| manager.sign(cx, signed));
+                self.call(scene, |manager, cx| manager.complete_signature(cx, signed).is_ok());
             }
-            Event::Acknowledged { exchange } => {
+            Event::Acknowledged { exchange, .. } => {
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 let number = talk.waits.pop_front().expect("nothing was in flight");
                 let session = talk.session;
@@ -217,23 +228,25 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 let counters_left = self.counters_left(session);
                 scene.book.acknowledge(number, counters_left);
             }
-            Event::Undelivered { exchange } => {
+            Event::Undelivered { exchange, .. } => {
                 scene.book.figures.undelivered += 1;
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 assert!(talk.waits.pop_front().is_some(), "nothing was in flight");
             }
-            Event::Closed { session, context, reason } => {
+            Event::Closed { session, data, reason, .. } => {
                 let known = self.app.sessions.remove(&session).expect("an unknown session closes");
                 assert!(known.is_told, "a session closes before it is established");
-                assert_eq!(known.context, context, "the data of another session");
+                assert_eq!(known.context, data, "the data of another session");
                 assert!(self.manager.session(session).is_none(), "a closed session lives");
                 scene.book.figures.evicted += u64::from(reason == CloseReason::Evicted);
                 self.app.exchanges.retain(|_, talk| talk.session != session);
             }
-            Event::RecordChanged { fabric, peer } => self.store_record(fabric, peer),
+            Event::RecordChanged { peer: Peer { fabric, node: peer }, .. } => {
+                self.store_record(fabric, peer)
+            }
             Event::GroupMessages => self.hear_what_waited(scene),
             // Its fabric may be gone.
-            Event::GroupSendersFull { fabric } if self.app.fabrics.contains_key(&fabric) => {
+            Event::GroupSendersFull { fabric, .. } if self.app.fabrics.contains_key(&fabric) => {
                 assert!(self.app.full.insert(fabric), "told twice");
             }
             _ => {}
@@ -241,7 +254,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     fn store_record(&mut self, fabric: matter_session::ids::FabricIndex, peer: NodeId) {
-        match self.manager.records().get(fabric, peer) {
+        match self.manager.records().get(Peer::new(fabric, peer)) {
             Some(record) => {
                 let bytes = record.to_bytes().as_bytes().to_vec();
                 self.app.stored_records.insert((fabric, peer), bytes);
@@ -255,8 +268,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// What holds after every step.
     pub fn check(&self, is_frozen: bool) {
         let (manager, limits, app) = (&self.manager, &self.limits, &self.app);
-        assert!(manager.session_count() <= limits.sessions, "{manager:?} {limits:?}");
-        assert!(manager.exchange_count() <= limits.exchanges, "{manager:?} {limits:?}");
+        assert!(manager.sessions().len() <= limits.sessions, "{manager:?} {limits:?}");
+        assert!(manager.sessions().exchange_count() <= limits.exchanges, "{manager:?} {limits:?}");
         assert!(manager.handshake_count() <= limits.handshakes, "{manager:?} {limits:?}");
         assert!(manager.fabrics().len() <= limits.fabrics, "{manager:?} {limits:?}");
         assert!(manager.records().len() <= limits.records, "{manager:?} {limits:?}");
@@ -271,21 +284,23 @@ impl<X: Suite, S: Storage> Node<X, S> {
         assert!(size_of(&state, "events") <= most, "{state} {limits:?}");
         let groups: usize = app.fabrics.keys().map(|of| manager.groups().iter(*of).count()).sum();
         assert!(groups <= limits.groups && groups == app.groups.len(), "{state} {limits:?}");
-        for session in manager.sessions() {
+        for session in manager.sessions().iter() {
             let handle = session.handle();
             assert!(app.sessions.contains_key(&handle), "a session that nobody saw");
-            assert_eq!(manager.session_by_id(handle.local_session_id()), Some(handle));
+            assert_eq!(manager.sessions().by_id(handle.local_session_id()), Some(handle));
             let identity = session.session().identity();
             if let Some(fabric) = identity.fabric().filter(|_| identity.kind() == SessionKind::Case)
             {
-                let mut with_peer = manager.by_peer(fabric, identity.peer_node());
+                let mut with_peer =
+                    manager.sessions().with_peer(Peer::new(fabric, identity.peer_node()));
                 assert!(with_peer.any(|other| other == handle), "not found by its peer");
-                let with_peer = manager.by_peer(fabric, identity.peer_node()).count();
+                let with_peer =
+                    manager.sessions().with_peer(Peer::new(fabric, identity.peer_node())).count();
                 assert!(
                     with_peer <= self.config.max_sessions_per_peer.into(),
                     "too many of a peer"
                 );
-                let best = manager.session_with(fabric, identity.peer_node());
+                let best = manager.session_with(Peer::new(fabric, identity.peer_node()));
                 let best = best.and_then(|best| manager.session(best)).expect("none is offered");
                 assert!(!best.is_defunct() || session.is_defunct(), "a defunct one is offered");
             }
@@ -293,7 +308,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let outside = manager.records().is_empty() || self.vault.is_none();
         assert!(outside, "a record in the manager, too");
         for record in manager.records().iter() {
-            let found = manager.records().get(record.fabric, record.peer);
+            let found = manager.records().get(Peer::new(record.fabric, record.peer));
             assert_eq!(found, Some(record), "not found by its peer");
         }
         if app.lags || is_frozen {
@@ -320,24 +335,26 @@ impl<X: Suite, S: Storage> Node<X, S> {
         (self.app.lags, self.app.signs_late, self.app.is_silent) = (false, false, true);
         self.bounds.is_reliable = true;
         self.manager.set_busy(None);
-        self.manager.close_commissioning_window();
+        self.manager.window_mut().close();
         self.poll_events(scene);
     }
 
     /// Is ready for a commissioner, which no former one may hinder.
     pub fn expect_commissioner(&mut self, scene: &mut Scene<'_>) {
-        while let Some(session) = self.manager.pase_session() {
-            self.call(scene, |manager, cx| manager.close(cx, session));
+        while let Some(session) = self.manager.sessions().pase() {
+            self.call(scene, |manager, cx| manager.close_session(cx, session));
             self.poll_events(scene);
         }
-        let opened = self.manager.open_commissioning_window(scene.now, X::pool().window(None));
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
+        let opened = manager.window_mut().open(&mut cx, X::pool().window(None));
         assert_eq!(opened, Ok(()), "a quiet node opens its window");
     }
 
     /// What holds when nothing is under way any more.
     pub fn check_quiet(&self) {
         let state = format!("node {} {:?}", self.name, self.manager);
-        assert_eq!(self.manager.exchange_count(), 0, "{state}");
+        assert_eq!(self.manager.sessions().exchange_count(), 0, "{state}");
         for table in ["handshakes", "deadlines", "ready", "events", "syncs", "waiting"] {
             assert_eq!(size_of(&state, table), 0, "{table}: {state}");
         }

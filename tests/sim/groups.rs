@@ -1,13 +1,14 @@
 //! What nodes do in groups.
 
 use core::ops::Range;
+use matter_session::MessageType;
 
 use matter_session::crypto::Secret;
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     EpochStart, GroupEpoch, GroupKeySet, MulticastAddress, SecurityPolicy,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId};
+use matter_session::ids::{FabricIndex, Group, GroupId, GroupKeySetId};
 use matter_session::manager::{
     GroupError, GroupMessage, GroupSendError, GroupSettings, PeerAddress, Storage,
 };
@@ -20,10 +21,10 @@ use super::suite::{NODES, Suite, node_id};
 
 impl Heard {
     pub fn new(message: GroupMessage<'_>, waited: bool) -> Self {
-        assert_eq!((message.protocol, message.opcode), (IM, 8));
+        assert_eq!(message.kind, MessageType::new(IM, 8));
         Self {
-            fabric: message.fabric,
-            group: message.group.get(),
+            fabric: message.group.fabric,
+            group: message.group.id.get(),
             set: message.key_set.get(),
             source: message.source,
             payload: message.payload.to_vec(),
@@ -52,7 +53,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             12 if !memberships.is_empty() => {
                 let (fabric, group) = some(scene);
                 scene.tell(self.name, || format!("leaves group {group} of {fabric}"));
-                assert!(self.manager.groups_mut().remove(fabric, GroupId::new(group)));
+                assert!(self.manager.groups_mut().remove(Group::new(fabric, GroupId::new(group))));
                 self.app.groups.remove(&(fabric, group));
             }
             13 => {
@@ -134,7 +135,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         group: u16,
         settings: GroupSettings,
     ) -> Result<(), GroupError> {
-        let entered = self.manager.groups_mut().set(fabric, GroupId::new(group), settings);
+        let entered =
+            self.manager.groups_mut().set(Group::new(fabric, GroupId::new(group)), settings);
         if entered.is_ok() {
             self.app.groups.insert((fabric, group), settings);
         }
@@ -160,7 +162,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// Leaves all groups and removes all their keys.
     pub fn leave_groups(&mut self) {
         for (fabric, group) in core::mem::take(&mut self.app.groups).into_keys() {
-            assert!(self.manager.groups_mut().remove(fabric, GroupId::new(group)));
+            assert!(self.manager.groups_mut().remove(Group::new(fabric, GroupId::new(group))));
         }
         for (fabric, set) in core::mem::take(&mut self.app.key_sets).into_keys() {
             assert!(self.manager.groups_mut().remove_key_set(fabric, GroupKeySetId::new(set)));
@@ -209,12 +211,14 @@ impl<X: Suite, S: Storage> Node<X, S> {
     ) -> Option<(Told, PeerAddress, Vec<u8>)> {
         let settings = self.app.groups[&(fabric, group)];
         let set = settings.key_set.get();
-        let to = (fabric, GroupId::new(group));
-        let address = self.manager.groups().address(fabric, to.1).map(PeerAddress::Udp);
+        let to = Group::new(fabric, GroupId::new(group));
+        let address = self.manager.groups().address(to).map(PeerAddress::Udp);
         let payload = scene.book.groups.compose(len);
         let mut buf = vec![0; payload.len() + HEADROOM + TAILROOM];
-        let (manager, mut cx) = self.with_context(scene.now);
-        let sent = manager.groups_mut().send(&mut cx, to, IM, 8, &payload, &mut buf);
+        let (manager, mut services) = self.with_services();
+        let mut cx = services.at(scene.now);
+        let sent =
+            manager.groups_mut().send(&mut cx, to, MessageType::new(IM, 8), &payload, &mut buf);
         let sent = sent.map(|transmit| (transmit.to, transmit.datagram.to_vec()));
         let (to, datagram) = match sent {
             Ok(sent) => sent,

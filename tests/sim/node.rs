@@ -6,13 +6,13 @@ use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::fabric::Fabric;
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
     Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, SessionHandle,
-    SessionManager, Storage, TRANSMIT_BUFFER_LEN,
+    SessionManager, Storage,
 };
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 use matter_session::resumption::ResumptionRecord;
@@ -206,14 +206,14 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     /// The manager, and what a call of it needs.
-    pub fn with_context(&mut self, now: Instant) -> (&mut Manager<X, S>, Context<'_>) {
-        let context = Context::new(now, &mut self.rng).with_wall(self.wall);
-        let context = context.with_counters(&mut self.bounds);
-        let context = match &mut self.vault {
-            Some(vault) => context.with_resumption(vault),
-            None => context,
+    pub fn with_services(&mut self) -> (&mut Manager<X, S>, Services<'_>) {
+        let services = Services::new(&mut self.rng).with_wall(self.wall);
+        let services = services.with_counters(&mut self.bounds);
+        let services = match &mut self.vault {
+            Some(vault) => services.with_resumption(vault),
+            None => services,
         };
-        (&mut self.manager, context)
+        (&mut self.manager, services)
     }
 
     /// Calls the manager, and looks which sessions there are then.
@@ -222,7 +222,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         scene: &mut Scene<'_>,
         call: impl FnOnce(&mut Manager<X, S>, &mut Context<'_>) -> R,
     ) -> R {
-        let (manager, mut context) = self.with_context(scene.now);
+        let (manager, mut services) = self.with_services();
+        let mut context = services.at(scene.now);
         let result = call(manager, &mut context);
         self.look(scene);
         result
@@ -231,7 +232,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     /// Notes the sessions that are new.
     pub fn look(&mut self, scene: &mut Scene<'_>) {
         let fresh = |app: &App, handle| !app.sessions.contains_key(&handle);
-        let handles = self.manager.sessions().map(|session| session.handle());
+        let handles = self.manager.sessions().iter().map(|session| session.handle());
         let handles: Vec<_> = handles.filter(|handle| fresh(&self.app, *handle)).collect();
         for handle in handles {
             let session = self.manager.session(handle).unwrap().session();
@@ -258,7 +259,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             scene.tell(self.name, || format!("session {handle:?} {end:?}"));
             scene.book.register(challenge, &end);
             let context = self.rng.roll();
-            *self.manager.context_mut(handle).unwrap() = context;
+            *self.manager.data_mut(handle).unwrap() = context;
             self.app.sessions.insert(handle, Known { challenge, end, context, is_told: false });
         }
     }
@@ -269,9 +270,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     /// The next datagram that leaves.
     pub fn transmit(&mut self, scene: &mut Scene<'_>) -> Option<(PeerAddress, Vec<u8>)> {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let sent = self.app.outbox.pop_front().or_else(|| {
-            let transmit = self.manager.poll_transmit(scene.now, &mut buf)?;
+            let transmit = self.manager.poll_transmit(scene.now)?;
             Some((transmit.to, transmit.datagram.to_vec()))
         });
         if let Some((_, octets)) = &sent {
@@ -281,7 +281,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     pub fn lose_connection(&mut self, scene: &mut Scene<'_>, peer: PeerAddress) {
-        self.call(scene, |manager, cx| manager.disconnected(cx, peer));
+        self.call(scene, |manager, cx| manager.connections_mut().handle_disconnect(cx, peer));
     }
 
     /// A new life: nothing is left but what was stored, with or without the records.
@@ -311,7 +311,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
             let key = (record.fabric, record.peer);
             self.app.stored_records.insert(key, record.to_bytes().as_bytes().to_vec());
-            assert_eq!(self.manager.records_mut().restore(record, scene.now), Ok(()));
+            let (manager, mut services) = self.with_services();
+            let restored = manager.records_mut().restore(&mut services.at(scene.now), record);
+            assert_eq!(restored, Ok(()));
         }
     }
 

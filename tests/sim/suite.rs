@@ -143,7 +143,11 @@ impl<K: OperationalKey> Pool<K> {
     }
 
     pub fn window(&self, duration: Option<core::time::Duration>) -> CommissioningWindow {
-        CommissioningWindow { verifier: self.verifier.clone(), pbkdf: self.pbkdf, duration }
+        let window = CommissioningWindow::new(self.verifier.clone(), self.pbkdf);
+        match duration {
+            Some(duration) => window.with_duration(duration),
+            None => window,
+        }
     }
 
     fn issue<S: Suite<Key = K>>() -> Self {

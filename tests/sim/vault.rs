@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
@@ -32,7 +32,7 @@ impl ResumptionStore for Vault {
         self.find(|record| record.id == *id)
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
+    fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         self.find(|record| (record.fabric, record.peer) == (fabric, peer))
     }
 
@@ -48,7 +48,7 @@ impl ResumptionStore for Vault {
         }
     }
 
-    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
+    fn remove(&mut self, Peer { fabric, node: peer }: Peer) {
         self.rows.remove(&(fabric, peer));
     }
 

@@ -1,16 +1,19 @@
 //! Two managers in fixed tables: PASE, and a message that is acknowledged.
 
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{CompactRustCrypto, Passcode};
-use matter_session::context::Context;
-use matter_session::ids::ProtocolId;
+use matter_session::ids::MessageType;
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
 use matter_session::manager::{
-    Config, Event, Fixed, PeerAddress, Received, SessionHandle, SessionManager,
-    TRANSMIT_BUFFER_LEN, Unstarted,
+    Config, Event, Fixed, PeerAddress, Received, SessionHandle, SessionManager, Unstarted,
 };
 
 use crate::steps::{NOW, Sequence};
 
-type Tables = Fixed<2, 2, 1, 1, 1, 2560>;
+type Tables =
+    Fixed<Sessions<2>, Exchanges<2>, Handshakes<1>, Fabrics<1>, Records<1>, MessageBytes<2560>>;
 type Manager = SessionManager<CompactRustCrypto, Tables>;
 
 pub fn run() -> Option<()> {
@@ -18,9 +21,10 @@ pub fn run() -> Option<()> {
     let (mut a, mut b) = (Unstarted::new(CompactRustCrypto), Unstarted::new(CompactRustCrypto));
     let a: &mut Manager = a.start(Config::default(), &mut rng);
     let b: &mut Manager = b.start(Config::default(), &mut rng);
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let passcode = Passcode::new(20_202_021).ok()?;
-    b.open_commissioning_window_for(&mut cx, &passcode, None).ok()?;
+    b.window_mut().open_for(&mut cx, &passcode, None).ok()?;
     a.connect_pase(&mut cx, PeerAddress::Btp(1), passcode).ok()?;
     let session = loop {
         carry(a, b, &mut cx)?;
@@ -29,8 +33,8 @@ pub fn run() -> Option<()> {
             break session;
         }
     };
-    let exchange = a.open_exchange(NOW, session).ok()?;
-    a.send(&mut cx, exchange, ProtocolId::INTERACTION_MODEL, 8, b"octets").ok()?;
+    let exchange = a.open_exchange(&mut cx, session).ok()?;
+    a.send(&mut cx, exchange, MessageType::INVOKE_REQUEST, b"octets").ok()?;
     (carry(a, b, &mut cx)? == 1).then_some(())
 }
 
@@ -44,14 +48,12 @@ fn established(node: &mut Manager) -> Option<SessionHandle> {
 /// Carries what one has to say to the other. Returns how many messages arrived, or nothing if
 /// something was dropped.
 fn carry(from: &mut Manager, to: &mut Manager, cx: &mut Context<'_>) -> Option<usize> {
-    let (mut scratch, mut datagram, mut messages) = ([0; TRANSMIT_BUFFER_LEN], [0; 1280], 0);
+    let (mut datagram, mut messages) = ([0; 1280], 0);
     from.handle_timeout(cx);
-    while let Some(sent) = from.poll_transmit(NOW, &mut scratch) {
+    while let Some(sent) = from.poll_transmit(NOW) {
         let octets = datagram.get_mut(..sent.datagram.len())?;
         octets.copy_from_slice(sent.datagram);
-        if let Received::Message(message) =
-            to.handle_datagram(cx, PeerAddress::Btp(1), octets).ok()?
-        {
+        if let Received::Message(message) = to.handle_datagram(cx, PeerAddress::Btp(1), octets) {
             messages += usize::from(*message.payload == *b"octets");
         }
     }

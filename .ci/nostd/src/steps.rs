@@ -6,10 +6,10 @@ use matter_session::cert::{
     Certificate, CertificateBuf, CertificateRequest, Issuer, NoCache, Profile, SerialNumber,
     Validity,
 };
+use matter_session::context::Services;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Secret, SigningKey, Verifier};
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
-use matter_session::context::Context;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer,
     PaseStart, Step,
@@ -42,7 +42,8 @@ fn pase() -> Option<()> {
         Verifier::generate(&RustCrypto, &Passcode::new(20_202_021).ok()?, &pbkdf).ok()?;
     let (a, b) = (LocalSessionId::new(1)?, LocalSessionId::new(2)?);
     let mut link = Link::new(&mut rng)?;
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let mut out = [0; MAX_MESSAGE_LEN];
     let mut server = PaseServer::new(verifier, pbkdf, b, &parameters, NOW);
     let passcode = Passcode::new(20_202_021).ok()?;
@@ -94,7 +95,8 @@ fn case() -> Option<()> {
     let (a, b) = (LocalSessionId::new(3)?, LocalSessionId::new(4)?);
     let mut key = SigningKey::from_bytes(&chain.key).ok()?;
     let mut link = Link::new(&mut rng)?;
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let mut out = [0; MAX_MESSAGE_LEN];
     // The node connects to itself: one fabric is enough for both ends.
     let start = CaseStart::new(index, NodeId::new(7), a);

@@ -179,7 +179,7 @@ impl<'a> CertificateRequest<'a> {
         self
     }
 
-    /// Sets the subject key identifier, instead of the first 20 octets of the public key's
+    /// Sets the subject key identifier, instead of the first 20 bytes of the public key's
     /// SHA-256 digest (RFC 7093, method 1). Other stacks take its SHA-1 digest, which is no
     /// different to those who verify: the identifier is compared, never computed.
     pub const fn subject_key_id(mut self, id: KeyIdentifier) -> Self {

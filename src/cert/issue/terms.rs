@@ -6,7 +6,7 @@ use crate::cert::certificate::MAX_SERIAL_LEN;
 use crate::cert::x509::is_non_negative_integer;
 use crate::time::MatterTime;
 
-/// The serial number of a certificate: 1 to 20 octets, unique for its issuer.
+/// The serial number of a certificate: 1 to 20 bytes, unique for its issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SerialNumber {
     octets: [u8; MAX_SERIAL_LEN],
@@ -16,9 +16,9 @@ pub struct SerialNumber {
 impl SerialNumber {
     const RANDOM_LEN: usize = 16;
 
-    /// The serial number with these big-endian octets.
+    /// The serial number with these big-endian bytes.
     ///
-    /// `None` unless they are 1 to 20 octets, do not begin with a needless zero octet, and have
+    /// `None` unless they are 1 to 20 bytes, do not begin with a needless zero byte, and have
     /// their first bit clear: stacks do not agree on the X.509 form of any other.
     #[must_use]
     pub fn new(octets: &[u8]) -> Option<Self> {
@@ -27,7 +27,7 @@ impl SerialNumber {
         is_non_negative_integer(octets).then_some(serial)
     }
 
-    /// A positive number of 16 octets, 126 bits of which are random.
+    /// A positive number of 16 bytes, 126 bits of which are random.
     #[must_use]
     pub fn random(rng: &mut dyn CryptoRng) -> Self {
         let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: Self::RANDOM_LEN };
@@ -39,7 +39,7 @@ impl SerialNumber {
         serial
     }
 
-    /// The octets.
+    /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()

@@ -25,7 +25,7 @@ use crate::crypto::{CryptoError, MIC_LEN, NONCE_LEN, OpenJob, SealJob};
 /// cycles, two begin in each, and every lane has two blocks at a time.
 const LANES: usize = 4;
 
-/// Text of fewer octets is no sooner through in a lane, which has to be filled and emptied.
+/// Text of fewer bytes is no sooner through in a lane, which has to be filled and emptied.
 const SHORTEST: usize = 32;
 
 /// Seals what was not sealed yet.
@@ -103,7 +103,7 @@ struct Lane<'a> {
     aad: &'a [u8],
     aad_len: u16,
     text: &'a mut [u8],
-    /// How many octets of the text are through.
+    /// How many bytes of the text are through.
     done: usize,
     outcome: Outcome<'a>,
 }

@@ -32,7 +32,7 @@ pub(super) const fn is_bitsliced<B: BlockCipherEncBackend>() -> bool {
     B::ParBlocksSize::USIZE <= 4
 }
 
-/// Octets of associated data in the block that begins with their number.
+/// Bytes of associated data in the block that begins with their number.
 const AAD_IN_FIRST: usize = 14;
 
 /// Which way the text goes.
@@ -51,11 +51,11 @@ pub(super) struct State {
     stream: Block,
     /// What of the key stream is undone before the text enters the chain: all or nothing.
     undone: Block,
-    /// A0: flags, nonce and a counter of zero, the first octet lowest.
+    /// A0: flags, nonce and a counter of zero, the first byte lowest.
     first_counter: u128,
     /// The counter that `stream` was made from.
     counter: u16,
-    /// How many octets the text has, and so what the last counter is.
+    /// How many bytes the text has, and so what the last counter is.
     text_len: u16,
 }
 
@@ -75,7 +75,7 @@ impl State {
                 Direction::Seal => [0; 16],
                 Direction::Open => [0xFF; 16],
             },
-            // The flags of A0: lengths take two octets. [NIST SP 800-38C, A.3; RFC 3610, 2.3]
+            // The flags of A0: lengths take two bytes. [NIST SP 800-38C, A.3; RFC 3610, 2.3]
             first_counter: nonce << 8 | 1,
             counter: 0,
             text_len,
@@ -89,7 +89,7 @@ impl State {
         backend: &impl BlockCipherEncBackend<BlockSize = U16>,
         aad_len: u16,
     ) {
-        // Beside the flags of A0: the tag has 16 octets; whether there is associated data.
+        // Beside the flags of A0: the tag has 16 bytes; whether there is associated data.
         let flags = 7 << 3 | u128::from(aad_len != 0) << 6;
         let b0 = self.first_counter | flags | at_the_end(self.text_len);
         self.encrypt(backend, b0.to_le_bytes());
@@ -213,13 +213,13 @@ impl State {
 /// The associated data in blocks, their number before them. [NIST SP 800-38C, A.2.2]
 #[derive(Clone, Copy)]
 pub(super) struct AadBlocks<'a> {
-    /// How many octets there are, until the first block has taken it along.
+    /// How many bytes there are, until the first block has taken it along.
     len: Option<u16>,
     rest: &'a [u8],
 }
 
 impl<'a> AadBlocks<'a> {
-    /// `aad` in full, which has `len` octets; no blocks if that is said to be 0.
+    /// `aad` in full, which has `len` bytes; no blocks if that is said to be 0.
     #[inline(always)]
     pub(super) const fn new(aad: &'a [u8], len: u16) -> Self {
         if len == 0 { Self { len: None, rest: &[] } } else { Self { len: Some(len), rest: aad } }
@@ -255,11 +255,11 @@ impl Iterator for AadBlocks<'_> {
 
 impl ExactSizeIterator for AadBlocks<'_> {}
 
-/// Whether a block fits two registers: octets are moved eight at a time then, and elsewhere one by
+/// Whether a block fits two registers: bytes are moved eight at a time then, and elsewhere one by
 /// one, which is less code.
 pub(super) const WIDE: bool = cfg!(target_pointer_width = "64");
 
-/// Up to 16 octets and zeros after them, the first octet lowest.
+/// Up to 16 bytes and zeros after them, the first byte lowest.
 #[inline(always)]
 fn padded(octets: &[u8]) -> u128 {
     if !WIDE {
@@ -285,7 +285,7 @@ fn padded(octets: &[u8]) -> u128 {
     }
 }
 
-/// The first octets of a block, as many as there is room for.
+/// The first bytes of a block, as many as there is room for.
 #[inline(always)]
 fn unpad(block: u128, octets: &mut [u8]) {
     let shift = bits_before_last::<8>(octets);
@@ -302,7 +302,7 @@ fn unpad(block: u128, octets: &mut [u8]) {
     }
 }
 
-/// A number as a block. The hints keep the compiler from taking it apart octet by octet, in a
+/// A number as a block. The hints keep the compiler from taking it apart byte by byte, in a
 /// hundred instructions.
 #[inline(always)]
 fn block_of(number: u128) -> Block {
@@ -313,7 +313,7 @@ fn block_of(number: u128) -> Block {
     (u128::from(second) << 64 | u128::from(first)).to_le_bytes()
 }
 
-/// How many bits stand before the last `N` octets.
+/// How many bits stand before the last `N` bytes.
 #[inline(always)]
 const fn bits_before_last<const N: usize>(octets: &[u8]) -> usize {
     octets.len().saturating_sub(N).saturating_mul(8)
@@ -325,7 +325,7 @@ const fn low(block: u128) -> u64 {
     block as u64
 }
 
-/// A number of two octets, big-endian, as the last of a block.
+/// A number of two bytes, big-endian, as the last of a block.
 #[inline(always)]
 const fn at_the_end(number: u16) -> u128 {
     (number.swap_bytes() as u128) << 112

@@ -1,4 +1,4 @@
-//! AES-128-CCM as Matter has it: nonces of 13 octets, integrity codes of 16.
+//! AES-128-CCM as Matter has it: nonces of 13 bytes, integrity codes of 16.
 //! [Core, "Authenticated Encryption with Associated Data"; NIST SP 800-38C; RFC 3610]
 
 pub(super) mod batch;
@@ -16,7 +16,7 @@ use super::{
     Aead, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce, Secret,
 };
 
-/// Associated data of more octets would have its length encoded otherwise; headers never have.
+/// Associated data of more bytes would have its length encoded otherwise; headers never have.
 const MAX_AAD: u16 = 0xFEFF;
 
 /// An AES-128-CCM key schedule, wiped on drop.
@@ -147,7 +147,7 @@ impl Aead for AesCcmKey {
     }
 }
 
-/// The lengths of associated data and text, if they can be encoded in two octets each.
+/// The lengths of associated data and text, if they can be encoded in two bytes each.
 #[inline(always)]
 pub(super) fn lengths(aad: &[u8], text: &[u8]) -> Result<(u16, u16), CryptoError> {
     match (u16::try_from(aad.len()), u16::try_from(text.len())) {
@@ -159,7 +159,7 @@ pub(super) fn lengths(aad: &[u8], text: &[u8]) -> Result<(u16, u16), CryptoError
 /// Compares integrity codes in constant time.
 #[inline(always)]
 fn is_same(expected: &[u8; MIC_LEN], mic: &[u8; MIC_LEN]) -> bool {
-    // One comparison, where slices would be compared octet by octet.
+    // One comparison, where slices would be compared byte by byte.
     u128::from_ne_bytes(*expected).ct_eq(&u128::from_ne_bytes(*mic)).into()
 }
 

@@ -9,7 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// The digits of a scalar to the base 16, and one for the carry.
 const DIGITS: usize = 65;
 
-/// `P, 2P .. 8P`, times `16^(64 / ROWS)` from row to row: 768 octets a row. Wiped on drop.
+/// `P, 2P .. 8P`, times `16^(64 / ROWS)` from row to row: 768 bytes a row. Wiped on drop.
 ///
 /// A multiplication adds once for each digit of the scalar, and doubles `256 / ROWS` times.
 /// It takes the same steps for all scalars.

@@ -31,7 +31,7 @@ impl SigningKey {
         Self::from_key(p256::ecdsa::SigningKey::from(draw(rng)?))
     }
 
-    /// Takes a stored key in: a 32-octet big-endian scalar.
+    /// Takes a stored key in: a 32-byte big-endian scalar.
     ///
     /// # Errors
     /// [`CryptoError::InvalidScalar`] for zero and for values not below the group order.

@@ -117,7 +117,7 @@ impl Confirmation {
     }
 }
 
-/// The two 16-octet halves.
+/// The two 16-byte halves.
 fn halves(bytes: &Secret<32>) -> (&[u8; KEY_LEN], &[u8; KEY_LEN]) {
     match bytes.as_bytes().as_chunks() {
         ([first, second], []) => (first, second),

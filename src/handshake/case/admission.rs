@@ -8,6 +8,7 @@ use super::messages::{ResumeRequest, Sigma1};
 use crate::context::{Context, PeerIdentity};
 use crate::crypto::{Crypto, CryptoError, Secret};
 use crate::fabric::{Fabric, FabricTable};
+use crate::ids::Peer;
 use crate::resumption::ResumptionRecord;
 
 /// What entitles the initiator to a resumption.
@@ -62,8 +63,7 @@ pub(super) fn accept_resumption<C: Crypto>(
         return None;
     }
     let identity = PeerIdentity {
-        fabric: record.fabric,
-        node: record.peer,
+        peer: Peer::new(record.fabric, record.peer),
         cats: record.cats,
         certificates: None,
     };

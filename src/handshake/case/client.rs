@@ -18,7 +18,7 @@ use crate::handshake::step::Ends;
 use crate::handshake::{
     Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::tlv::TlvError;
@@ -42,8 +42,8 @@ use crate::wire::secure_channel::Opcode;
 /// # use matter_session::handshake::case::KeepNone;
 /// # use matter_session::ids::FabricId;
 /// # use matter_session::resumption::NoRecords;
-/// # use matter_session::{Context, FabricCredentials, Instant, Ipk, LocalSessionId, MatterTime};
-/// # use matter_session::{SessionParameters, SigningKey};
+/// # use matter_session::{FabricCredentials, Instant, Ipk, LocalSessionId, MatterTime};
+/// # use matter_session::{Services, SessionParameters, SigningKey};
 /// use matter_session::wire::secure_channel::Opcode;
 /// use matter_session::{CaseClient, CaseEnv, CaseStart, FabricIndex, NodeId, RustCrypto};
 ///
@@ -63,7 +63,8 @@ use crate::wire::secure_channel::Opcode;
 /// # let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
 /// # let fabrics = [FabricBuf::new(&RustCrypto, FabricIndex::MIN, &credentials)?];
 /// # let fabrics = fabrics.as_slice();
-/// # let mut cx = Context::new(Instant::ZERO, &mut rng);
+/// # let mut services = Services::new(&mut rng);
+/// # let mut cx = services.at(Instant::ZERO);
 /// # let (id, mut out) = (LocalSessionId::new(1).ok_or("zero")?, [0; MAX_MESSAGE_LEN]);
 /// let env = CaseEnv {
 ///     fabrics: &fabrics,
@@ -354,8 +355,11 @@ impl<C: Crypto> ExpectSigma2<C> {
         let verified = ResumeMic::Sigma2
             .verify(crypto, &old.shared_secret, &self.random, &message.resumption_id, message.mic)
             .map_err(|_| HandshakeError::WrongResumption)?;
-        let identity =
-            PeerIdentity { fabric: old.fabric, node: old.peer, cats: old.cats, certificates: None };
+        let identity = PeerIdentity {
+            peer: Peer::new(old.fabric, old.peer),
+            cats: old.cats,
+            certificates: None,
+        };
         cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
         let keys = resumed_session_keys(crypto, &old.shared_secret, &self.random, &old.id)?;
         let record = ResumptionRecord { id: message.resumption_id, ..old.clone() };

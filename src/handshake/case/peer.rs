@@ -7,7 +7,7 @@ use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Signature};
 use crate::fabric::Fabric;
 use crate::handshake::HandshakeError;
-use crate::ids::{CaseAuthTags, NodeId};
+use crate::ids::{CaseAuthTags, NodeId, Peer};
 use crate::tlv::Writer;
 
 /// Proof that the peer holds the operational key of a certificate of the fabric.
@@ -53,8 +53,11 @@ pub(super) fn verify_peer<C: Crypto>(
     verify_possession(crypto, tbe, keys, chain.public_key())?;
     let certificates = PeerCertificates::new(tbe.noc, tbe.icac, chain.public_key());
     let (node, cats) = (chain.node_id(), chain.cats());
-    let identity =
-        PeerIdentity { fabric: fabric.index(), node, cats, certificates: Some(certificates) };
+    let identity = PeerIdentity {
+        peer: Peer::new(fabric.index(), node),
+        cats,
+        certificates: Some(certificates),
+    };
     cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
     env.certificates.keep(&certificates);
     Ok(PeerVerified { node, cats })

@@ -44,8 +44,8 @@ use crate::wire::secure_channel::Opcode;
 /// # use matter_session::handshake::case::KeepNone;
 /// # use matter_session::ids::FabricId;
 /// # use matter_session::resumption::NoRecords;
-/// # use matter_session::{Context, FabricCredentials, Instant, Ipk, LocalSessionId, MatterTime};
-/// # use matter_session::{SessionParameters, SigningKey};
+/// # use matter_session::{FabricCredentials, Instant, Ipk, LocalSessionId, MatterTime};
+/// # use matter_session::{Services, SessionParameters, SigningKey};
 /// # use matter_session::{CaseClient, CaseStart, FabricIndex, NodeId};
 /// use matter_session::wire::secure_channel::Opcode;
 /// use matter_session::{CaseEnv, CaseServer, Incoming, RustCrypto, Step};
@@ -66,7 +66,8 @@ use crate::wire::secure_channel::Opcode;
 /// # let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
 /// # let fabrics = [FabricBuf::new(&RustCrypto, FabricIndex::MIN, &credentials)?];
 /// # let fabrics = fabrics.as_slice();
-/// # let mut cx = Context::new(Instant::ZERO, &mut rng);
+/// # let mut services = Services::new(&mut rng);
+/// # let mut cx = services.at(Instant::ZERO);
 /// # let (id, mut out) = (LocalSessionId::new(1).ok_or("zero")?, [0; MAX_MESSAGE_LEN]);
 /// let mut env = CaseEnv {
 ///     fabrics: &fabrics,

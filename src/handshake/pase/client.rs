@@ -25,12 +25,13 @@ use crate::wire::secure_channel::Opcode;
 #[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
 /// use matter_session::handshake::MAX_MESSAGE_LEN;
 /// use matter_session::wire::secure_channel::Opcode;
-/// use matter_session::{Context, Instant, LocalSessionId, Passcode, PaseClient, PaseStart};
-/// use matter_session::{RustCrypto, SessionParameters};
+/// use matter_session::{Instant, LocalSessionId, Passcode, PaseClient, PaseStart, RustCrypto};
+/// use matter_session::{Services, SessionParameters};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-/// let mut cx = Context::new(Instant::ZERO, &mut rng);
+/// let mut services = Services::new(&mut rng);
+/// let mut cx = services.at(Instant::ZERO);
 /// let (id, own) = (LocalSessionId::new(1).ok_or("zero")?, SessionParameters::default());
 /// let start = PaseStart::new(Passcode::new(20202021)?, id, &own);
 /// let mut out = [0; MAX_MESSAGE_LEN];

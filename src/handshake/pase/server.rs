@@ -25,20 +25,21 @@ use crate::wire::secure_channel::Opcode;
 #[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
 /// # use matter_session::handshake::MAX_MESSAGE_LEN;
 /// # use matter_session::crypto::PbkdfParameters;
-/// # use matter_session::{Context, Instant, LocalSessionId, Passcode, PaseClient, PaseStart};
+/// # use matter_session::{Instant, LocalSessionId, Passcode, PaseClient, PaseStart, Services};
 /// use matter_session::wire::secure_channel::Opcode;
 /// use matter_session::{Incoming, PaseServer, RustCrypto, SessionParameters, Step, Verifier};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-/// # let mut cx = Context::new(Instant::ZERO, &mut rng);
+/// # let mut services = Services::new(&mut rng);
+/// # let mut cx = services.at(Instant::ZERO);
 /// # let (id, own) = (LocalSessionId::new(1).ok_or("zero")?, SessionParameters::default());
 /// # let passcode = Passcode::new(20202021)?;
 /// # let start = PaseStart::new(passcode.clone(), id, &own);
 /// # let mut out = [0; MAX_MESSAGE_LEN];
 /// # let (_, request) = PaseClient::start(&RustCrypto, &mut cx, start, &mut out)?;
 /// # let mut received = request.payload(&out).to_vec();
-/// let pbkdf = PbkdfParameters::random(1000, cx.rng)?;
+/// let pbkdf = PbkdfParameters::random(1000, cx.rng())?;
 /// let verifier = Verifier::generate(&RustCrypto, &passcode, &pbkdf)?;
 /// let mut server = PaseServer::new(verifier, pbkdf, id, &own, Instant::ZERO);
 ///

@@ -8,17 +8,16 @@ use crate::crypto::Crypto;
 use crate::crypto::Passcode;
 use crate::handshake::Signed;
 #[cfg(feature = "initiator")]
-use crate::ids::FabricIndex;
-use crate::ids::NodeId;
+use crate::ids::Peer;
 use crate::manager::SessionManager;
 #[cfg(feature = "initiator")]
 use crate::manager::error::ConnectError;
+use crate::manager::error::HandshakeEnded;
 #[cfg(feature = "initiator")]
-use crate::manager::handle::{HandshakeHandle, Peer, PeerAddress};
+use crate::manager::handle::{HandshakeHandle, PeerAddress};
 use crate::manager::storage::Storage;
 #[cfg(feature = "initiator")]
 use crate::session::SessionParameters;
-use crate::session::UnsecureSession;
 
 /// Handshakes that this node begins.
 #[cfg(feature = "initiator")]
@@ -33,10 +32,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn connect_pase(
         &mut self,
         cx: &mut Context<'_>,
-        peer: PeerAddress,
+        address: PeerAddress,
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let to = self.reserve_to_connect(peer)?;
+        let to = self.reserve_to_connect(address)?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_pase(&self.crypto, cx, to, passcode, delivery, node)
     }
@@ -49,41 +48,51 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn connect_case(
         &mut self,
         cx: &mut Context<'_>,
-        peer: PeerAddress,
-        fabric: FabricIndex,
-        node: NodeId,
+        address: PeerAddress,
+        peer: Peer,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let (to, peer) = (self.reserve_to_connect(peer)?, Peer { fabric, node });
+        let to = self.reserve_to_connect(address)?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_case(&self.crypto, cx, to, peer, delivery, node)
     }
 
     /// Sets the peer's timing as discovery announced it, right after a handshake was begun.
     /// Messages are retransmitted at these intervals until the peer declares its own. The default
-    /// intervals are too short for a device that sleeps. Returns false if the handshake has
-    /// ended. [Core, "Operational Discovery"]
+    /// intervals are too short for a device that sleeps. [Core, "Operational Discovery"]
+    ///
+    /// # Errors
+    /// [`HandshakeEnded`].
     pub fn expect_timing(
         &mut self,
         cx: &mut Context<'_>,
         handshake: HandshakeHandle,
         parameters: SessionParameters,
-    ) -> bool {
+    ) -> Result<(), HandshakeEnded> {
         let (delivery, node) = (&mut self.delivery, &mut self.node);
-        self.handshakes.expect_timing(cx, handshake, &parameters, delivery, node)
+        let known = self.handshakes.expect_timing(cx, handshake, &parameters, delivery, node);
+        known.then_some(()).ok_or(HandshakeEnded)
     }
 
     /// Ends a handshake that this node began. The peer gets no report: its own timer ends the
     /// handshake there. Returns false if the handshake has ended already.
-    pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
+    pub fn cancel_handshake(&mut self, handshake: HandshakeHandle) -> bool {
         self.handshakes.cancel(handshake, &mut self.delivery)
     }
 }
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Continues the handshake that [`Event::SignRequest`](crate::manager::Event::SignRequest) came
-    /// from. Returns false, and ignores the signature, if no handshake waits for it any more.
-    pub fn sign(&mut self, cx: &mut Context<'_>, signed: Signed) -> bool {
-        self.advance_signed(cx, &signed)
+    /// from.
+    ///
+    /// # Errors
+    /// [`HandshakeEnded`] if no handshake waits for the signature any more. This is no fault: the
+    /// handshake may have timed out meanwhile.
+    pub fn complete_signature(
+        &mut self,
+        cx: &mut Context<'_>,
+        signed: Signed,
+    ) -> Result<(), HandshakeEnded> {
+        self.advance_signed(cx, &signed).then_some(()).ok_or(HandshakeEnded)
     }
 
     /// Returns the certificates and the public key that the peer presented, from the time when
@@ -93,13 +102,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[must_use]
     pub fn peer_certificates(&self) -> Option<PeerCertificates<'_>> {
         self.handshakes.peer_certificates(&self.delivery)
-    }
-
-    /// Returns the unsecured session of a running handshake, by the node id that its initiator
-    /// chose for itself.
-    #[must_use]
-    pub fn unsecured_session(&self, ephemeral: NodeId) -> Option<&UnsecureSession> {
-        self.handshakes.unsecured_session(ephemeral)
     }
 
     /// Returns the number of running handshakes.

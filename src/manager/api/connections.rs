@@ -3,41 +3,67 @@
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::manager::SessionManager;
+use crate::manager::error::NoSession;
 use crate::manager::handle::PeerAddress;
 use crate::manager::storage::Storage;
 use crate::wire::StatusReport;
 
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Ends the sessions and handshakes over a connection that is lost. Nothing is sent to the
-    /// peers. [Core, "TCP Considerations"]
-    pub fn disconnected(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {
-        self.end_connection(connection, cx);
+/// The connections of a manager borrowed as `M`: shared to ask about them, mutably to tell that one
+/// is lost and to report on one. See [`SessionManager::connections`] and
+/// [`SessionManager::connections_mut`].
+#[derive(Clone, Copy, Debug)]
+pub struct Connections<M>(M);
+
+impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
+    /// Returns the connections of reliable transports, to ask whether one is in use.
+    #[must_use]
+    pub const fn connections(&self) -> Connections<&Self> {
+        Connections(self)
     }
 
-    /// Returns true if a session or a running handshake uses this connection. Ask when either has
-    /// ended; if none does, send what [`poll_transmit`](Self::poll_transmit) yields and close the
-    /// connection. A connection that was just accepted is not in use yet: give its peer some
-    /// seconds to begin. [Core, "TCP Considerations"]
+    /// Returns the connections of reliable transports, to tell that one is lost.
     #[must_use]
-    pub fn is_in_use(&self, connection: PeerAddress) -> bool {
-        self.uses(connection)
+    pub const fn connections_mut(&mut self) -> Connections<&mut Self> {
+        Connections(self)
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> Connections<&SessionManager<C, S, T>> {
+    /// Returns true if a session or a running handshake uses this connection. Ask when either has
+    /// ended; if none does, send what [`poll_transmit`](SessionManager::poll_transmit) yields and
+    /// close the connection. A connection that was just accepted is not in use yet: give its peer
+    /// some seconds to begin. [Core, "TCP Considerations"]
+    #[must_use]
+    pub fn is_in_use(self, connection: PeerAddress) -> bool {
+        self.0.uses(connection)
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> Connections<&mut SessionManager<C, S, T>> {
+    /// Ends the sessions and handshakes over a connection that is lost. Nothing is sent to the
+    /// peers. [Core, "TCP Considerations"]
+    pub fn handle_disconnect(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {
+        self.0.end_connection(connection, cx);
     }
 
     /// Reports to the peer, before its connection is closed, what was wrong with what came over it:
     /// [`StreamError::report`](crate::stream::StreamError::report). The report is sent encrypted on
-    /// one of the sessions there, on an exchange of its own. Returns false if there is none: an
-    /// unauthenticated peer gets no report.
+    /// one of the sessions there, on an exchange of its own.
     ///
-    /// Send what [`poll_transmit`](Self::poll_transmit) yields, close the connection, and call
-    /// [`disconnected`](Self::disconnected).
-    pub fn report(
+    /// Send what [`poll_transmit`](SessionManager::poll_transmit) yields, close the connection, and
+    /// call [`handle_disconnect`](Self::handle_disconnect).
+    ///
+    /// # Errors
+    /// [`NoSession`]: an unauthenticated peer gets no report.
+    pub fn send_status_report(
         &mut self,
         cx: &mut Context<'_>,
         connection: PeerAddress,
         report: &StatusReport<'_>,
-    ) -> bool {
-        let Some(session) = self.sessions.first_over(connection) else { return false };
-        self.sessions.push_report(session, report, cx.now, &mut self.delivery);
-        true
+    ) -> Result<(), NoSession> {
+        let SessionManager { sessions, delivery, .. } = &mut *self.0;
+        let session = sessions.first_over(connection).ok_or(NoSession)?;
+        sessions.push_report(session, report, cx.now, delivery);
+        Ok(())
     }
 }

@@ -3,27 +3,25 @@
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::manager::SessionManager;
-use crate::manager::delivery::TRANSMIT_BUFFER_LEN;
 use crate::manager::event::Event;
 use crate::manager::handle::PeerAddress;
-use crate::manager::received::{Dropped, Received, Transmit};
+use crate::manager::received::{Received, Transmit};
 use crate::manager::sessions::Datagram;
 use crate::manager::storage::Storage;
 use crate::time::Instant;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Handles a datagram, or a message of a reliable transport. It is decrypted in place. The
-    /// result borrows the datagram alone, so you can send an answer while you read it.
+    /// result borrows the datagram alone, so an answer can be sent while it is read.
     ///
-    /// # Errors
-    /// [`Dropped`] says why the datagram was dropped, and the [`statistics`](Self::statistics)
-    /// count it. The caller has nothing to do.
+    /// A datagram that is not accepted is [`Received::Dropped`], which is no fault of the caller:
+    /// every unauthenticated sender can cause it. The [`statistics`](Self::statistics) count it.
     pub fn handle_datagram<'b>(
         &mut self,
         cx: &mut Context<'_>,
         from: PeerAddress,
         datagram: &'b mut [u8],
-    ) -> Result<Received<'b>, Dropped> {
+    ) -> Received<'b> {
         self.receive(cx, from, datagram)
     }
 
@@ -39,7 +37,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// use core::net::SocketAddr;
     ///
     /// use matter_session::manager::Datagram;
-    /// use matter_session::{Context, HeapSessionManager, Received};
+    /// use matter_session::{Context, HeapSessionManager, Received, Services};
     ///
     /// /// What one system call has read: buffers, and the length and sender of each datagram.
     /// struct Ring {
@@ -54,8 +52,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ///         .collect();
     ///     node.handle_datagrams(cx, &mut batch);
     ///     for datagram in &mut batch {
-    ///         if let Some(Ok(Received::Message(message))) = datagram.take() {
-    ///             println!("{} octets from {}", message.payload.len(), datagram.from());
+    ///         if let Some(Received::Message(message)) = datagram.take() {
+    ///             println!("{} bytes from {}", message.payload.len(), datagram.from());
     ///             node.close_exchange(message.exchange);
     ///         }
     ///     }
@@ -63,7 +61,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
     /// # let mut node = HeapSessionManager::new(config, crypto, &mut rng);
-    /// # let mut cx = Context::new(matter_session::Instant::ZERO, &mut rng);
+    /// # let mut services = Services::new(&mut rng);
+    /// # let mut cx = services.at(matter_session::Instant::ZERO);
     /// # let mut ring = Ring { buffers: [[0; 1280]; 32], read: vec![(9, ([0; 4], 1).into())] };
     /// # handle_all(&mut node, &mut cx, &mut ring);
     /// # assert_eq!(node.statistics().dropped_in_all(), 1);
@@ -79,15 +78,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handle_deadlines(cx);
     }
 
-    /// Returns the next datagram to send; `None` when there is nothing more. `scratch` is the
-    /// buffer for short messages. Long ones are lent from where they are kept for retransmission.
+    /// Returns the next datagram to send; `None` when there is nothing more.
     #[must_use = "what is polled counts as sent"]
-    pub fn poll_transmit<'a>(
-        &'a mut self,
-        now: Instant,
-        scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
-    ) -> Option<Transmit<'a>> {
-        self.transmit(now, scratch)
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        self.transmit(now)
     }
 
     /// Returns the next event, oldest first.

@@ -74,10 +74,10 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// which resumption records and access control lists refer to. No signature is verified again:
     /// the store is trusted.
     ///
-    /// Restore fabrics before their records ([`Records::restore`](crate::manager::Records::restore)). No event
-    /// says when to store a fabric. Only [`add`](Self::add),
-    /// [`update`](Self::update) and [`remove`](Self::remove) change
-    /// fabrics, so the application stores or deletes right after it calls one of them.
+    /// Restore fabrics before their records
+    /// ([`Records::restore`](crate::manager::Records::restore)). No event says when to store a
+    /// fabric. Only [`add`](Self::add), [`update`](Self::update) and [`remove`](Self::remove)
+    /// change fabrics, so the application stores or deletes right after it calls one of them.
     ///
     /// ```
     /// # use matter_session::crypto::Crypto;

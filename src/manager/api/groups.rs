@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::GroupKeySet;
-use crate::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId, ProtocolId};
+use crate::ids::{FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId};
 use crate::manager::SessionManager;
 use crate::manager::groups::{GroupError, GroupSendError, GroupSettings, max_payload};
 use crate::manager::received::{GroupMessage, Transmit};
@@ -42,8 +42,8 @@ impl<'a, C: Crypto, S: Storage, T> Groups<&'a SessionManager<C, S, T>> {
 
     /// Returns how this node takes part in a group.
     #[must_use]
-    pub fn get(self, fabric: FabricIndex, group: GroupId) -> Option<GroupSettings> {
-        self.0.groups.get()?.settings(fabric, group)
+    pub fn get(self, group: Group) -> Option<GroupSettings> {
+        self.0.groups.get()?.settings(group.fabric, group.id)
     }
 
     /// Returns the groups of a fabric that this node is in.
@@ -58,8 +58,8 @@ impl<'a, C: Crypto, S: Storage, T> Groups<&'a SessionManager<C, S, T>> {
     /// its socket receives to [`handle_datagram`](SessionManager::handle_datagram).
     /// [`send`](Self::send) sends to this address.
     #[must_use]
-    pub fn address(self, fabric: FabricIndex, group: GroupId) -> Option<SocketAddr> {
-        self.0.groups.get()?.address(fabric, group, &self.0.node)
+    pub fn address(self, group: Group) -> Option<SocketAddr> {
+        self.0.groups.get()?.address(group.fabric, group.id, &self.0.node)
     }
 
     /// Returns the nodes of a fabric whose counters this node keeps: first those that have sent to
@@ -108,21 +108,16 @@ impl<'a, C: Crypto, S: Storage, T: Default> Groups<&'a mut SessionManager<C, S, 
     ///
     /// # Errors
     /// [`GroupError`]. Nothing has changed then.
-    pub fn set(
-        &mut self,
-        fabric: FabricIndex,
-        group: GroupId,
-        settings: GroupSettings,
-    ) -> Result<(), GroupError> {
+    pub fn set(&mut self, group: Group, settings: GroupSettings) -> Result<(), GroupError> {
         let groups = self.0.groups.get_mut().ok_or(GroupError::Unsupported)?;
-        groups.set(fabric, group, settings, &mut self.0.delivery, &self.0.node)
+        groups.set(group.fabric, group.id, settings, &mut self.0.delivery, &self.0.node)
     }
 
     /// Ends the membership of this node in a group, and forgets the messages to it that wait for
     /// the counter of their sender. Returns false if this node was not a member.
-    pub fn remove(&mut self, fabric: FabricIndex, group: GroupId) -> bool {
+    pub fn remove(&mut self, group: Group) -> bool {
         let groups = self.0.groups.get_mut();
-        groups.is_some_and(|groups| groups.remove(fabric, group, &mut self.0.delivery))
+        groups.is_some_and(|groups| groups.remove(group.fabric, group.id, &mut self.0.delivery))
     }
 
     /// Forgets the counter of a sender, to make room for another. Returns false if there was none.
@@ -139,23 +134,22 @@ impl<'a, C: Crypto, S: Storage, T: Default> Groups<&'a mut SessionManager<C, S, 
     /// that receives unicast, since receivers ask the source for its counter.
     ///
     /// `cx` must name the [`CounterStore`](crate::group::CounterStore). With the
-    /// [calendar time](Context::with_wall), the newest key that has begun is used, else the second
-    /// newest.
+    /// [calendar time](crate::context::Services::with_wall), the newest key that has begun is used,
+    /// else the second newest.
     ///
     /// # Errors
     /// [`GroupSendError`]. There is nothing to send then.
     pub fn send<'b>(
         &mut self,
         cx: &mut Context<'_>,
-        to: (FabricIndex, GroupId),
-        protocol: ProtocolId,
-        opcode: u8,
+        group: Group,
+        kind: MessageType,
         payload: &[u8],
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, GroupSendError> {
         let SessionManager { groups, delivery, node, .. } = &mut *self.0;
         let groups = groups.get_mut().ok_or(GroupSendError::UnknownGroup)?;
-        groups.send(cx, to, protocol, opcode, payload, buf, delivery, node)
+        groups.send(cx, group, kind, payload, buf, delivery, node)
     }
 
     /// Returns the next message to a group that had to wait for the counter of its sender, oldest

@@ -13,6 +13,9 @@ mod send;
 mod sessions;
 mod window;
 
+pub use self::connections::Connections;
 pub use self::fabrics::Fabrics;
 pub use self::groups::Groups;
 pub use self::records::Records;
+pub use self::sessions::Sessions;
+pub use self::window::Window;

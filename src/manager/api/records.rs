@@ -2,12 +2,11 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::Peer;
 use crate::manager::SessionManager;
 use crate::manager::error::RestoreError;
 use crate::manager::storage::Storage;
 use crate::resumption::ResumptionRecord;
-use crate::time::Instant;
 
 /// The resumption records in the table of a manager borrowed as `M`: shared to read them, mutably
 /// to change them. See [`SessionManager::records`] and [`SessionManager::records_mut`].
@@ -34,8 +33,8 @@ impl<'a, C: Crypto, S: Storage, T> Records<&'a SessionManager<C, S, T>> {
     /// Returns the record of a peer, to be stored when
     /// [`Event::RecordChanged`](crate::manager::Event::RecordChanged) says that it changed.
     #[must_use]
-    pub fn get(self, fabric: FabricIndex, peer: NodeId) -> Option<&'a ResumptionRecord> {
-        self.0.node.records.by_peer((fabric, peer))
+    pub fn get(self, peer: Peer) -> Option<&'a ResumptionRecord> {
+        self.0.node.records.by_peer(peer)
     }
 
     /// Returns all records.
@@ -63,8 +62,12 @@ impl<C: Crypto, S: Storage, T: Default> Records<&mut SessionManager<C, S, T>> {
     /// # Errors
     /// [`RestoreError`]. Nothing has changed then. Do not delete the stored record if the error
     /// [is temporary](RestoreError::is_temporary).
-    pub fn restore(&mut self, record: ResumptionRecord, now: Instant) -> Result<(), RestoreError> {
-        self.0.restore_record(&record, now)
+    pub fn restore(
+        &mut self,
+        cx: &mut Context<'_>,
+        record: ResumptionRecord,
+    ) -> Result<(), RestoreError> {
+        self.0.restore_record(&record, cx.now)
     }
 
     /// Forgets the record of a peer, also in the store that `cx` names: for example because the
@@ -72,8 +75,8 @@ impl<C: Crypto, S: Storage, T: Default> Records<&mut SessionManager<C, S, T>> {
     /// ends, and the next one is a full one.
     ///
     /// If several managers share a store, call this on each: each ends its own handshakes.
-    pub fn forget(&mut self, cx: &mut Context<'_>, fabric: FabricIndex, peer: NodeId) {
-        self.0.forget_record(fabric, peer, cx);
+    pub fn forget(&mut self, cx: &mut Context<'_>, peer: Peer) {
+        self.0.forget_record(peer, cx);
     }
 
     /// Forgets the records of all fabrics of this node, also in the store that `cx` names.

@@ -2,14 +2,13 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::ids::ProtocolId;
+use crate::ids::{MessageType, ProtocolId};
 use crate::manager::SessionManager;
 use crate::manager::error::{OpenError, SendError};
 use crate::manager::handle::{ExchangeHandle, SessionHandle};
 use crate::manager::received::Transmit;
-use crate::manager::sessions::{Content, Outgoing};
+use crate::manager::sessions::{BatchMessage, Content};
 use crate::manager::storage::Storage;
-use crate::time::Instant;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Opens an exchange on a session. Close it when the conversation is over. A node should not
@@ -19,22 +18,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [`OpenError`].
     pub fn open_exchange(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         session: SessionHandle,
     ) -> Result<ExchangeHandle, OpenError> {
-        self.sessions.open_exchange(now, session, &mut self.delivery, &self.node)
+        self.sessions.open_exchange(cx.now, session, &mut self.delivery, &self.node)
     }
 
     /// Closes an exchange: the conversation is over. A message in flight is still retransmitted
     /// until it is acknowledged. An acknowledgement that is owed leaves at once.
     pub fn close_exchange(&mut self, exchange: ExchangeHandle) {
         self.sessions.close_exchange(exchange, &mut self.delivery, &self.node);
-    }
-
-    /// Returns the number of open exchanges.
-    #[must_use]
-    pub fn exchange_count(&self) -> usize {
-        self.sessions.exchange_count()
     }
 
     /// Sends a message reliably. It is encrypted once, here, and retransmitted until the peer
@@ -48,46 +41,47 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         cx: &mut Context<'_>,
         exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
+        kind: MessageType,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        let content = Content { protocol, opcode, payload };
+        let content = Content { kind, payload };
         self.sessions.send(cx.now, exchange, content, &mut self.delivery, &self.node)
     }
 
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would. The result
-    /// of each is in [`Outgoing::result`]. Messages of 256 bytes or more are encrypted together
-    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)), which takes less time. A message that was sent before is not sent
-    /// again.
+    /// of each is in [`BatchMessage::result`]. Messages of 256 bytes or more are encrypted together
+    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)), which takes less time. A
+    /// message that was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
-    /// use matter_session::manager::{Outgoing, SendError};
-    /// use matter_session::{Context, ExchangeHandle, HeapSessionManager, ProtocolId};
+    /// use matter_session::manager::{BatchMessage, SendError};
+    /// use matter_session::{Context, ExchangeHandle, HeapSessionManager, MessageType, Services};
     ///
-    /// /// Sends a report to every subscriber. Returns the exchanges that have to wait.
+    /// /// Reports to all subscribers what has changed; returns those that have to wait.
     /// fn report(
     ///     node: &mut HeapSessionManager,
     ///     cx: &mut Context<'_>,
     ///     subscriptions: &[(ExchangeHandle, Vec<u8>)],
     /// ) -> Vec<ExchangeHandle> {
-    ///     const REPORT_DATA: u8 = 0x05;
     ///     let reports = subscriptions.iter().map(|(exchange, report)| {
-    ///         Outgoing::new(*exchange, ProtocolId::INTERACTION_MODEL, REPORT_DATA, report)
+    ///         BatchMessage::new(*exchange, MessageType::REPORT_DATA, report)
     ///     });
     ///     let mut reports: Vec<_> = reports.collect();
     ///     node.send_all(cx, &mut reports);
-    ///     let waits = |report: &&Outgoing<'_>| report.result() == Some(Err(SendError::InFlight));
-    ///     reports.iter().filter(waits).map(Outgoing::exchange).collect()
+    ///     let waits = |report: &&BatchMessage<'_>| {
+    ///         report.result() == Some(Err(SendError::InFlight))
+    ///     };
+    ///     reports.iter().filter(waits).map(BatchMessage::exchange).collect()
     /// }
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
     /// # let mut node = HeapSessionManager::new(config, crypto, &mut rng);
-    /// # let mut cx = Context::new(matter_session::Instant::ZERO, &mut rng);
+    /// # let mut services = Services::new(&mut rng);
+    /// # let mut cx = services.at(matter_session::Instant::ZERO);
     /// # assert!(report(&mut node, &mut cx, &[]).is_empty());
     /// ```
-    pub fn send_all(&mut self, cx: &mut Context<'_>, messages: &mut [Outgoing<'_>]) {
+    pub fn send_all(&mut self, cx: &mut Context<'_>, messages: &mut [BatchMessage<'_>]) {
         let Self { crypto, sessions, delivery, node, .. } = self;
         sessions.send_all(crypto, cx.now, messages, delivery, node);
     }
@@ -100,16 +94,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// [`SendError`]; nothing is to be sent then.
     pub fn send_unreliable<'b>(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
+        kind: MessageType,
         payload: &[u8],
         buf: &'b mut [u8],
     ) -> Result<Transmit<'b>, SendError> {
-        let content = Content { protocol, opcode, payload };
+        let content = Content { kind, payload };
         let Self { sessions, delivery, node, .. } = self;
-        sessions.send_unreliable(now, exchange, content, buf, delivery, node)
+        sessions.send_unreliable(cx.now, exchange, content, buf, delivery, node)
     }
 
     /// Returns the length in bytes of the longest payload that can be sent on an exchange now, with

@@ -8,47 +8,67 @@ use crate::manager::SessionManager;
 use crate::manager::error::WindowError;
 use crate::manager::handshakes::CommissioningWindow;
 use crate::manager::storage::Storage;
-use crate::time::Instant;
 
-impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
+/// The commissioning window of a manager borrowed as `M`: shared to ask about it, mutably to open
+/// and close it. See [`SessionManager::window`] and [`SessionManager::window_mut`].
+#[derive(Clone, Copy, Debug)]
+pub struct Window<M>(M);
+
+impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
+    /// Returns the commissioning window, to ask whether it is open.
+    #[must_use]
+    pub const fn window(&self) -> Window<&Self> {
+        Window(self)
+    }
+
+    /// Returns the commissioning window, to open and close it.
+    #[must_use]
+    pub const fn window_mut(&mut self) -> Window<&mut Self> {
+        Window(self)
+    }
+}
+
+impl<C: Crypto, S: Storage, T> Window<&SessionManager<C, S, T>> {
+    /// Returns true if the commissioning window is open.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        self.0.handshakes.is_window_open()
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> Window<&mut SessionManager<C, S, T>> {
     /// Opens the commissioning window: a peer that knows the passcode can establish a PASE
     /// session, one peer at a time. Twenty failed attempts close the window.
     ///
     /// # Errors
     /// [`WindowError`]; nothing changes then.
-    pub fn open_commissioning_window(
+    pub fn open(
         &mut self,
-        now: Instant,
+        cx: &mut Context<'_>,
         window: CommissioningWindow,
     ) -> Result<(), WindowError> {
-        self.handshakes.open_window(now, window, &self.delivery)
+        self.0.handshakes.open_window(cx.now, window, &self.0.delivery)
     }
 
     /// Opens the commissioning window for a passcode that this node knows: draws a salt and
     /// computes the verifier, with the fewest iterations that the specification allows. A device
-    /// that ships with a verifier uses
-    /// [`open_commissioning_window`](Self::open_commissioning_window).
+    /// that ships with a verifier uses [`open`](Self::open).
     ///
     /// # Errors
     /// [`WindowError`].
-    pub fn open_commissioning_window_for(
+    pub fn open_for(
         &mut self,
         cx: &mut Context<'_>,
         passcode: &Passcode,
         duration: Option<Duration>,
     ) -> Result<(), WindowError> {
-        self.handshakes.open_window_for(&self.crypto, cx, passcode, duration, &self.delivery)
+        let SessionManager { crypto, handshakes, delivery, .. } = &mut *self.0;
+        handshakes.open_window_for(crypto, cx, passcode, duration, delivery)
     }
 
     /// Closes the commissioning window. The handshake that it serves ends, with one report to the
     /// peer. An established PASE session stays.
-    pub fn close_commissioning_window(&mut self) {
-        self.handshakes.close_window(&mut self.delivery);
-    }
-
-    /// Returns true if the commissioning window is open.
-    #[must_use]
-    pub const fn is_commissioning_window_open(&self) -> bool {
-        self.handshakes.is_window_open()
+    pub fn close(&mut self) {
+        self.0.handshakes.close_window(&mut self.0.delivery);
     }
 }

@@ -1,7 +1,7 @@
 //! Events that the application has not polled yet.
 
 use crate::handshake::{HandshakeError, SignRequest};
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::Peer;
 use crate::manager::event::{CloseReason, Event, WindowCloseReason};
 use crate::manager::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 use crate::manager::storage::{Queue, Storage};
@@ -23,7 +23,7 @@ enum Queued<T> {
     Closed(SessionHandle, T, CloseReason),
     CounterLow(SessionHandle),
     WindowClosed(WindowCloseReason),
-    RecordChanged(FabricIndex, NodeId),
+    RecordChanged(Peer),
 }
 
 enum OfHandshake {
@@ -62,15 +62,15 @@ impl<S: Storage, T> Events<S, T> {
         let queued = match event {
             Event::Acknowledged { exchange } => Queued::Acknowledged(exchange),
             Event::Undelivered { exchange } => Queued::Undelivered(exchange),
-            Event::Closed { session, context, reason } => Queued::Closed(session, context, reason),
+            Event::Closed { session, data, reason } => Queued::Closed(session, data, reason),
             Event::CounterLow { session } => Queued::CounterLow(session),
             Event::WindowClosed { reason } => Queued::WindowClosed(reason),
-            Event::RecordChanged { fabric, peer } => Queued::RecordChanged(fabric, peer),
+            Event::RecordChanged { peer } => Queued::RecordChanged(peer),
             Event::Established { session, handshake, resumed } => {
                 return self.push_bulky(OfHandshake::Established(session, handshake, resumed));
             }
-            Event::HandshakeFailed { handshake, peer, error } => {
-                return self.push_bulky(OfHandshake::Failed(handshake, peer, error));
+            Event::HandshakeFailed { handshake, address, error } => {
+                return self.push_bulky(OfHandshake::Failed(handshake, address, error));
             }
             Event::SignRequest(request) => {
                 return self.push_bulky(OfHandshake::SignRequest(request));
@@ -94,17 +94,17 @@ impl<S: Storage, T> Events<S, T> {
                 OfHandshake::Established(session, handshake, resumed) => {
                     Event::Established { session, handshake, resumed }
                 }
-                OfHandshake::Failed(handshake, peer, error) => {
-                    Event::HandshakeFailed { handshake, peer, error }
+                OfHandshake::Failed(handshake, address, error) => {
+                    Event::HandshakeFailed { handshake, address, error }
                 }
                 OfHandshake::SignRequest(request) => Event::SignRequest(request),
             },
             Queued::Acknowledged(exchange) => Event::Acknowledged { exchange },
             Queued::Undelivered(exchange) => Event::Undelivered { exchange },
-            Queued::Closed(session, context, reason) => Event::Closed { session, context, reason },
+            Queued::Closed(session, data, reason) => Event::Closed { session, data, reason },
             Queued::CounterLow(session) => Event::CounterLow { session },
             Queued::WindowClosed(reason) => Event::WindowClosed { reason },
-            Queued::RecordChanged(fabric, peer) => Event::RecordChanged { fabric, peer },
+            Queued::RecordChanged(peer) => Event::RecordChanged { peer },
         })
     }
 }

@@ -5,6 +5,8 @@ mod outbox;
 mod output;
 mod schedule;
 
+use core::ops::Range;
+
 use rand_core::CryptoRng;
 
 use self::events::Events;
@@ -27,10 +29,6 @@ use crate::wire::MAX_UDP_PAYLOAD;
 /// Room for any handshake message, in bytes.
 pub(super) const HANDSHAKE_MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLOAD);
 
-/// Length in bytes of the scratch buffer for
-/// [`SessionManager::poll_transmit`](super::SessionManager::poll_transmit).
-pub const TRANSMIT_BUFFER_LEN: usize = SHORT_LEN;
-
 /// The deadlines and output of all exchanges and handshakes, and the numbers that every part
 /// draws from.
 pub(super) struct Delivery<S: Storage, T> {
@@ -43,6 +41,8 @@ pub(super) struct Delivery<S: Storage, T> {
     events: Events<S, T>,
     pub(super) unsecured_counter: UnsecuredCounter,
     pub(super) statistics: Statistics,
+    /// The short datagram that was polled last.
+    pub(super) scratch: [u8; SHORT_LEN],
     next_exchange: u16,
     next_serial: u64,
 }
@@ -56,6 +56,7 @@ impl<S: Storage, T> Delivery<S, T> {
         events: Events::EMPTY,
         unsecured_counter: UnsecuredCounter::unseeded(),
         statistics: Statistics::new(),
+        scratch: [0; SHORT_LEN],
         next_exchange: 0,
         next_serial: 0,
     };
@@ -81,11 +82,6 @@ impl<S: Storage, T> Delivery<S, T> {
         trace::event(&event);
         let queued = self.events.push(event);
         debug_assert!(queued, "room for events is kept free");
-    }
-
-    /// The former name of [`push_event`](Self::push_event), for the parts that still use it.
-    pub(super) fn tell(&mut self, event: Event<T>) {
-        self.push_event(event);
     }
 
     /// Takes the oldest event.
@@ -132,15 +128,21 @@ impl<S: Storage, T> Delivery<S, T> {
         *count = count.saturating_add(dropped);
     }
 
-    /// Copies the oldest short datagram into `scratch` and removes it.
-    pub(super) fn pop_short<'a>(
-        &mut self,
-        scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
-    ) -> Option<Transmit<'a>> {
+    /// Removes the oldest short datagram, and lends it from the scratch buffer.
+    pub(super) fn pop_short(&mut self) -> Option<Transmit<'_>> {
         let short = self.outbox.pop()?;
-        let datagram = scratch.get_mut(..short.datagram().len())?;
+        let datagram = self.scratch.get_mut(..short.datagram().len())?;
         datagram.copy_from_slice(short.datagram());
         Some(Transmit { to: short.to, datagram })
+    }
+
+    /// Lends an acknowledgement that was encoded into the scratch buffer.
+    pub(super) fn lend_scratch(
+        &self,
+        to: PeerAddress,
+        range: Range<usize>,
+    ) -> Option<Transmit<'_>> {
+        Some(Transmit { to, datagram: self.scratch.get(range)? })
     }
 
     /// Returns true if a short datagram goes next. Short datagrams and the messages of exchanges

@@ -40,7 +40,8 @@ impl<S: Storage> Outbox<S> {
         self.queue.limit(config.max_replies.max(1));
     }
 
-    /// Queues a datagram; returns how many were dropped because there was no room, this one included.
+    /// Queues a datagram; returns how many were dropped because there was no room, this one
+    /// included.
     pub(super) fn push(&mut self, to: PeerAddress, datagram: &[u8]) -> u32 {
         let mut short = Short { to, octets: [0; SHORT_LEN], len: datagram.len() };
         let Some(octets) = short.octets.get_mut(..datagram.len()) else { return 1 };

@@ -6,7 +6,7 @@ use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
-use crate::ids::{GroupId, GroupSessionId, MessageCounter, NodeId, ProtocolId};
+use crate::ids::{Group, GroupId, GroupSessionId, MessageCounter, MessageType, NodeId, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
@@ -164,13 +164,11 @@ fn is_another(source: NodeId, own: NodeId) -> bool {
 fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'_> {
     let GroupOpened { key: Candidate { key, .. }, source, header, counter, payload, .. } = opened;
     GroupMessage {
-        fabric: key.fabric,
-        group,
+        group: Group::new(key.fabric, group),
         key_set: key.set,
         source,
         exchange: header.exchange,
-        protocol: header.protocol,
-        opcode: header.opcode,
+        kind: MessageType::new(header.protocol, header.opcode),
         counter,
         payload,
     }

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::group::StoreError;
-use crate::ids::{ExchangeId, FabricIndex, GroupId, ProtocolId};
+use crate::ids::{ExchangeId, Group, MessageType, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
@@ -41,7 +41,7 @@ pub enum GroupSendError {
         needed: usize,
     },
     /// The context has no counter store: see
-    /// [`Context::with_counters`](crate::context::Context::with_counters).
+    /// [`Context::with_counters`](crate::context::Services::with_counters).
     #[error("no counter store")]
     NoStore,
     /// The counter store failed.
@@ -72,9 +72,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     pub(in crate::manager) fn send<'b, T>(
         &mut self,
         cx: &mut Context<'_>,
-        (fabric, group): (FabricIndex, GroupId),
-        protocol: ProtocolId,
-        opcode: u8,
+        Group { fabric, id: group }: Group,
+        kind: MessageType,
         payload: &[u8],
         buf: &'b mut [u8],
         delivery: &mut Delivery<S, T>,
@@ -86,7 +85,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let known = node.fabrics.by_index(fabric).ok_or(GroupSendError::UnknownGroup)?;
         let keys = key_sets.get(&(fabric, settings.key_set)).ok_or(GroupSendError::NoKey)?;
         let session = keys.keys.sending(cx.wall).ok_or(GroupSendError::NoKey)?;
-        let header = header(exchange, protocol, opcode, true);
+        let header = header(exchange, kind.protocol, kind.opcode, true);
         let around = MIN_MESSAGE_HEADER + GROUP_FIELDS + TAILROOM + header.encoded_len();
         let max = node.config.max_message.saturating_sub(around);
         if payload.len() > max {

@@ -5,12 +5,11 @@ use super::tables::{Groups, count_of, first_of};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{GroupOpened, Synchronization, Synchronized};
-use crate::ids::{FabricIndex, GroupId, MessageCounter, NodeId};
+use crate::ids::{FabricIndex, Group, GroupId, MessageCounter, MessageType, NodeId};
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
-use crate::manager::received::Dropped;
-use crate::manager::received::GroupMessage;
+use crate::manager::received::{Dropped, GroupMessage};
 use crate::manager::storage::{Map, Octets, Owner, Sender, Storage};
 use crate::session::Verdict;
 
@@ -86,13 +85,11 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let Waiting { sender, group, key_set, header, counter, held, .. } =
             self.waiting.get_mut(&serial)?;
         Some(GroupMessage {
-            fabric: sender.fabric,
-            group: *group,
+            group: Group::new(sender.fabric, *group),
             key_set: *key_set,
             source: sender.node,
             exchange: header.exchange,
-            protocol: header.protocol,
-            opcode: header.opcode,
+            kind: MessageType::new(header.protocol, header.opcode),
             counter: *counter,
             payload: octets.get_mut(Owner::GroupMessage(serial), held),
         })

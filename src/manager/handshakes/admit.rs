@@ -89,8 +89,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Err(wait.max(config.busy_wait))
     }
 
-    /// Makes a slot for a handshake that a peer begins. Returns its id and the message for its state
-    /// machine. Not inlined: the parts of the slot leave the stack before the handshake runs.
+    /// Makes a slot for a handshake that a peer begins. Returns its id and the message for its
+    /// state machine. Not inlined: the parts of the slot leave the stack before the handshake runs.
     ///
     /// # Errors
     /// A report for the peer.

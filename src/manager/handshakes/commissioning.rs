@@ -79,7 +79,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) {
         if self.poll_timeout().is_some_and(|closes| now >= closes) {
             self.close_window(delivery);
-            delivery.tell(Event::WindowClosed { reason: WindowCloseReason::Expired });
+            delivery.push_event(Event::WindowClosed { reason: WindowCloseReason::Expired });
         }
     }
 
@@ -111,7 +111,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // The window serves nobody now, so that no handshake ends with it.
         if self.window.get_mut().is_some_and(OpenWindow::count_failure) {
             self.window = Place::Vacant;
-            delivery.tell(Event::WindowClosed { reason: WindowCloseReason::TooManyFailures });
+            delivery.push_event(Event::WindowClosed { reason: WindowCloseReason::TooManyFailures });
         }
     }
 }

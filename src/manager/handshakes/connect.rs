@@ -5,9 +5,10 @@ use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
 use crate::handshake::case::KeepNone;
 use crate::handshake::{CaseClient, CaseStart, HandshakeError, Outgoing, PaseClient, PaseStart};
+use crate::ids::Peer;
 use crate::manager::delivery::Delivery;
 use crate::manager::error::ConnectError;
-use crate::manager::handle::{HandshakeHandle, Peer};
+use crate::manager::handle::HandshakeHandle;
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::destination::Destination;
 use crate::manager::handshakes::machine::Machine;
@@ -59,7 +60,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) -> Result<HandshakeHandle, ConnectError> {
         self.connect(cx, to, delivery, node, |node, cx, out| {
             let (machine, first) = node.with_env(cx, &mut KeepNone, |env, cx| {
-                let record = env.resumption.by_peer(peer.fabric, peer.node);
+                let record = env.resumption.by_peer(peer);
                 let start = CaseStart::new(peer.fabric, peer.node, to.local).with_record(record);
                 CaseClient::start(crypto, cx, env, start, out)
             })?;

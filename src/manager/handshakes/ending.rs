@@ -36,7 +36,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery.octets.release(Owner::Certificates(id));
         let (peer, attempted) = (slot.peer, slot.machine.attempted());
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
-        delivery.tell(Event::HandshakeFailed { handshake, peer, error });
+        delivery.push_event(Event::HandshakeFailed { handshake, address: peer, error });
         self.serving_failed(id, attempted, delivery);
     }
 

@@ -43,17 +43,17 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 }
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
-    /// Encodes the next acknowledgement of a handshake into `buf`, or takes the transmission of its
-    /// message in flight. Then its deadline and readiness are up to date.
+    /// Encodes the next acknowledgement of a handshake into the scratch buffer of the delivery, or
+    /// takes the transmission of its message in flight. Then its deadline and readiness are up to
+    /// date.
     pub(in crate::manager) fn output<T>(
         &mut self,
         id: HandshakeId,
         now: Instant,
-        buf: &mut [u8],
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) -> Option<Output> {
-        let output = self.next_output(id, now, buf, delivery, node);
+        let output = self.next_output(id, now, delivery, node);
         if output.is_none() {
             // There is nothing to send after all: it must not stay ready.
             self.idle(id, delivery);
@@ -66,14 +66,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         id: HandshakeId,
         now: Instant,
-        buf: &mut [u8],
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) -> Option<Output> {
         let slot = self.slots.get_mut(&id)?;
         if let Some(header) = slot.exchange.next_ack() {
             slot.exchange.sent(&header, now);
-            let message = MessageBuf::new(buf).ok()?;
+            let message = MessageBuf::new(&mut delivery.scratch).ok()?;
             let counter = &mut delivery.unsecured_counter;
             let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
             return Some(Output::Ack { to: slot.peer, range });

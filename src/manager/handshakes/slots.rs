@@ -1,13 +1,12 @@
 //! The table of slots.
 
 use crate::crypto::Crypto;
-use crate::ids::{LocalSessionId, NodeId};
+use crate::ids::LocalSessionId;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::{HandshakeId, PeerAddress, Source};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::slot::Slot;
 use crate::manager::storage::{Map, Storage};
-use crate::session::UnsecureSession;
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// Returns the maximum number of handshakes.
@@ -39,18 +38,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// acknowledgement to send.
     pub(in crate::manager) fn is_settled(&self) -> bool {
         self.slots.iter().all(|(_, slot)| slot.ended.is_some() && slot.exchange.is_settled())
-    }
-
-    /// Returns the unsecured session of a running handshake, by the node id that its initiator
-    /// chose for itself.
-    pub(in crate::manager) fn unsecured_session(
-        &self,
-        ephemeral: NodeId,
-    ) -> Option<&UnsecureSession> {
-        let mut running = self.slots.iter().filter(|(_, slot)| slot.ended.is_none());
-        running
-            .find(|(_, slot)| slot.unsecured.ephemeral_node_id().node() == ephemeral)
-            .map(|(_, slot)| &slot.unsecured)
     }
 
     /// Returns true if there is a free slot. Discards an ended handshake if that makes one.

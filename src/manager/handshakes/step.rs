@@ -110,7 +110,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let progress = match result {
             Ok(Step::Send(_)) => Progress::Waiting,
             Ok(Step::Sign(request)) => {
-                delivery.tell(Event::SignRequest(request));
+                delivery.push_event(Event::SignRequest(request));
                 Progress::Waiting
             }
             Ok(Step::Established { established, .. }) => {

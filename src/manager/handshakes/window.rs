@@ -13,6 +13,7 @@ const MAX_FAILURES: u8 = 20;
 
 /// The settings that a commissioning window is opened with.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CommissioningWindow {
     /// The verifier of the passcode.
     pub verifier: Verifier,
@@ -21,6 +22,23 @@ pub struct CommissioningWindow {
     /// The time after which the window closes by itself; `None` to keep it open. The
     /// specification allows 3 to 15 minutes once a device is commissioned.
     pub duration: Option<Duration>,
+}
+
+impl CommissioningWindow {
+    /// Returns a window for the passcode of a verifier, which was generated with these parameters.
+    /// It stays open until it is closed.
+    #[must_use]
+    pub const fn new(verifier: Verifier, pbkdf: PbkdfParameters) -> Self {
+        Self { verifier, pbkdf, duration: None }
+    }
+
+    /// Limits the time that the window is open. The specification allows 3 to 15 minutes once a
+    /// device is commissioned.
+    #[must_use]
+    pub const fn with_duration(mut self, duration: Duration) -> Self {
+        self.duration = Some(duration);
+        self
+    }
 }
 
 /// An open commissioning window.

@@ -3,9 +3,10 @@
 use core::fmt;
 
 use crate::crypto::Crypto;
+use crate::ids::Peer;
 use crate::manager::config::Config;
 use crate::manager::error::SendError;
-use crate::manager::handle::{Peer, PeerAddress, SessionHandle};
+use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::storage::FabricOrPase;
 use crate::session::{Identity, SecureSession, SessionKind};
 use crate::wire::{MIN_MESSAGE_HEADER, ProtocolHeader, TAILROOM};
@@ -17,7 +18,7 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(in crate::manager) serial: u64,
     /// Whether the application was warned that the counter runs out.
     pub(super) warned: bool,
-    pub(super) context: T,
+    pub(super) data: T,
 }
 
 impl<C: Crypto, T> Entry<C, T> {
@@ -25,7 +26,7 @@ impl<C: Crypto, T> Entry<C, T> {
     where
         T: Default,
     {
-        Self { session, address, serial, warned: false, context: T::default() }
+        Self { session, address, serial, warned: false, data: T::default() }
     }
 
     pub(in crate::manager) const fn handle(&self) -> SessionHandle {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
-use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
+use crate::ids::{LocalSessionId, MessageCounter, MessageType};
 use crate::manager::config::Config;
 use crate::manager::delivery::{Delivery, Filed, Schedule};
 use crate::manager::error::SendError;
@@ -32,8 +32,7 @@ pub(super) struct ExchangeEntry<S: Storage> {
 /// What the application sends.
 #[derive(Clone, Copy)]
 pub(in crate::manager) struct Content<'p> {
-    pub(in crate::manager) protocol: ProtocolId,
-    pub(in crate::manager) opcode: u8,
+    pub(in crate::manager) kind: MessageType,
     pub(in crate::manager) payload: &'p [u8],
 }
 
@@ -199,7 +198,7 @@ impl<S: Storage> ExchangeEntry<S> {
         octets: &mut S::Octets,
         config: &Config,
     ) -> Result<(ProtocolHeader, Held<S>), SendError> {
-        let Content { protocol, opcode, payload } = content;
+        let Content { kind: MessageType { protocol, opcode }, payload } = content;
         let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
         let header = self.exchange.header(protocol, opcode, !session.address.is_reliable());
         session.check_payload(payload.len(), &header, config)?;

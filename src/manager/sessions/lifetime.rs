@@ -2,9 +2,10 @@
 
 use crate::crypto::Crypto;
 use crate::ids::FabricIndex;
+use crate::ids::Peer;
 use crate::manager::delivery::Delivery;
 use crate::manager::event::{CloseReason, Event};
-use crate::manager::handle::{Peer, PeerAddress, SessionHandle, Source};
+use crate::manager::handle::{PeerAddress, SessionHandle, Source};
 use crate::manager::node::Node;
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::tables::Sessions;
@@ -49,8 +50,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if reason.notifies_peer() {
             self.push_report(session, &StatusReport::close_session(), now, delivery);
         }
-        if let Some(context) = self.table.remove(session) {
-            delivery.push_event(Event::Closed { session, context, reason });
+        if let Some(data) = self.table.remove(session) {
+            delivery.push_event(Event::Closed { session, data, reason });
         }
     }
 

@@ -26,6 +26,6 @@ mod timers;
 pub(super) use self::exchanges::Content;
 pub use self::receive_batch::Datagram;
 pub(super) use self::receive_batch::NotHandled;
-pub use self::send_batch::Outgoing;
+pub use self::send_batch::BatchMessage;
 pub use self::session_ref::SessionRef;
 pub(super) use self::tables::Sessions;

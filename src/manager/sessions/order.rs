@@ -49,8 +49,8 @@ impl<S: Storage> UseOrder<S> {
         Some((*rank, ends.oldest))
     }
 
-    /// The sessions of a fabric that have the rank of the first to evict, the one idle longest first.
-    /// PASE sessions all have one rank.
+    /// The sessions of a fabric that have the rank of the first to evict, the one idle longest
+    /// first. PASE sessions all have one rank.
     pub(in crate::manager) fn iter(&self, fabric: FabricOrPase) -> impl Iterator<Item = Seat> {
         let oldest = self.first_to_evict(fabric).map(|(_, seat)| seat);
         core::iter::successors(oldest, |seat| self.links.get(*seat).newer)

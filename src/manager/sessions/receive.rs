@@ -2,7 +2,7 @@
 
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, acknowledgement, wants_ack};
-use crate::ids::{LocalSessionId, MessageCounter, ProtocolId};
+use crate::ids::{LocalSessionId, MessageCounter, MessageType, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
@@ -148,8 +148,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             session,
             exchange,
             first,
-            protocol: header.protocol,
-            opcode: header.opcode,
+            kind: MessageType::new(header.protocol, header.opcode),
             needs_ack: header.needs_ack,
             counter,
             payload,

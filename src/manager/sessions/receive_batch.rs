@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::crypto::Crypto;
 use crate::manager::handle::{PeerAddress, SessionHandle};
-use crate::manager::received::{Dropped, Received};
+use crate::manager::received::Received;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
@@ -22,7 +22,7 @@ pub struct Datagram<'b> {
 
 enum State<'b> {
     NotHandled(NotHandled<'b>),
-    Handled(Result<Received<'b>, Dropped>),
+    Handled(Received<'b>),
     /// The caller has the result.
     Taken,
 }
@@ -50,7 +50,7 @@ impl<'b> Datagram<'b> {
 
     /// Returns what [`handle_datagram`](crate::SessionManager::handle_datagram) would have
     /// returned. `None` before the datagram was handled, and from the second call on.
-    pub fn take(&mut self) -> Option<Result<Received<'b>, Dropped>> {
+    pub fn take(&mut self) -> Option<Received<'b>> {
         match core::mem::replace(&mut self.state, State::Taken) {
             State::Handled(received) => Some(received),
             other => {
@@ -72,7 +72,7 @@ impl<'b> Datagram<'b> {
     }
 
     /// Notes the result.
-    pub(in crate::manager) fn finish(&mut self, received: Result<Received<'b>, Dropped>) {
+    pub(in crate::manager) fn finish(&mut self, received: Received<'b>) {
         self.state = State::Handled(received);
     }
 

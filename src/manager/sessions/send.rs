@@ -2,7 +2,7 @@
 
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
-use crate::ids::ProtocolId;
+use crate::ids::{MessageType, ProtocolId};
 use crate::manager::delivery::{Delivery, Output};
 use crate::manager::error::{OpenError, SendError};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, SessionHandle, Source};
@@ -86,7 +86,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<Transmit<'b>, SendError> {
-        let Content { protocol, opcode, payload } = content;
+        let Content { kind: MessageType { protocol, opcode }, payload } = content;
         let key = exchange.key;
         let entry = self.exchanges.open(exchange).ok_or(SendError::Closed)?;
         let known = self.table.by_local(key.session).ok_or(SendError::Closed)?;
@@ -124,16 +124,16 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         self.update(key, delivery, node);
     }
 
-    /// Encodes the next acknowledgement of an exchange into `buf`, or takes its transmission.
+    /// Encodes the next acknowledgement of an exchange into the scratch buffer of the delivery, or
+    /// takes its transmission.
     pub(in crate::manager) fn output(
         &mut self,
         key: ExchangeKey,
         now: Instant,
-        buf: &mut [u8],
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) -> Option<Output> {
-        let output = self.next_output(key, now, buf, delivery, node);
+        let output = self.next_output(key, now, delivery, node);
         match &output {
             Some(Output::InFlight) => {}
             Some(Output::Ack { .. }) => self.finish_send(key, delivery, node),
@@ -153,7 +153,6 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         &mut self,
         key: ExchangeKey,
         now: Instant,
-        buf: &mut [u8],
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) -> Option<Output> {
@@ -161,7 +160,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let session = self.table.in_use(key.session)?;
         if let Some(header) = entry.exchange.next_ack() {
             entry.exchange.sent(&header, now);
-            let message = MessageBuf::new(buf).ok()?;
+            let message = MessageBuf::new(&mut delivery.scratch).ok()?;
             let range = session.session.encode(&header, message, now).ok()?.range();
             return Some(Output::Ack { to: session.address, range });
         }

@@ -1,7 +1,7 @@
 //! Messages that are sent together.
 
 use crate::crypto::Crypto;
-use crate::ids::ProtocolId;
+use crate::ids::MessageType;
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::error::SendError;
@@ -18,24 +18,18 @@ use crate::wire::{MessageBuf, ProtocolHeader};
 /// One of many messages for [`SessionManager::send_all`](crate::SessionManager::send_all), and its
 /// result.
 #[derive(Debug)]
-pub struct Outgoing<'p> {
+pub struct BatchMessage<'p> {
     exchange: ExchangeHandle,
-    protocol: ProtocolId,
-    opcode: u8,
+    kind: MessageType,
     payload: &'p [u8],
     sent: Option<Result<(), SendError>>,
 }
 
-impl<'p> Outgoing<'p> {
+impl<'p> BatchMessage<'p> {
     /// A message to be sent reliably on an exchange.
     #[must_use]
-    pub const fn new(
-        exchange: ExchangeHandle,
-        protocol: ProtocolId,
-        opcode: u8,
-        payload: &'p [u8],
-    ) -> Self {
-        Self { exchange, protocol, opcode, payload, sent: None }
+    pub const fn new(exchange: ExchangeHandle, kind: MessageType, payload: &'p [u8]) -> Self {
+        Self { exchange, kind, payload, sent: None }
     }
 
     /// The exchange that it is sent on.
@@ -52,7 +46,7 @@ impl<'p> Outgoing<'p> {
     }
 
     const fn content(&self) -> Content<'p> {
-        Content { protocol: self.protocol, opcode: self.opcode, payload: self.payload }
+        Content { kind: self.kind, payload: self.payload }
     }
 
     /// Returns true if sealing it along with others is faster.
@@ -97,7 +91,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         &mut self,
         crypto: &C,
         now: Instant,
-        messages: &mut [Outgoing<'_>],
+        messages: &mut [BatchMessage<'_>],
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) {
@@ -115,7 +109,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         &mut self,
         crypto: &C,
         now: Instant,
-        messages: &mut [Outgoing<'_>],
+        messages: &mut [BatchMessage<'_>],
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> usize {
@@ -169,7 +163,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     fn lay_out(
         &mut self,
         number: usize,
-        message: &Outgoing<'_>,
+        message: &BatchMessage<'_>,
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<LaidOut<S>, SendError> {

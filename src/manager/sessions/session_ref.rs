@@ -41,8 +41,8 @@ impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
 
     /// The application's data.
     #[must_use]
-    pub const fn context(&self) -> &'a T {
-        &self.entry.context
+    pub const fn data(&self) -> &'a T {
+        &self.entry.data
     }
 }
 

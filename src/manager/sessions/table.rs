@@ -6,8 +6,9 @@ use core::ops::RangeInclusive;
 use rand_core::CryptoRng;
 
 use crate::crypto::Crypto;
+use crate::ids::Peer;
 use crate::ids::{FabricIndex, LocalSessionId};
-use crate::manager::handle::{Peer, PeerAddress, SessionHandle};
+use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::sessions::entry::{Entry, PASE, listed_under, peer_of};
 use crate::manager::sessions::order::UseOrder;
 use crate::manager::sessions::session_ref::SessionRef;
@@ -256,7 +257,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     {
         let seat = self.entries.find(handle.local)?;
         let entry = self.entries.get_mut(seat).filter(|entry| entry.serial == handle.serial)?;
-        let context = core::mem::take(&mut entry.context);
+        let data = core::mem::take(&mut entry.data);
         let (peer, fabric) = (entry.peer(), listed_under(entry.session.identity()));
         self.order.remove(fabric, seat);
         if let Some(peer) = peer {
@@ -268,7 +269,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             let left = self.count_of(peer);
             self.rank_peer(peer, left, seat);
         }
-        Some(context)
+        Some(data)
     }
 
     fn count_of(&self, peer: Peer) -> u8 {

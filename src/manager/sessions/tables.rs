@@ -3,9 +3,10 @@
 use rand_core::CryptoRng;
 
 use crate::crypto::Crypto;
+use crate::ids::Peer;
 use crate::ids::{FabricIndex, LocalSessionId};
 use crate::manager::config::Config;
-use crate::manager::handle::{Peer, PeerAddress, SessionHandle};
+use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::Exchanges;
 use crate::manager::sessions::session_ref::SessionRef;
@@ -115,8 +116,8 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
     }
 
     /// The application's data of a session.
-    pub(in crate::manager) fn context_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
-        self.table.get_mut(session).map(|entry| &mut entry.context)
+    pub(in crate::manager) fn data_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
+        self.table.get_mut(session).map(|entry| &mut entry.data)
     }
 
     /// Ties a PASE session to a fabric. Returns false for other sessions.

@@ -1,4 +1,4 @@
-//! Octets of many sizes in one array.
+//! Bytes of many sizes in one array.
 
 use core::cell::Cell;
 
@@ -8,7 +8,7 @@ use crate::manager::handle::Source;
 /// Items one after the other, without gaps: what follows an item that goes moves up.
 ///
 /// ```text
-/// owner (9) │ length LE (2) │ octets │ owner │ ... │ free
+/// owner (9) │ length LE (2) │ bytes │ owner │ ... │ free
 /// ```
 #[derive(Debug)]
 pub struct Arena<A> {
@@ -16,7 +16,7 @@ pub struct Arena<A> {
     used: usize,
 }
 
-/// Octets in a row.
+/// Bytes in a row.
 pub trait Array {
     /// All zero.
     const ZERO: Self;
@@ -55,7 +55,7 @@ impl<const N: usize, const M: usize> Array for [[u8; M]; N] {
 }
 
 const OWNER_LEN: usize = 9;
-const HEADER_LEN: usize = OWNER_LEN + size_of::<u16>();
+pub(super) const HEADER_LEN: usize = OWNER_LEN + size_of::<u16>();
 
 /// Where an item stands.
 struct Item {
@@ -86,20 +86,20 @@ impl<A: Array> Arena<A> {
         self.items().find(|(owner, _)| **owner == wanted).map(|(_, item)| item)
     }
 
-    /// How many octets are free when those of the owner are.
+    /// How many bytes are free when those of the owner are.
     fn free(&self, owner: Owner) -> usize {
         let own = self.find(owner).map_or(0, |item| item.end.saturating_sub(item.header));
         A::LEN.saturating_sub(self.used).saturating_add(own)
     }
 
-    /// Removes octets; those behind them move up.
+    /// Removes bytes; those behind them move up.
     #[inline(never)]
     fn cut(&mut self, start: usize, end: usize) {
         let gap = end.saturating_sub(start);
         if let Some(tail) = self.array.octets_mut().get_mut(start..self.used)
             && gap <= tail.len()
         {
-            // Octet by octet: `copy_within` brings `memmove` into the image, 1.6 kB.
+            // Byte by byte: `copy_within` brings `memmove` into the image, 1.6 kB.
             let tail = Cell::from_mut(tail).as_slice_of_cells();
             for (to, from) in tail.iter().zip(tail.iter().skip(gap)) {
                 to.set(from.get());
@@ -115,7 +115,7 @@ impl<A: Array> Octets for Arena<A> {
         Self { array: A::ZERO, used: 0 }
     };
 
-    /// The octets stay here; the owner finds them by its name.
+    /// The bytes stay here; the owner finds them by its name.
     type Held = ();
 
     fn room(&self, owner: Owner) -> usize {

@@ -1,12 +1,12 @@
 //! Sessions by their peer, on the heap.
 
+use crate::ids::Peer;
 use core::hash::{Hash, Hasher};
 
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 
 use super::{Peers, Seat};
-use crate::manager::handle::Peer;
 
 /// Places by a hash of the peer that peers cannot foresee.
 #[derive(Debug)]

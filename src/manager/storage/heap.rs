@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::hashed::HashedPeers;
+use super::sealed::Sealed;
 use super::slab::Slab;
 use super::sorted::Sorted;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
@@ -12,7 +13,7 @@ use super::{
     Empty, Full, GroupTables, KeyRef, Links, Map, Octets, Owner, Present, Queue, RecordIndex,
     RecordOrder, Seat, Sender, Storage,
 };
-use crate::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
+use crate::ids::{FabricIndex, GroupId, GroupKeySetId, Peer};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -25,7 +26,11 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub struct Heap;
 
+impl Sealed for Heap {}
+
 impl Storage for Heap {
+    const CHECK: () = ();
+
     type Sessions<V> = Slab<V>;
     type Peers = HashedPeers;
     type Links = LinkRow;
@@ -34,9 +39,9 @@ impl Storage for Heap {
     type Exchanges<V> = Tree<ExchangeKey, V>;
     type Handshakes<V> = Tree<HandshakeId, V>;
     type Fabrics<V> = Tree<FabricIndex, V>;
-    type Records<V> = Tree<(FabricIndex, NodeId), V>;
-    type RecordIds = Tree<ResumptionId, (FabricIndex, NodeId)>;
-    type RecordOrder = Tree<(Instant, (FabricIndex, NodeId)), ()>;
+    type Records<V> = Tree<Peer, V>;
+    type RecordIds = Tree<ResumptionId, Peer>;
+    type RecordOrder = Tree<(Instant, Peer), ()>;
     type Deadlines = Tree<(Instant, Source), ()>;
     type Ready = Tree<Source, ()>;
     type Events<V> = Ring<V>;
@@ -120,14 +125,14 @@ impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
     }
 }
 
-impl RecordIndex for Tree<ResumptionId, (FabricIndex, NodeId)> {
+impl RecordIndex for Tree<ResumptionId, Peer> {
     const EMPTY: Self = <Self as Map<_, _>>::EMPTY;
 
     fn limit(&mut self, limit: usize) {
         Map::limit(self, limit);
     }
 
-    fn insert(&mut self, id: ResumptionId, peer: (FabricIndex, NodeId)) -> Result<(), Full> {
+    fn insert(&mut self, id: ResumptionId, peer: Peer) -> Result<(), Full> {
         Map::insert(self, id, peer)
     }
 
@@ -135,34 +140,27 @@ impl RecordIndex for Tree<ResumptionId, (FabricIndex, NodeId)> {
         self.discard(id);
     }
 
-    fn get(
-        &self,
-        id: &ResumptionId,
-        _: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
-    ) -> Option<(FabricIndex, NodeId)> {
+    fn get(&self, id: &ResumptionId, _: impl FnOnce() -> Option<Peer>) -> Option<Peer> {
         Map::get(self, id).copied()
     }
 }
 
-impl RecordOrder for Tree<(Instant, (FabricIndex, NodeId)), ()> {
+impl RecordOrder for Tree<(Instant, Peer), ()> {
     const EMPTY: Self = <Self as Map<_, _>>::EMPTY;
 
     fn limit(&mut self, limit: usize) {
         Map::limit(self, limit);
     }
 
-    fn insert(&mut self, at: Instant, peer: (FabricIndex, NodeId)) -> Result<(), Full> {
+    fn insert(&mut self, at: Instant, peer: Peer) -> Result<(), Full> {
         Map::insert(self, (at, peer), ())
     }
 
-    fn remove(&mut self, at: Instant, peer: (FabricIndex, NodeId)) {
+    fn remove(&mut self, at: Instant, peer: Peer) {
         self.discard(&(at, peer));
     }
 
-    fn first(
-        &self,
-        _: impl FnOnce() -> Option<(Instant, (FabricIndex, NodeId))>,
-    ) -> Option<(Instant, (FabricIndex, NodeId))> {
+    fn first(&self, _: impl FnOnce() -> Option<(Instant, Peer)>) -> Option<(Instant, Peer)> {
         Map::first(self)
     }
 }
@@ -242,7 +240,7 @@ impl Links for LinkRow {
     }
 }
 
-/// Octets that each owner keeps itself.
+/// Bytes that each owner keeps itself.
 #[derive(Debug)]
 pub struct Boxes;
 

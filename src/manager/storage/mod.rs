@@ -3,8 +3,8 @@
 //! [`Storage`] is the one parameter that decides it. `Heap` grows on demand up to the limits of
 //! [`Config`](super::Config); [`Fixed`] is all arrays. Both behave alike within their limits.
 
-use super::handle::{ExchangeKey, HandshakeId, Peer, Source};
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use super::handle::{ExchangeKey, HandshakeId, Source};
+use crate::ids::{FabricIndex, LocalSessionId, Peer};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
@@ -16,6 +16,7 @@ mod hashed;
 #[cfg(feature = "alloc")]
 mod heap;
 mod place;
+pub mod sizes;
 #[cfg(feature = "alloc")]
 mod slab;
 #[cfg(feature = "alloc")]
@@ -179,16 +180,12 @@ pub trait RecordIndex {
     ///
     /// # Errors
     /// [`Full`].
-    fn insert(&mut self, id: ResumptionId, peer: (FabricIndex, NodeId)) -> Result<(), Full>;
+    fn insert(&mut self, id: ResumptionId, peer: Peer) -> Result<(), Full>;
     /// Removes a record.
     fn remove(&mut self, id: &ResumptionId);
     /// The peer whose record has this id. `scan` looks through all records: for storage that
     /// spends no memory on an index.
-    fn get(
-        &self,
-        id: &ResumptionId,
-        scan: impl FnOnce() -> Option<(FabricIndex, NodeId)>,
-    ) -> Option<(FabricIndex, NodeId)>;
+    fn get(&self, id: &ResumptionId, scan: impl FnOnce() -> Option<Peer>) -> Option<Peer>;
 }
 
 /// Resumption records in the order of some point in time.
@@ -201,18 +198,15 @@ pub trait RecordOrder {
     ///
     /// # Errors
     /// [`Full`].
-    fn insert(&mut self, at: Instant, peer: (FabricIndex, NodeId)) -> Result<(), Full>;
+    fn insert(&mut self, at: Instant, peer: Peer) -> Result<(), Full>;
     /// Removes a record.
-    fn remove(&mut self, at: Instant, peer: (FabricIndex, NodeId));
+    fn remove(&mut self, at: Instant, peer: Peer);
     /// The first record; of several with the same time that with the smallest key. `scan` looks
     /// through all records, as in [`RecordIndex::get`].
-    fn first(
-        &self,
-        scan: impl FnOnce() -> Option<(Instant, (FabricIndex, NodeId))>,
-    ) -> Option<(Instant, (FabricIndex, NodeId))>;
+    fn first(&self, scan: impl FnOnce() -> Option<(Instant, Peer)>) -> Option<(Instant, Peer)>;
 }
 
-/// What octets are kept for.
+/// What bytes are kept for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The message in flight of an exchange or handshake.
@@ -225,25 +219,25 @@ pub enum Owner {
     GroupMessage(u64),
 }
 
-/// Octets of many sizes. Each owner keeps what [`allocate`](Self::allocate) returned, and the
-/// octets until it allocates again or they are released.
+/// Bytes of many sizes. Each owner keeps what [`allocate`](Self::allocate) returned, and the
+/// bytes until it allocates again or they are released.
 pub trait Octets {
-    /// No octets.
+    /// No bytes.
     const EMPTY: Self;
     /// What the owner keeps of them.
     type Held;
-    /// How many octets there is room for, besides what this owner has.
+    /// How many bytes there is room for, besides what this owner has.
     fn room(&self, owner: Owner) -> usize;
-    /// Room for `len` octets of any content, in place of what the owner had; `None` if there is
+    /// Room for `len` bytes of any content, in place of what the owner had; `None` if there is
     /// not so much.
     fn allocate(&mut self, owner: Owner, len: usize) -> Option<Self::Held>;
     /// Gives back all but the first `len`.
     fn shrink(&mut self, owner: Owner, len: usize);
-    /// The octets of an owner.
+    /// The bytes of an owner.
     fn get<'a>(&'a self, owner: Owner, held: &'a Self::Held) -> &'a [u8];
-    /// The octets of an owner, to be written.
+    /// The bytes of an owner, to be written.
     fn get_mut<'a>(&'a mut self, owner: Owner, held: &'a mut Self::Held) -> &'a mut [u8];
-    /// The octets of several owners, to be written; none for one that holds nothing.
+    /// The bytes of several owners, to be written; none for one that holds nothing.
     fn get_many_mut<'a, const N: usize>(
         &'a mut self,
         owners: [Option<(Owner, &'a mut Self::Held)>; N],
@@ -253,46 +247,75 @@ pub trait Octets {
 }
 
 /// The tables of a manager. Sealed: `Heap` and [`Fixed`] implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no storage of a manager",
+    note = "the sizes of `Fixed` stand in this order: Sessions, Exchanges, Handshakes, Fabrics, \
+            Records, MessageBytes; those of `WithGroups` after another storage: KeySets, Groups, \
+            Senders"
+)]
 pub trait Storage: sealed::Sealed {
+    /// Fails to compile if the sizes are of no use.
+    #[doc(hidden)]
+    const CHECK: ();
     /// Secure sessions by their local id.
+    #[doc(hidden)]
     type Sessions<V>: Seats<V>;
     /// Sessions by peer: an index.
+    #[doc(hidden)]
     type Peers: Peers;
     /// What puts sessions into the order of their use.
+    #[doc(hidden)]
     type Links: Links;
     /// The lists of sessions of one rank.
+    #[doc(hidden)]
     type UseLists: Map<(FabricOrPase, Rank), Ends>;
     /// How many sessions each fabric has.
+    #[doc(hidden)]
     type Counts: Map<FabricOrPase, u16>;
     /// Exchanges of secure sessions.
+    #[doc(hidden)]
     type Exchanges<V>: Map<ExchangeKey, V>;
     /// Handshakes in flight.
+    #[doc(hidden)]
     type Handshakes<V>: Map<HandshakeId, V>;
     /// Fabrics.
+    #[doc(hidden)]
     type Fabrics<V>: Map<FabricIndex, V>;
     /// Resumption records by peer.
-    type Records<V>: Map<(FabricIndex, NodeId), V>;
+    #[doc(hidden)]
+    type Records<V>: Map<Peer, V>;
     /// Resumption records by id: an index.
+    #[doc(hidden)]
     type RecordIds: RecordIndex;
     /// Resumption records by time: an index.
+    #[doc(hidden)]
     type RecordOrder: RecordOrder;
     /// Deadlines of exchanges and handshakes.
+    #[doc(hidden)]
     type Deadlines: Map<(Instant, Source), ()>;
     /// Exchanges and handshakes that have something to send.
+    #[doc(hidden)]
     type Ready: Map<Source, ()>;
     /// Events.
+    #[doc(hidden)]
     type Events<V>: Queue<V>;
     /// Those of handshakes.
+    #[doc(hidden)]
     type HandshakeEvents<V>: Queue<V>;
     /// Short messages.
+    #[doc(hidden)]
     type Outbox<V>: Queue<V>;
     /// Certificates of fabrics.
+    #[doc(hidden)]
     type Certificates: Octets;
     /// Messages in flight, and certificates of peers.
+    #[doc(hidden)]
     type Octets: Octets;
     /// Groups, if this storage has tables for them.
+    #[doc(hidden)]
     type Groups<V: Empty>: Optional<V>;
     /// Those tables.
+    #[doc(hidden)]
     type GroupTables: GroupTables;
 }
 
@@ -301,23 +324,4 @@ pub(super) type Held<S> = <<S as Storage>::Octets as Octets>::Held;
 
 mod sealed {
     pub trait Sealed {}
-
-    #[cfg(feature = "alloc")]
-    impl Sealed for super::Heap {}
-
-    impl<
-        const SESSIONS: usize,
-        const EXCHANGES: usize,
-        const HANDSHAKES: usize,
-        const FABRICS: usize,
-        const RECORDS: usize,
-        const OCTETS: usize,
-    > Sealed for super::Fixed<SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, OCTETS>
-    {
-    }
-
-    impl<S: super::Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> Sealed
-        for super::WithGroups<S, KEY_SETS, GROUPS, SENDERS>
-    {
-    }
 }

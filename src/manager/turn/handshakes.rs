@@ -136,7 +136,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         if self.handshakes.established(id, session, cx.now, &mut self.delivery) {
             self.sessions.set_commissioned(session);
         }
-        self.delivery.tell(Event::Established { session, handshake, resumed });
+        self.delivery.push_event(Event::Established { session, handshake, resumed });
         if let Some(record) = record {
             match &mut cx.resumption {
                 Some(store) => store.save(&record),

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::{FabricCredentials, FabricTable};
 use crate::handshake::HandshakeError;
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::{FabricIndex, Peer};
 use crate::manager::SessionManager;
 use crate::manager::error::{FabricTableError, RestoreError};
 use crate::manager::event::Event;
@@ -80,23 +80,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub(in crate::manager) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
         let evicted = self.node.records.save(record, now);
-        for (fabric, peer) in evicted.into_iter().chain([(record.fabric, record.peer)]) {
-            self.delivery.tell(Event::RecordChanged { fabric, peer });
+        for peer in evicted.into_iter().chain([Peer::new(record.fabric, record.peer)]) {
+            self.delivery.push_event(Event::RecordChanged { peer });
         }
     }
 
     /// Forgets the record of a peer, also in the store that `cx` names.
-    pub(in crate::manager) fn forget_record(
-        &mut self,
-        fabric: FabricIndex,
-        peer: NodeId,
-        cx: &mut Context<'_>,
-    ) {
+    pub(in crate::manager) fn forget_record(&mut self, peer: Peer, cx: &mut Context<'_>) {
         if let Some(store) = &mut cx.resumption {
-            store.remove(fabric, peer);
+            store.remove(peer);
         }
-        self.handshakes.end_resumptions(fabric, Some(peer), cx.now, &mut self.delivery);
-        self.discard_record(fabric, peer);
+        let Peer { fabric, node } = peer;
+        self.handshakes.end_resumptions(fabric, Some(node), cx.now, &mut self.delivery);
+        self.discard_record(peer);
     }
 
     /// Forgets the records of a fabric, also in the store that `cx` names. Handshakes that resume
@@ -107,8 +103,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         // The store may hold records of peers that have none here, so all resumptions end.
         self.handshakes.end_resumptions(fabric, None, cx.now, &mut self.delivery);
-        while let Some((_, peer)) = self.node.records.first_of(fabric) {
-            self.discard_record(fabric, peer);
+        while let Some(peer) = self.node.records.first_of(fabric) {
+            self.discard_record(peer);
         }
     }
 
@@ -126,16 +122,17 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub(in crate::manager) fn expire_records(&mut self, now: Instant) {
         let lifetime = self.node.config.record_lifetime;
-        while let Some((fabric, peer)) = self.node.records.expired(now, lifetime) {
-            self.handshakes.end_resumptions(fabric, Some(peer), now, &mut self.delivery);
-            self.discard_record(fabric, peer);
+        while let Some(peer) = self.node.records.expired(now, lifetime) {
+            let Peer { fabric, node } = peer;
+            self.handshakes.end_resumptions(fabric, Some(node), now, &mut self.delivery);
+            self.discard_record(peer);
         }
     }
 
     /// Removes a record from the manager's own table, and queues the event for it.
-    fn discard_record(&mut self, fabric: FabricIndex, peer: NodeId) {
-        if self.node.records.forget((fabric, peer)) {
-            self.delivery.tell(Event::RecordChanged { fabric, peer });
+    fn discard_record(&mut self, peer: Peer) {
+        if self.node.records.forget(peer) {
+            self.delivery.push_event(Event::RecordChanged { peer });
         }
     }
 }

@@ -9,7 +9,7 @@ mod membership;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::manager::SessionManager;
-use crate::manager::delivery::{Output, TRANSMIT_BUFFER_LEN};
+use crate::manager::delivery::Output;
 use crate::manager::event::Event;
 use crate::manager::groups::Groups;
 use crate::manager::handle::{PeerAddress, Source};
@@ -28,7 +28,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         cx: &mut Context<'_>,
         from: PeerAddress,
         datagram: &'b mut [u8],
-    ) -> Result<Received<'b>, Dropped> {
+    ) -> Received<'b> {
         let received = self.route(cx, from, datagram);
         self.counted(from, received)
     }
@@ -38,8 +38,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &mut self,
         from: PeerAddress,
         received: Result<Received<'b>, Dropped>,
-    ) -> Result<Received<'b>, Dropped> {
-        received.inspect_err(|reason| self.delivery.count_dropped(from, *reason))
+    ) -> Received<'b> {
+        received.unwrap_or_else(|reason| {
+            self.delivery.count_dropped(from, reason);
+            Received::Dropped(reason)
+        })
     }
 
     /// Hands a datagram to the part that its session belongs to.
@@ -132,32 +135,26 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// The next datagram to send.
     #[inline(never)]
-    pub(in crate::manager) fn transmit<'a>(
-        &'a mut self,
-        now: Instant,
-        scratch: &'a mut [u8; TRANSMIT_BUFFER_LEN],
-    ) -> Option<Transmit<'a>> {
+    pub(in crate::manager) fn transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         let shorts_first = self.delivery.is_turn_of_shorts();
         while let Some(source) = self.delivery.schedule.ready().filter(|_| !shorts_first) {
-            match self.output(source, now, scratch) {
-                Some(Output::Ack { to, range }) => {
-                    return Some(Transmit { to, datagram: scratch.get(range)? });
-                }
+            match self.output(source, now) {
+                Some(Output::Ack { to, range }) => return self.delivery.lend_scratch(to, range),
                 Some(Output::InFlight) => return self.in_flight(source),
                 None => {}
             }
         }
-        self.delivery.pop_short(scratch)
+        self.delivery.pop_short()
     }
 
-    /// Encodes the next acknowledgement of an exchange or handshake into `buf`, or takes its
-    /// transmission.
+    /// Encodes the next acknowledgement of an exchange or handshake into the scratch buffer of the
+    /// delivery, or takes its transmission.
     #[inline(never)]
-    fn output(&mut self, source: Source, now: Instant, buf: &mut [u8]) -> Option<Output> {
+    fn output(&mut self, source: Source, now: Instant) -> Option<Output> {
         let Self { sessions, handshakes, delivery, node, .. } = self;
         match source {
-            Source::Exchange(key) => sessions.output(key, now, buf, delivery, node),
-            Source::Handshake(id) => handshakes.output(id, now, buf, delivery, node),
+            Source::Exchange(key) => sessions.output(key, now, delivery, node),
+            Source::Handshake(id) => handshakes.output(id, now, delivery, node),
         }
     }
 

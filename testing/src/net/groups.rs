@@ -1,11 +1,12 @@
 //! Messages to groups, fanned out: every node has joined every address.
 
+use matter_session::MessageType;
 use matter_session::crypto::{Crypto, Secret};
 use matter_session::fabric::GroupKey;
 use matter_session::group::{
     CounterStore, EpochStart, GroupCounter, GroupEpoch, GroupKeySet, SecurityPolicy, StoreError,
 };
-use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
+use matter_session::ids::{FabricIndex, GroupId, Group, GroupKeySetId, NodeId};
 use matter_session::manager::{GroupMessage, GroupSettings, Storage};
 
 use super::{IM, Network};
@@ -63,8 +64,8 @@ pub struct Heard {
 impl From<GroupMessage<'_>> for Heard {
     fn from(message: GroupMessage<'_>) -> Self {
         Self {
-            fabric: message.fabric,
-            group: message.group,
+            fabric: message.group.fabric,
+            group: message.group.id,
             source: message.source,
             counter: message.counter.get(),
             payload: message.payload.to_vec(),
@@ -102,7 +103,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         let manager = &mut self.nodes[n].manager;
         key_set(group, policy, seeds, |set| manager.groups_mut().set_key_set(fabric, set)).unwrap();
         let settings = GroupSettings::new(GroupKeySetId::new(group));
-        manager.groups_mut().set(fabric, GroupId::new(group), settings).unwrap();
+        manager.groups_mut().set(Group::new(fabric, GroupId::new(group)), settings).unwrap();
     }
 
     /// What a node would send to a group.
@@ -115,9 +116,9 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
     ) -> Vec<u8> {
         let mut buf = vec![0; payload.len() + 52];
         self.call(n, |manager, cx| {
-            let to = (fabric, GroupId::new(group));
-            let sent = manager.groups_mut().send(cx, to, IM, 8, payload, &mut buf).unwrap();
-            assert_eq!(Some(sent.to), manager_address(manager.groups().address(fabric, to.1)));
+            let to = Group::new(fabric, GroupId::new(group));
+            let sent = manager.groups_mut().send(cx, to, MessageType::new(IM, 8), payload, &mut buf).unwrap();
+            assert_eq!(Some(sent.to), manager_address(manager.groups().address(to)));
             sent.datagram.to_vec()
         })
     }

@@ -6,13 +6,13 @@ pub mod groups;
 
 use std::collections::BTreeMap;
 
-use matter_session::context::Context;
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{Crypto, Passcode, PbkdfParameters, SigningKey, Verifier};
 use matter_session::handshake::{HandshakeError, SignRequest};
-use matter_session::ids::{FabricIndex, NodeId, ProtocolId};
+use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId, MessageType};
 use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,
-    Received, SessionHandle, SessionManager, Storage, TRANSMIT_BUFFER_LEN,
+    Received, SessionHandle, SessionManager, Storage,
 };
 use matter_session::resumption::ResumptionStore;
 use matter_session::time::Instant;
@@ -196,7 +196,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
     ) -> R {
         let now = self.instant();
         let node = &mut self.nodes[n];
-        f(&mut node.manager, &mut context(now, &mut node.rng, &mut node.store, &mut node.bounds))
+        f(&mut node.manager, &mut services(&mut node.rng, &mut node.store, &mut node.bounds).at(now))
     }
 
     /// Puts a datagram on the wire.
@@ -212,44 +212,44 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         let mut octets = octets.to_vec();
         let now = self.instant();
         let node = &mut self.nodes[n];
-        let mut cx = context(now, &mut node.rng, &mut node.store, &mut node.bounds);
+        let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds);
+        let mut cx = services.at(now);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
         match received {
-            Ok(Received::Message(m)) => {
+            Received::Message(m) => {
                 let got = Got {
                     session: m.session,
                     exchange: m.exchange,
                     first: m.first,
-                    opcode: m.opcode,
+                    opcode: m.kind.opcode,
                     payload: m.payload.to_vec(),
                 };
-                if node.answers && m.opcode % 2 == 0 {
-                    let opcode = m.opcode + 1;
-                    node.manager.send(&mut cx, m.exchange, IM, opcode, m.payload).unwrap();
+                if node.answers && m.kind.opcode % 2 == 0 {
+                    let opcode = m.kind.opcode + 1;
+                    node.manager.send(&mut cx, m.exchange, MessageType::new(IM, opcode), m.payload).unwrap();
                 }
                 node.got.push(got);
                 Ok(())
             }
-            Ok(Received::Group(message)) => {
+            Received::Group(message) => {
                 node.heard.push(message.into());
                 Ok(())
             }
-            Ok(_) => Ok(()),
-            Err(reason) => {
+            Received::Dropped(reason) => {
                 node.dropped.push(reason);
                 Err(reason)
             }
+            _ => Ok(()),
         }
     }
 
     /// Takes what every node has to send and say.
     fn drain(&mut self) {
-        let mut buf = [0; TRANSMIT_BUFFER_LEN];
         let now = self.instant();
         for node in &mut self.nodes {
             loop {
                 node.poll_events(now);
-                let Some(transmit) = node.manager.poll_transmit(now, &mut buf) else { break };
+                let Some(transmit) = node.manager.poll_transmit(now) else { break };
                 let datagram = Datagram {
                     from: node.address,
                     to: transmit.to,
@@ -330,8 +330,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
 
     /// Opens the commissioning window of a node.
     pub fn open_window(&mut self, n: usize) {
-        let now = self.instant();
-        self.nodes[n].manager.open_commissioning_window(now, window_on(&C::default())).unwrap();
+        self.call(n, |m, cx| m.window_mut().open(cx, window_on(&C::default()))).unwrap();
     }
 
     pub fn dial_pase(&mut self, from: usize, to: usize, passcode: u32) {
@@ -343,7 +342,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
     pub fn dial_case(&mut self, from: usize, to: usize, fabric: u8, node: u64) {
         let to = self.nodes[to].address;
         let (fabric, node) = (index(fabric), NodeId::new(node));
-        self.call(from, |manager, cx| manager.connect_case(cx, to, fabric, node)).unwrap();
+        self.call(from, |manager, cx| manager.connect_case(cx, to, Peer::new(fabric, node))).unwrap();
     }
 
     /// Makes a session: node 0 dials node 1 on its first fabric.
@@ -359,15 +358,15 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
     /// Opens an exchange of a node and sends a message on it.
     pub fn say(&mut self, n: usize, session: SessionHandle, opcode: u8) -> ExchangeHandle {
         self.call(n, |manager, cx| {
-            let exchange = manager.open_exchange(cx.now, session).unwrap();
-            manager.send(cx, exchange, IM, opcode, &[opcode; 20]).unwrap();
+            let exchange = manager.open_exchange(cx, session).unwrap();
+            manager.send(cx, exchange, MessageType::new(IM, opcode), &[opcode; 20]).unwrap();
             exchange
         })
     }
 
     /// Sends on an exchange.
     pub fn answer(&mut self, n: usize, exchange: ExchangeHandle, opcode: u8) {
-        self.call(n, |manager, cx| manager.send(cx, exchange, IM, opcode, &[opcode; 20])).unwrap();
+        self.call(n, |manager, cx| manager.send(cx, exchange, MessageType::new(IM, opcode), &[opcode; 20])).unwrap();
     }
 
     pub fn close_exchange(&mut self, n: usize, exchange: ExchangeHandle) {
@@ -407,16 +406,15 @@ pub fn index(fabric: u8) -> FabricIndex {
     FabricIndex::new(fabric).unwrap()
 }
 
-fn context<'a>(
-    now: Instant,
+fn services<'a>(
     rng: &'a mut Dice,
     store: &'a mut Option<Box<dyn ResumptionStore>>,
     bounds: &'a mut Bounds,
-) -> Context<'a> {
-    let cx = Context::new(now, rng).with_counters(bounds);
+) -> Services<'a> {
+    let services = Services::new(rng).with_counters(bounds);
     match store {
-        Some(store) => cx.with_resumption(&mut **store),
-        None => cx,
+        Some(store) => services.with_resumption(&mut **store),
+        None => services,
     }
 }
 
@@ -428,7 +426,7 @@ fn window_on<C: Crypto>(crypto: &C) -> CommissioningWindow {
     let pbkdf = PbkdfParameters::new(1000, &[7; 16]).unwrap();
     let passcode = Passcode::new(PASSCODE).unwrap();
     let verifier = Verifier::generate(crypto, &passcode, &pbkdf).unwrap();
-    CommissioningWindow { verifier, pbkdf, duration: None }
+    CommissioningWindow::new(verifier, pbkdf)
 }
 
 impl<S: Storage, C: Crypto + Default> Node<S, C> {
@@ -460,9 +458,10 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
                 Event::SignRequest(request) if self.signs => {
                     let key = self.keys.get_mut(&request.fabric()).unwrap();
                     let signed = request.sign_with(key);
-                    let mut cx = context(now, &mut self.rng, &mut self.store, &mut self.bounds);
+                    let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds);
+                    let mut cx = services.at(now);
                     // False when the handshake has ended before its request was polled.
-                    self.manager.sign(&mut cx, signed);
+                    let _ = self.manager.complete_signature(&mut cx, signed);
                 }
                 Event::SignRequest(request) => self.requests.push(request),
                 Event::GroupMessages => {
@@ -499,7 +498,7 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
     /// Which sessions closed, with what the application kept for them.
     pub fn closed(&self) -> Vec<(SessionHandle, u32, CloseReason)> {
         let closed = |event: &Event<u32>| match event {
-            Event::Closed { session, context, reason } => Some((*session, *context, *reason)),
+            Event::Closed { session, data, reason, .. } => Some((*session, *data, *reason)),
             _ => None,
         };
         self.events.iter().filter_map(closed).collect()
@@ -508,19 +507,19 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
     pub fn acknowledged(&self, exchange: ExchangeHandle) -> bool {
         self.events
             .iter()
-            .any(|event| matches!(event, Event::Acknowledged { exchange: e } if *e == exchange))
+            .any(|event| matches!(event, Event::Acknowledged { exchange: e, .. } if *e == exchange))
     }
 
     pub fn undelivered(&self, exchange: ExchangeHandle) -> bool {
         self.events
             .iter()
-            .any(|event| matches!(event, Event::Undelivered { exchange: e } if *e == exchange))
+            .any(|event| matches!(event, Event::Undelivered { exchange: e, .. } if *e == exchange))
     }
 
     /// The facts of all sessions, and the sizes of all tables.
     pub fn facts(&self) -> String {
         let sessions: Vec<_> =
-            self.manager.sessions().map(|s| (format!("{s:?}"), s.peer_address())).collect();
+            self.manager.sessions().iter().map(|s| (format!("{s:?}"), s.peer_address())).collect();
         let manager = format!("{:?}", self.manager);
         let (tables, _statistics) = manager.split_once("statistics").unwrap();
         format!("{sessions:?} {tables}")
@@ -528,7 +527,7 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
 
     pub fn assert_clean(&self) {
         let state = format!("{:?}", self.manager);
-        assert_eq!(self.manager.exchange_count(), 0, "{state}");
+        assert_eq!(self.manager.sessions().exchange_count(), 0, "{state}");
         for table in ["handshakes: 0", "deadlines: 0", "ready: 0", "events: 0"] {
             assert!(state.contains(table), "{state}");
         }

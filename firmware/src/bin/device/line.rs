@@ -8,7 +8,7 @@ use firmware::frame::{self, HEADER, MAX_BODY, kind};
 #[cfg(feature = "persistent")]
 use firmware::memory::Memory;
 use matter_session::fabric::Fabric;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
@@ -57,8 +57,8 @@ impl Board for Line {
             Happening::Established { session, resumed } => {
                 let what = match (session.kind(), resumed) {
                     (SessionKind::Pase, _) => 0,
-                    (SessionKind::Case, false) => 1,
-                    (SessionKind::Case, true) => 2,
+                    (_, false) => 1,
+                    (_, true) => 2,
                 };
                 let local = session.local_session_id().get().to_le_bytes();
                 let peer = session.peer_session_id().get().to_le_bytes();
@@ -88,14 +88,14 @@ impl Board for Line {
 
     /// What cannot be kept is established anew after a reset.
     #[cfg(feature = "persistent")]
-    fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>) {
+    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) {
         if let Some(memory) = &mut self.memory {
-            memory.keep_record(fabric, peer, record);
+            memory.keep_record(peer, record);
         }
     }
 
     #[cfg(not(feature = "persistent"))]
-    fn keep(&mut self, _: FabricIndex, _: NodeId, _: Option<&ResumptionRecord>) {}
+    fn keep(&mut self, _: Peer, _: Option<&ResumptionRecord>) {}
 }
 
 /// A frame as it arrives, octet by octet.

@@ -12,7 +12,7 @@ use firmware::frame::{self, ADDRESS, Fabric, MAX_BODY, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, config};
 use matter_session::crypto::{CompactRustCrypto, Signature};
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::time::Instant;
 
@@ -44,8 +44,8 @@ impl Board for Nowhere {
         true
     }
 
-    fn keep(&mut self, fabric: FabricIndex, peer: NodeId, record: Option<&ResumptionRecord>) {
-        black_box((fabric, peer, record.map(ResumptionRecord::to_bytes)));
+    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) {
+        black_box((peer, record.map(ResumptionRecord::to_bytes)));
     }
 }
 

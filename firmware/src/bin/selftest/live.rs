@@ -6,11 +6,11 @@ use firmware::device::Device;
 use firmware::frame::{Fabric, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
-use matter_session::ids::{FabricIndex, NodeId, ProtocolId, VendorId};
-use matter_session::manager::{Event, PeerAddress, Received, SessionHandle, TRANSMIT_BUFFER_LEN};
+use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId, VendorId};
+use matter_session::manager::{Event, PeerAddress, Received, SessionHandle};
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use crate::meter::Meter;
@@ -92,7 +92,8 @@ impl Live {
 
     pub fn pase(&mut self, meters: &mut Meters) -> Option<()> {
         let passcode = Passcode::new(20_202_021).ok()?;
-        let mut cx = context(self.now, &mut self.rng);
+        let mut services = services(&mut self.rng);
+        let mut cx = services.at(self.now);
         self.controller.connect_pase(&mut cx, AT_DEVICE.into(), passcode).ok()?;
         self.establish(meters, false)
     }
@@ -132,8 +133,11 @@ impl Live {
 
     fn connect_case(&mut self, meters: &mut Meters, resumed: bool) -> Option<()> {
         let peer = NodeId::new(v::CASE_RESPONDER_NODE);
-        let mut cx = context(self.now, &mut self.rng);
-        self.controller.connect_case(&mut cx, AT_DEVICE.into(), self.fabric?, peer).ok()?;
+        let mut services = services(&mut self.rng);
+        let mut cx = services.at(self.now);
+        self.controller
+            .connect_case(&mut cx, AT_DEVICE.into(), Peer::new(self.fabric?, peer))
+            .ok()?;
         self.establish(meters, resumed)
     }
 
@@ -153,12 +157,14 @@ impl Live {
         const COUNT: u32 = 100;
         (self.answers, self.right, self.acknowledged) = (0, 0, 0);
         for number in 1..=COUNT {
-            let exchange = self.controller.open_exchange(self.now, self.session?).ok()?;
             let payload = payload(number);
-            let mut cx = context(self.now, &mut self.rng);
+            let mut services = services(&mut self.rng);
+            let mut cx = services.at(self.now);
+            let exchange = self.controller.open_exchange(&mut cx, self.session?).ok()?;
             let controller = &mut *self.controller;
-            let sent =
-                meters.controller.run(|| controller.send(&mut cx, exchange, ECHO, 1, &payload));
+            let sent = meters
+                .controller
+                .run(|| controller.send(&mut cx, exchange, MessageType::new(ECHO, 1), &payload));
             sent.ok()?;
             self.run(meters, |live| live.answers == number)?;
             self.controller.close_exchange(exchange);
@@ -204,14 +210,15 @@ impl Live {
 
     /// Returns whether something left.
     fn controller_turn(&mut self, meters: &mut Meters) -> bool {
-        let mut cx = context(self.now, &mut self.rng);
+        let mut services = services(&mut self.rng);
+        let mut cx = services.at(self.now);
         let node = &mut *self.controller;
         meters.controller.run(|| node.handle_timeout(&mut cx));
         while let Some(event) = node.poll_event() {
             match event {
                 Event::SignRequest(request) => {
                     let signed = request.sign_with(&mut self.key);
-                    meters.controller.run(|| node.sign(&mut cx, signed));
+                    meters.controller.run(|| node.complete_signature(&mut cx, signed).is_ok());
                 }
                 Event::Established { session, resumed, .. } => {
                     (self.session, self.resumed) = (Some(session), resumed);
@@ -220,8 +227,8 @@ impl Live {
                 _ => {}
             }
         }
-        let (mut scratch, mut left) = ([0; TRANSMIT_BUFFER_LEN], false);
-        while let Some(transmit) = node.poll_transmit(self.now, &mut scratch) {
+        let mut left = false;
+        while let Some(transmit) = node.poll_transmit(self.now) {
             if transmit.to == PeerAddress::Udp(AT_DEVICE) {
                 self.to_device.put(transmit.datagram);
                 left = true;
@@ -234,13 +241,14 @@ impl Live {
     fn deliver(&mut self, meters: &mut Meters) -> bool {
         let Self { device, controller, rng, now, answers, right, .. } = self;
         device.board.out.deliver(|datagram| {
-            let mut cx = context(*now, rng);
+            let mut services = services(rng);
+            let mut cx = services.at(*now);
             let received = meters
                 .controller
                 .run(|| controller.handle_datagram(&mut cx, AT_DEVICE.into(), datagram));
-            if let Ok(Received::Message(message)) = received {
+            if let Received::Message(message) = received {
                 *answers += 1;
-                let expected = (message.protocol, message.opcode) == (ECHO, 2)
+                let expected = message.kind == MessageType::new(ECHO, 2)
                     && *message.payload == payload(*answers);
                 *right += u32::from(expected);
             }
@@ -257,7 +265,7 @@ fn payload(number: u32) -> [u8; 64] {
     octets
 }
 
-fn context(now: Instant, rng: &mut Trng) -> Context<'_> {
+fn services(rng: &mut Trng) -> Services<'_> {
     let today = MatterTime::from_seconds(TODAY);
-    Context::new(now, rng).with_wall(WallClock::Known(today))
+    Services::new(rng).with_wall(WallClock::Known(today))
 }

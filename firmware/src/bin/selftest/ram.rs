@@ -6,7 +6,7 @@ use core::time::Duration;
 use firmware::device::{Board, Happening};
 use firmware::element::Number;
 use matter_session::fabric::Fabric;
-use matter_session::ids::{FabricIndex, NodeId};
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::time::Instant;
 
@@ -93,7 +93,7 @@ impl Board for Ram {
         true
     }
 
-    fn keep(&mut self, _: FabricIndex, _: NodeId, record: Option<&ResumptionRecord>) {
+    fn keep(&mut self, _: Peer, record: Option<&ResumptionRecord>) {
         self.records += u32::from(record.is_some());
     }
 }

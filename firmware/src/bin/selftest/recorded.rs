@@ -2,13 +2,15 @@
 
 use firmware::tables::Suite;
 use matter_session::cert::{NoCache, Profile};
-use matter_session::context::Context;
+use matter_session::context::Services;
 use matter_session::crypto::{
     CompactRustCrypto, Passcode, PbkdfParameters, Secret, SigningKey, Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::KeepNone;
-use matter_session::handshake::{CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, PaseStart, Step};
+use matter_session::handshake::{
+    CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, PaseStart, Step,
+};
 use matter_session::ids::{FabricIndex, LocalSessionId};
 use matter_session::resumption::NoRecords;
 use matter_session::session::{EphemeralNodeId, SecureSession, SessionParameters, UnsecureSession};
@@ -35,7 +37,8 @@ pub fn pase(meter: &mut Meter) -> Option<()> {
 /// The responder's session of the recorded handshake.
 pub fn pase_responder(meter: &mut Meter) -> Option<Session> {
     let mut rng = Script::new(&[&v::PASE_RESPONDER_RANDOM, &v::PASE_Y]);
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let verifier = Verifier::from_bytes(&v::PASE_VERIFIER).ok()?;
     let pbkdf = PbkdfParameters::new(1000, &v::PASE_SALT).ok()?;
     let local = LocalSessionId::new(v::PASE_RESPONDER_SESSION)?;
@@ -58,7 +61,8 @@ pub fn pase_responder(meter: &mut Meter) -> Option<Session> {
 /// The initiator's session of the recorded handshake.
 pub fn pase_initiator(meter: &mut Meter) -> Option<Session> {
     let mut rng = Script::new(&[&v::PASE_INITIATOR_RANDOM, &v::PASE_X]);
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let passcode = Passcode::new(20_202_021).ok()?;
     let local = LocalSessionId::new(v::PASE_INITIATOR_SESSION)?;
     let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
@@ -84,7 +88,8 @@ pub fn case(meter: &mut Meter) -> Option<()> {
         &v::CASE_RESPONDER_EPHEMERAL,
         &v::CASE_RESUMPTION_ID,
     ]);
-    let mut cx = Context::new(NOW, &mut rng);
+    let mut services = Services::new(&mut rng);
+    let mut cx = services.at(NOW);
     let ipks = [Ipk::EpochKey(Secret::new(v::CASE_IPK))];
     let credentials = FabricCredentials {
         root: &v::CASE_ROOT,

@@ -1,8 +1,9 @@
 //! The messages of CASE, to be read and written without a state machine.
 //! [Core, "CASE: Protocol Details"]
 //!
-//! A read [`Sigma2`] or [`Sigma3`] says where in the payload its encrypted part is, so that it can be
-//! decrypted in place. To write one, give the encrypted part itself. Its plaintext is a [`TbeData`].
+//! A read [`Sigma2`] or [`Sigma3`] says where in the payload its encrypted part is, so that it can
+//! be decrypted in place. To write one, give the encrypted part itself. Its plaintext is a
+//! [`TbeData`].
 
 use core::ops::Range;
 
@@ -17,12 +18,12 @@ use crate::tlv::{Container, Tag, TlvError, Writer};
 
 /// The length of the randoms in bytes.
 pub const RANDOM_LEN: usize = 32;
-/// The longest certificate in TLV, in octets.
+/// The longest certificate in TLV, in bytes.
 const MAX_CERTIFICATE_LEN: usize = crate::cert::MAX_CERT_LEN;
-/// The longest encrypted part of Sigma2 that is accepted, in octets. Two certificates of full
+/// The longest encrypted part of Sigma2 that is accepted, in bytes. Two certificates of full
 /// length need 912; the rest is room for fields of later revisions.
 const MAX_ENCRYPTED2_LEN: usize = 1030;
-/// The longest encrypted part of Sigma3 that is accepted, in octets; 893 are needed.
+/// The longest encrypted part of Sigma3 that is accepted, in bytes; 893 are needed.
 const MAX_ENCRYPTED3_LEN: usize = 1010;
 
 /// The resumption fields of Sigma1: both or neither.

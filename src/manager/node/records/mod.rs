@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::{FabricIndex, NodeId, Peer};
 use crate::manager::error::RestoreError;
 use crate::manager::storage::{Map, RecordIndex, RecordOrder, Storage};
 use crate::resumption::{ResumptionRecord, ResumptionStore};
@@ -29,8 +29,6 @@ struct Entry {
     /// replay one: the record is saved anew when the session is established.
     used: Instant,
 }
-
-type Peer = (FabricIndex, NodeId);
 
 impl<S: Storage> Records<S> {
     pub(in crate::manager) const EMPTY: Self = Self {
@@ -108,7 +106,7 @@ impl<S: Storage> Records<S> {
         &self,
         record: &ResumptionRecord,
     ) -> Result<(), RestoreError> {
-        let peer = (record.fabric, record.peer);
+        let peer = Peer::new(record.fabric, record.peer);
         if self.peer_of(&record.id).is_some_and(|holder| holder != peer) {
             return Err(RestoreError::IdTaken);
         }
@@ -129,7 +127,7 @@ impl<S: Storage> Records<S> {
         record: &ResumptionRecord,
         now: Instant,
     ) -> Option<Peer> {
-        let peer = (record.fabric, record.peer);
+        let peer = Peer::new(record.fabric, record.peer);
         self.forget(peer);
         if self.peer_of(&record.id).is_some() {
             return None;
@@ -174,8 +172,8 @@ impl<S: Storage> Records<S> {
 
     /// The first peer of a fabric with a record.
     pub(in crate::manager) fn first_of(&self, fabric: FabricIndex) -> Option<Peer> {
-        let first = self.by_peer.first_from((fabric, NodeId::UNSPECIFIED));
-        first.filter(|peer| peer.0 == fabric)
+        let first = self.by_peer.first_from(Peer::new(fabric, NodeId::UNSPECIFIED));
+        first.filter(|peer| peer.fabric == fabric)
     }
 
     /// A peer whose record has expired.
@@ -205,8 +203,7 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         self.find(self.records.peer_of(id)?)
     }
 
-    fn by_peer(&mut self, fabric: FabricIndex, peer: NodeId) -> Option<ResumptionRecord> {
-        let peer = (fabric, peer);
+    fn by_peer(&mut self, peer: Peer) -> Option<ResumptionRecord> {
         self.records.touch(peer, self.now);
         self.find(peer)
     }
@@ -222,8 +219,8 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         self.records.save(record, self.now);
     }
 
-    fn remove(&mut self, fabric: FabricIndex, peer: NodeId) {
-        self.records.forget((fabric, peer));
+    fn remove(&mut self, peer: Peer) {
+        self.records.forget(peer);
     }
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {

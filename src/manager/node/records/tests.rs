@@ -8,12 +8,13 @@ use super::*;
 use crate::crypto::Secret;
 use crate::fabric::CompressedFabricId;
 use crate::ids::CaseAuthTags;
+use crate::manager::sizes;
 use crate::manager::storage::{Fixed, Heap};
 
 const LIFETIME: Duration = Duration::from_millis(40);
 const PLACES: usize = 5;
 
-fn record((fabric, peer): Peer, id: u8) -> ResumptionRecord {
+fn record(Peer { fabric, node: peer }: Peer, id: u8) -> ResumptionRecord {
     let (id, cats) = (ResumptionId::new([id; 16]), CaseAuthTags::NONE);
     let compressed_fabric = CompressedFabricId::from_bytes([0; 8]);
     let shared_secret = Secret::new([1; 32]);
@@ -32,7 +33,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = (Step, u64)> {
     let fabric = || (1..4_u8).prop_map(|index| FabricIndex::new(index).unwrap());
-    let peer = || (fabric(), (1..5_u64).prop_map(NodeId::new));
+    let peer = || (fabric(), 1..5_u64).prop_map(|(fabric, n)| Peer::new(fabric, NodeId::new(n)));
     let step = prop_oneof![
         4 => (peer(), 0..12_u8).prop_map(|(peer, id)| Step::Save(peer, id)),
         3 => peer().prop_map(Step::Offer),
@@ -64,7 +65,7 @@ fn act(model: &mut Model, step: &Step, now: Instant) -> Option<Peer> {
             entry.into_iter().for_each(|(_, _, _, used)| *used = now);
         }
         Step::Forget(peer) => model.retain(|(other, ..)| other != peer),
-        Step::Leave(fabric) => model.retain(|((other, _), ..)| other != fabric),
+        Step::Leave(fabric) => model.retain(|(other, ..)| other.fabric != *fabric),
         Step::Expire => model.retain(|(_, _, saved, _)| now < *saved + LIFETIME),
     }
     None
@@ -81,11 +82,11 @@ fn agrees<S: Storage>(steps: &[(Step, u64)]) {
             Step::Save(peer, id) => {
                 assert_eq!(records.save(&record(*peer, *id), now), evicted);
             }
-            Step::Offer((fabric, peer)) => {
+            Step::Offer(peer) => {
                 let fresh = |(other, _, saved, _): &&(Peer, _, Instant, _)| {
-                    *other == (*fabric, *peer) && now < *saved + LIFETIME
+                    other == peer && now < *saved + LIFETIME
                 };
-                let found = records.at(now, LIFETIME).by_peer(*fabric, *peer);
+                let found = records.at(now, LIFETIME).by_peer(*peer);
                 assert_eq!(found.is_some(), model.iter().any(|entry| fresh(&entry)));
             }
             Step::Forget(peer) => {
@@ -111,7 +112,16 @@ fn agrees<S: Storage>(steps: &[(Step, u64)]) {
 proptest! {
     #[test]
     fn tables_of_records_agree_with_a_list(steps in proptest::collection::vec(step(), 0..80)) {
-        agrees::<Fixed<1, 1, 1, 1, PLACES, 1243>>(&steps);
+        agrees::<
+            Fixed<
+                sizes::Sessions<1>,
+                sizes::Exchanges<1>,
+                sizes::Handshakes<1>,
+                sizes::Fabrics<1>,
+                sizes::Records<PLACES>,
+                sizes::MessageBytes<1243>,
+            >,
+        >(&steps);
         agrees::<Heap>(&steps);
     }
 }

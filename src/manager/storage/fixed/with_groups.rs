@@ -1,0 +1,89 @@
+//! Tables for groups, in arrays.
+
+use core::marker::PhantomData;
+
+use super::Fixed;
+use super::table::{Places, Table};
+use crate::group::MAX_EPOCHS;
+use crate::ids::{FabricIndex, GroupId, GroupKeySetId};
+use crate::manager::storage::sealed::Sealed;
+use crate::manager::storage::sizes::{Groups, KeySets, Senders};
+use crate::manager::storage::{Empty, GroupTables, KeyRef, Present, Sender, Storage};
+
+/// The tables of another storage, and tables of fixed size for groups: for devices that are in
+/// groups, or send to them. [`Fixed`] alone has none.
+///
+/// The sizes count the entries of all fabrics together; each fabric may have its part:
+/// [`KeySets`], [`Groups`] and [`Senders`] say how many a node must support. The defaults are those
+/// of a light on five fabrics.
+///
+/// Two senders are asked for their counters at once, and four messages wait for them: they take
+/// from the [`MessageBytes`](crate::manager::sizes::MessageBytes).
+///
+/// ```
+/// use matter_session::manager::sizes::{Groups, KeySets, Senders, Sessions};
+/// use matter_session::manager::{Fixed, WithGroups};
+///
+/// /// A light that many controllers talk to.
+/// type Tables = WithGroups<Fixed<Sessions<32>>, KeySets<15>, Groups<20>, Senders<120>>;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct WithGroups<S = Fixed, KEYS = KeySets<15>, GROUPS = Groups<20>, SENDERS = Senders<60>>(
+    PhantomData<(S, KEYS, GROUPS, SENDERS)>,
+);
+
+impl<S, K, G, N> Sealed for WithGroups<S, K, G, N> {}
+
+impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> Storage
+    for WithGroups<S, KeySets<KEY_SETS>, Groups<GROUPS>, Senders<SENDERS>>
+{
+    const CHECK: () = {
+        let () = S::CHECK;
+        assert!(KEY_SETS >= 1, "KeySets: a node with groups has one key set at least");
+        assert!(GROUPS >= 1, "Groups: a node with groups has one group at least");
+        assert!(SENDERS >= 1, "Senders: a node with groups knows one sender at least");
+    };
+
+    type Sessions<V> = S::Sessions<V>;
+    type Peers = S::Peers;
+    type Links = S::Links;
+    type UseLists = S::UseLists;
+    type Counts = S::Counts;
+    type Exchanges<V> = S::Exchanges<V>;
+    type Handshakes<V> = S::Handshakes<V>;
+    type Fabrics<V> = S::Fabrics<V>;
+    type Records<V> = S::Records<V>;
+    type RecordIds = S::RecordIds;
+    type RecordOrder = S::RecordOrder;
+    type Deadlines = S::Deadlines;
+    type Ready = S::Ready;
+    type Events<V> = S::Events<V>;
+    type HandshakeEvents<V> = S::HandshakeEvents<V>;
+    type Outbox<V> = S::Outbox<V>;
+    type Certificates = S::Certificates;
+    type Octets = S::Octets;
+    type Groups<V: Empty> = Present<V>;
+    type GroupTables = GroupArrays<KEY_SETS, GROUPS, SENDERS>;
+}
+
+/// Tables for groups, in arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupArrays<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize>;
+
+/// Senders to groups that are asked for their counters at once.
+const SYNCS: usize = 2;
+
+/// Messages that wait for that.
+const WAITING: usize = 4;
+
+impl<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> GroupTables
+    for GroupArrays<KEY_SETS, GROUPS, SENDERS>
+{
+    type KeySets<V> =
+        Table<(FabricIndex, GroupKeySetId), V, Places<((FabricIndex, GroupKeySetId), V), KEY_SETS>>;
+    type Keys = Table<KeyRef, (), [Places<(KeyRef, ()), MAX_EPOCHS>; KEY_SETS]>;
+    type Groups<V> = Table<(FabricIndex, GroupId), V, Places<((FabricIndex, GroupId), V), GROUPS>>;
+    type Senders<V> = Table<Sender, V, Places<(Sender, V), SENDERS>>;
+    type Syncs<V> = Table<Sender, V, Places<(Sender, V), SYNCS>>;
+    type Waiting<V> = Table<u64, V, Places<(u64, V), WAITING>>;
+}

@@ -1,0 +1,47 @@
+//! The sizes of [`Fixed`](super::Fixed) and [`WithGroups`](super::WithGroups), by name.
+//!
+//! None of these types has a value. Each is the parameter of the storage in whose place it stands.
+
+/// Secure sessions at once, the place for PASE among them: with one, CASE has none.
+///
+/// A node of `n` fabrics must be able to hold `3 * n + 1`.
+#[derive(Clone, Copy, Debug)]
+pub enum Sessions<const N: usize> {}
+
+/// Exchanges of secure sessions at once.
+#[derive(Clone, Copy, Debug)]
+pub enum Exchanges<const N: usize> {}
+
+/// Handshakes at once.
+#[derive(Clone, Copy, Debug)]
+pub enum Handshakes<const N: usize> {}
+
+/// Fabrics. A node must support five at least. They share 800 bytes each for their certificates.
+#[derive(Clone, Copy, Debug)]
+pub enum Fabrics<const N: usize> {}
+
+/// Resumption records: three for each fabric at least.
+#[derive(Clone, Copy, Debug)]
+pub enum Records<const N: usize> {}
+
+/// Bytes of all messages in flight together, and of the certificates of peers whose session has
+/// not been reported to the application yet. From 1,243 to 65,535.
+///
+/// A message takes 63 bytes more than its payload. A handshake is begun when there is room for the
+/// largest message, 1,243 bytes, and gives back what it does not need. What finds no room is
+/// refused: [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a Busy report to the peer.
+#[derive(Clone, Copy, Debug)]
+pub enum MessageBytes<const N: usize> {}
+
+/// Group key sets of all fabrics. A node must support three for each fabric.
+#[derive(Clone, Copy, Debug)]
+pub enum KeySets<const N: usize> {}
+
+/// Groups of all fabrics. A node must support four for each fabric.
+#[derive(Clone, Copy, Debug)]
+pub enum Groups<const N: usize> {}
+
+/// Senders to groups whose counters are remembered until a restart, those that take part in
+/// counter synchronisation twice. A node must support 12 for each fabric.
+#[derive(Clone, Copy, Debug)]
+pub enum Senders<const N: usize> {}
