@@ -24,6 +24,7 @@ const _: () = {
     is_error::<crypto::PbkdfError>();
     is_error::<crypto::SignError>();
     is_error::<crypto::StoreFirst>();
+    is_error::<crypto::check::CheckError>();
     is_error::<fabric::FabricError>();
     is_error::<group::KeySetError>();
     is_error::<group::StoreError>();

@@ -1,5 +1,6 @@
 //! Tables in arrays.
 
+mod group_arrays;
 mod ring;
 mod table;
 mod unindexed;
@@ -9,10 +10,10 @@ use core::marker::PhantomData;
 
 pub use self::with_groups::WithGroups;
 
+use self::group_arrays::GroupArrays;
 use self::ring::Ring;
 use self::table::{Places, Table};
 use self::unindexed::{Unhashed, Unindexed};
-use self::with_groups::GroupArrays;
 use super::arena::{Arena, HEADER_LEN};
 use super::sizes::{Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions};
 use super::{Absent, Empty, Storage};

@@ -1,14 +1,12 @@
-//! Tables for groups, in arrays.
+//! Fixed tables with room for groups.
 
 use core::marker::PhantomData;
 
 use super::Fixed;
-use super::table::{Places, Table};
-use crate::group::MAX_EPOCHS;
-use crate::ids::{FabricIndex, GroupId, GroupKeySetId};
+use super::group_arrays::GroupArrays;
 use crate::manager::storage::sealed::Sealed;
 use crate::manager::storage::sizes::{Groups, KeySets, Senders};
-use crate::manager::storage::{Empty, GroupTables, KeyRef, Present, Sender, Storage};
+use crate::manager::storage::{Empty, Present, Storage};
 
 /// The tables of another storage, and tables of fixed size for groups: for devices that are in
 /// groups, or send to them. [`Fixed`] alone has none.
@@ -64,26 +62,4 @@ impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usiz
     type Octets = S::Octets;
     type Groups<V: Empty> = Present<V>;
     type GroupTables = GroupArrays<KEY_SETS, GROUPS, SENDERS>;
-}
-
-/// Tables for groups, in arrays.
-#[derive(Clone, Copy, Debug)]
-pub struct GroupArrays<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize>;
-
-/// Senders to groups that are asked for their counters at once.
-const SYNCS: usize = 2;
-
-/// Messages that wait for that.
-const WAITING: usize = 4;
-
-impl<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> GroupTables
-    for GroupArrays<KEY_SETS, GROUPS, SENDERS>
-{
-    type KeySets<V> =
-        Table<(FabricIndex, GroupKeySetId), V, Places<((FabricIndex, GroupKeySetId), V), KEY_SETS>>;
-    type Keys = Table<KeyRef, (), [Places<(KeyRef, ()), MAX_EPOCHS>; KEY_SETS]>;
-    type Groups<V> = Table<(FabricIndex, GroupId), V, Places<((FabricIndex, GroupId), V), GROUPS>>;
-    type Senders<V> = Table<Sender, V, Places<(Sender, V), SENDERS>>;
-    type Syncs<V> = Table<Sender, V, Places<(Sender, V), SYNCS>>;
-    type Waiting<V> = Table<u64, V, Places<(u64, V), WAITING>>;
 }
