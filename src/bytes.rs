@@ -14,51 +14,51 @@ pub trait Sink {
     ///
     /// # Errors
     /// [`Overflow`] when there is no room; nothing is appended then.
-    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow>;
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Overflow>;
 }
 
 /// A caller's buffer, filled from its start.
 #[derive(Debug)]
 pub struct Buffer<'b> {
-    octets: &'b mut [u8],
+    bytes: &'b mut [u8],
     len: usize,
 }
 
 impl<'b> Buffer<'b> {
     /// Writes from the start of `octets`.
-    pub const fn new(octets: &'b mut [u8]) -> Self {
-        Self { octets, len: 0 }
+    pub const fn new(bytes: &'b mut [u8]) -> Self {
+        Self { bytes, len: 0 }
     }
 
-    /// The number of bytes written.
+    /// Returns the number of bytes written.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// True before the first byte.
+    /// Returns true before the first byte.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What was written.
+    /// Returns what was written.
     #[must_use]
     pub fn into_written(self) -> &'b mut [u8] {
-        self.octets.get_mut(..self.len).unwrap_or_default()
+        self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 
-    /// What was written so far, to be encrypted in place, say.
+    /// Returns what was written so far, to be encrypted in place, say.
     #[must_use]
     pub fn written_mut(&mut self) -> &mut [u8] {
-        self.octets.get_mut(..self.len).unwrap_or_default()
+        self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 }
 
 impl Sink for Buffer<'_> {
-    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
-        let end = self.len.checked_add(octets.len()).ok_or(Overflow)?;
-        self.octets.get_mut(self.len..end).ok_or(Overflow)?.copy_from_slice(octets);
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
+        let end = self.len.checked_add(bytes.len()).ok_or(Overflow)?;
+        self.bytes.get_mut(self.len..end).ok_or(Overflow)?.copy_from_slice(bytes);
         self.len = end;
         Ok(())
     }
@@ -69,13 +69,13 @@ impl Sink for Buffer<'_> {
 pub struct Counter(usize);
 
 impl Counter {
-    /// The number of bytes put.
+    /// Returns the number of bytes put.
     #[must_use]
     pub const fn len(self) -> usize {
         self.0
     }
 
-    /// True before the first byte.
+    /// Returns true before the first byte.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -83,14 +83,14 @@ impl Counter {
 }
 
 impl Sink for Counter {
-    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
-        self.0 = self.0.checked_add(octets.len()).ok_or(Overflow)?;
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
+        self.0 = self.0.checked_add(bytes.len()).ok_or(Overflow)?;
         Ok(())
     }
 }
 
 impl<S: Sink> Sink for &mut S {
-    fn put(&mut self, octets: &[u8]) -> Result<(), Overflow> {
-        (**self).put(octets)
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
+        (**self).put(bytes)
     }
 }

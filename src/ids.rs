@@ -1,4 +1,4 @@
-//! Identifiers, one type each, so that no two can be mixed up.
+//! Identifiers. Each kind has a type of its own, so that they cannot be confused.
 //!
 //! [Core, "Data Model: Identifiers"] and [Core, "Secure Channel: Message Frame Format"].
 
@@ -16,25 +16,25 @@ impl NodeId {
     const MAX_OPERATIONAL: u64 = 0xFFFF_FFEF_FFFF_FFFF;
     const GROUP_BASE: u64 = 0xFFFF_FFFF_FFFF_0000;
 
-    /// The identifier with this value.
+    /// Makes the identifier with this value.
     #[must_use]
     pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// True for `1..=0xFFFFFFEFFFFFFFFF`, the range of nodes that hold a certificate.
+    /// Returns true for `1..=0xFFFFFFEFFFFFFFFF`, the range of nodes that hold a certificate.
     #[must_use]
     pub const fn is_operational(self) -> bool {
         self.0 >= 1 && self.0 <= Self::MAX_OPERATIONAL
     }
 
-    /// The group that this identifier addresses, if it is a group's.
+    /// Returns the group that this identifier addresses, if it is a group's.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what is wanted")]
     pub const fn group(self) -> Option<GroupId> {
@@ -78,7 +78,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The node of a fabric with this node id.
+    /// Names the node of a fabric with this node id.
     #[must_use]
     pub const fn new(fabric: FabricIndex, node: NodeId) -> Self {
         Self { fabric, node }
@@ -113,13 +113,13 @@ macro_rules! plain_id {
         pub struct $name($int);
 
         impl $name {
-            /// The identifier with this value.
+            /// Makes the identifier with this value.
             #[must_use]
             pub const fn new(value: $int) -> Self {
                 Self(value)
             }
 
-            /// The value.
+            /// Returns the value.
             #[must_use]
             pub const fn get(self) -> $int {
                 self.0
@@ -143,7 +143,7 @@ macro_rules! nonzero_id {
         pub struct $name($nonzero);
 
         impl $name {
-            /// The identifier with this value; `None` for zero.
+            /// Makes the identifier with this value; `None` for zero.
             #[must_use]
             pub const fn new(value: $int) -> Option<Self> {
                 match <$nonzero>::new(value) {
@@ -152,7 +152,7 @@ macro_rules! nonzero_id {
                 }
             }
 
-            /// The value, never zero.
+            /// Returns the value, never zero.
             #[must_use]
             pub const fn get(self) -> $int {
                 self.0.get()
@@ -184,7 +184,7 @@ plain_id! {
     ExchangeId(u16)
 }
 plain_id! {
-    /// A message counter as it stands in a message header.
+    /// A message counter, as in a message header.
     MessageCounter(u32)
 }
 plain_id! {
@@ -192,11 +192,11 @@ plain_id! {
     VendorId(u16)
 }
 nonzero_id! {
-    /// A session identifier that this node gave out: it stands in the messages we receive.
+    /// A session identifier that this node gave out: the messages that it receives carry it.
     LocalSessionId(NonZeroU16, u16)
 }
 nonzero_id! {
-    /// A session identifier that the peer gave out: it stands in the messages we send.
+    /// A session identifier that the peer gave out: the messages that this node sends carry it.
     PeerSessionId(NonZeroU16, u16)
 }
 nonzero_id! {
@@ -205,8 +205,8 @@ nonzero_id! {
 }
 
 impl GroupId {
-    /// Whether a group can have this identifier: all but 0 and those among the universal ones that
-    /// are reserved, `0xFF00..=0xFFFC`.
+    /// Returns true if a group can have this identifier: all but 0 and those among the universal
+    /// ones that are reserved, `0xFF00..=0xFFFC`.
     #[must_use]
     pub const fn is_valid(self) -> bool {
         !matches!(self.0, 0 | 0xFF00..=0xFFFC)
@@ -214,19 +214,19 @@ impl GroupId {
 }
 
 impl GroupKeySetId {
-    /// The key set that the identity protection keys of a fabric make.
+    /// The key set of the identity protection keys of a fabric.
     pub const IPK: Self = Self(0);
 }
 
 impl LocalSessionId {
-    /// The same id from the peer's point of view: what we give out, it sends to.
+    /// Returns the same id from the peer's point of view: the peer sends to it.
     #[must_use]
     pub const fn as_seen_by_peer(self) -> PeerSessionId {
         PeerSessionId(self.0)
     }
 }
 
-/// This node's own number for a fabric it has joined: 1 to 254.
+/// This node's number for a fabric that it is a member of: 1 to 254.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FabricIndex(NonZeroU8);
@@ -240,7 +240,7 @@ impl FabricIndex {
         None => Self::MIN,
     };
 
-    /// The index with this value; `None` outside `1..=254`.
+    /// Makes the index with this value; `None` outside `1..=254`.
     #[must_use]
     pub const fn new(value: u8) -> Option<Self> {
         match NonZeroU8::new(value) {
@@ -249,7 +249,7 @@ impl FabricIndex {
         }
     }
 
-    /// The value, 1 to 254.
+    /// Returns the value, 1 to 254.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0.get()
@@ -267,8 +267,8 @@ impl fmt::Display for FabricIndex {
 pub struct CaseAuthTag(NonZeroU32);
 
 impl CaseAuthTag {
-    /// The tag with this value (identifier in the high half, version in the low one); `None` when
-    /// the version is 0.
+    /// Makes the tag with this value (identifier in the high half, version in the low one); `None`
+    /// when the version is 0.
     #[must_use]
     pub const fn new(value: u32) -> Option<Self> {
         match NonZeroU32::new(value) {
@@ -277,19 +277,19 @@ impl CaseAuthTag {
         }
     }
 
-    /// The value as it stands in a certificate.
+    /// Returns the value, as in a certificate.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get()
     }
 
-    /// The identifier: the high 16 bits.
+    /// Returns the identifier: the high 16 bits.
     #[must_use]
     pub const fn identifier(self) -> u16 {
         (self.get() >> 16) as u16
     }
 
-    /// The version: the low 16 bits, at least 1.
+    /// Returns the version: the low 16 bits, at least 1.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what is wanted")]
     pub const fn version(self) -> u16 {
@@ -316,13 +316,13 @@ impl defmt::Format for CaseAuthTag {
 pub struct CaseAuthTags([Option<CaseAuthTag>; Self::CAPACITY]);
 
 impl CaseAuthTags {
-    /// How many tags a certificate can carry.
+    /// Maximum number of tags in a certificate.
     pub const CAPACITY: usize = 3;
     /// No tags.
     pub const NONE: Self = Self([None; Self::CAPACITY]);
 
-    /// Adds a tag. Returns false, and adds nothing, when three are there already or one of them
-    /// has the same identifier.
+    /// Adds a tag. Returns false, and adds nothing, if there are three already or one of them has
+    /// the same identifier.
     #[must_use = "a tag that was refused makes the certificate invalid"]
     pub fn insert(&mut self, tag: CaseAuthTag) -> bool {
         if self.iter().any(|t| t.identifier() == tag.identifier()) {
@@ -337,13 +337,13 @@ impl CaseAuthTags {
         }
     }
 
-    /// The tags, in the certificate's order.
+    /// Returns the tags, in the certificate's order.
     pub fn iter(&self) -> impl Iterator<Item = CaseAuthTag> + '_ {
         self.0.iter().flatten().copied()
     }
 
-    /// True when a subject named `wanted` in an access control list is met: same identifier, at
-    /// least its version. [Core, "CASE Authenticated Tags"]
+    /// Returns true if a subject named `wanted` in an access control list is met: same identifier,
+    /// at least its version. [Core, "CASE Authenticated Tags"]
     #[must_use]
     pub fn matches(&self, wanted: CaseAuthTag) -> bool {
         self.iter()
@@ -371,25 +371,25 @@ impl ProtocolId {
     /// User directed commissioning.
     pub const USER_DIRECTED_COMMISSIONING: Self = Self::standard(3);
 
-    /// A protocol of the Matter standard.
+    /// Returns a protocol of the Matter standard.
     #[must_use]
     pub const fn standard(id: u16) -> Self {
         Self { vendor: VendorId::new(0), id }
     }
 
-    /// A vendor's own protocol.
+    /// Returns a protocol of a vendor.
     #[must_use]
     pub const fn vendor(vendor: VendorId, id: u16) -> Self {
         Self { vendor, id }
     }
 
-    /// The 32-bit form of a StatusReport: vendor in the high half.
+    /// Returns the 32-bit form of a StatusReport: vendor in the high half.
     #[must_use]
     pub const fn to_u32(self) -> u32 {
         (self.vendor.get() as u32) << 16 | self.id as u32
     }
 
-    /// From the 32-bit form of a StatusReport.
+    /// Reads the 32-bit form of a StatusReport.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "each half is 16 bits")]
     pub const fn from_u32(value: u32) -> Self {
@@ -440,7 +440,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// The group of a fabric with this id.
+    /// Names the group of a fabric with this id.
     #[must_use]
     pub const fn new(fabric: FabricIndex, id: GroupId) -> Self {
         Self { fabric, id }
@@ -453,10 +453,10 @@ impl fmt::Display for Group {
     }
 }
 
-/// What a message is: its protocol, and its opcode within the protocol.
+/// The type of a message: its protocol, and its opcode within the protocol.
 ///
 /// This library handles the messages of the secure channel itself. The constants are the opcodes
-/// of the interaction model, whose content is the application's.
+/// of the interaction model, whose content belongs to the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MessageType {
@@ -490,7 +490,7 @@ impl MessageType {
     /// Announces a write or an invocation that must follow within a time.
     pub const TIMED_REQUEST: Self = Self::interaction(0x0A);
 
-    /// A message of a protocol.
+    /// Makes the type of a message of this protocol, with this opcode.
     #[must_use]
     pub const fn new(protocol: ProtocolId, opcode: u8) -> Self {
         Self { protocol, opcode }

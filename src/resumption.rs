@@ -1,4 +1,4 @@
-//! Resumption records: what lets two nodes establish a session again without certificates.
+//! Resumption records, with which two nodes establish a session again without certificates.
 //!
 //! [Core, "Session Resumption"]
 
@@ -9,29 +9,29 @@ use crate::fabric::{CompressedFabricId, Fabric};
 use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, Peer};
 use crate::session::ResumptionId;
 
-/// What is kept of a session with a peer, so that the next one needs no certificates.
+/// The data of a session with a peer from which the next session can be resumed.
 ///
-/// One per fabric and peer node. The peer's identity and tags in a resumed session come from
-/// here, so a record must not outlive the trust in them: it goes with its fabric, and when the
-/// peer's certificate is revoked or replaced.
+/// There is one record for each fabric and peer. The peer's identity and tags in a resumed session
+/// come from the record, so it must not outlive the trust in them: delete it with its fabric, and
+/// when the peer's certificate is revoked or replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumptionRecord {
-    /// The name under which the peer will refer to it.
+    /// The identifier by which the peer refers to it.
     pub id: ResumptionId,
     /// The fabric.
     pub fabric: FabricIndex,
-    /// The same fabric for all nodes and times: when this node has left it, the next one gets its
-    /// index.
+    /// The identifier of the fabric for all nodes. An index alone is not enough: after this node
+    /// has left the fabric, another one can get its index.
     pub compressed_fabric: CompressedFabricId,
     /// The peer.
     pub peer: NodeId,
     /// The peer's CASE Authenticated Tags.
     pub cats: CaseAuthTags,
-    /// The ECDH secret of the full handshake, carried along unchanged.
+    /// The ECDH secret of the full handshake. Resumption does not change it.
     pub shared_secret: Secret<32>,
 }
 
-/// Bytes that are not an encoded [`ResumptionRecord`].
+/// The bytes are not an encoded [`ResumptionRecord`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("not a resumption record of a known version")]
@@ -43,7 +43,7 @@ impl ResumptionRecord {
         1 + 1 + 8 + 8 + ResumptionId::LEN + 32 + 4 * CaseAuthTags::CAPACITY;
     const VERSION: u8 = 2;
 
-    /// The record as versioned bytes, to be stored. They are secret: whoever has them can
+    /// Returns the record as versioned bytes, to be stored. They are secret: their holder can
     /// impersonate either node to the other.
     ///
     /// ```text
@@ -73,7 +73,7 @@ impl ResumptionRecord {
         bytes
     }
 
-    /// Whether it is of this fabric, and not of one that had its index before.
+    /// Returns true if it is of this fabric, and not of one that had its index before.
     pub(crate) fn is_of(&self, fabric: Fabric<'_>) -> bool {
         self.fabric == fabric.index() && self.compressed_fabric == fabric.compressed_id()
     }
@@ -117,71 +117,72 @@ impl ResumptionRecord {
     }
 }
 
-/// Where resumption records are kept, instead of in a manager's own table: an embedded database,
-/// a store that several managers or processes share. Handed in with every call, by
+/// A store of resumption records, in place of the manager's own table: for example an embedded
+/// database, or a store that several managers or processes share. Name it in
 /// [`Services::with_resumption`](crate::context::Services::with_resumption).
 ///
-/// The calls come from within a handshake and hold up the manager: they must not take long. A
-/// store that is far away or asynchronous stands behind the manager's own table instead: it writes
-/// what [`Event::RecordChanged`](crate::manager::Event::RecordChanged) tells of, and hands a record
-/// to [`Records::restore`](crate::manager::Records::restore) before it is needed. Of
-/// several nodes that are one, no two may do that with one record unless they only dial: nothing
+/// A handshake calls the store, so its methods must return quickly: the manager waits for them. If
+/// the store is remote or asynchronous, use the manager's own table: write a record on
+/// [`Event::RecordChanged`](crate::manager::Event::RecordChanged), and pass it to
+/// [`Records::restore`](crate::manager::Records::restore) before it is needed. Several managers
+/// that are one node must not restore one record unless they are initiators only, since nothing
 /// claims it.
 ///
 /// # What a store promises
 ///
-/// - There is one record per fabric and peer, the newest that could be saved, and no responder
-///   resumes from it twice. Else a repeated Sigma1 makes the keys of a former session once more.
-/// - How many records there are, and how long each may be used, is the store's to say.
-/// - Errors are the store's to report. None ends a handshake: what cannot be read is not there,
-///   and a record that cannot be saved is lost.
-/// - A peer that is trusted no more is removed with
-///   [`Records::forget`](crate::manager::Records::forget), which calls
-///   [`remove`](Self::remove) and ends the handshake that may be about to resume from the record.
-///   Of managers that share the store each is told: it knows its own handshakes alone.
+/// - It has one record for each fabric and peer, the newest that could be saved, and no responder
+///   resumes from it twice. Otherwise a repeated Sigma1 derives the keys of a former session again.
+/// - The store decides how many records it keeps, and how long each may be used.
+/// - The store reports its own errors. None of them ends a handshake: a record that cannot be read
+///   counts as absent, and a record that cannot be saved is lost.
 ///
-/// # Sharing one
+/// To remove a peer that is no longer trusted, call
+/// [`Records::forget`](crate::manager::Records::forget). It calls [`remove`](Self::remove) and ends
+/// the handshake that is about to resume from the record. If several managers share the store, call
+/// it on each: a manager knows its own handshakes only.
 ///
-/// Those who share a store are one node: same node id, same operational key, and the same index
-/// for each fabric ([`Fabrics::restore`](crate::manager::Fabrics::restore) keeps it).
-/// [`claim`](Self::claim) sees to it that no two of them resume one record.
+/// # Sharing a store
+///
+/// Managers that share a store are one node: the same node id, the same operational key, and the
+/// same index for each fabric ([`Fabrics::restore`](crate::manager::Fabrics::restore) keeps it).
+/// [`claim`](Self::claim) ensures that no two of them resume one record.
 pub trait ResumptionStore {
-    /// The record with this id, for a responder. Anybody can send any id: this is no sign that the
-    /// record is in use.
+    /// Returns the record with this id, for a responder. Anybody can send any id, so the call does
+    /// not mean that the record is in use.
     fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord>;
 
-    /// The record of a peer, for an initiator that offers to resume it.
+    /// Returns the record of a peer, for an initiator that offers to resume it.
     fn by_peer(&mut self, peer: Peer) -> Option<ResumptionRecord>;
 
-    /// Whether this responder may resume the record with this id: true for the first that asks,
-    /// and false for every other, for good. Refused, the handshake is a full one, and that or the
-    /// claimant's resumption saves a record with another id.
+    /// Claims the record with this id: returns true to the first responder that asks, and false to
+    /// every other from then on. With false, the handshake becomes a full one. It, or the
+    /// resumption of the responder with the claim, saves a record with another id.
     ///
-    /// The keys of a resumed session come from the record and the initiator's random, to which the
-    /// responder adds nothing. Two responders that accept one Sigma1 and its copy would have two
-    /// sessions of the same keys, and repeat each other's nonces. A manager itself resumes a record
-    /// in one handshake at a time: a store in the memory of its one user may always say yes. In
-    /// others this is one atomic step, seen by all, and lasting: a process that dies before it has
-    /// saved the new record must not resume the old one once more. To delete the index entry of
-    /// the id, and to tell whether it was there, is all of that.
+    /// The keys of a resumed session come from the record and the initiator's random; the responder
+    /// adds nothing. Two responders that accept a Sigma1 and its copy would have two sessions with
+    /// the same keys, and repeat each other's nonces. A manager resumes a record in one handshake
+    /// at a time, so a store in the memory of one manager may always return true. Every other store
+    /// claims in one atomic step that all users see and that lasts: a process that dies before it
+    /// has saved the new record must not resume the old one again. Deleting the index entry of the
+    /// id, and returning whether there was one, is such a step.
     fn claim(&mut self, id: &ResumptionId) -> bool;
 
-    /// Keeps a record in place of the peer's former one. If that fails, a claim on the former one
-    /// stays. A record of the same id that is another peer's stays, and this one is not kept: the
-    /// responder chooses ids, and could cost others their records.
+    /// Saves a record in place of the peer's former one. If that fails, a claim on the former one
+    /// stays. If another peer's record has the same id, that record stays and this one is not
+    /// saved: responders choose ids, and could delete the records of others.
     fn save(&mut self, record: &ResumptionRecord);
 
-    /// Removes the record of a peer, if there is one: neither its peer nor its id finds it any
-    /// more. The trust in the peer has ended, so a store that fails to do this has to tell the
-    /// application, and has to be asked again.
+    /// Removes the record of a peer, if there is one, from both indices. The peer is no longer
+    /// trusted: a store that fails to do this reports it to the application, which has to call
+    /// [`Records::forget`](crate::manager::Records::forget) again.
     fn remove(&mut self, peer: Peer);
 
-    /// Removes the records of a fabric that this node has left, or on which it has other
-    /// certificates now.
+    /// Removes the records of a fabric that this node has left, or on which it now has other
+    /// certificates.
     ///
-    /// One that stays behind is not resumed from on the next fabric with that index, which has
-    /// another compressed id, but it would be on the same fabric, joined again. A store whose
-    /// writes may fail removes them again, and for good, before it keeps a fabric.
+    /// A record that is left behind is not resumed on the next fabric with that index, which has
+    /// another compressed id. But it would be resumed on the same fabric, joined again. If writes
+    /// can fail, remove the records of a fabric again before you store that fabric.
     fn remove_fabric(&mut self, fabric: FabricIndex);
 }
 

@@ -19,7 +19,7 @@ impl Instant {
     /// The origin of the clock.
     pub const ZERO: Self = Self(0);
 
-    /// The instant `millis` milliseconds after the origin.
+    /// Returns the instant `millis` milliseconds after the origin.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
@@ -31,7 +31,7 @@ impl Instant {
         self.0
     }
 
-    /// The time passed since `earlier`; zero if `earlier` lies in the future.
+    /// Returns the time passed since `earlier`; zero if `earlier` lies in the future.
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
         from_millis(self.0.saturating_sub(earlier.0))
@@ -49,7 +49,8 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// The same as [`Duration::from_millis`] in divisions of 32 bits: small processors have no others.
+/// Returns the same as [`Duration::from_millis`] in divisions of 32 bits: small processors have no
+/// others.
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn from_millis(millis: u64) -> Duration {
     if cfg!(target_pointer_width = "64") {
@@ -65,13 +66,13 @@ pub(crate) fn from_millis(millis: u64) -> Duration {
     Duration::new(seconds, rest * 1_000_000)
 }
 
-/// The least number of milliseconds that is no less than the duration, saturating.
+/// Returns the least number of milliseconds that is no less than the duration, saturating.
 pub(crate) const fn rounded_up(duration: Duration) -> u64 {
     let parts = duration.subsec_nanos().div_ceil(1_000_000);
     duration.as_secs().saturating_mul(1000).saturating_add(parts as u64)
 }
 
-/// The same as [`Duration::as_millis`], saturating.
+/// Returns the same as [`Duration::as_millis`], saturating.
 pub(crate) const fn as_millis(duration: Duration) -> u64 {
     let parts = duration.subsec_millis();
     duration.as_secs().saturating_mul(1000).saturating_add(parts as u64)
@@ -92,13 +93,14 @@ impl MatterTime {
     /// Seconds from the Unix epoch to the Matter epoch.
     const EPOCH_UNIX_SECONDS: u64 = 946_684_800;
 
-    /// The time `seconds` after 2000-01-01T00:00:00Z.
+    /// Makes the time `seconds` after 2000-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_seconds(seconds: u32) -> Self {
         Self(seconds)
     }
 
-    /// The time `seconds` after 1970-01-01T00:00:00Z; `None` before 2000 and after 2136-02-07.
+    /// Makes the time `seconds` after 1970-01-01T00:00:00Z; `None` before 2000 and after
+    /// 2136-02-07.
     #[must_use]
     pub fn from_unix_seconds(seconds: u64) -> Option<Self> {
         let seconds = seconds.checked_sub(Self::EPOCH_UNIX_SECONDS)?;

@@ -78,7 +78,7 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) -> isize {
     }
     net.pump();
     forget(net);
-    assert!(net.nodes.iter().all(|node| node.manager.sessions().len() == 0));
+    assert!(net.nodes.iter().all(|node| node.manager.sessions().is_empty()));
     net.assert_clean();
     with_one
 }

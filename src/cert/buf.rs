@@ -15,13 +15,13 @@ pub struct CertificateBuf {
 }
 
 impl CertificateBuf {
-    /// An empty buffer.
+    /// Makes an empty buffer.
     #[must_use]
     pub const fn new() -> Self {
         Self { octets: [0; MAX_CERT_LEN], len: 0 }
     }
 
-    /// The bytes of the certificate.
+    /// Returns the bytes of the certificate.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.octets.get(..self.len()).unwrap_or_default()
@@ -41,13 +41,13 @@ impl CertificateBuf {
         self.put(octets).map_err(|_| CertError::TooLong)
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// True when the buffer holds nothing.
+    /// Returns true if the buffer holds nothing.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0

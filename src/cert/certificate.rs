@@ -36,14 +36,14 @@ impl<'a> Certificate<'a> {
     /// themselves. [Core, "Operational Certificate Encoding"]
     ///
     /// # Errors
-    /// Any [`CertError`] but [`CertError::Signature`].
+    /// Every [`CertError`] except [`CertError::Signature`].
     pub fn parse(octets: &'a [u8]) -> Result<Self, CertError> {
         if octets.len() > MAX_CERT_LEN {
             return Err(CertError::TooLong);
         }
         let mut fields = Container::message(octets)?;
         if Container::message_len(octets)? != octets.len() {
-            return Err(CertError::TrailingOctets);
+            return Err(CertError::TrailingBytes);
         }
         let serial_number = fields.field(tag::SERIAL_NUMBER)?.bytes()?;
         if !(1..=MAX_SERIAL_LEN).contains(&serial_number.len()) {
@@ -83,61 +83,61 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// The TLV that was read.
+    /// Returns the TLV that was read.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.octets
     }
 
-    /// The serial number: 1 to 20 bytes, the content of a DER INTEGER.
+    /// Returns the serial number: 1 to 20 bytes, the content of a DER INTEGER.
     #[must_use]
     pub const fn serial_number(&self) -> &'a [u8] {
         self.serial_number
     }
 
-    /// Whom the certificate is for.
+    /// Returns the subject.
     #[must_use]
     pub const fn subject(&self) -> &DistinguishedName<'a> {
         &self.subject
     }
 
-    /// Who signed it.
+    /// Returns the issuer.
     #[must_use]
     pub const fn issuer(&self) -> &DistinguishedName<'a> {
         &self.issuer
     }
 
-    /// What the subject says the certificate is.
+    /// Returns the kind of the certificate, by its subject.
     #[must_use]
     pub const fn kind(&self) -> CertKind {
         self.identity.kind
     }
 
-    /// The subject's node identifier: of a NOC, and of no other kind.
+    /// Returns the subject's node identifier: of a NOC, and of no other kind.
     #[must_use]
     pub const fn node_id(&self) -> Option<NodeId> {
         self.identity.node_id
     }
 
-    /// The subject's fabric identifier: always there in a NOC, optional in an RCAC or ICAC.
+    /// Returns the subject's fabric identifier: always there in a NOC, optional in an RCAC or ICAC.
     #[must_use]
     pub const fn fabric_id(&self) -> Option<FabricId> {
         self.identity.fabric_id
     }
 
-    /// The subject's CASE Authenticated Tags; none unless it is a NOC.
+    /// Returns the subject's CASE Authenticated Tags; none unless it is a NOC.
     #[must_use]
     pub const fn cats(&self) -> CaseAuthTags {
         self.identity.cats
     }
 
-    /// The first second of the validity period.
+    /// Returns the first second of the validity period.
     #[must_use]
     pub const fn not_before(&self) -> MatterTime {
         MatterTime::from_seconds(self.not_before)
     }
 
-    /// The last second of the validity period; `None` if the certificate never expires.
+    /// Returns the last second of the validity period; `None` if the certificate never expires.
     #[must_use]
     pub const fn not_after(&self) -> Option<MatterTime> {
         match self.not_after {
@@ -146,65 +146,65 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// The subject's public key. That it lies on the curve shows when it is used.
+    /// Returns the subject's public key. It is not checked to be on the curve before it is used.
     #[must_use]
     pub const fn public_key(&self) -> PublicKey {
         PublicKey::checked(self.public_key)
     }
 
-    /// Whether the subject is an authority.
+    /// Returns true if the subject is an authority.
     #[must_use]
     pub const fn basic_constraints(&self) -> Option<BasicConstraints> {
         self.extensions.basic_constraints
     }
 
-    /// What the key may be used for.
+    /// Returns what the key may be used for.
     #[must_use]
     pub const fn key_usage(&self) -> Option<KeyUsage> {
         self.extensions.key_usage
     }
 
-    /// For which purposes the key may be used.
+    /// Returns the purposes that the key may be used for.
     #[must_use]
     pub const fn extended_key_usage(&self) -> Option<ExtendedKeyUsage> {
         self.extensions.extended_key_usage
     }
 
-    /// The name of the subject's key.
+    /// Returns the name of the subject's key.
     #[must_use]
     pub const fn subject_key_id(&self) -> Option<&'a KeyIdentifier> {
         self.extensions.subject_key_id
     }
 
-    /// The name of the issuer's key.
+    /// Returns the name of the issuer's key.
     #[must_use]
     pub const fn authority_key_id(&self) -> Option<&'a KeyIdentifier> {
         self.extensions.authority_key_id
     }
 
-    /// True when the certificate carries an extension that is unknown and marked critical, which
-    /// bars it from every chain.
+    /// Returns true if the certificate carries an extension that is unknown and marked critical,
+    /// which bars it from every chain.
     #[must_use]
     pub const fn has_critical_unknown_extension(&self) -> bool {
         self.extensions.has_critical_unknown
     }
 
-    /// The issuer's signature over the X.509 form.
+    /// Returns the issuer's signature over the X.509 form.
     #[must_use]
     pub const fn signature(&self) -> Signature {
         Signature::new(*self.signature)
     }
 
-    /// True when the certificate names itself as its issuer, by name and by key identifier.
+    /// Returns true if the certificate names itself as its issuer, by name and by key identifier.
     ///
-    /// That its signature is its own as well is for
-    /// [`verify_signature`](Self::verify_signature) to say.
+    /// [`verify_signature`](Self::verify_signature) checks that it signed itself as well.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
         self.is_issued_by(self)
     }
 
-    /// True when `issuer`'s subject and key identifier are those that this certificate points to.
+    /// Returns true if `issuer`'s subject and key identifier are those that this certificate
+    /// points to.
     pub(super) fn is_issued_by(&self, issuer: &Certificate<'_>) -> bool {
         self.issuer == issuer.subject
             && self.authority_key_id().is_some()
@@ -227,7 +227,7 @@ impl<'a> Certificate<'a> {
         SignatureClaim::of(crypto, self, issuer_key.as_bytes()).verify(crypto)
     }
 
-    /// The bytes of the public key, as they stand in the certificate.
+    /// Returns the bytes of the public key, as they stand in the certificate.
     pub(crate) const fn public_key_octets(&self) -> &'a [u8; PUBLIC_KEY_LEN] {
         self.public_key
     }

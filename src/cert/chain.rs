@@ -9,10 +9,10 @@ use crate::crypto::{Crypto, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
 use crate::time::WallClock;
 
-/// Proof that a NOC chains up to a trusted root, and what the NOC says of its node.
+/// Proof that a NOC chains up to a trusted root, with the facts about its node.
 ///
-/// Only [`verify_chain`] makes one. It says whose key [`public_key`](Self::public_key) is; that
-/// the peer holds the private half is for the handshake to show.
+/// Only [`verify_chain`] makes one. It proves whose key [`public_key`](Self::public_key) is. The
+/// handshake proves that the peer holds the private key.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a verified identity still has to be compared with the expected one"]
 pub struct ChainVerified {
@@ -23,37 +23,38 @@ pub struct ChainVerified {
 }
 
 impl ChainVerified {
-    /// The node that the NOC belongs to.
+    /// Returns the node that the NOC belongs to.
     #[must_use]
     pub const fn node_id(&self) -> NodeId {
         self.node_id
     }
 
-    /// The fabric that the NOC belongs to. The caller compares it with the fabric it speaks for.
+    /// Returns the fabric that the NOC belongs to. The caller compares it with the fabric it speaks
+    /// for.
     #[must_use]
     pub const fn fabric_id(&self) -> FabricId {
         self.fabric_id
     }
 
-    /// The node's CASE Authenticated Tags.
+    /// Returns the node's CASE Authenticated Tags.
     #[must_use]
     pub const fn cats(&self) -> CaseAuthTags {
         self.cats
     }
 
-    /// The node's operational public key.
+    /// Returns the node's operational public key.
     #[must_use]
     pub const fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 }
 
-/// How closely the certificates of a chain must follow the specification's templates.
+/// How strictly the certificates of a chain must follow the specification's templates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Profile {
-    /// As the specification has it:
+    /// As the specification demands:
     ///
     /// - NOC: key usage is digitalSignature alone, extended key usage serverAuth and clientAuth
     ///   alone, and it is no authority;
@@ -64,30 +65,30 @@ pub enum Profile {
     /// [Core, "Node Operational Credentials Specification: Certificate Elements"]
     #[default]
     Strict,
-    /// As connectedhomeip has it, for peers whose certificates say more, or less, than they
+    /// As connectedhomeip demands, for peers whose certificates contain more, or less, than they
     /// should: the NOC has digitalSignature and serverAuth among its usages, the authorities have
-    /// keyCertSign among theirs. Everything that trust rests upon is checked all the same.
+    /// keyCertSign among theirs. All checks that trust depends on are the same.
     Lenient,
 }
 
-/// What a chain is verified against, besides the root.
+/// The conditions for verifying a chain, except the root.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ChainPolicy {
-    /// What is known of the present time. All certificates of a chain must be valid then.
+    /// The calendar time, as far as it is known. All certificates of a chain must be valid then.
     pub clock: WallClock,
-    /// How closely certificates must follow the templates.
+    /// How strictly certificates must follow the templates.
     pub profile: Profile,
 }
 
 impl ChainPolicy {
-    /// The strict profile at this time.
+    /// Verifies with the strict profile, at this time.
     #[must_use]
     pub const fn new(clock: WallClock) -> Self {
         Self { clock, profile: Profile::Strict }
     }
 
-    /// The same with another profile.
+    /// Replaces the profile.
     #[must_use]
     pub const fn with_profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
@@ -234,7 +235,7 @@ pub(crate) struct ChainClaim<'a> {
 /// A certificate that is still to be verified under its issuer's key, with its fingerprint.
 type LinkClaim<'a> = (SignatureClaim<'a>, [u8; HASH_LEN]);
 
-/// All checks of [`verify_chain`] but those of signatures.
+/// Makes all checks of [`verify_chain`] except those of signatures.
 pub(crate) fn check_chain<'a, C: Crypto>(
     crypto: &C,
     noc: &Certificate<'a>,
@@ -297,7 +298,7 @@ impl ChainClaim<'_> {
     }
 }
 
-/// The checks of a root that is about to be trusted: that it is one, and signed by itself.
+/// Checks a root before it is trusted: that it is a root, and signed by itself.
 ///
 /// Its validity period is not looked at. [Core, "AddTrustedRootCertificate Command"]
 ///
@@ -314,7 +315,7 @@ pub fn verify_root<C: Crypto>(
 /// A root of which all holds but its signature, which is still to be verified.
 pub(crate) struct RootClaim<'a>(SignatureClaim<'a>);
 
-/// All checks of [`verify_root`] but that of the signature.
+/// Makes all checks of [`verify_root`] except that of the signature.
 pub(crate) fn check_new_root<'a, C: Crypto>(
     crypto: &C,
     rcac: &Certificate<'a>,

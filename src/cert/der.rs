@@ -15,7 +15,7 @@ pub(super) const GENERALIZED_TIME: u8 = 0x18;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 
-/// The tag of the constructed, context-specific element `number` (below 31).
+/// Returns the tag of the constructed, context-specific element `number` (below 31).
 pub(super) const fn context(number: u8) -> u8 {
     0xA0 | number
 }
@@ -37,14 +37,14 @@ impl<'s> Der<'s> {
         Self { sink: Some(sink), len: 0 }
     }
 
-    /// The bytes that `content` makes.
+    /// Returns the bytes that `content` makes.
     pub(super) fn measure(content: Content<'_>) -> Result<usize, Overflow> {
         let mut der = Der { sink: None, len: 0 };
         content(&mut der)?;
         Ok(der.len)
     }
 
-    /// An element whose content is written by `content`.
+    /// Writes an element whose content `content` writes.
     pub(super) fn nested(
         &mut self,
         tag: u8,
@@ -65,7 +65,7 @@ impl<'s> Der<'s> {
         content(self)
     }
 
-    /// An element with this content.
+    /// Writes an element with this content.
     pub(super) fn element(&mut self, tag: u8, content: &[u8]) -> Result<(), Overflow> {
         self.header(tag, content.len())?;
         self.raw(content)
@@ -79,7 +79,7 @@ impl<'s> Der<'s> {
         self.element(BOOLEAN, &[0xFF])
     }
 
-    /// A non-negative integer from its big-endian bytes, in the fewest bytes.
+    /// Writes a non-negative integer from its big-endian bytes, in the fewest bytes.
     pub(super) fn unsigned(&mut self, value: &[u8]) -> Result<(), Overflow> {
         let zeros = value.iter().take_while(|&&octet| octet == 0).count();
         let digits = value.get(zeros..).unwrap_or_default();

@@ -36,7 +36,7 @@ macro_rules! flags {
                 Self(self.0 | other.0)
             }
 
-            /// True when all of `other` is in this set.
+            /// Returns true if all of `other` is in this set.
             #[must_use]
             pub const fn contains(self, other: Self) -> bool {
                 self.0 & other.0 == other.0

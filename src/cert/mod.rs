@@ -1,6 +1,6 @@
 //! Operational certificates: reading, verifying and (feature `issue`) making them.
 //!
-//! A node proves who it is with a chain of two or three certificates that ends in a root which
+//! A node proves its identity with a chain of two or three certificates that ends in a root which
 //! the verifier trusts already:
 //!
 //! ```text
@@ -64,12 +64,12 @@ pub use self::issue::{CertificateRequest, IssueError, Issuer, SerialNumber, Vali
 pub use self::name::{Attribute, CertKind, DistinguishedName, TextAttribute};
 pub use self::recent::RecentlyVerified;
 
-/// The largest operational certificate in Matter TLV, in bytes.
+/// Maximum length of an operational certificate in Matter TLV, in bytes.
 pub const MAX_CERT_LEN: usize = 400;
-/// The largest operational certificate in X.509 DER, in bytes.
+/// Maximum length of an operational certificate in X.509 DER, in bytes.
 pub const MAX_X509_LEN: usize = 600;
 
-/// A certificate that is refused by itself, whatever chain it stands in.
+/// The certificate is refused, whatever chain it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -81,8 +81,8 @@ pub enum CertError {
     #[error("malformed certificate: {0}")]
     Encoding(#[from] TlvError),
     /// Bytes follow the certificate's end.
-    #[error("octets behind the certificate")]
-    TrailingOctets,
+    #[error("bytes behind the certificate")]
+    TrailingBytes,
     /// The serial number is not 1 to 20 bytes long.
     #[error("serial number of a wrong length")]
     SerialNumber,

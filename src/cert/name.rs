@@ -34,7 +34,7 @@ impl<'a> DistinguishedName<'a> {
         Ok(Self(name))
     }
 
-    /// The attributes, in the certificate's order.
+    /// Returns the attributes, in the certificate's order.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
         let mut rest = self.0;
         core::iter::from_fn(move || Attribute::next(&mut rest))
@@ -129,7 +129,7 @@ impl<'a> Attribute<'a> {
         })
     }
 
-    /// The element of a TLV name.
+    /// Writes the element of a TLV name.
     #[cfg(feature = "issue")]
     pub(super) fn write_tlv<S: Sink>(&self, tlv: &mut Writer<S>) -> Result<(), Overflow> {
         match *self {
@@ -239,7 +239,7 @@ impl TextAttribute {
         Self::TABLE.iter().map(|(attribute, _)| *attribute).find(|a| a.tag() == tag)
     }
 
-    /// The attribute's tag in a TLV name.
+    /// Returns the attribute's tag in a TLV name.
     pub(super) const fn tag(self) -> u8 {
         self as u8
     }

@@ -87,9 +87,9 @@ mod tests {
     #[test]
     fn the_latest_nodes_are_remembered_and_cost_no_issuer() {
         let fingerprint = |n: usize| {
-            let mut octets = [0; 32];
-            octets[..8].copy_from_slice(&(n as u64).to_le_bytes());
-            octets
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&(n as u64).to_le_bytes());
+            bytes
         };
         let mut recent = RecentlyVerified::default();
         recent.insert([7; 32]);

@@ -28,13 +28,13 @@ impl Certificate<'_> {
         self.x509(&mut Der::new(sink))
     }
 
-    /// The SHA-256 digest of the TBSCertificate, which is what ECDSA signs.
+    /// Returns the SHA-256 digest of the TBSCertificate, which is what ECDSA signs.
     pub fn tbs_digest<C: Crypto>(&self, crypto: &C) -> [u8; HASH_LEN] {
         self.tbs_digest_with(crypto, SerialForm::Verbatim)
     }
 
-    /// The digest of the other TBSCertificate that stacks make of this certificate, if there is
-    /// one: with the serial number as a non-negative integer.
+    /// Returns the digest of the other TBSCertificate that stacks make of this certificate, if
+    /// there is one: with the serial number as a non-negative integer.
     pub(super) fn alternative_tbs_digest<C: Crypto>(&self, crypto: &C) -> Option<[u8; HASH_LEN]> {
         let ambiguous = !is_non_negative_integer(self.serial_number());
         ambiguous.then(|| self.tbs_digest_with(crypto, SerialForm::NonNegative))
@@ -105,7 +105,8 @@ enum SerialForm {
     NonNegative,
 }
 
-/// True for the DER content of an INTEGER that is not negative: both [`SerialForm`]s are one.
+/// Returns true for the DER content of an INTEGER that is not negative: both [`SerialForm`]s are
+/// one.
 pub(super) fn is_non_negative_integer(content: &[u8]) -> bool {
     match content {
         [] => false,

@@ -9,15 +9,15 @@ use crate::crypto::{CheckInKey, Crypto, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN
 use crate::fabric::CompressedFabricId;
 use crate::ids::{FabricIndex, NodeId};
 
-/// A client's registration with one ICD: whom a Check-In message is from, if this key opens it.
+/// A client's registration with one ICD. A Check-In message that its key opens is from that ICD.
 ///
-/// It goes with its fabric. Keep the newest copy only: an older one takes in messages again.
+/// Delete it with its fabric. Keep the newest copy only: an older one accepts messages again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// The fabric.
     pub fabric: FabricIndex,
-    /// The same fabric for all nodes and times: when this node has left it, the next one gets its
-    /// index.
+    /// The identifier of the fabric for all nodes. An index alone is not enough: after this node
+    /// has left the fabric, another one can get its index.
     pub compressed_fabric: CompressedFabricId,
     /// The ICD.
     pub peer: NodeId,
@@ -31,7 +31,7 @@ impl Registration {
     pub const ENCODED_LEN: usize = 1 + 1 + 8 + 8 + KEY_LEN + 4 + 4;
     const VERSION: u8 = 1;
 
-    /// A new registration, or one whose key was refreshed: with a random key that was never
+    /// Makes a new registration, or one whose key was refreshed: with a random key that was never
     /// registered before, and the counter that the ICD has named in its answer.
     #[must_use]
     pub const fn new(
@@ -45,20 +45,20 @@ impl Registration {
         Self { fabric, compressed_fabric, peer, key, start: start_counter, last_offset: 0 }
     }
 
-    /// The counter that the ICD named on registration.
+    /// Returns the counter that the ICD named on registration.
     #[must_use]
     pub const fn start_counter(&self) -> u32 {
         self.start
     }
 
-    /// The largest counter of a Check-In message that was taken in, as its distance from
+    /// Returns the largest counter of a Check-In message that was accepted, as its distance from
     /// [`start_counter`](Self::start_counter).
     #[must_use]
     pub const fn last_offset(&self) -> u32 {
         self.last_offset
     }
 
-    /// The registration as versioned bytes, to be stored. They are secret.
+    /// Returns the registration as versioned bytes, to be stored. They are secret.
     ///
     /// ```text
     /// version 1 | fabric index | compressed fabric id (8) | node id LE (8) | key (16)
@@ -126,7 +126,7 @@ pub struct CheckedIn<'p, R> {
 }
 
 impl<R> CheckedIn<'_, R> {
-    /// How long the ICD stays awake after a message, in ms; `None` if it does not say so.
+    /// Returns how long the ICD stays awake after a message, in ms; `None` if it does not say so.
     #[must_use]
     pub fn active_mode_threshold_ms(&self) -> Option<u16> {
         self.application_data.first_chunk().map(|octets| u16::from_le_bytes(*octets))
@@ -150,7 +150,7 @@ pub enum CheckInError {
     /// A key opens it, but its nonce is not that of its counter.
     #[error("Check-In message with the nonce of another counter")]
     WrongNonce,
-    /// It was taken in before, or a later one was.
+    /// It was accepted before, or a later one was.
     #[error("Check-In message that is not new")]
     Duplicate,
     /// The crypto backend failed.
@@ -158,14 +158,14 @@ pub enum CheckInError {
     Crypto,
 }
 
-/// Finds whose Check-In message this is, and takes it in: it is decrypted in place, and its counter
-/// is remembered in the registration, which is handed out with it.
+/// Finds the sender of a Check-In message. Decrypts the message in place, and remembers its counter
+/// in the registration, which is returned with it.
 ///
-/// `registrations` are lent (`&mut` of a slice, say) or owned (read from a store one by one). They
-/// are tried in their order: where the sender's address tells whose it may be, let that one be the
-/// first. Each costs the schedule of an AES key and the decryption of
-/// [`MAX_APPLICATION_DATA`](super::MAX_APPLICATION_DATA) + 4 bytes at most, the one that fits an
-/// HMAC more. Anybody can make a node do all of this with one datagram.
+/// `registrations` are borrowed (for example `&mut` of a slice) or owned (read from a store one by
+/// one). They are tried in their order: if the sender's address suggests one, put it first. Each
+/// costs the schedule of an AES key and the decryption of at most
+/// [`MAX_APPLICATION_DATA`](super::MAX_APPLICATION_DATA) + 4 bytes; the one that fits costs an HMAC
+/// as well. Anybody can make a node do all of this with one datagram.
 ///
 /// # Errors
 /// [`CheckInError`]; neither the payload nor any registration has changed then.

@@ -24,44 +24,44 @@ use crate::wire::{
 pub struct IcdCounter(PersistedCounter);
 
 impl IcdCounter {
-    /// Starts at a random value in `1..=2^28`: on an ICD that has never stored a bound. Store the
-    /// first one, [`bound_to_store`](Self::bound_to_store), before a client registers: after a
-    /// power cut the counter would start elsewhere.
+    /// Starts at a random value in `1..=2^28`, on an ICD that has never stored a bound. Store the
+    /// first [`bound_to_store`](Self::bound_to_store) before a client registers: otherwise the
+    /// counter starts elsewhere after power loss.
     ///
-    /// `block`: how many Check-Ins there are between two writes; 0 counts as 1.
+    /// `block` is the number of Check-Ins between two writes; 0 counts as 1.
     pub fn random(block: u32, rng: &mut dyn CryptoRng) -> Self {
         Self(PersistedCounter::random(block, rng))
     }
 
-    /// Goes on at the bound that was stored last.
+    /// Continues at the bound that was stored last.
     #[must_use]
     pub const fn restored(bound: u64, block: u32) -> Self {
         Self(PersistedCounter::restored(bound, block))
     }
 
-    /// The value that was used last: the attribute ICDCounter, and what a client is told that
+    /// Returns the value that was used last: the attribute ICDCounter, which a client gets when it
     /// registers.
     #[must_use]
     pub const fn value(&self) -> u32 {
         low(self.0.position()).wrapping_sub(1)
     }
 
-    /// Takes in the key of a client that registers now, or that refreshes its key.
+    /// Registers the key of a client that registers now, or that refreshes its key.
     ///
-    /// Only one that is new: a key that is registered already, of this client
-    /// ([`RegisteredKey::is`]) or of another, must not begin its range of counters anew. A client
-    /// that registers again with the same key keeps what it has.
+    /// The key must be new. A key that is registered already, for this client
+    /// ([`RegisteredKey::is`]) or for another, must not begin its range of counters again. A client
+    /// that registers again with the same key keeps its [`RegisteredKey`].
     #[must_use]
     pub const fn register(&self, key: Secret<KEY_LEN>) -> RegisteredKey {
         RegisteredKey { key: CheckInKey::new(key), since: self.0.position() }
     }
 
-    /// A new Check-In with the next counter. It is one message for each client that is to hear it,
-    /// all with the same application data: the active mode threshold in ms, 2 bytes little-endian.
+    /// Returns a new Check-In with the next counter. Send it as one message to each client, all
+    /// with the same application data: the active mode threshold in ms, 2 bytes little-endian.
     ///
     /// # Errors
-    /// [`StoreFirst`], once for each block: store its bound, say so to [`stored`](Self::stored),
-    /// and call again.
+    /// [`StoreFirst`], once for each block: store its bound, call [`stored`](Self::stored), and
+    /// call this again.
     pub const fn check_in<'a>(
         &mut self,
         application_data: &'a [u8],
@@ -73,18 +73,18 @@ impl IcdCounter {
         }
     }
 
-    /// The bound to store next, as soon as half of the block is used.
+    /// Returns the bound to store next, as soon as half of the block is used.
     #[must_use]
     pub const fn bound_to_store(&self) -> Option<u64> {
         self.0.bound_to_store()
     }
 
-    /// Says that this bound is stored.
+    /// Confirms that this bound is stored.
     pub const fn stored(&mut self, bound: u64) {
         self.0.stored(bound);
     }
 
-    /// Passes over half of all values, 2^31 - 1: clients find that their keys must be refreshed.
+    /// Skips half of all values, 2^31 - 1: clients detect that they must refresh their keys.
     /// A test event of the ICD management cluster.
     ///
     /// [`bound_to_store`](Self::bound_to_store) asks for a bound at once. Store it before another
@@ -93,7 +93,7 @@ impl IcdCounter {
         self.0.skip(0x7FFF_FFFF);
     }
 
-    /// Passes over 2^32 - 1 values: no key that has been used serves any more
+    /// Skips 2^32 - 1 values: no key that has been used works any more
     /// ([`SealError::KeyUsedUp`]), and its client has to register again. A test event of the ICD
     /// management cluster, stored like [`invalidate_half`](Self::invalidate_half).
     pub const fn invalidate_all(&mut self) {
@@ -101,7 +101,7 @@ impl IcdCounter {
     }
 }
 
-/// The key of one client, as the ICD keeps it with the rest of the registration.
+/// The key of one client. The ICD keeps it with the rest of the registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredKey {
     key: CheckInKey,
@@ -114,13 +114,13 @@ impl RegisteredKey {
     pub const ENCODED_LEN: usize = 1 + KEY_LEN + 8;
     const VERSION: u8 = 1;
 
-    /// Whether this is the key.
+    /// Returns true if this is the key.
     #[must_use]
     pub fn is(&self, key: &Secret<KEY_LEN>) -> bool {
         self.key.is(key)
     }
 
-    /// The key as versioned bytes, to be stored. They are secret.
+    /// Returns the key as versioned bytes, to be stored. They are secret.
     ///
     /// ```text
     /// version 1 | key (16) | position of the counter on registration LE (8)
@@ -148,8 +148,8 @@ impl RegisteredKey {
     }
 }
 
-/// One Check-In: a counter that was used for nothing else, and the application data that goes with
-/// it. What is sealed with it under one key is always the same text.
+/// One Check-In: a counter that was not used before, and the application data. Under one key it
+/// always seals the same text.
 #[derive(Debug)]
 pub struct CheckIn<'a> {
     counter: FreshCounter,
@@ -172,13 +172,13 @@ pub enum SealError {
 }
 
 impl CheckIn<'_> {
-    /// The counter.
+    /// Returns the counter.
     #[must_use]
     pub const fn counter(&self) -> u32 {
         self.counter.value().get()
     }
 
-    /// The length of the payload in bytes.
+    /// Returns the length of the payload in bytes.
     #[must_use]
     pub const fn payload_len(&self) -> usize {
         self.application_data.len().saturating_add(MIN_PAYLOAD)
@@ -222,8 +222,8 @@ impl CheckIn<'_> {
         Ok(needed)
     }
 
-    /// The whole message for one client: unsecured, on the new exchange `exchange`, from a node id
-    /// that was drawn for it. It goes to the operational address of the client.
+    /// Returns the whole message for one client: unsecured, on the new exchange `exchange`, from a
+    /// node id that was drawn for it. Send it to the operational address of the client.
     ///
     /// `buf` has [`HEADROOM`] + [`payload_len`](Self::payload_len) + [`TAILROOM`] bytes at least.
     ///

@@ -9,7 +9,7 @@
 //! nonce   = the first 13 bytes of HMAC-SHA256(key, counter LE)
 //! ```
 //! One unsecured message on an exchange of its own, never acknowledged and never answered. The key
-//! alone tells who sent it, so a client tries those of all ICDs that it is registered with.
+//! alone identifies the sender, so a client tries the keys of all ICDs that it is registered with.
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
@@ -24,7 +24,7 @@
 //! # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
 //! # let store = |_: u64| {};
 //! # let key = || Secret::new(*b"from RegisterCli");
-//! // A client registers: it sends a key, and is told where the counter stands.
+//! // A client registers: it sends a key, and gets the value of the counter.
 //! let mut icd = IcdCounter::random(100, &mut rng);
 //! if let Some(bound) = icd.bound_to_store() {
 //!     store(bound);
@@ -35,7 +35,7 @@
 //! let compressed = CompressedFabricId::from_bytes([7; 8]);
 //! let mut registrations = [Registration::new(fabric, compressed, lamp, key(), icd.value())];
 //!
-//! // The ICD wakes up. One counter serves for all of its clients.
+//! // The ICD wakes up. It uses one counter for all of its clients.
 //! let threshold_ms = 300_u16.to_le_bytes();
 //! let check_in = loop {
 //!     match icd.check_in(&threshold_ms) {
@@ -56,10 +56,10 @@
 //!     // The client.
 //!     let mut datagram = sent.as_bytes().to_vec();
 //!     let payload = check_in::payload(Packet::parse(&mut datagram)?).ok_or("something else")?;
-//!     let heard = check_in::open(&RustCrypto, &mut registrations, payload)?;
-//!     assert_eq!(heard.registration.peer, lamp); // store this registration again
-//!     assert_eq!(heard.active_mode_threshold_ms(), Some(300));
-//!     assert!(!heard.refresh_key);
+//!     let opened = check_in::open(&RustCrypto, &mut registrations, payload)?;
+//!     assert_eq!(opened.registration.peer, lamp); // store this registration again
+//!     assert_eq!(opened.active_mode_threshold_ms(), Some(300));
+//!     assert!(!opened.refresh_key);
 //! }
 //! # Ok(())
 //! # }
@@ -80,26 +80,27 @@ use crate::session::UnsecureSession;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{HEADROOM, MessageKind, Packet, ProtocolHeader, TAILROOM};
 
-/// The shortest payload of a Check-In message in bytes: without application data.
+/// Minimum length of the payload of a Check-In message in bytes: without application data.
 pub const MIN_PAYLOAD: usize = NONCE_LEN + COUNTER_LEN + MIC_LEN;
-/// The most application data in bytes that is sent or taken in. The standard defines 2 bytes; more
-/// than this is not worth its decryption under the key of every registration.
+/// Maximum length of the application data in bytes. The standard defines 2 bytes. The limit bounds
+/// the cost of decrypting a message under the key of every registration.
 pub const MAX_APPLICATION_DATA: usize = 124;
-/// The longest payload of a Check-In message in bytes.
+/// Maximum length of the payload of a Check-In message in bytes.
 pub const MAX_PAYLOAD: usize = MIN_PAYLOAD + MAX_APPLICATION_DATA;
-/// A buffer in bytes that takes every Check-In message with its headers.
+/// Length in bytes of a buffer that holds every Check-In message with its headers.
 pub const MAX_DATAGRAM_BUFFER: usize = HEADROOM + MAX_PAYLOAD + TAILROOM;
 
 const COUNTER_LEN: usize = 4;
 const MAX_TEXT: usize = COUNTER_LEN + MAX_APPLICATION_DATA;
 
-/// Bytes that are not an encoded [`Registration`] or [`RegisteredKey`].
+/// The bytes are not an encoded [`Registration`] or [`RegisteredKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("not a Check-In registration of a known version")]
 pub struct RegistrationError;
 
-/// True for the protocol header of a Check-In message. It has to have come unsecured.
+/// Returns true for the protocol header of a Check-In message. The message must have arrived
+/// unsecured.
 #[must_use]
 pub fn is_check_in(header: &ProtocolHeader) -> bool {
     header.protocol == ProtocolId::SECURE_CHANNEL
@@ -107,8 +108,9 @@ pub fn is_check_in(header: &ProtocolHeader) -> bool {
         && header.initiator
 }
 
-/// The payload of a datagram that has the form of a Check-In message, for [`open`]; `None` for any
-/// other. What it says of acknowledgements means nothing: the protocol knows none.
+/// Returns the payload of a datagram that has the form of a Check-In message, for [`open`]. Returns
+/// `None` for every other. The acknowledgement fields have no effect, since the protocol has no
+/// acknowledgements.
 #[must_use]
 pub fn payload(packet: Packet<'_>) -> Option<&mut [u8]> {
     let Ok(MessageKind::FromInitiator(_)) = packet.header().kind() else { return None };

@@ -18,8 +18,8 @@ use crate::time::{Instant, WallClock};
 
 /// What a call needs from its surroundings: time, randomness, policy and stores.
 ///
-/// [`Services::at`] makes one. It is borrowed and never kept. Make a new one for every round of
-/// the loop, and never hold one across an `.await`: its time would be that of before.
+/// [`Services::at`] makes one. Make a new one for every round of the loop, and never hold one
+/// across an `.await`: its time would be out of date.
 pub struct Context<'a> {
     /// The present reading of the caller's monotonic clock.
     pub(crate) now: Instant,

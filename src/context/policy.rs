@@ -1,4 +1,4 @@
-//! The application's say on peers that CASE has authenticated.
+//! The policy by which the application accepts or rejects peers that CASE has authenticated.
 
 use thiserror::Error;
 
@@ -17,13 +17,13 @@ pub struct PeerIdentity<'a> {
     pub certificates: Option<PeerCertificates<'a>>,
 }
 
-/// The peer is not wanted.
+/// The policy rejects the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("rejected by policy")]
 pub struct Rejected;
 
-/// The application's say on peers whose chain has been verified: a revocation list, say.
+/// Decides on peers whose certificate chain was verified: for example with a revocation list.
 pub trait PeerPolicy {
     /// Accepts or rejects the peer.
     ///
@@ -42,7 +42,7 @@ impl PeerPolicy for AcceptAll {
     }
 }
 
-/// The certificates that the peer presented, verified. They stand in its message.
+/// The certificates that the peer presented, verified. They borrow the peer's message.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerCertificates<'a> {
     noc: &'a [u8],
@@ -51,19 +51,19 @@ pub struct PeerCertificates<'a> {
 }
 
 impl<'a> PeerCertificates<'a> {
-    /// The operational certificate, Matter TLV.
+    /// Returns the operational certificate, Matter TLV.
     #[must_use]
     pub const fn noc(&self) -> &'a [u8] {
         self.noc
     }
 
-    /// The intermediate certificate, Matter TLV.
+    /// Returns the intermediate certificate, Matter TLV.
     #[must_use]
     pub const fn icac(&self) -> Option<&'a [u8]> {
         self.icac
     }
 
-    /// The public key of the operational certificate.
+    /// Returns the public key of the operational certificate.
     #[must_use]
     pub const fn public_key(&self) -> &'a PublicKey {
         self.public_key

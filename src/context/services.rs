@@ -31,7 +31,8 @@ pub struct Services<'a> {
 }
 
 impl<'a> Services<'a> {
-    /// Services without calendar time and without stores, which accept every authenticated peer.
+    /// Makes services without calendar time and without stores, which accept every authenticated
+    /// peer.
     pub const fn new(rng: &'a mut dyn CryptoRng) -> Self {
         Self { wall: WallClock::Unknown, rng, policy: &AcceptAll, resumption: None, counters: None }
     }

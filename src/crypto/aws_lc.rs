@@ -118,7 +118,7 @@ impl AwsLcSigningKey {
         Self::from_bytes(&RustCrypto.random_scalar(rng)?)
     }
 
-    /// Takes a stored key in: a 32-byte big-endian scalar, the form of
+    /// Reads a stored key: a 32-byte big-endian scalar, the form of
     /// [`SigningKey::to_bytes`](super::SigningKey::to_bytes).
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl AwsLcSigningKey {
         Ok(Self { key, public })
     }
 
-    /// The key's stored form.
+    /// Returns the form in which the key is stored.
     ///
     /// # Errors
     /// [`CryptoError::Backend`] if AWS-LC finds no memory.
@@ -143,7 +143,7 @@ impl AwsLcSigningKey {
         copy(octets.as_ref())
     }
 
-    /// The public half.
+    /// Returns the public key.
     #[must_use]
     pub const fn public_key(&self) -> PublicKey {
         self.public

@@ -36,7 +36,7 @@ impl<'a, A: Aead> SealJob<'a, A> {
         }
     }
 
-    /// The integrity code.
+    /// Returns the integrity code.
     ///
     /// # Errors
     /// What sealing failed with; [`CryptoError::Backend`] if the job was never run.
@@ -82,7 +82,7 @@ impl<'a, A: Aead> OpenJob<'a, A> {
         }
     }
 
-    /// Whether the message is authentic.
+    /// Returns an error if the message is not authentic.
     ///
     /// # Errors
     /// What opening failed with; [`CryptoError::Backend`] if the job was never run.

@@ -13,7 +13,7 @@ impl<H: Sha256> HashSink<H> {
         Self(hash)
     }
 
-    /// The digest of all that was put.
+    /// Returns the digest of all that was put.
     pub fn finish(self) -> [u8; HASH_LEN] {
         self.0.finish()
     }

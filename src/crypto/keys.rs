@@ -19,7 +19,7 @@ pub const SIGNATURE_LEN: usize = 64;
 pub struct PublicKey([u8; PUBLIC_KEY_LEN]);
 
 impl PublicKey {
-    /// Takes an uncompressed point in.
+    /// Makes a public key from an uncompressed point.
     ///
     /// # Errors
     /// [`CryptoError::InvalidPoint`] unless `bytes` are 65 and begin with `04`.
@@ -30,7 +30,7 @@ impl PublicKey {
         }
     }
 
-    /// A point whose first byte has been checked.
+    /// Makes a point whose first byte has been checked.
     pub(crate) const fn checked(bytes: &[u8; PUBLIC_KEY_LEN]) -> Self {
         Self(*bytes)
     }
@@ -54,7 +54,7 @@ impl fmt::Debug for PublicKey {
 pub struct Signature([u8; SIGNATURE_LEN]);
 
 impl Signature {
-    /// Takes `r || s` in. Nothing is verified here.
+    /// Makes a signature from `r || s`. Nothing is verified here.
     #[must_use]
     pub const fn new(bytes: [u8; SIGNATURE_LEN]) -> Self {
         Self(bytes)

@@ -34,20 +34,21 @@ impl SealNonce {
         Self(layout(security_flags, counter.0, source))
     }
 
-    /// A nonce that its callers answer for: [`OneTimeKey`](super::OneTimeKey) uses a handshake's
-    /// key once, [`CheckInKey`](super::CheckInKey) computes the nonce from a fresh counter.
+    /// Makes a nonce that its callers answer for: [`OneTimeKey`](super::OneTimeKey) uses a
+    /// handshake's key once, [`CheckInKey`](super::CheckInKey) computes the nonce from a fresh
+    /// counter.
     pub(super) const fn fixed(label: &[u8; NONCE_LEN]) -> Self {
         Self(*label)
     }
 
-    /// A nonce of the caller's choice, for tests with recorded ciphertexts.
+    /// Makes a nonce of the caller's choice, for tests with recorded ciphertexts.
     #[cfg(any(test, feature = "_test-util"))]
     #[must_use]
-    pub const fn dangerous_from_bytes(octets: &[u8; NONCE_LEN]) -> Self {
-        Self(*octets)
+    pub const fn dangerous_from_bytes(bytes: &[u8; NONCE_LEN]) -> Self {
+        Self(*bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
@@ -59,7 +60,7 @@ impl SealNonce {
 pub struct OpenNonce([u8; NONCE_LEN]);
 
 impl OpenNonce {
-    /// The nonce of a message with these header fields, from this source.
+    /// Makes the nonce of a message with these header fields, from this source.
     #[must_use]
     pub fn new(security_flags: u8, counter: MessageCounter, source: NodeId) -> Self {
         Self(layout(security_flags, counter, source))
@@ -69,14 +70,14 @@ impl OpenNonce {
         Self(*label)
     }
 
-    /// A nonce of the caller's choice, for tests with recorded ciphertexts.
+    /// Makes a nonce of the caller's choice, for tests with recorded ciphertexts.
     #[cfg(any(test, feature = "_test-util"))]
     #[must_use]
-    pub const fn dangerous_from_bytes(octets: &[u8; NONCE_LEN]) -> Self {
-        Self(*octets)
+    pub const fn dangerous_from_bytes(bytes: &[u8; NONCE_LEN]) -> Self {
+        Self(*bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
@@ -93,7 +94,7 @@ impl OpenNonce {
 pub struct PrivacyNonce([u8; NONCE_LEN]);
 
 impl PrivacyNonce {
-    /// The nonce of a message of this session that ends with this integrity code.
+    /// Makes the nonce of a message of this session that ends with this integrity code.
     #[must_use]
     pub const fn new(session: GroupSessionId, mic: &[u8; MIC_LEN]) -> Self {
         let [s0, s1] = session.get().to_be_bytes();
@@ -101,7 +102,7 @@ impl PrivacyNonce {
         Self([s0, s1, a, b, c, d, e, f, g, h, i, j, k])
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; NONCE_LEN] {
         &self.0
@@ -125,7 +126,7 @@ pub struct CounterExhausted;
 pub struct FreshCounter(pub(super) MessageCounter);
 
 impl FreshCounter {
-    /// The value, to be written into the message header.
+    /// Returns the value, to be written into the message header.
     #[must_use]
     pub const fn value(&self) -> MessageCounter {
         self.0
@@ -159,7 +160,7 @@ impl TxCounter {
         Self { next }
     }
 
-    /// The next value.
+    /// Returns the next value.
     ///
     /// # Errors
     /// [`CounterExhausted`] once `0xFFFF_FFFF` is reached; that value is never used.
@@ -174,14 +175,14 @@ impl TxCounter {
         }
     }
 
-    /// How many messages can still be sent.
+    /// Returns how many messages can still be sent.
     #[must_use]
     pub const fn remaining(&self) -> u32 {
         u32::MAX.saturating_sub(self.next)
     }
 }
 
-/// The start of any message counter: 28 random bits plus 1. [Core, "Message Counters"]
+/// Returns the start of any message counter: 28 random bits plus 1. [Core, "Message Counters"]
 pub(crate) fn random_start(rng: &mut dyn CryptoRng) -> u32 {
     (rng.next_u32() & 0x0FFF_FFFF).saturating_add(1)
 }

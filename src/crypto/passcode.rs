@@ -27,7 +27,7 @@ pub struct Passcode(u32);
 impl Passcode {
     const MAX: u32 = 99_999_998;
 
-    /// Takes a passcode in.
+    /// Checks a passcode.
     ///
     /// # Errors
     /// [`PasscodeError`] outside `1..=99999998` and for the values that the specification
@@ -48,7 +48,7 @@ impl Passcode {
         (0..MAX_DRAWS).find_map(|_| Self::new(rng.next_u32() >> 5).ok()).ok_or(CryptoError::Backend)
     }
 
-    /// The value, to be printed on a label. It is a secret like any other.
+    /// Returns the value, to be printed on a label. It is a secret like any other.
     #[must_use]
     pub const fn expose(&self) -> u32 {
         self.0
@@ -71,7 +71,7 @@ impl Passcode {
         Ok(stretched)
     }
 
-    /// The prover's two scalars `(w0, w1)`: one PBKDF2 run.
+    /// Returns the prover's two scalars `(w0, w1)`: one PBKDF2 run.
     ///
     /// # Errors
     /// [`CryptoError::InvalidScalar`] if one of them is zero, which does not happen by chance;
@@ -139,7 +139,7 @@ impl PbkdfParameters {
     /// The longest salt, in bytes.
     pub const MAX_SALT_LEN: usize = 32;
 
-    /// Takes parameters in: `iterations` in `1000..=100000`, `salt` of 16 to 32 bytes.
+    /// Checks parameters: `iterations` in `1000..=100000`, `salt` of 16 to 32 bytes.
     ///
     /// # Errors
     /// [`PbkdfError`] outside these limits.
@@ -156,7 +156,7 @@ impl PbkdfParameters {
         Ok(Self { iterations, salt: own, salt_len })
     }
 
-    /// The given number of iterations with a random salt of 32 bytes.
+    /// Makes parameters with this number of iterations and a random salt of 32 bytes.
     ///
     /// # Errors
     /// [`PbkdfError::Iterations`] outside `1000..=100000`.
@@ -170,8 +170,8 @@ impl PbkdfParameters {
     pub const ENCODED_LEN: usize = 1 + 4 + 1 + Self::MAX_SALT_LEN;
     const VERSION: u8 = 1;
 
-    /// The parameters as versioned bytes, to be stored beside a [`Verifier`]. They are no secret:
-    /// whoever asks for a PASE session is told.
+    /// Returns the parameters as versioned bytes, to be stored beside a [`Verifier`]. They are no
+    /// secret: whoever asks for a PASE session is told.
     ///
     /// ```text
     /// version 1 | iterations LE (4) | length of the salt | salt, zeros behind (32)
@@ -206,13 +206,13 @@ impl PbkdfParameters {
         Self::new(u32::from_le_bytes(*iterations), salt)
     }
 
-    /// The number of iterations.
+    /// Returns the number of iterations.
     #[must_use]
     pub const fn iterations(&self) -> u32 {
         self.iterations
     }
 
-    /// The salt.
+    /// Returns the salt.
     #[must_use]
     pub fn salt(&self) -> &[u8] {
         self.salt.get(..usize::from(self.salt_len)).unwrap_or(&self.salt)
@@ -268,8 +268,8 @@ impl Verifier {
         }
     }
 
-    /// The same verifier, with what all handshakes have in common computed ahead: for a device
-    /// that answers to more than one of them, or that has time before the first.
+    /// Returns the same verifier, with what all handshakes have in common computed ahead: for a
+    /// device that answers to more than one of them, or that has time before the first.
     ///
     /// With `RustCrypto` this takes half the time of a plain handshake, and 6 kB that clones
     /// share; each handshake then takes three fifths of the time. Others may compute nothing ahead.
@@ -296,7 +296,7 @@ impl Verifier {
         Ok(Self { prepared, ..self })
     }
 
-    /// The verifier's share and the secrets of a handshake.
+    /// Returns the verifier's share and the secrets of a handshake.
     pub(crate) fn respond<C: Crypto>(
         &self,
         crypto: &C,
@@ -310,7 +310,7 @@ impl Verifier {
         crypto.spake_verifier(y, &self.w0, &self.l, x_share)
     }
 
-    /// The stored form, `w0 || L`.
+    /// Returns the stored form, `w0 || L`.
     #[must_use]
     pub fn to_bytes(&self) -> Secret<{ Self::LEN }> {
         let mut bytes = Secret::zero();

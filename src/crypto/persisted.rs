@@ -1,4 +1,4 @@
-//! Counters that go on after a restart.
+//! Counters that continue after a restart.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -8,15 +8,16 @@ use thiserror::Error;
 use super::nonce::{FreshCounter, random_start};
 use crate::ids::MessageCounter;
 
-/// A sending counter that outlives restarts and power cuts without yielding a value twice: those of
-/// group messages, and that of Check-In messages. [Core, "Global Group Encrypted Message Counters"]
+/// A sending counter that never repeats, even after restarts and power loss: for group messages and
+/// Check-In messages. [Core, "Global Group Encrypted Message Counters"]
 ///
-/// What is stored is not the value but a bound ahead of it, once for each block of values:
+/// The store does not hold the value, but a bound ahead of it, written once for each block of
+/// values:
 ///
 /// ```text
 ///                     next               stored bound
 ///   ── used ───────────┼── may be used ───────┼── once the next bound is stored ──▶
-///                      after a restart goes on here
+///                      after a restart continues here
 /// ```
 /// Before the first value of a block, [`take`](Self::take) asks for a bound to be stored, and
 /// yields nothing until [`stored`](Self::stored) says that it is.
@@ -43,55 +44,55 @@ use crate::ids::MessageCounter;
 /// assert_eq!(flash, Some(u64::from(fresh.value().get()) + 1000));
 /// ```
 ///
-/// Where writing takes long, [`bound_to_store`](Self::bound_to_store) asks half a block earlier.
+/// If writing takes long, use [`bound_to_store`](Self::bound_to_store), which asks half a block
+/// earlier.
 ///
-/// Values have 32 bits and wrap; bounds have 64, so that it is known how often they have.
+/// Values have 32 bits and wrap. Bounds have 64 bits, so they also count how often values wrapped.
 ///
 /// # What the store promises
 ///
-/// - After a power cut it holds the old bound or the new one, and it holds the new one for good
-///   before `stored` is called. What failed to be written is asked for again.
-/// - Bounds land in the order in which they were asked for.
-/// - One that cannot be read is not one that was never stored. A node that starts at random again
-///   uses values again, with keys that it still has.
+/// - After power loss it holds the old bound or the new one. The new one is stored durably before
+///   `stored` is called. If a write fails, the counter asks for it again.
+/// - Bounds are written in the order in which they were asked for.
+/// - A bound that cannot be read does not count as never stored. A node that starts at random again
+///   repeats values, under keys that it still has.
 #[derive(Debug)]
 pub struct PersistedCounter {
     /// The next value; message counters are the low 32 bits.
     next: u64,
-    /// What is known to be stored. Values from here on are not to be used.
+    /// The bound that is stored. Values from here on must not be used.
     bound: u64,
     block: u32,
 }
 
-/// No value is to be used before this bound is stored.
+/// Store this bound first: no value may be used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("store the bound {bound} of the counter first")]
 pub struct StoreFirst {
-    /// What to store, and to confirm with [`PersistedCounter::stored`].
+    /// The bound to store. Confirm it with [`PersistedCounter::stored`].
     pub bound: u64,
 }
 
 impl PersistedCounter {
-    /// Starts at a random value in `1..=2^28`: on a node that has never stored a bound.
+    /// Starts at a random value in `1..=2^28`, on a node that has never stored a bound.
     ///
-    /// `block`: how many values there are between two writes, and how many a restart skips at most;
-    /// 0 counts as 1.
+    /// `block` is the number of values between two writes, and the maximum that a restart skips; 0
+    /// counts as 1.
     pub fn random(block: u32, rng: &mut dyn CryptoRng) -> Self {
         Self::restored(random_start(rng).into(), block)
     }
 
-    /// Goes on at the bound that was stored last. The block may differ from the former one.
+    /// Continues at the bound that was stored last. The block may differ from the former one.
     #[must_use]
     pub const fn restored(bound: u64, block: u32) -> Self {
         Self { next: bound, bound, block: if block == 0 { 1 } else { block } }
     }
 
-    /// The next value.
+    /// Returns the next value.
     ///
     /// # Errors
-    /// [`StoreFirst`] where a new block begins. It asks again until [`stored`](Self::stored) says
-    /// that it was done.
+    /// [`StoreFirst`] if a new block begins, until [`stored`](Self::stored) confirms its bound.
     pub const fn take(&mut self) -> Result<FreshCounter, StoreFirst> {
         if self.next == self.bound {
             return Err(StoreFirst { bound: self.wanted() });
@@ -101,30 +102,30 @@ impl PersistedCounter {
         Ok(FreshCounter(value))
     }
 
-    /// The bound to store next, as soon as half of the block is used: whoever stores it now keeps
-    /// no message waiting later.
+    /// Returns the bound to store next, as soon as half of the block is used. Store it now, and no
+    /// message has to wait for it later.
     #[must_use]
     pub const fn bound_to_store(&self) -> Option<u64> {
         let left = self.bound.wrapping_sub(self.next);
         if left <= (self.block / 2) as u64 { Some(self.wanted()) } else { None }
     }
 
-    /// Says that this bound is stored. One that is not asked for, or is no more, changes nothing.
+    /// Confirms that this bound is stored. A bound that the counter did not ask for changes
+    /// nothing.
     pub const fn stored(&mut self, bound: u64) {
         if bound == self.wanted() {
             self.bound = bound;
         }
     }
 
-    /// The next value with the number of times that it has wrapped in the upper 32 bits. It names a
-    /// value for good.
+    /// Returns the next value, with the number of wraps in the upper 32 bits. It never repeats.
     #[must_use]
     pub const fn position(&self) -> u64 {
         self.next
     }
 
-    /// Passes over values. The next one waits for a bound beyond them; until that is stored, a
-    /// restart undoes this.
+    /// Skips values. The next one needs a bound beyond them; until that is stored, a restart undoes
+    /// this.
     pub(crate) const fn skip(&mut self, values: u32) {
         self.next = self.next.wrapping_add(values as u64);
         self.bound = self.next;
@@ -135,7 +136,7 @@ impl PersistedCounter {
     }
 }
 
-/// A counter as messages carry it.
+/// Returns a counter as messages carry it.
 #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what is wanted")]
 pub(crate) const fn low(position: u64) -> u32 {
     position as u32

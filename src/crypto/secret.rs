@@ -10,25 +10,26 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub struct Secret<const N: usize>([u8; N]);
 
 impl<const N: usize> Secret<N> {
-    /// Takes the bytes in. The caller's own copy, if any, is the caller's to wipe.
+    /// Makes a secret of these bytes. The caller wipes its own copy, if there is one.
     #[must_use]
     pub const fn new(bytes: [u8; N]) -> Self {
         Self(bytes)
     }
 
-    /// All zeros, to be filled through [`as_mut_bytes`](Self::as_mut_bytes) without another copy.
+    /// Makes a secret of zeros, to be filled through [`as_mut_bytes`](Self::as_mut_bytes) without
+    /// another copy.
     #[must_use]
     pub const fn zero() -> Self {
         Self([0; N])
     }
 
-    /// The bytes, for use in a computation.
+    /// Returns the bytes, for use in a computation.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; N] {
         &self.0
     }
 
-    /// The bytes, to be filled in place.
+    /// Returns the bytes, to be filled in place.
     #[must_use]
     pub const fn as_mut_bytes(&mut self) -> &mut [u8; N] {
         &mut self.0

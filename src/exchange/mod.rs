@@ -1,4 +1,4 @@
-//! Exchanges: conversations within a session, and what makes their messages reliable.
+//! Exchanges: conversations within a session, with acknowledgement and retransmission.
 //!
 //! ```text
 //! received, R ──▶ owed ──200 ms, or another R──▶ due ──▶ sent as a standalone acknowledgement
@@ -6,11 +6,11 @@
 //!
 //! sent reliably ──▶ in flight ──acknowledged──▶ settled
 //!                     │   ▲ └──after five transmissions──▶ given up
-//!                     └───┘ sent again: the same bytes, never encrypted anew
+//!                     └───┘ retransmitted: the same bytes, never encrypted again
 //! ```
 //! An [`Exchange`] holds at most one message in flight, as sealed bytes. It neither encrypts nor
-//! knows its session: whoever owns it encodes the acknowledgements that it names and sends the
-//! bytes that it lends. [Core, "Message Exchanges"]
+//! knows its session: its owner encodes the acknowledgements that it names and sends the bytes that
+//! it lends. [Core, "Message Exchanges"]
 
 mod mrp;
 
@@ -25,7 +25,7 @@ use crate::time::Instant;
 use crate::wire::ProtocolHeader;
 use crate::wire::secure_channel::Opcode;
 
-/// What an exchange makes of a received message.
+/// The result of a received message for an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The message is for the application.
@@ -73,37 +73,37 @@ struct Retry {
 }
 
 impl<M> Exchange<M> {
-    /// An exchange that this node begins (`initiator`), or that the peer began.
+    /// Makes an exchange that this node begins (`initiator`), or that the peer began.
     #[must_use]
     pub fn new(id: ExchangeId, initiator: bool, now: Instant) -> Self {
         Self { id, initiator, acks: Acks::default(), flight: None, last_used: now }
     }
 
-    /// The exchange id.
+    /// Returns the exchange id.
     #[must_use]
     pub const fn id(&self) -> ExchangeId {
         self.id
     }
 
-    /// Whether this node began the exchange.
+    /// Returns true if this node began the exchange.
     #[must_use]
     pub const fn is_initiator(&self) -> bool {
         self.initiator
     }
 
-    /// When a message was last sent or received.
+    /// Returns when a message was last sent or received.
     #[must_use]
     pub const fn last_used(&self) -> Instant {
         self.last_used
     }
 
-    /// Whether a received header belongs to this exchange: same id, sent by the other role.
+    /// Returns true if a received header belongs to this exchange: same id, sent by the other role.
     #[must_use]
     pub fn matches(&self, header: &ProtocolHeader) -> bool {
         header.exchange == self.id && header.initiator != self.initiator
     }
 
-    /// Takes note of a received message.
+    /// Processes a received message.
     ///
     /// A duplicate is acknowledged again at once if it asks for that and is never delivered; the
     /// acknowledgement that it carries is not looked at.
@@ -133,8 +133,8 @@ impl<M> Exchange<M> {
         Receipt { deliver: !standalone, acknowledged }
     }
 
-    /// The header for a message on this exchange; it carries the acknowledgement that is owed,
-    /// or the last one again. Once encoded, [`sent`](Self::sent) settles it.
+    /// Returns the header for a message on this exchange; it carries the acknowledgement that is
+    /// owed, or the last one again. Once encoded, [`sent`](Self::sent) settles it.
     #[must_use]
     pub fn header(&self, protocol: ProtocolId, opcode: u8, reliable: bool) -> ProtocolHeader {
         let owed = self.acks.owed.map(|(counter, _)| counter);
@@ -148,7 +148,7 @@ impl<M> Exchange<M> {
         }
     }
 
-    /// The header of the next standalone acknowledgement that must leave.
+    /// Returns the header of the next standalone acknowledgement that must leave.
     #[must_use]
     pub fn next_ack(&self) -> Option<ProtocolHeader> {
         let ack = self.acks.due.iter().flatten().next().copied()?;
@@ -176,7 +176,7 @@ impl<M> Exchange<M> {
     /// Puts a sealed message in flight, due at once: `message` holds its bytes at `datagram`.
     /// One that was in flight before is forgotten.
     ///
-    /// `repeated`: until it is acknowledged; false to send it once.
+    /// With `repeated`, it is retransmitted until it is acknowledged; otherwise it is sent once.
     pub fn launch(
         &mut self,
         message: M,
@@ -196,19 +196,19 @@ impl<M> Exchange<M> {
         }
     }
 
-    /// Whether a message waits for its acknowledgement or its first transmission. One that is
-    /// sent once counts until the next is launched.
+    /// Returns true if a message waits for its acknowledgement or its first transmission. One that
+    /// is sent once counts until the next is launched.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.transmit || flight.retry.is_some())
     }
 
-    /// Forgets the message in flight: what the peer answered makes it moot.
+    /// Forgets the message in flight, because the peer's answer supersedes it.
     pub fn ground(&mut self) {
         self.flight = None;
     }
 
-    /// Whether nothing is left to do: no message in flight, no acknowledgement owed.
+    /// Returns true if nothing is left to do: no message in flight, no acknowledgement owed.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.is_in_flight() && self.acks.owed.is_none() && !self.acks.is_due()
@@ -221,7 +221,7 @@ impl<M> Exchange<M> {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ack = self.acks.owed.map(|(_, due)| due);
@@ -230,8 +230,8 @@ impl<M> Exchange<M> {
         [ack, retry].into_iter().flatten().min()
     }
 
-    /// Lets time pass: acknowledgements and retransmissions become due. However late the call,
-    /// a message is sent again once. Returns true when the message in flight was given up.
+    /// Lets time pass: acknowledgements and retransmissions become due. However late the call is,
+    /// it causes one retransmission. Returns true if the message in flight was given up.
     #[must_use = "a message that was given up is told once"]
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.acks.owed.is_some_and(|(_, due)| now >= due) {
@@ -253,13 +253,14 @@ impl<M> Exchange<M> {
         false
     }
 
-    /// Whether there is something to send now.
+    /// Returns true if there is something to send now.
     #[must_use]
     pub fn has_output(&self) -> bool {
         self.acks.is_due() || self.flight.as_ref().is_some_and(|flight| flight.transmit)
     }
 
-    /// Takes the transmission that is due: true if [`datagram`](Self::datagram) must be sent now.
+    /// Takes the transmission that is due. Returns true if [`datagram`](Self::datagram) must be
+    /// sent now.
     ///
     /// `wait`: how long to wait for an acknowledgement after so many repetitions, see
     /// [`backoff`]; asked anew each time, as the peer may have fallen asleep.
@@ -275,18 +276,19 @@ impl<M> Exchange<M> {
         true
     }
 
-    /// The message in flight, or sent once and not forgotten yet, and where its bytes stand.
+    /// Returns the message in flight, or sent once and not forgotten yet, and where its bytes
+    /// stand.
     pub fn message(&self) -> Option<(&M, Range<usize>)> {
         self.flight.as_ref().map(|flight| (&flight.message, flight.datagram.clone()))
     }
 }
 
 impl<M: AsRef<[u8]>> Exchange<M> {
-    /// The bytes of the message in flight.
+    /// Returns the bytes of the message in flight.
     #[must_use]
     pub fn datagram(&self) -> &[u8] {
-        let octets = self.message().and_then(|(message, range)| message.as_ref().get(range));
-        octets.unwrap_or_default()
+        let bytes = self.message().and_then(|(message, range)| message.as_ref().get(range));
+        bytes.unwrap_or_default()
     }
 }
 
@@ -330,13 +332,14 @@ impl Acks {
     }
 }
 
-/// Whether a header is that of a standalone acknowledgement.
+/// Returns true if a header is that of a standalone acknowledgement.
 #[must_use]
 pub fn is_standalone_ack(header: &ProtocolHeader) -> bool {
     header.protocol == ProtocolId::SECURE_CHANNEL && header.opcode == Opcode::MRP_STANDALONE_ACK.0
 }
 
-/// Whether a message is to be acknowledged: an acknowledgement never is, whatever it asks for.
+/// Returns true if a message is to be acknowledged: an acknowledgement never is, whatever it asks
+/// for.
 pub(crate) fn wants_ack(header: &ProtocolHeader) -> bool {
     header.needs_ack && !is_standalone_ack(header)
 }

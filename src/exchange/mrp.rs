@@ -1,4 +1,4 @@
-//! The Message Reliability Protocol's numbers: when to send again, when to give up.
+//! The numbers of the Message Reliability Protocol: when to retransmit, when to give up.
 //!
 //! [Core, "Message Reliability Protocol (MRP)"]
 
@@ -6,17 +6,18 @@ use core::time::Duration;
 
 use crate::time::{as_millis, from_millis};
 
-/// How often a reliable message is sent before it counts as lost: once, and four times again.
+/// Number of transmissions of a reliable message before it counts as lost: one, and four
+/// retransmissions.
 #[doc(alias = "DEFAULT_RETRANSMISSION_RETRIES")]
 pub const MRP_MAX_TRANSMISSIONS: u8 = 5;
-/// How long an acknowledgement waits for a message to travel on.
+/// Time for which an acknowledgement waits for a message that can carry it.
 pub const MRP_STANDALONE_ACK_TIMEOUT: Duration = Duration::from_millis(200);
 /// `MRP_BACKOFF_MARGIN` is 1.1: in 1024ths.
 const BACKOFF_MARGIN_1024THS: u64 = 1127;
 /// `MRP_BACKOFF_THRESHOLD`: this many waits stay linear.
 const BACKOFF_THRESHOLD: u8 = 1;
 
-/// The wait for an acknowledgement after a transmission.
+/// Returns the wait for an acknowledgement after a transmission.
 ///
 /// `base`: the peer's idle or active interval. `transmission`: 0 after the first sending, 1 after
 /// the first repetition, and so on. `jitter`: a random byte, adding up to a quarter.
@@ -50,8 +51,8 @@ fn grow<const N: u32, const D: u32>(millis: u32) -> u64 {
     u64::from(whole).saturating_mul(N.into()).saturating_add((rest * N / D).into())
 }
 
-/// The longest time from a first transmission until the message counts as lost, in the worst
-/// case of jitter: with the `first` interval for the first wait and the `later` one after.
+/// Returns the longest time from a first transmission until the message counts as lost, in the
+/// worst case of jitter: with the `first` interval for the first wait and the `later` one after.
 #[must_use]
 pub fn max_transmission_time(first: Duration, later: Duration) -> Duration {
     let (first, later) = (as_millis(first), as_millis(later));
@@ -80,7 +81,7 @@ impl Jitter {
         Self(0)
     }
 
-    /// The next byte.
+    /// Returns the next byte.
     #[inline(never)]
     pub const fn octet(&mut self) -> u8 {
         let mut state = self.0;

@@ -13,8 +13,8 @@ pub enum GroupKey {
 }
 
 impl GroupKey {
-    /// The operational key on a fabric: what is to be stored, as the epoch key is not needed again.
-    /// [Core, "Operational Group Key Derivation"]
+    /// Returns the operational key on a fabric: what is to be stored, as the epoch key is not
+    /// needed again. [Core, "Operational Group Key Derivation"]
     ///
     /// # Errors
     /// [`CryptoError`] if the backend fails.

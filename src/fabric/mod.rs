@@ -22,7 +22,7 @@ use crate::time::WallClock;
 pub struct CompressedFabricId([u8; 8]);
 
 impl CompressedFabricId {
-    /// An id that was derived before.
+    /// Makes the id from bytes that were derived before.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
@@ -43,7 +43,7 @@ impl CompressedFabricId {
         Ok(Self(id))
     }
 
-    /// The eight bytes, as they salt the derivation of group keys.
+    /// Returns the eight bytes, as they salt the derivation of group keys.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
@@ -326,7 +326,7 @@ impl FabricBuf {
         }
     }
 
-    /// The fabric.
+    /// Returns the fabric.
     #[must_use]
     pub fn view(&self) -> Fabric<'_> {
         let Self { facts, root, icac, noc } = self;
@@ -338,7 +338,7 @@ impl<'a> Fabric<'a> {
     /// How many epochs of the identity protection key a node accepts.
     pub const MAX_IPKS: usize = 3;
 
-    /// The fabric of verified credentials, of which the certificates are kept elsewhere.
+    /// Makes the fabric of verified credentials, of which the certificates are kept elsewhere.
     pub(crate) const fn kept(
         facts: &'a Facts,
         root: &'a [u8],
@@ -352,7 +352,7 @@ impl<'a> Fabric<'a> {
         self.facts
     }
 
-    /// Whether another is the same fabric: same id under the same root.
+    /// Returns true if another is the same fabric: same id under the same root.
     pub(crate) fn is_same(&self, other: Self) -> bool {
         self.id() == other.id() && self.root_public_key() == other.root_public_key()
     }
@@ -363,13 +363,13 @@ impl<'a> Fabric<'a> {
         self.facts.index
     }
 
-    /// The fabric's id, unique under its root.
+    /// Returns the fabric's id, unique under its root.
     #[must_use]
     pub const fn id(&self) -> FabricId {
         self.facts.id
     }
 
-    /// The fabric's compressed id, unique across roots.
+    /// Returns the fabric's compressed id, unique across roots.
     #[must_use]
     pub const fn compressed_id(&self) -> CompressedFabricId {
         self.facts.compressed_id
@@ -381,25 +381,25 @@ impl<'a> Fabric<'a> {
         self.facts.node
     }
 
-    /// The CASE Authenticated Tags of this node's certificate.
+    /// Returns the CASE Authenticated Tags of this node's certificate.
     #[must_use]
     pub const fn cats(&self) -> CaseAuthTags {
         self.facts.cats
     }
 
-    /// The root's public key.
+    /// Returns the root's public key.
     #[must_use]
     pub fn root_public_key(&self) -> PublicKey {
         self.facts.root_key.read(self.root())
     }
 
-    /// The public half of this node's operational key.
+    /// Returns the public half of this node's operational key.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         self.facts.key.read(self.noc())
     }
 
-    /// The root certificate.
+    /// Returns the root certificate.
     #[must_use]
     pub const fn root(&self) -> &'a [u8] {
         self.root
@@ -417,19 +417,19 @@ impl<'a> Fabric<'a> {
         self.noc
     }
 
-    /// What tells this fabric from any later one of the same index, and from itself once its
-    /// certificates were updated.
+    /// Returns what tells this fabric from any later one of the same index, and from itself once
+    /// its certificates were updated.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
         self.facts.fingerprint
     }
 
-    /// The operational identity protection keys, oldest first.
+    /// Returns the operational identity protection keys, oldest first.
     pub(crate) fn ipks(&self) -> impl Iterator<Item = &'a Secret<16>> + use<'a> {
         self.facts.ipks.iter().flatten()
     }
 
-    /// The key that this node uses as an initiator: the second newest, so that peers which have
-    /// not received the newest one yet still understand.
+    /// Returns the key that this node uses as an initiator: the second newest, so that peers which
+    /// have not received the newest one yet still understand.
     pub(crate) fn current_ipk(&self) -> Option<&'a Secret<16>> {
         let count = self.ipks().count();
         self.ipks().nth(count.saturating_sub(2))

@@ -25,21 +25,21 @@ pub enum MulticastAddress {
 }
 
 impl MulticastAddress {
-    /// The address to join or to send to.
+    /// Returns the address to join or to send to.
     #[must_use]
     pub fn of(self, fabric: FabricId, group: GroupId) -> Ipv6Addr {
         match self {
             Self::PerGroup => {
                 let [a, b, c, d, e, f, g, h] = fabric.get().to_be_bytes();
                 let [g0, g1] = group.get().to_be_bytes();
-                let octets = [0xFF, 0x35, 0x00, 0x40, 0xFD, a, b, c, d, e, f, g, h, 0, g0, g1];
-                Ipv6Addr::from(octets)
+                let bytes = [0xFF, 0x35, 0x00, 0x40, 0xFD, a, b, c, d, e, f, g, h, 0, g0, g1];
+                Ipv6Addr::from(bytes)
             }
             Self::Shared => Ipv6Addr::new(0xFF05, 0, 0, 0, 0, 0, 0, 0xFA),
         }
     }
 
-    /// The same with the port, and without an interface: the socket's default.
+    /// Returns the same with the port, and without an interface: the socket's default.
     #[must_use]
     pub fn socket_address(self, fabric: FabricId, group: GroupId) -> SocketAddr {
         SocketAddr::V6(SocketAddrV6::new(self.of(fabric, group), GROUP_PORT, 0, 0))

@@ -12,8 +12,8 @@ use crate::ids::{GroupId, MessageCounter, NodeId};
 /// Encrypted Message Counters"]
 pub const COUNTER_BLOCK: u32 = 1000;
 
-/// Which of the two counters of a node's group messages. Both belong to the node, not to a key or a
-/// fabric, and last until it is reset to factory state.
+/// One of the two counters of a node's group messages. Both belong to the node, not to a key or a
+/// fabric, and last until a factory reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum GroupCounter {
@@ -23,28 +23,28 @@ pub enum GroupCounter {
     Control,
 }
 
-/// The store did not take or give a bound.
+/// The store failed to load or to store a bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("the counter store failed")]
 pub struct StoreError;
 
-/// Where the bounds of group counters are kept over restarts: see [`PersistedCounter`] for what it
-/// promises. It is asked before the first message after a start, and every 1,000 messages.
+/// A store that keeps the bounds of group counters over restarts. [`PersistedCounter`] says what it
+/// promises. The manager calls it before the first message after a start, and every 1,000 messages.
 ///
-/// One store is one node's. Managers that take turns in writing to it do not repeat counters; those
-/// that do at the same moment may. One that forgets makes the node use counters, and so nonces,
-/// again: memory serves no more than tests.
+/// A store belongs to one node. Managers that write to it in turns do not repeat counters; managers
+/// that write at the same moment may. If a store forgets a bound, the node uses counters again, and
+/// so nonces: keep bounds in memory in tests only.
 ///
-/// Given to a manager with [`Services::with_counters`](crate::context::Services::with_counters).
+/// Name it in [`Services::with_counters`](crate::context::Services::with_counters).
 pub trait CounterStore {
-    /// The bound that was stored last; `None` if there never was one.
+    /// Loads the bound that was stored last; `None` if there never was one.
     ///
     /// # Errors
-    /// [`StoreError`] if reading fails: with `None` in its place counters would be used again.
+    /// [`StoreError`] if reading fails. Do not return `None` then: counters would be used again.
     fn load(&mut self, counter: GroupCounter) -> Result<Option<u64>, StoreError>;
 
-    /// Stores a bound. It must be there for good when this returns.
+    /// Stores a bound. It must be stored durably when this returns.
     ///
     /// # Errors
     /// [`StoreError`]; no message is sent then.
@@ -61,7 +61,7 @@ impl<T> Fresh<T> {
         Self(counter, PhantomData)
     }
 
-    /// A counter of the caller's choice, for tests of recorded traffic.
+    /// Makes a counter of the caller's choice, for tests of recorded traffic.
     #[cfg(any(test, feature = "_test-util"))]
     #[must_use]
     pub const fn dangerous(counter: FreshCounter) -> Self {
@@ -87,10 +87,10 @@ impl GroupCounters {
         Self { data: None, control: None }
     }
 
-    /// The counter of the next message to a group.
+    /// Returns the counter of the next message to a group.
     ///
     /// # Errors
-    /// [`StoreError`] if the store could not give or take a bound.
+    /// [`StoreError`] if the store failed.
     pub fn take_data(
         &mut self,
         store: &mut dyn CounterStore,
@@ -100,10 +100,10 @@ impl GroupCounters {
         take(counter, GroupCounter::Data, store).map(Fresh::new)
     }
 
-    /// The counter of the next control message.
+    /// Returns the counter of the next control message.
     ///
     /// # Errors
-    /// [`StoreError`] if the store could not give or take a bound.
+    /// [`StoreError`] if the store failed.
     pub fn take_control(
         &mut self,
         store: &mut dyn CounterStore,
@@ -113,11 +113,11 @@ impl GroupCounters {
         take(counter, GroupCounter::Control, store).map(Fresh::new)
     }
 
-    /// The counter of the last message to a group: what a node tells that is asked for it. No later
-    /// message has this counter or one before it.
+    /// Returns the counter of the last message to a group, which the node sends when it is asked
+    /// for its counter. Every later message has a larger counter.
     ///
     /// # Errors
-    /// [`StoreError`] if the store could not give or take a bound.
+    /// [`StoreError`] if the store failed.
     pub fn last_data(
         &mut self,
         store: &mut dyn CounterStore,

@@ -10,23 +10,24 @@ use crate::fabric::{CompressedFabricId, GroupKey};
 use crate::ids::{GroupKeySetId, GroupSessionId};
 use crate::time::WallClock;
 
-/// What a receiver does about senders of which it knows no counter yet. [Core, "Group Key Set"]
+/// How a receiver handles senders whose counter it does not know yet. [Core, "Group Key Set"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SecurityPolicy {
-    /// Takes the first counter that it receives as it comes. Whoever has recorded messages can
-    /// replay them in their order to a node that has restarted, until it hears their sender.
+    /// Trusts the first counter that it receives. An attacker who has recorded messages can replay
+    /// them, in their order, to a node that has restarted, until the node receives a message of the
+    /// sender itself.
     #[default]
     TrustFirst,
-    /// Holds the message back and asks its sender for the counter: after a restart only the last 32
-    /// messages before the answer can be replayed. Provisional in the specification. A sender that
-    /// does not answer, as of connectedhomeip and matter.js today, is not heard.
+    /// Queues the message and asks its sender for the counter: after a restart, only the last 32
+    /// messages before the answer can be replayed. Provisional in the specification. Messages of a
+    /// sender that does not answer, as connectedhomeip and matter.js in 2026, are dropped.
     CacheAndSync,
 }
 
 /// When a group key begins to be used for sending, in microseconds since 2000-01-01T00:00:00Z.
-/// Receivers take it at any time.
+/// Receivers accept it at any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EpochStart(u64);
@@ -35,7 +36,7 @@ impl EpochStart {
     /// Never: the key is neither sent with nor accepted.
     pub const DISABLED: Self = Self(u64::MAX);
 
-    /// The time so many microseconds after the epoch.
+    /// Makes the time this number of microseconds after the epoch.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
@@ -66,7 +67,7 @@ pub struct GroupEpoch {
 pub struct GroupKeySet<'a> {
     /// Its id on the fabric, from 1 on: set 0 is made of the fabric's identity protection keys.
     pub id: GroupKeySetId,
-    /// What is done about unknown senders.
+    /// How unknown senders are handled.
     pub policy: SecurityPolicy,
     /// One to three keys, the oldest first.
     pub epochs: &'a [GroupEpoch],
@@ -88,7 +89,7 @@ pub enum KeySetError {
     Crypto(#[from] CryptoError),
 }
 
-/// How many keys a group key set has at most.
+/// Maximum number of keys of a group key set.
 pub const MAX_EPOCHS: usize = 3;
 
 /// A group key set on a fabric, with its keys derived and expanded.
@@ -127,15 +128,15 @@ impl<C: Crypto> OperationalKeySet<C> {
         Ok(Self { policy: set.policy, epochs })
     }
 
-    /// What is done about unknown senders.
+    /// Returns how unknown senders are handled.
     #[must_use]
     pub const fn policy(&self) -> SecurityPolicy {
         self.policy
     }
 
-    /// The session that messages are sent on now: with the calendar time that of the newest key
-    /// that has begun, else that of the second newest. [Core, "Epoch Key Rotation without Time
-    /// Synchronization"]
+    /// Returns the session that messages are sent with now. With the calendar time, this is the
+    /// session of the newest key that has begun, otherwise of the second newest. [Core, "Epoch Key
+    /// Rotation without Time Synchronization"]
     ///
     /// A clock that is behind every start chooses the oldest key. `None` if all are disabled.
     #[must_use]
@@ -151,19 +152,19 @@ impl<C: Crypto> OperationalKeySet<C> {
         self.enabled().nth(newest_begun).map(|epoch| &epoch.session)
     }
 
-    /// The session of the key at this place of the set.
+    /// Returns the session of the key at this place of the set.
     #[must_use]
     pub fn session(&self, place: u8) -> Option<&GroupSession<C>> {
         let epoch = self.epochs.get(usize::from(place))?.as_ref()?;
         (epoch.start != EpochStart::DISABLED).then_some(&epoch.session)
     }
 
-    /// The keys that are accepted, by their place in the set.
+    /// Returns the keys that are accepted, by their place in the set.
     pub fn sessions(&self) -> impl Iterator<Item = (u8, &GroupSession<C>)> {
         (0..).zip(&self.epochs).filter_map(|(place, _)| Some((place, self.session(place)?)))
     }
 
-    /// The ids of the sessions that are accepted, by the place of their key.
+    /// Returns the ids of the sessions that are accepted, by the place of their key.
     pub(crate) fn session_ids(&self) -> [Option<GroupSessionId>; MAX_EPOCHS] {
         let mut ids = [None; MAX_EPOCHS];
         for (place, session) in self.sessions() {

@@ -8,8 +8,8 @@
 //! ```
 //! Group messages are encrypted with a key that all members have, carry their sender's node id, may
 //! hide counter and node ids in their header (privacy), and are neither acknowledged nor answered.
-//! Against replay a receiver has the counter of each sender: it trusts the first that it sees, or
-//! asks the sender ([`Synchronization`]), and keeps a window from then on.
+//! To detect replays, a receiver keeps a window for each sender. It begins with the first counter
+//! that it receives, or with one that it asks the sender for ([`Synchronization`]).
 //!
 //! [`SessionManager`](crate::SessionManager) does all of it for a node. Each part can be used
 //! without it, where the caller keeps a window for each sender of each fabric until it restarts:
@@ -24,7 +24,7 @@
 //! use matter_session::session::{ReplayWindow, Verdict};
 //! use matter_session::wire::{MessageBuf, ProtocolHeader};
 //!
-//! /// In the memory of this process: a real one survives power cuts.
+//! /// In the memory of this process. A real one survives power loss.
 //! #[derive(Default)]
 //! struct Memory([Option<u64>; 2]);
 //!

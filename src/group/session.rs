@@ -54,7 +54,7 @@ impl<C: Crypto> GroupSession<C> {
         Ok(Self { id, key: crypto.aead(&key), privacy: crypto.aead(&privacy) })
     }
 
-    /// The session id: a hash of the key, which other keys may have, too.
+    /// Returns the session id: a hash of the key, which other keys may have, too.
     #[must_use]
     pub const fn id(&self) -> GroupSessionId {
         self.id

@@ -16,12 +16,12 @@ use crate::ids::MessageCounter;
 use crate::session::{ReplayWindow, Verdict};
 use crate::time::{self, Instant};
 
-/// Many receive the message that leads to a request: each waits a random time up to this.
+/// Maximum random wait before a request, since many nodes receive the message that causes one.
 pub const REQUEST_SPREAD: Duration = Duration::from_millis(500);
-/// How long a requester waits for the answer.
+/// Maximum wait for the answer.
 pub const SYNC_TIMEOUT: Duration = Duration::from_millis(2000);
 
-/// What makes an answer the answer to one request: eight random bytes.
+/// Eight random bytes that match an answer to its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Challenge([u8; Self::LEN]);
 
@@ -41,7 +41,7 @@ impl Challenge {
         payload.try_into().ok().map(Self)
     }
 
-    /// The payload of a request.
+    /// Returns the payload of a request.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
@@ -79,7 +79,7 @@ impl SyncResponse {
         (counter != 0).then_some(Self { counter: MessageCounter::new(counter), challenge })
     }
 
-    /// The payload.
+    /// Returns the payload.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let [a, b, c, d] = self.counter.get().to_le_bytes();
@@ -88,19 +88,19 @@ impl SyncResponse {
     }
 }
 
-/// A requester's side: waits a moment, asks once, waits for the answer.
+/// The requester: waits for a moment, sends one request, and waits for the answer.
 #[derive(Debug)]
 pub struct Synchronization {
     challenge: Option<Challenge>,
     until: Instant,
 }
 
-/// What a [`Synchronization`] wants when its time has come.
+/// What a [`Synchronization`] asks of its caller when a deadline has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncStep {
     /// Send a request with this challenge.
     Ask(Challenge),
-    /// No answer came: what waits for it is to be dropped.
+    /// No answer came. Drop the queued messages.
     GiveUp,
 }
 
@@ -112,7 +112,7 @@ impl Synchronization {
         Self { challenge: None, until: now + Duration::from_millis(wait) }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub const fn poll_timeout(&self) -> Instant {
         self.until
@@ -132,7 +132,7 @@ impl Synchronization {
         Some(SyncStep::Ask(challenge))
     }
 
-    /// What an answer means; `None` if it answers nothing that was asked.
+    /// Handles an answer; returns `None` if it does not match the request.
     #[must_use]
     pub fn handle_response(&self, response: &SyncResponse) -> Option<Synchronized> {
         let asked = self.challenge.is_some_and(|challenge| challenge == response.challenge);
@@ -140,12 +140,12 @@ impl Synchronization {
     }
 }
 
-/// The reception state of a sender that has told its counter: first it judges what waited for that,
-/// then what comes.
+/// The reception state of a sender that has answered with its counter. It checks the queued
+/// messages first, and then those that arrive.
 ///
-/// The specification has a receiver take greater counters alone from then on, to which what waited
-/// does not belong: so messages that waited are judged by a window of their own, which ends with
-/// the counter that was told. Each of the last 32 is new once.
+/// The specification lets a receiver accept larger counters only from then on, and queued messages
+/// have smaller ones. So they are checked with a window of their own, which ends with the counter
+/// of the answer. Each of the last 32 is new once.
 #[derive(Clone, Debug)]
 pub struct Synchronized {
     waited: ReplayWindow,
@@ -163,13 +163,13 @@ impl Synchronized {
         }
     }
 
-    /// The sender was trusted while it was asked: what has been seen since stays so.
+    /// Continues for a sender that was trusted meanwhile: counters seen since stay seen.
     pub(crate) const fn join(&mut self, mut window: ReplayWindow) {
         window.settle(MessageCounter::new(self.counter));
         self.window = window;
     }
 
-    /// Judges and remembers the counter of a message that waited.
+    /// Checks and remembers the counter of a queued message.
     #[must_use = "a duplicate is not to be delivered"]
     pub const fn admit(&mut self, counter: MessageCounter) -> Verdict {
         // What was sent after the answer is no matter of the past.
@@ -180,7 +180,7 @@ impl Synchronized {
         verdict
     }
 
-    /// The window that judges whatever comes now.
+    /// Returns the window for messages that arrive from now on.
     #[must_use]
     pub const fn into_window(self) -> ReplayWindow {
         self.window

@@ -15,21 +15,21 @@ use matter_session::{
     Event, Instant, PeerAddress, Received, Services, SessionManager, SignRequest,
 };
 
-/// As many as there can be handshakes: none has to wait for a place.
+/// As many as there can be handshakes at once, so the channels are never too small.
 const HANDSHAKES: usize = 2;
 
-/// What the task of the secure element is asked for. It takes a request, talks to its chip for as
-/// long as that takes, and sends `request.complete(..)`.
+/// The requests for the task of the secure element. It receives a request, has the chip sign the
+/// digest, and sends `request.complete(..)`.
 pub type Requests = Channel<NoopRawMutex, SignRequest, HANDSHAKES>;
-/// What it answers.
+/// The answers of that task.
 pub type Signatures = Channel<NoopRawMutex, Signed, HANDSHAKES>;
 
-/// The present reading of the clock: 64 bits, which never wrap.
+/// Reads the clock: 64 bits, which never wrap.
 fn now() -> Instant {
     Instant::from_millis(embassy_time::Instant::now().as_millis())
 }
 
-/// Drives a node for ever.
+/// Runs the loop of a node.
 pub async fn run<C: Crypto, S: Storage>(
     node: &mut SessionManager<C, S>,
     socket: &UdpSocket<'_>,
@@ -46,20 +46,20 @@ pub async fn run<C: Crypto, S: Storage>(
             match event {
                 Event::SignRequest(request) => {
                     if let Err(full) = requests.try_send(request) {
-                        // A signature of an earlier handshake is under way: this one fails.
+                        // The element still signs for earlier handshakes: this one fails.
                         let embassy_sync::channel::TrySendError::Full(request) = full;
                         let refused = request.complete(Err(matter_session::crypto::SignError));
                         let _ = node.complete_signature(&mut cx, refused);
                     }
                 }
-                // Here: what is to be stored, and what the application wants to know.
+                // Here: store the record, and handle what the application wants to know.
                 Event::RecordChanged { .. } => {}
                 _ => {}
             }
         }
-        while let Some(sent) = node.poll_transmit(cx.now()) {
+        while let Some(sent) = node.poll_transmit(now()) {
             if let PeerAddress::Udp(SocketAddr::V6(to)) = sent.to {
-                // A datagram that the stack refuses counts as lost: it is repeated.
+                // A datagram that the stack refuses counts as lost: it is retransmitted.
                 let _ = socket.send_to(sent.datagram, to).await;
             }
         }
@@ -73,13 +73,13 @@ pub async fn run<C: Crypto, S: Storage>(
                 let from = PeerAddress::Udp(SocketAddr::from(from));
                 let bytes = datagram.get_mut(..len).unwrap_or_default();
                 if let Received::Message(message) = node.handle_datagram(&mut cx, from, bytes) {
-                    // Here: the application. This one returns what it gets.
+                    // Here: the application. This one sends back what it receives.
                     let exchange = message.exchange;
                     let _ = node.send(&mut cx, exchange, message.kind, message.payload);
                     node.close_exchange(exchange);
                 }
             }
-            // A datagram that is longer than any message.
+            // A datagram that is longer than every message.
             Either3::First(Err(_)) => {}
             Either3::Second(signed) => {
                 let _ = node.complete_signature(&mut services.at(now()), signed);

@@ -1,4 +1,4 @@
-//! What all four handshakes have around their steps: a deadline and an end.
+//! The part that all four handshakes share: the deadline and the end.
 
 use core::fmt;
 use core::time::Duration;
@@ -9,7 +9,7 @@ use super::step::Step;
 use crate::session::SessionParameters;
 use crate::time::Instant;
 
-/// The time limit of PASE in all, and of CASE for each message: 60 s.
+/// The time limit of PASE in total, and of CASE for each message: 60 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A handshake: one of the four state machines, its deadline and its end.

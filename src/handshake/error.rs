@@ -1,4 +1,4 @@
-//! Why handshakes fail, and what the peer is told.
+//! Why handshakes fail, and the report that the peer gets.
 
 use core::time::Duration;
 
@@ -21,7 +21,7 @@ pub enum HandshakeError {
     /// The peer ended the handshake with a StatusReport.
     #[error("refused by the peer: {0}")]
     Refused(Refusal),
-    /// The peer's message is not what the schema says.
+    /// The peer's message does not follow the schema.
     #[error("malformed handshake message: {0}")]
     Malformed(#[from] TlvError),
     /// A StatusReport that cannot be read.
@@ -45,10 +45,10 @@ pub enum HandshakeError {
     /// PASE: the device wants parameters outside the limits of the specification.
     #[error(transparent)]
     Pbkdf(#[from] PbkdfError),
-    /// PASE: the peer does not know the passcode.
+    /// PASE: the two passcodes differ.
     #[error("wrong passcode")]
     WrongPasscode,
-    /// CASE responder: none of our fabrics is meant.
+    /// CASE responder: the message is for none of our fabrics.
     #[error("the destination id matches none of our fabrics")]
     NoSharedTrustRoots,
     /// CASE: the encrypted part does not decrypt, so the peer has another key.
@@ -115,16 +115,16 @@ pub enum HandshakeError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It is busy; try again, not before the wait it named.
+    /// It is busy. Try again after the wait that it named.
     #[error("busy, wait {} ms", as_millis(*wait))]
     Busy {
-        /// The least time to wait; zero if it named none.
+        /// Minimum time to wait; zero if the peer named none.
         wait: Duration,
     },
     /// None of its fabrics is the one we meant.
     #[error("no shared trust roots")]
     NoSharedTrustRoots,
-    /// It found one of our messages wrong; with PASE, usually the passcode.
+    /// It refused one of our messages; with PASE, usually because the passcodes differ.
     #[error("invalid parameter")]
     InvalidParameter,
     /// Anything else.
@@ -138,8 +138,8 @@ pub enum Refusal {
 }
 
 impl HandshakeError {
-    /// The report that tells the peer. `None` where there is nothing to tell: it told us, it is
-    /// gone, or nothing was sent to it.
+    /// Returns the report for the peer. `None` if the peer ended the handshake itself, cannot be
+    /// reached, or has not received anything yet.
     #[must_use]
     pub const fn status_report(&self) -> Option<StatusReport<'static>> {
         match self {
@@ -168,7 +168,7 @@ pub(super) fn read_report(payload: &[u8]) -> Result<(), HandshakeError> {
     if report.is_success() { Ok(()) } else { Err(HandshakeError::Refused(refusal(&report))) }
 }
 
-/// What a report means where nothing can have succeeded yet.
+/// Returns what a report means where nothing can have succeeded yet.
 pub(super) fn early_report(payload: &[u8]) -> HandshakeError {
     read_report(payload).err().unwrap_or(HandshakeError::PrematureSuccess)
 }

@@ -1,4 +1,4 @@
-//! A failed handshake, as its caller sees it.
+//! A failed handshake.
 
 use thiserror::Error;
 
@@ -26,7 +26,7 @@ impl Failure {
         Self { error, reply: report.and_then(|report| Outgoing::report(&report, out).ok()) }
     }
 
-    /// A failure that the peer is not informed of.
+    /// Makes a failure that the peer is not informed of.
     pub(crate) const fn silent(error: HandshakeError) -> Self {
         Self { error, reply: None }
     }

@@ -5,12 +5,12 @@ use crate::ids::PeerSessionId;
 use crate::session::SessionParameters;
 use crate::tlv::{Container, ContainerKind, TlvError};
 
-/// The sender's session id; zero would make our messages to it look unsecured.
+/// Returns the sender's session id; zero would make our messages to it look unsecured.
 pub(super) fn session_id(value: u16) -> Result<PeerSessionId, HandshakeError> {
     PeerSessionId::new(value).ok_or(HandshakeError::InvalidSessionId)
 }
 
-/// The sender's session parameters, which it may leave out.
+/// Returns the sender's session parameters, which it may leave out.
 pub(super) fn session_parameters(
     fields: &mut Container<'_>,
     tag: u8,

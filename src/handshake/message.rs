@@ -17,8 +17,9 @@ pub struct Incoming<'m> {
 }
 
 impl<'m> Incoming<'m> {
-    /// A message that the caller has unframed itself, from its opcode and payload. A message that
-    /// an [`UnsecureSession`](crate::session::UnsecureSession) decoded is converted with `from`.
+    /// Makes a message that the caller has unframed itself, from its opcode and payload. A message
+    /// that an [`UnsecureSession`](crate::session::UnsecureSession) decoded is converted with
+    /// `from`.
     ///
     /// The caller vouches for three facts: the message is of the secure channel protocol, it
     /// arrived unsecured (session id 0, not decrypted by any session), and it is no duplicate.

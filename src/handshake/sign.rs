@@ -5,9 +5,9 @@ use subtle::ConstantTimeEq;
 use crate::crypto::{HASH_LEN, OperationalKey, SIGNATURE_LEN, SignError, Signature};
 use crate::ids::FabricIndex;
 
-/// A handshake needs a signature: complete it at once, or much later from another thread.
+/// A request for a signature. Complete it at once, or much later from another thread.
 ///
-/// The request can be answered once, and only the handshake that made it takes the answer.
+/// It can be answered once, and only the handshake that made it accepts the answer.
 #[must_use = "the handshake waits until the request is completed"]
 #[derive(Debug)]
 pub struct SignRequest {
@@ -20,19 +20,19 @@ impl SignRequest {
         Self { digest, fabric }
     }
 
-    /// The SHA-256 digest to be signed with ECDSA on P-256.
+    /// Returns the SHA-256 digest to be signed with ECDSA on P-256.
     #[must_use]
     pub const fn digest(&self) -> &[u8; HASH_LEN] {
         &self.digest
     }
 
-    /// The fabric whose operational key must sign.
+    /// Returns the fabric whose operational key must sign.
     #[must_use]
     pub const fn fabric(&self) -> FabricIndex {
         self.fabric
     }
 
-    /// Completes the request with the outcome of signing elsewhere.
+    /// Completes the request with the result of signing elsewhere.
     pub const fn complete(self, result: Result<Signature, SignError>) -> Signed {
         Signed { digest: self.digest, result }
     }
@@ -60,7 +60,7 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// Whether this answers the request for `digest`. The digest covers fresh keys of both
+    /// Returns true if this answers the request for `digest`. The digest covers fresh keys of both
     /// sides, so no two handshakes share one.
     pub(crate) fn answers(&self, digest: &[u8; HASH_LEN]) -> bool {
         self.digest.ct_eq(digest).into()

@@ -14,82 +14,85 @@ use crate::session::EphemeralNodeId;
 use crate::session::SessionParameters;
 use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, MAX_UDP_PAYLOAD, TAILROOM};
 
-/// Limits and timing of a [`SessionManager`](super::SessionManager). The defaults suit a
-/// controller on a desktop. The `with_` methods change the settings that go together; every
-/// setting is a public field, too.
+/// Limits and timing of a [`SessionManager`](super::SessionManager).
+///
+/// The defaults suit a controller on a desktop. A `with_` method changes settings that belong
+/// together. Every setting is also a public field.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// This node's session parameters, announced in every handshake.
     pub parameters: SessionParameters,
-    /// Most CASE sessions at once: 1 to 65,534, as a session id has 16 bits. One more place is kept
-    /// for PASE, so that a full node can be commissioned. Handshakes in progress take ids as well:
-    /// when all are in use, nothing new is begun. One of several [shards](Self::shard) has fewer
-    /// ids, of which [`max_handshakes`](Self::max_handshakes), or half at most, are left to those.
+    /// Maximum number of CASE sessions: 1 to 65,534, since a session id has 16 bits. One more place
+    /// is kept for PASE, so that a full node can be commissioned. Running handshakes use ids as
+    /// well: when all ids are in use, nothing new begins. One of several `shard`s has fewer ids. It
+    /// leaves [`max_handshakes`](Self::max_handshakes) of them, at most half, to handshakes.
     pub max_sessions: usize,
-    /// Most CASE sessions at once with one peer: 1 to 255, 0 counts as 1. One more makes the peer
-    /// give one up: a defunct one, or the one idle longest. An honest peer needs two at times, and
-    /// one that comes back again and again must not fill the table.
+    /// Maximum number of CASE sessions with one peer: 1 to 255, 0 counts as 1. One more evicts
+    /// another session with that peer: a defunct one, or the one that was idle longest. An honest
+    /// peer sometimes needs two. The limit prevents one peer from filling the table.
     pub max_sessions_per_peer: u8,
-    /// Most exchanges of secure sessions at once.
+    /// Maximum number of exchanges, of all secure sessions together.
     pub max_exchanges: usize,
-    /// Most exchanges at once that the peer of one session may begin, and never the last one
-    /// that there is room for: none can take the places of all others. Nodes should not have
-    /// more than five at a time.
+    /// Maximum number of exchanges that the peer of one session may begin. It never gets the last
+    /// free one, so no peer can use all places. Nodes should not have more than five at a time.
     pub max_exchanges_per_session: usize,
-    /// Most handshakes at once, both roles together; a peer beyond that is told to come back.
+    /// Maximum number of handshakes, both roles together. Further peers get a Busy report.
     pub max_handshakes: usize,
-    /// Most fabrics.
+    /// Maximum number of fabrics.
     pub max_fabrics: usize,
-    /// Most resumption records in the manager's own table; the one that was saved or offered
-    /// least recently makes room.
+    /// Maximum number of resumption records in the manager's own table. A full table evicts the
+    /// record that was saved or offered least recently.
     pub max_records: usize,
-    /// Most group key sets of a fabric.
+    /// Maximum number of group key sets of a fabric.
     pub max_group_key_sets: usize,
-    /// Most groups of a fabric.
+    /// Maximum number of groups of a fabric.
     pub max_groups: usize,
-    /// Most nodes of a fabric that send to its groups, and most that ask for this node's counter:
-    /// the counter of each is kept until the manager ends, so that none of its messages is taken
-    /// twice. The messages of more are dropped:
+    /// Maximum number of nodes of a fabric that send to its groups, and of nodes that ask for this
+    /// node's counter. The counter of each is kept until the manager ends, so that none of its
+    /// messages is accepted twice. Messages of further senders are dropped:
     /// [`Event::GroupSendersFull`](super::Event::GroupSendersFull).
     pub max_group_senders: usize,
-    /// Most messages to groups that wait for their sender's counter, with key sets of the policy
-    /// [`CacheAndSync`](crate::group::SecurityPolicy::CacheAndSync). The oldest makes room, of the
-    /// same sender first. [`WithGroups`](super::WithGroups) has room for four.
+    /// Maximum number of group messages queued for counter synchronisation, with key sets of the
+    /// policy [`CacheAndSync`](crate::group::SecurityPolicy::CacheAndSync). A full queue drops the
+    /// oldest message, of the same sender first. [`WithGroups`](super::WithGroups) has room for
+    /// four.
     pub max_waiting_group_messages: usize,
-    /// How many events may wait to be polled before nothing is begun that could cause more. What
-    /// lives already can still tell its end: no event is ever lost.
+    /// Number of queued events at which nothing new begins that could cause more. Sessions,
+    /// exchanges and handshakes that exist can still report their end: no event is ever lost.
     /// [`Fixed`](super::Fixed) has room for four.
     pub max_events: usize,
-    /// How many short messages may wait to be sent: refusals, goodbyes, acknowledgements to
-    /// strangers. Each of them may be lost without harm, so when there are more some are dropped:
-    /// those of secure sessions last. A goodbye to every session should fit.
+    /// Maximum number of queued short messages: refusals, CloseSession reports, acknowledgements to
+    /// unauthenticated senders. A full queue drops some, those of secure sessions last; losing one
+    /// does no harm. Choose a limit that has room for a CloseSession to every session.
     /// [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
-    /// The largest message to send over UDP, in bytes, headers and integrity code included: 1,232
-    /// by default. Messages of handshakes are never longer than that.
+    /// Maximum length of a message that is sent over UDP, in bytes, with headers and integrity
+    /// code: 1,232 by default. Messages of handshakes are never longer than that.
     pub max_message: usize,
-    /// How long a resumption record in the manager's own table may be used after its last session
-    /// was established. A [`ResumptionStore`](crate::resumption::ResumptionStore) has its own rule.
+    /// Lifetime of a resumption record in the manager's own table, after its last session was
+    /// established. A [`ResumptionStore`](crate::resumption::ResumptionStore) has its own rule.
     pub record_lifetime: Duration,
-    /// How long an exchange of which nobody speaks any more is kept.
+    /// Time after the last message for which an exchange is kept that the application has not
+    /// closed.
     pub exchange_lifetime: Duration,
-    /// Added to every wait for an acknowledgement: for networks slower than the parameters say.
+    /// Time that is added to every wait for an acknowledgement, for networks that are slower than
+    /// the session parameters say.
     pub retransmission_boost: Duration,
-    /// No wait for an acknowledgement is computed from a longer interval, whatever the peer has
-    /// declared: an hour by default, which a peer can make half a day of with every message that
-    /// it does not acknowledge. A node whose peers all listen more often sets less.
+    /// Maximum interval from which the wait for an acknowledgement is computed, whatever the peer
+    /// declared: one hour by default. With that, a peer can delay the end of a message that it does
+    /// not acknowledge by half a day. Set less if all peers listen more often.
     pub longest_interval: Duration,
-    /// The least that a peer is told which has to wait for a free handshake slot. If it takes
-    /// longer until one is free for sure, the peer is told so.
+    /// Minimum wait announced in a Busy report. If it takes longer until a handshake slot is free
+    /// for certain, the report announces that time.
     pub busy_wait: Duration,
-    /// How strictly certificates are read.
+    /// The profile that certificates are read with.
     pub certificate_profile: Profile,
     /// Whether a certificate that was verified before, under the same key, is trusted without
     /// verifying its signature again: the intermediate ones, and with an allocator those of nodes.
     /// See [`RecentlyVerified`](crate::cert::RecentlyVerified).
     pub remember_certificates: bool,
-    /// Which part of a node the manager is, where several are behind one port.
+    /// The part of a node that this manager is, if several managers share a port.
     #[cfg(feature = "alloc")]
     pub shard: Shard,
 }
@@ -126,8 +129,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Stands in for the settings until the manager is started: all zero, so that it costs no
-    /// flash in a `static`.
+    /// The settings until the manager is started: all zero, so that a `static` costs no flash.
     pub(super) const UNSET: Self = Self {
         parameters: SessionParameters::UNSET,
         max_sessions: 0,
@@ -155,58 +157,57 @@ impl Config {
         shard: Shard::WHOLE,
     };
 
-    /// Announces other session parameters.
+    /// Sets the session parameters of this node, which it announces in every handshake.
     #[must_use]
     pub const fn with_parameters(mut self, parameters: SessionParameters) -> Self {
         self.parameters = parameters;
         self
     }
 
-    /// Limits the CASE sessions at once; brought into `1..=65534`, or below the number of ids that
-    /// the [`shard`](super::Shards) has. A PASE session has a place beside them.
+    /// Limits the number of CASE sessions. The value is clamped to `1..=65534`, or to the number of
+    /// ids of the `shard`. PASE has a place of its own.
     #[must_use]
     pub const fn with_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
         self
     }
 
-    /// Limits the CASE sessions at once with one peer; 0 counts as 1.
+    /// Limits the number of CASE sessions with one peer; 0 counts as 1.
     #[must_use]
     pub const fn with_sessions_per_peer(mut self, sessions: u8) -> Self {
         self.max_sessions_per_peer = sessions;
         self
     }
 
-    /// Limits the exchanges at once, of all secure sessions together.
+    /// Limits the number of exchanges, of all secure sessions together.
     #[must_use]
     pub const fn with_exchanges(mut self, exchanges: usize) -> Self {
         self.max_exchanges = exchanges;
         self
     }
 
-    /// Limits the exchanges that the peer of one session may have begun at once.
+    /// Limits the number of exchanges that the peer of one session may begin.
     #[must_use]
     pub const fn with_exchanges_per_session(mut self, exchanges: usize) -> Self {
         self.max_exchanges_per_session = exchanges;
         self
     }
 
-    /// Limits the events that wait to be polled.
+    /// Limits the number of queued events.
     #[must_use]
     pub const fn with_events(mut self, events: usize) -> Self {
         self.max_events = events;
         self
     }
 
-    /// Limits the short messages that wait to be sent.
+    /// Limits the number of queued short messages.
     #[must_use]
     pub const fn with_replies(mut self, replies: usize) -> Self {
         self.max_replies = replies;
         self
     }
 
-    /// Limits the handshakes at once and sets the least wait that a peer is told when there are as
-    /// many.
+    /// Limits the number of handshakes, and sets the minimum wait that a Busy report announces.
     #[must_use]
     pub const fn with_handshakes(mut self, handshakes: usize, busy_wait: Duration) -> Self {
         self.max_handshakes = handshakes;
@@ -214,7 +215,7 @@ impl Config {
         self
     }
 
-    /// Limits number and lifetime of resumption records.
+    /// Limits the number and the lifetime of resumption records.
     #[must_use]
     pub const fn with_records(mut self, records: usize, lifetime: Duration) -> Self {
         self.max_records = records;
@@ -222,23 +223,23 @@ impl Config {
         self
     }
 
-    /// Sends messages of up to `octets` over UDP. Above 1,232 they exceed the minimum MTU of
-    /// IPv6 and may be fragmented; peers need not take them.
+    /// Sends messages of up to `bytes` over UDP. Longer messages than 1,232 bytes exceed the
+    /// minimum MTU of IPv6, may be fragmented, and peers need not accept them.
     #[must_use]
-    pub const fn with_max_message(mut self, octets: usize) -> Self {
-        self.max_message = octets;
+    pub const fn with_max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
         self
     }
 
-    /// Limits the fabrics that this node can belong to.
+    /// Limits the number of fabrics.
     #[must_use]
     pub const fn with_fabrics(mut self, fabrics: usize) -> Self {
         self.max_fabrics = fabrics;
         self
     }
 
-    /// Limits the group key sets of a fabric and its groups. Where all fabrics share less, in
-    /// [`WithGroups`](super::WithGroups), each has its part of that.
+    /// Limits the group key sets and the groups of a fabric. With
+    /// [`WithGroups`](super::WithGroups), all fabrics share its tables, and each has its part.
     #[must_use]
     pub const fn with_groups(mut self, key_sets: usize, groups: usize) -> Self {
         self.max_groups = groups;
@@ -246,8 +247,8 @@ impl Config {
         self
     }
 
-    /// Limits the senders to the groups of a fabric, and the messages of all that may wait for a
-    /// counter.
+    /// Limits the senders to the groups of a fabric, and the messages of all senders that are
+    /// queued for counter synchronisation.
     #[must_use]
     pub const fn with_group_senders(mut self, senders: usize, waiting: usize) -> Self {
         self.max_group_senders = senders;
@@ -255,38 +256,39 @@ impl Config {
         self
     }
 
-    /// Keeps an exchange of which nobody speaks any more for so long.
+    /// Sets the time for which an exchange without messages is kept.
     #[must_use]
     pub const fn with_exchange_lifetime(mut self, lifetime: Duration) -> Self {
         self.exchange_lifetime = lifetime;
         self
     }
 
-    /// Adds to every wait for an acknowledgement: for networks slower than the peers' parameters
-    /// say, Thread with many hops for instance.
+    /// Adds to every wait for an acknowledgement, for networks that are slower than the peers'
+    /// parameters say: for example Thread with many hops.
     #[must_use]
     pub const fn with_retransmission_boost(mut self, boost: Duration) -> Self {
         self.retransmission_boost = boost;
         self
     }
 
-    /// Takes every peer to listen at least this often. With 15 s, say, a message that is not
-    /// acknowledged is given up after four minutes, however long the intervals that its peer has
-    /// declared; one that does sleep longer may miss it.
+    /// Assumes that every peer listens at least this often. With 15 s, a message that is not
+    /// acknowledged is given up after four minutes, whatever intervals its peer declared. A peer
+    /// that does sleep longer may miss it.
     #[must_use]
     pub const fn with_longest_interval(mut self, interval: Duration) -> Self {
         self.longest_interval = interval;
         self
     }
 
-    /// Reads certificates, own and peers', as strictly as this.
+    /// Sets the profile that certificates are read with, those of this node and of its peers.
     #[must_use]
     pub const fn with_certificate_profile(mut self, profile: Profile) -> Self {
         self.certificate_profile = profile;
         self
     }
 
-    /// Trusts a certificate that was verified before under the same key.
+    /// Does not verify the signature of a certificate again that was verified before under the same
+    /// key.
     #[must_use]
     pub const fn with_remembered_certificates(mut self) -> Self {
         self.remember_certificates = true;
@@ -301,7 +303,7 @@ impl Config {
         self
     }
 
-    /// The limit of CASE sessions within what session ids allow.
+    /// Returns the limit of CASE sessions within what session ids allow.
     pub(super) fn sessions(&self) -> usize {
         let ids = self.session_ids().len();
         // One for PASE. Where ids are few, a full table leaves some for handshakes, too: else one
@@ -312,7 +314,7 @@ impl Config {
         self.max_sessions.clamp(1, most.max(1))
     }
 
-    /// The session ids that may be given out.
+    /// Returns the session ids that may be given out.
     pub(super) fn session_ids(&self) -> RangeInclusive<u16> {
         #[cfg(feature = "alloc")]
         return self.shard.session_ids();
@@ -320,8 +322,8 @@ impl Config {
         return 1..=u16::MAX;
     }
 
-    /// Whether groups are for this manager: of several shards they are for the first. Counters of
-    /// messages to groups belong to the node, and two managers would use the same ones.
+    /// Returns true if this manager handles groups: of several shards, only the first does.
+    /// Counters of group messages belong to the node, and two managers would use the same ones.
     pub(super) fn has_groups(&self) -> bool {
         #[cfg(feature = "alloc")]
         return self.shard.index() == 0;
@@ -341,7 +343,7 @@ impl Config {
     /// The room that a message of a handshake needs while it is put together.
     pub(super) const HANDSHAKE_MESSAGE: usize = Self::buffer_len(MAX_UDP_PAYLOAD);
 
-    /// The room that a message of `payload` bytes needs while it is put together.
+    /// Returns the room that a message of `payload` bytes needs while it is put together.
     pub(super) const fn buffer_len(payload: usize) -> usize {
         payload.saturating_add(HEADROOM + TAILROOM)
     }

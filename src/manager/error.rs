@@ -11,20 +11,20 @@ use crate::wire::EncodeError;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
-    /// The exchange is closed, or its session is.
+    /// The exchange or its session is closed.
     #[error("the exchange or its session is closed")]
     Closed,
     /// A reliable message is in flight on this exchange; wait for its acknowledgement.
     #[error("a message is in flight on this exchange; wait for Acknowledged")]
     InFlight,
     /// The message would be too long.
-    #[error("payload too long: at most {max} octets")]
+    #[error("payload too long: at most {max} bytes")]
     TooLong {
         /// Length in bytes of the longest payload that can be sent on this exchange now.
         max: usize,
     },
     /// The caller's buffer is too small.
-    #[error("buffer too small: {needed} octets are needed")]
+    #[error("buffer too small: {needed} bytes are needed")]
     BufferTooSmall {
         /// Minimum length in bytes.
         needed: usize,

@@ -4,7 +4,7 @@ use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle}
 use crate::handshake::{HandshakeError, SignRequest};
 use crate::ids::{FabricIndex, Peer};
 
-/// Something happened. Polled with [`poll_event`](super::SessionManager::poll_event).
+/// An event, which [`poll_event`](super::SessionManager::poll_event) returns.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum Event<T> {
         /// Why.
         error: HandshakeError,
     },
-    /// Sign this and hand it to
+    /// The operational key has to sign. Sign this and pass the result to
     /// [`complete_signature`](super::SessionManager::complete_signature), now or later.
     SignRequest(SignRequest),
     /// The peer acknowledged the message in flight on this exchange. The message has arrived,
@@ -68,8 +68,8 @@ pub enum Event<T> {
         session: SessionHandle,
     },
     /// The resumption record of a peer was made, replaced or removed. Store what
-    /// [`record`](crate::manager::Records::get) returns; if it returns `None`, delete what was
-    /// stored.
+    /// [`Records::get`](crate::manager::Records::get) returns; if it returns `None`, delete what
+    /// was stored.
     #[non_exhaustive]
     RecordChanged {
         /// The peer.

@@ -29,13 +29,13 @@ impl PeerAddress {
         !matches!(self, Self::Udp(_))
     }
 
-    /// Whether messages of one session may come from both: from any address over UDP, but over
-    /// one connection elsewhere.
+    /// Returns true if messages of one session may come from both: from any address over UDP, but
+    /// over one connection elsewhere.
     pub(super) fn shares_sessions(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Udp(_), Self::Udp(_))) || self.is(other)
     }
 
-    /// Whether both are the same. Not inlined, as what compares them is longer than a call.
+    /// Returns true if both are the same. Not inlined, as what compares them is longer than a call.
     #[inline(never)]
     pub(super) fn is(&self, other: &Self) -> bool {
         self == other
@@ -117,7 +117,7 @@ pub struct ExchangeKey {
 }
 
 impl ExchangeKey {
-    /// The parts in their order as one number: what is compared at every look into a table.
+    /// Returns the parts in their order as one number: what is compared at every look into a table.
     #[inline]
     pub(super) const fn number(self) -> u64 {
         let Self { session, id, initiator } = self;

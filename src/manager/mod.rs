@@ -174,16 +174,6 @@ const STEP: usize = 8;
 const HANDSHAKE_STEP: usize = 4;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Makes a manager without fabrics, sessions or an open commissioning window.
-    ///
-    /// `rng` draws the first counters and identifiers, and the jitter of retransmissions.
-    pub fn new(config: Config, crypto: C, rng: &mut dyn CryptoRng) -> Self {
-        const { S::CHECK };
-        let mut manager = Self::unstarted(crypto);
-        manager.start(config, rng);
-        manager
-    }
-
     const fn unstarted(crypto: C) -> Self {
         Self {
             crypto,
@@ -231,24 +221,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     fn handshake_event_reserve(&self) -> usize {
         // A handshake can ask for a signature and report its end.
         self.handshakes.capacity().saturating_mul(2).saturating_add(HANDSHAKE_STEP)
-    }
-
-    /// Returns the settings.
-    #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.node.config
-    }
-
-    /// Returns the crypto backend.
-    #[must_use]
-    pub const fn crypto(&self) -> &C {
-        &self.crypto
-    }
-
-    /// Returns the counters: datagrams dropped, by reason, and more.
-    #[must_use]
-    pub const fn statistics(&self) -> &Statistics {
-        &self.delivery.statistics
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a received datagram leads to, and a datagram to send.
+//! The result of a received datagram, and a datagram to send.
 
 use core::fmt;
 
@@ -54,7 +54,7 @@ pub struct Message<'b> {
     pub exchange: ExchangeHandle,
     /// Whether this message began the exchange.
     pub first: bool,
-    /// What the message is: its protocol and opcode.
+    /// The type of the message: its protocol and opcode.
     pub kind: MessageType,
     /// Whether the peer asks for an acknowledgement. The manager sends it.
     pub needs_ack: bool,
@@ -91,7 +91,7 @@ pub struct GroupMessage<'b> {
     pub source: NodeId,
     /// The exchange id, chosen by the sender.
     pub exchange: ExchangeId,
-    /// What the message is: its protocol and opcode.
+    /// The type of the message: its protocol and opcode.
     pub kind: MessageType,
     /// The message counter.
     pub counter: MessageCounter,
@@ -158,8 +158,8 @@ pub enum Dropped {
     /// It names a session that does not exist.
     #[error("unknown session")]
     UnknownSession,
-    /// It is a group message for which this node has no key, or to a group that it is not in; or
-    /// its own, where multicast loops.
+    /// It is a group message for which this node has no key, to a group that it is not a member of,
+    /// or sent by this node itself, if multicast loops back.
     #[error("group message that is not for this node")]
     Group,
     /// It belongs to a handshake that does not exist.
@@ -202,7 +202,7 @@ impl Dropped {
     /// Number of reasons: the size of a table of counters.
     pub(super) const COUNT: usize = DecodeError::COUNT + 11;
 
-    /// All reasons, in the order of their counters.
+    /// Returns all reasons, in the order of their counters.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let own = [
             Self::UnknownSession,

@@ -5,8 +5,8 @@
 //! datagram ─ header ─┤─ none: keyed hash of the initiator's ephemeral node id
 //!                    └─ PASE towards a device, group messages: the first shard
 //! ```
-//! Both are clear in every datagram, so one thread reads the socket and hands each datagram to the
-//! manager it is for; answers leave through the same socket.
+//! Both are readable in every datagram. So one thread reads the socket and passes each datagram to
+//! its manager. All managers send through the same socket.
 
 use core::fmt;
 use core::hash::Hasher;
@@ -24,20 +24,24 @@ use crate::wire::{MessageHeader, MessageKind, Packet, ProtocolHeader, SessionRou
 
 /// A node whose sessions are spread over several managers: its shards.
 ///
-/// Each manager is made with the [`Config::shard`](super::Config::shard) that
-/// [`shard`](Self::shard) yields, and is given the datagrams that [`of`](Self::of) says are its
-/// own. It then gives out session ids of its own range alone, and as an initiator calls itself by
-/// ephemeral node ids that lead back to it.
+/// Make each manager with the [`Config::shard`](super::Config::shard) that [`shard`](Self::shard)
+/// returns, and pass it the datagrams for which [`of`](Self::of) returns its index. It then uses
+/// session ids of its own range only, and as an initiator it uses ephemeral node ids that lead back
+/// to it.
 ///
-/// The shards are one node. **Fabrics** are added to each: one manager adds or updates a fabric,
-/// the others [restore](crate::manager::Fabrics::restore) what it encodes, so that the index
-/// is the same. **PASE** is served by the first shard: open the commissioning window there.
-/// **Resumption records** are per manager; a Sigma1 that reaches a shard without the record leads
-/// to the full handshake. Where that happens too often the shards share one
-/// [`ResumptionStore`](crate::resumption::ResumptionStore). Sessions, limits, events and timers
-/// are each manager's own: who dials a node from always the same shard finds its sessions there.
-/// **Connections** over TCP have one number in all shards: each shard is told when one is lost, and
-/// asked whether one is in use.
+/// The shards are one node:
+///
+/// - **Fabrics** are in each shard. One manager adds or updates a fabric; the others
+///   [restore](crate::manager::Fabrics::restore) what it encodes, so that the index is the same.
+/// - **PASE** is served by the first shard: open the commissioning window there.
+/// - **Resumption records** belong to one manager. A Sigma1 that reaches a shard without the record
+///   leads to a full handshake. If that happens too often, let the shards share one
+///   [`ResumptionStore`](crate::resumption::ResumptionStore).
+/// - **Sessions**, limits, events and timers belong to one manager. Connect to a node from the same
+///   shard each time, to find its sessions there.
+/// - **Connections** over TCP have one number in all shards. Call
+///   [`handle_disconnect`](crate::manager::Connections::handle_disconnect) on each shard when one
+///   is lost, and close one when no shard [uses](crate::manager::Connections::is_in_use) it.
 ///
 /// ```
 /// # use matter_session::manager::{Config, Shards};
@@ -60,46 +64,47 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// The most shards that there can be.
+    /// Maximum number of shards.
     pub const MAX: usize = 256;
 
-    /// So many shards; `None` for 0 and for more than [`MAX`](Self::MAX).
+    /// Makes this number of shards; `None` for 0 and for more than [`MAX`](Self::MAX).
     ///
-    /// `key` spreads handshakes. It is drawn at random when the node starts: who knows it can send
-    /// all of his to one shard. All processes that route to the same shards use the same.
+    /// `key` distributes handshakes. Draw it at random when the node starts: an attacker who knows
+    /// it can send all handshakes to one shard. All processes that route to the same shards need
+    /// the same key.
     #[must_use]
     pub fn new(count: usize, key: [u8; 16]) -> Option<Self> {
         let others = u8::try_from(count.checked_sub(1)?).ok()?;
         Some(Self { others, key })
     }
 
-    /// How many there are.
+    /// Returns the number of shards.
     #[must_use]
     pub fn count(&self) -> usize {
         usize::from(self.others).saturating_add(1)
     }
 
-    /// A shard, counted from 0.
+    /// Returns a shard, counted from 0.
     #[must_use]
     pub fn shard(&self, index: usize) -> Option<Shard> {
         let index = u8::try_from(index).ok().filter(|index| *index <= self.others)?;
         Some(Shard { of: *self, index })
     }
 
-    /// All shards in order.
+    /// Returns all shards in order.
     pub fn iter(&self) -> impl Iterator<Item = Shard> {
         let of = *self;
         (0..=of.others).map(move |index| Shard { of, index })
     }
 
-    /// The shard that a received datagram is for, as far as its header tells; `None` if it is for
-    /// none, as no manager takes it in.
+    /// Returns the index of the shard that a received datagram is for. `None` if no manager would
+    /// accept it.
     ///
-    /// Of an initiator's messages those of PASE are for the first shard. Its acknowledgements and
-    /// reports in PASE cannot be told from those of CASE and go by its ephemeral node id. Where
-    /// that is another shard they are lost: the first one repeats its last message five times,
-    /// whether the initiator has a session by then or has given up, and serves the next one after
-    /// that. Group messages are for the first shard as well: their counters must be in one place.
+    /// PASE messages of an initiator are for the first shard. The acknowledgements and reports that
+    /// an initiator sends in PASE look like those of CASE, so they are routed by its ephemeral node
+    /// id. If that is another shard, they are lost: the first shard then retransmits its last
+    /// message five times before it serves the next initiator. Group messages are for the first
+    /// shard as well, since their counters must be in one place.
     #[must_use]
     pub fn of(&self, datagram: &[u8]) -> Option<usize> {
         match Packet::peek(datagram).ok()?.route() {
@@ -118,7 +123,7 @@ impl Shards {
         }
     }
 
-    /// The shard that gave out a session id.
+    /// Returns the shard whose session id this is.
     fn of_session(&self, id: LocalSessionId) -> usize {
         let place = u32::from(id.get().saturating_sub(1));
         let scaled = place.saturating_mul(u32::from(self.others).saturating_add(1));
@@ -143,16 +148,16 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A manager that is the whole node.
+    /// The only manager of a node.
     pub const WHOLE: Self = Self { of: Shards { others: 0, key: [0; 16] }, index: 0 };
 
-    /// Its place among the shards, from 0.
+    /// Returns the index of this shard, from 0.
     #[must_use]
     pub fn index(&self) -> usize {
         usize::from(self.index)
     }
 
-    /// The local session ids that are its own: 255 at least.
+    /// Returns the local session ids of this shard: at least 255.
     #[must_use]
     pub fn session_ids(&self) -> RangeInclusive<u16> {
         let count = u32::from(self.of.others).saturating_add(1);
@@ -167,7 +172,7 @@ impl Shard {
         id(first_id)..=id(last_id)
     }
 
-    /// Draws a node id for an initiator whose answers shall come here.
+    /// Draws a node id for an initiator, so that its answers are routed to this shard.
     #[cfg(feature = "initiator")]
     pub(super) fn ephemeral(&self, rng: &mut dyn CryptoRng) -> EphemeralNodeId {
         /// Of 256 shards none is missed by so many with a probability above 2^-92.
@@ -188,13 +193,13 @@ impl Default for Shard {
     }
 }
 
-/// How many session ids there are: all but 0.
+/// Number of session ids: all except 0.
 const IDS: u32 = 0xFFFF;
 
-/// The shard that has what a node has once.
+/// The shard that handles what a node has only once.
 const FIRST: usize = 0;
 
-/// Whether an initiator's unsecured message is one of PASE itself.
+/// Returns true if an initiator's unsecured message belongs to PASE itself.
 fn is_pase(body: &[u8]) -> bool {
     ProtocolHeader::parse(body).is_ok_and(|(header, _)| {
         let pase = [Opcode::PBKDF_PARAM_REQUEST, Opcode::PASE_PAKE1, Opcode::PASE_PAKE3];
@@ -282,8 +287,8 @@ mod tests {
             fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
                 Ok(42)
             }
-            fn try_fill_bytes(&mut self, octets: &mut [u8]) -> Result<(), Self::Error> {
-                octets.fill(7);
+            fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+                bytes.fill(7);
                 Ok(())
             }
         }

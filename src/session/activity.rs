@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::SessionParameters;
 use crate::time::Instant;
 
-/// When a peer was last heard, and what follows from it for the timing of messages to it.
+/// When a message of a peer was last received, and the timing of messages to it that follows.
 ///
 /// A sleepy device listens at its active interval for a while after it has sent something, and
 /// at its idle interval otherwise. [Core, "Parameters and Constants: Peer Active Mode"]
@@ -15,10 +15,10 @@ pub struct PeerActivity {
 }
 
 impl PeerActivity {
-    /// A peer not heard yet: idle.
+    /// A peer that no message was received from yet: idle.
     pub const IDLE: Self = Self { last_received: None };
 
-    /// A peer heard at this time.
+    /// Makes a peer that a message was received from at this time.
     #[must_use]
     pub const fn heard(at: Instant) -> Self {
         Self { last_received: Some(at) }
@@ -29,19 +29,19 @@ impl PeerActivity {
         self.last_received = self.last_received.max(Some(now));
     }
 
-    /// When the peer was last heard.
+    /// Returns when a message of the peer was last received.
     #[must_use]
     pub const fn last_received(&self) -> Option<Instant> {
         self.last_received
     }
 
-    /// True if the peer was heard less than its active threshold ago.
+    /// Returns true if a message was received less than the peer's active threshold ago.
     #[must_use]
     pub fn is_active(&self, now: Instant, peer: &SessionParameters) -> bool {
         self.last_received.is_some_and(|last| now.saturating_since(last) < peer.active_threshold())
     }
 
-    /// The interval that retransmission timeouts scale: ask anew for each transmission.
+    /// Returns the interval that retransmission timeouts scale: ask anew for each transmission.
     #[must_use]
     pub fn base_interval(&self, now: Instant, peer: &SessionParameters) -> Duration {
         if self.is_active(now, peer) { peer.active_interval() } else { peer.idle_interval() }

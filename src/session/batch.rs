@@ -43,9 +43,9 @@ pub(crate) fn seal_together<'m, C: Crypto + 'm>(
     crypto: &C,
     messages: impl Iterator<Item = (&'m SecureSession<C>, &'m mut Unsealed, &'m mut [u8])>,
 ) {
-    let mut jobs = messages.filter_map(|(session, message, octets)| {
+    let mut jobs = messages.filter_map(|(session, message, bytes)| {
         let Unsealed { session: own, nonce, layout, outcome, .. } = message;
-        let Parts { aad, body, mic } = layout.split(octets)?;
+        let Parts { aad, body, mic } = layout.split(bytes)?;
         let nonce = nonce.take_if(|_| *own == session.local_session_id())?;
         Some((SealJob::new(session.seal_key(), nonce, aad, body), (mic, outcome)))
     });

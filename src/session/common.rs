@@ -99,7 +99,7 @@ pub trait Session: fmt::Debug + fmt::Display + sealed::Sealed {
     /// Returns the interval from which retransmission timeouts to the peer are computed.
     fn base_interval(&self, now: Instant) -> Duration;
 
-    /// Returns true if the peer was heard less than its active threshold ago.
+    /// Returns true if a message was received less than the peer's active threshold ago.
     fn is_peer_active(&self, now: Instant) -> bool;
 
     /// Counts `now` as a moment of use. Call it for a retransmission, which is not encoded again.

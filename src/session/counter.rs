@@ -7,7 +7,7 @@ use crate::ids::MessageCounter;
 
 /// The sending counter of all unsecured messages of a node: starts at random, wraps.
 ///
-/// One per node, borrowed by whatever sends. It guards no key, so it may wrap.
+/// A node has one, which every encoding borrows. No key depends on it, so it may wrap.
 /// [Core, "Unencrypted Message Counters"]
 #[derive(Debug)]
 pub struct UnsecuredCounter {
@@ -30,7 +30,7 @@ impl UnsecuredCounter {
         Self { next }
     }
 
-    /// The next value.
+    /// Returns the next value.
     pub const fn take(&mut self) -> MessageCounter {
         let value = MessageCounter::new(self.next);
         self.next = self.next.wrapping_add(1);

@@ -64,7 +64,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The session sends this counter next, and has received nothing.
+    /// Makes the counters of a session that sends `next` next and has received nothing.
     #[must_use]
     pub const fn starting_at(next: u32) -> Self {
         Self { next, received: None }

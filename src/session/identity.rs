@@ -1,17 +1,17 @@
-//! Who is at either end of a session.
+//! The two ends of a session.
 
 use core::fmt;
 
 use crate::ids::{CaseAuthTags, FabricIndex, NodeId};
 
-/// Which handshake made a session.
+/// The handshake that established a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SessionKind {
-    /// By passcode: commissioning. The peer has no identity.
+    /// PASE, by passcode, for commissioning. The peer has no identity.
     Pase,
-    /// By operational certificates. The peer is a node of a fabric.
+    /// CASE, by operational certificates. The peer is a node of a fabric.
     Case,
 }
 
@@ -24,15 +24,15 @@ impl fmt::Display for SessionKind {
     }
 }
 
-/// Which side of a session's handshake this node is.
+/// The side of a handshake that this node is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[doc(alias = "client")]
 #[doc(alias = "server")]
 pub enum SessionRole {
-    /// It sent the first message; it encrypts with the I2R key.
+    /// This node sent the first message; it encrypts with the I2R key.
     Initiator,
-    /// It answered; it encrypts with the R2I key.
+    /// This node answered; it encrypts with the R2I key.
     Responder,
 }
 
@@ -47,7 +47,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The ends of a PASE session: no node has an identity yet.
+    /// Makes the ends of a PASE session: no node has an identity yet.
     #[must_use]
     pub const fn pase() -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Identity {
         }
     }
 
-    /// The ends of a CASE session: two nodes of a fabric; `tags` are the peer's.
+    /// Makes the ends of a CASE session: two nodes of a fabric; `tags` are the peer's.
     #[must_use]
     pub const fn case(
         fabric: FabricIndex,
@@ -70,39 +70,39 @@ impl Identity {
         Self { kind: SessionKind::Case, local_node, peer_node, fabric: Some(fabric), tags }
     }
 
-    /// Which handshake established these facts.
+    /// Returns the handshake that established the session.
     #[must_use]
     pub const fn kind(&self) -> SessionKind {
         self.kind
     }
 
-    /// This node's identifier on the fabric; unspecified on PASE sessions.
+    /// Returns this node's identifier on the fabric; unspecified on PASE sessions.
     #[must_use]
     pub const fn local_node(&self) -> NodeId {
         self.local_node
     }
 
-    /// The peer's identifier on the fabric; unspecified on PASE sessions.
+    /// Returns the peer's identifier on the fabric; unspecified on PASE sessions.
     #[must_use]
     pub const fn peer_node(&self) -> NodeId {
         self.peer_node
     }
 
-    /// The fabric. A PASE session has one only once a fabric was added over it.
+    /// Returns the fabric. A PASE session has one only once a fabric was added over it.
     #[must_use]
     pub const fn fabric(&self) -> Option<FabricIndex> {
         self.fabric
     }
 
-    /// The tags of the peer's certificate.
+    /// Returns the tags of the peer's certificate.
     #[must_use]
     pub const fn tags(&self) -> &CaseAuthTags {
         &self.tags
     }
 }
 
-/// The identifier under which a CASE session can be resumed. It is not secret on the wire, but
-/// of use to nobody else.
+/// The identifier by which a CASE session can be resumed. It is not secret: without the record it
+/// is useless.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResumptionId([u8; Self::LEN]);
 
@@ -110,13 +110,13 @@ impl ResumptionId {
     /// Length in bytes.
     pub const LEN: usize = 16;
 
-    /// The identifier with these bytes.
+    /// Makes the identifier with these bytes.
     #[must_use]
-    pub const fn new(octets: [u8; Self::LEN]) -> Self {
-        Self(octets)
+    pub const fn new(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

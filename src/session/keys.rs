@@ -6,7 +6,7 @@
 
 use crate::crypto::{Crypto, CryptoError, KEY_LEN, Secret};
 
-/// The 48 bytes of a session's keys, on their way from the handshake into the session.
+/// The 48 bytes of a session's keys, between the handshake and the session.
 /// [Core, "Session Keys"]
 #[derive(Debug)]
 #[doc(alias = "I2RKey")]
@@ -34,12 +34,12 @@ impl SessionKeys {
         Self(Secret::from(block))
     }
 
-    /// What the initiator encrypts with.
+    /// Returns what the initiator encrypts with.
     pub(super) fn i2r(&self) -> Secret<KEY_LEN> {
         self.part(0)
     }
 
-    /// What the responder encrypts with.
+    /// Returns what the responder encrypts with.
     pub(super) fn r2i(&self) -> Secret<KEY_LEN> {
         self.part(1)
     }

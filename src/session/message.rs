@@ -17,13 +17,13 @@ pub struct Opened<'b> {
     pub payload: &'b mut [u8],
     /// Where in the datagram the payload begins.
     pub payload_offset: usize,
-    /// It was received before: acknowledge it if it asks for that, deliver it to nobody.
+    /// It was received before: acknowledge it if it asks for that, and do not deliver it.
     pub duplicate: bool,
-    /// The peer sent it after all that came before: where it comes from, the peer is.
+    /// It is the newest message: its source is the peer's present address.
     pub newest: bool,
 }
 
-/// A message of an unsecured session: anybody may have sent it.
+/// A message of an unsecured session. Anybody can have sent it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unauthenticated<'b> {
@@ -35,11 +35,11 @@ pub struct Unauthenticated<'b> {
     pub payload: &'b mut [u8],
     /// Where in the datagram the payload begins.
     pub payload_offset: usize,
-    /// It was received before: acknowledge it if it asks for that, deliver it to nobody.
+    /// It was received before: acknowledge it if it asks for that, and do not deliver it.
     pub duplicate: bool,
 }
 
-/// A datagram of a secure session, ready to be sent. Retransmissions repeat these bytes.
+/// A datagram of a secure session, ready to be sent. Retransmissions send the same bytes.
 #[derive(Debug)]
 pub struct Sealed<'b>(Encoded<'b>);
 
@@ -55,21 +55,21 @@ impl<'b> Sealed<'b> {
         Self(encoded)
     }
 
-    /// The datagram.
+    /// Returns the datagram.
     #[must_use]
     #[inline]
     pub fn as_bytes(&self) -> &'b [u8] {
         self.0.as_bytes()
     }
 
-    /// Where in the buffer that the message was laid out in the datagram lies.
+    /// Returns the range of the datagram in the buffer that the message was written to.
     #[must_use]
     #[inline]
     pub const fn range(&self) -> Range<usize> {
         self.0.range()
     }
 
-    /// The message counter, by which the peer acknowledges it.
+    /// Returns the message counter, by which the peer acknowledges it.
     #[must_use]
     #[inline]
     pub const fn counter(&self) -> MessageCounter {

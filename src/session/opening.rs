@@ -22,7 +22,7 @@ pub(crate) struct Unopened<'b> {
 }
 
 impl<'b> Unopened<'b> {
-    /// A message of the session with this id, from this node.
+    /// Makes a message of the session with this id, from this node.
     #[inline]
     pub(super) fn new(
         packet: Packet<'b>,
@@ -37,7 +37,7 @@ impl<'b> Unopened<'b> {
         Ok(Self { session, counter, nonce, aad, text, mic, outcome: None })
     }
 
-    /// The id of the session that it is for.
+    /// Returns the id of the session that it is for.
     #[inline]
     pub(super) const fn session(&self) -> LocalSessionId {
         self.session
@@ -60,7 +60,7 @@ impl<'b> Unopened<'b> {
     }
 }
 
-/// Whether a message with this header, and so many bytes after it, can be one of a session.
+/// Checks whether a message with this header, and so many bytes after it, can be one of a session.
 #[inline]
 pub(super) fn check(
     header: &MessageHeader,
@@ -90,13 +90,13 @@ impl<'b> Authentic<'b> {
         self.counter
     }
 
-    /// The plaintext: protocol header and payload.
+    /// Returns the plaintext: protocol header and payload.
     #[inline]
     pub(super) const fn text(&self) -> &[u8] {
         self.text
     }
 
-    /// The plaintext, and where in the datagram it begins.
+    /// Returns the plaintext, and where in the datagram it begins.
     #[inline]
     pub(super) fn into_text(self) -> (&'b mut [u8], usize) {
         (self.text, self.offset)

@@ -1,4 +1,4 @@
-//! Session parameters: what each node tells the other about itself in a handshake.
+//! Session parameters: what each node declares about itself in a handshake.
 
 use core::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::tlv::{Container, Tag, TlvError, Writer};
 /// The session parameter structure of one node. [Core, "Session Parameters"]
 ///
 /// The values describe the node that declares them: its peer uses the intervals to time
-/// retransmissions to it. Fields hold the values as declared, even unreasonable ones; the methods
-/// that return a [`Duration`] are what timers use.
+/// retransmissions to it. Fields hold the values as declared, even unreasonable ones. Timers use
+/// the methods that return a [`Duration`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -24,28 +24,28 @@ pub struct SessionParameters {
     /// How long the node stays active after its last message, in ms.
     #[doc(alias = "SAT")]
     pub active_threshold_ms: u16,
-    /// The revision of the data model; nodes before Matter 1.3 do not tell.
+    /// The revision of the data model; nodes before Matter 1.3 do not declare it.
     pub data_model_revision: Option<u16>,
-    /// The revision of the interaction model; nodes before Matter 1.3 do not tell.
+    /// The revision of the interaction model; nodes before Matter 1.3 do not declare it.
     pub interaction_model_revision: Option<u16>,
-    /// The version of the specification, `0xMMmmpp00`; nodes before Matter 1.3 do not tell.
+    /// The version of the specification, `0xMMmmpp00`; nodes before Matter 1.3 do not declare it.
     pub specification_version: Option<u32>,
-    /// How many paths one invoke request may have. 0 counts as 1.
+    /// Maximum number of paths in one invoke request. 0 counts as 1.
     pub max_paths_per_invoke: u16,
-    /// What the node can use besides MRP.
+    /// The transports that the node supports besides MRP over UDP.
     pub transports: Transports,
-    /// The largest message over TCP in bytes, headers and integrity code included, its length
-    /// prefix not. 63,996 if the node does not say: the standard's 64,000, in which older nodes
-    /// have to find room for the prefix too.
+    /// Maximum length of a message over TCP in bytes, with headers and integrity code, without the
+    /// length prefix. 63,996 if the node does not declare it: the standard says 64,000, in which
+    /// older nodes include the prefix.
     pub max_tcp_message: u32,
 }
 
 impl SessionParameters {
-    /// What Matter 1.6 says of itself: data model revision 21, interaction model revision 12,
-    /// specification version 1.6; intervals as by [`default`](Self::default).
+    /// The parameters of a node of Matter 1.6: data model revision 21, interaction model revision
+    /// 12, specification version 1.6; intervals as by [`default`](Self::default).
     ///
-    /// The revisions belong to the application on top, not to this layer. They are here, and here
-    /// alone, so that an application can start from a complete set.
+    /// The revisions belong to the application, not to this layer. They are here so that an
+    /// application can start from a complete set.
     #[must_use]
     pub const fn matter_1_6() -> Self {
         Self {
@@ -79,7 +79,7 @@ impl SessionParameters {
         self
     }
 
-    /// Sets how many paths one invoke request may have.
+    /// Sets the maximum number of paths in one invoke request.
     #[must_use]
     pub const fn with_max_paths_per_invoke(mut self, paths: u16) -> Self {
         self.max_paths_per_invoke = paths;
@@ -94,38 +94,38 @@ impl SessionParameters {
         self
     }
 
-    /// The idle interval for timers: at least 100 ms, at most one hour.
+    /// Returns the idle interval for timers: at least 100 ms, at most one hour.
     #[must_use]
     pub fn idle_interval(&self) -> Duration {
         clamp(self.idle_interval_ms)
     }
 
-    /// The active interval for timers: at least 100 ms, at most one hour.
+    /// Returns the active interval for timers: at least 100 ms, at most one hour.
     #[must_use]
     pub fn active_interval(&self) -> Duration {
         clamp(self.active_interval_ms)
     }
 
-    /// The longer of both intervals.
+    /// Returns the longer of both intervals.
     pub(crate) fn slowest_interval(&self) -> Duration {
         clamp(self.idle_interval_ms.max(self.active_interval_ms))
     }
 
-    /// The active threshold. Zero, for a node that never stays active, is meant as it is.
+    /// Returns the active threshold. Zero is valid: the node never stays active.
     #[must_use]
     pub fn active_threshold(&self) -> Duration {
         from_millis(self.active_threshold_ms.into())
     }
 
-    /// How many paths one invoke request may have, at least 1.
+    /// Returns the maximum number of paths in one invoke request, at least 1.
     #[must_use]
     pub fn paths_per_invoke(&self) -> u16 {
         self.max_paths_per_invoke.max(1)
     }
 
-    /// Whether the node may be dialled over TCP: it says so, and is of version 1.5 or newer. Older
-    /// ones announce TCP that they do not have. What discovery says of it is a hint that anybody
-    /// can give. [Core, "Session Parameters"]
+    /// Returns true if the node accepts connections over TCP: it declares so, and is of version 1.5
+    /// or newer. Older nodes announce TCP and do not have it. What discovery announces is a hint
+    /// only, since anybody can announce it. [Core, "Session Parameters"]
     #[must_use]
     pub fn accepts_tcp(&self) -> bool {
         self.specification_version.is_some_and(|version| version >= VERSION_1_5)
@@ -242,7 +242,8 @@ pub const SESSION_ACTIVE_THRESHOLD: Duration =
 const VERSION_1_5: u32 = 0x0105_0000;
 
 impl Default for SessionParameters {
-    /// What holds for a node that declares nothing: 500 ms idle, 300 ms active, 4000 ms threshold.
+    /// The parameters of a node that declares nothing: 500 ms idle, 300 ms active, 4000 ms
+    /// threshold.
     fn default() -> Self {
         Self::DEFAULT
     }
@@ -264,18 +265,18 @@ impl core::ops::BitOr for Transports {
 impl Transports {
     /// None.
     pub const NONE: Self = Self(0);
-    /// It connects to others over TCP.
+    /// The node connects to others over TCP.
     pub const TCP_CLIENT: Self = Self(1 << 1);
-    /// It accepts TCP connections.
+    /// The node accepts TCP connections.
     pub const TCP_SERVER: Self = Self(1 << 2);
 
-    /// The union of two sets.
+    /// Returns the union of two sets.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// True if all of `other` are supported.
+    /// Returns true if all of `other` are supported.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -1,4 +1,4 @@
-//! Telling new message counters from old ones.
+//! Replay windows: which message counters are new.
 //!
 //! ```text
 //!            before window │  in window: a bit each  │ max │ future
@@ -7,22 +7,22 @@
 //!   group:     duplicate        by bit             duplicate   new    modulo 2^32
 //!   unsecured: new              by bit             duplicate   new    modulo 2^32
 //! ```
-//! Judging and committing are two steps: a counter is committed only once its message is known
-//! to be authentic, or, on an unsecured session, once it is acted upon.
+//! Checking and committing are two steps. A counter is committed when its message is known to be
+//! authentic, or on an unsecured session when the message was processed.
 //! [Core, "Message Reception State"]
 
 use super::opening::Authentic;
 use crate::ids::MessageCounter;
 
-/// How far behind the largest counter a message may come, in messages.
+/// Number of counters below the largest one that a window remembers.
 pub const WINDOW: u32 = 32;
 
-/// What a [`ReplayWindow`] says of a counter.
+/// The result of checking a counter with a [`ReplayWindow`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Not seen before.
     New,
-    /// Seen before, or too old to tell.
+    /// Seen before, or too old to know.
     Duplicate,
 }
 
@@ -48,33 +48,33 @@ enum Policy {
 }
 
 impl ReplayWindow {
-    /// For a secure unicast session: every counter from 1 is new.
+    /// Makes the window of a secure unicast session: every counter from 1 is new.
     #[must_use]
     pub const fn secure() -> Self {
         Self { max: 0, seen: ALL, policy: Policy::Secure, synchronized: true }
     }
 
-    /// For an unsecured session: the first counter is taken as it comes, and so are those shortly
-    /// before it, which a reordering network may deliver later.
+    /// Makes the window of an unsecured session. It accepts any first counter, and those shortly
+    /// before it, which a reordering network can deliver later.
     #[must_use]
     pub const fn unsecured() -> Self {
         Self { max: 0, seen: 0, policy: Policy::Unsecured, synchronized: false }
     }
 
-    /// For a sender to a group, trusted on first sight: the first counter is taken as it comes,
-    /// none before it.
+    /// Makes the window of a group sender that is trusted at first: it accepts any first counter,
+    /// and none before it.
     #[must_use]
     pub const fn group_trust_first() -> Self {
         Self { max: 0, seen: ALL, policy: Policy::Group, synchronized: false }
     }
 
-    /// For a sender to a group that has told its counter: what is greater is new.
+    /// Makes the window of a group sender that has answered with its counter: larger ones are new.
     #[must_use]
     pub const fn group_at(counter: MessageCounter) -> Self {
         Self { max: counter.get(), seen: ALL, policy: Policy::Group, synchronized: true }
     }
 
-    /// The counters that are new once before this one: the last 32.
+    /// Makes a window in which the 32 counters before this one are new once.
     pub(crate) const fn group_before(counter: MessageCounter) -> Self {
         Self { max: counter.get(), seen: 0, policy: Policy::Group, synchronized: true }
     }
@@ -101,7 +101,7 @@ impl ReplayWindow {
         }
     }
 
-    /// Judges a counter without remembering it.
+    /// Checks a counter without remembering it.
     #[must_use]
     #[inline]
     pub const fn check(&self, counter: MessageCounter) -> Verdict {
@@ -178,7 +178,7 @@ pub(super) struct AuthenticWindow {
 }
 
 impl AuthenticWindow {
-    /// Everything up to this counter has been seen.
+    /// Makes a window that has seen everything up to this counter.
     pub(super) const fn at(largest: MessageCounter) -> Self {
         Self { max: largest.get(), seen: ALL }
     }
@@ -199,7 +199,7 @@ impl AuthenticWindow {
         self.window().check(counter)
     }
 
-    /// Whether no larger counter, nor this one, has been seen.
+    /// Returns true if no larger counter, nor this one, has been seen.
     #[inline]
     pub(super) const fn is_newest(&self, counter: MessageCounter) -> bool {
         counter.get() > self.max

@@ -29,7 +29,7 @@ impl Unsealed {
         Self { session, counter, nonce: Some(nonce), layout, outcome }
     }
 
-    /// Where in its buffer the sealed datagram stands, and the counter of the message.
+    /// Returns where in its buffer the sealed datagram stands, and the counter of the message.
     pub(crate) fn finish(self) -> Result<(Range<usize>, MessageCounter), EncodeError> {
         self.outcome?;
         Ok((self.layout.datagram(), self.counter))

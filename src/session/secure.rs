@@ -26,10 +26,10 @@ use crate::wire::{
     EncodeError, MessageBuf, MessageHeader, Packet, Parts, ProtocolHeader, SessionRoute,
 };
 
-/// What a handshake has agreed on, besides the keys.
+/// The facts that a handshake agreed on, except the keys.
 #[derive(Clone, Debug)]
 pub struct SessionSetup {
-    /// Which side of the handshake this node was.
+    /// The side of the handshake that this node was on.
     pub role: SessionRole,
     /// The identifier that this node gave out.
     pub local_session_id: LocalSessionId,
@@ -37,18 +37,18 @@ pub struct SessionSetup {
     pub peer_session_id: PeerSessionId,
     /// The two ends.
     pub identity: Identity,
-    /// What the peer declared.
+    /// The session parameters that the peer declared.
     pub peer_parameters: SessionParameters,
-    /// How the session can be resumed.
+    /// The identifier by which the session can be resumed.
     pub resumption_id: Option<ResumptionId>,
 }
 
 /// A unicast session with keys, made by a PASE or CASE handshake.
 ///
-/// It can be neither cloned nor stored: a second copy would repeat nonces. The keys never leave
-/// it. [Core, "Secure Sessions"]
+/// It cannot be cloned or stored: a second copy would repeat nonces. It never discloses the keys.
+/// [Core, "Secure Sessions"]
 ///
-/// A handshake ends in one: [`NewSession::begin`](crate::handshake::NewSession::begin).
+/// [`NewSession::begin`](crate::handshake::NewSession::begin) makes one at the end of a handshake.
 #[cfg_attr(feature = "rustcrypto", doc = "```")]
 #[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
 /// # use matter_session::ids::{LocalSessionId, PeerSessionId};
@@ -107,7 +107,7 @@ pub struct SecureSession<C: Crypto> {
 }
 
 impl<C: Crypto> SecureSession<C> {
-    /// The peer counts as active: the handshake was its latest message.
+    /// Makes a session. The peer counts as active: the handshake was its latest message.
     pub(crate) fn new(
         crypto: &C,
         keys: &SessionKeys,
@@ -205,7 +205,7 @@ impl<C: Crypto> SecureSession<C> {
     /// Authenticates and decrypts a message in place.
     ///
     /// A duplicate is returned as such, once it is known to be authentic; it changes nothing.
-    /// Node identifiers in the header mean nothing beyond being authenticated.
+    /// Node identifiers in the header are authenticated and have no other effect.
     ///
     /// # Errors
     /// [`DecodeError`]; nothing changes then, but the packet's content is lost.
@@ -218,8 +218,8 @@ impl<C: Crypto> SecureSession<C> {
         self.decode_if(packet, now, |_| true)
     }
 
-    /// Like [`decode`](Self::decode), but remembers a new message only if `accept` says so after
-    /// a look at its header. One that is not accepted stays new when the peer repeats it.
+    /// Decodes like [`decode`](Self::decode), but remembers a new message only if `accept` returns
+    /// true for its header. Otherwise the message is still new when the peer retransmits it.
     ///
     /// # Errors
     /// [`DecodeError`]; nothing changes then, but the packet's content is lost.
@@ -234,13 +234,15 @@ impl<C: Crypto> SecureSession<C> {
         self.decode_unopened(message, now, accept)
     }
 
-    /// Whether a message with this header, and so many bytes after it, can be one of this session.
+    /// Returns true if a message with this header, and so many bytes after it, can be one of this
+    /// session.
     #[inline]
     pub(crate) fn may_open(&self, header: &MessageHeader, body_len: usize) -> bool {
         opening::check(header, body_len, self.local_session_id).is_ok()
     }
 
-    /// A message of this session, to be decoded now or after it was opened along with others.
+    /// Returns a message of this session, to be decoded now or after it was opened along with
+    /// others.
     #[inline]
     pub(crate) fn unopened<'b>(&self, packet: Packet<'b>) -> Result<Unopened<'b>, DecodeError> {
         Unopened::new(packet, self.local_session_id, self.identity.peer_node)
@@ -251,7 +253,8 @@ impl<C: Crypto> SecureSession<C> {
         &self.open_key
     }
 
-    /// The same as [`decode_if`](Self::decode_if), for a message that may have been opened already.
+    /// Returns the same as [`decode_if`](Self::decode_if), for a message that may have been opened
+    /// already.
     #[inline]
     pub(crate) fn decode_unopened<'b>(
         &mut self,
@@ -284,33 +287,33 @@ impl<C: Crypto> SecureSession<C> {
         })
     }
 
-    /// The identifier by which messages to this node name the session.
+    /// Returns the identifier by which messages to this node name the session.
     #[must_use]
     #[inline]
     pub const fn local_session_id(&self) -> LocalSessionId {
         self.local_session_id
     }
 
-    /// The identifier by which messages to the peer name the session.
+    /// Returns the identifier by which messages to the peer name the session.
     #[must_use]
     #[inline]
     pub const fn peer_session_id(&self) -> PeerSessionId {
         self.peer_session_id
     }
 
-    /// Which handshake made the session.
+    /// Returns the handshake that established the session.
     #[must_use]
     pub const fn kind(&self) -> SessionKind {
         self.identity.kind
     }
 
-    /// Which side of the handshake this node was.
+    /// Returns the side of the handshake that this node was on.
     #[must_use]
     pub const fn role(&self) -> SessionRole {
         self.role
     }
 
-    /// Who is at either end.
+    /// Returns the two ends.
     #[must_use]
     pub const fn identity(&self) -> &Identity {
         &self.identity
@@ -333,25 +336,25 @@ impl<C: Crypto> SecureSession<C> {
         self.attestation_challenge.as_bytes()
     }
 
-    /// How the session can be resumed; `None` for PASE.
+    /// Returns how the session can be resumed; `None` for PASE.
     #[must_use]
     pub const fn resumption_id(&self) -> Option<&ResumptionId> {
         self.resumption_id.as_ref()
     }
 
-    /// What the peer declared in the handshake.
+    /// Returns what the peer declared in the handshake.
     #[must_use]
     pub const fn peer_parameters(&self) -> &SessionParameters {
         &self.peer_parameters
     }
 
-    /// True if the peer is likely to listen without delay.
+    /// Returns true if the peer is likely to listen without delay.
     #[must_use]
     pub fn is_peer_active(&self, now: Instant) -> bool {
         self.activity().is_active(now, &self.peer_parameters)
     }
 
-    /// The interval from which retransmission timeouts to the peer are computed.
+    /// Returns the interval from which retransmission timeouts to the peer are computed.
     #[must_use]
     pub fn base_interval(&self, now: Instant) -> Duration {
         self.activity().base_interval(now, &self.peer_parameters)
@@ -367,25 +370,25 @@ impl<C: Crypto> SecureSession<C> {
         self.last_activity = self.last_activity.max(now);
     }
 
-    /// When the session was established.
+    /// Returns when the session was established.
     #[must_use]
     pub const fn created_at(&self) -> Instant {
         self.created_at
     }
 
-    /// When a message was last sent or received.
+    /// Returns when a message was last sent or received.
     #[must_use]
     pub const fn last_activity(&self) -> Instant {
         self.last_activity
     }
 
-    /// When an authentic message was last received; the handshake's end counts as one.
+    /// Returns when an authentic message was last received; the handshake's end counts as one.
     #[must_use]
     pub const fn last_received(&self) -> Option<Instant> {
         Some(self.last_received)
     }
 
-    /// How many more messages can be sent.
+    /// Returns how many more messages can be sent.
     #[must_use]
     pub const fn remaining_messages(&self) -> u32 {
         self.tx.remaining()

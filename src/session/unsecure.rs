@@ -27,7 +27,7 @@ use crate::wire::{
 pub struct EphemeralNodeId(NodeId);
 
 impl EphemeralNodeId {
-    /// Draws one from the operational range.
+    /// Draws an identifier from the operational range.
     pub fn random(rng: &mut dyn CryptoRng) -> Self {
         loop {
             let node = NodeId::new(rng.next_u64());
@@ -38,13 +38,13 @@ impl EphemeralNodeId {
         }
     }
 
-    /// The one that an initiator chose, as found in its message.
+    /// Makes the identifier that an initiator chose, as found in its message.
     #[must_use]
     pub const fn received(node: NodeId) -> Self {
         Self(node)
     }
 
-    /// The node identifier.
+    /// Returns the node identifier.
     #[must_use]
     pub const fn node(self) -> NodeId {
         self.0
@@ -93,17 +93,17 @@ pub struct UnsecureSession {
 }
 
 impl UnsecureSession {
-    /// The initiator's end. The peer counts as idle until it is heard.
+    /// Makes the initiator's end. The peer counts as idle until a message of it is received.
     pub fn initiator(rng: &mut dyn CryptoRng, now: Instant) -> Self {
         Self::new(SessionRole::Initiator, EphemeralNodeId::random(rng), now)
     }
 
-    /// The same with an identifier that was drawn before.
+    /// Makes the same with an identifier that was drawn before.
     pub(crate) fn initiator_as(ephemeral: EphemeralNodeId, now: Instant) -> Self {
         Self::new(SessionRole::Initiator, ephemeral, now)
     }
 
-    /// The responder's end, for the initiator that called itself so.
+    /// Makes the responder's end, for the initiator with this identifier.
     #[must_use]
     pub fn responder(ephemeral: EphemeralNodeId, now: Instant) -> Self {
         Self::new(SessionRole::Responder, ephemeral, now)
@@ -180,7 +180,7 @@ impl UnsecureSession {
         Ok(Unauthenticated { duplicate, ..message })
     }
 
-    /// Whether a message with this counter was received before.
+    /// Returns true if a message with this counter was received before.
     pub(crate) fn is_duplicate(&self, counter: MessageCounter) -> bool {
         self.window.check(counter) == Verdict::Duplicate
     }
@@ -205,7 +205,7 @@ impl UnsecureSession {
         self.mark_peer_active(now);
     }
 
-    /// Counts the peer as active: a commissioner has just met the device that it connects to.
+    /// Counts the peer as active: the commissioner has just discovered the device.
     pub fn mark_peer_active(&mut self, now: Instant) {
         self.activity.mark(now);
         self.notify_activity(now);
@@ -216,54 +216,54 @@ impl UnsecureSession {
         self.last_activity = self.last_activity.max(now);
     }
 
-    /// Takes over what the peer has declared in the handshake.
+    /// Sets the parameters that the peer declared in the handshake.
     pub const fn set_peer_parameters(&mut self, parameters: &SessionParameters) {
         self.peer_parameters = *parameters;
     }
 
-    /// Which side of the handshake this node is.
+    /// Returns the side of the handshake that this node is on.
     #[must_use]
     pub const fn role(&self) -> SessionRole {
         self.role
     }
 
-    /// The identifier that the initiator gave itself.
+    /// Returns the identifier that the initiator gave itself.
     #[must_use]
     pub const fn ephemeral_node_id(&self) -> EphemeralNodeId {
         self.ephemeral
     }
 
-    /// What the peer has declared, or the defaults.
+    /// Returns the session parameters that the peer declared, or the defaults.
     #[must_use]
     pub const fn peer_parameters(&self) -> &SessionParameters {
         &self.peer_parameters
     }
 
-    /// True if the peer is likely to listen without delay.
+    /// Returns true if the peer is likely to listen without delay.
     #[must_use]
     pub fn is_peer_active(&self, now: Instant) -> bool {
         self.activity.is_active(now, &self.peer_parameters)
     }
 
-    /// The interval from which retransmission timeouts to the peer are computed.
+    /// Returns the interval from which retransmission timeouts to the peer are computed.
     #[must_use]
     pub fn base_interval(&self, now: Instant) -> Duration {
         self.activity.base_interval(now, &self.peer_parameters)
     }
 
-    /// When the session came to be.
+    /// Returns when the session was created.
     #[must_use]
     pub const fn created_at(&self) -> Instant {
         self.created_at
     }
 
-    /// When a message was last sent or received.
+    /// Returns when a message was last sent or received.
     #[must_use]
     pub const fn last_activity(&self) -> Instant {
         self.last_activity
     }
 
-    /// When a message was last received.
+    /// Returns when a message was last received.
     #[must_use]
     pub const fn last_received(&self) -> Option<Instant> {
         self.activity.last_received()

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 /// The buffer of a [`StreamDecoder`](super::StreamDecoder): an array, a slice, or one that grows.
 pub trait StreamBuffer {
     /// All bytes.
-    fn octets(&mut self) -> &mut [u8];
+    fn bytes(&mut self) -> &mut [u8];
 
     /// The most bytes that it can have.
     fn max_len(&self) -> usize;
@@ -16,7 +16,7 @@ pub trait StreamBuffer {
 }
 
 impl<const N: usize> StreamBuffer for [u8; N] {
-    fn octets(&mut self) -> &mut [u8] {
+    fn bytes(&mut self) -> &mut [u8] {
         self
     }
 
@@ -28,7 +28,7 @@ impl<const N: usize> StreamBuffer for [u8; N] {
 }
 
 impl StreamBuffer for &mut [u8] {
-    fn octets(&mut self) -> &mut [u8] {
+    fn bytes(&mut self) -> &mut [u8] {
         self
     }
 
@@ -43,7 +43,7 @@ impl StreamBuffer for &mut [u8] {
 #[cfg(feature = "alloc")]
 #[derive(Debug)]
 pub struct GrowingBuffer {
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     max_len: usize,
 }
 
@@ -53,14 +53,14 @@ impl GrowingBuffer {
     const STEP: usize = 2048;
 
     pub(super) const fn new(max_len: usize) -> Self {
-        Self { octets: Vec::new(), max_len }
+        Self { bytes: Vec::new(), max_len }
     }
 }
 
 #[cfg(feature = "alloc")]
 impl StreamBuffer for GrowingBuffer {
-    fn octets(&mut self) -> &mut [u8] {
-        &mut self.octets
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes
     }
 
     fn max_len(&self) -> usize {
@@ -69,12 +69,12 @@ impl StreamBuffer for GrowingBuffer {
 
     fn adapt(&mut self, used: usize) {
         let room = used.saturating_mul(2).max(Self::STEP).min(self.max_len);
-        if room > self.octets.len() {
-            self.octets.reserve_exact(room.saturating_sub(self.octets.len()));
-            self.octets.resize(room, 0);
+        if room > self.bytes.len() {
+            self.bytes.reserve_exact(room.saturating_sub(self.bytes.len()));
+            self.bytes.resize(room, 0);
         } else if used == 0 {
-            self.octets.truncate(room);
-            self.octets.shrink_to_fit();
+            self.bytes.truncate(room);
+            self.bytes.shrink_to_fit();
         }
     }
 }

@@ -9,12 +9,12 @@ use crate::wire::{MIN_MESSAGE_HEADER, StatusReport};
 
 /// Splits what arrives on one connection into messages.
 ///
-/// After an error it yields no more, as nobody knows where the next message begins: the connection
-/// has to be closed.
+/// After an error it returns no more messages, since it is unknown where the next one begins: close
+/// the connection.
 #[derive(Debug)]
 pub struct StreamDecoder<B> {
     buffer: B,
-    /// Where in the buffer the bytes begin that no message was made of, and where they end.
+    /// The range of the buffer with the bytes that were not returned as a message yet.
     start: usize,
     end: usize,
     limit: u32,
@@ -27,13 +27,13 @@ pub struct StreamDecoder<B> {
 #[non_exhaustive]
 pub enum StreamError {
     /// A length that no message has, in bytes.
-    #[error("a message of {len} octets is shorter than its header")]
+    #[error("a message of {len} bytes is shorter than its header")]
     TooShort {
         /// What the prefix says.
         len: u32,
     },
-    /// A message is longer than this node takes.
-    #[error("a message of {len} octets, where {limit} are the most")]
+    /// A message is longer than this node accepts.
+    #[error("a message of {len} bytes, where {limit} are the most")]
     TooLarge {
         /// What the prefix says, in bytes.
         len: u32,
@@ -43,7 +43,7 @@ pub enum StreamError {
 }
 
 impl StreamError {
-    /// What to tell the peer before the connection is closed, if anything.
+    /// Returns the report to send to the peer before you close the connection, if there is one.
     #[must_use]
     pub const fn report(&self) -> Option<StatusReport<'static>> {
         match self {
@@ -55,7 +55,7 @@ impl StreamError {
 
 impl<B: StreamBuffer> StreamDecoder<B> {
     /// Reads into `buffer`: an array, or a slice. Messages of up to its length less
-    /// [`PREFIX_LEN`] bytes are taken in; one of 8 bytes is the shortest that there is.
+    /// [`PREFIX_LEN`] bytes are accepted. The shortest message has 8 bytes.
     #[must_use]
     pub fn new(buffer: B) -> Self {
         let limit = buffer.max_len().saturating_sub(PREFIX_LEN);
@@ -63,7 +63,7 @@ impl<B: StreamBuffer> StreamDecoder<B> {
         Self { buffer, start: 0, end: 0, limit, failed: None }
     }
 
-    /// Takes in messages of at most this many bytes, which this node has declared. A larger value
+    /// Accepts messages of at most this many bytes, which this node has declared. A larger value
     /// than the buffer allows changes nothing.
     #[must_use]
     pub fn with_limit(mut self, limit: u32) -> Self {
@@ -71,54 +71,54 @@ impl<B: StreamBuffer> StreamDecoder<B> {
         self
     }
 
-    /// The longest message that is taken in, in bytes: what to declare with
+    /// Returns the maximum length of a message in bytes. Declare it with
     /// [`SessionParameters::with_tcp`](crate::SessionParameters::with_tcp).
     #[must_use]
     pub const fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// Where to read into; then say how much it was to [`advance`](Self::advance). Never empty
-    /// while [`poll_message`](Self::poll_message) yields `Ok(None)`: poll until then first.
+    /// Returns where to read into; then say how much it was to [`advance`](Self::advance). Never
+    /// empty while [`poll_message`](Self::poll_message) yields `Ok(None)`: poll until then first.
     pub fn space(&mut self) -> &mut [u8] {
         if self.failed.is_some() {
             return &mut [];
         }
         if self.start != 0 {
-            let octets = self.buffer.octets();
-            let end = self.end.min(octets.len());
+            let bytes = self.buffer.bytes();
+            let end = self.end.min(bytes.len());
             if self.start <= end {
-                octets.copy_within(self.start..end, 0);
+                bytes.copy_within(self.start..end, 0);
             }
             self.end = end.saturating_sub(self.start);
             self.start = 0;
         }
         self.buffer.adapt(self.end);
-        self.buffer.octets().get_mut(self.end..).unwrap_or_default()
+        self.buffer.bytes().get_mut(self.end..).unwrap_or_default()
     }
 
     /// This many bytes were read to the start of [`space`](Self::space).
     pub fn advance(&mut self, len: usize) {
-        self.end = self.end.saturating_add(len).min(self.buffer.octets().len());
+        self.end = self.end.saturating_add(len).min(self.buffer.bytes().len());
     }
 
     /// Copies bytes in that were read elsewhere. Returns how many: fewer than there are where
     /// messages have to be polled first, none after an error.
-    pub fn handle_octets(&mut self, mut octets: &[u8]) -> usize {
-        let before = octets.len();
+    pub fn handle_octets(&mut self, mut bytes: &[u8]) -> usize {
+        let before = bytes.len();
         loop {
             let space = self.space();
-            let len = space.len().min(octets.len());
-            let Some((head, rest)) = octets.split_at_checked(len).filter(|_| len != 0) else {
-                return before.saturating_sub(octets.len());
+            let len = space.len().min(bytes.len());
+            let Some((head, rest)) = bytes.split_at_checked(len).filter(|_| len != 0) else {
+                return before.saturating_sub(bytes.len());
             };
             space.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
-            octets = rest;
+            bytes = rest;
             self.advance(len);
         }
     }
 
-    /// The next complete message, lent until the next call; `None` until more has arrived.
+    /// Returns the next complete message, lent until the next call; `None` until more has arrived.
     ///
     /// # Errors
     /// [`StreamError`], again with every call.
@@ -126,8 +126,8 @@ impl<B: StreamBuffer> StreamDecoder<B> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let octets = self.buffer.octets().get_mut(self.start..self.end).unwrap_or_default();
-        let Some((prefix, rest)) = octets.split_first_chunk_mut::<PREFIX_LEN>() else {
+        let bytes = self.buffer.bytes().get_mut(self.start..self.end).unwrap_or_default();
+        let Some((prefix, rest)) = bytes.split_first_chunk_mut::<PREFIX_LEN>() else {
             return Ok(None);
         };
         let len = u32::from_le_bytes(*prefix);
@@ -148,7 +148,7 @@ impl<B: StreamBuffer> StreamDecoder<B> {
         Err(error)
     }
 
-    /// Whether a message has begun that is not complete: cut off, if the stream ends here.
+    /// Returns true if a message has begun that is not complete: cut off, if the stream ends here.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
         self.start != self.end

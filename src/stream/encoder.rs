@@ -1,4 +1,4 @@
-//! Lengths in front of messages.
+//! Puts lengths in front of messages.
 
 use core::ops::Range;
 
@@ -13,7 +13,7 @@ pub struct StreamEncoder {
     limit: u32,
 }
 
-/// A message cannot go out in this way.
+/// The message cannot be framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -21,21 +21,21 @@ pub enum FrameError {
     /// The message is shorter than any: the peer would close the connection.
     #[error("too short for a message")]
     TooShort,
-    /// The message, with headers and integrity code, is longer than the peer takes.
-    #[error("a message of {len} octets, where the peer takes {limit}")]
+    /// The message, with headers and integrity code, is longer than the peer accepts.
+    #[error("a message of {len} bytes, where the peer takes {limit}")]
     TooLarge {
         /// Its length in bytes.
         len: usize,
-        /// The most bytes that the peer takes.
+        /// Maximum length in bytes that the peer accepts.
         limit: u32,
     },
     /// There is no room for the prefix in front of the message.
-    #[error("no {PREFIX_LEN} octets in front of the message")]
+    #[error("no {PREFIX_LEN} bytes in front of the message")]
     NoHeadroom,
 }
 
 impl StreamEncoder {
-    /// For a peer that takes messages of at most this many bytes:
+    /// Makes an encoder for a peer that accepts messages of at most this many bytes:
     /// [`SessionParameters::max_tcp_message`](crate::SessionParameters::max_tcp_message), 63,996
     /// before it has declared anything.
     #[must_use]
@@ -43,7 +43,7 @@ impl StreamEncoder {
         Self { limit }
     }
 
-    /// What goes in front of a message, for sockets that write from several places.
+    /// Returns the length prefix of a message, for sockets that write from several buffers.
     ///
     /// # Errors
     /// [`FrameError::TooShort`], [`FrameError::TooLarge`].
@@ -51,9 +51,9 @@ impl StreamEncoder {
         self.prefix_of(message.len())
     }
 
-    /// Writes the length in front of the message that stands in this part of `buf`, and lends both
-    /// together. A [`MessageBuf`](crate::wire::MessageBuf) leaves room for it in front of every
-    /// unicast message: use the buffer and the range of what it was encoded to.
+    /// Writes the length in front of the message in this part of `buf`, and returns both together.
+    /// A [`MessageBuf`](crate::wire::MessageBuf) leaves room for it in front of every unicast
+    /// message: use the buffer and the range of what it was encoded to.
     ///
     /// # Errors
     /// [`FrameError`]; `buf` is as it was then.
@@ -72,7 +72,7 @@ impl StreamEncoder {
     fn prefix_of(self, len: usize) -> Result<[u8; PREFIX_LEN], FrameError> {
         match u32::try_from(len) {
             _ if len < MIN_MESSAGE_HEADER => Err(FrameError::TooShort),
-            Ok(octets) if octets <= self.limit => Ok(octets.to_le_bytes()),
+            Ok(bytes) if bytes <= self.limit => Ok(bytes.to_le_bytes()),
             _ => Err(FrameError::TooLarge { len, limit: self.limit }),
         }
     }

@@ -3,9 +3,9 @@
 //! ```text
 //! length of the message (4, little-endian, not counting itself) | message | length | message ...
 //! ```
-//! [`StreamDecoder`] takes in bytes as they arrive, in any portions, and lends the messages where
-//! they lie, to be decrypted in place. [`StreamEncoder`] puts the length in front of a message
-//! that has been encoded. Neither does I/O; connections are the caller's.
+//! [`StreamDecoder`] takes bytes as they arrive, in any portions, and lends the messages in its
+//! buffer, to be decrypted in place. [`StreamEncoder`] puts the length in front of an encoded
+//! message. Neither does I/O: the caller owns the connections.
 //!
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
@@ -22,7 +22,7 @@
 //! }
 //!
 //! # let mut connection = &wire[..];
-//! # let mut heard = Vec::new();
+//! # let mut received = Vec::new();
 //! let mut decoder = StreamDecoder::new([0; 1284]);
 //! loop {
 //!     match connection.read(decoder.space())? {
@@ -31,10 +31,10 @@
 //!     }
 //!     // On an error: send its `report`, if there is one, and close the connection.
 //!     while let Some(message) = decoder.poll_message()? {
-//!         heard.push(message.to_vec()); // handle_datagram(&mut cx, peer, message)
+//!         received.push(message.to_vec()); // handle_datagram(&mut cx, peer, message)
 //!     }
 //! }
-//! assert_eq!(heard, [&b"a message"[..], b"and another"]);
+//! assert_eq!(received, [&b"a message"[..], b"and another"]);
 //! # Ok(())
 //! # }
 //! ```
@@ -51,5 +51,5 @@ pub use self::buffer::StreamBuffer;
 pub use self::decoder::{StreamDecoder, StreamError};
 pub use self::encoder::{FrameError, StreamEncoder};
 
-/// Length of a message's length in bytes.
+/// Length in bytes of the length prefix.
 pub const PREFIX_LEN: usize = 4;

@@ -75,7 +75,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An octet string of any length.
+    /// Returns an octet string of any length.
     ///
     /// # Errors
     /// [`TlvError::WrongType`].
@@ -86,7 +86,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An octet string of exactly `N` bytes.
+    /// Returns an octet string of exactly `N` bytes.
     ///
     /// # Errors
     /// [`TlvError::WrongType`], or [`TlvError::OutOfRange`] for another length.
@@ -94,7 +94,7 @@ impl<'a> Value<'a> {
         self.bytes()?.try_into().map_err(|_| TlvError::OutOfRange)
     }
 
-    /// A UTF-8 string.
+    /// Returns a UTF-8 string.
     ///
     /// # Errors
     /// [`TlvError::WrongType`].
@@ -105,7 +105,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A container of the given kind.
+    /// Returns a container of the given kind.
     ///
     /// # Errors
     /// [`TlvError::WrongType`].
@@ -154,7 +154,7 @@ impl<'a> Container<'a> {
         element.value.container(ContainerKind::Structure)
     }
 
-    /// The length in bytes of the first element of `message`.
+    /// Returns the length in bytes of the first element of `message`.
     ///
     /// # Errors
     /// Those of [`message`](Self::message).

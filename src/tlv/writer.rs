@@ -17,12 +17,12 @@ impl<S: Sink> Writer<S> {
         Self { sink }
     }
 
-    /// The sink.
+    /// Returns the sink.
     pub fn into_sink(self) -> S {
         self.sink
     }
 
-    /// The sink, to append bytes that are encoded already.
+    /// Returns the sink, to append bytes that are encoded already.
     pub const fn sink(&mut self) -> &mut S {
         &mut self.sink
     }
@@ -66,7 +66,7 @@ impl<S: Sink> Writer<S> {
         self.sink.put(value)
     }
 
-    /// The head of an octet string whose `len` bytes the caller puts into the sink next.
+    /// Writes the head of an octet string. The caller puts its `len` bytes into the sink next.
     ///
     /// # Errors
     /// [`Overflow`].

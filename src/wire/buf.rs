@@ -23,7 +23,7 @@ pub const TAILROOM: usize = 16;
 /// ends. The buffer needs [`HEADROOM`] + payload + [`TAILROOM`] bytes.
 #[derive(Debug)]
 pub struct MessageBuf<'b> {
-    octets: &'b mut [u8],
+    bytes: &'b mut [u8],
     start: usize,
     end: usize,
 }
@@ -39,7 +39,7 @@ impl<'b> MessageBuf<'b> {
         if buf.len() < needed {
             return Err(EncodeError::BufferTooSmall { needed });
         }
-        Ok(Self { octets: buf, start: HEADROOM, end: HEADROOM })
+        Ok(Self { bytes: buf, start: HEADROOM, end: HEADROOM })
     }
 
     /// Lays out `buf` and copies `payload` into its place.
@@ -56,23 +56,23 @@ impl<'b> MessageBuf<'b> {
         Ok(this)
     }
 
-    /// All the room there is for the payload: write from its start, then
+    /// Returns the room for the payload: write from its start, then
     /// [`set_payload_len`](Self::set_payload_len).
     #[must_use]
     #[inline]
     pub fn payload_mut(&mut self) -> &mut [u8] {
-        let end = self.octets.len().saturating_sub(TAILROOM);
-        self.octets.get_mut(HEADROOM..end).unwrap_or_default()
+        let end = self.bytes.len().saturating_sub(TAILROOM);
+        self.bytes.get_mut(HEADROOM..end).unwrap_or_default()
     }
 
-    /// The most bytes that the payload can have.
+    /// Returns the maximum length of the payload in bytes.
     #[must_use]
     #[inline]
     pub const fn payload_capacity(&self) -> usize {
-        self.octets.len().saturating_sub(HEADROOM + TAILROOM)
+        self.bytes.len().saturating_sub(HEADROOM + TAILROOM)
     }
 
-    /// The payload's length in bytes.
+    /// Returns the payload's length in bytes.
     #[must_use]
     #[inline]
     pub const fn payload_len(&self) -> usize {
@@ -104,7 +104,7 @@ impl<'b> MessageBuf<'b> {
     ) -> Result<Encoded<'b>, EncodeError> {
         self.write_headers(header, protocol)?;
         let range = self.start..self.end;
-        Ok(Encoded { counter: header.counter, octets: self.octets, range })
+        Ok(Encoded { counter: header.counter, bytes: self.bytes, range })
     }
 
     /// Writes both headers and lets `seal` encrypt in place and write the message integrity code.
@@ -117,8 +117,8 @@ impl<'b> MessageBuf<'b> {
     ) -> Result<Encoded<'b>, EncodeError> {
         let layout = self.lay_out(header, protocol)?;
         let missing = EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM };
-        seal(layout.split(self.octets).ok_or(missing)?)?;
-        Ok(Encoded { counter: header.counter, octets: self.octets, range: layout.datagram() })
+        seal(layout.split(self.bytes).ok_or(missing)?)?;
+        Ok(Encoded { counter: header.counter, bytes: self.bytes, range: layout.datagram() })
     }
 
     /// Writes both headers; says where in the buffer the message stands that is to be sealed.
@@ -157,10 +157,10 @@ impl<'b> MessageBuf<'b> {
 
     /// Puts `octets` in front of what has been written.
     #[inline]
-    pub(super) fn prepend<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), EncodeError> {
+    pub(super) fn prepend<const N: usize>(&mut self, bytes: [u8; N]) -> Result<(), EncodeError> {
         let missing = EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM };
-        let room = self.octets.get_mut(..self.start).ok_or(missing)?;
-        *room.last_chunk_mut().ok_or(missing)? = octets;
+        let room = self.bytes.get_mut(..self.start).ok_or(missing)?;
+        *room.last_chunk_mut().ok_or(missing)? = bytes;
         self.start = self.start.saturating_sub(N);
         Ok(())
     }
@@ -204,17 +204,17 @@ pub(crate) struct Parts<'b> {
 }
 
 impl Layout {
-    /// The message in its buffer; `None` in one that is too short to be its buffer.
+    /// Returns the message in its buffer; `None` in one that is too short to be its buffer.
     #[inline]
-    pub(crate) fn split(self, octets: &mut [u8]) -> Option<Parts<'_>> {
-        let message = octets.get_mut(self.start..)?;
+    pub(crate) fn split(self, bytes: &mut [u8]) -> Option<Parts<'_>> {
+        let message = bytes.get_mut(self.start..)?;
         let (aad, rest) = message.split_at_mut_checked(self.header_len)?;
         let body_len = self.end.saturating_sub(self.start).saturating_sub(self.header_len);
         let (body, tail) = rest.split_at_mut_checked(body_len)?;
         Some(Parts { aad, body, mic: tail.first_chunk_mut()? })
     }
 
-    /// Where the datagram stands, once it is sealed.
+    /// Returns where the datagram stands, once it is sealed.
     #[inline]
     pub(crate) const fn datagram(self) -> Range<usize> {
         self.start..self.end.saturating_add(TAILROOM)
@@ -225,26 +225,26 @@ impl Layout {
 #[derive(Debug)]
 pub struct Encoded<'b> {
     counter: MessageCounter,
-    octets: &'b [u8],
+    bytes: &'b [u8],
     range: Range<usize>,
 }
 
 impl<'b> Encoded<'b> {
-    /// The datagram.
+    /// Returns the datagram.
     #[must_use]
     #[inline]
     pub fn as_bytes(&self) -> &'b [u8] {
-        self.octets.get(self.range.clone()).unwrap_or_default()
+        self.bytes.get(self.range.clone()).unwrap_or_default()
     }
 
-    /// Where in the buffer the datagram lies.
+    /// Returns where in the buffer the datagram lies.
     #[must_use]
     #[inline]
     pub const fn range(&self) -> Range<usize> {
         self.range.start..self.range.end
     }
 
-    /// The message counter, by which the peer acknowledges it.
+    /// Returns the message counter, by which the peer acknowledges it.
     #[must_use]
     #[inline]
     pub const fn counter(&self) -> MessageCounter {

@@ -30,7 +30,7 @@ pub enum SessionRoute {
 }
 
 impl SessionRoute {
-    /// The route that the peer will see on a message sent with its session identifier.
+    /// Returns the route of a message that is sent with this identifier of the peer.
     #[must_use]
     pub const fn to_peer(peer: PeerSessionId) -> Self {
         match LocalSessionId::new(peer.get()) {
@@ -39,7 +39,7 @@ impl SessionRoute {
         }
     }
 
-    /// The session identifier as it stands in the header.
+    /// Returns the session identifier as it stands in the header.
     #[must_use]
     #[inline]
     pub const fn session_id(self) -> u16 {
@@ -85,7 +85,7 @@ pub struct MessageHeader {
 }
 
 impl MessageHeader {
-    /// The shortest header: no node identifiers, no flags.
+    /// Makes the shortest header: no node identifiers, no flags.
     #[must_use]
     #[inline]
     pub const fn new(route: SessionRoute, counter: MessageCounter) -> Self {
@@ -100,7 +100,7 @@ impl MessageHeader {
         }
     }
 
-    /// The security flags byte, as received or as it will be sent: part of the nonce.
+    /// Returns the security flags byte, as received or as it will be sent: part of the nonce.
     #[must_use]
     #[inline]
     pub const fn security_flags(&self) -> u8 {
@@ -113,7 +113,7 @@ impl MessageHeader {
         privacy | control | self.other_flags | kind
     }
 
-    /// What kind of message this header introduces, with the fields that matter for it.
+    /// Returns what kind of message this header introduces, with the fields that matter for it.
     ///
     /// # Errors
     /// [`WireError::Privacy`] on anything but group messages; [`WireError::Shape`] when node
@@ -146,8 +146,8 @@ impl MessageHeader {
     }
 
     /// Reads a header whose fields are clear; also returns its length in bytes.
-    pub(crate) fn parse(octets: &[u8]) -> Result<(Self, usize), WireError> {
-        let mut rest = Octets(octets);
+    pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, usize), WireError> {
+        let mut rest = Octets(bytes);
         let flags = Flags::parse(&mut rest)?;
         let counter = MessageCounter::new(rest.u32()?);
         let source = if flags.has_source() { Some(NodeId::new(rest.u64()?)) } else { None };
@@ -168,10 +168,10 @@ impl MessageHeader {
             destination,
             other_flags: flags.security & !(PRIVACY | CONTROL | TYPE_MASK),
         };
-        Ok((header, octets.len().saturating_sub(rest.0.len())))
+        Ok((header, bytes.len().saturating_sub(rest.0.len())))
     }
 
-    /// The first eight bytes as they are sent.
+    /// Returns the first eight bytes as they are sent.
     #[inline]
     pub(super) const fn fixed_part(&self) -> [u8; MIN_MESSAGE_HEADER] {
         let source = if self.source.is_some() { SOURCE } else { 0 };
@@ -228,8 +228,8 @@ pub(super) struct Flags {
 
 impl Flags {
     #[inline]
-    pub(super) fn parse(octets: &mut Octets<'_>) -> Result<Self, WireError> {
-        let [message, s0, s1, security] = octets.array()?;
+    pub(super) fn parse(bytes: &mut Octets<'_>) -> Result<Self, WireError> {
+        let [message, s0, s1, security] = bytes.array()?;
         if message & VERSION_MASK != 0 {
             return Err(WireError::Version);
         }

@@ -12,7 +12,7 @@ use super::{MessageHeader, Octets, SessionRoute, WireError};
 pub struct Packet<'b> {
     header: MessageHeader,
     header_len: usize,
-    octets: &'b mut [u8],
+    bytes: &'b mut [u8],
 }
 
 impl<'b> Packet<'b> {
@@ -49,38 +49,38 @@ impl<'b> Packet<'b> {
         Ok(Self::of(header, header_len, datagram))
     }
 
-    /// A datagram and the header that was read from it.
+    /// Makes a datagram and the header that was read from it.
     #[inline]
-    pub(crate) const fn of(header: MessageHeader, header_len: usize, octets: &'b mut [u8]) -> Self {
-        Self { header, header_len, octets }
+    pub(crate) const fn of(header: MessageHeader, header_len: usize, bytes: &'b mut [u8]) -> Self {
+        Self { header, header_len, bytes }
     }
 
-    /// The message header.
+    /// Returns the message header.
     #[must_use]
     #[inline]
     pub const fn header(&self) -> &MessageHeader {
         &self.header
     }
 
-    /// The length of the message header in bytes, extensions included.
+    /// Returns the length of the message header in bytes, extensions included.
     #[must_use]
     #[inline]
     pub const fn header_len(&self) -> usize {
         self.header_len
     }
 
-    /// How many bytes follow the message header.
+    /// Returns how many bytes follow the message header.
     #[inline]
     pub(crate) const fn body_len(&self) -> usize {
-        self.octets.len().saturating_sub(self.header_len)
+        self.bytes.len().saturating_sub(self.header_len)
     }
 
-    /// The header, its bytes as received (the associated data), and all that follows.
+    /// Returns the header, its bytes as received (the associated data), and all that follows.
     #[must_use]
     #[inline]
     pub fn into_parts(self) -> (MessageHeader, &'b [u8], &'b mut [u8]) {
         // The header was read from these bytes, so it is never longer than they are.
-        let (aad, body) = self.octets.split_at_mut_checked(self.header_len).unwrap_or_default();
+        let (aad, body) = self.bytes.split_at_mut_checked(self.header_len).unwrap_or_default();
         (self.header, aad, body)
     }
 }
@@ -90,29 +90,29 @@ impl<'b> Packet<'b> {
 pub struct Preamble(Flags);
 
 impl Preamble {
-    /// Where the message belongs.
+    /// Returns where the message belongs.
     #[must_use]
     #[inline]
     pub const fn route(&self) -> SessionRoute {
         self.0.route()
     }
 
-    /// True if counter and node identifiers are obfuscated.
+    /// Returns true if counter and node identifiers are obfuscated.
     #[must_use]
     #[inline]
     pub const fn privacy(&self) -> bool {
         self.0.security & PRIVACY != 0
     }
 
-    /// True for control messages.
+    /// Returns true for control messages.
     #[must_use]
     #[inline]
     pub const fn control(&self) -> bool {
         self.0.security & CONTROL != 0
     }
 
-    /// How many bytes counter and node identifiers take, from offset 4: the region that privacy
-    /// obfuscates.
+    /// Returns how many bytes counter and node identifiers take, from offset 4: the region that
+    /// privacy obfuscates.
     #[must_use]
     pub const fn fields_len(&self) -> usize {
         self.0.fields_len()

@@ -43,8 +43,8 @@ impl ProtocolHeader {
     /// # Errors
     /// [`WireError::Truncated`].
     #[inline]
-    pub fn parse(octets: &[u8]) -> Result<(Self, usize), WireError> {
-        let mut rest = Octets(octets);
+    pub fn parse(bytes: &[u8]) -> Result<(Self, usize), WireError> {
+        let mut rest = Octets(bytes);
         let [flags, opcode, e0, e1] = rest.array()?;
         let vendor = if flags & VENDOR != 0 { rest.u16()? } else { 0 };
         let protocol = ProtocolId::vendor(VendorId::new(vendor), rest.u16()?);
@@ -60,10 +60,10 @@ impl ProtocolHeader {
             needs_ack: flags & RELIABLE != 0,
             ack,
         };
-        Ok((header, octets.len().saturating_sub(rest.0.len())))
+        Ok((header, bytes.len().saturating_sub(rest.0.len())))
     }
 
-    /// The length in bytes when sent.
+    /// Returns the length in bytes when sent.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
         let vendor = if self.protocol.vendor.get() != 0 { 2 } else { 0 };

@@ -37,14 +37,14 @@ impl Opcode {
     /// An intermittently connected device checks in.
     pub const ICD_CHECK_IN: Self = Self(0x50);
 
-    /// True for the messages of PASE and CASE themselves: acknowledgements and status reports
-    /// are not counted.
+    /// Returns true for the messages of PASE and CASE themselves: acknowledgements and status
+    /// reports are not counted.
     #[must_use]
     pub const fn is_session_establishment(self) -> bool {
         matches!(self.0, 0x20..=0x24 | 0x30..=0x33)
     }
 
-    /// True for the messages that begin a handshake.
+    /// Returns true for the messages that begin a handshake.
     #[must_use]
     pub const fn begins_handshake(self) -> bool {
         matches!(self, Self::PBKDF_PARAM_REQUEST | Self::CASE_SIGMA1)

@@ -60,7 +60,7 @@ impl GeneralCode {
     /// The message is larger than the receiver takes.
     pub const MESSAGE_TOO_LARGE: Self = Self(17);
 
-    /// True for [`SUCCESS`](Self::SUCCESS) alone.
+    /// Returns true for [`SUCCESS`](Self::SUCCESS) alone.
     #[must_use]
     pub const fn is_success(self) -> bool {
         self.0 == Self::SUCCESS.0
@@ -115,32 +115,32 @@ enum Data<'a> {
 }
 
 impl StatusReport<'static> {
-    /// The handshake is complete.
+    /// Makes the report that the handshake is complete.
     #[must_use]
     pub const fn success() -> Self {
         Self::secure_channel(GeneralCode::SUCCESS, status_code::SESSION_ESTABLISHMENT_SUCCESS)
     }
 
-    /// No fabric matches the initiator's destination.
+    /// Makes the report that no fabric matches the initiator's destination.
     #[must_use]
     pub const fn no_shared_trust_roots() -> Self {
         Self::secure_channel(GeneralCode::FAILURE, status_code::NO_SHARED_TRUST_ROOTS)
     }
 
-    /// A handshake message is wrong.
+    /// Makes the report that a handshake message is wrong.
     #[must_use]
     pub const fn invalid_parameter() -> Self {
         Self::secure_channel(GeneralCode::FAILURE, status_code::INVALID_PARAMETER)
     }
 
-    /// The sender has closed the session that carries this report.
+    /// Makes the report that the sender has closed the session that carries it.
     #[must_use]
     pub const fn close_session() -> Self {
         Self::secure_channel(GeneralCode::SUCCESS, status_code::CLOSE_SESSION)
     }
 
-    /// A message over TCP is longer than the sender of this report takes: it closes the connection.
-    /// [Core, "TCP Considerations"]
+    /// Makes the report that a message over TCP is longer than its sender accepts. The sender of
+    /// the report closes the connection. [Core, "TCP Considerations"]
     #[must_use]
     pub const fn message_too_large() -> Self {
         Self::secure_channel(GeneralCode::MESSAGE_TOO_LARGE, status_code::GENERAL_FAILURE)
@@ -165,7 +165,7 @@ impl StatusReport<'static> {
 }
 
 impl<'a> StatusReport<'a> {
-    /// A report of any protocol.
+    /// Makes a report of any protocol.
     #[must_use]
     pub const fn new(
         general: GeneralCode,
@@ -203,13 +203,13 @@ impl<'a> StatusReport<'a> {
         sink.put(self.data())
     }
 
-    /// The length in bytes when written.
+    /// Returns the length in bytes when written.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
         self.data().len().saturating_add(8)
     }
 
-    /// What the protocol adds to the code.
+    /// Returns what the protocol adds to the code.
     #[must_use]
     pub const fn data(&self) -> &[u8] {
         match &self.data {
@@ -218,25 +218,26 @@ impl<'a> StatusReport<'a> {
         }
     }
 
-    /// True if this says that the handshake is complete.
+    /// Returns true if this says that the handshake is complete.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.is(GeneralCode::SUCCESS, status_code::SESSION_ESTABLISHMENT_SUCCESS)
     }
 
-    /// True if this says that the sender has closed the session.
+    /// Returns true if this says that the sender has closed the session.
     #[must_use]
     pub fn is_close_session(&self) -> bool {
         self.is(GeneralCode::SUCCESS, status_code::CLOSE_SESSION)
     }
 
-    /// True if the responder has no room for a handshake.
+    /// Returns true if the responder has no room for a handshake.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.is(GeneralCode::BUSY, status_code::BUSY)
     }
 
-    /// How long the responder asks to wait: zero if it does not say, `None` if it is not busy.
+    /// Returns how long the responder asks to wait: zero if it does not say, `None` if it is not
+    /// busy.
     #[must_use]
     pub fn busy_wait(&self) -> Option<Duration> {
         let millis = match self.data().first_chunk() {

@@ -147,7 +147,7 @@ fn other_algorithms_are_refused() {
 fn nothing_may_follow_the_signature_or_the_structure() {
     let mut octets = Noc::default().encode();
     octets.push(0);
-    assert_eq!(Certificate::parse(&octets).err(), Some(CertError::TrailingOctets));
+    assert_eq!(Certificate::parse(&octets).err(), Some(CertError::TrailingBytes));
     octets.truncate(octets.len() - 2);
     octets.extend([0x24, 12, 1, 0x18]);
     assert!(matches!(Certificate::parse(&octets), Err(CertError::Encoding(_))));

@@ -103,7 +103,7 @@ enum Identity {
 }
 
 impl<'a> CertificateRequest<'a> {
-    /// A root certificate with this RCAC identifier.
+    /// Makes a root certificate with this RCAC identifier.
     pub const fn rcac(
         id: u64,
         public_key: PublicKey,
@@ -113,7 +113,7 @@ impl<'a> CertificateRequest<'a> {
         Self::of(Identity::Rcac(id), None, public_key, serial, validity)
     }
 
-    /// An intermediate certificate with this ICAC identifier.
+    /// Makes an intermediate certificate with this ICAC identifier.
     pub const fn icac(
         id: u64,
         public_key: PublicKey,
@@ -123,7 +123,7 @@ impl<'a> CertificateRequest<'a> {
         Self::of(Identity::Icac(id), None, public_key, serial, validity)
     }
 
-    /// A node's certificate. `node` must be an operational node identifier.
+    /// Makes a node's certificate. `node` must be an operational node identifier.
     pub const fn noc(
         node: NodeId,
         fabric: FabricId,
@@ -328,7 +328,7 @@ impl core::fmt::Debug for Issuer<'_> {
 }
 
 impl<'a> Issuer<'a> {
-    /// The authority with this RCAC or ICAC and the key that belongs to it.
+    /// Makes the authority with this RCAC or ICAC and the key that belongs to it.
     ///
     /// # Errors
     /// [`IssueError::Issuer`] if the certificate is not that of an authority.

@@ -9,40 +9,40 @@ use crate::time::MatterTime;
 /// The serial number of a certificate: 1 to 20 bytes, unique for its issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SerialNumber {
-    octets: [u8; MAX_SERIAL_LEN],
+    bytes: [u8; MAX_SERIAL_LEN],
     len: usize,
 }
 
 impl SerialNumber {
     const RANDOM_LEN: usize = 16;
 
-    /// The serial number with these big-endian bytes.
+    /// Makes the serial number with these big-endian bytes.
     ///
     /// `None` unless they are 1 to 20 bytes, do not begin with a needless zero byte, and have
     /// their first bit clear: stacks do not agree on the X.509 form of any other.
     #[must_use]
-    pub fn new(octets: &[u8]) -> Option<Self> {
-        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: octets.len() };
-        serial.octets.get_mut(..octets.len())?.copy_from_slice(octets);
-        is_non_negative_integer(octets).then_some(serial)
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut serial = Self { bytes: [0; MAX_SERIAL_LEN], len: bytes.len() };
+        serial.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        is_non_negative_integer(bytes).then_some(serial)
     }
 
-    /// A positive number of 16 bytes, 126 bits of which are random.
+    /// Makes a positive number of 16 bytes, 126 bits of which are random.
     #[must_use]
     pub fn random(rng: &mut dyn CryptoRng) -> Self {
-        let mut serial = Self { octets: [0; MAX_SERIAL_LEN], len: Self::RANDOM_LEN };
-        let (octets, _) = serial.octets.split_at_mut(Self::RANDOM_LEN);
-        rng.fill_bytes(octets);
-        if let Some(first) = octets.first_mut() {
+        let mut serial = Self { bytes: [0; MAX_SERIAL_LEN], len: Self::RANDOM_LEN };
+        let (bytes, _) = serial.bytes.split_at_mut(Self::RANDOM_LEN);
+        rng.fill_bytes(bytes);
+        if let Some(first) = bytes.first_mut() {
             *first = *first & 0x7F | 0x40;
         }
         serial
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or_default()
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -54,7 +54,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// A validity period; `None` for `not_after` never ends.
+    /// Makes a validity period; `None` for `not_after` never ends.
     ///
     /// Returns `None` if the period is empty, or begins with the very first second of the year
     /// 2000, for which certificates have no notation.

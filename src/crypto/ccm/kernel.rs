@@ -26,8 +26,8 @@ use crate::crypto::{MIC_LEN, NONCE_LEN};
 
 pub(super) type Block = [u8; 16];
 
-/// Whether AES is computed without instructions for it, two or four blocks at a time: one block
-/// costs what all of them do.
+/// Returns true if AES is computed without instructions for it, two or four blocks at a time: one
+/// block costs what all of them do.
 pub(super) const fn is_bitsliced<B: BlockCipherEncBackend>() -> bool {
     B::ParBlocksSize::USIZE <= 4
 }
@@ -188,7 +188,7 @@ impl State {
         self.encrypt(backend, xor(self.mac, plain));
     }
 
-    /// The integrity code, once all blocks are through.
+    /// Returns the integrity code, once all blocks are through.
     #[inline(always)]
     pub(super) fn tag(&self) -> [u8; MIC_LEN] {
         xor(self.mac, self.stream)
@@ -261,25 +261,25 @@ pub(super) const WIDE: bool = cfg!(target_pointer_width = "64");
 
 /// Up to 16 bytes and zeros after them, the first byte lowest.
 #[inline(always)]
-fn padded(octets: &[u8]) -> u128 {
+fn padded(bytes: &[u8]) -> u128 {
     if !WIDE {
-        return octets.iter().rfold(0, |block, octet| block << 8 | u128::from(*octet));
+        return bytes.iter().rfold(0, |block, octet| block << 8 | u128::from(*octet));
     }
     // The first and the last of them in numbers as large as fit; where both overlap they agree.
-    if let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) {
-        let last = u128::from(u64::from_le_bytes(*last)) << bits_before_last::<8>(octets);
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u128::from(u64::from_le_bytes(*last)) << bits_before_last::<8>(bytes);
         return u128::from(u64::from_le_bytes(*first)) | last;
     }
-    if let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) {
-        let last = u64::from(u32::from_le_bytes(*last)) << bits_before_last::<4>(octets);
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u64::from(u32::from_le_bytes(*last)) << bits_before_last::<4>(bytes);
         return (u64::from(u32::from_le_bytes(*first)) | last).into();
     }
-    match *octets {
+    match *bytes {
         [] => 0,
         [a] => a.into(),
         [a, .., z] => {
-            let middle = octets.get(1).copied().unwrap_or_default();
-            let last = u32::from(z) << bits_before_last::<1>(octets);
+            let middle = bytes.get(1).copied().unwrap_or_default();
+            let last = u32::from(z) << bits_before_last::<1>(bytes);
             (u32::from(u16::from_le_bytes([a, middle])) | last).into()
         }
     }
@@ -287,17 +287,17 @@ fn padded(octets: &[u8]) -> u128 {
 
 /// The first bytes of a block, as many as there is room for.
 #[inline(always)]
-fn unpad(block: u128, octets: &mut [u8]) {
-    let shift = bits_before_last::<8>(octets);
-    if let Some(first) = octets.first_chunk_mut() {
+fn unpad(block: u128, bytes: &mut [u8]) {
+    let shift = bits_before_last::<8>(bytes);
+    if let Some(first) = bytes.first_chunk_mut() {
         *first = low(block).to_le_bytes();
-        if let Some(last) = octets.last_chunk_mut() {
+        if let Some(last) = bytes.last_chunk_mut() {
             *last = low(block >> shift).to_le_bytes();
         }
         return;
     }
     let block = low(block);
-    for (n, octet) in (0_u32..).zip(octets) {
+    for (n, octet) in (0_u32..).zip(bytes) {
         [*octet, ..] = (block >> (n * 8)).to_le_bytes();
     }
 }
@@ -315,8 +315,8 @@ fn block_of(number: u128) -> Block {
 
 /// How many bits stand before the last `N` bytes.
 #[inline(always)]
-const fn bits_before_last<const N: usize>(octets: &[u8]) -> usize {
-    octets.len().saturating_sub(N).saturating_mul(8)
+const fn bits_before_last<const N: usize>(bytes: &[u8]) -> usize {
+    bytes.len().saturating_sub(N).saturating_mul(8)
 }
 
 #[inline(always)]

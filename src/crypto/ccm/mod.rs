@@ -147,7 +147,7 @@ impl Aead for AesCcmKey {
     }
 }
 
-/// The lengths of associated data and text, if they can be encoded in two bytes each.
+/// Returns the lengths of associated data and text, if they can be encoded in two bytes each.
 #[inline(always)]
 pub(super) fn lengths(aad: &[u8], text: &[u8]) -> Result<(u16, u16), CryptoError> {
     match (u16::try_from(aad.len()), u16::try_from(text.len())) {

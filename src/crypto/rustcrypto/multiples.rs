@@ -68,8 +68,8 @@ impl<const ROWS: usize> Drop for Multiples<ROWS> {
 
 /// A scalar as digits from -8 to 8, the least significant first.
 fn digits(scalar: &Scalar) -> Zeroizing<[i8; DIGITS]> {
-    let octets = Zeroizing::new(scalar.to_bytes());
-    let nibbles = octets.iter().rev().flat_map(|octet| [octet & 0xF, octet >> 4]);
+    let bytes = Zeroizing::new(scalar.to_bytes());
+    let nibbles = bytes.iter().rev().flat_map(|octet| [octet & 0xF, octet >> 4]);
     let mut digits = Zeroizing::new([0; DIGITS]);
     let mut carry = 0;
     for (digit, nibble) in digits.iter_mut().zip(nibbles.chain([0])) {

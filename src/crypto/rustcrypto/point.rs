@@ -47,7 +47,7 @@ pub(super) fn draw(rng: &mut dyn CryptoRng) -> Result<SecretKey, CryptoError> {
     Err(CryptoError::Backend)
 }
 
-/// A scalar in `1..n`, wiped on drop.
+/// Returns a scalar in `1..n`, wiped on drop.
 pub(super) fn scalar(bytes: &Secret<32>) -> Result<Zeroizing<Scalar>, CryptoError> {
     NonZeroScalar::from_repr((*bytes.as_bytes()).into())
         .into_option()

@@ -31,7 +31,7 @@ impl SigningKey {
         Self::from_key(p256::ecdsa::SigningKey::from(draw(rng)?))
     }
 
-    /// Takes a stored key in: a 32-byte big-endian scalar.
+    /// Reads a stored key: a 32-byte big-endian scalar.
     ///
     /// # Errors
     /// [`CryptoError::InvalidScalar`] for zero and for values not below the group order.
@@ -46,13 +46,13 @@ impl SigningKey {
         Ok(Self { key, public })
     }
 
-    /// The key's stored form.
+    /// Returns the form in which the key is stored.
     #[must_use]
     pub fn to_bytes(&self) -> Secret<32> {
         Secret::new(self.key.to_bytes().into())
     }
 
-    /// The public half.
+    /// Returns the public key.
     #[must_use]
     pub const fn public_key(&self) -> PublicKey {
         self.public

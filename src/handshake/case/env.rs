@@ -1,4 +1,4 @@
-//! What CASE borrows from the node that it runs on.
+//! The data of a node that CASE borrows.
 
 use core::fmt;
 
@@ -10,17 +10,17 @@ use crate::ids::FabricIndex;
 use crate::resumption::ResumptionStore;
 use crate::session::SessionParameters;
 
-/// What CASE needs to know of this node. Borrowed per call.
+/// The data of this node that CASE needs. Each call borrows it.
 pub struct CaseEnv<'a> {
-    /// The fabrics this node belongs to.
+    /// The fabrics that this node is a member of.
     pub fabrics: &'a dyn FabricTable,
-    /// Where the responder looks up what an initiator wants to resume.
+    /// The resumption records, in which the responder finds what an initiator wants to resume.
     pub resumption: &'a mut dyn ResumptionStore,
     /// Certificates that were verified before; [`NoCache`](crate::cert::NoCache) for none.
     pub verified: &'a mut dyn VerifiedCache,
-    /// Who wants to keep what the peer presents; [`KeepNone`] for nobody.
+    /// Where the peer's certificates are kept; [`KeepNone`] to keep none.
     pub certificates: &'a mut dyn KeepCertificates,
-    /// How strictly certificates are read.
+    /// The profile that certificates are read with.
     pub profile: Profile,
     /// This node's own session parameters, announced to the peer.
     pub parameters: &'a SessionParameters,
@@ -44,7 +44,7 @@ impl BoundFabric {
         Self { index: fabric.index(), fingerprint: fabric.fingerprint() }
     }
 
-    /// The fabric, unless it was removed, updated or replaced meanwhile.
+    /// Returns the fabric, unless it was removed, updated or replaced meanwhile.
     pub(super) fn find<'a>(&self, env: &CaseEnv<'a>) -> Result<Fabric<'a>, HandshakeError> {
         env.fabrics
             .by_index(self.index)
@@ -53,11 +53,12 @@ impl BoundFabric {
     }
 }
 
-/// Whoever wants to keep certificates of peers: a handshake does not, they are most of what it
-/// would hold.
+/// A place that keeps the certificates of peers. A handshake does not keep them, since they would
+/// be most of its memory.
 pub trait KeepCertificates {
-    /// Takes what the peer presented: once in a full handshake, when all of it has been verified
-    /// and the application's policy has accepted the peer. The session may still not come to be.
+    /// Keeps the certificates that the peer presented. It is called once in a full handshake, when
+    /// they have been verified and the policy has accepted the peer. The handshake can still fail
+    /// after that.
     fn keep(&mut self, certificates: &PeerCertificates<'_>);
 }
 

@@ -62,7 +62,7 @@ pub(super) fn s3k<C: Crypto>(
     OneTimeKey::derive(crypto, shared.as_bytes(), salt.as_bytes(), S3K_INFO)
 }
 
-/// The session keys from the whole transcript.
+/// Returns the session keys from the whole transcript.
 pub(super) fn session_keys<C: Crypto>(
     crypto: &C,
     shared: &Secret<32>,

@@ -17,7 +17,7 @@ pub(super) struct PeerVerified {
     pub(super) cats: CaseAuthTags,
 }
 
-/// The digest that the sender of certificates signs.
+/// Returns the digest that the sender of certificates signs.
 #[inline(never)]
 pub(super) fn tbs_digest<C: Crypto>(
     crypto: &C,

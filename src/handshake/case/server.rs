@@ -166,8 +166,8 @@ impl<C: Crypto> CaseServer<C> {
         }
     }
 
-    /// Whether this handshake is about to resume from the record of a peer, or of any on the
-    /// fabric.
+    /// Returns true if this handshake is about to resume from the record of a peer, or of any on
+    /// the fabric.
     pub(crate) fn resumes_from(&self, fabric: FabricIndex, peer: Option<NodeId>) -> bool {
         matches!(&self.machine.state, State::ExpectReport(ExpectReport { accepted, .. })
             if accepted.record.fabric == fabric

@@ -1,9 +1,9 @@
-//! What the initiator of CASE starts with.
+//! The parameters of a CASE initiator.
 
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::resumption::ResumptionRecord;
 
-/// What a [`CaseClient`](super::CaseClient) starts with.
+/// The parameters of a [`CaseClient`](super::CaseClient).
 #[derive(Debug)]
 pub struct CaseStart {
     pub(super) fabric: FabricIndex,
@@ -13,7 +13,8 @@ pub struct CaseStart {
 }
 
 impl CaseStart {
-    /// CASE with a node of a fabric. `local` must not be in use by another session or handshake.
+    /// Makes the parameters for CASE with a node of a fabric. `local` must not be in use by another
+    /// session or handshake.
     #[must_use]
     pub const fn new(fabric: FabricIndex, node: NodeId, local: LocalSessionId) -> Self {
         Self { fabric, node, local, record: None }

@@ -31,10 +31,10 @@ use crate::crypto::spake2p::Confirmation;
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, Secret, Sha256};
 use crate::session::{Identity, SessionKeys};
 
-/// The passcode id of the setup passcode, the only one in use: 0.
+/// The id of the setup passcode, the only passcode in use: 0.
 pub const DEFAULT_PASSCODE_ID: u16 = 0;
 
-/// What the transcript hash of PASE begins with.
+/// The prefix of the transcript hash of PASE.
 pub const SPAKE_CONTEXT: &[u8; 26] = b"CHIP PAKE V1 Commissioning";
 
 /// The hash over [`SPAKE_CONTEXT`], request and response, as it grows.

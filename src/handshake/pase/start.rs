@@ -1,10 +1,10 @@
-//! What the initiator of PASE starts with.
+//! The parameters of a PASE initiator.
 
 use crate::crypto::{Passcode, PbkdfParameters};
 use crate::ids::LocalSessionId;
 use crate::session::SessionParameters;
 
-/// What a [`PaseClient`](super::PaseClient) starts with.
+/// The parameters of a [`PaseClient`](super::PaseClient).
 #[derive(Debug)]
 pub struct PaseStart<'a> {
     pub(super) passcode: Passcode,
@@ -14,7 +14,7 @@ pub struct PaseStart<'a> {
 }
 
 impl<'a> PaseStart<'a> {
-    /// PASE with the device that has this passcode.
+    /// Makes the parameters for PASE with the device that has this passcode.
     ///
     /// `local` must not be in use by another session or handshake. `parameters` are this node's
     /// own.
@@ -28,7 +28,7 @@ impl<'a> PaseStart<'a> {
     }
 
     /// Sets the PBKDF parameters of the device, if they are known from an earlier handshake. The
-    /// device does not send them then.
+    /// device then does not send them.
     #[must_use]
     pub const fn with_known(mut self, parameters: Option<PbkdfParameters>) -> Self {
         self.known = parameters;

@@ -8,8 +8,8 @@ use crate::manager::handle::PeerAddress;
 use crate::manager::storage::Storage;
 use crate::wire::StatusReport;
 
-/// The connections of a manager borrowed as `M`: shared to ask about them, mutably to tell that one
-/// is lost and to report on one. See [`SessionManager::connections`] and
+/// The connections of a manager borrowed as `M`: shared to ask about them, mutably to end what ran
+/// over a lost one and to report on one. See [`SessionManager::connections`] and
 /// [`SessionManager::connections_mut`].
 #[derive(Clone, Copy, Debug)]
 pub struct Connections<M>(M);
@@ -21,7 +21,7 @@ impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
         Connections(self)
     }
 
-    /// Returns the connections of reliable transports, to tell that one is lost.
+    /// Returns the connections of reliable transports, to end what ran over a lost one.
     #[must_use]
     pub const fn connections_mut(&mut self) -> Connections<&mut Self> {
         Connections(self)

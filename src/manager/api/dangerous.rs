@@ -24,7 +24,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.dangerous_add_session_at(cx, peer, keys, setup, counters)
     }
 
-    /// The same, with its counters.
+    /// Returns the same, with its counters.
     pub fn dangerous_add_session_at(
         &mut self,
         cx: &mut Context<'_>,

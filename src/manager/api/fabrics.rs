@@ -140,9 +140,9 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// forgets the resumption records, also in the store that `cx` names. Returns false if there
     /// was no such fabric.
     ///
-    /// A node that is told to leave over a session of that very fabric sends its answer first. It
-    /// removes the fabric once the answer is [`Acknowledged`](crate::manager::Event::Acknowledged)
-    /// or, over a reliable transport, sent.
+    /// If a command over a session of this fabric asks the node to leave, send the answer first,
+    /// and remove the fabric once the answer is
+    /// [`Acknowledged`](crate::manager::Event::Acknowledged) or, over a reliable transport, sent.
     pub fn remove(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
         self.0.remove_fabric(cx, index)
     }

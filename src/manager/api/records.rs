@@ -32,6 +32,19 @@ impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
 impl<'a, C: Crypto, S: Storage, T> Records<&'a SessionManager<C, S, T>> {
     /// Returns the record of a peer, to be stored when
     /// [`Event::RecordChanged`](crate::manager::Event::RecordChanged) says that it changed.
+    ///
+    /// ```
+    /// # use matter_session::{Crypto, Peer, SessionManager, Storage};
+    /// /// Stores the record of a peer, or deletes it if the manager has none.
+    /// fn keep<C: Crypto, S: Storage>(
+    ///     node: &SessionManager<C, S>,
+    ///     peer: Peer,
+    ///     store: &mut dyn FnMut(Peer, Option<&[u8]>),
+    /// ) {
+    ///     let bytes = node.records().get(peer).map(|record| record.to_bytes());
+    ///     store(peer, bytes.as_ref().map(|bytes| &bytes.as_bytes()[..]));
+    /// }
+    /// ```
     #[must_use]
     pub fn get(self, peer: Peer) -> Option<&'a ResumptionRecord> {
         self.0.node.records.by_peer(peer)

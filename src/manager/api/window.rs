@@ -40,6 +40,29 @@ impl<C: Crypto, S: Storage, T: Default> Window<&mut SessionManager<C, S, T>> {
     /// Opens the commissioning window: a peer that knows the passcode can establish a PASE
     /// session, one peer at a time. Twenty failed attempts close the window.
     ///
+    /// ```
+    /// use core::time::Duration;
+    ///
+    /// use matter_session::crypto::{Crypto, Verifier};
+    /// use matter_session::{CommissioningWindow, Context, PbkdfParameters};
+    /// use matter_session::{SessionManager, Storage};
+    ///
+    /// /// Opens the window for 15 minutes. The factory wrote the verifier, the iterations and the
+    /// /// salt. The passcode is on the label only.
+    /// fn commission<C: Crypto, S: Storage>(
+    ///     node: &mut SessionManager<C, S>,
+    ///     cx: &mut Context<'_>,
+    ///     verifier: &[u8; Verifier::LEN],
+    ///     (iterations, salt): (u32, &[u8]),
+    /// ) -> Option<()> {
+    ///     let verifier = Verifier::from_bytes(verifier).ok()?;
+    ///     let pbkdf = PbkdfParameters::new(iterations, salt).ok()?;
+    ///     let window = CommissioningWindow::new(verifier, pbkdf)
+    ///         .with_duration(Duration::from_secs(15 * 60));
+    ///     node.window_mut().open(cx, window).ok()
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`WindowError`]; nothing changes then.
     pub fn open(

@@ -19,7 +19,7 @@ use super::event::Event;
 use super::handle::{PeerAddress, Source};
 use super::received::{Dropped, Transmit};
 use super::statistics::Statistics;
-use super::storage::{Octets, Owner, Storage};
+use super::storage::{ByteStore, Owner, Storage};
 use super::trace;
 use crate::ids::ExchangeId;
 use crate::session::UnsecuredCounter;
@@ -34,7 +34,7 @@ pub(super) const HANDSHAKE_MESSAGE_LEN: usize = Config::buffer_len(MAX_UDP_PAYLO
 pub(super) struct Delivery<S: Storage, T> {
     pub(super) schedule: Schedule<S>,
     /// The messages in flight, and the certificates of peers.
-    pub(super) octets: S::Octets,
+    pub(super) bytes: S::Bytes,
     outbox: Outbox<S>,
     /// Whether the outbox comes first when a datagram is polled.
     outbox_turn: bool,
@@ -50,7 +50,7 @@ pub(super) struct Delivery<S: Storage, T> {
 impl<S: Storage, T> Delivery<S, T> {
     pub(super) const EMPTY: Self = Self {
         schedule: Schedule::EMPTY,
-        octets: Octets::EMPTY,
+        bytes: ByteStore::EMPTY,
         outbox: Outbox::EMPTY,
         outbox_turn: false,
         events: Events::EMPTY,
@@ -89,7 +89,7 @@ impl<S: Storage, T> Delivery<S, T> {
         self.events.pop()
     }
 
-    /// How many events wait to be polled.
+    /// Returns how many events wait to be polled.
     pub(super) fn event_count(&self) -> usize {
         self.events.len()
     }
@@ -100,13 +100,13 @@ impl<S: Storage, T> Delivery<S, T> {
         self.events.is_backlogged()
     }
 
-    /// A number that no exchange, handshake or session had before.
+    /// Returns a number that no exchange, handshake or session had before.
     pub(super) fn serial(&mut self) -> u64 {
         self.next_serial = self.next_serial.wrapping_add(1);
         self.next_serial
     }
 
-    /// The next exchange id.
+    /// Returns the next exchange id.
     pub(super) fn exchange_id(&mut self) -> ExchangeId {
         self.next_exchange = self.next_exchange.wrapping_add(1);
         ExchangeId::new(self.next_exchange)
@@ -115,9 +115,9 @@ impl<S: Storage, T> Delivery<S, T> {
     /// Forgets the timer and the message of an exchange or handshake that has ended.
     pub(super) fn forget(&mut self, source: Source, filed: Filed) {
         self.schedule.forget(source, filed);
-        self.octets.release(Owner::Message(source));
+        self.bytes.release(Owner::Message(source));
         if let Source::Handshake(id) = source {
-            self.octets.release(Owner::Certificates(id));
+            self.bytes.release(Owner::Certificates(id));
         }
     }
 
@@ -158,7 +158,7 @@ impl<S: Storage, T> Delivery<S, T> {
         self.outbox.is_empty()
     }
 
-    /// The first of all deadlines of exchanges and handshakes.
+    /// Returns the first of all deadlines of exchanges and handshakes.
     pub(super) const fn poll_timeout(&self) -> Option<Instant> {
         self.schedule.next()
     }

@@ -11,17 +11,17 @@ pub(in crate::manager) const SHORT_LEN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Short {
     pub(super) to: PeerAddress,
-    octets: [u8; SHORT_LEN],
+    bytes: [u8; SHORT_LEN],
     len: usize,
 }
 
 impl Short {
     pub(super) fn datagram(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or_default()
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 
     fn is_secure(&self) -> bool {
-        self.octets.get(1..3) != Some(&[0; 2])
+        self.bytes.get(1..3) != Some(&[0; 2])
     }
 }
 
@@ -43,9 +43,9 @@ impl<S: Storage> Outbox<S> {
     /// Queues a datagram; returns how many were dropped because there was no room, this one
     /// included.
     pub(super) fn push(&mut self, to: PeerAddress, datagram: &[u8]) -> u32 {
-        let mut short = Short { to, octets: [0; SHORT_LEN], len: datagram.len() };
-        let Some(octets) = short.octets.get_mut(..datagram.len()) else { return 1 };
-        octets.copy_from_slice(datagram);
+        let mut short = Short { to, bytes: [0; SHORT_LEN], len: datagram.len() };
+        let Some(bytes) = short.bytes.get_mut(..datagram.len()) else { return 1 };
+        bytes.copy_from_slice(datagram);
         let full = self.queue.len() >= self.queue.capacity();
         if full && short.is_secure() {
             self.make_room();

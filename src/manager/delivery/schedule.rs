@@ -101,7 +101,7 @@ impl<S: Storage> Schedule<S> {
         self.ready.discard(&source);
     }
 
-    /// The earliest deadline.
+    /// Returns the earliest deadline.
     pub(in crate::manager) const fn next(&self) -> Option<Instant> {
         self.earliest
     }
@@ -122,7 +122,7 @@ impl<S: Storage> Schedule<S> {
         Some(source)
     }
 
-    /// A source with output.
+    /// Returns a source with output.
     pub(in crate::manager) fn ready(&self) -> Option<Source> {
         self.ready.first()
     }

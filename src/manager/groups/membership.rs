@@ -37,7 +37,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         delivery: &mut Delivery<S, T>,
     ) -> bool {
         let known = self.discard_key_set(fabric, id);
-        self.discard_unmapped(&mut delivery.octets);
+        self.discard_unmapped(&mut delivery.bytes);
         known
     }
 
@@ -64,7 +64,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             return Err(GroupError::TooMany);
         }
         self.groups.insert((fabric, group), settings).map_err(|_| GroupError::TooMany)?;
-        self.discard_unmapped(&mut delivery.octets);
+        self.discard_unmapped(&mut delivery.bytes);
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         delivery: &mut Delivery<S, T>,
     ) -> bool {
         let known = self.groups.discard(&(fabric, group));
-        self.discard_unmapped(&mut delivery.octets);
+        self.discard_unmapped(&mut delivery.bytes);
         known
     }
 
@@ -88,7 +88,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         self.groups.get(&(fabric, group)).copied()
     }
 
-    /// The groups of a fabric.
+    /// Returns the groups of a fabric.
     pub(in crate::manager) fn of(
         &self,
         fabric: FabricIndex,
@@ -98,7 +98,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         groups.map(|((_, group), settings)| (*group, *settings))
     }
 
-    /// The multicast address of a group, with the port.
+    /// Returns the multicast address of a group, with the port.
     pub(in crate::manager) fn address(
         &self,
         fabric: FabricIndex,
@@ -110,7 +110,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         Some(settings.address.socket_address(fabric.id(), group))
     }
 
-    /// The nodes of a fabric whose counters are kept.
+    /// Returns the nodes of a fabric whose counters are kept.
     pub(in crate::manager) fn senders(&self, fabric: FabricIndex) -> impl Iterator<Item = NodeId> {
         let first = Sender { fabric, control: false, node: NodeId::UNSPECIFIED };
         let senders = self.senders.from(first).map(|(key, _)| key);
@@ -198,7 +198,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             self.syncs.discard(&sender);
         }
         while let Some(serial) = self.first_waiting(|message| message.sender.fabric == fabric) {
-            self.discard_waiting(serial, &mut delivery.octets);
+            self.discard_waiting(serial, &mut delivery.bytes);
         }
         self.full.clear(fabric);
         self.find_due();

@@ -50,7 +50,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         match opened.kind {
             MessageKind::GroupData { group, .. } => match self.judge_data(&opened)? {
                 Judged::New => {
-                    self.discard_copies(&opened, &mut delivery.octets);
+                    self.discard_copies(&opened, &mut delivery.bytes);
                     Ok(Received::Group(deliver(group, opened)))
                 }
                 Judged::Unknown => {

@@ -102,13 +102,14 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     }
 }
 
-/// The longest payload in bytes that can be sent to a group when messages have `max_message` bytes.
+/// Returns the longest payload in bytes that can be sent to a group when messages have
+/// `max_message` bytes.
 pub(in crate::manager) const fn max_payload(max_message: usize) -> usize {
     let around = MIN_MESSAGE_HEADER + GROUP_FIELDS + TAILROOM + MIN_PROTOCOL_HEADER;
     max_message.saturating_sub(around)
 }
 
-/// The header of a message that is never acknowledged.
+/// Returns the header of a message that is never acknowledged.
 pub(super) const fn header(
     exchange: ExchangeId,
     protocol: ProtocolId,

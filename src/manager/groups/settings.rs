@@ -1,4 +1,4 @@
-//! How this node takes part in groups, as the application says it.
+//! The settings of a group.
 
 use thiserror::Error;
 
@@ -12,29 +12,29 @@ use crate::ids::GroupKeySetId;
 pub struct GroupSettings {
     /// The group key set that the messages of the group are encrypted with.
     pub key_set: GroupKeySetId,
-    /// Where they are sent.
+    /// The multicast address that they are sent to.
     pub address: MulticastAddress,
-    /// Whether this node hides the header fields of what it sends. The specification wants it, and
-    /// receivers of connectedhomeip 1.0, rs-matter 0.4 and matter.js before 0.17 cannot read it: so
-    /// it is off by default. Received messages may always have it.
+    /// Whether this node hides header fields of what it sends (privacy). The specification demands
+    /// it, but receivers of connectedhomeip 1.0, rs-matter 0.4 and matter.js before 0.17 cannot
+    /// read such messages, so it is off by default. Received messages may always use it.
     pub privacy: bool,
 }
 
 impl GroupSettings {
-    /// A group with this key set: an address of its own, headers in clear.
+    /// Makes a group with this key set: an address of its own, headers in clear.
     #[must_use]
     pub const fn new(key_set: GroupKeySetId) -> Self {
         Self { key_set, address: MulticastAddress::PerGroup, privacy: false }
     }
 
-    /// The same, with another kind of address.
+    /// Replaces the kind of address.
     #[must_use]
     pub const fn with_address(mut self, address: MulticastAddress) -> Self {
         self.address = address;
         self
     }
 
-    /// The same, with hidden headers.
+    /// Hides the headers.
     #[must_use]
     pub const fn with_privacy(mut self) -> Self {
         self.privacy = true;

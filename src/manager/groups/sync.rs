@@ -47,7 +47,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
                 None => true,
             };
             if !asked {
-                self.give_up(sender, &mut delivery.octets);
+                self.give_up(sender, &mut delivery.bytes);
             }
             self.find_due();
         }
@@ -95,7 +95,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         if let Some(Known { window, .. }) = known {
             state.join(window.clone());
         }
-        self.admit_waiting(sender, room.then_some(&mut state), &mut delivery.octets);
+        self.admit_waiting(sender, room.then_some(&mut state), &mut delivery.bytes);
         let known = Known { window: state.into_window(), told: true };
         if !room || self.senders.insert(sender, known).is_err() {
             self.full.raise(sender.fabric);
@@ -104,7 +104,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         Ok(())
     }
 
-    /// The next event of groups.
+    /// Returns the next event of groups.
     pub(in crate::manager) fn next_event<T>(&mut self) -> Option<Event<T>> {
         if core::mem::take(&mut self.news) {
             return Some(Event::GroupMessages);

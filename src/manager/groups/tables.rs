@@ -78,7 +78,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         };
     }
 
-    /// The keys that a message of this session may have been sealed with.
+    /// Returns the keys that a message of this session may have been sealed with.
     pub(super) fn candidates(
         &self,
         session: GroupSessionId,
@@ -97,12 +97,12 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         self.due = self.syncs.iter().map(|(_, syncing)| syncing.poll_timeout()).min();
     }
 
-    /// When [`timeout`](Self::timeout) is due.
+    /// Returns when [`timeout`](Self::timeout) is due.
     pub(in crate::manager) const fn poll_timeout(&self) -> Option<Instant> {
         self.due
     }
 
-    /// How many senders of this kind a fabric has.
+    /// Returns how many senders of this kind a fabric has.
     pub(super) fn senders_of(&self, sender: Sender) -> usize {
         let Sender { fabric, control, .. } = sender;
         let first = Sender { node: NodeId::UNSPECIFIED, ..sender };

@@ -10,7 +10,7 @@ use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
 use crate::manager::received::{Dropped, GroupMessage};
-use crate::manager::storage::{Map, Octets, Owner, Sender, Storage};
+use crate::manager::storage::{ByteStore, Map, Owner, Sender, Storage};
 use crate::session::Verdict;
 
 impl<C: Crypto, S: Storage> Groups<C, S> {
@@ -28,7 +28,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             return Err(Dropped::GroupSender);
         }
         let serial = delivery.serial();
-        let octets = &mut delivery.octets;
+        let bytes = &mut delivery.bytes;
         let GroupOpened { key: Candidate { key, .. }, privacy, counter, .. } = *opened;
         let sender = Sender { fabric: key.fabric, control: false, node: opened.source };
         let is_copy = |message: &Waiting<S>| message.sender == sender && message.counter == counter;
@@ -37,12 +37,12 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
         let (owner, len) = (Owner::GroupMessage(serial), opened.payload.len());
         // Anybody can replay recorded messages: leave room for the message of a handshake.
-        if octets.room(owner) < len.saturating_add(Config::HANDSHAKE_MESSAGE) {
+        if bytes.room(owner) < len.saturating_add(Config::HANDSHAKE_MESSAGE) {
             return Err(Dropped::GroupSender);
         }
-        self.make_way(sender, octets)?;
-        let mut held = octets.allocate(owner, len).ok_or(Dropped::GroupSender)?;
-        let place = octets.get_mut(owner, &mut held).iter_mut();
+        self.make_way(sender, bytes)?;
+        let mut held = bytes.allocate(owner, len).ok_or(Dropped::GroupSender)?;
+        let place = bytes.get_mut(owner, &mut held).iter_mut();
         place.zip(opened.payload.iter()).for_each(|(to, from)| *to = *from);
         let waiting = Waiting::new(group, opened, held);
         let mut kept = self.waiting.insert(serial, waiting).is_ok();
@@ -64,21 +64,21 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
         self.find_due();
         if !kept {
-            self.discard_waiting(serial, octets);
+            self.discard_waiting(serial, bytes);
             return Err(Dropped::GroupSender);
         }
         Ok(())
     }
 
-    /// The next message that waited for the counter of its sender, oldest first. It is lent until
-    /// the next poll.
+    /// Returns the next message that waited for the counter of its sender, oldest first. It is lent
+    /// until the next poll.
     pub(in crate::manager) fn poll_message<'a, T>(
         &'a mut self,
         delivery: &'a mut Delivery<S, T>,
     ) -> Option<GroupMessage<'a>> {
-        let octets = &mut delivery.octets;
+        let bytes = &mut delivery.bytes;
         if let Some(serial) = self.lent.take() {
-            self.discard_waiting(serial, octets);
+            self.discard_waiting(serial, bytes);
         }
         let serial = self.first_waiting(|message| message.admitted)?;
         self.lent = Some(serial);
@@ -91,7 +91,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             exchange: header.exchange,
             kind: MessageType::new(header.protocol, header.opcode),
             counter: *counter,
-            payload: octets.get_mut(Owner::GroupMessage(serial), held),
+            payload: bytes.get_mut(Owner::GroupMessage(serial), held),
         })
     }
 
@@ -100,26 +100,26 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     pub(super) fn discard_copies(
         &mut self,
         opened: &GroupOpened<'_, Candidate>,
-        octets: &mut S::Octets,
+        bytes: &mut S::Bytes,
     ) {
         let from = (opened.key.key.fabric, opened.source);
         let of = |sender: Sender| (sender.fabric, sender.node) == from;
         while let Some(serial) =
             self.first_waiting(|message| of(message.sender) && message.counter == opened.counter)
         {
-            self.discard_waiting(serial, octets);
+            self.discard_waiting(serial, bytes);
         }
     }
 
-    /// The first queued message that `which` picks.
+    /// Returns the first queued message that `which` picks.
     pub(super) fn first_waiting(&self, which: impl Fn(&Waiting<S>) -> bool) -> Option<u64> {
         self.waiting.iter().find(|(_, message)| which(message)).map(|(serial, _)| *serial)
     }
 
     /// Discards messages for groups that this node has left, or that have another key set now.
-    pub(super) fn discard_unmapped(&mut self, octets: &mut S::Octets) {
+    pub(super) fn discard_unmapped(&mut self, bytes: &mut S::Bytes) {
         while let Some(serial) = self.first_waiting(|message| !self.is_mapped(message)) {
-            self.discard_waiting(serial, octets);
+            self.discard_waiting(serial, bytes);
         }
     }
 
@@ -130,8 +130,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             && self.key_sets.get(&(*fabric, *key_set)).is_some()
     }
 
-    pub(super) fn discard_waiting(&mut self, serial: u64, octets: &mut S::Octets) {
-        octets.release(Owner::GroupMessage(serial));
+    pub(super) fn discard_waiting(&mut self, serial: u64, bytes: &mut S::Bytes) {
+        bytes.release(Owner::GroupMessage(serial));
         self.waiting.discard(&serial);
         if self.lent == Some(serial) {
             self.lent = None;
@@ -141,9 +141,9 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     /// Makes room for another message of a sender, and for asking it. It evicts the sender's oldest
     /// message; if there is none, the oldest of its fabric, then of any. Messages that can be
     /// delivered stay.
-    fn make_way(&mut self, sender: Sender, octets: &mut S::Octets) -> Result<(), Dropped> {
+    fn make_way(&mut self, sender: Sender, bytes: &mut S::Bytes) -> Result<(), Dropped> {
         if self.syncs.get(&sender).is_none() && self.syncs.len() >= self.syncs.capacity() {
-            self.give_up_one(sender.fabric, octets)?;
+            self.give_up_one(sender.fabric, bytes)?;
         }
         if self.waiting.len() < self.waiting.capacity() {
             return Ok(());
@@ -156,13 +156,13 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
                 self.first_waiting(|message| waits(message) && of_fabric(&message.sender))
             })
             .or_else(|| self.first_waiting(waits));
-        self.discard_waiting(oldest.ok_or(Dropped::GroupSender)?, octets);
+        self.discard_waiting(oldest.ok_or(Dropped::GroupSender)?, bytes);
         Ok(())
     }
 
     /// Stops asking one sender, of the fabric with the most senders asked, if that has more than
     /// this fabric.
-    fn give_up_one(&mut self, fabric: FabricIndex, octets: &mut S::Octets) -> Result<(), Dropped> {
+    fn give_up_one(&mut self, fabric: FabricIndex, bytes: &mut S::Bytes) -> Result<(), Dropped> {
         let first = |fabric| Sender { fabric, control: false, node: NodeId::UNSPECIFIED };
         let asked = |fabric| count_of(&self.syncs, first(fabric), fabric);
         let most = self.syncs.iter().map(|(sender, _)| sender.fabric).max_by_key(|of| asked(*of));
@@ -171,16 +171,16 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             self.full.raise(fabric);
             return Err(Dropped::GroupSender);
         };
-        self.give_up(given_up, octets);
+        self.give_up(given_up, bytes);
         Ok(())
     }
 
     /// Stops asking a sender, and forgets the messages that wait for its counter.
-    pub(super) fn give_up(&mut self, sender: Sender, octets: &mut S::Octets) {
+    pub(super) fn give_up(&mut self, sender: Sender, bytes: &mut S::Bytes) {
         self.syncs.discard(&sender);
         let waits = |message: &Waiting<S>| message.sender == sender && !message.admitted;
         while let Some(serial) = self.first_waiting(waits) {
-            self.discard_waiting(serial, octets);
+            self.discard_waiting(serial, bytes);
         }
     }
 
@@ -190,7 +190,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         &mut self,
         sender: Sender,
         mut state: Option<&mut Synchronized>,
-        octets: &mut S::Octets,
+        bytes: &mut S::Bytes,
     ) {
         let mut next = 0;
         while let Some(serial) = self.waiting.first_from(next) {
@@ -204,7 +204,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             if message.admitted {
                 self.news = true;
             } else {
-                self.discard_waiting(serial, octets);
+                self.discard_waiting(serial, bytes);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::context::PeerCertificates;
 use crate::crypto::PublicKey;
 use crate::handshake::case::KeepCertificates;
 use crate::manager::handle::HandshakeId;
-use crate::manager::storage::{Held, Octets, Owner, Storage};
+use crate::manager::storage::{ByteStore, Held, Owner, Storage};
 
 /// The certificates of a peer as its slot keeps them. Their bytes are in the table of messages.
 pub(in crate::manager) struct Kept<S: Storage> {
@@ -27,7 +27,7 @@ pub(in crate::manager) const CERTIFICATES_LEN: usize = 2 * MAX_CERT_LEN;
 impl<S: Storage> Kept<S> {
     /// Keeps what a keeper has copied into `held`, and releases the rest.
     pub(in crate::manager) fn settle(
-        bytes: &mut S::Octets,
+        bytes: &mut S::Bytes,
         id: HandshakeId,
         held: Held<S>,
         facts: Option<Facts>,
@@ -47,7 +47,7 @@ impl<S: Storage> Kept<S> {
 
     pub(in crate::manager) fn lend<'a>(
         &'a self,
-        bytes: &'a S::Octets,
+        bytes: &'a S::Bytes,
         id: HandshakeId,
     ) -> Option<PeerCertificates<'a>> {
         let Self { held, facts } = self;

@@ -15,7 +15,7 @@ use crate::manager::handshakes::machine::Machine;
 use crate::manager::handshakes::message::{allocate, has_room, message_of};
 use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
-use crate::manager::storage::{Map, Octets, Storage};
+use crate::manager::storage::{ByteStore, Map, Storage};
 use crate::session::{SessionParameters, UnsecureSession};
 use crate::wire::MessageBuf;
 
@@ -86,12 +86,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
         let id = delivery.serial();
         let mut message = allocate(id, delivery).ok_or(ConnectError::NoRoom)?;
-        let octets = delivery.octets.get_mut(message_of(id), &mut message);
-        let started = match MessageBuf::new(octets) {
+        let bytes = delivery.bytes.get_mut(message_of(id), &mut message);
+        let started = match MessageBuf::new(bytes) {
             Ok(mut buf) => start(node, cx, buf.payload_mut()).map_err(ConnectError::from),
             Err(_) => Err(ConnectError::NoRoom),
         };
-        let (machine, first) = started.inspect_err(|_| delivery.octets.release(message_of(id)))?;
+        let (machine, first) = started.inspect_err(|_| delivery.bytes.release(message_of(id)))?;
         let mut unsecured = UnsecureSession::initiator_as(node.config.ephemeral(cx.rng), cx.now);
         if matches!(machine, Machine::PaseClient(_)) {
             // A commissioner has just discovered the device, which therefore listens.
@@ -99,7 +99,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
         let exchange = Exchange::new(delivery.exchange_id(), true, cx.now);
         if !self.add(id, Slot::new(machine, unsecured, exchange, to.peer, to.local)) {
-            delivery.octets.release(message_of(id));
+            delivery.bytes.release(message_of(id));
             return Err(ConnectError::TooMany);
         }
         if let Some(slot) = self.slots.get_mut(&id) {

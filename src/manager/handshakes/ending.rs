@@ -12,7 +12,7 @@ use crate::manager::handshakes::machine::Input;
 use crate::manager::handshakes::reply::ReplyTo;
 use crate::manager::handshakes::slot::LINGER;
 use crate::manager::node::Node;
-use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::storage::{ByteStore, Map, Owner, Storage};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 
@@ -33,7 +33,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.failed = true;
         slot.machine.end();
         slot.kept = None;
-        delivery.octets.release(Owner::Certificates(id));
+        delivery.bytes.release(Owner::Certificates(id));
         let (peer, attempted) = (slot.peer, slot.machine.attempted());
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
         delivery.push_event(Event::HandshakeFailed { handshake, address: peer, error });

@@ -5,7 +5,7 @@ use crate::crypto::Crypto;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::{HandshakeId, SessionHandle};
 use crate::manager::handshakes::Handshakes;
-use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::storage::{ByteStore, Map, Owner, Storage};
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// Returns the certificates that are lent.
@@ -14,7 +14,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery: &'a Delivery<S, T>,
     ) -> Option<PeerCertificates<'a>> {
         let id = self.lending?;
-        self.slots.get(&id)?.kept.as_ref()?.lend(&delivery.octets, id)
+        self.slots.get(&id)?.kept.as_ref()?.lend(&delivery.bytes, id)
     }
 
     /// Begins to lend the certificates that the peer of an established session has presented.
@@ -34,7 +34,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.lends_to = None;
             slot.kept = None;
-            delivery.octets.release(Owner::Certificates(id));
+            delivery.bytes.release(Owner::Certificates(id));
         }
         self.update(id, delivery);
     }

@@ -30,7 +30,7 @@ pub(in crate::manager) enum Input<'a> {
 }
 
 impl Input<'_> {
-    /// Whether the peer may present certificates by this.
+    /// Returns true if the peer may present certificates by this.
     pub(in crate::manager) fn may_present_certificates(&self) -> bool {
         let opcode = match self {
             Self::Message(message) => Some(message.opcode),
@@ -100,12 +100,12 @@ impl<C: Crypto> Machine<C> {
         each!(self, machine => machine.poll_timeout())
     }
 
-    /// What the peer has declared, once it has.
+    /// Returns what the peer has declared, once it has.
     pub(in crate::manager) fn peer_parameters(&self) -> Option<&SessionParameters> {
         each!(self, machine => machine.peer_parameters())
     }
 
-    /// The fabric that the handshake is for, once known.
+    /// Returns the fabric that the handshake is for, once known.
     pub(in crate::manager) fn fabric(&self) -> Option<FabricIndex> {
         match self {
             Self::CaseServer(machine) => machine.fabric(),
@@ -124,7 +124,7 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
-    /// The record that the peer is about to resume.
+    /// Returns the record that the peer is about to resume.
     pub(in crate::manager) const fn resuming(&self) -> Option<&ResumptionId> {
         match self {
             Self::CaseServer(machine) => machine.resuming(),
@@ -149,7 +149,7 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
-    /// Whether the peer has had the means to test a passcode.
+    /// Returns true if the peer has had the means to test a passcode.
     pub(in crate::manager) fn attempted(&self) -> bool {
         matches!(self, Self::PaseServer(machine) if machine.attempted())
     }

@@ -3,7 +3,7 @@
 use crate::manager::config::Config;
 use crate::manager::delivery::{Delivery, HANDSHAKE_MESSAGE_LEN};
 use crate::manager::handle::{HandshakeId, Source};
-use crate::manager::storage::{Held, Octets, Owner, Storage};
+use crate::manager::storage::{ByteStore, Held, Owner, Storage};
 
 /// Names the message in flight of a handshake in the table of messages.
 pub(in crate::manager) const fn message_of(id: HandshakeId) -> Owner {
@@ -14,7 +14,7 @@ pub(in crate::manager) const fn message_of(id: HandshakeId) -> Owner {
 pub(in crate::manager) fn has_room<S: Storage, T>(delivery: &Delivery<S, T>) -> bool {
     /// No handshake has this id.
     const NONE: HandshakeId = 0;
-    delivery.octets.room(message_of(NONE)) >= HANDSHAKE_MESSAGE_LEN
+    delivery.bytes.room(message_of(NONE)) >= HANDSHAKE_MESSAGE_LEN
 }
 
 /// Allocates room for the next message of a handshake: for the largest one, or as much as is
@@ -25,9 +25,9 @@ pub(in crate::manager) fn allocate<S: Storage, T>(
 ) -> Option<Held<S>> {
     const REPORT_LEN: usize = Config::buffer_len(10);
     let owner = message_of(id);
-    let room = delivery.octets.room(owner);
+    let room = delivery.bytes.room(owner);
     if room < REPORT_LEN {
         return None;
     }
-    delivery.octets.allocate(owner, HANDSHAKE_MESSAGE_LEN.min(room))
+    delivery.bytes.allocate(owner, HANDSHAKE_MESSAGE_LEN.min(room))
 }

@@ -10,7 +10,7 @@ use crate::manager::handshakes::message::message_of;
 use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
 use crate::manager::received::Transmit;
-use crate::manager::storage::{Held, Map, Octets, Storage};
+use crate::manager::storage::{ByteStore, Held, Map, Storage};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
 
@@ -27,7 +27,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     ) {
         let reliable = !self.peer.is_reliable();
         let header = self.exchange.header(ProtocolId::SECURE_CHANNEL, outgoing.opcode.0, reliable);
-        let octets = delivery.octets.get_mut(message_of(id), &mut message);
+        let octets = delivery.bytes.get_mut(message_of(id), &mut message);
         let Ok(mut buf) = MessageBuf::new(octets) else { return };
         if buf.set_payload_len(outgoing.len).is_err() {
             return;
@@ -36,7 +36,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         let Ok(encoded) = self.unsecured.encode(counter, &header, buf, now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
         self.sent = Some(counter);
-        delivery.octets.shrink(message_of(id), datagram.end);
+        delivery.bytes.shrink(message_of(id), datagram.end);
         self.exchange.sent(&header, now);
         self.exchange.launch(message, datagram, counter, reliable);
     }
@@ -89,7 +89,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) -> Option<Transmit<'a>> {
         let slot = self.slots.get(&id)?;
         let (held, datagram) = slot.exchange.message()?;
-        let bytes = delivery.octets.get(message_of(id), held);
+        let bytes = delivery.bytes.get(message_of(id), held);
         Some(Transmit { to: slot.peer, datagram: bytes.get(datagram)? })
     }
 
@@ -106,7 +106,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     pub(in crate::manager) fn update<T>(&mut self, id: HandshakeId, delivery: &mut Delivery<S, T>) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         if slot.exchange.message().is_none() {
-            delivery.octets.release(message_of(id));
+            delivery.bytes.release(message_of(id));
         }
         let life = match slot.ended {
             Some(_) => slot.goes(),

@@ -71,9 +71,9 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         self.unsecured.role() == SessionRole::Initiator
     }
 
-    /// Whether a message reports success in answer to something else than what was sent last: to
-    /// what this node has sent before it restarted, say. The session that the peer means has
-    /// another id than ours would have.
+    /// Returns true if a message reports success in answer to something else than what was sent
+    /// last: to what this node has sent before it restarted, say. The session that the peer means
+    /// has another id than ours would have.
     pub(in crate::manager) fn is_mistaken(&self, header: &ProtocolHeader, payload: &[u8]) -> bool {
         header.opcode == Opcode::STATUS_REPORT.0
             && header.ack.is_some()
@@ -81,16 +81,16 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             && StatusReport::parse(payload).is_ok_and(|report| report.is_success())
     }
 
-    /// When the slot of a handshake that has ended goes: not while the application reads the
-    /// certificates, and later if the last message is in flight.
+    /// Returns when the slot of a handshake that has ended goes: not while the application reads
+    /// the certificates, and later if the last message is in flight.
     pub(in crate::manager) fn goes(&self) -> Option<Instant> {
         let ended = self.ended.filter(|_| self.lends_to.is_none())?;
         Some(if self.exchange.is_in_flight() { ended + LAST_WORD } else { ended })
     }
 
-    /// When a new handshake may have the slot if no more is heard of the peer; `None` while that
-    /// is the application's to say. `boost` is added to every wait for an acknowledgement, none of
-    /// which is computed from a longer interval than `longest`.
+    /// Returns when a new handshake may have the slot if no more is heard of the peer; `None` while
+    /// that is the application's to say. `boost` is added to every wait for an acknowledgement,
+    /// none of which is computed from a longer interval than `longest`.
     #[inline(never)]
     pub(in crate::manager) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
         let over = match self.ended {
@@ -107,8 +107,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         Some(over.min(given_up))
     }
 
-    /// Whether a new handshake may have the slot: of a last message in flight, the report of a
-    /// session must not get lost, but that of a failure may.
+    /// Returns true if a new handshake may have the slot: of a last message in flight, the report
+    /// of a session must not get lost, but that of a failure may.
     pub(in crate::manager) fn is_spare(&self) -> bool {
         let is_told = self.failed || !self.exchange.is_in_flight();
         self.ended.is_some() && self.lends_to.is_none() && is_told

@@ -14,7 +14,7 @@ use crate::manager::handshakes::message::{allocate, message_of};
 use crate::manager::handshakes::progress::{NewlyEstablished, Progress, Stepped};
 use crate::manager::handshakes::slot::{LINGER, Slot};
 use crate::manager::node::Node;
-use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::storage::{ByteStore, Map, Owner, Storage};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
 
@@ -63,9 +63,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         };
         let mut certificates = input
             .may_present_certificates()
-            .then(|| delivery.octets.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
+            .then(|| delivery.bytes.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
             .flatten();
-        let [out, room] = delivery.octets.get_many_mut([
+        let [out, room] = delivery.bytes.get_many_mut([
             Some((message_of(id), &mut message)),
             certificates.as_mut().map(|held| (Owner::Certificates(id), held)),
         ]);
@@ -76,7 +76,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         });
         let facts = keeper.facts;
         if let Some(held) = certificates {
-            slot.kept = Kept::settle(&mut delivery.octets, id, held, facts);
+            slot.kept = Kept::settle(&mut delivery.bytes, id, held, facts);
         }
         Stepped { result: Some(result), message: Some(message) }
     }

@@ -7,7 +7,7 @@ use crate::crypto::Crypto;
 use crate::fabric::{Fabric, FabricCredentials, FabricTable, Facts};
 use crate::ids::FabricIndex;
 use crate::manager::error::FabricTableError;
-use crate::manager::storage::{Map, Octets, Owner, Storage};
+use crate::manager::storage::{ByteStore, Map, Owner, Storage};
 
 pub(in crate::manager) struct Fabrics<S: Storage> {
     entries: S::Fabrics<Entry<S>>,
@@ -17,7 +17,7 @@ pub(in crate::manager) struct Fabrics<S: Storage> {
 /// A fabric. Its certificates are stored one after the other in memory that all fabrics share.
 pub(in crate::manager) struct Entry<S: Storage> {
     facts: Facts,
-    certificates: <S::Certificates as Octets>::Held,
+    certificates: <S::Certificates as ByteStore>::Held,
     /// Where the ICAC begins, after the root, and the NOC after that.
     icac: usize,
     noc: usize,
@@ -25,7 +25,7 @@ pub(in crate::manager) struct Entry<S: Storage> {
 
 impl<S: Storage> Fabrics<S> {
     pub(in crate::manager) const EMPTY: Self =
-        Self { entries: Map::EMPTY, certificates: Octets::EMPTY };
+        Self { entries: Map::EMPTY, certificates: ByteStore::EMPTY };
 
     pub(in crate::manager) fn limit(&mut self, limit: usize) {
         self.entries.limit(limit);

@@ -45,8 +45,8 @@ impl<S: Storage> Node<S> {
         self.records.check_room(record)
     }
 
-    /// The wait for an acknowledgement, from the peer's interval and the number of repetitions so
-    /// far. Draws the jitter.
+    /// Returns the wait for an acknowledgement, from the peer's interval and the number of
+    /// repetitions so far. Draws the jitter.
     pub(super) const fn retry_wait(&mut self) -> impl Fn(Duration, u8) -> Duration + use<S> {
         let jitter = self.jitter.octet();
         let Config { retransmission_boost: boost, longest_interval: longest, .. } = self.config;

@@ -37,7 +37,7 @@ impl<C: Crypto, T> Entry<C, T> {
         peer_of(self.session.identity())
     }
 
-    /// The longest payload in bytes of a message with this header.
+    /// Returns the longest payload in bytes of a message with this header.
     pub(super) fn max_payload(&self, header: &ProtocolHeader, config: &Config) -> usize {
         /// What the cipher takes, with the protocol header.
         const CIPHER_LIMIT: usize = 0xFFFF;
@@ -71,13 +71,13 @@ impl<C: Crypto, T> fmt::Debug for Entry<C, T> {
     }
 }
 
-/// The peer of a CASE session.
+/// Returns the peer of a CASE session.
 pub(super) fn peer_of(identity: &Identity) -> Option<Peer> {
     let fabric = listed_under(identity)?;
     Some(Peer { fabric, node: identity.peer_node() })
 }
 
-/// What a session is listed under in the order of use.
+/// Returns what a session is listed under in the order of use.
 pub(super) fn listed_under(identity: &Identity) -> FabricOrPase {
     match identity.kind() {
         SessionKind::Case => identity.fabric(),

@@ -11,7 +11,7 @@ use crate::manager::delivery::{Delivery, Filed, Schedule};
 use crate::manager::error::SendError;
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
 use crate::manager::sessions::table::SessionTable;
-use crate::manager::storage::{Full, Held, Map, Octets, Owner, Storage};
+use crate::manager::storage::{ByteStore, Full, Held, Map, Owner, Storage};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
@@ -61,12 +61,12 @@ impl<S: Storage> Exchanges<S> {
         self.entries.get_mut(key)
     }
 
-    /// An exchange, unless the application has closed it.
+    /// Returns an exchange, unless the application has closed it.
     pub(super) fn open(&self, exchange: ExchangeHandle) -> Option<&ExchangeEntry<S>> {
         self.get(&exchange.key).filter(|entry| entry.is_open_as(exchange))
     }
 
-    /// An exchange, unless the application has closed it, to be changed.
+    /// Returns an exchange, unless the application has closed it, to be changed.
     pub(super) fn open_mut(&mut self, exchange: ExchangeHandle) -> Option<&mut ExchangeEntry<S>> {
         self.get_mut(&exchange.key).filter(|entry| entry.is_open_as(exchange))
     }
@@ -79,14 +79,14 @@ impl<S: Storage> Exchanges<S> {
         self.entries.remove(key)
     }
 
-    /// The first exchange of a session.
+    /// Returns the first exchange of a session.
     pub(super) fn first_of(&self, session: LocalSessionId) -> Option<ExchangeKey> {
         let first = self.entries.first_from(ExchangeKey::first_of(session));
         first.filter(|key| key.session == session)
     }
 
-    /// The key of a new exchange that this node begins on a session; `None` when every exchange
-    /// id is in use there.
+    /// Returns the key of a new exchange that this node begins on a session; `None` when every
+    /// exchange id is in use there.
     pub(super) fn new_key<T>(
         &self,
         session: LocalSessionId,
@@ -133,7 +133,7 @@ impl<S: Storage> Exchanges<S> {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         if !entry.exchange.is_in_flight() {
             entry.exchange.ground();
-            delivery.octets.release(owner_of(key));
+            delivery.bytes.release(owner_of(key));
         }
         if !session_lives || !entry.file(&mut delivery.schedule, key, lifetime) {
             let filed = entry.filed;
@@ -189,20 +189,20 @@ impl<S: Storage> ExchangeEntry<S> {
         if backlogged { Err(SendError::Backlog) } else { Ok(()) }
     }
 
-    /// The header of a reliable message, and room for the message.
+    /// Returns the header of a reliable message, and room for the message.
     pub(super) fn reserve<C: Crypto, T>(
         &self,
         key: ExchangeKey,
         content: Content<'_>,
         sessions: &SessionTable<C, S, T>,
-        octets: &mut S::Octets,
+        bytes: &mut S::Bytes,
         config: &Config,
     ) -> Result<(ProtocolHeader, Held<S>), SendError> {
         let Content { kind: MessageType { protocol, opcode }, payload } = content;
         let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
         let header = self.exchange.header(protocol, opcode, !session.address.is_reliable());
         session.check_payload(payload.len(), &header, config)?;
-        let held = octets.allocate(owner_of(key), Config::buffer_len(payload.len()));
+        let held = bytes.allocate(owner_of(key), Config::buffer_len(payload.len()));
         Ok((header, held.ok_or(SendError::NoRoom)?))
     }
 
@@ -213,13 +213,13 @@ impl<S: Storage> ExchangeEntry<S> {
         key: ExchangeKey,
         content: Content<'_>,
         sessions: &mut SessionTable<C, S, T>,
-        octets: &mut S::Octets,
+        bytes: &mut S::Bytes,
         config: &Config,
         now: Instant,
     ) -> Result<(), SendError> {
-        let (header, mut held) = self.reserve(key, content, sessions, octets, config)?;
+        let (header, mut held) = self.reserve(key, content, sessions, bytes, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let place = octets.get_mut(owner_of(key), &mut held);
+        let place = bytes.get_mut(owner_of(key), &mut held);
         let message = MessageBuf::with_payload(place, content.payload)?;
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
@@ -247,7 +247,7 @@ impl<S: Storage> ExchangeEntry<S> {
     }
 }
 
-/// What the bytes of an exchange's message in flight are kept under.
+/// Returns what the bytes of an exchange's message in flight are kept under.
 pub(super) const fn owner_of(key: ExchangeKey) -> Owner {
     Owner::Message(Source::Exchange(key))
 }

@@ -26,12 +26,13 @@ impl<S: Storage> UseOrder<S> {
         self.counts.limit(sessions);
     }
 
-    /// How many sessions a fabric has, or PASE.
+    /// Returns how many sessions a fabric has, or PASE.
     pub(in crate::manager) fn count(&self, fabric: FabricOrPase) -> usize {
         self.counts.get(&fabric).map_or(0, |count| usize::from(*count))
     }
 
-    /// The fabric with most sessions; of several, `preferred` or that with the largest index.
+    /// Returns the fabric with most sessions; of several, `preferred` or that with the largest
+    /// index.
     pub(in crate::manager) fn largest_fabric(
         &self,
         preferred: FabricOrPase,
@@ -42,15 +43,15 @@ impl<S: Storage> UseOrder<S> {
             .map(|(fabric, _)| fabric)
     }
 
-    /// The session of a fabric to evict before all others, and its rank.
+    /// Returns the session of a fabric to evict before all others, and its rank.
     pub(in crate::manager) fn first_to_evict(&self, fabric: FabricOrPase) -> Option<(Rank, Seat)> {
         let first = self.lists.from((fabric, Rank::FIRST)).next();
         let ((_, rank), ends) = first.filter(|((of, _), _)| *of == fabric)?;
         Some((*rank, ends.oldest))
     }
 
-    /// The sessions of a fabric that have the rank of the first to evict, the one idle longest
-    /// first. PASE sessions all have one rank.
+    /// Returns the sessions of a fabric that have the rank of the first to evict, the one idle
+    /// longest first. PASE sessions all have one rank.
     pub(in crate::manager) fn iter(&self, fabric: FabricOrPase) -> impl Iterator<Item = Seat> {
         let oldest = self.first_to_evict(fabric).map(|(_, seat)| seat);
         core::iter::successors(oldest, |seat| self.links.get(*seat).newer)

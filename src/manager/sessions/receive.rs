@@ -11,7 +11,7 @@ use crate::manager::received::{Dropped, Message, Received};
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::{ExchangeEntry, owner_of};
 use crate::manager::sessions::tables::Sessions;
-use crate::manager::storage::{Octets, Storage};
+use crate::manager::storage::{ByteStore, Storage};
 use crate::session::{Opened, Unopened};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -127,7 +127,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let holds = receipt.acknowledged || entry.exchange.message().is_some();
             if holds && !entry.exchange.is_in_flight() {
                 entry.exchange.ground();
-                delivery.octets.release(owner_of(key));
+                delivery.bytes.release(owner_of(key));
             }
             if !entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime) {
                 self.update(key, delivery, node);

@@ -29,20 +29,20 @@ enum State<'b> {
 
 /// A datagram that is not handled yet.
 pub(in crate::manager) enum NotHandled<'b> {
-    /// As it was read.
+    /// The bytes that were read.
     Read(&'b mut [u8]),
     /// A message for this session, opened along with others.
     Opened(SessionHandle, Unopened<'b>),
 }
 
 impl<'b> Datagram<'b> {
-    /// A datagram, cut to the bytes that were read, and the address that it came from.
+    /// Makes a datagram, cut to the bytes that were read, and the address that it came from.
     #[must_use]
-    pub const fn new(from: PeerAddress, octets: &'b mut [u8]) -> Self {
-        Self { from, state: State::NotHandled(NotHandled::Read(octets)) }
+    pub const fn new(from: PeerAddress, bytes: &'b mut [u8]) -> Self {
+        Self { from, state: State::NotHandled(NotHandled::Read(bytes)) }
     }
 
-    /// Address that it came from.
+    /// Returns the address that it came from.
     #[must_use]
     pub const fn from(&self) -> PeerAddress {
         self.from
@@ -78,8 +78,8 @@ impl<'b> Datagram<'b> {
 
     fn is_unsecured(&self) -> bool {
         match &self.state {
-            State::NotHandled(NotHandled::Read(octets)) => {
-                Packet::peek(octets).is_ok_and(|clear| clear.route() == SessionRoute::Unsecured)
+            State::NotHandled(NotHandled::Read(bytes)) => {
+                Packet::peek(bytes).is_ok_and(|clear| clear.route() == SessionRoute::Unsecured)
             }
             _ => false,
         }
@@ -91,20 +91,20 @@ impl<'b> Datagram<'b> {
         &'m mut self,
         sessions: &'m SessionTable<C, S, T>,
     ) -> Option<(&'m SecureSession<C>, &'m mut Unopened<'b>)> {
-        let State::NotHandled(NotHandled::Read(octets)) = &self.state else { return None };
-        if octets.len() < SHORTEST {
+        let State::NotHandled(NotHandled::Read(bytes)) = &self.state else { return None };
+        if bytes.len() < SHORTEST {
             return None;
         }
-        let (header, header_len) = MessageHeader::parse(octets).ok()?;
+        let (header, header_len) = MessageHeader::parse(bytes).ok()?;
         let SessionRoute::Unicast(local) = header.route else { return None };
         let entry = sessions.by_local(local)?;
-        let body_len = octets.len().saturating_sub(header_len);
+        let body_len = bytes.len().saturating_sub(header_len);
         if !entry.address.shares_sessions(&self.from) || !entry.session.may_open(&header, body_len)
         {
             return None;
         }
-        let Some(NotHandled::Read(octets)) = self.start() else { return None };
-        let message = entry.session.unopened(Packet::of(header, header_len, octets)).ok()?;
+        let Some(NotHandled::Read(bytes)) = self.start() else { return None };
+        let message = entry.session.unopened(Packet::of(header, header_len, bytes)).ok()?;
         self.state = State::NotHandled(NotHandled::Opened(entry.handle(), message));
         match &mut self.state {
             State::NotHandled(NotHandled::Opened(_, message)) => Some((&entry.session, message)),

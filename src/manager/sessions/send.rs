@@ -10,7 +10,7 @@ use crate::manager::node::Node;
 use crate::manager::received::Transmit;
 use crate::manager::sessions::exchanges::{Content, ExchangeEntry, owner_of};
 use crate::manager::sessions::tables::Sessions;
-use crate::manager::storage::{Octets, Storage};
+use crate::manager::storage::{ByteStore, Storage};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
 
@@ -64,8 +64,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let key = exchange.key;
         let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let (sessions, octets) = (&mut self.table, &mut delivery.octets);
-        let sent = entry.put_in_flight(key, content, sessions, octets, &node.config, now);
+        let (sessions, bytes) = (&mut self.table, &mut delivery.bytes);
+        let sent = entry.put_in_flight(key, content, sessions, bytes, &node.config, now);
         if sent.is_ok() {
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
@@ -103,7 +103,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         Ok(Transmit { to, datagram })
     }
 
-    /// The longest payload in bytes that can be sent on an exchange now, with this protocol.
+    /// Returns the longest payload in bytes that can be sent on an exchange now, with this
+    /// protocol.
     pub(in crate::manager) fn max_payload(
         &self,
         exchange: ExchangeHandle,
@@ -181,7 +182,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         Some(Output::InFlight)
     }
 
-    /// The message of an exchange that is in flight.
+    /// Returns the message of an exchange that is in flight.
     pub(in crate::manager) fn in_flight<'a>(
         &'a self,
         key: ExchangeKey,
@@ -189,7 +190,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Option<Transmit<'a>> {
         let to = self.table.by_local(key.session)?.address;
         let (held, datagram) = self.exchanges.get(&key)?.exchange.message()?;
-        let octets = delivery.octets.get(owner_of(key), held);
-        Some(Transmit { to, datagram: octets.get(datagram)? })
+        let bytes = delivery.bytes.get(owner_of(key), held);
+        Some(Transmit { to, datagram: bytes.get(datagram)? })
     }
 }

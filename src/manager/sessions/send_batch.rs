@@ -10,7 +10,7 @@ use crate::manager::node::Node;
 use crate::manager::sessions::exchanges::{Content, ExchangeEntry, owner_of};
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
-use crate::manager::storage::{Held, Octets, Storage};
+use crate::manager::storage::{ByteStore, Held, Storage};
 use crate::session::{SHORTEST_TOGETHER, TOGETHER, Unsealed, seal_together};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
@@ -26,13 +26,13 @@ pub struct BatchMessage<'p> {
 }
 
 impl<'p> BatchMessage<'p> {
-    /// A message to be sent reliably on an exchange.
+    /// Makes a message to be sent reliably on an exchange.
     #[must_use]
     pub const fn new(exchange: ExchangeHandle, kind: MessageType, payload: &'p [u8]) -> Self {
         Self { exchange, kind, payload, sent: None }
     }
 
-    /// The exchange that it is sent on.
+    /// Returns the exchange that it is sent on.
     #[must_use]
     pub const fn exchange(&self) -> ExchangeHandle {
         self.exchange
@@ -72,13 +72,13 @@ impl<S: Storage> ExchangeEntry<S> {
         exchange: ExchangeHandle,
         content: Content<'_>,
         sessions: &mut SessionTable<C, S, T>,
-        octets: &mut S::Octets,
+        bytes: &mut S::Bytes,
         config: &Config,
     ) -> Result<LaidOut<S>, SendError> {
         let key = exchange.key;
-        let (header, mut held) = self.reserve(key, content, sessions, octets, config)?;
+        let (header, mut held) = self.reserve(key, content, sessions, bytes, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let place = octets.get_mut(owner_of(key), &mut held);
+        let place = bytes.get_mut(owner_of(key), &mut held);
         let buf = MessageBuf::with_payload(place, content.payload)?;
         let message = session.session.lay_out(&header, buf)?;
         Ok(LaidOut { number, exchange, header, held, message })
@@ -171,9 +171,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let backlogged = delivery.is_backlogged();
         let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let (sessions, octets) = (&mut self.table, &mut delivery.octets);
+        let (sessions, bytes) = (&mut self.table, &mut delivery.bytes);
         let content = message.content();
-        let laid_out = entry.lay_out(number, exchange, content, sessions, octets, &node.config);
+        let laid_out = entry.lay_out(number, exchange, content, sessions, bytes, &node.config);
         if laid_out.is_err() {
             // Gives back what was allocated for the message.
             self.update(exchange.key, delivery, node);
@@ -197,10 +197,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             *place = Some((exchange.key.session, message));
             Some((owner_of(exchange.key), held))
         });
-        let octets = delivery.octets.get_many_mut(owners);
-        let messages = messages.into_iter().zip(octets).filter_map(|(message, octets)| {
+        let bytes = delivery.bytes.get_many_mut(owners);
+        let messages = messages.into_iter().zip(bytes).filter_map(|(message, bytes)| {
             let (local, message) = message?;
-            Some((&self.table.by_local(local)?.session, message, octets))
+            Some((&self.table.by_local(local)?.session, message, bytes))
         });
         seal_together(crypto, messages);
     }

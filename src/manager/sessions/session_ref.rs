@@ -14,19 +14,19 @@ pub struct SessionRef<'a, C: Crypto, T> {
 }
 
 impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
-    /// Its handle.
+    /// Returns the handle of the session.
     #[must_use]
     pub const fn handle(&self) -> SessionHandle {
         self.entry.handle()
     }
 
-    /// Its facts: kind, identities, peer parameters, attestation challenge, times.
+    /// Returns the session itself: kind, identities, peer parameters, attestation challenge, times.
     #[must_use]
     pub const fn session(&self) -> &'a SecureSession<C> {
         &self.entry.session
     }
 
-    /// Address that the last message of the peer came from.
+    /// Returns the address that the newest message of the peer came from.
     #[must_use]
     pub const fn peer_address(&self) -> PeerAddress {
         self.entry.address
@@ -39,7 +39,7 @@ impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
         self.defunct
     }
 
-    /// The application's data.
+    /// Returns the application's data.
     #[must_use]
     pub const fn data(&self) -> &'a T {
         &self.entry.data

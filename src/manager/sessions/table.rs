@@ -73,7 +73,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         self.entries.get_mut(self.entries.find(local)?)
     }
 
-    /// The session with this id, noted as the one used last.
+    /// Returns the session with this id, noted as the one used last.
     #[inline]
     pub(in crate::manager) fn in_use(&mut self, local: LocalSessionId) -> Option<&mut Entry<C, T>> {
         let seat = self.entries.find(local)?;
@@ -125,13 +125,13 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         Some(SessionRef { entry, defunct: self.order.is_defunct(seat) })
     }
 
-    /// All sessions by ascending id.
+    /// Returns all sessions by ascending id.
     pub(in crate::manager) fn refs(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
         let defunct = |seat| self.order.is_defunct(seat);
         self.entries.iter().map(move |(seat, entry)| SessionRef { entry, defunct: defunct(seat) })
     }
 
-    /// The handle of the session that has this id now.
+    /// Returns the handle of the session that has this id now.
     pub(in crate::manager) fn handle(&self, local: LocalSessionId) -> Option<SessionHandle> {
         self.by_local(local).map(Entry::handle)
     }
@@ -140,7 +140,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         self.entries.get(seat).map(Entry::handle)
     }
 
-    /// The CASE sessions with a peer, in no particular order.
+    /// Returns the CASE sessions with a peer, in no particular order.
     pub(in crate::manager) fn of_peer(
         &self,
         peer: Peer,
@@ -151,7 +151,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             .filter(move |(_, entry)| entry.peer() == Some(peer))
     }
 
-    /// The session that messages to a peer should use.
+    /// Returns the session that messages to a peer should use.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
         let rank = |seat, entry: &Entry<C, T>| {
             (!self.order.is_defunct(seat), entry.session.last_received(), entry.serial)
@@ -167,12 +167,12 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             .map(|(_, entry)| entry.handle())
     }
 
-    /// The session with the lowest id.
+    /// Returns the session with the lowest id.
     pub(in crate::manager) fn first(&self) -> Option<SessionHandle> {
         self.entries.next(0).and_then(|(_, seat)| self.handle_at(seat))
     }
 
-    /// The session with a peer at this address that has the lowest id from `first` on.
+    /// Returns the session with a peer at this address that has the lowest id from `first` on.
     pub(in crate::manager) fn next_over(
         &self,
         address: PeerAddress,
@@ -196,13 +196,13 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         case.or_else(|| self.pase().find(is_of).map(Entry::handle))
     }
 
-    /// The PASE sessions, the one idle longest first.
+    /// Returns the PASE sessions, the one idle longest first.
     pub(in crate::manager) fn pase(&self) -> impl Iterator<Item = &Entry<C, T>> {
         self.order.iter(PASE).filter_map(|seat| self.entries.get(seat))
     }
 
-    /// The next local id that is neither in use nor `reserved`: ids go round, so that none comes
-    /// back before all others had their turn.
+    /// Returns the next local id that is neither in use nor `reserved`: ids go round, so that none
+    /// comes back before all others had their turn.
     pub(in crate::manager) fn free_id(
         &mut self,
         reserved: impl Fn(LocalSessionId) -> bool,
@@ -294,8 +294,8 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         len < capacity && (kind == SessionKind::Pase || case.saturating_add(1) < capacity)
     }
 
-    /// The session to evict for a new one; `None` if none must be. One must be evicted when the
-    /// table is full, or when the new session's peer has as many sessions as a peer may have.
+    /// Returns the session to evict for a new one; `None` if none must be. One must be evicted when
+    /// the table is full, or when the new session's peer has as many sessions as a peer may have.
     ///
     /// A full table evicts from the fabric with the most sessions; of several, from that of the new
     /// session. So a fabric keeps the three sessions that the specification guarantees, as long as

@@ -36,22 +36,22 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.exchanges.limit(config.max_exchanges);
     }
 
-    /// How many sessions fit.
+    /// Returns how many sessions fit.
     pub(in crate::manager) fn capacity(&self) -> usize {
         self.table.capacity()
     }
 
-    /// How many sessions there are.
+    /// Returns how many sessions there are.
     pub(in crate::manager) fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// How many exchanges fit.
+    /// Returns how many exchanges fit.
     pub(in crate::manager) fn exchange_capacity(&self) -> usize {
         self.exchanges.capacity()
     }
 
-    /// How many exchanges are open.
+    /// Returns how many exchanges are open.
     pub(in crate::manager) fn exchange_count(&self) -> usize {
         self.exchanges.len()
     }
@@ -72,7 +72,7 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.commissioned = Some(session);
     }
 
-    /// The next local session id that is neither in use nor `reserved`.
+    /// Returns the next local session id that is neither in use nor `reserved`.
     pub(in crate::manager) fn free_id(
         &mut self,
         reserved: impl Fn(LocalSessionId) -> bool,
@@ -80,42 +80,42 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.table.free_id(reserved)
     }
 
-    /// A session.
+    /// Returns a session.
     pub(in crate::manager) fn get(&self, session: SessionHandle) -> Option<SessionRef<'_, C, T>> {
         self.table.get_ref(session)
     }
 
-    /// The session that has this local id now.
+    /// Returns the session that has this local id now.
     pub(in crate::manager) fn by_id(&self, local: LocalSessionId) -> Option<SessionHandle> {
         self.table.handle(local)
     }
 
-    /// All sessions by ascending local id.
+    /// Returns all sessions by ascending local id.
     pub(in crate::manager) fn iter(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
         self.table.refs()
     }
 
-    /// The session that messages to a peer should use.
+    /// Returns the session that messages to a peer should use.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
         self.table.best_of_peer(peer)
     }
 
-    /// All CASE sessions with a peer, in no particular order.
+    /// Returns all CASE sessions with a peer, in no particular order.
     pub(in crate::manager) fn of_peer(&self, peer: Peer) -> impl Iterator<Item = SessionHandle> {
         self.table.of_peer(peer).map(|(_, entry)| entry.handle())
     }
 
-    /// The newest PASE session.
+    /// Returns the newest PASE session.
     pub(in crate::manager) fn pase(&self) -> Option<SessionHandle> {
         self.table.pase().max_by_key(|entry| entry.serial).map(Entry::handle)
     }
 
-    /// The session over a connection that has the lowest local id.
+    /// Returns the session over a connection that has the lowest local id.
     pub(in crate::manager) fn first_over(&self, connection: PeerAddress) -> Option<SessionHandle> {
         self.table.next_over(connection, 0)
     }
 
-    /// The application's data of a session.
+    /// Returns the application's data of a session.
     pub(in crate::manager) fn data_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
         self.table.get_mut(session).map(|entry| &mut entry.data)
     }

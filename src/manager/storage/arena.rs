@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::{Octets, Owner};
+use super::{ByteStore, Owner};
 use crate::manager::handle::Source;
 
 /// Items one after the other, without gaps: what follows an item that goes moves up.
@@ -23,7 +23,7 @@ pub trait Array {
     /// How many there are.
     const LEN: usize;
     /// All of them.
-    fn octets(&self) -> &[u8];
+    fn bytes(&self) -> &[u8];
     /// All of them, to be written.
     fn octets_mut(&mut self) -> &mut [u8];
 }
@@ -32,7 +32,7 @@ impl<const N: usize> Array for [u8; N] {
     const ZERO: Self = [0; N];
     const LEN: usize = N;
 
-    fn octets(&self) -> &[u8] {
+    fn bytes(&self) -> &[u8] {
         self
     }
 
@@ -45,7 +45,7 @@ impl<const N: usize, const M: usize> Array for [[u8; M]; N] {
     const ZERO: Self = [[0; M]; N];
     const LEN: usize = N * M;
 
-    fn octets(&self) -> &[u8] {
+    fn bytes(&self) -> &[u8] {
         self.as_flattened()
     }
 
@@ -70,7 +70,7 @@ impl<A: Array> Arena<A> {
     fn items(&self) -> impl Iterator<Item = (&[u8; OWNER_LEN], Item)> {
         let mut at = 0;
         core::iter::from_fn(move || {
-            let rest = self.array.octets().get(at..self.used)?;
+            let rest = self.array.bytes().get(at..self.used)?;
             let (owner, rest) = rest.split_first_chunk()?;
             let len = u16::from_le_bytes(*rest.first_chunk()?);
             let start = at.saturating_add(HEADER_LEN);
@@ -109,9 +109,9 @@ impl<A: Array> Arena<A> {
     }
 }
 
-impl<A: Array> Octets for Arena<A> {
+impl<A: Array> ByteStore for Arena<A> {
     const EMPTY: Self = {
-        assert!(A::LEN <= u16::MAX as usize, "lengths have two octets");
+        assert!(A::LEN <= u16::MAX as usize, "lengths have two bytes");
         Self { array: A::ZERO, used: 0 }
     };
 
@@ -151,7 +151,7 @@ impl<A: Array> Octets for Arena<A> {
 
     fn get<'a>(&'a self, owner: Owner, (): &'a ()) -> &'a [u8] {
         let item = self.find(owner);
-        item.and_then(|item| self.array.octets().get(item.start..item.end)).unwrap_or_default()
+        item.and_then(|item| self.array.bytes().get(item.start..item.end)).unwrap_or_default()
     }
 
     fn get_mut<'a>(&'a mut self, owner: Owner, (): &'a mut ()) -> &'a mut [u8] {

@@ -10,7 +10,7 @@ use super::slab::Slab;
 use super::sorted::Sorted;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
-    Empty, Full, GroupTables, KeyRef, Links, Map, Octets, Owner, Present, Queue, RecordIndex,
+    ByteStore, Empty, Full, GroupTables, KeyRef, Links, Map, Owner, Present, Queue, RecordIndex,
     RecordOrder, Seat, Sender, Storage,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, Peer};
@@ -20,7 +20,7 @@ use crate::time::Instant;
 
 /// Tables that grow on demand, up to the limits of [`Config`](crate::manager::Config).
 ///
-/// Sessions are found by their id in two steps and by their peer through a keyed hash, however many
+/// A session is found by its id in two steps, and by its peer through a keyed hash, however many
 /// there are. The other tables are B-trees: peers choose some of the keys, and no choice of keys
 /// makes a B-tree slow.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl Storage for Heap {
     type HandshakeEvents<V> = Ring<V>;
     type Outbox<V> = Ring<V>;
     type Certificates = Boxes;
-    type Octets = Boxes;
+    type Bytes = Boxes;
     type Groups<V: Empty> = Present<V>;
     type GroupTables = Self;
 }
@@ -244,7 +244,7 @@ impl Links for LinkRow {
 #[derive(Debug)]
 pub struct Boxes;
 
-impl Octets for Boxes {
+impl ByteStore for Boxes {
     const EMPTY: Self = Self;
 
     type Held = Box<[u8]>;

@@ -1,4 +1,4 @@
-//! Where a manager keeps its tables.
+//! The tables of a manager.
 //!
 //! [`Storage`] is the one parameter that decides it. `Heap` grows on demand up to the limits of
 //! [`Config`](super::Config); [`Fixed`] is all arrays. Both behave alike within their limits.
@@ -221,7 +221,7 @@ pub enum Owner {
 
 /// Bytes of many sizes. Each owner keeps what [`allocate`](Self::allocate) returned, and the
 /// bytes until it allocates again or they are released.
-pub trait Octets {
+pub trait ByteStore {
     /// No bytes.
     const EMPTY: Self;
     /// What the owner keeps of them.
@@ -254,7 +254,7 @@ pub trait Octets {
             Senders"
 )]
 pub trait Storage: sealed::Sealed {
-    /// Fails to compile if the sizes are of no use.
+    /// Fails to compile if a size is too small.
     #[doc(hidden)]
     const CHECK: ();
     /// Secure sessions by their local id.
@@ -307,10 +307,10 @@ pub trait Storage: sealed::Sealed {
     type Outbox<V>: Queue<V>;
     /// Certificates of fabrics.
     #[doc(hidden)]
-    type Certificates: Octets;
+    type Certificates: ByteStore;
     /// Messages in flight, and certificates of peers.
     #[doc(hidden)]
-    type Octets: Octets;
+    type Bytes: ByteStore;
     /// Groups, if this storage has tables for them.
     #[doc(hidden)]
     type Groups<V: Empty>: Optional<V>;
@@ -320,7 +320,7 @@ pub trait Storage: sealed::Sealed {
 }
 
 /// What an exchange or handshake keeps of its message in flight.
-pub(super) type Held<S> = <<S as Storage>::Octets as Octets>::Held;
+pub(super) type Held<S> = <<S as Storage>::Bytes as ByteStore>::Held;
 
 mod sealed {
     pub trait Sealed {}

@@ -14,7 +14,7 @@ pub enum Place<V> {
 }
 
 impl<V> Place<V> {
-    /// The value.
+    /// Returns the value.
     pub const fn get(&self) -> Option<&V> {
         match self {
             Self::Vacant => None,
@@ -22,7 +22,7 @@ impl<V> Place<V> {
         }
     }
 
-    /// The value, to be changed.
+    /// Returns the value, to be changed.
     pub const fn get_mut(&mut self) -> Option<&mut V> {
         match self {
             Self::Vacant => None,
@@ -38,7 +38,7 @@ impl<V> Place<V> {
         }
     }
 
-    /// Whether there is nothing.
+    /// Returns true if there is nothing.
     pub const fn is_vacant(&self) -> bool {
         matches!(self, Self::Vacant)
     }

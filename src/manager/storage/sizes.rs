@@ -1,6 +1,6 @@
 //! The sizes of [`Fixed`](super::Fixed) and [`WithGroups`](super::WithGroups), by name.
 //!
-//! None of these types has a value. Each is the parameter of the storage in whose place it stands.
+//! None of these types has a value. Each is a parameter of the storage.
 
 /// Secure sessions at once, the place for PASE among them: with one, CASE has none.
 ///

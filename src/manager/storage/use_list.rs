@@ -12,7 +12,7 @@ use crate::ids::FabricIndex;
 pub struct Seat(NonZeroU16);
 
 impl Seat {
-    /// The `index`-th place, counted from 0; `None` beyond what session ids can name.
+    /// Makes the `index`-th place, counted from 0; `None` beyond what session ids can name.
     pub(in crate::manager) fn at(index: usize) -> Option<Self> {
         let number = u16::try_from(index).ok()?.checked_add(1)?;
         NonZeroU16::new(number).map(Self)

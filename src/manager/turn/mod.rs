@@ -104,7 +104,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         datagram.finish(received);
     }
 
-    /// The first of all deadlines.
+    /// Returns the first of all deadlines.
     pub(in crate::manager) fn next_deadline(&self) -> Option<Instant> {
         let window = self.handshakes.poll_timeout();
         let records = self.node.records.expiry(self.node.config.record_lifetime);
@@ -133,7 +133,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    /// The next datagram to send.
+    /// Returns the next datagram to send.
     #[inline(never)]
     pub(in crate::manager) fn transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         let shorts_first = self.delivery.is_turn_of_shorts();
@@ -165,7 +165,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
-    /// The next event, oldest first. Ends the loan of certificates that the event before it began.
+    /// Returns the next event, oldest first. Ends the loan of certificates that the event before it
+    /// began.
     #[inline(never)]
     pub(in crate::manager) fn next_event(&mut self) -> Option<Event<T>> {
         self.handshakes.end_lending(&mut self.delivery);

@@ -49,7 +49,7 @@ impl<S: Storage> Records<S> {
         self.by_peer.capacity()
     }
 
-    /// When the next record expires.
+    /// Returns when the next record expires.
     pub(in crate::manager) fn expiry(&self, lifetime: Duration) -> Option<Instant> {
         self.oldest().map(|(saved, _)| saved + lifetime)
     }
@@ -80,7 +80,7 @@ impl<S: Storage> Records<S> {
         self.by_peer.iter().map(|(peer, entry)| (time(entry), *peer)).min()
     }
 
-    /// The records as they are valid at `now`.
+    /// Returns the records as they are valid at `now`.
     pub(in crate::manager) const fn at(
         &mut self,
         now: Instant,
@@ -170,13 +170,13 @@ impl<S: Storage> Records<S> {
         true
     }
 
-    /// The first peer of a fabric with a record.
+    /// Returns the first peer of a fabric with a record.
     pub(in crate::manager) fn first_of(&self, fabric: FabricIndex) -> Option<Peer> {
         let first = self.by_peer.first_from(Peer::new(fabric, NodeId::UNSPECIFIED));
         first.filter(|peer| peer.fabric == fabric)
     }
 
-    /// A peer whose record has expired.
+    /// Returns a peer whose record has expired.
     pub(in crate::manager) fn expired(&self, now: Instant, lifetime: Duration) -> Option<Peer> {
         let (saved, peer) = self.oldest()?;
         (now >= saved + lifetime).then_some(peer)

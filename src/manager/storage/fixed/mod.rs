@@ -58,10 +58,10 @@ use crate::wire::MAX_UDP_MESSAGE;
 /// static NODE: Unstarted<RustCrypto, Tables> = Unstarted::new(RustCrypto);
 /// ```
 ///
-/// Beside that, four events may wait before nothing is begun that could cause more, and eight short
-/// messages before one is dropped, first those to unauthenticated senders: CloseSession messages
-/// to more than eight sessions at once are not all sent. Where
-/// [`Config`](crate::manager::Config) sets lower limits, those hold. Lookups are linear.
+/// While four events are queued, nothing begins that could cause more. At most eight short messages
+/// are queued. More are dropped, first those to unauthenticated senders: of CloseSession reports to
+/// more than eight sessions at once, some are not sent. Lower limits in
+/// [`Config`](crate::manager::Config) apply. Lookups are linear.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed<
     SESSIONS = Sessions<16>,
@@ -149,7 +149,7 @@ impl<
         Ring<V, ((Places<V, HANDSHAKES>, Places<V, HANDSHAKES>), Places<V, HANDSHAKE_EVENTS>)>;
     type Outbox<V> = Ring<V, Places<V, REPLIES>>;
     type Certificates = Arena<[[u8; CERTIFICATES]; FABRICS]>;
-    type Octets = Arena<[u8; BYTES]>;
+    type Bytes = Arena<[u8; BYTES]>;
     type Groups<V: Empty> = Absent;
     type GroupTables = GroupArrays<0, 0, 0>;
 }

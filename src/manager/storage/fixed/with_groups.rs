@@ -8,8 +8,8 @@ use crate::manager::storage::sealed::Sealed;
 use crate::manager::storage::sizes::{Groups, KeySets, Senders};
 use crate::manager::storage::{Empty, Present, Storage};
 
-/// The tables of another storage, and tables of fixed size for groups: for devices that are in
-/// groups, or send to them. [`Fixed`] alone has none.
+/// The tables of another storage, with tables of fixed size for groups: for devices that are
+/// members of groups, or send to them. [`Fixed`] alone has none.
 ///
 /// The sizes count the entries of all fabrics together; each fabric may have its part:
 /// [`KeySets`], [`Groups`] and [`Senders`] say how many a node must support. The defaults are those
@@ -59,7 +59,7 @@ impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usiz
     type HandshakeEvents<V> = S::HandshakeEvents<V>;
     type Outbox<V> = S::Outbox<V>;
     type Certificates = S::Certificates;
-    type Octets = S::Octets;
+    type Bytes = S::Bytes;
     type Groups<V: Empty> = Present<V>;
     type GroupTables = GroupArrays<KEY_SETS, GROUPS, SENDERS>;
 }
