@@ -1,14 +1,14 @@
-//! Where encoded bytes go: a buffer, or a count of them.
+//! Sinks for encoded bytes: a buffer, or a counter.
 
 use thiserror::Error;
 
-/// The buffer is too small for what is written to it.
+/// The buffer is too small for the bytes that are written to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("output buffer too small")]
 pub struct Overflow;
 
-/// Where encoded bytes go: a [`Buffer`], a hash, or a [`Counter`] that only measures.
+/// A sink for encoded bytes: a [`Buffer`], a hash, or a [`Counter`] that only counts them.
 pub trait Sink {
     /// Appends `octets`.
     ///
@@ -36,19 +36,19 @@ impl<'b> Buffer<'b> {
         self.len
     }
 
-    /// Returns true before the first byte.
+    /// Returns true if nothing was written yet.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Returns what was written.
+    /// Returns the bytes that were written.
     #[must_use]
     pub fn into_written(self) -> &'b mut [u8] {
         self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 
-    /// Returns what was written so far, to be encrypted in place, say.
+    /// Returns the bytes that were written so far, for example to encrypt them in place.
     #[must_use]
     pub fn written_mut(&mut self) -> &mut [u8] {
         self.bytes.get_mut(..self.len).unwrap_or_default()
@@ -75,7 +75,7 @@ impl Counter {
         self.0
     }
 
-    /// Returns true before the first byte.
+    /// Returns true if nothing was written yet.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -1,8 +1,8 @@
-//! Points in time, as the caller measures them.
+//! Points in time, which the caller measures.
 //!
 //! The library reads no clock. [`Instant`] is the caller's monotonic clock and drives every timer;
-//! [`MatterTime`] and [`WallClock`] say what the caller knows of the calendar, which only
-//! certificate validity needs.
+//! [`MatterTime`] and [`WallClock`] are the calendar time, as far as the caller knows it. Only
+//! the validity of certificates depends on it.
 
 use core::fmt;
 use core::ops::Add;
@@ -114,16 +114,17 @@ impl MatterTime {
     }
 }
 
-/// What the caller knows of the present calendar time when a certificate's validity is checked.
+/// The calendar time, as far as the caller knows it, for the validity of certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WallClock {
-    /// No idea: validity periods are not checked.
+    /// Unknown: validity periods are not checked.
     #[default]
     Unknown,
-    /// The last time known to have passed (a build date, say). A certificate that had expired by
-    /// then is refused; one that is not yet valid is not, as the present may be much later.
+    /// The last time that is known to have passed, for example a build date. A certificate that had
+    /// expired by then is refused. One that was not valid yet is accepted, as the present time can
+    /// be much later.
     LastKnownGood(MatterTime),
     /// The present time: both ends of the validity period are checked, inclusively.
     Known(MatterTime),

@@ -95,29 +95,29 @@ impl ChainPolicy {
     }
 }
 
-/// Remembers certificates whose signature has been verified, to save doing it again: those of
-/// issuers, and of nodes if it has room for them.
+/// A cache of certificates whose signature was verified, so that it need not be verified again:
+/// those of issuers, and of nodes if there is room for them.
 ///
-/// A fingerprint is a SHA-256 over the issuer's public key and the certificate, so an entry
-/// vouches for one certificate under one key and never goes stale. All other checks are made
-/// anew each time, those of validity periods among them. An implementation must be bounded:
+/// A fingerprint is a SHA-256 over the issuer's public key and the certificate. So an entry is
+/// about one certificate under one key, and never becomes wrong. All other checks are made again
+/// each time, including those of validity periods. An implementation must be bounded, since
 /// fingerprints come from peers.
 pub trait VerifiedCache {
-    /// True when `fingerprint` was inserted earlier.
+    /// Returns true if `fingerprint` was inserted earlier.
     fn contains(&self, fingerprint: &[u8; HASH_LEN]) -> bool;
 
-    /// Remembers `fingerprint`, at the cost of an older one if need be.
+    /// Remembers `fingerprint`. A full cache evicts an older one.
     fn insert(&mut self, fingerprint: [u8; HASH_LEN]);
 
-    /// True when `fingerprint` was inserted earlier as that of a node's certificate. Never, by
-    /// default.
+    /// Returns true if `fingerprint` was inserted earlier as that of a node's certificate. The
+    /// default returns false.
     fn contains_node(&self, fingerprint: &[u8; HASH_LEN]) -> bool {
         let _ = fingerprint;
         false
     }
 
-    /// Remembers the `fingerprint` of a node's certificate, of which there are many more than of
-    /// issuers: it should cost none of theirs. By default it is forgotten.
+    /// Remembers the `fingerprint` of a node's certificate. There are many more nodes than issuers,
+    /// so it should not evict the fingerprint of an issuer. The default does nothing.
     fn insert_node(&mut self, fingerprint: [u8; HASH_LEN]) {
         let _ = fingerprint;
     }

@@ -1,11 +1,11 @@
-//! Certificates that were verified lately.
+//! Certificates that were verified recently.
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
 use super::VerifiedCache;
 
-/// How many issuers are remembered.
+/// Number of issuers that are remembered.
 const ISSUERS: usize = 8;
 
 /// How many nodes are, 32 bytes each.
@@ -15,8 +15,8 @@ const NODES: usize = 1024;
 /// A [`VerifiedCache`] of the eight intermediate certificates that were verified last and, with
 /// an allocator (feature `alloc`), of the 1,024 node certificates.
 ///
-/// It saves one signature check in each handshake with a peer whose issuer is among them, and
-/// another with a peer that is. Its heap grows with the nodes, to 32 kB at most.
+/// It saves one signature check in each handshake with a peer whose issuer it has, and another one
+/// if it has the peer. Its heap grows with the nodes, to at most 32 kB.
 #[derive(Clone, Debug, Default)]
 pub struct RecentlyVerified {
     issuers: [Option<[u8; 32]>; ISSUERS],

@@ -3,7 +3,7 @@
 use super::error::CryptoError;
 use super::nonce::{MIC_LEN, OpenNonce, PrivacyNonce, SealNonce};
 
-/// The longest text in bytes that [`Aead::open_by_trial`] opens in a copy: the MTU of IPv6.
+/// Maximum length in bytes of a text that [`Aead::open_by_trial`] opens in a copy: the MTU of IPv6.
 pub const TRIAL_LEN: usize = 1280;
 
 /// An AES-128-CCM key with its schedule: 13-byte nonces, 16-byte integrity codes, in place.
@@ -32,7 +32,7 @@ pub trait Aead {
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError>;
 
-    /// The same as [`open`](Self::open), but on error `in_out` is as it was: for messages whose key
+    /// Opens like [`open`](Self::open), but on error `in_out` is unchanged: for messages whose key
     /// is found by trial.
     ///
     /// By default a copy on the stack is opened, of at most [`TRIAL_LEN`] bytes.
@@ -55,8 +55,8 @@ pub trait Aead {
         Ok(())
     }
 
-    /// Obfuscates header fields in place, or makes them clear again: CCM's key stream, without an
-    /// integrity code. [Core, "Privacy Processing of Outgoing Messages"]
+    /// Obfuscates header fields in place, or makes them readable again: the key stream of CCM,
+    /// without an integrity code. [Core, "Privacy Processing of Outgoing Messages"]
     ///
     /// # Errors
     /// [`CryptoError::Backend`].

@@ -1,5 +1,4 @@
-//! A backend that has the operations on the curve done by AWS-LC, for nodes that shake hands all
-//! day.
+//! A backend in which AWS-LC computes the operations on the curve, for nodes with many handshakes.
 
 use alloc::sync::Arc;
 
@@ -22,12 +21,12 @@ use super::{
 ///
 /// The other parts, with SPAKE2+ and AES-CCM, are those of [`RustCrypto`].
 ///
-/// It makes CASE faster, and leaves PASE and messages as they are. AWS-LC is written in C and
-/// assembler: to build it takes a C compiler. Nodes of either backend understand each other, and
-/// one refuses what the other refuses.
+/// It makes CASE faster, and does not change PASE or messages. AWS-LC is written in C and
+/// assembler: building it needs a C compiler. Nodes with different backends can connect to each
+/// other, and both backends refuse the same inputs.
 ///
-/// Key pairs are drawn from the caller's randomness, as ever, and agreements depend on nothing
-/// else. Only signatures of an [`AwsLcSigningKey`] take randomness of AWS-LC's own.
+/// Key pairs are drawn from the caller's randomness. Only signatures of an [`AwsLcSigningKey`] use
+/// randomness of AWS-LC.
 ///
 /// ```
 /// use matter_session::{AwsLcCrypto, Config, Heap, SessionManager};
@@ -101,8 +100,8 @@ impl KeyPair for AwsLcEphemeralKey {
 /// A P-256 signing key that AWS-LC signs with: an operational key, or the key of a certificate
 /// authority.
 ///
-/// Unlike those of [`SigningKey`](super::SigningKey) its signatures differ each time: AWS-LC draws
-/// their nonces from a generator of its own, which the operating system seeds. Wiped on drop.
+/// Its signatures differ each time, unlike those of [`SigningKey`](super::SigningKey): AWS-LC draws
+/// their nonces from its own generator, which the operating system seeds. The key is wiped on drop.
 #[derive(Debug)]
 pub struct AwsLcSigningKey {
     key: EcdsaKeyPair,
@@ -137,7 +136,7 @@ impl AwsLcSigningKey {
     /// Returns the form in which the key is stored.
     ///
     /// # Errors
-    /// [`CryptoError::Backend`] if AWS-LC finds no memory.
+    /// [`CryptoError::Backend`] if AWS-LC cannot allocate memory.
     pub fn to_bytes(&self) -> Result<Secret<32>, CryptoError> {
         let octets = self.key.private_key().as_be_bytes().map_err(|_| CryptoError::Backend)?;
         copy(octets.as_ref())

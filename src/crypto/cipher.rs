@@ -14,8 +14,8 @@ pub const KEY_LEN: usize = 16;
 /// [Core, "Data Confidentiality and Integrity"]. One type and two methods are required: the key
 /// handle with [`Aead::seal`] and [`Aead::open`], and [`aead`](Self::aead), which makes it.
 ///
-/// An AES accelerator in front of [`CompactRustCrypto`](super::CompactRustCrypto), which does the
-/// rest:
+/// This backend uses an AES accelerator, and
+/// [`CompactRustCrypto`](super::CompactRustCrypto) for everything else:
 ///
 #[cfg_attr(feature = "rustcrypto", doc = "```")]
 #[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
@@ -81,7 +81,7 @@ pub trait Cipher {
 
     /// Seals one text under a key that is used once, for handshakes and Check-In messages.
     ///
-    /// The default makes a key handle and drops it. Messages of sessions never come here.
+    /// The default makes a key handle and drops it. Messages of sessions do not use this.
     ///
     /// # Errors
     /// As for [`Aead::seal`].

@@ -9,8 +9,8 @@ use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
 /// [Core, "Public Key Cryptography"]. Every point that comes from a peer must be refused unless it
 /// lies on the curve. Signing is not here: [`OperationalKey`](super::OperationalKey) signs.
 ///
-/// An accelerator of the curve implements this trait, and [`Spake2p`](super::Spake2p) with it. Here
-/// it stands in front of [`CompactRustCrypto`](super::CompactRustCrypto), which does the rest:
+/// An accelerator of the curve implements this trait and [`Spake2p`](super::Spake2p). This backend
+/// uses [`CompactRustCrypto`](super::CompactRustCrypto) for everything else:
 ///
 #[cfg_attr(feature = "rustcrypto", doc = "```")]
 #[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]

@@ -4,7 +4,7 @@
 //! nonce (13 bytes) = security flags (1) || message counter LE (4) || source node id LE (8)
 //! ```
 //! A [`SealNonce`] is made from a [`FreshCounter`], which only [`TxCounter::take`] and
-//! [`PersistedCounter::take`](super::PersistedCounter::take) yield, and is consumed by sealing: one
+//! [`PersistedCounter::take`](super::PersistedCounter::take) return. Sealing consumes it, so one
 //! key never seals twice under one nonce. [Core, "Message Security"]
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -25,7 +25,7 @@ fn layout(security_flags: u8, counter: MessageCounter, node: NodeId) -> [u8; NON
     [security_flags, c0, c1, c2, c3, n0, n1, n2, n3, n4, n5, n6, n7]
 }
 
-/// A nonce for sealing: neither `Clone` nor constructible outside the crate.
+/// A nonce for sealing. It cannot be cloned, or made outside the crate.
 #[derive(Debug)]
 pub struct SealNonce([u8; NONCE_LEN]);
 
@@ -108,8 +108,9 @@ impl PrivacyNonce {
         &self.0
     }
 
-    /// For a backend whose only key stream is that of sealing. It may be used again: to obfuscate
-    /// and to make clear are the same, and privacy keys do nothing else.
+    /// Converts the nonce for a backend whose only key stream is that of sealing. It may be used
+    /// twice: obfuscating and reading are the same operation, and privacy keys serve for nothing
+    /// else.
     pub(super) const fn sealing(self) -> SealNonce {
         SealNonce(self.0)
     }
@@ -121,7 +122,7 @@ impl PrivacyNonce {
 #[error("the session's message counter is exhausted; establish a new session")]
 pub struct CounterExhausted;
 
-/// A counter value that has been used for nothing yet. Move-only.
+/// A counter value that was not used before. It cannot be cloned.
 #[derive(Debug)]
 pub struct FreshCounter(pub(super) MessageCounter);
 
@@ -133,9 +134,9 @@ impl FreshCounter {
     }
 }
 
-/// The sending counter of one secure session: starts at random, counts up, ends for good.
+/// The sending counter of one secure session. It starts at random, counts up, and ends.
 ///
-/// Not `Clone`, has no setter, and no value comes out of it twice.
+/// It cannot be cloned, has no setter, and returns no value twice.
 /// [Core, "Secure Session Message Counters"]
 #[derive(Debug)]
 pub struct TxCounter {
@@ -175,7 +176,7 @@ impl TxCounter {
         }
     }
 
-    /// Returns how many messages can still be sent.
+    /// Returns the number of messages that can still be sent.
     #[must_use]
     pub const fn remaining(&self) -> u32 {
         u32::MAX.saturating_sub(self.next)

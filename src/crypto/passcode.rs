@@ -14,13 +14,13 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::SpakeVerifier;
 use super::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret, SpakeSecrets};
 
-/// A value that must not be a passcode.
+/// The value must not be a passcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("not a valid passcode: it must be 1 to 99999998 and none of the trivial ones")]
 pub struct PasscodeError;
 
-/// The eight-digit setup passcode of a device. Wiped on drop, never printed.
+/// The eight-digit setup passcode of a device. It is wiped on drop and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Passcode(u32);
 
@@ -38,17 +38,17 @@ impl Passcode {
         if trivial || value > Self::MAX { Err(PasscodeError) } else { Ok(Self(value)) }
     }
 
-    /// Draws a passcode: every valid one is as likely as any other.
+    /// Draws a passcode. All valid ones are equally likely.
     ///
     /// # Errors
-    /// [`CryptoError::Backend`] when the source yields none, which one that works does not.
+    /// [`CryptoError::Backend`] if the source of randomness is broken.
     pub fn random(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
         /// Three of four draws succeed.
         const MAX_DRAWS: usize = 64;
         (0..MAX_DRAWS).find_map(|_| Self::new(rng.next_u32() >> 5).ok()).ok_or(CryptoError::Backend)
     }
 
-    /// Returns the value, to be printed on a label. It is a secret like any other.
+    /// Returns the value, to be printed on a label. It is secret.
     #[must_use]
     pub const fn expose(&self) -> u32 {
         self.0
@@ -121,7 +121,7 @@ pub enum PbkdfError {
     Encoding,
 }
 
-/// Iterations and salt of the passcode's stretching, always within their limits.
+/// Iterations and salt of PBKDF2 for a passcode, always within the limits of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PbkdfParameters {
     iterations: u32,
@@ -130,13 +130,13 @@ pub struct PbkdfParameters {
 }
 
 impl PbkdfParameters {
-    /// The fewest iterations.
+    /// Minimum number of iterations.
     pub const MIN_ITERATIONS: u32 = 1_000;
-    /// The most iterations.
+    /// Maximum number of iterations.
     pub const MAX_ITERATIONS: u32 = 100_000;
-    /// The shortest salt, in bytes.
+    /// Minimum length of the salt in bytes.
     pub const MIN_SALT_LEN: usize = 16;
-    /// The longest salt, in bytes.
+    /// Maximum length of the salt in bytes.
     pub const MAX_SALT_LEN: usize = 32;
 
     /// Checks parameters: `iterations` in `1000..=100000`, `salt` of 16 to 32 bytes.
@@ -170,8 +170,8 @@ impl PbkdfParameters {
     pub const ENCODED_LEN: usize = 1 + 4 + 1 + Self::MAX_SALT_LEN;
     const VERSION: u8 = 1;
 
-    /// Returns the parameters as versioned bytes, to be stored beside a [`Verifier`]. They are no
-    /// secret: whoever asks for a PASE session is told.
+    /// Returns the parameters as versioned bytes, to be stored beside a [`Verifier`]. They are
+    /// not secret: everybody who begins PASE gets them.
     ///
     /// ```text
     /// version 1 | iterations LE (4) | length of the salt | salt, zeros behind (32)
@@ -219,10 +219,10 @@ impl PbkdfParameters {
     }
 }
 
-/// What a device keeps instead of the passcode: `w0` and `L`, 97 bytes.
+/// The data that a device stores instead of the passcode: `w0` and `L`, 97 bytes.
 ///
-/// It does not reveal the passcode, but a thief of it can try passcodes offline and can
-/// impersonate the device: keep it like a secret.
+/// It does not reveal the passcode. But an attacker who has it can try passcodes offline, and can
+/// impersonate the device: keep it secret.
 #[derive(Clone)]
 pub struct Verifier {
     pub(crate) w0: Secret<HASH_LEN>,
@@ -252,8 +252,8 @@ impl Verifier {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// [`CryptoError::InvalidPoint`] when `L` has not the form of an uncompressed point. That it
-    /// lies on the curve is checked by every handshake.
+    /// [`CryptoError::InvalidPoint`] if `L` does not have the form of an uncompressed point. Every
+    /// handshake checks that it is on the curve.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, CryptoError> {
         let (w0, l) = bytes.split_first_chunk::<HASH_LEN>().ok_or(CryptoError::InvalidPoint)?;
         Ok(Self::new(Secret::from(w0), PublicKey::new(l)?))
@@ -268,12 +268,13 @@ impl Verifier {
         }
     }
 
-    /// Returns the same verifier, with what all handshakes have in common computed ahead: for a
-    /// device that answers to more than one of them, or that has time before the first.
+    /// Computes ahead what all handshakes with this verifier have in common, and returns the
+    /// verifier with the result. Use it if a device answers more than one handshake, or has time
+    /// before the first.
     ///
-    /// With `RustCrypto` this takes half the time of a plain handshake, and 6 kB that clones
-    /// share; each handshake then takes three fifths of the time. Others may compute nothing ahead.
-    /// The stored form and comparisons are those of a plain verifier.
+    /// With `RustCrypto` this takes half the time of a plain handshake, and 6 kB, which clones
+    /// share. Each handshake then takes three fifths of the time. Other backends may compute
+    /// nothing ahead. The stored form and comparisons are the same as without it.
     ///
     /// ```
     /// use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};

@@ -13,7 +13,7 @@ use super::{
     PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Signature, Spake2p, SpakeSecrets,
 };
 
-/// A [`Crypto`](super::Crypto) backend composed of four parts, each from another type if need be.
+/// A [`Crypto`](super::Crypto) backend composed of four parts, from different types.
 ///
 /// A parameter that is left out is the one before it: `Suite<HwAes, CompactRustCrypto>` takes the
 /// AEAD from `HwAes` and all else from `CompactRustCrypto`;
@@ -27,7 +27,7 @@ use super::{
 /// use matter_session::crypto::*;
 /// use matter_session::rand_core::CryptoRng;
 ///
-/// /// Takes any signature.
+/// /// Accepts every signature.
 /// struct Gullible;
 ///
 /// impl Curve for Gullible {

@@ -3,12 +3,12 @@
 use super::CompressedFabricId;
 use crate::crypto::{Crypto, CryptoError, KEY_LEN, Secret};
 
-/// A group key as an administrator hands it out.
+/// A group key, as an administrator installs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupKey {
     /// The epoch key; the operational key is derived from it.
     EpochKey(Secret<KEY_LEN>),
-    /// The operational key itself, where only that was kept.
+    /// The operational key itself, if only that was stored.
     OperationalKey(Secret<KEY_LEN>),
 }
 

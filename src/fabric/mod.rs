@@ -1,4 +1,4 @@
-//! Fabrics: the trust domains that this node has joined.
+//! Fabrics: the trust domains that this node is a member of.
 
 mod group_key;
 mod stored;
@@ -28,7 +28,7 @@ impl CompressedFabricId {
         Self(bytes)
     }
 
-    /// Derives it from the root public key and the fabric id.
+    /// Derives the id from the root public key and the fabric id.
     ///
     /// # Errors
     /// [`CryptoError`] if the backend fails.
@@ -59,9 +59,9 @@ impl fmt::Debug for CompressedFabricId {
 /// An identity protection key: the key of group key set 0.
 pub type Ipk = GroupKey;
 
-/// What makes a node a member of a fabric, in the form the administrator installs it.
+/// The credentials of a member of a fabric, as the administrator installs them.
 ///
-/// The private key is not among it: the library asks for signatures when it needs them.
+/// They do not include the private key: the library asks for signatures when it needs them.
 #[derive(Clone, Copy, Debug)]
 pub struct FabricCredentials<'a> {
     /// The root certificate (RCAC), Matter TLV.
@@ -76,7 +76,7 @@ pub struct FabricCredentials<'a> {
 
 impl<'a> FabricCredentials<'a> {
     /// Verifies the credentials (root self-signed, chain complete, as strict as `profile` says;
-    /// validity periods are not looked at) and derives the operational identity protection keys.
+    /// validity periods are not checked) and derives the operational identity protection keys.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong.
@@ -94,8 +94,7 @@ impl<'a> FabricCredentials<'a> {
         self.credentials(crypto, names, checked.root_key, checked.key)
     }
 
-    /// Takes the word of whoever stored the credentials that they were verified: they are parsed,
-    /// and no signature is looked at.
+    /// Trusts the store that the credentials were verified: parses them, and verifies no signature.
     ///
     /// # Errors
     /// [`FabricError`] for certificates that no fabric has.
@@ -204,7 +203,7 @@ impl CredentialsVerified<'_> {
     }
 }
 
-/// Credentials that do not make a fabric.
+/// The credentials do not make a fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -226,8 +225,8 @@ pub enum FabricError {
     Crypto(#[from] CryptoError),
 }
 
-/// A fabric that this node belongs to: verified credentials and what follows from them. A view of
-/// what a [`FabricTable`] holds.
+/// A fabric that this node is a member of: verified credentials and what is derived from them. It
+/// is a view of an entry of a [`FabricTable`].
 #[derive(Clone, Copy)]
 pub struct Fabric<'a> {
     facts: &'a Facts,
@@ -237,7 +236,7 @@ pub struct Fabric<'a> {
     noc: &'a [u8],
 }
 
-/// A fabric, owned: for those who keep few of them, and no manager.
+/// An owned fabric, for use without a manager.
 #[derive(Clone)]
 pub struct FabricBuf {
     facts: Facts,
@@ -290,7 +289,7 @@ pub(crate) struct Fingerprint([u8; HASH_LEN]);
 
 impl FabricBuf {
     /// Verifies credentials (root self-signed, chain complete, the strict profile; validity
-    /// periods are not looked at) and derives the operational identity protection keys.
+    /// periods are not checked) and derives the operational identity protection keys.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong.
@@ -302,7 +301,7 @@ impl FabricBuf {
         Self::with_profile(crypto, index, credentials, Profile::default())
     }
 
-    /// Like [`new`](Self::new), but reads the certificates as strictly as `profile` says.
+    /// Makes a fabric like [`new`](Self::new), but reads the certificates with this profile.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong.
@@ -335,7 +334,7 @@ impl FabricBuf {
 }
 
 impl<'a> Fabric<'a> {
-    /// How many epochs of the identity protection key a node accepts.
+    /// Number of epochs of the identity protection key that a node accepts.
     pub const MAX_IPKS: usize = 3;
 
     /// Makes the fabric of verified credentials, of which the certificates are kept elsewhere.
@@ -357,7 +356,7 @@ impl<'a> Fabric<'a> {
         self.id() == other.id() && self.root_public_key() == other.root_public_key()
     }
 
-    /// This node's number for the fabric.
+    /// Returns this node's index of the fabric.
     #[must_use]
     pub const fn index(&self) -> FabricIndex {
         self.facts.index
@@ -375,7 +374,7 @@ impl<'a> Fabric<'a> {
         self.facts.compressed_id
     }
 
-    /// This node's id on the fabric.
+    /// Returns this node's id on the fabric.
     #[must_use]
     pub const fn node_id(&self) -> NodeId {
         self.facts.node
@@ -393,7 +392,7 @@ impl<'a> Fabric<'a> {
         self.facts.root_key.read(self.root())
     }
 
-    /// Returns the public half of this node's operational key.
+    /// Returns the public key of this node's operational key pair.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         self.facts.key.read(self.noc())
@@ -405,13 +404,13 @@ impl<'a> Fabric<'a> {
         self.root
     }
 
-    /// This node's intermediate certificate.
+    /// Returns this node's intermediate certificate.
     #[must_use]
     pub fn icac(&self) -> Option<&'a [u8]> {
         Some(self.icac).filter(|icac| !icac.is_empty())
     }
 
-    /// This node's operational certificate.
+    /// Returns this node's operational certificate.
     #[must_use]
     pub const fn noc(&self) -> &'a [u8] {
         self.noc
@@ -470,12 +469,12 @@ impl fmt::Debug for FabricBuf {
     }
 }
 
-/// The fabrics of a node, as the handshakes see them.
+/// The fabrics of a node, for handshakes.
 pub trait FabricTable {
-    /// The fabric with this index.
+    /// Returns the fabric with this index.
     fn by_index(&self, index: FabricIndex) -> Option<Fabric<'_>>;
 
-    /// The `n`-th fabric in any stable order; `None` behind the last.
+    /// Returns the `n`-th fabric in any stable order; `None` after the last.
     fn nth(&self, n: usize) -> Option<Fabric<'_>>;
 }
 

@@ -144,8 +144,8 @@ impl PartialOrd for ExchangeKey {
     }
 }
 
-/// What has deadlines and output. Of what is ready at once the smallest comes first: strangers
-/// do not hold up secure sessions.
+/// An owner of deadlines and output. The smallest of those that are ready comes first, so that
+/// unauthenticated senders do not delay secure sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// An exchange of a secure session.

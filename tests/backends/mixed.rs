@@ -55,7 +55,6 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     }
 
     fn transmit(&mut self, cx: &Context<'_>) -> Option<Vec<u8>> {
-        let mut scratch = [0; 64];
         Some(self.manager.poll_transmit(cx.now())?.datagram.to_vec())
     }
 

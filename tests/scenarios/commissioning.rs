@@ -240,7 +240,7 @@ fn a_window_that_closes_at_any_step_ends_the_handshake_and_tells_the_peer_once()
                 let refused = HandshakeError::Refused(Refusal::InvalidParameter);
                 assert_eq!(net.nodes[0].failures(), [refused], "{what}");
                 assert_eq!(reports, 1, "{what}");
-                assert!(net.nodes[0].manager.sessions().len() == 0, "{what}");
+                assert!(net.nodes[0].manager.sessions().is_empty(), "{what}");
             }
             assert_eq!(net.nodes[DEVICE].manager.sessions().len(), usize::from(established));
             assert_eq!(closed_by_failures(&net), 0);

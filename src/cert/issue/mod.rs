@@ -1,4 +1,4 @@
-//! Making certificates, as the authority of a fabric does.
+//! Issuing certificates, as the authority of a fabric does.
 
 mod terms;
 
@@ -17,7 +17,7 @@ use crate::ids::{CaseAuthTags, FabricId, NodeId};
 use crate::time::MatterTime;
 use crate::tlv::{Tag, Writer};
 
-/// A certificate could not be made.
+/// The certificate was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ pub enum IssueError {
     /// The issuer's certificate is not that of an authority, or has no subject key identifier.
     #[error("issuer is no certificate authority")]
     Issuer,
-    /// What came of the request is no certificate; too long, for one.
+    /// The result is not a certificate, for example because it is too long.
     #[error("certificate cannot be made: {0}")]
     Certificate(#[from] CertError),
     /// The issuer's key did not sign, or is not the key of the issuer's certificate.
@@ -43,7 +43,7 @@ impl From<Overflow> for IssueError {
     }
 }
 
-/// What a new certificate shall say.
+/// The content of a new certificate.
 ///
 /// ```
 /// use matter_session::cert::{
@@ -166,13 +166,13 @@ impl<'a> CertificateRequest<'a> {
         self
     }
 
-    /// Limits how many intermediate authorities may stand below an authority.
+    /// Limits the number of intermediate authorities below an authority.
     pub const fn path_length(mut self, path_length: u8) -> Self {
         self.path_length = Some(path_length);
         self
     }
 
-    /// Adds a text to the subject, behind the identifiers. Joint fabrics mark their anchor's ICAC
+    /// Adds a text to the subject, after the identifiers. Joint fabrics mark their anchor's ICAC
     /// with the organisational unit `jf-anchor-icac`.
     pub const fn text(mut self, attribute: TextAttribute, value: &'a str) -> Self {
         self.text = Some((attribute, value));
@@ -180,8 +180,8 @@ impl<'a> CertificateRequest<'a> {
     }
 
     /// Sets the subject key identifier, instead of the first 20 bytes of the public key's
-    /// SHA-256 digest (RFC 7093, method 1). Other stacks take its SHA-1 digest, which is no
-    /// different to those who verify: the identifier is compared, never computed.
+    /// SHA-256 digest (RFC 7093, method 1). Other stacks use its SHA-1 digest. Verifiers
+    /// accept both, since they compare the identifier and never compute it.
     pub const fn subject_key_id(mut self, id: KeyIdentifier) -> Self {
         self.subject_key_id = Some(id);
         self
@@ -190,7 +190,7 @@ impl<'a> CertificateRequest<'a> {
     /// Makes a root certificate, signed by its own `key`.
     ///
     /// # Errors
-    /// Any [`IssueError`] but [`IssueError::Issuer`].
+    /// Every [`IssueError`] except [`IssueError::Issuer`].
     pub fn self_sign<C: Crypto>(
         &self,
         crypto: &C,

@@ -46,7 +46,7 @@ impl SerialNumber {
     }
 }
 
-/// From when until when a certificate is valid, both seconds included.
+/// The validity period of a certificate, with its first and last second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     pub(super) not_before: MatterTime,
@@ -54,7 +54,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Makes a validity period; `None` for `not_after` never ends.
+    /// Makes a validity period. With `None` for `not_after`, it never ends.
     ///
     /// Returns `None` if the period is empty, or begins with the very first second of the year
     /// 2000, for which certificates have no notation.

@@ -1,4 +1,4 @@
-//! The default backend for nodes that are short of memory.
+//! The default backend for nodes with little memory.
 
 #[cfg(feature = "std")]
 use alloc::sync::Arc;
@@ -14,7 +14,7 @@ use crate::crypto::{
     Secret, Signature, Spake2p, SpakeSecrets,
 };
 
-/// [`RustCrypto`] for nodes that are short of memory.
+/// [`RustCrypto`] for nodes with little memory.
 ///
 /// A session keeps its two keys of 16 bytes and expands them for every message, where `RustCrypto`
 /// keeps two schedules of 176 bytes (352 on processors of 32 bits). Handshakes and Check-In

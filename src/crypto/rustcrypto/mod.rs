@@ -35,8 +35,8 @@ use super::{
 /// The default [`Crypto`](super::Crypto) backend: pure Rust, constant time, AES and SHA
 /// instructions where the processor has them.
 ///
-/// Messages of sessions are sealed and opened by [`AesCcm`]; what is sealed once, in handshakes and
-/// Check-In messages, by the crate `ccm`.
+/// [`AesCcm`] seals and opens messages of sessions. The crate `ccm` does so in handshakes and for
+/// Check-In messages, which use a key once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 

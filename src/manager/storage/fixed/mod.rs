@@ -87,7 +87,8 @@ const HANDSHAKE_EVENTS: usize = 8;
 /// take 1,200, but common ones take 780, the intermediate one included.
 const CERTIFICATES: usize = 800;
 
-/// Short messages that may wait: refusals, goodbyes, acknowledgements to strangers.
+/// Maximum number of queued short messages: refusals, CloseSession reports, acknowledgements to
+/// unauthenticated senders.
 const REPLIES: usize = 8;
 
 impl<S, E, H, F, R, B> Sealed for Fixed<S, E, H, F, R, B> {}
