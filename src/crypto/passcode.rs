@@ -114,7 +114,7 @@ pub enum PbkdfError {
     #[error("PBKDF iterations must be 1000 to 100000")]
     Iterations,
     /// A salt shorter than 16 or longer than 32 bytes.
-    #[error("PBKDF salt must be 16 to 32 octets")]
+    #[error("PBKDF salt must be 16 to 32 bytes")]
     Salt,
     /// Not the stored form of parameters.
     #[error("not PBKDF parameters of a known version")]

@@ -67,7 +67,7 @@ pub enum WireError {
 #[non_exhaustive]
 pub enum EncodeError {
     /// The buffer is smaller than this many bytes.
-    #[error("buffer too small: {needed} octets are needed")]
+    #[error("buffer too small: {needed} bytes are needed")]
     BufferTooSmall {
         /// The least length in bytes that serves.
         needed: usize,

@@ -139,10 +139,10 @@ impl<S: Storage, T> Delivery<S, T> {
     /// Lends an acknowledgement that was encoded into the scratch buffer.
     pub(super) fn lend_scratch(
         &self,
-        to: PeerAddress,
+        to: &PeerAddress,
         range: Range<usize>,
     ) -> Option<Transmit<'_>> {
-        Some(Transmit { to, datagram: self.scratch.get(range)? })
+        Some(Transmit { to: *to, datagram: self.scratch.get(range)? })
     }
 
     /// Returns true if a short datagram goes next. Short datagrams and the messages of exchanges

@@ -4,12 +4,11 @@ use crate::crypto::Crypto;
 use crate::handshake::Outgoing;
 use crate::ids::ProtocolId;
 use crate::manager::delivery::{Delivery, Output};
-use crate::manager::handle::{HandshakeId, Source};
+use crate::manager::handle::{HandshakeId, PeerAddress, Source};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::message::message_of;
 use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
-use crate::manager::received::Transmit;
 use crate::manager::storage::{ByteStore, Held, Map, Storage};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
@@ -75,10 +74,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
             let counter = &mut delivery.unsecured_counter;
             let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
-            return Some(Output::Ack { to: slot.peer, range });
+            return Some(Output::Ack(range));
         }
         let (wait, interval) = (node.retry_wait(), slot.unsecured.base_interval(now));
         slot.exchange.take_transmission(now, |n| wait(interval, n)).then_some(Output::InFlight)
+    }
+
+    /// Returns the address of the peer of a handshake.
+    pub(in crate::manager) fn peer(&self, id: HandshakeId) -> Option<&PeerAddress> {
+        self.slots.get(&id).map(|slot| &slot.peer)
     }
 
     /// Returns the message in flight of a handshake.
@@ -86,11 +90,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &'a self,
         id: HandshakeId,
         delivery: &'a Delivery<S, T>,
-    ) -> Option<Transmit<'a>> {
-        let slot = self.slots.get(&id)?;
-        let (held, datagram) = slot.exchange.message()?;
-        let bytes = delivery.bytes.get(message_of(id), held);
-        Some(Transmit { to: slot.peer, datagram: bytes.get(datagram)? })
+    ) -> Option<&'a [u8]> {
+        let (held, datagram) = self.slots.get(&id)?.exchange.message()?;
+        delivery.bytes.get(message_of(id), held).get(datagram)
     }
 
     /// Marks a handshake as having no output.

@@ -5,7 +5,7 @@ use crate::exchange::Exchange;
 use crate::ids::{MessageType, ProtocolId};
 use crate::manager::delivery::{Delivery, Output};
 use crate::manager::error::{OpenError, SendError};
-use crate::manager::handle::{ExchangeHandle, ExchangeKey, SessionHandle, Source};
+use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
 use crate::manager::node::Node;
 use crate::manager::received::Transmit;
 use crate::manager::sessions::exchanges::{Content, ExchangeEntry, owner_of};
@@ -163,7 +163,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
             let range = session.session.encode(&header, message, now).ok()?.range();
-            return Some(Output::Ack { to: session.address, range });
+            return Some(Output::Ack(range));
         }
         session.session.notify_activity(now);
         let (wait, interval) = (node.retry_wait(), session.session.base_interval(now));
@@ -182,15 +182,18 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         Some(Output::InFlight)
     }
 
+    /// Returns the address of the peer of an exchange.
+    pub(in crate::manager) fn peer(&self, key: ExchangeKey) -> Option<&PeerAddress> {
+        self.table.by_local(key.session).map(|session| &session.address)
+    }
+
     /// Returns the message of an exchange that is in flight.
     pub(in crate::manager) fn in_flight<'a>(
         &'a self,
         key: ExchangeKey,
         delivery: &'a Delivery<S, T>,
-    ) -> Option<Transmit<'a>> {
-        let to = self.table.by_local(key.session)?.address;
+    ) -> Option<&'a [u8]> {
         let (held, datagram) = self.exchanges.get(&key)?.exchange.message()?;
-        let bytes = delivery.bytes.get(owner_of(key), held);
-        Some(Transmit { to, datagram: bytes.get(datagram)? })
+        delivery.bytes.get(owner_of(key), held).get(datagram)
     }
 }

@@ -139,7 +139,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let shorts_first = self.delivery.is_turn_of_shorts();
         while let Some(source) = self.delivery.schedule.ready().filter(|_| !shorts_first) {
             match self.output(source, now) {
-                Some(Output::Ack { to, range }) => return self.delivery.lend_scratch(to, range),
+                Some(Output::Ack(range)) => {
+                    return self.delivery.lend_scratch(self.peer(source)?, range);
+                }
                 Some(Output::InFlight) => return self.in_flight(source),
                 None => {}
             }
@@ -158,10 +160,21 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
     }
 
+    /// Returns the message in flight. Not inlined: its caller would copy the address by `memmove`,
+    /// which nothing else in a device needs.
+    #[inline(never)]
     fn in_flight(&self, source: Source) -> Option<Transmit<'_>> {
+        let datagram = match source {
+            Source::Exchange(key) => self.sessions.in_flight(key, &self.delivery)?,
+            Source::Handshake(id) => self.handshakes.in_flight(id, &self.delivery)?,
+        };
+        self.peer(source).map(|to| Transmit { to: *to, datagram })
+    }
+
+    fn peer(&self, source: Source) -> Option<&PeerAddress> {
         match source {
-            Source::Exchange(key) => self.sessions.in_flight(key, &self.delivery),
-            Source::Handshake(id) => self.handshakes.in_flight(id, &self.delivery),
+            Source::Exchange(key) => self.sessions.peer(key),
+            Source::Handshake(id) => self.handshakes.peer(id),
         }
     }
 

@@ -9,16 +9,15 @@ use matter_crypto::{
 };
 use matter_session::crypto::Verifier;
 use matter_session::ids::NodeId;
+use matter_session_testing::net::{Membership, PASSCODE, members};
 use p256::SecretKey;
 use p256::pkcs8::EncodePrivateKey;
 
 use super::{ITERATIONS, SALT};
-use crate::authority::{Member, members};
-use crate::pase::PASSCODE;
 
 const INITIATOR: u64 = 1;
 const RESPONDER: u64 = 2;
-/// That of `authority`.
+/// That of `testing::net::Authority`.
 const FABRIC: u64 = 1;
 const NOW: MatterTime = MatterTime(800_000_000);
 
@@ -38,7 +37,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn new(node: u64, member: &Member) -> Self {
+    fn new(node: u64, member: &Membership) -> Self {
         let credentials = member.credentials();
         let read = |octets: &[u8]| MatterCertificate::from_tlv(octets).expect("a certificate");
         let key = SecretKey::from_slice(member.key.to_bytes().as_bytes()).expect("a key");
