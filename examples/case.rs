@@ -18,16 +18,13 @@ use matter_session::rand_core::{CryptoRng, UnwrapErr};
 use matter_session::session::ResumptionId;
 use matter_session::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Context, FabricCredentials, FabricIndex, Incoming,
-    Instant, Ipk, LocalSessionId, MatterTime, NodeId, Peer, ProtocolId, ResumptionRecord,
-    ResumptionStore, RustCrypto, SecureSession, Services, SessionParameters, SigningKey, Step,
-    UnsecureSession, WallClock,
+    Instant, Ipk, LocalSessionId, MatterTime, MessageType, NodeId, Peer, ProtocolId,
+    ResumptionRecord, ResumptionStore, RustCrypto, SecureSession, Services, SessionParameters,
+    SigningKey, Step, UnsecureSession, WallClock,
 };
 use wire::{Outcome, Wire};
 
 const NODES: [NodeId; 2] = [NodeId::new(0xC0), NodeId::new(0xDE)];
-/// Opcodes of the interaction model, which this library carries but does not know.
-const READ: (ProtocolId, u8) = (ProtocolId::INTERACTION_MODEL, 0x02);
-const REPORT: (ProtocolId, u8) = (ProtocolId::INTERACTION_MODEL, 0x05);
 
 fn main() -> Outcome {
     let mut rng = UnwrapErr(getrandom::SysRng);
@@ -42,9 +39,17 @@ fn main() -> Outcome {
         assert_eq!(resumed, resumes);
         assert_eq!(controller.attestation_challenge(), device.attestation_challenge());
         println!("the controller has a {controller}, the device a {device}");
-        let received = wire.carry(0, [&mut controller, &mut device], READ, b"on or off?")?;
+        let received = wire.carry(
+            0,
+            [&mut controller, &mut device],
+            MessageType::READ_REQUEST,
+            b"on or off?",
+        )?;
         assert_eq!(received, b"on or off?");
-        assert_eq!(wire.carry(1, [&mut controller, &mut device], REPORT, b"on")?, b"on");
+        assert_eq!(
+            wire.carry(1, [&mut controller, &mut device], MessageType::REPORT_DATA, b"on")?,
+            b"on"
+        );
         if resumed {
             // The initiator does not know that, and offers to resume once more.
             nodes[1].record = None;
@@ -70,8 +75,8 @@ fn handshake(
     let (crypto, mut out) = (RustCrypto, [0; MAX_MESSAGE_LEN]);
     let id = |id| LocalSessionId::new(id).ok_or("session ids are not 0");
     let mut server = CaseServer::new(id(22)?, cx.now());
-    let start =
-        CaseStart::new(FabricIndex::MIN, NODES[1], id(11)?).with_record(nodes[0].record.clone());
+    let start = CaseStart::new(Peer::new(FabricIndex::MIN, NODES[1]), id(11)?)
+        .with_record(nodes[0].record.clone());
     let (mut client, mut message) =
         nodes[0].with_env(|env, _| CaseClient::start(&crypto, cx, env, start, &mut out))?;
 
@@ -80,7 +85,7 @@ fn handshake(
     let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), now);
     let (mut sessions, mut was_resumed) = ([None, None], false);
     for from in [0, 1].into_iter().cycle() {
-        let kind = (ProtocolId::SECURE_CHANNEL, message.opcode.0);
+        let kind = MessageType::new(ProtocolId::SECURE_CHANNEL, message.opcode.0);
         let payload = message.payload(&out);
         let mut payload = wire.carry(from, [&mut ours, &mut theirs], kind, payload)?;
         let incoming = Incoming::new(message.opcode, &mut payload);

@@ -10,15 +10,11 @@ mod wire;
 use matter_session::crypto::PbkdfParameters;
 use matter_session::rand_core::UnwrapErr;
 use matter_session::{
-    Context, Incoming, Instant, LocalSessionId, PaseClient, PaseServer, PaseStart, Passcode,
-    ProtocolId, RustCrypto, SecureSession, Services, SessionParameters, Step, UnsecureSession,
-    Verifier,
+    Context, Incoming, Instant, LocalSessionId, MessageType, PaseClient, PaseServer, PaseStart,
+    Passcode, ProtocolId, RustCrypto, SecureSession, Services, SessionParameters, Step,
+    UnsecureSession, Verifier,
 };
 use wire::{Outcome, Wire};
-
-/// Opcodes of the interaction model, which this library carries but does not know.
-const INVOKE: [(ProtocolId, u8); 2] =
-    [(ProtocolId::INTERACTION_MODEL, 0x08), (ProtocolId::INTERACTION_MODEL, 0x09)];
 
 fn main() -> Outcome {
     let mut rng = UnwrapErr(getrandom::SysRng);
@@ -29,9 +25,15 @@ fn main() -> Outcome {
     assert_eq!(commissioner.attestation_challenge(), device.attestation_challenge());
     println!("the commissioner has a {commissioner}, the device a {device}");
 
-    let received = wire.carry(0, [&mut commissioner, &mut device], INVOKE[0], b"arm fail-safe")?;
+    let received = wire.carry(
+        0,
+        [&mut commissioner, &mut device],
+        MessageType::INVOKE_REQUEST,
+        b"arm fail-safe",
+    )?;
     assert_eq!(received, b"arm fail-safe");
-    let received = wire.carry(1, [&mut commissioner, &mut device], INVOKE[1], b"armed")?;
+    let received =
+        wire.carry(1, [&mut commissioner, &mut device], MessageType::INVOKE_RESPONSE, b"armed")?;
     assert_eq!(received, b"armed");
     Ok(())
 }
@@ -56,7 +58,7 @@ fn handshake(cx: &mut Context<'_>, wire: &mut Wire) -> Outcome<[SecureSession<Ru
     let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), now);
     let mut sessions = [None, None];
     for from in [0, 1].into_iter().cycle() {
-        let kind = (ProtocolId::SECURE_CHANNEL, message.opcode.0);
+        let kind = MessageType::new(ProtocolId::SECURE_CHANNEL, message.opcode.0);
         let payload = message.payload(&out);
         let mut payload = wire.carry(from, [&mut ours, &mut theirs], kind, payload)?;
         let incoming = Incoming::new(message.opcode, &mut payload);

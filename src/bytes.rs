@@ -10,7 +10,7 @@ pub struct Overflow;
 
 /// A sink for encoded bytes: a [`Buffer`], a hash, or a [`Counter`] that only counts them.
 pub trait Sink {
-    /// Appends `octets`.
+    /// Appends `bytes`.
     ///
     /// # Errors
     /// [`Overflow`] when there is no room; nothing is appended then.
@@ -25,7 +25,7 @@ pub struct Buffer<'b> {
 }
 
 impl<'b> Buffer<'b> {
-    /// Writes from the start of `octets`.
+    /// Writes from the start of `bytes`.
     pub const fn new(bytes: &'b mut [u8]) -> Self {
         Self { bytes, len: 0 }
     }

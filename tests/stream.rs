@@ -88,11 +88,11 @@ fn lengths_that_no_message_has_end_the_stream_at_their_last_octet() {
         let mut decoder = StreamDecoder::new([0; LIMIT + PREFIX_LEN]);
         let stream = [framed(b"a message"), len.to_le_bytes().to_vec()].concat();
         let (last, before) = stream.split_last().unwrap();
-        assert_eq!(decoder.handle_octets(before), before.len());
+        assert_eq!(decoder.handle_bytes(before), before.len());
         assert_eq!(decoder.poll_message(), Ok(Some(&mut b"a message".to_owned()[..])));
         assert_eq!(decoder.poll_message(), Ok(None));
         assert!(decoder.is_mid_message());
-        assert_eq!(decoder.handle_octets(&[*last]), 1);
+        assert_eq!(decoder.handle_bytes(&[*last]), 1);
         let error = decoder.poll_message().unwrap_err();
         let report = error.report().map(|report| {
             let mut octets = [0; 8];
@@ -112,11 +112,11 @@ fn lengths_that_no_message_has_end_the_stream_at_their_last_octet() {
 #[test]
 fn nothing_comes_after_an_error() {
     let mut decoder = StreamDecoder::new([0; 300]);
-    decoder.handle_octets(&[&[3, 0, 0, 0][..], &framed(b"a message")].concat());
+    decoder.handle_bytes(&[&[3, 0, 0, 0][..], &framed(b"a message")].concat());
     for _ in 0..3 {
         assert_eq!(decoder.poll_message(), Err(StreamError::TooShort { len: 3 }));
         assert!(decoder.space().is_empty());
-        assert_eq!(decoder.handle_octets(&framed(b"a message")), 0);
+        assert_eq!(decoder.handle_bytes(&framed(b"a message")), 0);
         decoder.advance(50);
     }
 }
@@ -125,10 +125,10 @@ fn nothing_comes_after_an_error() {
 fn a_full_buffer_takes_nothing_until_its_messages_are_polled() {
     let mut decoder = StreamDecoder::new([0; 3 * 13]);
     let stream = framed(b"a message").repeat(4);
-    assert_eq!(decoder.handle_octets(&stream), 3 * 13);
+    assert_eq!(decoder.handle_bytes(&stream), 3 * 13);
     assert!(decoder.space().is_empty());
     assert_eq!(decoder.poll_message(), Ok(Some(&mut b"a message".to_owned()[..])));
-    assert_eq!(decoder.handle_octets(&stream[3 * 13..]), 13);
+    assert_eq!(decoder.handle_bytes(&stream[3 * 13..]), 13);
     for _ in 0..3 {
         assert_eq!(decoder.poll_message(), Ok(Some(&mut b"a message".to_owned()[..])));
     }
@@ -150,7 +150,7 @@ fn a_caller_that_reads_more_than_there_is_room_for_reads_what_there_is() {
 #[test]
 fn memory_follows_what_has_arrived_and_goes_back() {
     let mut decoder = StreamDecoder::growing(64_000);
-    decoder.handle_octets(&64_000_u32.to_le_bytes());
+    decoder.handle_bytes(&64_000_u32.to_le_bytes());
     assert_eq!(decoder.poll_message(), Ok(None));
     assert!(decoder.space().len() <= 2048, "for a claim alone");
     let mut arrived = 4;
@@ -193,8 +193,8 @@ fn a_message_is_framed_and_opened_where_it_stands() {
     assert_eq!(encoder.prefix(&message).unwrap(), frame[..PREFIX_LEN]);
 
     let mut decoder = StreamDecoder::growing(64_000);
-    decoder.handle_octets(frame);
-    decoder.handle_octets(&framed(b"another one"));
+    decoder.handle_bytes(frame);
+    decoder.handle_bytes(&framed(b"another one"));
     let octets = decoder.poll_message().unwrap().unwrap();
     let (read, _, _) = Packet::parse(octets).unwrap().into_parts();
     assert_eq!(read, header);
@@ -262,7 +262,7 @@ fn copied<B: StreamBuffer>(
     for portion in portions.iter().cycle() {
         let (mut now, later) = rest.split_at(rest.len().min(*portion));
         while !now.is_empty() {
-            now = &now[decoder.handle_octets(now)..];
+            now = &now[decoder.handle_bytes(now)..];
             if drain(&mut decoder, &mut heard) {
                 return heard;
             }

@@ -2,7 +2,7 @@
 //!
 //! Shared by the examples; not an example itself.
 
-use matter_session::ids::{ExchangeId, ProtocolId};
+use matter_session::ids::{ExchangeId, MessageType, ProtocolId};
 use matter_session::rand_core::CryptoRng;
 use matter_session::session::{Session, UnsecuredCounter};
 use matter_session::time::Instant;
@@ -29,7 +29,7 @@ impl Wire {
         &mut self,
         from: usize,
         ends: [&mut dyn Session; 2],
-        (protocol, opcode): (ProtocolId, u8),
+        MessageType { protocol, opcode }: MessageType,
         payload: &[u8],
     ) -> Outcome<Vec<u8>> {
         let [zero, one] = ends;

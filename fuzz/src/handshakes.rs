@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use matter_session::Peer;
 use matter_session::cert::{NoCache, Profile};
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, PbkdfParameters, Secret, Verifier};
@@ -182,7 +183,7 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
     let record = records[0].then(|| facts.records[0].clone());
     let mut services = Services::new(&mut rngs[0]);
     let mut cx = services.at(NOW);
-    let start = CaseStart::new(FabricIndex::MIN, NODES[1], id(0)).with_record(record);
+    let start = CaseStart::new(Peer::new(FabricIndex::MIN, NODES[1]), id(0)).with_record(record);
     let (client, first) = CaseClient::start(&Toy, &mut cx, &env, start, &mut out).unwrap();
     let first = own(first, &out);
     let [a, b] = rngs;

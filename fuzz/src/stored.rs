@@ -1,5 +1,6 @@
 //! What a node keeps over a restart.
 
+use matter_session::Peer;
 use matter_session::Heap;
 use matter_session::cert::{NoCache, Profile};
 use matter_session::context::Services;
@@ -55,7 +56,7 @@ pub fn resumption_record(data: &[u8]) {
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(NOW);
     let (index, peer, crypto) = (record.fabric, record.peer, Toy::<false>);
-    let start = CaseStart::new(index, peer, id).with_record(Some(record.clone()));
+    let start = CaseStart::new(Peer::new(index, peer), id).with_record(Some(record.clone()));
     let started = CaseClient::start(&crypto, &mut cx, &env, start, &mut out);
     let (_, message) = started.unwrap();
     assert!(message.payload(&out).windows(16).any(|octets| octets == record.id.as_bytes()));

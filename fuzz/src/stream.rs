@@ -83,7 +83,7 @@ fn copied<B: StreamBuffer>(
     let mut heard = (Vec::new(), None);
     for portion in portions.iter().cycle() {
         let now = &stream[..stream.len().min(*portion)];
-        let taken = decoder.handle_octets(now);
+        let taken = decoder.handle_bytes(now);
         assert!(taken != 0 || now.is_empty());
         stream = &stream[taken..];
         if drain(&mut decoder, &mut heard) || stream.is_empty() {
@@ -104,7 +104,7 @@ fn drain<B: StreamBuffer>(decoder: &mut StreamDecoder<B>, heard: &mut Heard) -> 
             Ok(None) => return false,
             Err(error) => {
                 assert_eq!(decoder.poll_message(), Err(error), "for good");
-                assert!(decoder.space().is_empty() && decoder.handle_octets(&[0; 9]) == 0);
+                assert!(decoder.space().is_empty() && decoder.handle_bytes(&[0; 9]) == 0);
                 heard.1 = Some(error);
                 return true;
             }

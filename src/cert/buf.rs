@@ -113,6 +113,6 @@ impl Eq for CertificateBuf {}
 
 impl fmt::Debug for CertificateBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CertificateBuf({} octets)", self.len)
+        write!(f, "CertificateBuf({} bytes)", self.len)
     }
 }

@@ -43,7 +43,7 @@ impl Certificate<'_> {
     fn tbs_digest_with<C: Crypto>(&self, crypto: &C, form: SerialForm) -> [u8; HASH_LEN] {
         let mut sink = HashSink::new(crypto.sha256());
         let written = self.tbs(&mut Der::new(&mut sink), form);
-        debug_assert!(written.is_ok(), "a hash takes any number of octets");
+        debug_assert!(written.is_ok(), "a hash takes any number of bytes");
         sink.finish()
     }
 

@@ -85,12 +85,6 @@ impl<M> Exchange<M> {
         self.id
     }
 
-    /// Returns true if this node began the exchange.
-    #[must_use]
-    pub const fn is_initiator(&self) -> bool {
-        self.initiator
-    }
-
     /// Returns when a message was last sent or received.
     #[must_use]
     pub const fn last_used(&self) -> Instant {

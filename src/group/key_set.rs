@@ -42,12 +42,6 @@ impl EpochStart {
         Self(micros)
     }
 
-    /// Microseconds since the epoch.
-    #[must_use]
-    pub const fn as_micros(self) -> u64 {
-        self.0
-    }
-
     const fn is_past(self, wall: u32) -> bool {
         self.0 / 1_000_000 <= wall as u64
     }

@@ -138,8 +138,9 @@ pub enum Refusal {
 }
 
 impl HandshakeError {
-    /// Returns the report for the peer. `None` if the peer ended the handshake itself, cannot be
-    /// reached, or has not received anything yet.
+    /// Returns the report for the peer. `None` if the peer ended the handshake or began another one,
+    /// if the connection is lost, if the handshake had ended already, and for a stale signature,
+    /// after which the handshake continues.
     #[must_use]
     pub const fn status_report(&self) -> Option<StatusReport<'static>> {
         match self {

@@ -16,8 +16,8 @@ use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, MAX_UDP_PAYLOAD, TAILROOM};
 
 /// Limits and timing of a [`SessionManager`](super::SessionManager).
 ///
-/// The defaults suit a controller on a desktop. A `with_` method changes settings that belong
-/// together. Every setting is also a public field.
+/// The defaults suit a controller on a desktop. Each `with_` method sets one limit, or two
+/// that belong together. Every setting is also a public field.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

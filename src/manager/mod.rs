@@ -163,15 +163,15 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     groups: S::Groups<groups::Groups<C, S>>,
 }
 
-// Whatever leads to cryptography or lies beside such a path is not inlined: a function that is
-// called once would be, and its locals would stay on the stack below a signature check.
-
 /// Maximum number of events that one call adds before it checks the backlog.
 const STEP: usize = 8;
 
 /// Maximum number of these that are about handshakes: one superseded, another established or
 /// failed.
 const HANDSHAKE_STEP: usize = 4;
+
+// Functions around the cryptography are not inlined: the compiler inlines a function with one
+// caller, and its locals would occupy the stack during the verification of a signature.
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     const fn unstarted(crypto: C) -> Self {

@@ -104,7 +104,7 @@ impl<B: StreamBuffer> StreamDecoder<B> {
 
     /// Copies bytes in that were read elsewhere. Returns how many: fewer than there are where
     /// messages have to be polled first, none after an error.
-    pub fn handle_octets(&mut self, mut bytes: &[u8]) -> usize {
+    pub fn handle_bytes(&mut self, mut bytes: &[u8]) -> usize {
         let before = bytes.len();
         loop {
             let space = self.space();

@@ -155,7 +155,7 @@ impl<'b> MessageBuf<'b> {
         self.prepend([flags, header.opcode, e0, e1])
     }
 
-    /// Puts `octets` in front of what has been written.
+    /// Puts `bytes` in front of what has been written.
     #[inline]
     pub(super) fn prepend<const N: usize>(&mut self, bytes: [u8; N]) -> Result<(), EncodeError> {
         let missing = EncodeError::BufferTooSmall { needed: HEADROOM + TAILROOM };

@@ -38,7 +38,7 @@ pub struct ProtocolHeader {
 }
 
 impl ProtocolHeader {
-    /// Reads a header; also returns where in `octets` the application payload begins.
+    /// Reads a header; also returns where in `bytes` the application payload begins.
     ///
     /// # Errors
     /// [`WireError::Truncated`].

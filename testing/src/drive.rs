@@ -5,6 +5,7 @@ use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant as Clock;
 
+use matter_session::Peer;
 use matter_session::cert::{NoCache, Profile, VerifiedCache};
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{
@@ -166,7 +167,7 @@ pub fn case_on<C: Crypto, K: OperationalKey>(
     let (mut client, first) = timed(&mut spent.initiator, || {
         initiator.with_env(|env| {
             let record = initiator.record.clone();
-            let start = CaseStart::new(fabric, RESPONDER, local(1)).with_record(record);
+            let start = CaseStart::new(Peer::new(fabric, RESPONDER), local(1)).with_record(record);
             let (client, first) = CaseClient::start(crypto, &mut cx, env, start, &mut out).unwrap();
             (client, owned(first, &out))
         })

@@ -301,7 +301,7 @@ impl<'a, C: Crypto> Party<'a, C> {
         let mut cx = services.at(NOW);
         let (machine, message) = node
             .env(&mut KeepNone, |env| {
-                let start = CaseStart::new(index(1), peer, session_id(id)).with_record(record);
+                let start = CaseStart::new(Peer::new(index(1), peer), session_id(id)).with_record(record);
                 CaseClient::start(crypto, &mut cx, env, start, &mut out)
             })
             .unwrap();

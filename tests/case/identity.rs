@@ -1,5 +1,6 @@
 //! Who a peer is, who signs, and which fabric is meant.
 
+use matter_session::Peer;
 use matter_session::context::Services;
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
@@ -372,7 +373,14 @@ fn starting_needs_a_fabric_and_room() {
         let (peer, id) = (rig.credentials[1].id, session_id(1));
         rig.nodes[0].env(&mut KeepNone, |env| {
             let (crypto, out) = (&BACKEND, &mut out[..]);
-            CaseClient::start(crypto, &mut cx, env, CaseStart::new(index(at), peer, id), out).err()
+            CaseClient::start(
+                crypto,
+                &mut cx,
+                env,
+                CaseStart::new(Peer::new(index(at), peer), id),
+                out,
+            )
+            .err()
         })
     };
     assert_eq!(start(2, 1232), Some(HandshakeError::UnknownFabric));

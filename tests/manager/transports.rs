@@ -218,7 +218,7 @@ fn a_connection_that_is_lost_amid_a_handshake_takes_it_along_and_its_number_serv
 fn a_message_that_is_too_long_is_reported_on_a_session_before_its_connection_closes() {
     let mut net = over(Tcp(1), Tcp(2));
     let mut decoder = StreamDecoder::new([0; 1284]);
-    decoder.handle_octets(&1281_u32.to_le_bytes());
+    decoder.handle_bytes(&1281_u32.to_le_bytes());
     let error = decoder.poll_message().unwrap_err();
     let report = error.report().unwrap();
     assert_eq!(report.general, GeneralCode::MESSAGE_TOO_LARGE);

@@ -29,7 +29,7 @@ pub fn run() -> Option<()> {
     let frame = StreamEncoder::new(200).frame(&mut buf, range).ok()?;
 
     let mut decoder = StreamDecoder::new([0; 204]);
-    if decoder.handle_octets(frame) != frame.len() {
+    if decoder.handle_bytes(frame) != frame.len() {
         return None;
     }
     let message = decoder.poll_message().ok()??;

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use matter_session::Peer;
 use matter_session::cert::{
     Certificate, CertificateBuf, CertificateRequest, Issuer, NoCache, Profile, SerialNumber,
     Validity,
@@ -99,7 +100,7 @@ fn case() -> Option<()> {
     let mut cx = services.at(NOW);
     let mut out = [0; MAX_MESSAGE_LEN];
     // The node connects to itself: one fabric is enough for both ends.
-    let start = CaseStart::new(index, NodeId::new(7), a);
+    let start = CaseStart::new(Peer::new(index, NodeId::new(7)), a);
     let (mut client, first) =
         CaseClient::start(&RustCrypto, &mut cx, &env, start, &mut out).ok()?;
     let mut server = CaseServer::new(b, NOW);

@@ -41,10 +41,15 @@ pub(super) fn find_destination<'f, C: Crypto>(
     Ok(found)
 }
 
-/// The record that the initiator wants to resume, if we hold it under this very id (the keys come
-/// of it, and a store may answer with what became of the record), its MIC verifies, it is of the
-/// fabric that the destination id means, the policy still accepts the peer, and nobody else
-/// resumes it. Whatever fails, the answer is the full handshake.
+/// Returns the record that the initiator wants to resume, if all of this holds. Otherwise the
+/// handshake is a full one.
+///
+/// 1. The record is stored under this very id. The keys are derived from the id, and a store may
+///    return the record's successor.
+/// 2. Its MIC verifies.
+/// 3. It is of the fabric that the destination id means.
+/// 4. The policy still accepts the peer.
+/// 5. The claim succeeds: nobody else resumes it.
 #[inline(never)]
 pub(super) fn accept_resumption<C: Crypto>(
     crypto: &C,

@@ -74,7 +74,7 @@ use crate::wire::secure_channel::Opcode;
 ///     profile: Profile::Strict,
 ///     parameters: &SessionParameters::default(),
 /// };
-/// let start = CaseStart::new(FabricIndex::MIN, NodeId::new(7), id);
+/// let start = CaseStart::new(matter_session::Peer::new(FabricIndex::MIN, NodeId::new(7)), id);
 /// let (client, sigma1) = CaseClient::start(&RustCrypto, &mut cx, &env, start, &mut out)?;
 ///
 /// // Send `sigma1.payload(&out)` to the node, and give its answer to `client.handle`.
@@ -143,7 +143,7 @@ impl<C: Crypto> CaseClient<C> {
         start: CaseStart,
         out: &mut [u8],
     ) -> Result<(Self, Outgoing), HandshakeError> {
-        let CaseStart { fabric, node, local, record } = start;
+        let CaseStart { peer: Peer { fabric, node }, local, record } = start;
         let own = env.fabrics.by_index(fabric).ok_or(HandshakeError::UnknownFabric)?;
         let ipk = own.current_ipk().ok_or(HandshakeError::UnknownFabric)?.clone();
         let resuming = record.filter(|r| r.is_of(own) && r.peer == node);

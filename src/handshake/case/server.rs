@@ -77,7 +77,7 @@ use crate::wire::secure_channel::Opcode;
 ///     profile: Profile::Strict,
 ///     parameters: &SessionParameters::default(),
 /// };
-/// # let start = CaseStart::new(FabricIndex::MIN, NodeId::new(7), id);
+/// # let start = CaseStart::new(matter_session::Peer::new(FabricIndex::MIN, NodeId::new(7)), id);
 /// # let (_, sigma1) = CaseClient::start(&RustCrypto, &mut cx, &env, start, &mut out)?;
 /// # let mut received = sigma1.payload(&out).to_vec();
 /// let mut server = CaseServer::new(id, Instant::ZERO);

@@ -1,13 +1,12 @@
 //! The parameters of a CASE initiator.
 
-use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::ids::{LocalSessionId, Peer};
 use crate::resumption::ResumptionRecord;
 
 /// The parameters of a [`CaseClient`](super::CaseClient).
 #[derive(Debug)]
 pub struct CaseStart {
-    pub(super) fabric: FabricIndex,
-    pub(super) node: NodeId,
+    pub(super) peer: Peer,
     pub(super) local: LocalSessionId,
     pub(super) record: Option<ResumptionRecord>,
 }
@@ -16,8 +15,8 @@ impl CaseStart {
     /// Makes the parameters for CASE with a node of a fabric. `local` must not be in use by another
     /// session or handshake.
     #[must_use]
-    pub const fn new(fabric: FabricIndex, node: NodeId, local: LocalSessionId) -> Self {
-        Self { fabric, node, local, record: None }
+    pub const fn new(peer: Peer, local: LocalSessionId) -> Self {
+        Self { peer, local, record: None }
     }
 
     /// Offers to resume the session of this record, if there is one. The responder may insist on

@@ -43,7 +43,7 @@ impl<C: Crypto, S: Storage, T: Default> Connections<&mut SessionManager<C, S, T>
     /// Ends the sessions and handshakes over a connection that is lost. Nothing is sent to the
     /// peers. [Core, "TCP Considerations"]
     pub fn handle_disconnect(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {
-        self.0.end_connection(connection, cx);
+        self.0.end_connection(cx, connection);
     }
 
     /// Reports to the peer, before its connection is closed, what was wrong with what came over it:

@@ -19,7 +19,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         manager
     }
 
-    /// Returns the settings.
+    /// Returns the settings as they were given. The tables of [`Fixed`](crate::manager::Fixed) can
+    /// be smaller than these limits.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.node.config

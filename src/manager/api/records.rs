@@ -89,7 +89,7 @@ impl<C: Crypto, S: Storage, T: Default> Records<&mut SessionManager<C, S, T>> {
     ///
     /// If several managers share a store, call this on each: each ends its own handshakes.
     pub fn forget(&mut self, cx: &mut Context<'_>, peer: Peer) {
-        self.0.forget_record(peer, cx);
+        self.0.forget_record(cx, peer);
     }
 
     /// Forgets the records of all fabrics of this node, also in the store that `cx` names.

@@ -41,7 +41,7 @@ pub enum GroupSendError {
         needed: usize,
     },
     /// The context has no counter store: see
-    /// [`Context::with_counters`](crate::context::Services::with_counters).
+    /// [`Services::with_counters`](crate::context::Services::with_counters).
     #[error("no counter store")]
     NoStore,
     /// The counter store failed.

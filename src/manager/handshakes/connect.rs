@@ -61,7 +61,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         self.connect(cx, to, delivery, node, |node, cx, out| {
             let (machine, first) = node.with_env(cx, &mut KeepNone, |env, cx| {
                 let record = env.resumption.by_peer(peer);
-                let start = CaseStart::new(peer.fabric, peer.node, to.local).with_record(record);
+                let start = CaseStart::new(peer, to.local).with_record(record);
                 CaseClient::start(crypto, cx, env, start, out)
             })?;
             Ok((Machine::CaseClient(machine), first))

@@ -2,7 +2,7 @@
 //!
 //! None of these types has a value. Each is a parameter of the storage.
 
-/// Secure sessions at once, the place for PASE among them: with one, CASE has none.
+/// Maximum number of secure sessions. One place is for PASE, so `Sessions<1>` has no CASE session.
 ///
 /// A node of `n` fabrics must be able to hold `3 * n + 1`.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub enum Records<const N: usize> {}
 /// not been reported to the application yet. From 1,243 to 65,535.
 ///
 /// A message takes 63 bytes more than its payload. A handshake is begun when there is room for the
-/// largest message, 1,243 bytes, and gives back what it does not need. What finds no room is
+/// largest message, 1,243 bytes, and returns what it does not need. A message without room is
 /// refused: [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a Busy report to the peer.
 #[derive(Clone, Copy, Debug)]
 pub enum MessageBytes<const N: usize> {}

@@ -29,7 +29,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         log_info!("fabric {} updated", index);
         self.fail_handshakes_of(cx, index);
-        self.forget_records_of(index, cx);
+        self.forget_records_of(cx, index);
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         log_info!("fabric {} removed", index);
         self.fail_handshakes_of(cx, index);
         self.sessions.end_fabric(index, cx.now, &mut self.delivery);
-        self.forget_records_of(index, cx);
+        self.forget_records_of(cx, index);
         if let Some(groups) = self.groups.get_mut() {
             groups.remove_fabric(index, &mut self.delivery);
         }
@@ -86,7 +86,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Forgets the record of a peer, also in the store that `cx` names.
-    pub(in crate::manager) fn forget_record(&mut self, peer: Peer, cx: &mut Context<'_>) {
+    pub(in crate::manager) fn forget_record(&mut self, cx: &mut Context<'_>, peer: Peer) {
         if let Some(store) = &mut cx.resumption {
             store.remove(peer);
         }
@@ -97,7 +97,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Forgets the records of a fabric, also in the store that `cx` names. Handshakes that resume
     /// from them end, as they would save them again.
-    fn forget_records_of(&mut self, fabric: FabricIndex, cx: &mut Context<'_>) {
+    fn forget_records_of(&mut self, cx: &mut Context<'_>, fabric: FabricIndex) {
         if let Some(store) = &mut cx.resumption {
             store.remove_fabric(fabric);
         }
@@ -113,7 +113,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         // No record outlives its fabric.
         for fabric in (1..=FabricIndex::MAX.get()).filter_map(FabricIndex::new) {
             if self.node.fabrics.by_index(fabric).is_some() {
-                self.forget_records_of(fabric, cx);
+                self.forget_records_of(cx, fabric);
             }
         }
     }

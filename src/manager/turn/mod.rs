@@ -198,8 +198,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Ends the sessions and handshakes over a connection that is lost.
     pub(in crate::manager) fn end_connection(
         &mut self,
-        connection: PeerAddress,
         cx: &mut Context<'_>,
+        connection: PeerAddress,
     ) {
         self.sessions.end_over(connection, cx.now, &mut self.delivery);
         self.handshakes.disconnected(connection, cx.now, &mut self.delivery);

@@ -59,8 +59,8 @@ use crate::wire::MAX_UDP_MESSAGE;
 /// ```
 ///
 /// While four events are queued, nothing begins that could cause more. At most eight short messages
-/// are queued. More are dropped, first those to unauthenticated senders: of CloseSession reports to
-/// more than eight sessions at once, some are not sent. Lower limits in
+/// are queued. When the queue is full, replies to unauthenticated senders are dropped first. If more
+/// than eight sessions close at once, some peers get no CloseSession report. Lower limits in
 /// [`Config`](crate::manager::Config) apply. Lookups are linear.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed<
