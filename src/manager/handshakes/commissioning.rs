@@ -52,7 +52,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
 
     /// Closes the commissioning window. The handshake that it serves ends without an event.
     pub(in crate::manager) fn close_window<T>(&mut self, delivery: &mut Delivery<S, T>) {
-        let served = self.window.take().and_then(|window| window.serving);
+        let served = self.served();
+        // It is dropped in its place, as a move would leave a copy of the verifier behind.
+        self.window = Place::Vacant;
         if let Some(id) = served {
             if self.slots.get(&id).is_some_and(|slot| slot.ended.is_none()) {
                 self.report_failure(id, &HandshakeError::WindowClosed, delivery);
