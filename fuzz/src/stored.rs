@@ -1,7 +1,7 @@
 //! What a node keeps over a restart.
 
-use matter_session::Peer;
 use matter_session::Heap;
+use matter_session::Peer;
 use matter_session::cert::{NoCache, Profile};
 use matter_session::context::Services;
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
