@@ -83,7 +83,7 @@ impl Jitter {
 
     /// Returns the next byte.
     #[inline(never)]
-    pub const fn octet(&mut self) -> u8 {
+    pub const fn next_byte(&mut self) -> u8 {
         let mut state = self.0;
         state ^= state << 13;
         state ^= state >> 17;
@@ -130,7 +130,7 @@ mod tests {
             let mut jitter = Jitter::new(seed);
             let mut seen = [0_u32; 256];
             for _ in 0..256 * 100 {
-                seen[usize::from(jitter.octet())] += 1;
+                seen[usize::from(jitter.next_byte())] += 1;
             }
             assert!(seen.iter().all(|&times| (50..150).contains(&times)), "{seed}: {seen:?}");
         }

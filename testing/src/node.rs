@@ -256,7 +256,7 @@ impl<'a, C: Crypto> Party<'a, C> {
         let passcode = Passcode::new(passcode).unwrap();
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(NOW);
-        let start = PaseStart::new(passcode, session_id(id), parameters).with_known(known);
+        let start = PaseStart::new(passcode, session_id(id), parameters).with_pbkdf(known);
         let (machine, message) = PaseClient::start(crypto, &mut cx, start, &mut out).unwrap();
         let message = own(message, &out);
         (Self::new(crypto, Machine::PaseClient(machine), None, rng), message)

@@ -30,7 +30,7 @@ impl<'a> PaseStart<'a> {
     /// Sets the PBKDF parameters of the device, if they are known from an earlier handshake. The
     /// device then does not send them.
     #[must_use]
-    pub const fn with_known(mut self, parameters: Option<PbkdfParameters>) -> Self {
+    pub const fn with_pbkdf(mut self, parameters: Option<PbkdfParameters>) -> Self {
         self.known = parameters;
         self
     }

@@ -62,8 +62,6 @@ impl<C: Crypto, S: Storage, T: Default> Connections<&mut SessionManager<C, S, T>
         report: &StatusReport<'_>,
     ) -> Result<(), NoSession> {
         let SessionManager { sessions, delivery, .. } = &mut *self.0;
-        let session = sessions.first_over(connection).ok_or(NoSession)?;
-        sessions.push_report(session, report, cx.now, delivery);
-        Ok(())
+        sessions.report_over(connection, report, cx.now, delivery)
     }
 }

@@ -69,7 +69,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             Some((message_of(id), &mut message)),
             certificates.as_mut().map(|held| (Owner::Certificates(id), held)),
         ]);
-        let Ok(mut buf) = MessageBuf::new(out) else { return Stepped::NOTHING };
+        let Ok(mut buf) = MessageBuf::new(out) else {
+            return Stepped::failed(HandshakeError::NoRoom);
+        };
         let mut keeper = Keeper::new(room);
         let result = node.with_env(cx, &mut keeper, |env, cx| {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())

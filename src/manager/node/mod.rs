@@ -48,7 +48,7 @@ impl<S: Storage> Node<S> {
     /// Returns the wait for an acknowledgement, from the peer's interval and the number of
     /// repetitions so far. Draws the jitter.
     pub(super) const fn retry_wait(&mut self) -> impl Fn(Duration, u8) -> Duration + use<S> {
-        let jitter = self.jitter.octet();
+        let jitter = self.jitter.next_byte();
         let Config { retransmission_boost: boost, longest_interval: longest, .. } = self.config;
         move |interval, repetitions| {
             boosted_backoff(interval.min(longest), repetitions, jitter, boost)

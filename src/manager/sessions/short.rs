@@ -4,8 +4,9 @@ use crate::bytes::Buffer;
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, ProtocolId};
 use crate::manager::delivery::{Delivery, SHORT_LEN};
+use crate::manager::error::NoSession;
 use crate::manager::event::Event;
-use crate::manager::handle::SessionHandle;
+use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
 use crate::time::Instant;
@@ -13,9 +14,22 @@ use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, ProtocolHeader, StatusReport};
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
+    /// Reports to the peer of a connection, on one of the sessions there.
+    pub(in crate::manager) fn report_over(
+        &mut self,
+        connection: PeerAddress,
+        report: &StatusReport<'_>,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) -> Result<(), NoSession> {
+        let session = self.first_over(connection).ok_or(NoSession)?;
+        self.push_report(session, report, now, delivery);
+        Ok(())
+    }
+
     /// Queues a status report on an exchange of its own.
     #[inline(never)]
-    pub(in crate::manager) fn push_report(
+    pub(super) fn push_report(
         &mut self,
         session: SessionHandle,
         report: &StatusReport<'_>,
