@@ -721,6 +721,8 @@ struct Model {
     wraps: bool,
     forgives: bool,
     trust_first: bool,
+    /// The first counter, from which on half of the counters are within reach.
+    first: u32,
 }
 
 impl Model {
@@ -728,6 +730,7 @@ impl Model {
     fn receive(&mut self, counter: u32) -> bool {
         let Some(max) = self.max else {
             self.max = Some(counter);
+            self.first = counter & !0xFFFF;
             self.seen.insert(counter);
             if self.trust_first {
                 self.seen.extend((1..=32).map(|k| counter.wrapping_sub(k)));
@@ -743,6 +746,7 @@ impl Model {
         }
         match ahead {
             0 => false,
+            1.. if self.trust_first && counter.wrapping_sub(self.first) >= 1 << 31 => false,
             1.. => {
                 self.seen.insert(max);
                 self.max = Some(counter);

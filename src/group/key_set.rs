@@ -4,10 +4,10 @@ use core::fmt;
 
 use thiserror::Error;
 
-use super::GroupSession;
+use super::{GroupSession, KeyId};
 use crate::crypto::{Crypto, CryptoError};
 use crate::fabric::{CompressedFabricId, GroupKey};
-use crate::ids::{GroupKeySetId, GroupSessionId};
+use crate::ids::GroupKeySetId;
 use crate::time::WallClock;
 
 /// How a receiver handles senders whose counter it does not know yet. [Core, "Group Key Set"]
@@ -158,12 +158,12 @@ impl<C: Crypto> OperationalKeySet<C> {
         (0..).zip(&self.epochs).filter_map(|(place, _)| Some((place, self.session(place)?)))
     }
 
-    /// Returns the ids of the sessions that are accepted, by the place of their key.
-    pub(crate) fn session_ids(&self) -> [Option<GroupSessionId>; MAX_EPOCHS] {
+    /// Returns the ids of the keys that are accepted, by their place.
+    pub(crate) fn key_ids(&self) -> [Option<KeyId>; MAX_EPOCHS] {
         let mut ids = [None; MAX_EPOCHS];
         for (place, session) in self.sessions() {
             if let Some(id) = ids.get_mut(usize::from(place)) {
-                *id = Some(session.id());
+                *id = Some(session.key_id());
             }
         }
         ids

@@ -9,10 +9,10 @@
 //! Group messages are encrypted with a key that all members have, carry their sender's node id, may
 //! hide counter and node ids in their header (privacy), and are neither acknowledged nor answered.
 //! To detect replays, a receiver keeps a window for each sender. It begins with the first counter
-//! that it receives, or with one that it asks the sender for ([`Synchronization`]).
+//! that it receives, or with one that it asks the sender for ([`Challenges`]).
 //!
 //! [`SessionManager`](crate::SessionManager) does all of it for a node. Each part can be used
-//! without it, where the caller keeps a window for each sender of each fabric until it restarts:
+//! without it, where the caller keeps a window for each key of each sender of each fabric until it restarts:
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
@@ -86,7 +86,8 @@ pub use self::counter::{
 pub use self::key_set::{
     EpochStart, GroupEpoch, GroupKeySet, KeySetError, MAX_EPOCHS, OperationalKeySet, SecurityPolicy,
 };
+pub(crate) use self::session::KeyId;
 pub use self::session::{GroupOpened, GroupSession, decode};
 pub use self::sync::{
-    Challenge, REQUEST_SPREAD, SYNC_TIMEOUT, SyncResponse, SyncStep, Synchronization, Synchronized,
+    Challenge, Challenges, REQUEST_SPREAD, SYNC_TIMEOUT, SyncResponse, Synchronized, request_at,
 };

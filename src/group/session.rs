@@ -28,9 +28,25 @@ use crate::wire::{
 /// The bytes in front of what privacy obfuscates.
 const CLEAR: usize = 4;
 
+/// Tells operational group keys of a fabric from each other: 48 bits of a hash of the key, of which
+/// the first 16 are the session id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KeyId([u8; 6]);
+
+impl KeyId {
+    /// No other is less.
+    pub(crate) const FIRST: Self = Self([0; 6]);
+
+    pub(crate) const fn session(self) -> GroupSessionId {
+        let [a, b, ..] = self.0;
+        GroupSessionId::new(u16::from_be_bytes([a, b]))
+    }
+}
+
 /// An operational group key, ready for use: it seals, opens and obfuscates group messages.
 pub struct GroupSession<C: Crypto> {
     id: GroupSessionId,
+    key_id: KeyId,
     key: C::Aead,
     privacy: C::Aead,
 }
@@ -46,12 +62,18 @@ impl<C: Crypto> GroupSession<C> {
         fabric: CompressedFabricId,
     ) -> Result<Self, CryptoError> {
         let key = key.operational(crypto, fabric)?;
-        let mut id = [0; 2];
+        // The session id is the first two bytes, whatever length is derived.
+        let mut id = [0; 6];
         crypto.hkdf(key.as_bytes(), &[], b"GroupKeyHash", &mut id)?;
+        let key_id = KeyId(id);
         let mut privacy = Secret::zero();
         crypto.hkdf(key.as_bytes(), &[], b"PrivacyKey", privacy.as_mut_bytes())?;
-        let id = GroupSessionId::new(u16::from_be_bytes(id));
-        Ok(Self { id, key: crypto.aead(&key), privacy: crypto.aead(&privacy) })
+        let id = key_id.session();
+        Ok(Self { id, key_id, key: crypto.aead(&key), privacy: crypto.aead(&privacy) })
+    }
+
+    pub(crate) const fn key_id(&self) -> KeyId {
+        self.key_id
     }
 
     /// Returns the session id: a hash of the key, which other keys may have, too.

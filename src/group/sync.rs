@@ -88,54 +88,55 @@ impl SyncResponse {
     }
 }
 
-/// The requester: waits for a moment, sends one request, and waits for the answer.
-#[derive(Debug)]
-pub struct Synchronization {
-    challenge: Option<Challenge>,
-    until: Instant,
+/// Returns when to send a request: after a random wait, since many nodes receive the message that
+/// causes one.
+pub fn request_at(rng: &mut dyn CryptoRng, now: Instant) -> Instant {
+    let spread = time::as_millis(REQUEST_SPREAD).saturating_add(1);
+    let wait = u64::from(rng.next_u32()).saturating_mul(spread) >> 32;
+    now + Duration::from_millis(wait)
 }
 
-/// What a [`Synchronization`] asks of its caller when a deadline has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncStep {
-    /// Send a request with this challenge.
-    Ask(Challenge),
-    /// No answer came. Drop the queued messages.
-    GiveUp,
+/// The challenges of a node that asks senders for their counters.
+///
+/// All requests of two seconds have the same one. It proves that an answer is new, and the key that
+/// seals the answer proves whose it is. So nothing needs to be kept of a sender that was asked:
+/// however many do not answer, the answer of another is accepted.
+#[derive(Debug, Default)]
+pub struct Challenges {
+    current: Option<Drawn>,
+    previous: Option<Drawn>,
 }
 
-impl Synchronization {
-    /// Begins with a random wait.
-    pub fn new(rng: &mut dyn CryptoRng, now: Instant) -> Self {
-        let spread = time::as_millis(REQUEST_SPREAD).saturating_add(1);
-        let wait = u64::from(rng.next_u32()).saturating_mul(spread) >> 32;
-        Self { challenge: None, until: now + Duration::from_millis(wait) }
-    }
+#[derive(Clone, Copy, Debug)]
+struct Drawn {
+    challenge: Challenge,
+    at: Instant,
+}
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
+impl Challenges {
+    /// Has none yet.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Instant {
-        self.until
+    pub const fn new() -> Self {
+        Self { current: None, previous: None }
     }
 
-    /// Lets time pass; `None` if nothing is due yet.
-    pub fn handle_timeout(&mut self, rng: &mut dyn CryptoRng, now: Instant) -> Option<SyncStep> {
-        if now < self.until {
-            return None;
-        }
-        if self.challenge.is_some() {
-            return Some(SyncStep::GiveUp);
+    /// Returns the challenge of a request that is sent now.
+    pub fn ask(&mut self, rng: &mut dyn CryptoRng, now: Instant) -> Challenge {
+        if let Some(current) = self.current.filter(|drawn| now < drawn.at + SYNC_TIMEOUT) {
+            return current.challenge;
         }
         let challenge = Challenge::random(rng);
-        self.challenge = Some(challenge);
-        self.until = now + SYNC_TIMEOUT;
-        Some(SyncStep::Ask(challenge))
+        self.previous = self.current.replace(Drawn { challenge, at: now });
+        challenge
     }
 
-    /// Handles an answer; returns `None` if it does not match the request.
+    /// Handles an answer. Returns `None` if it does not match a request of the last
+    /// [`SYNC_TIMEOUT`]; for some requests the time is up to twice as long.
     #[must_use]
-    pub fn handle_response(&self, response: &SyncResponse) -> Option<Synchronized> {
-        let asked = self.challenge.is_some_and(|challenge| challenge == response.challenge);
+    pub fn handle_response(&self, response: &SyncResponse, now: Instant) -> Option<Synchronized> {
+        let drawn = [self.current, self.previous].into_iter().flatten();
+        let mut recent = drawn.filter(|drawn| now <= drawn.at + SYNC_TIMEOUT + SYNC_TIMEOUT);
+        let asked = recent.any(|drawn| drawn.challenge == response.challenge);
         asked.then(|| Synchronized::at(response.counter))
     }
 }
@@ -233,27 +234,35 @@ mod tests {
     }
 
     #[test]
-    fn a_request_waits_at_most_half_a_second_and_its_answer_two() {
+    fn a_request_waits_at_most_half_a_second() {
         for (octet, wait) in [(0, 0), (0x80, 251), (0xFF, 500)] {
-            let mut rng = Octets(octet);
             let begun = Instant::from_millis(1000);
-            let mut sync = Synchronization::new(&mut rng, begun);
-            let due = begun + Duration::from_millis(wait);
-            assert_eq!(sync.poll_timeout(), due);
-            if wait > 0 {
-                assert_eq!(sync.handle_timeout(&mut rng, begun), None);
+            let due = request_at(&mut Octets(octet), begun);
+            assert_eq!(due, begun + Duration::from_millis(wait));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_accepted_for_two_seconds_at_least_and_four_at_most() {
+        for later in [0, 1999, 2000, 4000] {
+            let mut challenges = Challenges::new();
+            let at = Instant::from_millis;
+            let answer = |challenge| SyncResponse { counter: counter(5), challenge };
+            let is_taken = |challenges: &Challenges, challenge, millis| {
+                challenges.handle_response(&answer(challenge), at(millis)).is_some()
+            };
+            assert!(!is_taken(&challenges, Challenge([1; 8]), 9000), "nothing was asked yet");
+            let first = challenges.ask(&mut Octets(1), at(10_000));
+            let second = challenges.ask(&mut Octets(2), at(10_000 + later));
+            assert_eq!(first == second, later < 2000);
+            for millis in [0, 2000, 4000] {
+                let in_time = 10_000 + millis;
+                assert_eq!(is_taken(&challenges, first, in_time), millis <= 4000);
+                assert!(!is_taken(&challenges, Challenge([3; 8]), in_time));
             }
-            let answer = SyncResponse { counter: counter(5), challenge: Challenge([octet; 8]) };
-            assert!(sync.handle_response(&answer).is_none(), "nothing was asked yet");
-            assert_eq!(
-                sync.handle_timeout(&mut rng, due),
-                Some(SyncStep::Ask(Challenge([octet; 8])))
-            );
-            assert_eq!(sync.poll_timeout(), due + SYNC_TIMEOUT);
-            assert!(sync.handle_response(&answer).is_some());
-            let other = SyncResponse { challenge: Challenge([octet ^ 1; 8]), ..answer };
-            assert!(sync.handle_response(&other).is_none());
-            assert_eq!(sync.handle_timeout(&mut rng, due + SYNC_TIMEOUT), Some(SyncStep::GiveUp));
+            assert!(is_taken(&challenges, second, 10_000 + later + 2000));
+            assert!(!is_taken(&challenges, first, 14_001));
+            assert!(!is_taken(&challenges, second, 10_000 + later + 4001));
         }
     }
 

@@ -4,7 +4,8 @@
 //!            before window │  in window: a bit each  │ max │ future
 //! ... ──────────────────── max-33 ─ max-32 ... max-1 ─ max ─ max+1 ...
 //!   secure:    duplicate        by bit             duplicate   new    plain comparison
-//!   group:     duplicate        by bit             duplicate   new    modulo 2^32
+//!   group:     duplicate        by bit             duplicate   new    modulo 2^32, up to 2^31
+//!                                                                      from the first counter on
 //!   unsecured: new              by bit             duplicate   new    modulo 2^32
 //! ```
 //! Checking and committing are two steps. A counter is committed when its message is known to be
@@ -33,6 +34,8 @@ pub struct ReplayWindow {
     max: u32,
     /// Bit `k - 1` is set when `max - k` counts as seen.
     seen: u32,
+    /// The upper half of the counter that a group window began with.
+    start: u16,
     policy: Policy,
     synchronized: bool,
 }
@@ -43,7 +46,8 @@ enum Policy {
     Secure,
     /// Wraps; what is not recent may come from a peer that has restarted.
     Unsecured,
-    /// Wraps; what is not recent is old.
+    /// Wraps; what is not recent is old. All counters lie within half of the space from the first
+    /// one on, so that none comes again, even if the sender's name is used to claim large ones.
     Group,
 }
 
@@ -51,32 +55,36 @@ impl ReplayWindow {
     /// Makes the window of a secure unicast session: every counter from 1 is new.
     #[must_use]
     pub const fn secure() -> Self {
-        Self { max: 0, seen: ALL, policy: Policy::Secure, synchronized: true }
+        Self { max: 0, seen: ALL, start: 0, policy: Policy::Secure, synchronized: true }
     }
 
     /// Makes the window of an unsecured session. It accepts any first counter, and those shortly
     /// before it, which a reordering network can deliver later.
     #[must_use]
     pub const fn unsecured() -> Self {
-        Self { max: 0, seen: 0, policy: Policy::Unsecured, synchronized: false }
+        Self { max: 0, seen: 0, start: 0, policy: Policy::Unsecured, synchronized: false }
     }
 
     /// Makes the window of a group sender that is trusted at first: it accepts any first counter,
     /// and none before it.
+    ///
+    /// A window of a group accepts two billion counters from its first one on, then no more. A
+    /// sender's counters under one key never repeat, so keep a window for each key of each sender.
     #[must_use]
     pub const fn group_trust_first() -> Self {
-        Self { max: 0, seen: ALL, policy: Policy::Group, synchronized: false }
+        Self { max: 0, seen: ALL, start: 0, policy: Policy::Group, synchronized: false }
     }
 
     /// Makes the window of a group sender that has answered with its counter: larger ones are new.
     #[must_use]
     pub const fn group_at(counter: MessageCounter) -> Self {
-        Self { max: counter.get(), seen: ALL, policy: Policy::Group, synchronized: true }
+        Self { seen: ALL, ..Self::group_before(counter) }
     }
 
     /// Makes a window in which the 32 counters before this one are new once.
     pub(crate) const fn group_before(counter: MessageCounter) -> Self {
-        Self { max: counter.get(), seen: 0, policy: Policy::Group, synchronized: true }
+        let max = counter.get();
+        Self { max, seen: 0, start: upper(max), policy: Policy::Group, synchronized: true }
     }
 
     /// As [`group_trust_first`](Self::group_trust_first), but with nothing seen before the first
@@ -84,15 +92,16 @@ impl ReplayWindow {
     #[cfg(any(test, feature = "_test-util"))]
     #[must_use]
     pub const fn dangerous_group_empty() -> Self {
-        Self { max: 0, seen: 0, policy: Policy::Group, synchronized: false }
+        Self { max: 0, seen: 0, start: 0, policy: Policy::Group, synchronized: false }
     }
 
     /// Counts a counter and all before it as seen.
     pub(crate) const fn settle(&mut self, counter: MessageCounter) {
         match self.position(counter.get()) {
-            Position::First | Position::Future(_) => {
-                *self =
-                    Self { max: counter.get(), seen: ALL, policy: self.policy, synchronized: true };
+            Position::First => *self = Self::group_at(counter),
+            Position::Future(_) => {
+                self.max = counter.get();
+                self.seen = ALL;
             }
             Position::Max => self.seen = ALL,
             // The bits of older counters are greater.
@@ -124,6 +133,7 @@ impl ReplayWindow {
         match self.position(counter) {
             Position::First => {
                 self.max = counter;
+                self.start = upper(counter);
                 self.synchronized = true;
             }
             Position::Future(by) => {
@@ -156,7 +166,10 @@ impl ReplayWindow {
         let behind = self.max.wrapping_sub(counter);
         let is_future = match self.policy {
             Policy::Secure => counter > self.max,
-            Policy::Unsecured | Policy::Group => ahead <= FUTURE,
+            Policy::Unsecured => ahead <= FUTURE,
+            Policy::Group => {
+                ahead <= FUTURE && upper(counter).wrapping_sub(self.start) < GROUP_SPAN
+            }
         };
         if ahead == 0 {
             Position::Max
@@ -229,6 +242,14 @@ enum Position {
     Before,
 }
 
+const fn upper(counter: u32) -> u16 {
+    let [a, b, _, _] = counter.to_be_bytes();
+    u16::from_be_bytes([a, b])
+}
+
 const ALL: u32 = u32::MAX;
 /// The largest advance that counts as one where counters wrap.
 const FUTURE: u32 = (1 << 31) - 1;
+/// The counters of a group window lie within half of the space, in units of 2^16. Counters before
+/// the first one are then never ahead: they are more than half of the space away.
+const GROUP_SPAN: u16 = 1 << 15;

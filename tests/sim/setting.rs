@@ -76,7 +76,7 @@ pub fn node<X: Suite>(
         events: events.min(config.max_events),
         key_sets: key_sets.min(of_all(config.max_group_key_sets)),
         groups: groups.min(of_all(config.max_groups)),
-        senders: senders.min(of_all(most_senders)),
+        senders: senders.min(of_all(most_senders * config.max_group_key_sets)),
         waiting: waiting.min(config.max_waiting_group_messages),
     };
     let ledger = Rc::clone(ledger);

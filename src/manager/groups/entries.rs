@@ -1,7 +1,8 @@
 //! The values in the tables of groups.
 
+use super::rate_limit::RateLimit;
 use crate::crypto::Crypto;
-use crate::group::{GroupOpened, OperationalKeySet, SecurityPolicy, Synchronization};
+use crate::group::{GroupOpened, KeyId, OperationalKeySet, SecurityPolicy};
 use crate::ids::{GroupId, GroupKeySetId, MessageCounter, NodeId};
 use crate::manager::handle::PeerAddress;
 use crate::manager::storage::{Held, KeyRef, Sender, Storage};
@@ -14,14 +15,27 @@ pub(in crate::manager) struct KeySet<C: Crypto> {
     pub(super) keys: OperationalKeySet<C>,
     /// This node's id on the fabric, so that receiving does not look up the fabric.
     pub(super) own: NodeId,
+    /// How often this node tells its counter. Each set has its own limits, so that none takes from
+    /// another, nor from another fabric.
+    pub(super) answers: RateLimit,
+    /// How often this node asks senders for theirs.
+    pub(super) requests: RateLimit,
 }
 
 /// A key that may have sealed a received message, and what receiving needs to know of its set.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
     pub(super) key: KeyRef,
+    pub(super) id: KeyId,
     pub(super) policy: SecurityPolicy,
     pub(super) own: NodeId,
+}
+
+impl Candidate {
+    /// Returns the sender of a message that this key has opened.
+    pub(super) const fn sender(self, control: bool, node: NodeId) -> Sender {
+        Sender { fabric: self.key.fabric, control, node, key: self.id }
+    }
 }
 
 /// The counter of a sender.
@@ -33,24 +47,19 @@ pub(in crate::manager) struct Known {
     pub(super) told: bool,
 }
 
-/// A sender that this node asks for its counter.
+/// A sender that this node asks for its counter, or has asked a moment ago.
 #[derive(Debug)]
 pub(in crate::manager) struct Syncing {
-    pub(super) sync: Synchronization,
-    /// The key that sealed the sender's message. It seals the request, too.
-    pub(super) key: KeyRef,
     /// Whether the sender's message hid its header.
     pub(super) privacy: bool,
     /// The source address of the newest message of the sender.
     pub(super) to: PeerAddress,
     /// The counter of that message.
     pub(super) newest: MessageCounter,
-}
-
-impl Syncing {
-    pub(super) const fn poll_timeout(&self) -> Instant {
-        self.sync.poll_timeout()
-    }
+    /// Whether the request was sent. The sender's place is then free for others.
+    pub(super) asked: bool,
+    /// When to ask; afterwards, when to forget that.
+    pub(super) until: Instant,
 }
 
 /// A decrypted message that is queued until the counter of its sender is known.
@@ -61,22 +70,31 @@ pub(in crate::manager) struct Waiting<S: Storage> {
     pub(super) header: ProtocolHeader,
     pub(super) counter: MessageCounter,
     pub(super) held: Held<S>,
-    /// Whether it may be delivered.
-    pub(super) admitted: bool,
+    /// When it is dropped; `None` if it can be delivered.
+    pub(super) until: Option<Instant>,
 }
 
 impl<S: Storage> Waiting<S> {
-    pub(super) fn new(group: GroupId, opened: &GroupOpened<'_, Candidate>, held: Held<S>) -> Self {
-        let GroupOpened { key: Candidate { key, .. }, source, header, counter, .. } = opened;
+    pub(super) fn new(
+        group: GroupId,
+        opened: &GroupOpened<'_, Candidate>,
+        held: Held<S>,
+        until: Instant,
+    ) -> Self {
+        let GroupOpened { key, source, header, counter, .. } = opened;
         Self {
-            sender: Sender { fabric: key.fabric, control: false, node: *source },
+            sender: key.sender(false, *source),
             group,
-            key_set: key.set,
+            key_set: key.key.set,
             header: *header,
             counter: *counter,
             held,
-            admitted: false,
+            until: Some(until),
         }
+    }
+
+    pub(super) const fn is_admitted(&self) -> bool {
+        self.until.is_none()
     }
 }
 
@@ -85,12 +103,17 @@ impl<S: Storage> Waiting<S> {
 pub(super) struct Share {
     pub(super) key_sets: usize,
     pub(super) groups: usize,
-    /// Senders of data messages.
+    /// Senders of data messages under one key set.
     pub(super) data: usize,
-    /// Senders of control messages.
+    /// Senders of control messages under one key set.
     pub(super) control: usize,
 }
 
 impl Share {
     pub(super) const NONE: Self = Self { key_sets: 0, groups: 0, data: 0, control: 0 };
+
+    /// Returns how many senders of all kinds a fabric may have.
+    pub(super) const fn senders(self) -> usize {
+        self.data.saturating_add(self.control).saturating_mul(self.key_sets)
+    }
 }

@@ -3,11 +3,12 @@
 use core::net::SocketAddr;
 
 use super::entries::KeySet;
+use super::rate_limit::RateLimit;
 use super::settings::{GroupError, GroupSettings};
 use super::tables::{Groups, count_of, first_of};
 use crate::crypto::Crypto;
 use crate::fabric::{Fabric, FabricTable};
-use crate::group::{GroupKeySet, OperationalKeySet};
+use crate::group::{GroupKeySet, KeyId, OperationalKeySet};
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
 use crate::manager::delivery::Delivery;
 use crate::manager::node::Node;
@@ -25,7 +26,11 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     ) -> Result<(), GroupError> {
         let known = fabric_of(node, fabric)?;
         let keys = OperationalKeySet::new(crypto, known.compressed_id(), set)?;
-        let key_set = KeySet { keys, own: known.node_id() };
+        let (answers, requests) = match self.key_sets.get(&(fabric, set.id)) {
+            Some(KeySet { answers, requests, .. }) => (*answers, *requests),
+            None => (RateLimit::new(), RateLimit::new()),
+        };
+        let key_set = KeySet { keys, own: known.node_id(), answers, requests };
         self.keep_key_set(fabric, set.id, key_set)
     }
 
@@ -110,18 +115,28 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         Some(settings.address.socket_address(fabric.id(), group))
     }
 
-    /// Returns the nodes of a fabric whose counters are kept.
+    /// Returns the nodes of a fabric whose counters are kept, those that have sent data first.
     pub(in crate::manager) fn senders(&self, fabric: FabricIndex) -> impl Iterator<Item = NodeId> {
-        let first = Sender { fabric, control: false, node: NodeId::UNSPECIFIED };
-        let senders = self.senders.from(first).map(|(key, _)| key);
-        senders.take_while(move |key| key.fabric == fabric).map(|key| key.node)
+        let senders = self.senders.from(Sender::first_of(fabric)).map(|(key, _)| *key);
+        let mut senders = senders.take_while(move |key| key.fabric == fabric);
+        let mut last = None;
+        // A sender has an entry for each key, one after the other.
+        core::iter::from_fn(move || {
+            let sender = senders.find(|key| last != Some((key.control, key.node)))?;
+            last = Some((sender.control, sender.node));
+            Some(sender.node)
+        })
     }
 
     /// Forgets the counters of a sender. Returns false if there were none.
     pub(in crate::manager) fn forget_sender(&mut self, fabric: FabricIndex, node: NodeId) -> bool {
         let mut known = false;
         for control in [false, true] {
-            known |= self.senders.discard(&Sender { fabric, control, node });
+            let first = Sender { control, node, ..Sender::first_of(fabric) };
+            let is_of = |key: &Sender| key.control == control && key.node == node;
+            while let Some(sender) = first_of(&self.senders, first, fabric).filter(is_of) {
+                known |= self.senders.discard(&sender);
+            }
         }
         self.full.clear(fabric);
         known
@@ -153,10 +168,10 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             return Err(GroupError::TooMany);
         }
         self.forget_keys(fabric, id);
-        let ids = set.keys.session_ids();
+        let ids = set.keys.key_ids();
         self.key_sets.insert((fabric, id), set).map_err(|_| GroupError::TooMany)?;
-        for (place, session) in (0..).zip(ids) {
-            let Some(session) = session else { continue };
+        for (place, key) in (0..).zip(ids) {
+            let Some(session) = key.map(KeyId::session) else { continue };
             // There is room for three keys of each set.
             let kept = self.keys.insert(KeyRef { session, fabric, set: id, place }, ());
             kept.map_err(|_| GroupError::TooMany)?;
@@ -166,8 +181,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
 
     fn forget_keys(&mut self, fabric: FabricIndex, id: GroupKeySetId) {
         let Some(set) = self.key_sets.get(&(fabric, id)) else { return };
-        for (place, session) in (0..).zip(set.keys.session_ids()) {
-            let Some(session) = session else { continue };
+        for (place, key) in (0..).zip(set.keys.key_ids()) {
+            let Some(session) = key.map(KeyId::session) else { continue };
             self.keys.discard(&KeyRef { session, fabric, set: id, place });
         }
     }
@@ -190,7 +205,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         while let Some(key) = first_of(&self.groups, (fabric, GroupId::new(0)), fabric) {
             self.groups.discard(&key);
         }
-        let first = Sender { fabric, control: false, node: NodeId::UNSPECIFIED };
+        let first = Sender::first_of(fabric);
         while let Some(sender) = first_of(&self.senders, first, fabric) {
             self.senders.discard(&sender);
         }

@@ -1,19 +1,25 @@
 //! The groups that this node is in: their keys, sending, receiving, counter synchronisation.
 //!
+//! What is kept of a sender belongs to the key that proved it ([`Sender`]). So whoever has one key
+//! can do nothing to messages under another: neither to windows, nor to counter synchronisation, nor
+//! to the room in tables, of which each key set and each fabric has its part.
+//!
 //! ```text
-//!  settings   entries   notices   rate_limit     values
-//!       └────────┴── tables ──────────┘          struct Groups
+//!  settings   entries   notices   rate_limit   crowd   values
+//!       └────────┴── tables ──────────┴──────────┘     struct Groups
 //!                      │
-//!  membership   receive   waiting   sync   send   what Groups does
+//!  membership   receive   senders   waiting   sync   send   what Groups does
 //! ```
 
 mod control;
+mod crowd;
 mod entries;
 mod membership;
 mod notices;
 mod rate_limit;
 mod receive;
 mod send;
+mod senders;
 mod settings;
 mod sync;
 mod tables;
@@ -23,3 +29,5 @@ pub use self::send::GroupSendError;
 pub(super) use self::send::max_payload;
 pub use self::settings::{GroupError, GroupSettings};
 pub(super) use self::tables::Groups;
+#[cfg(doc)]
+use super::storage::Sender;

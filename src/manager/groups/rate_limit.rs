@@ -1,20 +1,21 @@
-//! How often this node tells its group counter.
+//! How often this node tells its group counter, and asks for those of others.
 
 use core::time::Duration;
 
 use crate::time::Instant;
 
-/// Limits the answers to bursts of ten and to one each 100 ms in the long run. Every member of a
-/// group has its key and may ask, so without a limit one of them could use this node to flood the
-/// network.
-#[derive(Debug)]
+/// Limits control messages to bursts of ten and to one each 100 ms in the long run. Every member of
+/// a group has its key and may ask, and everybody can replay messages that make this node ask. So
+/// without a limit they could use this node to flood the network, and wear out the memory in which
+/// its counters are stored.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct RateLimit {
     /// When everything answered so far would have been answered at the long-term rate.
     caught_up: Instant,
 }
 
 impl RateLimit {
-    const PACE: Duration = Duration::from_millis(100);
+    pub(super) const PACE: Duration = Duration::from_millis(100);
     const BURST: Duration = Duration::from_millis(1000);
 
     pub(super) const fn new() -> Self {

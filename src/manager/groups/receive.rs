@@ -6,13 +6,13 @@ use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
-use crate::ids::{Group, GroupId, GroupSessionId, MessageCounter, MessageType, NodeId, ProtocolId};
+use crate::ids::{Group, GroupId, GroupSessionId, MessageType, NodeId, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
 use crate::manager::received::{Dropped, GroupMessage, Received};
-use crate::manager::storage::{Map, Sender, Storage};
-use crate::session::{DecodeError, ReplayWindow, Verdict};
+use crate::manager::storage::{Map, Storage};
+use crate::session::{DecodeError, Verdict};
 use crate::wire::MessageKind;
 use crate::wire::secure_channel::Opcode;
 
@@ -74,8 +74,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<(), Dropped> {
-        let GroupOpened { key: Candidate { key, .. }, privacy, source, header, .. } = opened;
-        let GroupOpened { counter, payload, .. } = opened;
+        let GroupOpened { key, privacy, source, header, counter, payload, .. } = opened;
         if header.protocol != ProtocolId::SECURE_CHANNEL {
             return Err(Dropped::Unsolicited);
         }
@@ -83,34 +82,33 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             (Opcode::MSG_COUNTER_SYNC_REQ, true) => {
                 let challenge = Challenge::parse(payload).ok_or(Dropped::Unsolicited)?;
                 // Control messages are always trusted on first sight.
-                self.judge(Sender { fabric: key.fabric, control: true, node: source }, counter)?;
-                let asker = Control { key, privacy, to: from, node: source };
+                self.judge(key.sender(true, source), key.key.set, counter)?;
+                let asker = Control { key: key.key, privacy, to: from, node: source };
                 self.answer(cx, asker, header.exchange, challenge, delivery, node)
             }
             // The challenge proves that the response is new, so its counter is not remembered.
             (Opcode::MSG_COUNTER_SYNC_RSP, false) => {
                 let response = SyncResponse::parse(payload).ok_or(Dropped::Unsolicited)?;
-                self.synchronized(key, source, &response, delivery)
+                self.synchronized(cx, key, source, &response, delivery)
             }
             _ => Err(Dropped::Unsolicited),
         }
     }
 
     fn judge_data(&mut self, opened: &GroupOpened<'_, Candidate>) -> Result<Judged, Dropped> {
-        let GroupOpened { key: Candidate { key, policy, .. }, source, header, counter, .. } =
-            opened;
+        let GroupOpened { key, source, header, counter, .. } = opened;
         // Nothing of the secure channel protocol is sent to groups.
         if !header.initiator || header.protocol == ProtocolId::SECURE_CHANNEL {
             return Err(Dropped::Unsolicited);
         }
-        let sender = Sender { fabric: key.fabric, control: false, node: *source };
-        if *policy == SecurityPolicy::TrustFirst {
-            self.judge(sender, *counter)?;
+        let (sender, set) = (key.sender(false, *source), key.key.set);
+        if key.policy == SecurityPolicy::TrustFirst {
+            self.judge(sender, set, *counter)?;
             return Ok(Judged::New);
         }
         match self.senders.get(&sender) {
             Some(Known { told: true, .. }) => {
-                self.judge(sender, *counter)?;
+                self.judge(sender, set, *counter)?;
                 Ok(Judged::New)
             }
             // That a message under another policy was trusted proves nothing here.
@@ -119,39 +117,10 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
                 Verdict::Duplicate => Err(Dropped::GroupReplay),
             },
             None => {
-                self.check_room(sender)?;
+                self.check_room(sender, set)?;
                 Ok(Judged::Unknown)
             }
         }
-    }
-
-    /// Judges and remembers a counter.
-    fn judge(&mut self, sender: Sender, counter: MessageCounter) -> Result<(), Dropped> {
-        if let Some(Known { window, .. }) = self.senders.get_mut(&sender) {
-            let verdict = window.check(counter);
-            window.commit(counter);
-            return match verdict {
-                Verdict::New => Ok(()),
-                Verdict::Duplicate => Err(Dropped::GroupReplay),
-            };
-        }
-        self.check_room(sender)?;
-        let mut window = ReplayWindow::group_trust_first();
-        window.commit(counter);
-        let known = Known { window, told: false };
-        self.senders.insert(sender, known).map_err(|_| Dropped::GroupSender)
-    }
-
-    /// Fails if there is no room for another sender of this kind. Sender entries are never evicted:
-    /// the messages of an evicted sender could be replayed.
-    fn check_room(&mut self, sender: Sender) -> Result<(), Dropped> {
-        let full = self.senders.len() >= self.senders.capacity();
-        let most = if sender.control { self.share.control } else { self.share.data };
-        if full || self.senders_of(sender) >= most {
-            self.full.raise(sender.fabric);
-            return Err(Dropped::GroupSender);
-        }
-        Ok(())
     }
 }
 

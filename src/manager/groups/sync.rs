@@ -1,22 +1,101 @@
 //! Counter synchronisation: asking senders for their counters, and answering.
 
+use core::time::Duration;
+
 use super::control::Control;
-use super::entries::{Known, Syncing};
+use super::crowd::Crowd;
+use super::entries::{Candidate, Known, Syncing};
+use super::rate_limit::RateLimit;
 use super::send::header;
 use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::group::{Challenge, SyncResponse, SyncStep};
-use crate::ids::{ExchangeId, FabricIndex, NodeId, ProtocolId};
+use crate::group::{self, Challenge, REQUEST_SPREAD, SYNC_TIMEOUT, SyncResponse};
+use crate::ids::{ExchangeId, FabricIndex, MessageCounter, NodeId, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
+use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
 use crate::manager::received::Dropped;
-use crate::manager::storage::{KeyRef, Map, Sender, Storage};
+use crate::manager::storage::{Map, Sender, Storage};
+use crate::time::{self, Instant};
 use crate::wire::secure_channel::Opcode;
 
+/// How long a sender that was asked is not asked again because of a message that was sent before the
+/// request: such a message may be a replay.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long a message waits for the counter of its sender.
+pub(super) const PATIENCE: Duration =
+    Duration::from_millis(time::as_millis(REQUEST_SPREAD) + time::as_millis(SYNC_TIMEOUT));
+
 impl<C: Crypto, S: Storage> Groups<C, S> {
-    /// Asks senders for their counters again, or gives up, as time passes.
+    /// Decides whether to ask a sender for its counter because of a message that has come from an
+    /// address.
+    ///
+    /// # Errors
+    /// [`Dropped::GroupSender`] if the sender was asked, has not answered, and this message is not
+    /// newer; or if no place is free.
+    pub(super) fn ask(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: PeerAddress,
+        sender: Sender,
+        privacy: bool,
+        counter: MessageCounter,
+    ) -> Result<(), Dropped> {
+        let now = cx.now;
+        let new = Syncing {
+            privacy,
+            to: from,
+            newest: counter,
+            asked: false,
+            until: group::request_at(cx.rng, now),
+        };
+        let Some(syncing) = self.syncs.get_mut(&sender) else {
+            if self.syncs.len() >= self.syncs.capacity() && !self.displace(sender) {
+                return Err(Dropped::GroupSender);
+            }
+            return self.syncs.insert(sender, new).map_err(|_| Dropped::GroupSender);
+        };
+        let is_overdue =
+            syncing.asked && syncing.until < now + SILENCE.saturating_sub(SYNC_TIMEOUT);
+        // A replay can come from any address; the sender itself has larger counters by now.
+        if is_later(counter, syncing.newest) {
+            syncing.newest = counter;
+            let moved = syncing.to != from;
+            match syncing.asked {
+                true if moved || is_overdue => *syncing = new,
+                true => {}
+                false => (syncing.privacy, syncing.to) = (privacy, from),
+            }
+            return Ok(());
+        }
+        if is_overdue { Err(Dropped::GroupSender) } else { Ok(()) }
+    }
+
+    /// Frees a place for a sender to be asked. Senders that were asked need none. If there is no
+    /// such, it is one of the fabric, or of the key, that has more of them than the new sender's.
+    fn displace(&mut self, new: Sender) -> bool {
+        let asked = self.syncs.iter().filter(|(_, syncing)| syncing.asked);
+        let asked = asked.min_by_key(|(_, syncing)| syncing.until);
+        let displaced = asked.map(|(sender, _)| *sender).or_else(|| {
+            let senders = || self.syncs.iter().map(|(sender, _)| *sender);
+            let own = Crowd::of(new, senders().chain([new]));
+            let is_crowded = |sender: &Sender| {
+                let crowd = Crowd::of(*sender, senders());
+                if sender.fabric == new.fabric {
+                    crowd.key > own.key
+                } else {
+                    crowd.fabric > own.fabric
+                }
+            };
+            senders().filter(is_crowded).max_by_key(|sender| Crowd::of(*sender, senders()))
+        });
+        displaced.is_some_and(|sender| self.syncs.discard(&sender))
+    }
+
+    /// Asks senders for their counters, and forgets what nobody has answered, as time passes.
     #[inline(never)]
     pub(in crate::manager) fn timeout<T>(
         &mut self,
@@ -24,33 +103,50 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) {
-        loop {
-            if self.due.is_none_or(|due| cx.now < due) {
-                return;
+        while self.due.is_some_and(|due| due <= cx.now) {
+            let is_due = |until: Instant| until <= cx.now;
+            let sender = self.syncs.iter().find(|(_, syncing)| is_due(syncing.until));
+            let sender = sender.map(|(sender, _)| *sender);
+            let message = self.first_waiting(|message| message.until.is_some_and(is_due));
+            if let Some(serial) = message {
+                self.discard_waiting(serial, &mut delivery.bytes);
             }
-            let due = |syncing: &Syncing| syncing.poll_timeout() <= cx.now;
-            let found = self.syncs.iter().find(|(_, syncing)| due(syncing));
-            let Some(sender) = found.map(|(sender, _)| *sender) else { return self.find_due() };
-            let Some(syncing) = self.syncs.get_mut(&sender) else { return };
-            let step = syncing.sync.handle_timeout(cx.rng, cx.now);
-            let (key, privacy, to) = (syncing.key, syncing.privacy, syncing.to);
-            let asked = match step {
-                Some(SyncStep::Ask(challenge)) => {
-                    let exchange = delivery.exchange_id();
-                    let opcode = Opcode::MSG_COUNTER_SYNC_REQ.0;
-                    let header = header(exchange, ProtocolId::SECURE_CHANNEL, opcode, true);
-                    let message = Control { key, privacy, to, node: sender.node };
-                    self.push_control(cx, message, &header, challenge.as_bytes(), delivery, node)
-                        .is_some()
-                }
-                Some(SyncStep::GiveUp) => false,
-                None => true,
-            };
-            if !asked {
-                self.give_up(sender, &mut delivery.bytes);
+            if let Some(sender) = sender
+                && !self.request(cx, sender, delivery, node)
+            {
+                self.syncs.discard(&sender);
             }
             self.find_due();
         }
+    }
+
+    /// Asks a sender for its counter, or postpones that; returns false if there is nothing to do any
+    /// more.
+    fn request<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sender: Sender,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> bool {
+        let key = self.find_key(sender.fabric, sender.key);
+        let Some(syncing) = self.syncs.get_mut(&sender).filter(|syncing| !syncing.asked) else {
+            return false;
+        };
+        let Some(key) = key else { return false };
+        let Some(set) = self.key_sets.get_mut(&(key.fabric, key.set)) else { return false };
+        if !set.requests.allows(cx.now) {
+            // At a random time, so that none comes last again and again.
+            syncing.until = group::request_at(cx.rng, cx.now + RateLimit::PACE);
+            return true;
+        }
+        syncing.asked = true;
+        syncing.until = cx.now + SILENCE;
+        let message = Control { key, privacy: syncing.privacy, to: syncing.to, node: sender.node };
+        let challenge = self.challenges.ask(cx.rng, cx.now);
+        let opcode = Opcode::MSG_COUNTER_SYNC_REQ.0;
+        let header = header(delivery.exchange_id(), ProtocolId::SECURE_CHANNEL, opcode, true);
+        self.push_control(cx, message, &header, challenge.as_bytes(), delivery, node).is_some()
     }
 
     /// Answers a node that asks for this node's counter.
@@ -63,7 +159,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<(), Dropped> {
-        if !self.answers.allows(cx.now) {
+        let set = self.key_sets.get_mut(&(asker.key.fabric, asker.key.set));
+        if !set.is_some_and(|set| set.answers.allows(cx.now)) {
             return Err(Dropped::GroupAnswer);
         }
         let store = cx.counters.as_deref_mut().ok_or(Dropped::GroupAnswer)?;
@@ -79,29 +176,33 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     /// Handles the counter of a sender: its queued messages that are new can be delivered.
     pub(super) fn synchronized<T>(
         &mut self,
-        key: KeyRef,
+        cx: &Context<'_>,
+        key: Candidate,
         node: NodeId,
         response: &SyncResponse,
         delivery: &mut Delivery<S, T>,
     ) -> Result<(), Dropped> {
-        let sender = Sender { fabric: key.fabric, control: false, node };
-        let syncing = self.syncs.get(&sender).ok_or(Dropped::Unsolicited)?;
-        let mut state = syncing.sync.handle_response(response).ok_or(Dropped::Unsolicited)?;
-        self.syncs.discard(&sender);
-        self.find_due();
-        // It may have been trusted meanwhile, for a message under a key set of the other policy.
+        let sender = key.sender(false, node);
         let known = self.senders.get(&sender);
-        let room = known.is_some() || self.senders_of(sender) < self.share.data;
-        if let Some(Known { window, .. }) = known {
-            state.join(window.clone());
+        if known.is_some_and(|known| known.told) {
+            return Err(Dropped::Unsolicited);
         }
-        self.admit_waiting(sender, room.then_some(&mut state), &mut delivery.bytes);
+        let answered = self.challenges.handle_response(response, cx.now);
+        let mut state = answered.ok_or(Dropped::Unsolicited)?;
+        // It may have been trusted meanwhile, for a message under a key set of the other policy.
+        let room = match known {
+            Some(Known { window, .. }) => {
+                state.join(window.clone());
+                Ok(())
+            }
+            None => self.check_room(sender, key.key.set),
+        };
+        self.syncs.discard(&sender);
+        self.admit_waiting(sender, room.is_ok().then_some(&mut state), &mut delivery.bytes);
+        self.find_due();
+        room?;
         let known = Known { window: state.into_window(), told: true };
-        if !room || self.senders.insert(sender, known).is_err() {
-            self.full.raise(sender.fabric);
-            return Err(Dropped::GroupSender);
-        }
-        Ok(())
+        self.senders.insert(sender, known).map_err(|_| Dropped::GroupSender)
     }
 
     /// Returns the next event of groups.
@@ -112,4 +213,10 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let fabric: FabricIndex = self.full.give()?;
         Some(Event::GroupSendersFull { fabric })
     }
+}
+
+/// Returns true if a counter comes after another; counters wrap.
+const fn is_later(counter: MessageCounter, than: MessageCounter) -> bool {
+    let ahead = counter.get().wrapping_sub(than.get());
+    ahead != 0 && ahead < 1 << 31
 }

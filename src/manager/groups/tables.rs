@@ -4,11 +4,10 @@ use core::fmt;
 
 use super::entries::{Candidate, KeySet, Known, Share, Syncing, Waiting};
 use super::notices::Notices;
-use super::rate_limit::RateLimit;
 use super::settings::GroupSettings;
 use crate::crypto::Crypto;
-use crate::group::{GroupCounters, GroupSession, MAX_EPOCHS};
-use crate::ids::{FabricIndex, GroupKeySetId, GroupSessionId, NodeId};
+use crate::group::{Challenges, GroupCounters, GroupSession, KeyId, MAX_EPOCHS};
+use crate::ids::{FabricIndex, GroupKeySetId, GroupSessionId};
 use crate::manager::config::Config;
 use crate::manager::storage::{Empty, GroupTables, KeyRef, Map, Sender, Storage};
 use crate::time::Instant;
@@ -24,12 +23,12 @@ pub(in crate::manager) struct Groups<C: Crypto, S: Storage> {
     pub(super) senders: <Tables<S> as GroupTables>::Senders<Known>,
     pub(super) syncs: <Tables<S> as GroupTables>::Syncs<Syncing>,
     pub(super) waiting: <Tables<S> as GroupTables>::Waiting<Waiting<S>>,
-    /// How much of the tables one fabric may use.
+    /// How much of the tables one fabric may use, and one key set of it.
     pub(super) share: Share,
-    /// The earliest deadline of `syncs`.
+    /// The earliest deadline of `syncs` and `waiting`.
     pub(super) due: Option<Instant>,
     pub(super) counters: GroupCounters,
-    pub(super) answers: RateLimit,
+    pub(super) challenges: Challenges,
     /// Whether an event is due that says that queued messages can be polled.
     pub(super) news: bool,
     /// The message that was polled last. The application borrows it until the next poll.
@@ -49,7 +48,7 @@ impl<C: Crypto, S: Storage> Empty for Groups<C, S> {
         share: Share::NONE,
         due: None,
         counters: GroupCounters::new(),
-        answers: RateLimit::new(),
+        challenges: Challenges::new(),
         news: false,
         lent: None,
         full: Notices::NONE,
@@ -62,16 +61,18 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         self.key_sets.limit(of_all(config.max_group_key_sets));
         self.keys.limit(of_all(config.max_group_key_sets).saturating_mul(MAX_EPOCHS));
         self.groups.limit(of_all(config.max_groups));
-        self.senders.limit(of_all(config.max_group_senders).saturating_mul(2));
+        let senders = config.max_group_senders.saturating_mul(config.max_group_key_sets);
+        self.senders.limit(of_all(senders).saturating_mul(2));
         self.syncs.limit(config.max_waiting_group_messages);
         self.waiting.limit(config.max_waiting_group_messages);
         let share = |capacity: usize| capacity.checked_div(fabrics).unwrap_or(0).max(1);
-        let senders = share(self.senders.capacity());
+        let key_sets = share(self.key_sets.capacity()).min(config.max_group_key_sets);
+        let senders = share(self.senders.capacity()).checked_div(key_sets).unwrap_or(0).max(1);
         // Ten of twelve places are for data, two for control: the specification demands as many.
         let data = senders.saturating_sub((senders / 6).max(1)).max(1);
         let data = data.min(config.max_group_senders);
         self.share = Share {
-            key_sets: share(self.key_sets.capacity()).min(config.max_group_key_sets),
+            key_sets,
             groups: share(self.groups.capacity()).min(config.max_groups),
             data,
             control: senders.saturating_sub(data).max(1).min(config.max_group_senders),
@@ -87,27 +88,29 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             KeyRef { session, fabric: FabricIndex::MIN, set: GroupKeySetId::new(0), place: 0 };
         let keys = self.keys.from(first).map(|(key, ())| *key);
         keys.take_while(move |key| key.session == session).filter_map(|key| {
-            let KeySet { keys, own } = self.key_sets.get(&(key.fabric, key.set))?;
-            let candidate = Candidate { key, policy: keys.policy(), own: *own };
-            Some((candidate, keys.session(key.place)?))
+            let KeySet { keys, own, .. } = self.key_sets.get(&(key.fabric, key.set))?;
+            let session = keys.session(key.place)?;
+            let id = session.key_id();
+            Some((Candidate { key, id, policy: keys.policy(), own: *own }, session))
         })
     }
 
+    /// Returns where a key of a fabric is, if it is installed.
+    pub(super) fn find_key(&self, fabric: FabricIndex, id: KeyId) -> Option<KeyRef> {
+        let mut keys = self.candidates(id.session()).map(|(candidate, _)| candidate);
+        let is_it = |candidate: &Candidate| candidate.key.fabric == fabric && candidate.id == id;
+        keys.find(is_it).map(|candidate| candidate.key)
+    }
+
     pub(super) fn find_due(&mut self) {
-        self.due = self.syncs.iter().map(|(_, syncing)| syncing.poll_timeout()).min();
+        let syncs = self.syncs.iter().map(|(_, syncing)| syncing.until);
+        let waiting = self.waiting.iter().filter_map(|(_, message)| message.until);
+        self.due = syncs.chain(waiting).min();
     }
 
     /// Returns when [`timeout`](Self::timeout) is due.
     pub(in crate::manager) const fn poll_timeout(&self) -> Option<Instant> {
         self.due
-    }
-
-    /// Returns how many senders of this kind a fabric has.
-    pub(super) fn senders_of(&self, sender: Sender) -> usize {
-        let Sender { fabric, control, .. } = sender;
-        let first = Sender { node: NodeId::UNSPECIFIED, ..sender };
-        let of_kind = |key: &Sender| key.fabric == fabric && key.control == control;
-        self.senders.from(first).take_while(|(key, _)| of_kind(key)).count()
     }
 }
 

@@ -1,11 +1,15 @@
 //! Messages that wait until the counter of their sender is known.
 
-use super::entries::{Candidate, Syncing, Waiting};
-use super::tables::{Groups, count_of, first_of};
+use core::cmp::Reverse;
+
+use super::crowd::Crowd;
+use super::entries::{Candidate, Waiting};
+use super::sync::PATIENCE;
+use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::group::{GroupOpened, Synchronization, Synchronized};
-use crate::ids::{FabricIndex, Group, GroupId, MessageCounter, MessageType, NodeId};
+use crate::group::{GroupOpened, Synchronized};
+use crate::ids::{Group, GroupId, MessageType};
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
@@ -14,7 +18,7 @@ use crate::manager::storage::{ByteStore, Map, Owner, Sender, Storage};
 use crate::session::Verdict;
 
 impl<C: Crypto, S: Storage> Groups<C, S> {
-    /// Queues a message until the counter of its sender is known, and starts to ask for that.
+    /// Asks for the counter of a sender, and queues its message until that is known.
     pub(super) fn hold<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -27,47 +31,38 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         if cx.counters.is_none() {
             return Err(Dropped::GroupSender);
         }
-        let serial = delivery.serial();
-        let bytes = &mut delivery.bytes;
-        let GroupOpened { key: Candidate { key, .. }, privacy, counter, .. } = *opened;
-        let sender = Sender { fabric: key.fabric, control: false, node: opened.source };
+        let GroupOpened { key, privacy, counter, .. } = *opened;
+        let sender = key.sender(false, opened.source);
         let is_copy = |message: &Waiting<S>| message.sender == sender && message.counter == counter;
         if self.first_waiting(is_copy).is_some() {
             return Err(Dropped::GroupReplay);
         }
+        // Also where the message finds no room: the next one will be heard.
+        self.ask(cx, from, sender, privacy, counter)?;
+        let kept = self.keep(cx, group, opened, delivery);
+        self.find_due();
+        kept
+    }
+
+    fn keep<T>(
+        &mut self,
+        cx: &Context<'_>,
+        group: GroupId,
+        opened: &GroupOpened<'_, Candidate>,
+        delivery: &mut Delivery<S, T>,
+    ) -> Result<(), Dropped> {
+        let serial = delivery.serial();
+        let bytes = &mut delivery.bytes;
         let (owner, len) = (Owner::GroupMessage(serial), opened.payload.len());
-        // Anybody can replay recorded messages: leave room for the message of a handshake.
-        if bytes.room(owner) < len.saturating_add(Config::HANDSHAKE_MESSAGE) {
-            return Err(Dropped::GroupSender);
-        }
-        self.make_way(sender, bytes)?;
+        self.make_way(opened.key.sender(false, opened.source), owner, len, bytes)?;
         let mut held = bytes.allocate(owner, len).ok_or(Dropped::GroupSender)?;
         let place = bytes.get_mut(owner, &mut held).iter_mut();
         place.zip(opened.payload.iter()).for_each(|(to, from)| *to = *from);
-        let waiting = Waiting::new(group, opened, held);
-        let mut kept = self.waiting.insert(serial, waiting).is_ok();
-        match self.syncs.get_mut(&sender) {
-            // A replay can come from any address; the sender itself has larger counters by now.
-            Some(syncing) if is_later(counter, syncing.newest) => {
-                syncing.newest = counter;
-                if syncing.to != from {
-                    (syncing.key, syncing.privacy, syncing.to) = (key, privacy, from);
-                    syncing.sync = Synchronization::new(cx.rng, cx.now);
-                }
-            }
-            Some(_) => {}
-            None => {
-                let sync = Synchronization::new(cx.rng, cx.now);
-                let syncing = Syncing { sync, key, privacy, to: from, newest: counter };
-                kept &= self.syncs.insert(sender, syncing).is_ok();
-            }
-        }
-        self.find_due();
-        if !kept {
-            self.discard_waiting(serial, bytes);
-            return Err(Dropped::GroupSender);
-        }
-        Ok(())
+        let waiting = Waiting::new(group, opened, held, cx.now + PATIENCE);
+        self.waiting.insert(serial, waiting).map_err(|_| {
+            bytes.release(owner);
+            Dropped::GroupSender
+        })
     }
 
     /// Returns the next message that waited for the counter of its sender, oldest first. It is lent
@@ -80,7 +75,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         if let Some(serial) = self.lent.take() {
             self.discard_waiting(serial, bytes);
         }
-        let serial = self.first_waiting(|message| message.admitted)?;
+        let serial = self.first_waiting(Waiting::is_admitted)?;
         self.lent = Some(serial);
         let Waiting { sender, group, key_set, header, counter, held, .. } =
             self.waiting.get_mut(&serial)?;
@@ -102,11 +97,10 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         opened: &GroupOpened<'_, Candidate>,
         bytes: &mut S::Bytes,
     ) {
-        let from = (opened.key.key.fabric, opened.source);
-        let of = |sender: Sender| (sender.fabric, sender.node) == from;
-        while let Some(serial) =
-            self.first_waiting(|message| of(message.sender) && message.counter == opened.counter)
-        {
+        let sender = opened.key.sender(false, opened.source);
+        let is_copy =
+            |message: &Waiting<S>| message.sender == sender && message.counter == opened.counter;
+        while let Some(serial) = self.first_waiting(is_copy) {
             self.discard_waiting(serial, bytes);
         }
     }
@@ -138,50 +132,39 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
     }
 
-    /// Makes room for another message of a sender, and for asking it. It evicts the sender's oldest
-    /// message; if there is none, the oldest of its fabric, then of any. Messages that can be
+    /// Makes room for another message of a sender. It evicts the oldest message of the sender with
+    /// the most, of the key with the most, of the fabric with the most. Messages that can be
     /// delivered stay.
-    fn make_way(&mut self, sender: Sender, bytes: &mut S::Bytes) -> Result<(), Dropped> {
-        if self.syncs.get(&sender).is_none() && self.syncs.len() >= self.syncs.capacity() {
-            self.give_up_one(sender.fabric, bytes)?;
-        }
-        if self.waiting.len() < self.waiting.capacity() {
-            return Ok(());
-        }
-        let waits = |message: &Waiting<S>| !message.admitted;
-        let oldest = self
-            .first_waiting(|message| waits(message) && message.sender == sender)
-            .or_else(|| {
-                let of_fabric = |of: &Sender| of.fabric == sender.fabric;
-                self.first_waiting(|message| waits(message) && of_fabric(&message.sender))
-            })
-            .or_else(|| self.first_waiting(waits));
-        self.discard_waiting(oldest.ok_or(Dropped::GroupSender)?, bytes);
-        Ok(())
-    }
-
-    /// Stops asking one sender, of the fabric with the most senders asked, if that has more than
-    /// this fabric.
-    fn give_up_one(&mut self, fabric: FabricIndex, bytes: &mut S::Bytes) -> Result<(), Dropped> {
-        let first = |fabric| Sender { fabric, control: false, node: NodeId::UNSPECIFIED };
-        let asked = |fabric| count_of(&self.syncs, first(fabric), fabric);
-        let most = self.syncs.iter().map(|(sender, _)| sender.fabric).max_by_key(|of| asked(*of));
-        let most = most.filter(|of| asked(*of) > asked(fabric).saturating_add(1));
-        let Some(given_up) = most.and_then(|of| first_of(&self.syncs, first(of), of)) else {
-            self.full.raise(fabric);
+    fn make_way(
+        &mut self,
+        new: Sender,
+        owner: Owner,
+        len: usize,
+        bytes: &mut S::Bytes,
+    ) -> Result<(), Dropped> {
+        // Anybody can replay recorded messages: leave room for the message of a handshake.
+        let needed = len.saturating_add(Config::HANDSHAKE_MESSAGE);
+        let evicted = self.waiting.iter().filter(|(_, message)| !message.is_admitted());
+        let evicted = evicted
+            .map(|(serial, message)| bytes.get(Owner::GroupMessage(*serial), &message.held).len());
+        if evicted.fold(bytes.room(owner), usize::saturating_add) < needed {
             return Err(Dropped::GroupSender);
-        };
-        self.give_up(given_up, bytes);
+        }
+        while self.waiting.len() >= self.waiting.capacity() || bytes.room(owner) < needed {
+            let evicted = self.most_crowded(new).ok_or(Dropped::GroupSender)?;
+            self.discard_waiting(evicted, bytes);
+        }
         Ok(())
     }
 
-    /// Stops asking a sender, and forgets the messages that wait for its counter.
-    pub(super) fn give_up(&mut self, sender: Sender, bytes: &mut S::Bytes) {
-        self.syncs.discard(&sender);
-        let waits = |message: &Waiting<S>| message.sender == sender && !message.admitted;
-        while let Some(serial) = self.first_waiting(waits) {
-            self.discard_waiting(serial, bytes);
-        }
+    fn most_crowded(&self, new: Sender) -> Option<u64> {
+        let waits = || self.waiting.iter().filter(|(_, message)| !message.is_admitted());
+        let senders = || waits().map(|(_, message)| message.sender).chain([new]);
+        let crowds =
+            waits().map(|(serial, message)| (Crowd::of(message.sender, senders()), *serial));
+        // The first of several that are equal.
+        let most = crowds.min_by_key(|(crowd, serial)| (Reverse(*crowd), *serial));
+        most.map(|(_, serial)| serial)
     }
 
     /// Admits the queued messages of a sender in the order in which they came, and discards those
@@ -196,22 +179,16 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         while let Some(serial) = self.waiting.first_from(next) {
             next = serial.saturating_add(1);
             let Some(message) = self.waiting.get_mut(&serial) else { return };
-            if message.sender != sender || message.admitted {
+            if message.sender != sender || message.is_admitted() {
                 continue;
             }
             let verdict = state.as_mut().map(|state| state.admit(message.counter));
-            message.admitted = verdict == Some(Verdict::New);
-            if message.admitted {
+            if verdict == Some(Verdict::New) {
+                message.until = None;
                 self.news = true;
             } else {
                 self.discard_waiting(serial, bytes);
             }
         }
     }
-}
-
-/// Returns true if a counter comes after another; counters wrap.
-const fn is_later(counter: MessageCounter, than: MessageCounter) -> bool {
-    let ahead = counter.get().wrapping_sub(than.get());
-    ahead != 0 && ahead < 1 << 31
 }

@@ -1,6 +1,7 @@
 //! Tables for groups, where there are any.
 
 use super::Map;
+use crate::group::KeyId;
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, GroupSessionId, NodeId};
 
 /// A key of a group key set.
@@ -14,12 +15,21 @@ pub struct KeyRef {
     pub(in crate::manager) place: u8,
 }
 
-/// A sender of group messages, which has a counter for each kind of them.
+/// A sender of group messages, by the key that proves them. Each has a window of its own, so that
+/// nodes without that key have no part in it: they can neither move it nor take its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sender {
     pub(in crate::manager) fabric: FabricIndex,
     pub(in crate::manager) control: bool,
     pub(in crate::manager) node: NodeId,
+    pub(in crate::manager) key: KeyId,
+}
+
+impl Sender {
+    /// No sender of the fabric is less.
+    pub(in crate::manager) const fn first_of(fabric: FabricIndex) -> Self {
+        Self { fabric, control: false, node: NodeId::UNSPECIFIED, key: KeyId::FIRST }
+    }
 }
 
 /// The tables that groups take.

@@ -10,7 +10,7 @@ use crate::manager::storage::{GroupTables, KeyRef, Sender};
 pub struct GroupArrays<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize>;
 
 /// Senders to groups that are asked for their counters at once.
-const SYNCS: usize = 2;
+const SYNCS: usize = 4;
 
 /// Messages that wait for that.
 const WAITING: usize = 4;

@@ -180,6 +180,11 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         true
     }
 
+    // Without the search for the next key.
+    fn count(&self, which: impl Fn(&K) -> bool) -> usize {
+        (0..R::LEN).filter(|n| self.entry(*n).is_some_and(|(key, _)| which(key))).count()
+    }
+
     #[inline(never)]
     fn first(&self) -> Option<K> {
         self.next(Bound::Unbounded).map(|(key, _)| *key)

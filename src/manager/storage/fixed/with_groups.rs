@@ -15,7 +15,7 @@ use crate::manager::storage::{Empty, Present, Storage};
 /// [`KeySets`], [`Groups`] and [`Senders`] say how many a node must support. The defaults are those
 /// of a light on five fabrics.
 ///
-/// Two senders are asked for their counters at once, and four messages wait for them: they take
+/// Four senders are asked for their counters at once, and four messages wait for them: they take
 /// from the [`MessageBytes`](crate::manager::sizes::MessageBytes).
 ///
 /// ```
@@ -23,10 +23,10 @@ use crate::manager::storage::{Empty, Present, Storage};
 /// use matter_session::manager::{Fixed, WithGroups};
 ///
 /// /// A light that many controllers talk to.
-/// type Tables = WithGroups<Fixed<Sessions<32>>, KeySets<15>, Groups<20>, Senders<120>>;
+/// type Tables = WithGroups<Fixed<Sessions<32>>, KeySets<15>, Groups<20>, Senders<360>>;
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct WithGroups<S = Fixed, KEYS = KeySets<15>, GROUPS = Groups<20>, SENDERS = Senders<60>>(
+pub struct WithGroups<S = Fixed, KEYS = KeySets<15>, GROUPS = Groups<20>, SENDERS = Senders<180>>(
     PhantomData<(S, KEYS, GROUPS, SENDERS)>,
 );
 
