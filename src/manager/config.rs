@@ -48,15 +48,16 @@ pub struct Config {
     pub max_group_key_sets: usize,
     /// Maximum number of groups of a fabric.
     pub max_groups: usize,
-    /// Maximum number of nodes of a fabric that send to its groups, and of nodes that ask for this
-    /// node's counter. The counter of each is kept until the manager ends, so that none of its
-    /// messages is accepted twice. Messages of further senders are dropped:
+    /// Maximum number of nodes that send under a group key set, and of nodes that ask for this
+    /// node's counter under it; 64 by default. A node counts once for each key of the set. Its
+    /// counter is kept as long as the key is installed, so that none of its messages is accepted
+    /// twice. Messages of further senders are dropped:
     /// [`Event::GroupSendersFull`](super::Event::GroupSendersFull).
     pub max_group_senders: usize,
     /// Maximum number of group messages queued for counter synchronisation, with key sets of the
-    /// policy [`CacheAndSync`](crate::group::SecurityPolicy::CacheAndSync). A full queue drops the
-    /// oldest message, of the same sender first. [`WithGroups`](super::WithGroups) has room for
-    /// four.
+    /// policy [`CacheAndSync`](crate::group::SecurityPolicy::CacheAndSync). As many senders
+    /// are asked at once. A full queue drops the oldest message of the fabric with the most, of its
+    /// key with the most. [`WithGroups`](super::WithGroups) has room for four.
     pub max_waiting_group_messages: usize,
     /// Number of queued events at which nothing new begins that could cause more. Sessions,
     /// exchanges and handshakes that exist can still report their end: no event is ever lost.
@@ -247,8 +248,8 @@ impl Config {
         self
     }
 
-    /// Limits the senders to the groups of a fabric, and the messages of all senders that are
-    /// queued for counter synchronisation.
+    /// Limits the senders under each group key set, and the messages of all senders that are queued
+    /// for counter synchronisation.
     #[must_use]
     pub const fn with_group_senders(mut self, senders: usize, waiting: usize) -> Self {
         self.max_group_senders = senders;

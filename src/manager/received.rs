@@ -187,9 +187,9 @@ pub enum Dropped {
     #[error("replayed group message")]
     GroupReplay,
     /// It is a group message, and there is no room for another sender, or none to queue it until
-    /// the counter of its sender is synchronised; or its sender cannot be asked, as the context
-    /// names no
-    /// [`CounterStore`](crate::group::CounterStore).
+    /// the counter of its sender is synchronised; or its sender was asked for its counter less than
+    /// ten seconds ago, has not answered, and this message is not newer; or the sender cannot be
+    /// asked, as the context names no [`CounterStore`](crate::group::CounterStore).
     #[error("no room for another sender of group messages")]
     GroupSender,
     /// It asks for this node's group counter, and gets no answer: too many asked, or the context

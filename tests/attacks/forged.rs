@@ -6,7 +6,9 @@ use matter_session::group::{
     self, Challenge, CounterStore, Fresh, GroupCounter, GroupCounters, GroupSession, StoreError,
     SyncResponse,
 };
-use matter_session::ids::{ExchangeId, GroupId, MessageCounter, NodeId, ProtocolId};
+use matter_session::ids::{
+    ExchangeId, GroupId, GroupSessionId, MessageCounter, NodeId, ProtocolId,
+};
 use matter_session::manager::Storage;
 use matter_session::wire::{Destination, MessageBuf, ProtocolHeader};
 use matter_session_testing::{BACKEND, Backend};
@@ -39,13 +41,17 @@ const fn header(protocol: ProtocolId, opcode: u8, initiator: bool) -> ProtocolHe
 impl Holder {
     /// Has the epoch key of this seed, on a fabric of node 1.
     pub fn of<S: Storage>(net: &mut Net<S>, fabric: u8, seed: u8) -> Self {
-        let fabric =
-            net.call(1, |manager, _| manager.fabrics().get(index(fabric)).unwrap().compressed_id());
-        Self::on(fabric, seed)
+        Self::with_key(net, fabric, [seed; 16])
     }
 
-    fn on(fabric: CompressedFabricId, seed: u8) -> Self {
-        let key = GroupKey::EpochKey(Secret::new([seed; 16]));
+    pub fn with_key<S: Storage>(net: &mut Net<S>, fabric: u8, key: [u8; 16]) -> Self {
+        let fabric =
+            net.call(1, |manager, _| manager.fabrics().get(index(fabric)).unwrap().compressed_id());
+        Self::on(fabric, key)
+    }
+
+    fn on(fabric: CompressedFabricId, key: [u8; 16]) -> Self {
+        let key = GroupKey::EpochKey(Secret::new(key));
         Self { session: GroupSession::new(&BACKEND, &key, fabric).unwrap() }
     }
 
@@ -101,6 +107,17 @@ impl Holder {
         let response = SyncResponse { counter, challenge }.to_bytes();
         let header = header(ProtocolId::SECURE_CHANNEL, 1, false);
         Some(self.control(source, 77, to, &header, &response))
+    }
+
+    pub const fn session(&self) -> GroupSessionId {
+        self.session.id()
+    }
+
+    /// The counter of a message that this key has sealed.
+    pub fn counter(&self, datagram: &[u8]) -> u32 {
+        let mut datagram = datagram.to_vec();
+        let opened = group::decode(&mut datagram, [((), &self.session)], |(), _| true);
+        opened.unwrap().counter.get()
     }
 
     /// Returns true if this key has sealed a message.

@@ -1,6 +1,8 @@
 //! Who has one group key can do nothing to messages under another.
 
-use matter_session::group::SecurityPolicy;
+use matter_session::crypto::Secret;
+use matter_session::fabric::GroupKey;
+use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
 use matter_session::ids::{Group, GroupId, GroupKeySetId, NodeId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
@@ -176,6 +178,57 @@ fn nothing_comes_twice_whatever_is_claimed<S: Storage>() {
 fn nothing_is_delivered_twice_whatever_counters_a_holder_of_the_same_key_claims() {
     nothing_comes_twice_whatever_is_claimed::<Heap>();
     nothing_comes_twice_whatever_is_claimed::<Small>();
+}
+
+/// Two epoch keys of one session id, which messages name in clear.
+fn keys_of_one_session_id<S: Storage>(net: &mut Net<S>) -> [[u8; 16]; 2] {
+    let mut known = std::collections::BTreeMap::new();
+    (0_u128..)
+        .map(u128::to_be_bytes)
+        .find_map(|key| {
+            let session = Holder::with_key(net, 1, key).session();
+            known.insert(session.get(), key).map(|other| [key, other])
+        })
+        .unwrap()
+}
+
+fn keys_of_one_session_id_do_nothing_to_each_other<S: Storage>() {
+    for policy in POLICIES {
+        let mut net = home::<S>(policy, &Config::default());
+        let keys = keys_of_one_session_id(&mut net);
+        for n in 0..2 {
+            let manager = &mut net.node(n).manager;
+            for (id, key) in (1..).zip(keys) {
+                let key = GroupKey::EpochKey(Secret::new(key));
+                let epochs = [GroupEpoch { key, start: EpochStart::default() }];
+                let id = GroupKeySetId::new(id);
+                let set = GroupKeySet { id, policy, epochs: &epochs };
+                manager.groups_mut().set_key_set(index(1), &set).unwrap();
+                // Headers are hidden: only the key tells whose they are.
+                let group = Group::new(index(1), GroupId::new(id.get()));
+                let settings = GroupSettings::new(id).with_privacy();
+                manager.groups_mut().set(group, settings).unwrap();
+            }
+        }
+        let [member, guest] = keys.map(|key| Holder::with_key(&mut net, 1, key));
+        let recorded = heard_messages(&mut net, 1, 100);
+        for n in 1..4 {
+            let last = member.counter(recorded.last().unwrap());
+            let claimed = last.wrapping_add(HALF.wrapping_mul(n));
+            let _ = hand(&mut net, udp(ATTACKER), &guest.tell(100, claimed, 2, b"forged"));
+            answer_requests(&mut net, &guest, claimed);
+            let _forged = net.heard(1);
+            assert_eq!(replayed(&mut net, &recorded), 0);
+        }
+        net.multicast(0, index(1), 1, b"honest");
+        assert_eq!(net.heard(1), [b"honest"]);
+    }
+}
+
+#[test]
+fn keys_with_one_session_id_do_nothing_to_messages_of_each_other() {
+    keys_of_one_session_id_do_nothing_to_each_other::<Heap>();
+    keys_of_one_session_id_do_nothing_to_each_other::<Small>();
 }
 
 /// Whoever left the group has the oldest of the three keys.

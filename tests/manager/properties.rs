@@ -120,7 +120,7 @@ type Arrays = WithGroups<
     >,
     KeySets<{ FABRICS * GROUPS }>,
     Groups<{ FABRICS * GROUPS }>,
-    Senders<4>,
+    Senders<{ 2 * FABRICS * GROUPS }>,
 >;
 
 /// Less than the settings say, of everything.

@@ -42,6 +42,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         delivery: &mut Delivery<S, T>,
     ) -> bool {
         let known = self.discard_key_set(fabric, id);
+        // Its senders have made room.
+        self.full.clear(fabric);
         self.discard_unmapped(&mut delivery.bytes);
         known
     }

@@ -47,9 +47,9 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     fn senders_of(&self, Sender { fabric, control, .. }: Sender, set: GroupKeySetId) -> usize {
         let Some(set) = self.key_sets.get(&(fabric, set)) else { return 0 };
         let keys = set.keys.key_ids();
-        self.senders.count(|of| {
-            of.fabric == fabric && of.control == control && keys.contains(&Some(of.key))
-        })
+        let first = Sender { control, ..Sender::first_of(fabric) };
+        let is_of_kind = |of: &Sender| of.fabric == fabric && of.control == control;
+        self.senders.count(first, is_of_kind, |of| keys.contains(&Some(of.key)))
     }
 
     /// Makes room for another sender of a fabric: if the fabric has used up its part, a sender is

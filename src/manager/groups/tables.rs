@@ -158,5 +158,5 @@ pub(super) fn count_of<K: Copy + Ord + OfFabric, V>(
     first: K,
     fabric: FabricIndex,
 ) -> usize {
-    table.from(first).take_while(|(key, _)| key.fabric() == fabric).count()
+    table.count(first, |key| key.fabric() == fabric, |_| true)
 }

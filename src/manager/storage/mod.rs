@@ -58,9 +58,10 @@ pub trait Map<K: Copy + Ord, V> {
     fn remove(&mut self, key: &K) -> Option<V>;
     /// Drops a value where it stands; false if there was none.
     fn discard(&mut self, key: &K) -> bool;
-    /// How many keys there are that `which` picks.
-    fn count(&self, which: impl Fn(&K) -> bool) -> usize {
-        self.iter().filter(|(key, _)| which(key)).count()
+    /// How many keys there are that `which` picks, of those from `first` on that are `within` a
+    /// range.
+    fn count(&self, first: K, within: impl Fn(&K) -> bool, which: impl Fn(&K) -> bool) -> usize {
+        self.from(first).take_while(|(key, _)| within(key)).filter(|(key, _)| which(key)).count()
     }
     /// Entries in ascending order of keys.
     fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>

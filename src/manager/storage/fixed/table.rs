@@ -180,9 +180,10 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         true
     }
 
-    // Without the search for the next key.
-    fn count(&self, which: impl Fn(&K) -> bool) -> usize {
-        (0..R::LEN).filter(|n| self.entry(*n).is_some_and(|(key, _)| which(key))).count()
+    // In any order: each step to the next key searches all places.
+    fn count(&self, _first: K, within: impl Fn(&K) -> bool, which: impl Fn(&K) -> bool) -> usize {
+        let is_counted = |(key, _): &(K, V)| within(key) && which(key);
+        (0..R::LEN).filter(|n| self.entry(*n).is_some_and(is_counted)).count()
     }
 
     #[inline(never)]
