@@ -12,7 +12,8 @@
 //! that it receives, or with one that it asks the sender for ([`Challenges`]).
 //!
 //! [`SessionManager`](crate::SessionManager) does all of it for a node. Each part can be used
-//! without it, where the caller keeps a window for each key of each sender of each fabric until it restarts:
+//! without it, where the caller keeps a window for each key of each sender of each fabric until it
+//! restarts:
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]

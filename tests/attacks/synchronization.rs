@@ -172,6 +172,9 @@ fn nothing_is_left_of_what_was_removed<S: Storage>() {
                 assert_eq!(net.sent.len(), 1);
             }
             act(&mut net);
+            let fabrics = net.call(1, |manager, _| manager.fabrics().len());
+            let state = tables(&mut net);
+            assert!(fabrics == 2 || state.contains("syncs: 0") && state.contains("waiting: 0"));
             net.run(600);
             let requests = net.sent.iter().filter(|sent| sent.from == udp(2)).count();
             assert!(may_ask || requests == usize::from(asked), "{:?}", net.sent);

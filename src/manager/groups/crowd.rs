@@ -2,8 +2,8 @@
 
 use crate::manager::storage::Sender;
 
-/// How many entries of a table are of a sender's fabric, of its key, and its own. Whoever uses most
-/// gives way first: a fabric, then a key of it, then a sender.
+/// How many entries of a table are of a sender's fabric, of its key, and its own. The order is that
+/// in which they make room: the fabric with the most, then its key with the most, then the sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Crowd {
     pub(super) fabric: usize,

@@ -1,8 +1,8 @@
 //! The groups that this node is in: their keys, sending, receiving, counter synchronisation.
 //!
-//! What is kept of a sender belongs to the key that proved it ([`Sender`]). So whoever has one key
-//! can do nothing to messages under another: neither to windows, nor to counter synchronisation, nor
-//! to the room in tables, of which each key set and each fabric has its part.
+//! What is kept of a sender belongs to the key that proved it ([`Sender`]). So a node that has one
+//! key can do nothing to messages under another: it changes no window and no counter
+//! synchronisation there, and takes no room. Each key set and each fabric has its part of the tables.
 //!
 //! ```text
 //!  settings   entries   notices   rate_limit   crowd   values

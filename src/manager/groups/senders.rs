@@ -62,12 +62,12 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         if !is_full && count_of(&self.senders, first, fabric) < self.share.senders() {
             return true;
         }
-        let mut senders = self.senders.from(first).map(|(sender, _)| *sender);
-        let gone = senders
-            .by_ref()
+        let gone = self
+            .senders
+            .from(first)
+            .map(|(sender, _)| *sender)
             .take_while(|sender| sender.fabric == fabric)
             .find(|sender| self.find_key(fabric, sender.key).is_none());
-        drop(senders);
         gone.is_some_and(|sender| self.senders.discard(&sender))
     }
 }

@@ -21,8 +21,8 @@ use crate::manager::storage::{Map, Sender, Storage};
 use crate::time::{self, Instant};
 use crate::wire::secure_channel::Opcode;
 
-/// How long a sender that was asked is not asked again because of a message that was sent before the
-/// request: such a message may be a replay.
+/// How long a sender that was asked is not asked again for a message that is not newer: such a
+/// message may be a replay.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long a message waits for the counter of its sender.
@@ -64,18 +64,18 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         if is_later(counter, syncing.newest) {
             syncing.newest = counter;
             let moved = syncing.to != from;
-            match syncing.asked {
-                true if moved || is_overdue => *syncing = new,
-                true => {}
-                false => (syncing.privacy, syncing.to) = (privacy, from),
+            if !syncing.asked {
+                (syncing.privacy, syncing.to) = (privacy, from);
+            } else if moved || is_overdue {
+                *syncing = new;
             }
             return Ok(());
         }
         if is_overdue { Err(Dropped::GroupSender) } else { Ok(()) }
     }
 
-    /// Frees a place for a sender to be asked. Senders that were asked need none. If there is no
-    /// such, it is one of the fabric, or of the key, that has more of them than the new sender's.
+    /// Frees a place for a sender to be asked. Senders that were asked need none. If all are still
+    /// to be asked, a fabric or a key that has more of them than that of the new sender loses one.
     fn displace(&mut self, new: Sender) -> bool {
         let asked = self.syncs.iter().filter(|(_, syncing)| syncing.asked);
         let asked = asked.min_by_key(|(_, syncing)| syncing.until);
@@ -120,8 +120,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
     }
 
-    /// Asks a sender for its counter, or postpones that; returns false if there is nothing to do any
-    /// more.
+    /// Asks a sender for its counter, or postpones that. Returns false if the sender can be
+    /// forgotten.
     fn request<T>(
         &mut self,
         cx: &mut Context<'_>,
