@@ -36,6 +36,11 @@ pub trait Machine {
 
     /// The session parameters that the peer declared, while the handshake runs.
     fn peer_parameters(&self) -> Option<&SessionParameters>;
+
+    /// The same once the peer has proved who it is. A responder has that proof only at the end.
+    fn proven_parameters(&self) -> Option<&SessionParameters> {
+        None
+    }
 }
 
 impl<M: Machine> Handshake<M> {
@@ -73,6 +78,11 @@ impl<M: Machine> Handshake<M> {
         self.machine.peer_parameters()
     }
 
+    /// Returns them once the peer has proved who it is: what anybody can declare sets no timer.
+    pub(crate) fn proven_parameters(&self) -> Option<&SessionParameters> {
+        self.machine.proven_parameters()
+    }
+
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due; `None` once the handshake has
     /// ended.
     #[must_use]
@@ -80,7 +90,8 @@ impl<M: Machine> Handshake<M> {
         self.machine.state().map(|_| self.deadline)
     }
 
-    /// Ends the handshake if its deadline has passed. An early call does nothing.
+    /// Ends the handshake if its deadline has passed. An early call does nothing. A message or
+    /// signature that comes after the deadline has the same effect.
     ///
     /// # Errors
     /// [`Failure`] with [`HandshakeError::TimedOut`].

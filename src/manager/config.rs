@@ -10,6 +10,8 @@ use rand_core::CryptoRng;
 use super::shard::Shard;
 use crate::cert::Profile;
 #[cfg(feature = "initiator")]
+use crate::crypto::CryptoError;
+#[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
 use crate::session::SessionParameters;
 use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, MAX_UDP_PAYLOAD, TAILROOM};
@@ -333,7 +335,10 @@ impl Config {
 
     /// Draws the node id of an initiator.
     #[cfg(feature = "initiator")]
-    pub(super) fn ephemeral(&self, rng: &mut dyn CryptoRng) -> EphemeralNodeId {
+    pub(super) fn ephemeral(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<EphemeralNodeId, CryptoError> {
         #[cfg(feature = "alloc")]
         return self.shard.ephemeral(rng);
         #[cfg(not(feature = "alloc"))]

@@ -121,6 +121,7 @@ impl<C: Crypto> PaseClient<C> {
         message: Incoming<'_>,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
+        self.handle_timeout(cx.now, out)?;
         let outcome = self.machine.step(crypto, cx, &message, out);
         self.settle(outcome, out)
     }
@@ -229,6 +230,13 @@ impl<C: Crypto> Machine for Client<C> {
             State::ExpectPake2(ExpectPake2 { ends, .. })
             | State::ExpectReport(ExpectReport { ends, .. }) => Some(&ends.peer_parameters),
             State::ExpectResponse(_) | State::Ended => None,
+        }
+    }
+
+    fn proven_parameters(&self) -> Option<&SessionParameters> {
+        match &self.state {
+            State::ExpectReport(state) => Some(&state.ends.peer_parameters),
+            _ => None,
         }
     }
 }

@@ -35,7 +35,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         address: PeerAddress,
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let to = self.reserve_to_connect(address)?;
+        let to = self.reserve_to_connect(cx.now, address)?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_pase(&self.crypto, cx, to, passcode, delivery, node)
     }
@@ -51,7 +51,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         address: PeerAddress,
         peer: Peer,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let to = self.reserve_to_connect(address)?;
+        let to = self.reserve_to_connect(cx.now, address)?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_case(&self.crypto, cx, to, peer, delivery, node)
     }

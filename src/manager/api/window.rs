@@ -70,7 +70,7 @@ impl<C: Crypto, S: Storage, T: Default> Window<&mut SessionManager<C, S, T>> {
         cx: &mut Context<'_>,
         window: CommissioningWindow,
     ) -> Result<(), WindowError> {
-        self.0.handshakes.open_window(cx.now, window, &self.0.delivery)
+        self.0.handshakes.open_window(cx.now, window, &mut self.0.delivery)
     }
 
     /// Opens the commissioning window for a passcode that this node knows: draws a salt and
