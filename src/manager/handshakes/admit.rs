@@ -174,8 +174,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             Opcode::CASE_SIGMA1 => (self.crowd(&peer), Sigma1Mark::of(message.payload)),
             _ => (0, None),
         };
-        let slot = Slot::new(machine, unsecured, exchange, peer, local, now);
-        if !self.add(id, Slot { crowd, sigma1, ..slot }) {
+        let mut slot = Slot::new(machine, unsecured, exchange, peer, local, now);
+        (slot.crowd, slot.sigma1) = (crowd, sigma1);
+        if !self.add(id, slot) {
             return Err(StatusReport::busy(node.config.busy_wait));
         }
         if opcode == Opcode::PBKDF_PARAM_REQUEST

@@ -57,7 +57,7 @@ pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     pub(in crate::manager) crowd: u16,
     /// What tells the Sigma1 that began it from others.
     pub(in crate::manager) sigma1: Option<Sigma1Mark>,
-    /// Whether it waits for the application: for a signature.
+    /// Whether it waits for the application, for a signature say, and not for the peer.
     pub(in crate::manager) waits_here: bool,
     /// The counter of the message sent last.
     pub(in crate::manager) sent: Option<MessageCounter>,

@@ -105,7 +105,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let Stepped { result: Some(result), message } = stepped else { return Progress::Waiting };
         if let Some(message) = message {
             slot.note_timing(&result);
-            slot.waits_here = matches!(result, Ok(Step::Sign(_)));
+            slot.waits_here =
+                !matches!(result, Ok(Step::Send(_) | Step::Established { .. }) | Err(_));
             let reply = match &result {
                 Ok(step) => step.message(),
                 Err(failure) => failure.reply.as_ref(),

@@ -115,12 +115,14 @@ fn dial_own<S: Storage>(net: &mut Net<S>) -> Result<(), ConnectError> {
 fn own_handshakes_get_every_slot<S: Storage>(slots: usize) {
     let mut net = members::<S>(slots);
     fill(&mut net, slots);
+    let sigma1 = record(&mut net, 1).remove(0);
+    net.on_send(|_| Fate::Late(50));
     for n in 0..slots {
         assert_eq!(dial_own(&mut net), Ok(()), "{n} of {slots}");
+        net.pump();
     }
     // They are nobody's to take: not of peers, and not of the next one of this node.
     assert_eq!(dial_own(&mut net), Err(ConnectError::TooMany));
-    let sigma1 = record(&mut net, 1).remove(0);
     net.hand(DEVICE, host(5000), &disguised(&sigma1, 9)).unwrap();
     net.run(2000);
     let own = |e: &&Event<u32>| matches!(e, Event::Established { handshake: Some(_), .. });
