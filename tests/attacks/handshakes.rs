@@ -18,11 +18,6 @@ const SENDER: usize = 0;
 const DEVICE: usize = 1;
 const HONEST: usize = 2;
 
-const SIGMA2: u8 = 0x31;
-const SIGMA3: u8 = 0x32;
-const REPORT: u8 = 0x40;
-const PAKE3: u8 = 0x24;
-
 /// The sender, a device with so many slots, and an honest node: members of one fabric. The sender
 /// is at 127.0.0.1, the honest node at an address of its own.
 fn members<S: Storage>(slots: usize) -> Net<S> {
@@ -53,7 +48,7 @@ fn record<S: Storage>(net: &mut Net<S>, count: usize) -> Vec<Vec<u8>> {
         let since = net.sent.len();
         let handshake = net.call(SENDER, |m, cx| m.connect_case(cx, udp(2), peer)).unwrap();
         net.pump();
-        assert!(net.node(SENDER).manager.cancel_handshake(handshake));
+        assert!(net.node(SENDER).manager.handshakes().cancel(handshake));
         net.sent[since].octets.clone()
     });
     let recorded = recorded.collect();
@@ -62,6 +57,6 @@ fn record<S: Storage>(net: &mut Net<S>, count: usize) -> Vec<Vec<u8>> {
 }
 
 /// The handshakes that run on the device.
-fn running<S: Storage>(net: &Net<S>) -> usize {
-    net.nodes[DEVICE].manager.handshake_count()
+fn running<S: Storage>(net: &mut Net<S>) -> usize {
+    net.node(DEVICE).manager.handshakes().len()
 }

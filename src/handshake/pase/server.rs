@@ -211,8 +211,7 @@ impl<C: Crypto> ExpectPake1<C> {
         let y = crypto.random_scalar(cx.rng)?;
         let (pb, secrets) = verifier.respond(crypto, &y, pa)?;
         let context = self.transcript.context();
-        let confirmation =
-            Confirmation::derive(crypto, &context, pa, &pb, &secrets, &verifier.w0)?;
+        let confirmation = Confirmation::derive(crypto, &context, pa, &pb, &secrets, &verifier.w0)?;
         let pake2 = Pake2 { pb, cb: confirmation.cb.as_bytes() };
         let pake2 = Outgoing::message(Opcode::PASE_PAKE2, out, |w| pake2.write(w))?;
         let Confirmation { ke, ca, .. } = confirmation;

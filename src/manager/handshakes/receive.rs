@@ -204,7 +204,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         if !self.turning_away.is_vacant() || delivery.is_backlogged() {
             return None; // the new handshake will be refused
         }
-        let mut running = self.of_initiator(node, from).filter(|(_, slot)| slot.can_be_superseded(now));
+        let mut running =
+            self.of_initiator(node, from).filter(|(_, slot)| slot.can_be_superseded(now));
         let (id, _) = running.next()?;
         drop(running);
         let slot = self.slots.get_mut(&id)?;

@@ -6,8 +6,9 @@ use matter_session::crypto::OperationalKey;
 use matter_session::handshake::HandshakeError;
 use matter_session::manager::{Event, Heap, WindowCloseReason};
 
-use super::{DEVICE, PAKE3, REPORT, SENDER, SIGMA3, members};
+use super::{DEVICE, SENDER, members};
 use crate::net::{Fate, Net, PASSCODE, index, window};
+use crate::raw::{PAKE1, PAKE3, PBKDF_RESPONSE, REPORT, SIGMA2, SIGMA3};
 
 /// Runs a handshake until a message with this opcode from this node is on its way, and delivers
 /// that so many milliseconds later, without any timer.
@@ -20,9 +21,9 @@ fn late(net: &mut Net, from: usize, opcode: u8, millis: u64, dial: impl FnOnce(&
     let since = net.sent.len();
     dial(net);
     net.pump();
-    let held = net.sent[since..].iter().find(|sent| {
-        sent.from == sender && sent.handshake_opcode() == Some(opcode)
-    });
+    let held = net.sent[since..]
+        .iter()
+        .find(|sent| sent.from == sender && sent.handshake_opcode() == Some(opcode));
     let octets = held.expect("it was sent").octets.clone();
     net.on_send(|_| Fate::Arrives);
     net.now += millis;
@@ -33,7 +34,9 @@ fn late(net: &mut Net, from: usize, opcode: u8, millis: u64, dial: impl FnOnce(&
 #[test]
 fn messages_of_handshakes_after_the_deadline_are_refused_without_a_timer() {
     for (millis, in_time) in [(59_999, true), (60_000, false), (120_000, false)] {
-        for (from, opcode) in [(SENDER, PAKE3), (SENDER, SIGMA3), (DEVICE, REPORT), (DEVICE, 0x31)] {
+        for (from, opcode) in
+            [(SENDER, PAKE3), (SENDER, SIGMA3), (DEVICE, REPORT), (DEVICE, SIGMA2)]
+        {
             let mut net = members::<Heap>(4);
             let to = 1 - from;
             late(&mut net, from, opcode, millis, |net| {
@@ -80,20 +83,21 @@ fn a_signature_after_the_deadline_sends_nothing_of_the_handshake_without_a_timer
         let since = net.sent.len();
         let _ = net.call(DEVICE, |m, cx| m.complete_signature(cx, signed));
         net.pump();
-        let sigma2 = net.sent[since..].iter().any(|sent| sent.handshake_opcode() == Some(0x31));
+        let sigma2 = net.sent[since..].iter().any(|sent| sent.handshake_opcode() == Some(SIGMA2));
         assert_eq!(sigma2, in_time, "{millis}");
     }
 }
 
 fn expired(net: &Net) -> usize {
     let reason = WindowCloseReason::Expired;
-    let closed = |e: &&Event<u32>| matches!(e, Event::WindowClosed { reason: r, .. } if *r == reason);
+    let closed =
+        |e: &&Event<u32>| matches!(e, Event::WindowClosed { reason: r, .. } if *r == reason);
     net.nodes[DEVICE].events.iter().filter(closed).count()
 }
 
 fn open_for(net: &mut Net, seconds: u64) {
     let window = window().with_duration(Duration::from_secs(seconds));
-    net.call(DEVICE, |m, cx| m.window_mut().open(cx, window)).unwrap();
+    net.call(DEVICE, |m, cx| m.window().open(cx, window)).unwrap();
 }
 
 #[test]
@@ -105,7 +109,7 @@ fn a_window_serves_nobody_after_its_time_without_a_timer() {
         net.dial_pase(SENDER, DEVICE, PASSCODE);
         net.pump();
         let answers = net.sent_by(DEVICE, 0);
-        let response = answers.iter().any(|sent| sent.handshake_opcode() == Some(0x21));
+        let response = answers.iter().any(|sent| sent.handshake_opcode() == Some(PBKDF_RESPONSE));
         assert_eq!(response, serves, "{millis}");
         assert_eq!(expired(&net), usize::from(!serves), "{millis}");
     }
@@ -114,7 +118,7 @@ fn a_window_serves_nobody_after_its_time_without_a_timer() {
 /// A window closes amid a handshake that it serves.
 #[test]
 fn no_step_of_pase_is_made_after_the_time_of_the_window_without_a_timer() {
-    for opcode in [0x22, PAKE3] {
+    for opcode in [PAKE1, PAKE3] {
         let mut net = members::<Heap>(4);
         open_for(&mut net, 30);
         late(&mut net, SENDER, opcode, 30_000, |net| net.dial_pase(SENDER, DEVICE, PASSCODE));

@@ -143,8 +143,7 @@ fn one_recorded_sigma1_keeps_nobody_out_however_often_it_is_repeated() {
     for (slots, per_second) in [(2, 10), (2, 100), (16, 100)] {
         let mut net = members::<Heap>(slots);
         let sigma1 = record(&mut net, 1).remove(0);
-        let served =
-            besiege(&mut net, per_second, |n| (host(1000 + n), disguised(&sigma1, n)));
+        let served = besiege(&mut net, per_second, |n| (host(1000 + n), disguised(&sigma1, n)));
         assert!(served.honest >= 95 && served.own == 100, "{slots} {per_second}: {served:?}");
     }
 }

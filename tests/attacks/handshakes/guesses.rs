@@ -7,7 +7,7 @@ use matter_session_testing::BACKEND;
 
 use super::{DEVICE, SENDER, members};
 use crate::net::{Fate, Net, PASSCODE, udp};
-use crate::raw::{PAKE1, Raw};
+use crate::raw::{PAKE1, REPORT, Raw};
 
 /// `w0 * M` for a guessed passcode, as Pake1: if the guess is right, the shared secret is the point
 /// at infinity.
@@ -28,7 +28,7 @@ fn send(net: &mut Net, payload: &[u8], n: u32) -> Option<u8> {
     let passcode = Passcode::new(PASSCODE).unwrap();
     let handshake = net.call(SENDER, |m, cx| m.connect_pase(cx, to, passcode)).unwrap();
     net.pump();
-    assert!(net.node(SENDER).manager.cancel_handshake(handshake));
+    assert!(net.node(SENDER).manager.handshakes().cancel(handshake));
     let request = net.sent[since].octets.clone();
     net.hand(DEVICE, udp(1), &request).unwrap();
     net.pump();
@@ -45,9 +45,10 @@ fn send(net: &mut Net, payload: &[u8], n: u32) -> Option<u8> {
 
 fn closed(net: &Net) -> bool {
     let reason = WindowCloseReason::TooManyFailures;
-    net.nodes[DEVICE].events.iter().any(|event| {
-        matches!(event, Event::WindowClosed { reason: r, .. } if *r == reason)
-    })
+    net.nodes[DEVICE]
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::WindowClosed { reason: r, .. } if *r == reason))
 }
 
 #[test]
@@ -72,10 +73,10 @@ fn a_probe_that_fits_gets_the_report_that_a_wrong_passcode_gets() {
     let mut net = members::<Heap>(4);
     net.open_window(DEVICE);
     let since = net.sent.len();
-    assert_eq!(send(&mut net, &probe(PASSCODE), 0), Some(0x40));
+    assert_eq!(send(&mut net, &probe(PASSCODE), 0), Some(REPORT));
     let report = |net: &Net, since: usize| {
         let sent = net.sent_by(DEVICE, since);
-        let report = sent.iter().find(|sent| sent.handshake_opcode() == Some(0x40)).unwrap();
+        let report = sent.iter().find(|sent| sent.handshake_opcode() == Some(REPORT)).unwrap();
         report.octets[report.octets.len() - 8..].to_vec()
     };
     let probed = report(&net, since);

@@ -9,11 +9,9 @@ use matter_session::manager::sizes::{
 };
 use matter_session::manager::{Config, ConnectError, Event, Fixed, Heap, PeerAddress, Storage};
 
-use super::{
-    DEVICE, HONEST, REPORT, SENDER, SIGMA2, host, joined, members, record, running,
-};
+use super::{DEVICE, HONEST, SENDER, host, joined, members, record, running};
 use crate::net::{Fate, Net, PASSCODE, index, udp};
-use crate::raw::{ACK, Raw, disguised, parts};
+use crate::raw::{ACK, REPORT, Raw, SIGMA2, disguised, parts};
 
 const HOUR: u32 = 3_600_000;
 
@@ -39,9 +37,9 @@ fn held(declares: Option<u32>, pase: bool, resumes: bool) -> u64 {
         net.dial_case(SENDER, DEVICE, 1, 200);
     }
     net.pump();
-    assert_eq!(running(&net), 1);
+    assert_eq!(running(&mut net), 1);
     let begin = net.now;
-    while running(&net) == 1 {
+    while running(&mut net) == 1 {
         net.run(50);
     }
     net.now - begin
@@ -160,16 +158,21 @@ fn the_oldest_half_open_handshake_gives_its_slot_to_a_newcomer_after_the_first_r
         }
         let last = slots as u64 + 200;
         net.run(grace - slots as u64 - 1);
-        assert_eq!(begin(&mut net, host(last), &sigma1[slots], last), REPORT, "within a round trip");
+        assert_eq!(
+            begin(&mut net, host(last), &sigma1[slots], last),
+            REPORT,
+            "within a round trip"
+        );
         net.run(1);
         let since = net.sent.len();
         assert_eq!(begin(&mut net, host(last), &sigma1[slots], last), SIGMA2);
         // The one that lost its slot is told to come again.
-        let told: Vec<_> = net.sent_by(DEVICE, since).iter().filter(|d| d.to != host(last)).cloned().collect();
+        let told: Vec<_> =
+            net.sent_by(DEVICE, since).iter().filter(|d| d.to != host(last)).cloned().collect();
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].to, host(100), "the oldest");
         assert_eq!(parts(&told[0].octets).unwrap().1[..4], [8, 0, 0, 0], "a Busy report");
-        assert_eq!(running(&net), slots);
+        assert_eq!(running(&mut net), slots);
         net.run(70_000);
         net.nodes[DEVICE].assert_clean();
     }
@@ -180,7 +183,7 @@ fn a_sigma1_that_means_no_fabric_here_takes_no_slot_from_anybody() {
     let mut net = members::<Heap>(2);
     fill(&mut net, 2);
     net.run(3000);
-    assert_eq!(running(&net), 2);
+    assert_eq!(running(&mut net), 2);
     let sigma1 = record(&mut net, 1).remove(0);
     let before = net.nodes[DEVICE].failures();
     for n in 0..32 {
@@ -189,7 +192,7 @@ fn a_sigma1_that_means_no_fabric_here_takes_no_slot_from_anybody() {
         octets[22 + 1 + 3 + n as usize] ^= 1;
         net.hand(DEVICE, host(4000 + n), &octets).unwrap();
     }
-    assert_eq!(running(&net), 2);
+    assert_eq!(running(&mut net), 2);
     assert_eq!(net.nodes[DEVICE].failures(), before);
 }
 
@@ -235,7 +238,7 @@ fn half_open_handshakes_over_tcp_give_way_as_over_udp() {
         let _ = net.hand(DEVICE, tcp(connection), &disguised(octets, n));
         net.run(10);
     }
-    assert_eq!(running(&net), 2);
+    assert_eq!(running(&mut net), 2);
     net.run(1000);
     // Another peer is served at once, over UDP and over TCP.
     net.dial_case(HONEST, DEVICE, 1, 200);
@@ -304,7 +307,7 @@ fn a_silent_commissioner_gives_way_to_another_one_after_ten_seconds() {
         net.on_send(move |sent| if sent.to == silent { Fate::Lost } else { Fate::Arrives });
         net.dial_pase(SENDER, DEVICE, PASSCODE);
         net.run(millis);
-        assert_eq!(running(&net), 1);
+        assert_eq!(running(&mut net), 1);
         net.dial_pase(HONEST, DEVICE, PASSCODE);
         net.run(500);
         let failures = net.nodes[HONEST].failures();
