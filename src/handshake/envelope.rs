@@ -36,11 +36,6 @@ pub trait Machine {
 
     /// The session parameters that the peer declared, while the handshake runs.
     fn peer_parameters(&self) -> Option<&SessionParameters>;
-
-    /// The same once the peer has proved who it is. A responder has that proof only at the end.
-    fn proven_parameters(&self) -> Option<&SessionParameters> {
-        None
-    }
 }
 
 impl<M: Machine> Handshake<M> {
@@ -76,11 +71,6 @@ impl<M: Machine> Handshake<M> {
     #[must_use]
     pub fn peer_parameters(&self) -> Option<&SessionParameters> {
         self.machine.peer_parameters()
-    }
-
-    /// Returns them once the peer has proved who it is: what anybody can declare sets no timer.
-    pub(crate) fn proven_parameters(&self) -> Option<&SessionParameters> {
-        self.machine.proven_parameters()
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due; `None` once the handshake has

@@ -73,8 +73,8 @@ fn a_thousand_replays_cost_a_bounded_amount_of_work_and_nobody_a_record_or_sessi
             assert_eq!(b.crypto.take(), Work::NONE);
         }
         assert_eq!(served + copies, 1000);
-        // One slot, held for the time that five transmissions take.
-        assert!((20..=35).contains(&served), "{served}");
+        // One slot, held for the time that five transmissions take, and for ten seconds after it.
+        assert!((6..=10).contains(&served), "{served}");
         assert_eq!(b.records(), before.1, "resumes: {resumes}");
         let told = |event: &Event<u32>| matches!(event, Event::HandshakeFailed { .. });
         assert!(b.events.iter().all(told), "no session closes, no record changes");
@@ -121,8 +121,8 @@ fn a_thousand_recorded_sigma1_cost_a_bounded_amount_of_work() {
         b.take();
         b.crypto.take();
     }
-    // Two slots for half a second each.
-    assert!(free <= 10 && (300..=400).contains(&taken), "{free} {taken} {busy} {copies}");
+    // Two slots for 400 ms each.
+    assert!(free <= 10 && (400..=500).contains(&taken), "{free} {taken} {busy} {copies}");
     assert!(busy > 400, "{free} {taken} {busy} {copies}");
 }
 
@@ -174,7 +174,7 @@ fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_still_r
         b.take();
         b.crypto.take();
     }
-    assert!((20..=35).contains(&resumptions) && copies > 900, "{resumptions} {copies}");
+    assert!((6..=10).contains(&resumptions) && copies > 900, "{resumptions} {copies}");
     assert_eq!(b.records(), before.1);
     assert_eq!(b.manager.sessions().len(), 2);
     b.wait(100_000);

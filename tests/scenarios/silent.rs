@@ -124,7 +124,7 @@ fn the_wait_counts_down() {
         net.run(200);
     }
     // Seven handshakes have begun, 20 ms apart.
-    assert_eq!(waits, [860, 560, 300]);
+    assert_eq!(waits, [880, 580, 300]);
 }
 
 #[test]

@@ -475,8 +475,4 @@ impl<C: Crypto> Machine for Client<C> {
             State::ExpectSigma2(_) | State::Ended => None,
         }
     }
-
-    fn proven_parameters(&self) -> Option<&SessionParameters> {
-        self.peer_parameters()
-    }
 }

@@ -232,11 +232,4 @@ impl<C: Crypto> Machine for Client<C> {
             State::ExpectResponse(_) | State::Ended => None,
         }
     }
-
-    fn proven_parameters(&self) -> Option<&SessionParameters> {
-        match &self.state {
-            State::ExpectReport(state) => Some(&state.ends.peer_parameters),
-            _ => None,
-        }
-    }
 }

@@ -37,10 +37,10 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
-    /// Grace period for each slot, up to four: with few slots, new handshakes must not wait long
+    /// Grace period for each slot, up to five: with few slots, new handshakes must not wait long
     /// for a slot that a silent peer holds.
-    const GRACE: Duration = Duration::from_millis(250);
-    const MOST_GRACE: u8 = 4;
+    const GRACE: Duration = Duration::from_millis(200);
+    const MOST_GRACE: u8 = 5;
 }
 
 /// PASE is served to one peer at a time, so that it takes one slot at most. Its peer may compute

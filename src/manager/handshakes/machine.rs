@@ -100,9 +100,9 @@ impl<C: Crypto> Machine<C> {
         each!(self, machine => machine.poll_timeout())
     }
 
-    /// Returns what the peer has declared, once it has proved who it is.
-    pub(in crate::manager) fn proven_parameters(&self) -> Option<&SessionParameters> {
-        each!(self, machine => machine.proven_parameters())
+    /// Returns what the peer has declared, once it has.
+    pub(in crate::manager) fn peer_parameters(&self) -> Option<&SessionParameters> {
+        each!(self, machine => machine.peer_parameters())
     }
 
     /// Returns true if this is the responder of PASE.

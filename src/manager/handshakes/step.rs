@@ -19,14 +19,16 @@ use crate::time::Instant;
 use crate::wire::MessageBuf;
 
 impl<C: Crypto, S: Storage> Slot<C, S> {
-    /// Uses the timing that the peer has declared for retransmissions from now on, if it has proved
-    /// who it is. Until then the default intervals are used, or those that discovery announced.
+    /// Uses the timing that the peer has declared for retransmissions from now on. Towards an
+    /// initiator, which can be anybody, the default intervals are used until it has proved who it
+    /// is: what it declares must not keep its slot longer.
     fn note_timing(&mut self, result: &Result<Step, Failure>) {
         let declared = match result {
             Ok(Step::Established { established, .. }) => {
                 Some(established.session.peer_parameters())
             }
-            _ => self.machine.proven_parameters(),
+            _ if self.is_ours() => self.machine.peer_parameters(),
+            _ => None,
         };
         if let Some(parameters) = declared {
             self.unsecured.set_peer_parameters(parameters);

@@ -149,7 +149,7 @@ fn begin<S: Storage>(net: &mut Net<S>, from: PeerAddress, sigma1: &[u8], n: u64)
 
 #[test]
 fn the_oldest_half_open_handshake_gives_its_slot_to_a_newcomer_after_the_first_round_trip() {
-    for (slots, grace) in [(1, 250), (2, 500), (4, 1000), (16, 1000)] {
+    for (slots, grace) in [(1, 200), (2, 400), (4, 800), (16, 1000)] {
         let mut net = members::<Heap>(slots);
         let sigma1 = record(&mut net, slots + 3);
         for n in 0..slots {
