@@ -81,7 +81,7 @@ fn handshake(
         nodes[0].with_env(|env, _| CaseClient::start(&crypto, cx, env, start, &mut out))?;
 
     let now = cx.now();
-    let mut ours = UnsecureSession::initiator(cx.rng(), now);
+    let mut ours = UnsecureSession::initiator(cx.rng(), now)?;
     let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), now);
     let (mut sessions, mut was_resumed) = ([None, None], false);
     for from in [0, 1].into_iter().cycle() {

@@ -54,7 +54,7 @@ fn handshake(cx: &mut Context<'_>, wire: &mut Wire) -> Outcome<[SecureSession<Ru
     let (mut client, mut message) = PaseClient::start(&crypto, cx, start, &mut out)?;
 
     let now = cx.now();
-    let mut ours = UnsecureSession::initiator(cx.rng(), now);
+    let mut ours = UnsecureSession::initiator(cx.rng(), now)?;
     let mut theirs = UnsecureSession::responder(ours.ephemeral_node_id(), now);
     let mut sessions = [None, None];
     for from in [0, 1].into_iter().cycle() {

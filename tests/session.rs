@@ -601,7 +601,7 @@ fn matterjs_unsecured_sessions() {
 #[test]
 fn a_refused_first_message_stays_new() {
     let mut rng = UnwrapErr(SysRng);
-    let mut initiator = UnsecureSession::initiator(&mut rng, NOW);
+    let mut initiator = UnsecureSession::initiator(&mut rng, NOW).unwrap();
     assert!(initiator.ephemeral_node_id().node().is_operational());
     let mut counter = UnsecuredCounter::random(&mut rng);
     let mut buf = [0; 100];

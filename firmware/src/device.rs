@@ -214,8 +214,11 @@ impl<'n, B: Board> Device<'n, B> {
     fn react(&mut self, event: Event<()>, now: Instant) {
         match event {
             Event::SignRequest(request) => {
-                let (number, request) = self.waiting.begin(request);
-                self.board.sign(number, request.fabric(), request.digest());
+                let Self { waiting, node, board, .. } = self;
+                let is_awaited = |request: &_| node.handshakes().is_awaited(request);
+                if let Some((number, request)) = waiting.begin(request, is_awaited) {
+                    board.sign(number, request.fabric(), request.digest());
+                }
             }
             Event::Established { session: handle, resumed, .. } => {
                 if let Some(entry) = self.node.session(handle) {

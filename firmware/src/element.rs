@@ -16,14 +16,21 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Takes a request in. One of a handshake that has ended may still wait: the oldest gives way,
-    /// and if its handshake lives after all, its timer ends it.
-    pub fn begin(&mut self, request: SignRequest) -> (Number, &SignRequest) {
+    /// Adds a request. Requests of handshakes that have ended make room first: an attacker can begin
+    /// handshakes faster than the element signs. As many handshakes as there are places can wait,
+    /// so there is one for each that is awaited.
+    pub fn begin(
+        &mut self,
+        request: SignRequest,
+        mut is_awaited: impl FnMut(&SignRequest) -> bool,
+    ) -> Option<(Number, &SignRequest)> {
+        for place in &mut self.requests {
+            place.take_if(|(_, request)| !is_awaited(request));
+        }
+        let place = self.requests.iter_mut().find(|place| place.is_none())?;
         self.last = self.last.wrapping_add(1);
-        self.requests.rotate_right(1);
-        let [newest, ..] = &mut self.requests;
-        let (number, request) = newest.insert((self.last, request));
-        (*number, request)
+        let (number, request) = place.insert((self.last, request));
+        Some((*number, request))
     }
 
     /// Completes a request with the element's answer.

@@ -246,7 +246,8 @@ impl CheckIn<'_> {
         let len = self.write_payload(crypto, key, msg.payload_mut())?;
         msg.set_payload_len(len)?;
         let mut header = MessageHeader::new(SessionRoute::Unsecured, counter.take());
-        header.source = Some(EphemeralNodeId::random(rng).node());
+        let source = EphemeralNodeId::random(rng).map_err(|_| EncodeError::Crypto)?;
+        header.source = Some(source.node());
         let protocol = ProtocolHeader {
             exchange,
             protocol: ProtocolId::SECURE_CHANNEL,

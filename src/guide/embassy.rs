@@ -15,14 +15,15 @@ use matter_session::{
     Event, Instant, PeerAddress, Received, Services, SessionManager, SignRequest,
 };
 
-/// As many as there can be handshakes at once, so the channels are never too small.
+/// As many as there can be handshakes at once.
 const HANDSHAKES: usize = 2;
 
-/// The requests for the task of the secure element. It receives a request, has the chip sign the
-/// digest, and sends `request.complete(..)`.
-pub type Requests = Channel<NoopRawMutex, SignRequest, HANDSHAKES>;
+/// The request for the task of the secure element. It receives a request, has the chip sign the
+/// digest, and sends `request.complete(..)`. The others wait in the loop of the node, which drops
+/// those that no handshake waits for any more.
+pub type Requests = Channel<NoopRawMutex, SignRequest, 1>;
 /// The answers of that task.
-pub type Signatures = Channel<NoopRawMutex, Signed, HANDSHAKES>;
+pub type Signatures = Channel<NoopRawMutex, Signed, 1>;
 
 /// Reads the clock: 64 bits, which never wrap.
 fn now() -> Instant {
@@ -38,6 +39,7 @@ pub async fn run<C: Crypto, S: Storage>(
     rng: &mut dyn CryptoRng,
 ) -> ! {
     let mut datagram = [0; 1280];
+    let mut pending = [const { None::<SignRequest> }; HANDSHAKES];
     let mut services = Services::new(rng);
     loop {
         let mut cx = services.at(now());
@@ -45,16 +47,21 @@ pub async fn run<C: Crypto, S: Storage>(
         while let Some(event) = node.poll_event() {
             match event {
                 Event::SignRequest(request) => {
-                    if let Err(full) = requests.try_send(request) {
-                        // The element still signs for earlier handshakes: this one fails.
-                        let embassy_sync::channel::TrySendError::Full(request) = full;
-                        let refused = request.complete(Err(matter_session::crypto::SignError));
-                        let _ = node.complete_signature(&mut cx, refused);
+                    drop_dead(&mut pending, node);
+                    // There is a place for each handshake that waits.
+                    if let Some(place) = pending.iter_mut().find(|place| place.is_none()) {
+                        *place = Some(request);
                     }
                 }
                 // Here: store the record, and handle what the application wants to know.
                 Event::RecordChanged { .. } => {}
                 _ => {}
+            }
+        }
+        if !requests.is_full() {
+            drop_dead(&mut pending, node);
+            if let Some(request) = pending.iter_mut().find_map(Option::take) {
+                let _ = requests.try_send(request);
             }
         }
         while let Some(sent) = node.poll_transmit(now()) {
@@ -86,5 +93,16 @@ pub async fn run<C: Crypto, S: Storage>(
             }
             Either3::Third(()) => {}
         }
+    }
+}
+
+/// Drops the requests that no handshake waits for any more. An attacker can begin handshakes faster
+/// than the element signs.
+fn drop_dead<C: Crypto, S: Storage>(
+    pending: &mut [Option<SignRequest>],
+    node: &mut SessionManager<C, S>,
+) {
+    for place in pending {
+        place.take_if(|request| !node.handshakes().is_awaited(request));
     }
 }

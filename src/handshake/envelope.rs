@@ -80,7 +80,8 @@ impl<M: Machine> Handshake<M> {
         self.machine.state().map(|_| self.deadline)
     }
 
-    /// Ends the handshake if its deadline has passed. An early call does nothing.
+    /// Ends the handshake if its deadline has passed. An early call does nothing. A message or
+    /// signature that comes after the deadline has the same effect.
     ///
     /// # Errors
     /// [`Failure`] with [`HandshakeError::TimedOut`].

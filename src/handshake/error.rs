@@ -90,6 +90,9 @@ pub enum HandshakeError {
     /// The peer began another handshake instead.
     #[error("the peer began another handshake instead")]
     Superseded,
+    /// All handshake slots were taken, and another handshake got the slot of this one.
+    #[error("another handshake got the slot of this one")]
+    Displaced,
     /// The commissioning window was closed.
     #[error("the commissioning window was closed")]
     WindowClosed,
@@ -140,7 +143,8 @@ pub enum Refusal {
 impl HandshakeError {
     /// Returns the report for the peer. `None` if the peer ended the handshake or began another one,
     /// if the connection is lost, if the handshake had ended already, and for a stale signature,
-    /// after which the handshake continues.
+    /// after which the handshake continues. After [`Displaced`](Self::Displaced), the manager sends
+    /// a Busy report itself.
     #[must_use]
     pub const fn status_report(&self) -> Option<StatusReport<'static>> {
         match self {
@@ -149,6 +153,7 @@ impl HandshakeError {
             | Self::PrematureSuccess
             | Self::StaleSignature
             | Self::Superseded
+            | Self::Displaced
             | Self::Disconnected
             | Self::Ended => None,
             Self::NoSharedTrustRoots => Some(StatusReport::no_shared_trust_roots()),

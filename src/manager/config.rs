@@ -10,6 +10,8 @@ use rand_core::CryptoRng;
 use super::shard::Shard;
 use crate::cert::Profile;
 #[cfg(feature = "initiator")]
+use crate::crypto::CryptoError;
+#[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
 use crate::session::SessionParameters;
 use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, MAX_UDP_PAYLOAD, TAILROOM};
@@ -37,7 +39,11 @@ pub struct Config {
     /// Maximum number of exchanges that the peer of one session may begin. It never gets the last
     /// free one, so no peer can use all places. Nodes should not have more than five at a time.
     pub max_exchanges_per_session: usize,
-    /// Maximum number of handshakes, both roles together. Further peers get a Busy report.
+    /// Maximum number of handshakes, both roles together: 32 by default. While all slots are taken,
+    /// a handshake that a peer began gives its slot to one that this node begins, and after a grace
+    /// period of up to a second to one that another peer begins. If none can, peers get a Busy
+    /// report. Each slot beyond the second lets honest peers get through under more recorded first
+    /// messages of an attacker: SECURITY.md has figures.
     pub max_handshakes: usize,
     /// Maximum number of fabrics.
     pub max_fabrics: usize,
@@ -84,8 +90,8 @@ pub struct Config {
     /// declared: one hour by default. With that, a peer can delay the end of a message that it does
     /// not acknowledge by half a day. Set less if all peers listen more often.
     pub longest_interval: Duration,
-    /// Minimum wait announced in a Busy report. If it takes longer until a handshake slot is free
-    /// for certain, the report announces that time.
+    /// Minimum wait announced in a Busy report: 5 s by default. If it takes longer until a handshake
+    /// slot can be free, the report announces that time.
     pub busy_wait: Duration,
     /// The profile that certificates are read with.
     pub certificate_profile: Profile,
@@ -334,7 +340,10 @@ impl Config {
 
     /// Draws the node id of an initiator.
     #[cfg(feature = "initiator")]
-    pub(super) fn ephemeral(&self, rng: &mut dyn CryptoRng) -> EphemeralNodeId {
+    pub(super) fn ephemeral(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<EphemeralNodeId, CryptoError> {
         #[cfg(feature = "alloc")]
         return self.shard.ephemeral(rng);
         #[cfg(not(feature = "alloc"))]

@@ -32,7 +32,8 @@ pub enum Event<T> {
         error: HandshakeError,
     },
     /// The operational key has to sign. Sign this and pass the result to
-    /// [`complete_signature`](super::SessionManager::complete_signature), now or later.
+    /// [`complete_signature`](super::SessionManager::complete_signature), now or later. If requests
+    /// queue up, drop those that [no handshake waits for](super::Handshakes::is_awaited).
     SignRequest(SignRequest),
     /// The peer acknowledged the message in flight on this exchange. The message has arrived,
     /// unless more than 32 newer messages of its session arrived first: a message behind the peer's

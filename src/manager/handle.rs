@@ -35,6 +35,15 @@ impl PeerAddress {
         matches!((self, other), (Self::Udp(_), Self::Udp(_))) || self.is(other)
     }
 
+    /// Returns true if both lead to one host, as far as an address tells: the same IP address over
+    /// UDP, the same connection elsewhere.
+    pub(super) fn shares_source(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Udp(one), Self::Udp(other)) => one.ip() == other.ip(),
+            _ => self.is(other),
+        }
+    }
+
     /// Returns true if both are the same. Not inlined, as what compares them is longer than a call.
     #[inline(never)]
     pub(super) fn is(&self, other: &Self) -> bool {

@@ -165,6 +165,10 @@ pub enum Dropped {
     /// It belongs to a handshake that does not exist.
     #[error("unknown handshake")]
     UnknownHandshake,
+    /// It is a copy of a Sigma1 that a handshake of this node answers already, from another address
+    /// or under another node id.
+    #[error("copy of a Sigma1 that is being answered")]
+    HandshakeCopy,
     /// It belongs to no exchange and cannot begin one. If it is authentic, it counts as a message
     /// received from its sender, which gets the acknowledgement that it asks for.
     #[error("unsolicited message")]
@@ -200,7 +204,7 @@ pub enum Dropped {
 
 impl Dropped {
     /// Number of reasons: the size of a table of counters.
-    pub(super) const COUNT: usize = DecodeError::COUNT + 11;
+    pub(super) const COUNT: usize = DecodeError::COUNT + 12;
 
     /// Returns all reasons, in the order of their counters.
     pub(super) fn all() -> impl Iterator<Item = Self> {
@@ -216,6 +220,7 @@ impl Dropped {
             Self::GroupReplay,
             Self::GroupSender,
             Self::GroupAnswer,
+            Self::HandshakeCopy,
         ];
         DecodeError::ALL.into_iter().map(Self::Decode).chain(own)
     }
@@ -235,6 +240,7 @@ impl Dropped {
             Self::GroupReplay => 8,
             Self::GroupSender => 9,
             Self::GroupAnswer => 10,
+            Self::HandshakeCopy => 11,
         };
         DecodeError::COUNT + own
     }

@@ -16,6 +16,8 @@ use core::ops::RangeInclusive;
 use rand_core::CryptoRng;
 use siphasher::sip::SipHasher13;
 
+#[cfg(feature = "initiator")]
+use crate::crypto::CryptoError;
 use crate::ids::{LocalSessionId, NodeId, ProtocolId};
 #[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
@@ -174,16 +176,19 @@ impl Shard {
 
     /// Draws a node id for an initiator, so that its answers are routed to this shard.
     #[cfg(feature = "initiator")]
-    pub(super) fn ephemeral(&self, rng: &mut dyn CryptoRng) -> EphemeralNodeId {
+    pub(super) fn ephemeral(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<EphemeralNodeId, CryptoError> {
         /// Of 256 shards none is missed by so many with a probability above 2^-92.
         const TRIES: u64 = 1 << 14;
-        let drawn = EphemeralNodeId::random(rng);
+        let drawn = EphemeralNodeId::random(rng)?;
         // Counting up instead of drawing again: it ends, whatever the source of randomness.
         let start = drawn.node().get();
-        (0..TRIES)
+        Ok((0..TRIES)
             .map(|n| NodeId::new(start.wrapping_add(n)))
             .find(|node| node.is_operational() && self.of.of_initiator(*node) == self.index())
-            .map_or(drawn, EphemeralNodeId::received)
+            .map_or(drawn, EphemeralNodeId::received))
     }
 }
 

@@ -42,7 +42,7 @@ impl sealed::Sealed for UnsecureSession {}
 ///
 /// let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
 /// let mut counter = UnsecuredCounter::random(&mut rng);
-/// let mut here = UnsecureSession::initiator(&mut rng, Instant::ZERO);
+/// let mut here = UnsecureSession::initiator(&mut rng, Instant::ZERO).expect("randomness");
 /// let mut there = UnsecureSession::responder(here.ephemeral_node_id(), Instant::ZERO);
 /// let mut datagram = send(&mut here, &mut counter, b"hello");
 /// let there: &mut dyn Session = &mut there;

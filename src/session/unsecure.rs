@@ -14,6 +14,7 @@ use super::replay::{ReplayWindow, Verdict};
 use super::{
     DecodeError, PeerActivity, SessionParameters, SessionRole, Unauthenticated, UnsecuredCounter,
 };
+use crate::crypto::CryptoError;
 use crate::ids::{MessageCounter, NodeId};
 use crate::time::Instant;
 use crate::wire::{
@@ -28,14 +29,17 @@ pub struct EphemeralNodeId(NodeId);
 
 impl EphemeralNodeId {
     /// Draws an identifier from the operational range.
-    pub fn random(rng: &mut dyn CryptoRng) -> Self {
-        loop {
-            let node = NodeId::new(rng.next_u64());
-            // All but 2^36 of 2^64 values pass.
-            if node.is_operational() {
-                return Self(node);
-            }
-        }
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`] if the source of randomness is broken: no draw is in the range. All
+    /// but 2^36 of 2^64 values are.
+    pub fn random(rng: &mut dyn CryptoRng) -> Result<Self, CryptoError> {
+        const MAX_DRAWS: usize = 16;
+        (0..MAX_DRAWS)
+            .map(|_| NodeId::new(rng.next_u64()))
+            .find(|node| node.is_operational())
+            .map(Self)
+            .ok_or(CryptoError::Backend)
     }
 
     /// Makes the identifier that an initiator chose, as found in its message.
@@ -66,7 +70,7 @@ impl EphemeralNodeId {
 /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
 /// let now = Instant::ZERO;
 /// let mut counter = UnsecuredCounter::random(&mut rng);
-/// let mut initiator = UnsecureSession::initiator(&mut rng, now);
+/// let mut initiator = UnsecureSession::initiator(&mut rng, now)?;
 /// let mut responder = UnsecureSession::responder(initiator.ephemeral_node_id(), now);
 ///
 /// # let header = ProtocolHeader::parse(&[0x01, 0x20, 1, 0, 0, 0])?.0;
@@ -94,8 +98,11 @@ pub struct UnsecureSession {
 
 impl UnsecureSession {
     /// Makes the initiator's end. The peer counts as idle until a message of it is received.
-    pub fn initiator(rng: &mut dyn CryptoRng, now: Instant) -> Self {
-        Self::new(SessionRole::Initiator, EphemeralNodeId::random(rng), now)
+    ///
+    /// # Errors
+    /// Those of [`EphemeralNodeId::random`].
+    pub fn initiator(rng: &mut dyn CryptoRng, now: Instant) -> Result<Self, CryptoError> {
+        EphemeralNodeId::random(rng).map(|node| Self::new(SessionRole::Initiator, node, now))
     }
 
     /// Makes the same with an identifier that was drawn before.

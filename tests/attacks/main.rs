@@ -1,7 +1,12 @@
-//! What was broken by demonstration, and must be impossible. Each file is a theme.
+//! Attacks that were shown to work once, each by the public API, and what must hold instead. Each
+//! file is a theme.
 
 mod forged;
 mod groups;
+mod handshakes;
+#[expect(dead_code, reason = "scenarios use the rest")]
+#[path = "../scenarios/raw.rs"]
+mod raw;
 mod synchronization;
 
 use matter_session_testing::net;

@@ -155,18 +155,18 @@ fn many_handshakes_at_once_are_served_up_to_the_limit() {
 }
 
 #[test]
-fn retransmissions_suit_the_timing_that_the_peer_has_declared() {
+fn retransmissions_suit_the_timing_that_the_responder_has_declared() {
     use crate::net::Fate;
     use matter_session::session::SessionParameters;
     let slow = SessionParameters::matter_1_6().with_intervals(5000, 2000, 4000);
     let config = Config::default().with_parameters(slow);
-    let mut net = Net::members_with(vec![(udp(1), config), (udp(2), Config::default())]);
-    net.on_send(|d| if d.handshake_opcode() == Some(0x31) { Fate::Lost } else { Fate::Arrives });
+    let mut net = Net::members_with(vec![(udp(1), Config::default()), (udp(2), config)]);
+    net.on_send(|d| if d.handshake_opcode() == Some(0x32) { Fate::Lost } else { Fate::Arrives });
     net.dial_case(0, 1, 1, 200);
     net.run(20_000);
-    let sent: Vec<_> = net.sent_by(1, 0);
+    let sent: Vec<_> = net.sent_by(0, 0);
     let at: Vec<_> =
-        sent.iter().filter(|d| d.handshake_opcode() == Some(0x31)).map(|d| d.at).collect();
+        sent.iter().filter(|d| d.handshake_opcode() == Some(0x32)).map(|d| d.at).collect();
     assert!((2200..=2760).contains(&(at[1] - at[0])), "{at:?}");
     net.assert_clean();
 }

@@ -61,14 +61,17 @@ fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
         net.dial_case(0, 1, 1, 200);
     }
     net.run(1000);
-    // The slots wait for signatures of this node, for a minute at most.
-    let busy = Refusal::Busy { wait: Duration::from_secs(60) };
+    // The slots wait for signatures of this node. Nobody gets one within the first round trip.
+    let busy = Refusal::Busy { wait: Duration::from_millis(1234) };
     assert_eq!(net.node(0).failures(), [HandshakeError::Refused(busy)]);
     assert_eq!(net.node(1).manager.statistics().busy, 1);
     assert_eq!(net.node(1).manager.handshakes().len(), 2);
-    let to = udp(1);
-    let dial = net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100))));
-    assert_eq!(dial, Err(ConnectError::TooMany));
+    // This node itself gets one at once, as long as peers have any.
+    for own in 0..3 {
+        let (to, peer) = (udp(1), Peer::new(index(1), NodeId::new(100)));
+        let dial = net.call(1, |m, cx| m.connect_case(cx, to, peer)).map(drop);
+        assert_eq!(dial, if own < 2 { Ok(()) } else { Err(ConnectError::TooMany) });
+    }
     net.settle();
     net.run(60_000);
     net.node(1).signs = true;

@@ -85,6 +85,7 @@ fn an_initiator_that_begins_again_as_the_same_node_is_not_locked_out() {
     net.pump();
     let request = net.sent[0].octets.clone();
     assert_eq!(net.node(1).manager.handshakes().len(), 1);
+    net.run(1000);
     // The same ephemeral node id, the next counter, another exchange.
     let mut again = request.clone();
     again[4] = again[4].wrapping_add(1);

@@ -176,6 +176,8 @@ fn a_node_that_turns_handshakes_away_goes_on_with_the_one_it_has() {
     let mut again = net.sent[0].octets.clone();
     again[4] = again[4].wrapping_add(1);
     again[18] ^= 1;
+    // Another random.
+    again[22 + 4] ^= 1;
     net.hand(1, udp(1), &again).unwrap();
     assert_eq!(net.nodes[1].manager.handshakes().len(), 1);
     assert!(net.node(1).failures().is_empty());

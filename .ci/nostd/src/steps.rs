@@ -203,7 +203,7 @@ impl Post {
 
 impl Link {
     fn new(rng: &mut Sequence) -> Option<Self> {
-        let initiator = UnsecureSession::initiator(rng, NOW);
+        let initiator = UnsecureSession::initiator(rng, NOW).ok()?;
         Some(Self {
             responder: UnsecureSession::responder(initiator.ephemeral_node_id(), NOW),
             initiator,

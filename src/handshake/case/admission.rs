@@ -41,6 +41,17 @@ pub(super) fn find_destination<'f, C: Crypto>(
     Ok(found)
 }
 
+/// Returns true if a Sigma1 means one of these fabrics. For a caller that has to give something up
+/// in order to answer it.
+pub(crate) fn is_addressed<C: Crypto>(
+    crypto: &C,
+    fabrics: &dyn FabricTable,
+    payload: &[u8],
+) -> bool {
+    let sigma1 = Sigma1::parse(payload);
+    sigma1.is_ok_and(|s| find_destination(crypto, fabrics, &s).is_ok_and(|found| found.is_some()))
+}
+
 /// Returns the record that the initiator wants to resume, if all of this holds. Otherwise the
 /// handshake is a full one.
 ///

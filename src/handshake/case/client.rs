@@ -204,6 +204,7 @@ impl<C: Crypto> CaseClient<C> {
         message: Incoming<'_>,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
+        self.handle_timeout(cx.now, out)?;
         let outcome = self.machine.step(crypto, cx, env, message, out);
         self.restart_timeout(cx.now);
         self.settle(outcome, out)
@@ -223,6 +224,9 @@ impl<C: Crypto> CaseClient<C> {
         signed: &Signed,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
+        if self.awaits(signed) {
+            self.handle_timeout(cx.now, out)?;
+        }
         let Client { state, transcript, target } = &mut self.machine;
         let outcome = match state {
             State::Verified(state) if state.awaits(signed) => {
@@ -240,6 +244,14 @@ impl<C: Crypto> CaseClient<C> {
     #[must_use]
     pub fn awaits(&self, signed: &Signed) -> bool {
         matches!(&self.machine.state, State::Verified(state) if state.awaits(signed))
+    }
+
+    /// Returns true if this handshake waits for the answer to `request`.
+    #[must_use]
+    pub fn asked(&self, request: &SignRequest) -> bool {
+        matches!(&self.machine.state,
+            State::Verified(Verified { stage: Stage::AwaitSignature { digest }, .. })
+            if request.asks_for(digest))
     }
 }
 

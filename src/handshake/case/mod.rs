@@ -31,6 +31,7 @@ mod proof;
 mod server;
 mod start;
 
+pub(crate) use self::admission::is_addressed;
 pub use self::client::CaseClient;
 pub use self::env::{CaseEnv, KeepCertificates, KeepNone};
 pub use self::keys::{

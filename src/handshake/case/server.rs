@@ -193,6 +193,7 @@ impl<C: Crypto> CaseServer<C> {
         message: Incoming<'_>,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
+        self.handle_timeout(cx.now, out)?;
         let outcome = self.machine.step(crypto, cx, env, message, out);
         self.restart_timeout(cx.now);
         self.settle(outcome, out)
@@ -212,6 +213,9 @@ impl<C: Crypto> CaseServer<C> {
         signed: &Signed,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
+        if self.awaits(signed) {
+            self.handle_timeout(cx.now, out)?;
+        }
         let outcome = match &mut self.machine.state {
             State::Full(state) if state.awaits(signed) => state.sigma2(crypto, env, signed, out),
             _ => return Err(Failure::silent(HandshakeError::StaleSignature)),
@@ -226,6 +230,14 @@ impl<C: Crypto> CaseServer<C> {
     #[must_use]
     pub fn awaits(&self, signed: &Signed) -> bool {
         matches!(&self.machine.state, State::Full(state) if state.awaits(signed))
+    }
+
+    /// Returns true if this handshake waits for the answer to `request`.
+    #[must_use]
+    pub fn asked(&self, request: &SignRequest) -> bool {
+        matches!(&self.machine.state,
+            State::Full(Full { stage: Stage::AwaitSignature { digest, .. }, .. })
+            if request.asks_for(digest))
     }
 }
 

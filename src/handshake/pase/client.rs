@@ -121,6 +121,7 @@ impl<C: Crypto> PaseClient<C> {
         message: Incoming<'_>,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
+        self.handle_timeout(cx.now, out)?;
         let outcome = self.machine.step(crypto, cx, &message, out);
         self.settle(outcome, out)
     }

@@ -4,7 +4,7 @@ use super::messages::{Pake1, Pake2, Pake3, PbkdfParamRequest, PbkdfParamResponse
 use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, Transcript, establish};
 use crate::context::Context;
 use crate::crypto::spake2p::Confirmation;
-use crate::crypto::{Crypto, PbkdfParameters, Secret, Verifier};
+use crate::crypto::{Crypto, PbkdfParameters, PublicKey, Secret, Verifier};
 use crate::handshake::envelope::Machine;
 use crate::handshake::error::early_report;
 use crate::handshake::step::Ends;
@@ -101,7 +101,8 @@ impl<C: Crypto> PaseServer<C> {
         Self::begin(Server { state, verifier, local, attempted: false }, now)
     }
 
-    /// Returns true if the peer has had the means to test a passcode: our confirmation was sent.
+    /// Returns true if the peer has had the means to test a passcode: it sent its share (Pake1).
+    /// Whatever the answer was, it can depend on the passcode.
     ///
     /// If the handshake does not end in a session, this counts as a failed attempt. A handshake
     /// that ended earlier does not count.
@@ -122,6 +123,7 @@ impl<C: Crypto> PaseServer<C> {
         message: Incoming<'_>,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
+        self.handle_timeout(cx.now, out)?;
         let outcome = self.machine.step(crypto, cx, &message, out);
         self.settle(outcome, out)
     }
@@ -145,9 +147,12 @@ impl<C: Crypto> Server<C> {
                 Ok(Step::Send(response))
             }
             (State::ExpectPake1(state), Opcode::PASE_PAKE1) => {
-                let (next, pake2) = state.handle(crypto, cx, &self.verifier, payload, out)?;
-                self.state = State::ExpectPake3(next);
+                let Pake1 { pa } = Pake1::parse(payload)?;
+                // Before anything is computed with w0: that a share does not fit w0 is an answer,
+                // too.
                 self.attempted = true;
+                let (next, pake2) = state.handle(crypto, cx, &self.verifier, &pa, out)?;
+                self.state = State::ExpectPake3(next);
                 Ok(Step::Send(pake2))
             }
             (State::ExpectPake3(state), Opcode::PASE_PAKE3) => state.handle(crypto, payload, out),
@@ -200,15 +205,13 @@ impl<C: Crypto> ExpectPake1<C> {
         crypto: &C,
         cx: &mut Context<'_>,
         verifier: &Verifier,
-        payload: &[u8],
+        pa: &PublicKey,
         out: &mut [u8],
     ) -> Result<(ExpectPake3, Outgoing), HandshakeError> {
-        let Pake1 { pa } = Pake1::parse(payload)?;
         let y = crypto.random_scalar(cx.rng)?;
-        let (pb, secrets) = verifier.respond(crypto, &y, &pa)?;
+        let (pb, secrets) = verifier.respond(crypto, &y, pa)?;
         let context = self.transcript.context();
-        let confirmation =
-            Confirmation::derive(crypto, &context, &pa, &pb, &secrets, &verifier.w0)?;
+        let confirmation = Confirmation::derive(crypto, &context, pa, &pb, &secrets, &verifier.w0)?;
         let pake2 = Pake2 { pb, cb: confirmation.cb.as_bytes() };
         let pake2 = Outgoing::message(Opcode::PASE_PAKE2, out, |w| pake2.write(w))?;
         let Confirmation { ke, ca, .. } = confirmation;

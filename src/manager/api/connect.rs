@@ -6,7 +6,7 @@ use crate::context::{Context, PeerCertificates};
 use crate::crypto::Crypto;
 #[cfg(feature = "initiator")]
 use crate::crypto::Passcode;
-use crate::handshake::Signed;
+use crate::handshake::{SignRequest, Signed};
 #[cfg(feature = "initiator")]
 use crate::ids::Peer;
 use crate::manager::SessionManager;
@@ -35,7 +35,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         address: PeerAddress,
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let to = self.reserve_to_connect(address)?;
+        let to = self.reserve_to_connect(cx.now, address)?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_pase(&self.crypto, cx, to, passcode, delivery, node)
     }
@@ -51,7 +51,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         address: PeerAddress,
         peer: Peer,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let to = self.reserve_to_connect(address)?;
+        let to = self.reserve_to_connect(cx.now, address)?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_case(&self.crypto, cx, to, peer, delivery, node)
     }
@@ -130,6 +130,14 @@ impl<'a, C: Crypto, S: Storage, T: Default> Handshakes<'a, C, S, T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns true if a handshake still waits for the answer to this request. Where requests queue
+    /// up before a slow key, drop the others first: an attacker can begin handshakes faster than the
+    /// key signs.
+    #[must_use]
+    pub fn is_awaited(&self, request: &SignRequest) -> bool {
+        self.0.handshakes.is_awaited(request)
     }
 
     /// Refuses every new handshake with a Busy report that announces this wait; `None` ends that.

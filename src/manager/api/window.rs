@@ -21,7 +21,8 @@ impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
-    /// Returns true if the commissioning window is open.
+    /// Returns true if the commissioning window is open. When its time is over, it serves nobody,
+    /// and counts as closed from the next call on that is given the time.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.0.handshakes.is_window_open()
@@ -60,7 +61,7 @@ impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
         cx: &mut Context<'_>,
         window: CommissioningWindow,
     ) -> Result<(), WindowError> {
-        self.0.handshakes.open_window(cx.now, window, &self.0.delivery)
+        self.0.handshakes.open_window(cx.now, window, &mut self.0.delivery)
     }
 
     /// Opens the commissioning window for a passcode that this node knows: draws a salt and

@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, acknowledgement};
+use crate::handshake::case::is_addressed;
 use crate::handshake::case::messages::Sigma1;
+use crate::handshake::pase::messages::PbkdfParamRequest;
 use crate::handshake::{CaseServer, Incoming, PaseServer};
 use crate::ids::LocalSessionId;
 use crate::manager::config::Config;
@@ -15,7 +17,7 @@ use crate::manager::handshakes::arrival::First;
 use crate::manager::handshakes::machine::Machine;
 use crate::manager::handshakes::message::has_room;
 use crate::manager::handshakes::reply::ReplyTo;
-use crate::manager::handshakes::slot::Slot;
+use crate::manager::handshakes::slot::{Sigma1Mark, Slot};
 use crate::manager::node::Node;
 use crate::manager::storage::{Map, Storage};
 use crate::time::Instant;
@@ -23,6 +25,18 @@ use crate::wire::StatusReport;
 use crate::wire::secure_channel::Opcode;
 
 impl First<'_> {
+    fn is_pase(&self) -> bool {
+        Opcode(self.message.header.opcode) == Opcode::PBKDF_PARAM_REQUEST
+    }
+
+    /// Returns true if the message begins a handshake with this node.
+    fn means_us<C: Crypto, S: Storage>(&self, crypto: &C, node: &Node<S>) -> bool {
+        if self.is_pase() {
+            return PbkdfParamRequest::parse(self.message.payload).is_ok();
+        }
+        is_addressed(crypto, &node.fabrics, self.message.payload)
+    }
+
     /// Returns where a report that refuses the handshake goes.
     pub(in crate::manager) fn reply_to(&self) -> ReplyTo {
         ReplyTo {
@@ -38,17 +52,24 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// commissioning window served is alive, so that no other handshake is served.
     ///
     /// # Errors
-    /// A Busy report for the peer.
+    /// A report for the peer.
     pub(in crate::manager) fn make_room<T>(
         &mut self,
+        crypto: &C,
         first: &First<'_>,
         commissioned: bool,
         now: Instant,
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<(), StatusReport<'static>> {
-        let opcode = Opcode(first.message.header.opcode);
-        self.make_room_for(opcode, commissioned, now, delivery, &node.config).map_err(|wait| {
+        let wait = match self.turning_away.get() {
+            Some(wait) => Err(*wait),
+            None if first.is_pase() && self.window.is_vacant() => {
+                return Err(StatusReport::invalid_parameter());
+            }
+            None => self.make_room_for(crypto, first, commissioned, now, delivery, node),
+        };
+        wait.map_err(|wait| {
             delivery.statistics.busy = delivery.statistics.busy.saturating_add(1);
             StatusReport::busy(wait)
         })
@@ -61,32 +82,57 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// is missing.
     fn make_room_for<T>(
         &mut self,
-        opcode: Opcode,
+        crypto: &C,
+        first: &First<'_>,
         commissioned: bool,
         now: Instant,
         delivery: &mut Delivery<S, T>,
-        config: &Config,
+        node: &Node<S>,
     ) -> Result<(), Duration> {
-        if let Some(wait) = self.turning_away.get() {
-            return Err(*wait);
-        }
-        let Config { retransmission_boost: boost, longest_interval: longest, .. } = *config;
+        let Config { retransmission_boost: boost, longest_interval: longest, .. } = node.config;
+        let busy_wait = node.config.busy_wait;
         let frees = |slot: &Slot<C, S>| slot.frees(boost, longest);
-        let served = self.served();
-        let is_commissioning = served.is_some() || commissioned;
-        let until = if opcode == Opcode::PBKDF_PARAM_REQUEST && is_commissioning {
-            served.and_then(|id| self.slots.get(&id)).and_then(frees)
-        } else if delivery.is_backlogged() {
-            None
-        } else if !self.make_slot(delivery) {
-            self.slots.iter().filter_map(|(_, slot)| frees(slot)).min()
-        } else if !has_room(delivery) {
-            None
-        } else {
-            return Ok(());
+        let wait = |until: Option<Instant>| {
+            let wait = until.map_or(Duration::ZERO, |until| until.saturating_since(now));
+            Err(wait.max(busy_wait))
         };
-        let wait = until.map_or(Duration::ZERO, |until| until.saturating_since(now));
-        Err(wait.max(config.busy_wait))
+        // It did not supersede its former handshake: too soon.
+        if self.is_running(first.unsecured.ephemeral_node_id(), first.peer)
+            || delivery.is_backlogged()
+        {
+            return wait(None);
+        }
+        if first.is_pase() {
+            match self.served() {
+                Some(id) if self.pase_yields(id).is_some_and(|from| now >= from) => {
+                    self.displace(id, now, busy_wait, delivery);
+                }
+                Some(id) => {
+                    let over = self.slots.get(&id).and_then(frees);
+                    return wait([over, self.pase_yields(id)].into_iter().flatten().min());
+                }
+                None if commissioned => return wait(None),
+                None => {}
+            }
+            if self.window.is_vacant() {
+                return wait(None); // that was the last attempt
+            }
+        }
+        if self.make_slot(delivery) && has_room(delivery) {
+            return Ok(());
+        }
+        let newcomer = self.newcomer(Some(first.peer));
+        match self.victim(&newcomer, now) {
+            // No handshake ends for a message that begins none.
+            Some(victim) if first.means_us(crypto, node) => {
+                self.displace(victim, now, busy_wait, delivery);
+            }
+            _ => {
+                let has_slot = self.has_free_slot();
+                return wait(self.next_slot(&newcomer, frees).filter(|_| !has_slot));
+            }
+        }
+        if has_room(delivery) { Ok(()) } else { wait(None) }
     }
 
     /// Makes a slot for a handshake that a peer begins. Returns its id and the message for its
@@ -124,7 +170,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let mut exchange = Exchange::new(header.exchange, false, now);
         let _ = exchange.receive(header, message.counter, false, now);
         let id = delivery.serial();
-        if !self.add(id, Slot::new(machine, unsecured, exchange, peer, local)) {
+        let (crowd, sigma1) = match opcode {
+            Opcode::CASE_SIGMA1 => (self.crowd(&peer), Sigma1Mark::of(message.payload)),
+            _ => (0, None),
+        };
+        let mut slot = Slot::new(machine, unsecured, exchange, peer, local, now);
+        (slot.crowd, slot.sigma1) = (crowd, sigma1);
+        if !self.add(id, slot) {
             return Err(StatusReport::busy(node.config.busy_wait));
         }
         if opcode == Opcode::PBKDF_PARAM_REQUEST

@@ -20,8 +20,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         now: Instant,
         window: CommissioningWindow,
-        delivery: &Delivery<S, T>,
+        delivery: &mut Delivery<S, T>,
     ) -> Result<(), WindowError> {
+        self.window_timeout(now, delivery);
         if !self.window.is_vacant() {
             return Err(WindowError::Open);
         }
@@ -41,7 +42,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         cx: &mut Context<'_>,
         passcode: &Passcode,
         duration: Option<Duration>,
-        delivery: &Delivery<S, T>,
+        delivery: &mut Delivery<S, T>,
     ) -> Result<(), WindowError> {
         let pbkdf = PbkdfParameters::random(PbkdfParameters::MIN_ITERATIONS, cx.rng)
             .map_err(|_| CryptoError::Backend)?;

@@ -17,18 +17,29 @@ use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
 use crate::manager::storage::{ByteStore, Map, Storage};
 use crate::session::{SessionParameters, UnsecureSession};
+use crate::time::Instant;
 use crate::wire::MessageBuf;
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
-    /// Makes a slot for a handshake that this node begins.
+    /// Makes a slot for a handshake that this node begins, at the cost of one that a peer began if
+    /// it must.
     pub(in crate::manager) fn make_room_to_connect<T>(
         &mut self,
+        now: Instant,
         delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
     ) -> Result<(), ConnectError> {
         if delivery.is_backlogged() {
             return Err(ConnectError::Backlog);
         }
-        if self.make_slot(delivery) { Ok(()) } else { Err(ConnectError::TooMany) }
+        if self.make_slot(delivery) && has_room(delivery) {
+            return Ok(());
+        }
+        let newcomer = self.newcomer(None);
+        if let Some(victim) = self.victim(&newcomer, now) {
+            self.displace(victim, now, node.config.busy_wait, delivery);
+        }
+        if self.has_free_slot() { Ok(()) } else { Err(ConnectError::TooMany) }
     }
 
     /// Begins PASE.
@@ -91,14 +102,19 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             Ok(mut buf) => start(node, cx, buf.payload_mut()).map_err(ConnectError::from),
             Err(_) => Err(ConnectError::NoRoom),
         };
-        let (machine, first) = started.inspect_err(|_| delivery.bytes.release(message_of(id)))?;
-        let mut unsecured = UnsecureSession::initiator_as(node.config.ephemeral(cx.rng), cx.now);
+        let drawn = started.and_then(|started| {
+            let ephemeral = node.config.ephemeral(cx.rng).map_err(HandshakeError::from)?;
+            Ok((started, ephemeral))
+        });
+        let ((machine, first), ephemeral) =
+            drawn.inspect_err(|_| delivery.bytes.release(message_of(id)))?;
+        let mut unsecured = UnsecureSession::initiator_as(ephemeral, cx.now);
         if matches!(machine, Machine::PaseClient(_)) {
             // A commissioner has just discovered the device, which therefore listens.
             unsecured.mark_peer_active(cx.now);
         }
         let exchange = Exchange::new(delivery.exchange_id(), true, cx.now);
-        if !self.add(id, Slot::new(machine, unsecured, exchange, to.peer, to.local)) {
+        if !self.add(id, Slot::new(machine, unsecured, exchange, to.peer, to.local, cx.now)) {
             delivery.bytes.release(message_of(id));
             return Err(ConnectError::TooMany);
         }

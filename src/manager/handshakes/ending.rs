@@ -14,6 +14,7 @@ use crate::manager::handshakes::slot::LINGER;
 use crate::manager::node::Node;
 use crate::manager::storage::{ByteStore, Map, Owner, Storage};
 use crate::time::Instant;
+use crate::wire::StatusReport;
 use crate::wire::secure_channel::Opcode;
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
@@ -93,15 +94,26 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         error: &HandshakeError,
         delivery: &mut Delivery<S, T>,
     ) {
-        let Some(slot) = self.slots.get(&id) else { return };
-        if let Some(report) = error.status_report().filter(|_| !slot.is_ours()) {
+        if let Some(report) = error.status_report() {
+            self.report(id, &report, delivery);
+        }
+    }
+
+    /// Sends a report once to the peer that began a handshake.
+    pub(super) fn report<T>(
+        &mut self,
+        id: HandshakeId,
+        report: &StatusReport<'_>,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        if let Some(slot) = self.slots.get(&id).filter(|slot| !slot.is_ours()) {
             let opcode = Opcode::STATUS_REPORT.0;
             let to = ReplyTo {
                 peer: slot.peer,
                 node: slot.unsecured.ephemeral_node_id(),
                 header: slot.exchange.header(ProtocolId::SECURE_CHANNEL, opcode, false),
             };
-            to.push_report(&report, slot.exchange.last_used(), delivery);
+            to.push_report(report, slot.exchange.last_used(), delivery);
         }
     }
 

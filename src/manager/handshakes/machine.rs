@@ -5,7 +5,7 @@ use crate::crypto::Crypto;
 #[cfg(feature = "initiator")]
 use crate::handshake::{CaseClient, PaseClient};
 use crate::handshake::{
-    CaseEnv, CaseServer, Failure, HandshakeError, Incoming, PaseServer, Signed, Step,
+    CaseEnv, CaseServer, Failure, HandshakeError, Incoming, PaseServer, SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, NodeId};
 use crate::session::{ResumptionId, SessionParameters};
@@ -103,6 +103,21 @@ impl<C: Crypto> Machine<C> {
     /// Returns what the peer has declared, once it has.
     pub(in crate::manager) fn peer_parameters(&self) -> Option<&SessionParameters> {
         each!(self, machine => machine.peer_parameters())
+    }
+
+    /// Returns true if this is the responder of PASE.
+    pub(in crate::manager) const fn is_pase(&self) -> bool {
+        matches!(self, Self::PaseServer(_))
+    }
+
+    /// Returns true if the handshake waits for the answer to this request.
+    pub(in crate::manager) fn asked(&self, request: &SignRequest) -> bool {
+        match self {
+            Self::CaseServer(machine) => machine.asked(request),
+            #[cfg(feature = "initiator")]
+            Self::CaseClient(machine) => machine.asked(request),
+            _ => false,
+        }
     }
 
     /// Returns the fabric that the handshake is for, once known.

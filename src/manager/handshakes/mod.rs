@@ -10,6 +10,7 @@ mod certificates;
 mod commissioning;
 #[cfg(feature = "initiator")]
 mod connect;
+mod contention;
 #[cfg(feature = "initiator")]
 mod destination;
 mod ending;

@@ -35,6 +35,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         let Ok(encoded) = self.unsecured.encode(counter, &header, buf, now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
         self.sent = Some(counter);
+        self.turn(false, now);
         delivery.bytes.shrink(message_of(id), datagram.end);
         self.exchange.sent(&header, now);
         self.exchange.launch(message, datagram, counter, reliable);

@@ -13,7 +13,7 @@ use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::arrival::{Arrival, First};
 use crate::manager::handshakes::reply::ReplyTo;
-use crate::manager::handshakes::slot::Slot;
+use crate::manager::handshakes::slot::{Sigma1Mark, Slot};
 use crate::manager::received::Dropped;
 use crate::manager::storage::{Map, Storage};
 use crate::session::{DecodeError, EphemeralNodeId, SessionRole, Unauthenticated, UnsecureSession};
@@ -31,6 +31,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         packet: Packet<'b>,
         delivery: &mut Delivery<S, T>,
     ) -> Result<Arrival<'b>, Dropped> {
+        // PASE ends with the window, also if nobody has called at that time.
+        self.window_timeout(now, delivery);
         let (node, role) = match packet.header().kind().map_err(DecodeError::from)? {
             MessageKind::FromInitiator(node) => (node, SessionRole::Responder),
             MessageKind::FromResponder(node) => (node, SessionRole::Initiator),
@@ -106,6 +108,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             slot.unsecured.commit(counter, now);
         }
         let receipt = slot.exchange.receive(&header, counter, duplicate, now);
+        if running && (receipt.acknowledged || receipt.deliver) {
+            slot.turn(true, now);
+        }
         if receipt.deliver && running {
             return Ok(Arrival::Next(id, Incoming { opcode, payload }));
         }
@@ -132,6 +137,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             && header.initiator
             && Opcode(header.opcode).begins_handshake();
         if begins && !self.is_late_copy(node, from, message.counter) {
+            if self.is_served(&message) {
+                return Err(Dropped::HandshakeCopy);
+            }
             let former = is_well_formed(&message)
                 .then(|| self.supersede(node, from, now, delivery))
                 .flatten();
@@ -170,6 +178,20 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         self.of_initiator(node, from).any(|(_, slot)| slot.unsecured.is_duplicate(counter))
     }
 
+    /// Returns true if a message is a copy of the Sigma1 of another handshake, from whatever node
+    /// and address: nothing is computed for it, and no slot, session id or signature is spent.
+    fn is_served(&self, message: &Unauthenticated<'_>) -> bool {
+        let mark = (Opcode(message.header.opcode) == Opcode::CASE_SIGMA1)
+            .then(|| Sigma1Mark::of(message.payload))
+            .flatten();
+        mark.is_some() && self.slots.iter().any(|(_, slot)| slot.sigma1 == mark)
+    }
+
+    /// Returns true if this initiator has a running handshake.
+    pub(super) fn is_running(&self, node: EphemeralNodeId, from: PeerAddress) -> bool {
+        self.of_initiator(node, from).any(|(_, slot)| slot.ended.is_none())
+    }
+
     /// Ends the running handshake of an initiator that begins another one as the same node: it
     /// will not continue the former. Returns the unsecured session that the two share.
     fn supersede<T>(
@@ -182,7 +204,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         if !self.turning_away.is_vacant() || delivery.is_backlogged() {
             return None; // the new handshake will be refused
         }
-        let mut running = self.of_initiator(node, from).filter(|(_, slot)| slot.ended.is_none());
+        let mut running =
+            self.of_initiator(node, from).filter(|(_, slot)| slot.can_be_superseded(now));
         let (id, _) = running.next()?;
         drop(running);
         let slot = self.slots.get_mut(&id)?;

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
 use crate::handshake::HANDSHAKE_TIMEOUT;
+use crate::handshake::case::messages::Sigma1;
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::manager::delivery::Filed;
 use crate::manager::handle::{PeerAddress, SessionHandle};
@@ -24,12 +25,40 @@ pub(in crate::manager) const LINGER: Duration = Duration::from_secs(10);
 /// still there has given up by then; one that is not may have named any interval.
 const LAST_WORD: Duration = HANDSHAKE_TIMEOUT.saturating_sub(LINGER);
 
+/// How long an initiator that begins another handshake as the same node has to wait, so that
+/// nobody makes this node begin one after the other.
+const SUPERSEDED_AFTER: Duration = Duration::from_secs(1);
+
+/// The first eight bytes of an initiator's random. An altered random fits no destination id, so
+/// every copy of a Sigma1 that means this node has the same mark.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::manager) struct Sigma1Mark([u8; 8]);
+
+impl Sigma1Mark {
+    /// Returns the mark of a Sigma1; `None` if it cannot be read.
+    #[inline(never)]
+    pub(in crate::manager) fn of(payload: &[u8]) -> Option<Self> {
+        let sigma1 = Sigma1::parse(payload).ok()?;
+        sigma1.initiator_random.first_chunk().copied().map(Self)
+    }
+}
+
 /// One handshake.
 pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     pub(in crate::manager) machine: Machine<C>,
     pub(in crate::manager) unsecured: UnsecureSession,
     pub(in crate::manager) exchange: Exchange<Held<S>>,
     pub(in crate::manager) peer: PeerAddress,
+    /// When the peer last answered, or was sent something new to answer.
+    pub(in crate::manager) since: Instant,
+    /// Whether the peer has answered anything that this node sent.
+    pub(in crate::manager) answered: bool,
+    /// How many other half-open handshakes the source had when this one began.
+    pub(in crate::manager) crowd: u16,
+    /// What tells the Sigma1 that began it from others.
+    pub(in crate::manager) sigma1: Option<Sigma1Mark>,
+    /// Whether it waits for the application, for a signature say, and not for the peer.
+    pub(in crate::manager) waits_here: bool,
     /// The counter of the message sent last.
     pub(in crate::manager) sent: Option<MessageCounter>,
     /// The id of the session to be, reserved until the handshake ends.
@@ -51,12 +80,18 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         exchange: Exchange<Held<S>>,
         peer: PeerAddress,
         local: LocalSessionId,
+        now: Instant,
     ) -> Self {
         Self {
             machine,
             unsecured,
             exchange,
             peer,
+            since: now,
+            answered: false,
+            crowd: 0,
+            sigma1: None,
+            waits_here: false,
             sent: None,
             local,
             ended: None,
@@ -69,6 +104,18 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 
     pub(in crate::manager) fn is_ours(&self) -> bool {
         self.unsecured.role() == SessionRole::Initiator
+    }
+
+    /// Takes note that the peer's turn begins or that it has answered.
+    pub(in crate::manager) const fn turn(&mut self, answered: bool, now: Instant) {
+        self.since = now;
+        self.answered |= answered;
+    }
+
+    /// Returns true if the initiator may begin another handshake in place of this one. While the
+    /// application works for this one, it may not: its work would be in vain.
+    pub(in crate::manager) fn can_be_superseded(&self, now: Instant) -> bool {
+        self.ended.is_none() && !self.waits_here && now >= self.since + SUPERSEDED_AFTER
     }
 
     /// Returns true if a message reports success in answer to something else than what was sent

@@ -40,9 +40,14 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         self.slots.iter().all(|(_, slot)| slot.ended.is_some() && slot.exchange.is_settled())
     }
 
+    /// Returns true if there is a free slot.
+    pub(super) fn has_free_slot(&self) -> bool {
+        self.slots.len() < self.slots.capacity()
+    }
+
     /// Returns true if there is a free slot. Discards an ended handshake if that makes one.
     pub(super) fn make_slot<T>(&mut self, delivery: &mut Delivery<S, T>) -> bool {
-        if self.slots.len() < self.slots.capacity() {
+        if self.has_free_slot() {
             return true;
         }
         let spare = self.slots.iter().filter(|(_, slot)| slot.is_spare());

@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::{Failure, HandshakeError, Signed, Step};
+use crate::handshake::{Failure, HandshakeError, SignRequest, Signed, Step};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeHandle, HandshakeId, SessionHandle};
@@ -19,13 +19,16 @@ use crate::time::Instant;
 use crate::wire::MessageBuf;
 
 impl<C: Crypto, S: Storage> Slot<C, S> {
-    /// Uses the timing that the peer has declared for retransmissions from now on.
+    /// Uses the timing that the peer has declared for retransmissions from now on. Towards an
+    /// initiator, which can be anybody, the default intervals are used until it has proved who it
+    /// is: what it declares must not keep its slot longer.
     fn note_timing(&mut self, result: &Result<Step, Failure>) {
         let declared = match result {
             Ok(Step::Established { established, .. }) => {
                 Some(established.session.peer_parameters())
             }
-            _ => self.machine.peer_parameters(),
+            _ if self.is_ours() => self.machine.peer_parameters(),
+            _ => None,
         };
         if let Some(parameters) = declared {
             self.unsecured.set_peer_parameters(parameters);
@@ -34,6 +37,11 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 }
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
+    /// Returns true if a handshake waits for the answer to this request.
+    pub(in crate::manager) fn is_awaited(&self, request: &SignRequest) -> bool {
+        self.slots.iter().any(|(_, slot)| slot.ended.is_none() && slot.machine.asked(request))
+    }
+
     /// Returns the handshake that waits for this signature.
     pub(in crate::manager) fn awaiting(&self, signed: &Signed) -> Option<HandshakeId> {
         let mut slots = self.slots.iter();
@@ -99,6 +107,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let Stepped { result: Some(result), message } = stepped else { return Progress::Waiting };
         if let Some(message) = message {
             slot.note_timing(&result);
+            slot.waits_here =
+                !matches!(result, Ok(Step::Send(_) | Step::Established { .. }) | Err(_));
             let reply = match &result {
                 Ok(step) => step.message(),
                 Err(failure) => failure.reply.as_ref(),
@@ -139,6 +149,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) -> bool {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.ended = Some(now + LINGER);
+            slot.turn(true, now);
             slot.lends_to = Some(session);
         }
         self.update(id, delivery);

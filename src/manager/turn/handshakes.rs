@@ -70,7 +70,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         now: Instant,
     ) -> Result<(HandshakeId, Incoming<'b>), StatusReport<'static>> {
         let commissioned = self.sessions.is_commissioned();
-        self.handshakes.make_room(&first, commissioned, now, &mut self.delivery, &self.node)?;
+        let Self { crypto, handshakes, delivery, node, .. } = self;
+        handshakes.make_room(crypto, &first, commissioned, now, delivery, node)?;
         let busy = StatusReport::busy(self.node.config.busy_wait);
         let local = self.free_session_id().ok_or(busy)?;
         let (delivery, node) = (&mut self.delivery, &self.node);
@@ -149,9 +150,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[cfg(feature = "initiator")]
     pub(in crate::manager) fn reserve_to_connect(
         &mut self,
+        now: Instant,
         peer: PeerAddress,
     ) -> Result<Destination, ConnectError> {
-        self.handshakes.make_room_to_connect(&mut self.delivery)?;
+        self.handshakes.make_room_to_connect(now, &mut self.delivery, &self.node)?;
         let local = self.free_session_id().ok_or(ConnectError::NoSessionId)?;
         Ok(Destination { peer, local })
     }
