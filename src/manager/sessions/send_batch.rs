@@ -71,12 +71,13 @@ impl<S: Storage> ExchangeEntry<S> {
         number: usize,
         exchange: ExchangeHandle,
         content: Content<'_>,
+        room: usize,
         sessions: &mut SessionTable<C, S, T>,
         bytes: &mut S::Bytes,
         config: &Config,
     ) -> Result<LaidOut<S>, SendError> {
         let key = exchange.key;
-        let (header, mut held) = self.reserve(key, content, sessions, bytes, config)?;
+        let (header, mut held) = self.reserve(key, content, room, sessions, bytes, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
         let place = bytes.get_mut(owner_of(key), &mut held);
         let buf = MessageBuf::with_payload(place, content.payload)?;
@@ -169,11 +170,13 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<LaidOut<S>, SendError> {
         let exchange = message.exchange;
         let backlogged = delivery.is_backlogged();
+        let room = self.room_for(exchange.key, &delivery.bytes);
         let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
         let (sessions, bytes) = (&mut self.table, &mut delivery.bytes);
         let content = message.content();
-        let laid_out = entry.lay_out(number, exchange, content, sessions, bytes, &node.config);
+        let laid_out =
+            entry.lay_out(number, exchange, content, room, sessions, bytes, &node.config);
         if laid_out.is_err() {
             // Gives back what was allocated for the message.
             self.update(exchange.key, delivery, node);
