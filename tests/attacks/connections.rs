@@ -36,8 +36,8 @@ fn time_of_strangers(sessions: u32) -> Duration {
         assert!(!net.node(0).manager.connections().is_in_use(stranger));
         let report = StatusReport::close_session();
         let sent = net.call(0, |m, cx| {
-            m.connections_mut().handle_disconnect(cx, stranger);
-            m.connections_mut().send_status_report(cx, stranger, &report)
+            m.connections().handle_disconnect(cx, stranger);
+            m.connections().send_status_report(cx, stranger, &report)
         });
         assert_eq!(sent, Err(NoSession));
     }
@@ -73,7 +73,7 @@ fn connections_are_those_of_a_list<S: Storage>(seed: u64, most: usize) {
                 list.push((session, connection));
             }
             3 => {
-                net.call(0, |m, cx| m.connections_mut().handle_disconnect(cx, connection));
+                net.call(0, |m, cx| m.connections().handle_disconnect(cx, connection));
                 let closed = net.nodes[0].closed();
                 let over: Vec<_> = list.extract_if(.., |(_, at)| *at == connection).collect();
                 for (session, _) in over {
@@ -126,11 +126,10 @@ fn nothing_goes_to_the_next<S: Storage>() {
         net.hand(0, connection, &stray).unwrap();
         net.say(0, first, 2);
         let report = StatusReport::close_session();
-        net.call(0, |m, cx| m.connections_mut().send_status_report(cx, connection, &report))
-            .unwrap();
+        net.call(0, |m, cx| m.connections().send_status_report(cx, connection, &report)).unwrap();
         net.call(0, |m, cx| m.close_session(cx, second));
         net.call(0, |m, cx| m.close_session(cx, elsewhere));
-        net.call(0, |m, cx| m.connections_mut().handle_disconnect(cx, connection));
+        net.call(0, |m, cx| m.connections().handle_disconnect(cx, connection));
         assert!(!net.node(0).manager.connections().is_in_use(connection));
         let (_, next) = begin(&mut net, 8, connection);
         net.run(60_000);
@@ -154,11 +153,11 @@ fn a_refusal_for_a_lost_connection_is_not_sent_over_the_next_with_its_number() {
         (PeerAddress::Tcp(1), Config::default()),
         (PeerAddress::Tcp(2), Config::default()),
     ]);
-    net.node(1).manager.set_busy(Some(Duration::from_secs(1)));
+    net.node(1).manager.handshakes().set_busy(Some(Duration::from_secs(1)));
     net.dial_case(0, 1, 1, 200);
     let now = net.instant();
     let sigma1 = net.node(0).manager.poll_transmit(now).unwrap().datagram.to_vec();
     net.hand(1, PeerAddress::Tcp(1), &sigma1).unwrap();
-    net.call(1, |m, cx| m.connections_mut().handle_disconnect(cx, PeerAddress::Tcp(1)));
+    net.call(1, |m, cx| m.connections().handle_disconnect(cx, PeerAddress::Tcp(1)));
     assert!(net.node(1).manager.poll_transmit(now).is_none());
 }

@@ -37,7 +37,7 @@ fn begin<S: Storage>(net: &mut Net<S>, fabric: u8, peer: u64, port: u16) -> (Ses
 }
 
 fn is_open<S: Storage>(net: &mut Net<S>, exchange: ExchangeHandle) -> bool {
-    net.node(0).manager.max_payload(exchange, IM).is_some()
+    net.node(0).manager.sessions().max_payload(exchange, IM).is_some()
 }
 
 /// Four node ids of fabric 2 begin as many exchanges as they can on many sessions and acknowledge
@@ -706,7 +706,7 @@ fn an_unreliable_message_that_is_too_long_is_refused_with_the_longest_length() {
     let mut net = server::<Heap>(Config::default());
     let (session, twin) = begin(&mut net, 1, 5, 7);
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
-    let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
+    let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
     let mut buf = [0; 3000];
     let mut send = |net: &mut Net, len: usize| {
         let (kind, payload) = (MessageType::new(IM, 3), vec![7; len]);
