@@ -58,10 +58,12 @@ fn greedy_peers_leave_room<S: Storage>(config: Config, sessions: u16, exchanges:
             greedy.push(begin(&mut net, 2, 50 + peer, 100 + n).1);
         }
     }
+    let mut next = 2000;
     let mut greed = |net: &mut Net<S>| {
         for twin in &mut greedy {
-            for exchange in 0..exchanges {
-                let octets = twin.seal(&header(exchange, true, None)).0;
+            for _ in 0..exchanges {
+                next += 1;
+                let octets = twin.seal(&header(next, true, None)).0;
                 let _ = net.hand(0, twin.address, &octets);
                 net.pump();
             }

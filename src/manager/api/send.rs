@@ -35,7 +35,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends a message reliably. It is encrypted once, here, and retransmitted until the peer
     /// acknowledges it ([`Event::Acknowledged`](crate::Event::Acknowledged)) or five transmissions
     /// were in vain ([`Event::Undelivered`](crate::Event::Undelivered)). Over a reliable transport
-    /// it is sent once, and neither event follows.
+    /// it is sent once, and neither event follows, unless its exchange is displaced before it was
+    /// sent.
     ///
     /// # Errors
     /// [`SendError`]; nothing is sent then.

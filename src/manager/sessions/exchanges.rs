@@ -30,7 +30,7 @@ pub(super) struct ExchangeEntry<S: Storage> {
     pub(super) filed: Filed,
     /// The application has closed it. The entry is removed when nothing is left to do.
     pub(super) closing: bool,
-    /// The peer.
+    /// The peer that it counts for.
     pub(super) holder: Holder,
 }
 
@@ -39,6 +39,13 @@ pub(super) struct ExchangeEntry<S: Storage> {
 pub(in crate::manager) struct Content<'p> {
     pub(in crate::manager) kind: MessageType,
     pub(in crate::manager) payload: &'p [u8],
+}
+
+/// Where a message is put together.
+pub(super) struct Room<'a, S: Storage> {
+    pub(super) bytes: &'a mut S::Bytes,
+    /// How many of the bytes the message may take.
+    pub(super) most: usize,
 }
 
 impl<S: Storage> Exchanges<S> {
@@ -216,14 +223,13 @@ impl<S: Storage> ExchangeEntry<S> {
         if backlogged { Err(SendError::Backlog) } else { Ok(()) }
     }
 
-    /// Returns the header of a reliable message, and room for the message: at most `room`.
+    /// Returns the header of a reliable message, and what holds the message.
     pub(super) fn reserve<C: Crypto, T>(
         &self,
         key: ExchangeKey,
         content: Content<'_>,
-        room: usize,
         sessions: &SessionTable<C, S, T>,
-        bytes: &mut S::Bytes,
+        room: &mut Room<'_, S>,
         config: &Config,
     ) -> Result<(ProtocolHeader, Held<S>), SendError> {
         let Content { kind: MessageType { protocol, opcode }, payload } = content;
@@ -231,7 +237,8 @@ impl<S: Storage> ExchangeEntry<S> {
         let header = self.exchange.header(protocol, opcode, !session.address.is_reliable());
         session.check_payload(payload.len(), &header, config)?;
         let len = Config::buffer_len(payload.len());
-        let held = if len <= room { bytes.allocate(owner_of(key), len) } else { None };
+        let fits = len <= room.most;
+        let held = if fits { room.bytes.allocate(owner_of(key), len) } else { None };
         Ok((header, held.ok_or(SendError::NoRoom)?))
     }
 
@@ -241,15 +248,14 @@ impl<S: Storage> ExchangeEntry<S> {
         &mut self,
         key: ExchangeKey,
         content: Content<'_>,
-        room: usize,
         sessions: &mut SessionTable<C, S, T>,
-        bytes: &mut S::Bytes,
+        mut room: Room<'_, S>,
         config: &Config,
         now: Instant,
     ) -> Result<(), SendError> {
-        let (header, mut held) = self.reserve(key, content, room, sessions, bytes, config)?;
+        let (header, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let place = bytes.get_mut(owner_of(key), &mut held);
+        let place = room.bytes.get_mut(owner_of(key), &mut held);
         let message = MessageBuf::with_payload(place, content.payload)?;
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());

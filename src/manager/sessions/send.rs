@@ -8,7 +8,7 @@ use crate::manager::error::{OpenError, SendError};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
 use crate::manager::node::Node;
 use crate::manager::received::Transmit;
-use crate::manager::sessions::exchanges::{Content, ExchangeEntry, owner_of};
+use crate::manager::sessions::exchanges::{Content, ExchangeEntry, Room, owner_of};
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Storage};
 use crate::time::Instant;
@@ -63,11 +63,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<(), SendError> {
         let backlogged = delivery.is_backlogged();
         let key = exchange.key;
-        let room = self.room_for(key, &delivery.bytes);
+        let most = self.room_for(key, &delivery.bytes);
         let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let (sessions, bytes) = (&mut self.table, &mut delivery.bytes);
-        let sent = entry.put_in_flight(key, content, room, sessions, bytes, &node.config, now);
+        let room = Room { bytes: &mut delivery.bytes, most };
+        let sessions = &mut self.table;
+        let sent = entry.put_in_flight(key, content, sessions, room, &node.config, now);
         if sent.is_ok() {
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
