@@ -34,10 +34,16 @@ pub struct Config {
     /// another session with that peer: a defunct one, or the one that was idle longest. An honest
     /// peer sometimes needs two. The limit prevents one peer from filling the table.
     pub max_sessions_per_peer: u8,
-    /// Maximum number of exchanges, of all secure sessions together.
+    /// Maximum number of exchanges, of all secure sessions together. A quarter of them, and one at
+    /// least, is kept for exchanges that this node begins, and as many for those of peers.
+    ///
+    /// Peers share their places by fabric, and within a fabric by peer. When all are taken, the
+    /// exchange of a peer that has fewer displaces the one that was idle longest of the peer with
+    /// most, on the fabric with most. What was received on it is acknowledged, and a message in
+    /// flight is reported: [`Event::Undelivered`](super::Event::Undelivered).
     pub max_exchanges: usize,
-    /// Maximum number of exchanges that the peer of one session may begin. It never gets the last
-    /// free one, so no peer can use all places. Nodes should not have more than five at a time.
+    /// Maximum number of exchanges that the peer of one session may begin: 16 by default. Nodes
+    /// should not have more than five at a time.
     pub max_exchanges_per_session: usize,
     /// Maximum number of handshakes, both roles together: 32 by default. While all slots are taken,
     /// a handshake that a peer began gives its slot to one that this node begins, and after a grace
@@ -70,8 +76,8 @@ pub struct Config {
     /// [`Fixed`](super::Fixed) has room for four.
     pub max_events: usize,
     /// Maximum number of queued short messages: refusals, CloseSession reports, acknowledgements to
-    /// unauthenticated senders. A full queue drops some, those of secure sessions last; losing one
-    /// does no harm. Choose a limit that has room for a CloseSession to every session.
+    /// unauthenticated senders. A full queue drops replies to unauthenticated senders first, then
+    /// acknowledgements, CloseSession reports last; losing one does no harm. Choose a limit that has room for a CloseSession to every session.
     /// [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
     /// Maximum length of a message that is sent over UDP, in bytes, with headers and integrity
@@ -87,8 +93,15 @@ pub struct Config {
     /// the session parameters say.
     pub retransmission_boost: Duration,
     /// Maximum interval from which the wait for an acknowledgement is computed, whatever the peer
-    /// declared: one hour by default. With that, a peer can delay the end of a message that it does
-    /// not acknowledge by half a day. Set less if all peers listen more often.
+    /// declared: 15 s by default, 100 ms at least. With the default, a message that is not
+    /// acknowledged keeps its exchange and its bytes for four minutes at most.
+    ///
+    /// A device that listens every 15 s or more often receives every message: that is the longest
+    /// interval of an intermittently connected device with short idle times. One that sleeps longer
+    /// (up to an hour) announces with a Check-In message that it is awake. Send to it then. To
+    /// reach such a device at any time, set the interval at which it listens: a peer that does not
+    /// acknowledge can then keep a message in flight for 14 times as long, half a day for one hour.
+    /// [Core, "Intermittently Connected Devices Behavior"]
     pub longest_interval: Duration,
     /// Minimum wait announced in a Busy report: 5 s by default. If it takes longer until a handshake
     /// slot can be free, the report announces that time.
@@ -103,6 +116,9 @@ pub struct Config {
     #[cfg(feature = "alloc")]
     pub shard: Shard,
 }
+
+/// The shortest interval that a wait is computed from, whatever peers declare.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Default for Config {
     fn default() -> Self {
@@ -125,7 +141,7 @@ impl Default for Config {
             record_lifetime: Duration::from_secs(30 * 24 * 3600),
             exchange_lifetime: Duration::from_secs(60),
             retransmission_boost: Duration::ZERO,
-            longest_interval: Duration::from_secs(3600),
+            longest_interval: Duration::from_secs(15),
             busy_wait: Duration::from_secs(5),
             certificate_profile: Profile::default(),
             remember_certificates: false,
@@ -278,9 +294,9 @@ impl Config {
         self
     }
 
-    /// Assumes that every peer listens at least this often. With 15 s, a message that is not
-    /// acknowledged is given up after four minutes, whatever intervals its peer declared. A peer
-    /// that does sleep longer may miss it.
+    /// Assumes that every peer listens at least this often, 100 ms at least. With 15 s, the default,
+    /// a message that is not acknowledged is given up after four minutes, whatever intervals its
+    /// peer declared. A peer that does sleep longer may miss it.
     #[must_use]
     pub const fn with_longest_interval(mut self, interval: Duration) -> Self {
         self.longest_interval = interval;
@@ -307,6 +323,12 @@ impl Config {
     #[must_use]
     pub const fn with_shard(mut self, shard: Shard) -> Self {
         self.shard = shard;
+        self
+    }
+
+    /// Returns the settings with values that the manager can use.
+    pub(super) fn usable(mut self) -> Self {
+        self.longest_interval = self.longest_interval.max(SHORTEST_INTERVAL);
         self
     }
 

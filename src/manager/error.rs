@@ -32,8 +32,9 @@ pub enum SendError {
     /// The session's message counter is used up; establish a new session.
     #[error("the session's message counter is exhausted; establish a new session")]
     CounterExhausted,
-    /// The storage has no room for the message now: send it again when others have been
-    /// acknowledged.
+    /// The storage has no room for the message now, or what is left is kept for handshakes and for
+    /// other peers: see [`MessageBytes`](super::sizes::MessageBytes). Send it again when others
+    /// have been acknowledged.
     #[error("no room for the message")]
     NoRoom,
     /// Too many events wait: poll them first.
@@ -63,7 +64,8 @@ pub enum OpenError {
     /// The session is closed.
     #[error("the session is closed")]
     Closed,
-    /// The table of exchanges is full; close one first.
+    /// This node has begun as many exchanges as it may, or the table is full; close one first. A
+    /// quarter of [`Config::max_exchanges`](super::Config::max_exchanges) is kept for peers.
     #[error("too many exchanges; close one first")]
     TooMany,
 }

@@ -37,7 +37,8 @@ pub enum Event<T> {
     SignRequest(SignRequest),
     /// The peer acknowledged the message in flight on this exchange. The message has arrived,
     /// unless more than 32 newer messages of its session arrived first: a message behind the peer's
-    /// replay window counts as a duplicate, and is acknowledged unread. With at most five exchanges
+    /// replay window counts as a duplicate, and most implementations acknowledge it unread. (This
+    /// one does not, if it may have refused the message for want of room.) With at most five exchanges
     /// at once on a session, as the specification advises, this cannot happen. [Core, "Message
     /// Counter Processing"]
     #[non_exhaustive]
@@ -46,7 +47,9 @@ pub enum Event<T> {
         exchange: ExchangeHandle,
     },
     /// The peer did not acknowledge the message in flight after the last retransmission. A CASE
-    /// session counts as defunct until a message of the peer is received.
+    /// session counts as defunct until a message of the peer is received. Or the exchange, which
+    /// the peer had begun, was displaced by that of another peer
+    /// ([`Config::max_exchanges`](super::Config::max_exchanges)): then the session is not defunct.
     #[non_exhaustive]
     Undelivered {
         /// The exchange.

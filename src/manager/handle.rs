@@ -133,6 +133,14 @@ impl ExchangeKey {
         (session.get() as u64) << 32 | (id.get() as u64) << 16 | initiator as u64
     }
 
+    /// Returns the key that has this number.
+    pub(super) fn from_number(number: u64) -> Option<Self> {
+        let [initiator, _, a, b, c, d, ..] = number.to_le_bytes();
+        let session = LocalSessionId::new(u16::from_le_bytes([c, d]))?;
+        let id = ExchangeId::new(u16::from_le_bytes([a, b]));
+        Some(Self { session, id, initiator: initiator != 0 })
+    }
+
     /// Before every exchange of a session.
     pub(super) const fn first_of(session: LocalSessionId) -> Self {
         Self { session, id: ExchangeId::new(0), initiator: false }
@@ -153,8 +161,7 @@ impl PartialOrd for ExchangeKey {
     }
 }
 
-/// An owner of deadlines and output. The smallest of those that are ready comes first, so that
-/// unauthenticated senders do not delay secure sessions.
+/// An owner of deadlines and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// An exchange of a secure session.

@@ -188,6 +188,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     #[inline(never)]
     fn start(&mut self, config: Config, rng: &mut dyn CryptoRng) {
+        let config = config.usable();
         let [a, b, c, d] = rng.next_u32().to_le_bytes();
         self.sessions.start(&config, u16::from_le_bytes([a, b]), rng);
         self.delivery.start(u16::from_le_bytes([c, d]), rng);

@@ -177,8 +177,11 @@ pub enum Dropped {
     /// its sender, and is acknowledged if it asks for that.
     #[error("handshake message on a secure session")]
     Misplaced,
-    /// There is no room for another exchange, or its session has too many. The peer retransmits
-    /// it.
+    /// There is no room for another exchange, or its session has too many. The message is not
+    /// acknowledged. The peer retransmits it, and the copy is delivered if there is room then, also
+    /// behind any number of newer messages. The manager remembers 256 such messages (with
+    /// [`Fixed`](super::Fixed) eight), for five minutes. A copy of one that it has forgotten is
+    /// dropped for this reason as well: it is neither delivered nor acknowledged.
     #[error("no room for another exchange")]
     NoExchange,
     /// Too many events wait to be polled. The peer retransmits it.

@@ -44,7 +44,7 @@ impl<'b> Unopened<'b> {
     }
 
     #[inline]
-    pub(super) const fn counter(&self) -> MessageCounter {
+    pub(crate) const fn counter(&self) -> MessageCounter {
         self.counter
     }
 

@@ -218,6 +218,11 @@ impl AuthenticWindow {
         counter.get() > self.max
     }
 
+    /// Returns true if the window does not reach back to this counter.
+    pub(super) const fn is_behind(&self, counter: MessageCounter) -> bool {
+        self.max.saturating_sub(counter.get()) > WINDOW
+    }
+
     #[inline]
     pub(super) const fn commit(&mut self, proof: &Authentic<'_>) {
         let mut window = self.window();

@@ -231,7 +231,7 @@ impl<C: Crypto> SecureSession<C> {
         accept: impl FnOnce(&ProtocolHeader) -> bool,
     ) -> Result<Opened<'b>, DecodeError> {
         let message = self.unopened(packet)?;
-        self.decode_unopened(message, now, accept)
+        self.decode_unopened(message, false, now, accept)
     }
 
     /// Returns true if a message with this header, and so many bytes after it, can be one of this
@@ -253,12 +253,19 @@ impl<C: Crypto> SecureSession<C> {
         &self.open_key
     }
 
+    /// Returns true if the replay window does not reach back to this counter.
+    pub(crate) const fn is_behind(&self, counter: MessageCounter) -> bool {
+        self.window.is_behind(counter)
+    }
+
     /// Returns the same as [`decode_if`](Self::decode_if), for a message that may have been opened
-    /// already.
+    /// already. `was_refused`: the caller knows that the message with this counter was not accepted
+    /// before. It is new then, even if it is behind the replay window.
     #[inline]
     pub(crate) fn decode_unopened<'b>(
         &mut self,
         message: Unopened<'b>,
+        was_refused: bool,
         now: Instant,
         accept: impl FnOnce(&ProtocolHeader) -> bool,
     ) -> Result<Opened<'b>, DecodeError> {
@@ -266,7 +273,7 @@ impl<C: Crypto> SecureSession<C> {
             return Err(DecodeError::WrongSession);
         }
         let counter = message.counter();
-        let verdict = self.window.check(counter);
+        let verdict = if was_refused { Verdict::New } else { self.window.check(counter) };
         let newest = self.window.is_newest(counter);
         let message = message.open(&self.open_key)?;
         let (header, offset) =

@@ -9,6 +9,7 @@
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
+//! | [`twin`] | sessions that no handshake has made, and the peers at their other ends |
 //! | [`fabric_file`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
 //!
 //! Without the feature `std` only [`protocols`] is left, for the firmware.
@@ -32,6 +33,7 @@ with_std! {
     pub mod script;
     pub mod tlv;
     pub mod toy;
+    pub mod twin;
     pub mod vectors;
 
     pub use self::script::Script;

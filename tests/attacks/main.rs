@@ -1,6 +1,8 @@
 //! Attacks that were shown to work once, each by the public API, and what must hold instead. Each
 //! file is a theme.
 
+mod connections;
+mod exchanges;
 mod forged;
 mod groups;
 mod handshakes;
@@ -9,4 +11,4 @@ mod handshakes;
 mod raw;
 mod synchronization;
 
-use matter_session_testing::net;
+use matter_session_testing::{net, twin};

@@ -39,7 +39,7 @@ fn one_peer_cannot_take_all_exchanges() {
 
 #[test]
 fn the_application_is_told_when_its_own_exchanges_are_too_many() {
-    let mut net = members(Config::default().with_sessions(8).with_exchanges(2), Config::default());
+    let mut net = members(Config::default().with_sessions(8).with_exchanges(3), Config::default());
     let (a, _) = net.case(200);
     let open = |net: &mut Net| net.call(0, |m, cx| m.open_exchange(cx, a));
     let first = open(&mut net).unwrap();

@@ -23,7 +23,6 @@ mod sigma3;
 mod silent;
 mod sleepy;
 mod strangers;
-mod twin;
 mod twins;
 
-use matter_session_testing::{counting, net};
+use matter_session_testing::{counting, net, twin};

@@ -13,6 +13,8 @@ use crate::net::{Fate, Net, index, udp};
 fn members(sleeper: usize, parameters: SessionParameters) -> Net {
     let mut configs = [Config::default(), Config::default()];
     configs[sleeper].parameters = parameters;
+    // The peers of these devices wait for them as long as they sleep.
+    configs[1 - sleeper].longest_interval = Duration::from_secs(3600);
     let [a, b] = configs;
     Net::members_with(vec![(udp(1), a), (udp(2), b)])
 }

@@ -24,14 +24,16 @@ impl<C: Crypto, S: Storage, T: Default> Connections<'_, C, S, T> {
     /// Returns true if a session or a running handshake uses this connection. Ask when either has
     /// ended; if none does, send what [`poll_transmit`](SessionManager::poll_transmit) yields and
     /// close the connection. A connection that was just accepted is not in use yet: give its peer
-    /// some seconds to begin. [Core, "TCP Considerations"]
+    /// some seconds to begin. It takes no longer beside many sessions.
+    /// [Core, "TCP Considerations"]
     #[must_use]
     pub fn is_in_use(&self, connection: PeerAddress) -> bool {
         self.0.uses(connection)
     }
 
     /// Ends the sessions and handshakes over a connection that is lost. Nothing is sent to the
-    /// peers. [Core, "TCP Considerations"]
+    /// peers: what is queued for them is dropped, so the next connection may have the same number.
+    /// [Core, "TCP Considerations"]
     pub fn handle_disconnect(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {
         self.0.end_connection(cx, connection);
     }

@@ -12,7 +12,9 @@ use crate::manager::storage::Storage;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Opens an exchange on a session. Close it when the conversation is over. A node should not
-    /// have more than five at a time on one session, as its peer may have no room for more.
+    /// have more than five at a time on one session, as its peer may have no room for more. It is
+    /// never displaced, and peers leave room for it:
+    /// [`Config::max_exchanges`](crate::Config::max_exchanges).
     ///
     /// # Errors
     /// [`OpenError`].
@@ -33,7 +35,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Sends a message reliably. It is encrypted once, here, and retransmitted until the peer
     /// acknowledges it ([`Event::Acknowledged`](crate::Event::Acknowledged)) or five transmissions
     /// were in vain ([`Event::Undelivered`](crate::Event::Undelivered)). Over a reliable transport
-    /// it is sent once, and neither event follows.
+    /// it is sent once, and neither event follows, unless its exchange is displaced before it was
+    /// sent.
     ///
     /// # Errors
     /// [`SendError`]; nothing is sent then.

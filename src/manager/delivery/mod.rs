@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 use self::events::Events;
 use self::outbox::Outbox;
-pub(super) use self::outbox::SHORT_LEN;
+pub(super) use self::outbox::{SHORT_LEN, Short};
 pub(super) use self::output::Output;
 pub(super) use self::schedule::{Filed, Schedule};
 use super::config::Config;
@@ -121,11 +121,26 @@ impl<S: Storage, T> Delivery<S, T> {
         }
     }
 
-    /// Queues a short datagram. When the outbox is full an older one is dropped.
-    pub(super) fn push_short(&mut self, to: PeerAddress, datagram: &[u8]) {
-        let dropped = self.outbox.push(to, datagram);
+    /// Queues a short datagram that anybody can cause. It is dropped if the outbox is full.
+    pub(super) fn push_reply(&mut self, to: PeerAddress, datagram: &[u8]) {
+        self.push_short(to, Short::Reply, datagram);
+    }
+
+    /// Queues a short datagram. When the outbox is full, this or an older one is dropped.
+    pub(super) fn push_short(&mut self, to: PeerAddress, kind: Short, datagram: &[u8]) {
+        let dropped = self.outbox.push(to, kind, datagram);
         let count = &mut self.statistics.replies_dropped;
         *count = count.saturating_add(dropped);
+    }
+
+    /// Returns true if a short datagram of this kind waits to be sent.
+    pub(super) fn has_short(&self, kind: Short) -> bool {
+        self.outbox.has(kind)
+    }
+
+    /// Drops the short datagrams for a connection that is lost.
+    pub(super) fn disconnected(&mut self, connection: PeerAddress) {
+        self.outbox.disconnected(connection);
     }
 
     /// Removes the oldest short datagram, and lends it from the scratch buffer.

@@ -1,6 +1,7 @@
 //! Short messages that belong to no exchange: refusals, CloseSession, acknowledgements of stray
 //! messages.
 
+use crate::ids::{LocalSessionId, MessageCounter};
 use crate::manager::config::Config;
 use crate::manager::handle::PeerAddress;
 use crate::manager::storage::{Queue, Storage};
@@ -8,49 +9,74 @@ use crate::manager::storage::{Queue, Storage};
 /// Room for one in bytes: a CloseSession with every header field takes 60.
 pub(in crate::manager) const SHORT_LEN: usize = 64;
 
-#[derive(Debug)]
-pub(super) struct Short {
-    pub(super) to: PeerAddress,
-    bytes: [u8; SHORT_LEN],
-    len: usize,
+/// What a short message is. A full queue drops the kinds in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::manager) enum Short {
+    /// Anybody can cause it: a reply to an unauthenticated sender, or a message that is no
+    /// session's.
+    Reply,
+    /// Acknowledges this message of this session. Whoever has recorded the message can cause it
+    /// again, and its sender asks for it again.
+    Ack(LocalSessionId, MessageCounter),
+    /// A status report of a session. It is sent once.
+    Report,
 }
 
 impl Short {
-    pub(super) fn datagram(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
+    const KINDS: usize = 3;
 
-    fn is_secure(&self) -> bool {
-        self.bytes.get(1..3) != Some(&[0; 2])
+    const fn rank(self) -> usize {
+        match self {
+            Self::Reply => 0,
+            Self::Ack(..) => 1,
+            Self::Report => 2,
+        }
     }
 }
 
-/// The short messages that wait to be sent. Those of secure sessions are never dropped in favour
-/// of unsecured ones, which anybody can cause.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) to: PeerAddress,
+    bytes: [u8; SHORT_LEN],
+    len: u8,
+    kind: Short,
+}
+
+impl Queued {
+    pub(super) fn datagram(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or_default()
+    }
+}
+
+/// The short messages that wait to be sent.
 pub(super) struct Outbox<S: Storage> {
-    queue: S::Outbox<Short>,
-    /// How many of them are unsecured.
-    unsecured: usize,
+    queue: S::Outbox<Queued>,
+    /// How many there are of each kind.
+    counts: [usize; Short::KINDS],
+    /// How many are for connections of reliable transports.
+    over_connections: usize,
 }
 
 impl<S: Storage> Outbox<S> {
-    pub(super) const EMPTY: Self = Self { queue: Queue::EMPTY, unsecured: 0 };
+    pub(super) const EMPTY: Self =
+        Self { queue: Queue::EMPTY, counts: [0; Short::KINDS], over_connections: 0 };
 
     pub(super) fn limit(&mut self, config: &Config) {
         self.queue.limit(config.max_replies.max(1));
     }
 
-    /// Queues a datagram; returns how many were dropped because there was no room, this one
+    /// Queues a datagram. Returns how many were dropped because there was no room, this one
     /// included.
-    pub(super) fn push(&mut self, to: PeerAddress, datagram: &[u8]) -> u32 {
-        let mut short = Short { to, bytes: [0; SHORT_LEN], len: datagram.len() };
-        let Some(bytes) = short.bytes.get_mut(..datagram.len()) else { return 1 };
+    pub(super) fn push(&mut self, to: PeerAddress, kind: Short, datagram: &[u8]) -> u32 {
+        let Ok(len) = u8::try_from(datagram.len()) else { return 1 };
+        let mut queued = Queued { to, bytes: [0; SHORT_LEN], len, kind };
+        let Some(bytes) = queued.bytes.get_mut(..datagram.len()) else { return 1 };
         bytes.copy_from_slice(datagram);
         let full = self.queue.len() >= self.queue.capacity();
-        if full && short.is_secure() {
-            self.make_room();
+        if full && !self.make_room(kind) {
+            return 1;
         }
-        self.put(short);
+        self.put(queued);
         full.into()
     }
 
@@ -58,31 +84,65 @@ impl<S: Storage> Outbox<S> {
         self.queue.len() == 0
     }
 
-    pub(super) fn pop(&mut self) -> Option<Short> {
-        let short = self.queue.pop()?;
-        if !short.is_secure() {
-            self.unsecured = self.unsecured.saturating_sub(1);
-        }
-        Some(short)
+    /// Returns true if a short message of this kind waits. Acknowledgements of different messages
+    /// are different kinds.
+    pub(super) fn has(&self, kind: Short) -> bool {
+        self.counts.get(kind.rank()).is_some_and(|count| *count > 0)
+            && self.queue.iter().any(|queued| queued.kind == kind)
     }
 
-    fn put(&mut self, short: Short) {
-        let unsecured = !short.is_secure();
-        if self.queue.push(short).is_ok() && unsecured {
-            self.unsecured = self.unsecured.saturating_add(1);
+    pub(super) fn pop(&mut self) -> Option<Queued> {
+        let queued = self.queue.pop()?;
+        if let Some(count) = self.counts.get_mut(queued.kind.rank()) {
+            *count = count.saturating_sub(1);
+        }
+        if queued.to.is_reliable() {
+            self.over_connections = self.over_connections.saturating_sub(1);
+        }
+        Some(queued)
+    }
+
+    /// Drops what waits to be sent over a connection that is lost: the next connection may have
+    /// the same number.
+    pub(super) fn disconnected(&mut self, connection: PeerAddress) {
+        if self.over_connections > 0 && connection.is_reliable() {
+            self.discard(usize::MAX, |queued| queued.to.is(&connection));
         }
     }
 
-    /// Drops the oldest unsecured datagram, or the oldest of all if there is none.
-    fn make_room(&mut self) {
-        let mut dropped = false;
-        let rounds = if self.unsecured == 0 { 1 } else { self.queue.len() };
-        for _ in 0..rounds {
-            let Some(short) = self.pop() else { return };
-            if dropped || (rounds > 1 && short.is_secure()) {
-                self.put(short);
+    fn put(&mut self, queued: Queued) {
+        let (rank, reliable) = (queued.kind.rank(), queued.to.is_reliable());
+        if self.queue.push(queued).is_err() {
+            return;
+        }
+        if let Some(count) = self.counts.get_mut(rank) {
+            *count = count.saturating_add(1);
+        }
+        self.over_connections = self.over_connections.saturating_add(reliable.into());
+    }
+
+    /// Drops a short message so that there is room for one of this kind: the oldest of the first
+    /// kind that there is. Returns false if the new one is to be dropped: replies and
+    /// acknowledgements displace none of their own kind.
+    fn make_room(&mut self, new: Short) -> bool {
+        let first = self.counts.iter().position(|count| *count > 0).unwrap_or(0);
+        if first >= new.rank() && new != Short::Report {
+            return false;
+        }
+        self.discard(1, |queued| queued.kind.rank() == first);
+        true
+    }
+
+    /// Drops the oldest `most` short messages that `which` returns true for.
+    #[inline(never)]
+    fn discard(&mut self, most: usize, which: impl Fn(&Queued) -> bool) {
+        let mut left = most;
+        for _ in 0..self.queue.len() {
+            let Some(queued) = self.pop() else { return };
+            if left > 0 && which(&queued) {
+                left = left.saturating_sub(1);
             } else {
-                dropped = true;
+                self.put(queued);
             }
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::manager::handle::Source;
-use crate::manager::storage::{Map, Storage};
+use crate::manager::storage::{Map, Place, Storage};
 use crate::time::Instant;
 
 /// What the schedule holds for an exchange or handshake. Each keeps its own copy, so that the
@@ -35,6 +35,8 @@ pub(in crate::manager) struct Schedule<S: Storage> {
     /// The first of them, as it is asked for after every call.
     earliest: Option<Instant>,
     ready: S::Ready,
+    /// The source that had its turn last.
+    last: Place<Source>,
 }
 
 impl<S: Storage> fmt::Debug for Schedule<S> {
@@ -48,7 +50,7 @@ impl<S: Storage> fmt::Debug for Schedule<S> {
 
 impl<S: Storage> Schedule<S> {
     pub(in crate::manager) const EMPTY: Self =
-        Self { deadlines: Map::EMPTY, earliest: None, ready: Map::EMPTY };
+        Self { deadlines: Map::EMPTY, earliest: None, ready: Map::EMPTY, last: Place::Vacant };
 
     /// Has room for so many exchanges and handshakes.
     pub(in crate::manager) fn limit(&mut self, sources: usize) {
@@ -122,8 +124,69 @@ impl<S: Storage> Schedule<S> {
         Some(source)
     }
 
-    /// Returns a source with output.
-    pub(in crate::manager) fn ready(&self) -> Option<Source> {
-        self.ready.first()
+    /// Returns a source with output. They take turns: each has one before another has two, so that
+    /// none waits for ever, even if only one datagram is sent for each that is received.
+    pub(in crate::manager) fn next_ready(&mut self) -> Option<Source> {
+        let next = self.last.get().and_then(|last| {
+            let mut from_there = self.ready.from(*last).map(|(source, ())| *source);
+            from_there.find(|source| source != last)
+        });
+        let next = next.or_else(|| self.ready.first())?;
+        self.last = Place::Taken(next);
+        Some(next)
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+#[allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "tests have std and panic")]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::manager::storage::Heap;
+
+    proptest! {
+        /// Whatever becomes ready or idle meanwhile: a source that stays ready has its turn before
+        /// any other has a third one.
+        #[test]
+        fn sources_with_output_take_turns(ops in prop::collection::vec((0..8_u64, 0..3_u8), 1..200)) {
+            let mut schedule = Schedule::<Heap>::EMPTY;
+            schedule.limit(8);
+            let mut filed = [Filed::NONE; 8];
+            // For each source that is ready, which others had how many turns since its own.
+            let mut waiting = BTreeMap::<u64, Vec<u64>>::new();
+            for (id, op) in ops {
+                let source = Source::Handshake(id);
+                let place = filed.get_mut(usize::try_from(id).unwrap()).unwrap();
+                match op {
+                    0 => {
+                        schedule.file(source, place, None, true);
+                        waiting.entry(id).or_default();
+                    }
+                    1 if id > 5 => {
+                        schedule.file(source, place, None, false);
+                        waiting.remove(&id);
+                    }
+                    _ => {
+                        let next = schedule.next_ready();
+                        prop_assert_eq!(next.is_some(), !waiting.is_empty());
+                        let Some(Source::Handshake(next)) = next else { continue };
+                        prop_assert!(waiting.contains_key(&next));
+                        for (id, others) in &mut waiting {
+                            if *id == next {
+                                others.clear();
+                            } else {
+                                others.push(next);
+                                let turns = others.iter().filter(|other| **other == next).count();
+                                prop_assert!(turns <= 2, "{id} waits for {next}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }

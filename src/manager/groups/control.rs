@@ -38,7 +38,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let mut buf = [0; SHORT_LEN];
         let payload = MessageBuf::with_payload(&mut buf, payload).ok()?;
         let sealed = session.encode(counter, source, receiver, privacy, header, payload).ok()?;
-        delivery.push_short(to, sealed.as_bytes());
+        delivery.push_reply(to, sealed.as_bytes());
         Some(())
     }
 }

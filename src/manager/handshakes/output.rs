@@ -70,6 +70,11 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         node: &mut Node<S>,
     ) -> Option<Output> {
         let slot = self.slots.get_mut(&id)?;
+        // The message first: a recorded datagram can make an acknowledgement due at any time.
+        let interval = slot.unsecured.base_interval(now);
+        if slot.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
+            return Some(Output::InFlight);
+        }
         if let Some(header) = slot.exchange.next_ack() {
             slot.exchange.sent(&header, now);
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
@@ -77,8 +82,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
             return Some(Output::Ack(range));
         }
-        let (wait, interval) = (node.retry_wait(), slot.unsecured.base_interval(now));
-        slot.exchange.take_transmission(now, |n| wait(interval, n)).then_some(Output::InFlight)
+        None
     }
 
     /// Returns the address of the peer of a handshake.

@@ -54,7 +54,7 @@ impl ReplyTo {
         let mut unsecured = UnsecureSession::responder(self.node, now);
         let counter = &mut delivery.unsecured_counter;
         if let Ok(encoded) = unsecured.encode(counter, header, message, now) {
-            delivery.push_short(self.peer, encoded.as_bytes());
+            delivery.push_reply(self.peer, encoded.as_bytes());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::ids::Peer;
 use crate::manager::config::Config;
 use crate::manager::error::SendError;
 use crate::manager::handle::{PeerAddress, SessionHandle};
-use crate::manager::storage::FabricOrPase;
+use crate::manager::storage::{FabricOrPase, Holder};
 use crate::session::{Identity, SecureSession, SessionKind};
 use crate::wire::{MIN_MESSAGE_HEADER, ProtocolHeader, TAILROOM};
 
@@ -18,6 +18,8 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(in crate::manager) serial: u64,
     /// Whether the application was warned that the counter runs out.
     pub(super) warned: bool,
+    /// Up to this counter, messages may have been refused that the manager has forgotten.
+    pub(super) forgotten: u32,
     pub(super) data: T,
 }
 
@@ -26,7 +28,7 @@ impl<C: Crypto, T> Entry<C, T> {
     where
         T: Default,
     {
-        Self { session, address, serial, warned: false, data: T::default() }
+        Self { session, address, serial, warned: false, forgotten: 0, data: T::default() }
     }
 
     pub(in crate::manager) const fn handle(&self) -> SessionHandle {
@@ -35,6 +37,14 @@ impl<C: Crypto, T> Entry<C, T> {
 
     pub(super) fn peer(&self) -> Option<Peer> {
         peer_of(self.session.identity())
+    }
+
+    /// Returns the peer that exchanges of the session count for.
+    pub(super) fn holder(&self) -> Holder {
+        match self.peer() {
+            Some(Peer { fabric, node }) => Holder { fabric: Some(fabric), peer: node.get() },
+            None => Holder { fabric: PASE, peer: self.session.local_session_id().get().into() },
+        }
     }
 
     /// Returns the longest payload in bytes of a message with this header.

@@ -11,13 +11,16 @@ use crate::manager::delivery::{Delivery, Filed, Schedule};
 use crate::manager::error::SendError;
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
 use crate::manager::sessions::table::SessionTable;
-use crate::manager::storage::{ByteStore, Full, Held, Map, Owner, Storage};
+use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
 /// The exchanges of all secure sessions.
 pub(super) struct Exchanges<S: Storage> {
     entries: S::Exchanges<ExchangeEntry<S>>,
+    /// How many of them each peer has begun.
+    holders: S::Holders,
+    begun_by_peers: usize,
 }
 
 /// An exchange of a secure session.
@@ -27,6 +30,8 @@ pub(super) struct ExchangeEntry<S: Storage> {
     pub(super) filed: Filed,
     /// The application has closed it. The entry is removed when nothing is left to do.
     pub(super) closing: bool,
+    /// The peer that it counts for.
+    pub(super) holder: Holder,
 }
 
 /// What the application sends.
@@ -36,8 +41,16 @@ pub(in crate::manager) struct Content<'p> {
     pub(in crate::manager) payload: &'p [u8],
 }
 
+/// Where a message is put together.
+pub(super) struct Room<'a, S: Storage> {
+    pub(super) bytes: &'a mut S::Bytes,
+    /// How many of the bytes the message may take.
+    pub(super) most: usize,
+}
+
 impl<S: Storage> Exchanges<S> {
-    pub(super) const EMPTY: Self = Self { entries: Map::EMPTY };
+    pub(super) const EMPTY: Self =
+        Self { entries: Map::EMPTY, holders: Holders::EMPTY, begun_by_peers: 0 };
 
     pub(super) fn limit(&mut self, limit: usize) {
         self.entries.limit(limit);
@@ -72,11 +85,49 @@ impl<S: Storage> Exchanges<S> {
     }
 
     pub(super) fn insert(&mut self, key: ExchangeKey, entry: ExchangeEntry<S>) -> Result<(), Full> {
-        self.entries.insert(key, entry)
+        let holder = entry.holder;
+        self.entries.insert(key, entry)?;
+        if !key.initiator {
+            self.holders.add(holder);
+            self.begun_by_peers = self.begun_by_peers.saturating_add(1);
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, key: &ExchangeKey) -> Option<ExchangeEntry<S>> {
-        self.entries.remove(key)
+        let removed = self.entries.remove(key)?;
+        self.uncount(key, removed.holder);
+        Some(removed)
+    }
+
+    fn uncount(&mut self, key: &ExchangeKey, holder: Holder) {
+        if !key.initiator {
+            self.holders.remove(holder);
+            self.begun_by_peers = self.begun_by_peers.saturating_sub(1);
+        }
+    }
+
+    /// Returns how many exchanges peers have begun.
+    pub(super) const fn begun_by_peers(&self) -> usize {
+        self.begun_by_peers
+    }
+
+    /// Returns how many each of them has begun.
+    pub(super) const fn holders(&self) -> &S::Holders {
+        &self.holders
+    }
+
+    /// Returns all exchanges.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ExchangeKey, &ExchangeEntry<S>)> {
+        self.entries.iter()
+    }
+
+    /// Returns the exchanges from a key on.
+    pub(super) fn from(
+        &self,
+        first: ExchangeKey,
+    ) -> impl Iterator<Item = (&ExchangeKey, &ExchangeEntry<S>)> {
+        self.entries.from(first)
     }
 
     /// Returns the first exchange of a session.
@@ -96,24 +147,6 @@ impl<S: Storage> Exchanges<S> {
             let key = ExchangeKey { session, id: delivery.exchange_id(), initiator: true };
             self.get(&key).is_none().then_some(key)
         })
-    }
-
-    /// Returns true if the peer of a session may begin another exchange. It may have
-    /// `most_per_session`, and never the last one that there is room for: another session must
-    /// find room.
-    pub(super) fn has_room(&self, session: LocalSessionId, most_per_session: usize) -> bool {
-        let (len, capacity) = (self.entries.len(), self.entries.capacity());
-        let most = most_per_session.min(match capacity.saturating_sub(1) {
-            0 => capacity,
-            others => others,
-        });
-        let of_session = self
-            .entries
-            .from(ExchangeKey::first_of(session))
-            .take_while(|(key, _)| key.session == session);
-        // Where there are fewer in all, they need not be counted.
-        len < capacity
-            && (len < most || of_session.filter(|(key, _)| !key.initiator).count() < most)
     }
 
     /// Returns true if no message is in flight and no acknowledgement is owed.
@@ -136,16 +169,17 @@ impl<S: Storage> Exchanges<S> {
             delivery.bytes.release(owner_of(key));
         }
         if !session_lives || !entry.file(&mut delivery.schedule, key, lifetime) {
-            let filed = entry.filed;
+            let (filed, holder) = (entry.filed, entry.holder);
             self.entries.discard(&key);
+            self.uncount(&key, holder);
             delivery.forget(Source::Exchange(key), filed);
         }
     }
 }
 
 impl<S: Storage> ExchangeEntry<S> {
-    pub(super) const fn new(exchange: Exchange<Held<S>>, serial: u64) -> Self {
-        Self { exchange, serial, filed: Filed::NONE, closing: false }
+    pub(super) const fn new(exchange: Exchange<Held<S>>, serial: u64, holder: Holder) -> Self {
+        Self { exchange, serial, filed: Filed::NONE, closing: false, holder }
     }
 
     const fn is_open_as(&self, exchange: ExchangeHandle) -> bool {
@@ -189,20 +223,22 @@ impl<S: Storage> ExchangeEntry<S> {
         if backlogged { Err(SendError::Backlog) } else { Ok(()) }
     }
 
-    /// Returns the header of a reliable message, and room for the message.
+    /// Returns the header of a reliable message, and what holds the message.
     pub(super) fn reserve<C: Crypto, T>(
         &self,
         key: ExchangeKey,
         content: Content<'_>,
         sessions: &SessionTable<C, S, T>,
-        bytes: &mut S::Bytes,
+        room: &mut Room<'_, S>,
         config: &Config,
     ) -> Result<(ProtocolHeader, Held<S>), SendError> {
         let Content { kind: MessageType { protocol, opcode }, payload } = content;
         let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
         let header = self.exchange.header(protocol, opcode, !session.address.is_reliable());
         session.check_payload(payload.len(), &header, config)?;
-        let held = bytes.allocate(owner_of(key), Config::buffer_len(payload.len()));
+        let len = Config::buffer_len(payload.len());
+        let fits = len <= room.most;
+        let held = if fits { room.bytes.allocate(owner_of(key), len) } else { None };
         Ok((header, held.ok_or(SendError::NoRoom)?))
     }
 
@@ -213,13 +249,13 @@ impl<S: Storage> ExchangeEntry<S> {
         key: ExchangeKey,
         content: Content<'_>,
         sessions: &mut SessionTable<C, S, T>,
-        bytes: &mut S::Bytes,
+        mut room: Room<'_, S>,
         config: &Config,
         now: Instant,
     ) -> Result<(), SendError> {
-        let (header, mut held) = self.reserve(key, content, sessions, bytes, config)?;
+        let (header, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let place = bytes.get_mut(owner_of(key), &mut held);
+        let place = room.bytes.get_mut(owner_of(key), &mut held);
         let message = MessageBuf::with_payload(place, content.payload)?;
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());

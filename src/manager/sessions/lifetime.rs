@@ -8,6 +8,7 @@ use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{PeerAddress, SessionHandle, Source};
 use crate::manager::node::Node;
 use crate::manager::sessions::entry::Entry;
+use crate::manager::sessions::exchanges::ExchangeEntry;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
 use crate::session::SecureSession;
@@ -50,6 +51,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if reason.notifies_peer() {
             self.push_report(session, &StatusReport::close_session(), now, delivery);
         }
+        self.refused.end_session(session.local);
         if let Some(data) = self.table.remove(session) {
             delivery.push_event(Event::Closed { session, data, reason });
         }
@@ -69,11 +71,22 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             if !reason.notifies_peer() {
                 continue;
             }
-            entry.exchange.flush_ack();
-            while let Some(header) = entry.exchange.next_ack() {
-                self.push_short(session, &header, &[], now, delivery);
-                entry.exchange.sent(&header, now);
-            }
+            self.acknowledge_all(session, &mut entry, now, delivery);
+        }
+    }
+
+    /// Queues the acknowledgements that an exchange owes, because it ends.
+    pub(super) fn acknowledge_all(
+        &mut self,
+        session: SessionHandle,
+        entry: &mut ExchangeEntry<S>,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        entry.exchange.flush_ack();
+        while let Some(header) = entry.exchange.next_ack() {
+            self.push_ack(session, &header, now, delivery);
+            entry.exchange.sent(&header, now);
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! Sessions (tables) ─┬─ table ─── entry     a session; order: which one to evict
-//!                    └─ exchanges           a conversation and its message in flight
+//!                    ├─ exchanges           a conversation and its message in flight; shares: who
+//!                    │                      may have how many
+//!                    └─ refused             messages for which there was no exchange
 //! what happens to them: lifetime, receive, send, timers, short, receive_batch, send_batch
 //! ```
 
@@ -12,9 +14,11 @@ mod lifetime;
 mod order;
 mod receive;
 mod receive_batch;
+mod refused;
 mod send;
 mod send_batch;
 mod session_ref;
+mod shares;
 mod short;
 mod table;
 mod tables;

@@ -31,6 +31,11 @@ impl<S: Storage> UseOrder<S> {
         self.counts.get(&fabric).map_or(0, |count| usize::from(*count))
     }
 
+    /// Returns the fabrics that have sessions, and PASE if it has.
+    pub(in crate::manager) fn fabrics(&self) -> impl Iterator<Item = FabricOrPase> {
+        self.counts.iter().map(|(fabric, _)| *fabric)
+    }
+
     /// Returns the fabric with most sessions; of several, `preferred` or that with the largest
     /// index.
     pub(in crate::manager) fn largest_fabric(

@@ -10,6 +10,7 @@ use crate::manager::node::Node;
 use crate::manager::received::{Dropped, Message, Received};
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::{ExchangeEntry, owner_of};
+use crate::manager::sessions::shares::Place;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Storage};
 use crate::session::{Opened, Unopened};
@@ -71,17 +72,31 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let entry = self.table.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
         let session = SessionHandle { local, serial: entry.serial };
         let message = unopened(entry)?;
+        let (holder, counter) = (entry.holder(), message.counter());
+        let was_refused = self.refused.recall(local, counter, now, &mut entry.forgotten);
+        let is_unsure = counter.get() <= entry.forgotten && entry.session.is_behind(counter);
         let exchanges = &self.exchanges;
         let most = node.config.max_exchanges_per_session;
         // A message that asks for an acknowledgement must not be accepted unless it will be
         // delivered: the peer would not send it again.
-        let (mut first, mut refused) = (false, false);
-        let opened = entry.session.decode_unopened(message, now, |header| {
+        let (mut first, mut place) = (false, None);
+        let opened = entry.session.decode_unopened(message, was_refused, now, |header| {
             first = begins_exchange(header) && exchanges.get(&key_of(local, header)).is_none();
-            refused = first && !exchanges.has_room(local, most);
-            !refused
+            place = if first { exchanges.place_for(local, holder, most) } else { None };
+            !first || place.is_some()
         })?;
-        if refused {
+        if first && place.is_none() {
+            if !was_refused {
+                self.remember_refused(local, counter, now);
+            }
+            return Err(Dropped::NoExchange);
+        }
+        if was_refused {
+            self.refused.remove(local, counter);
+        }
+        if opened.duplicate && is_unsure && begins_exchange(&opened.header) {
+            // It may be one that was refused, and forgotten. Its sender must not take it for
+            // delivered.
             return Err(Dropped::NoExchange);
         }
         if !opened.duplicate {
@@ -89,7 +104,22 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             // address is where the peer was.
             self.table.received_from(local, opened.newest.then_some(from));
         }
+        if let Some(Place::Of(holder)) = place {
+            self.displace(holder, now, delivery);
+        }
         self.receive_opened(now, session, opened, first, delivery, node)
+    }
+
+    /// Remembers that a message was refused: its copy is to be delivered, however many newer ones
+    /// are received before.
+    #[inline(never)]
+    fn remember_refused(&mut self, local: LocalSessionId, counter: MessageCounter, now: Instant) {
+        let Some((session, counter)) = self.refused.insert((local, counter.get()), now) else {
+            return;
+        };
+        if let Some(entry) = self.table.by_local_mut(session) {
+            entry.forgotten = entry.forgotten.max(counter);
+        }
     }
 
     /// Receives a message that is authentic. `first`: it is new and begins an exchange, for which
@@ -166,8 +196,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<ExchangeHandle, Dropped> {
+        let holder = self.table.by_local(key.session).ok_or(Dropped::UnknownSession)?.holder();
         let serial = delivery.serial();
-        let mut entry = ExchangeEntry::new(Exchange::new(header.exchange, false, now), serial);
+        let exchange = Exchange::new(header.exchange, false, now);
+        let mut entry = ExchangeEntry::new(exchange, serial, holder);
         entry.exchange.receive(header, counter, false, now);
         entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         let filed = entry.filed;
@@ -191,7 +223,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<Received<'b>, Dropped> {
         if wants_ack(header) {
             let ack = acknowledgement(header, counter);
-            self.push_short(session, &ack, &[], now, delivery);
+            self.push_ack(session, &ack, now, delivery);
         }
         match duplicate {
             true => Ok(Received::Handled),

@@ -8,7 +8,7 @@ use crate::manager::error::{OpenError, SendError};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
 use crate::manager::node::Node;
 use crate::manager::received::Transmit;
-use crate::manager::sessions::exchanges::{Content, ExchangeEntry, owner_of};
+use crate::manager::sessions::exchanges::{Content, ExchangeEntry, Room, owner_of};
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Storage};
 use crate::time::Instant;
@@ -23,14 +23,15 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<ExchangeHandle, OpenError> {
-        if self.table.get(session).is_none() {
-            return Err(OpenError::Closed);
+        let holder = self.table.get(session).ok_or(OpenError::Closed)?.holder();
+        if !self.exchanges.has_room_for_own() {
+            return Err(OpenError::TooMany);
         }
         let key = self.exchanges.new_key(session.local, delivery).ok_or(OpenError::TooMany)?;
         let serial = delivery.serial();
         let exchange = Exchange::new(key.id, true, now);
         self.exchanges
-            .insert(key, ExchangeEntry::new(exchange, serial))
+            .insert(key, ExchangeEntry::new(exchange, serial, holder))
             .map_err(|_| OpenError::TooMany)?;
         self.update(key, delivery, node);
         Ok(ExchangeHandle { key, serial })
@@ -62,10 +63,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<(), SendError> {
         let backlogged = delivery.is_backlogged();
         let key = exchange.key;
+        let most = self.room_for(key, &delivery.bytes);
         let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let (sessions, bytes) = (&mut self.table, &mut delivery.bytes);
-        let sent = entry.put_in_flight(key, content, sessions, bytes, &node.config, now);
+        let room = Room { bytes: &mut delivery.bytes, most };
+        let sessions = &mut self.table;
+        let sent = entry.put_in_flight(key, content, sessions, room, &node.config, now);
         if sent.is_ok() {
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
@@ -159,17 +162,16 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Option<Output> {
         let entry = self.exchanges.get_mut(&key)?;
         let session = self.table.in_use(key.session)?;
-        if let Some(header) = entry.exchange.next_ack() {
+        // The message first: a recorded datagram can make an acknowledgement due at any time.
+        let interval = session.session.base_interval(now);
+        if !entry.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
+            let header = entry.exchange.next_ack()?;
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
             let range = session.session.encode(&header, message, now).ok()?.range();
             return Some(Output::Ack(range));
         }
         session.session.notify_activity(now);
-        let (wait, interval) = (node.retry_wait(), session.session.base_interval(now));
-        if !entry.exchange.take_transmission(now, |n| wait(interval, n)) {
-            return None;
-        }
         // The message is kept while it is lent. The next call of `handle_timeout` releases one that
         // is sent once, and removes its exchange if nothing else is left to do.
         if entry.exchange.is_in_flight() {

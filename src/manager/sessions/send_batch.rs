@@ -7,7 +7,7 @@ use crate::manager::delivery::Delivery;
 use crate::manager::error::SendError;
 use crate::manager::handle::ExchangeHandle;
 use crate::manager::node::Node;
-use crate::manager::sessions::exchanges::{Content, ExchangeEntry, owner_of};
+use crate::manager::sessions::exchanges::{Content, ExchangeEntry, Room, owner_of};
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Held, Storage};
@@ -72,13 +72,13 @@ impl<S: Storage> ExchangeEntry<S> {
         exchange: ExchangeHandle,
         content: Content<'_>,
         sessions: &mut SessionTable<C, S, T>,
-        bytes: &mut S::Bytes,
+        mut room: Room<'_, S>,
         config: &Config,
     ) -> Result<LaidOut<S>, SendError> {
         let key = exchange.key;
-        let (header, mut held) = self.reserve(key, content, sessions, bytes, config)?;
+        let (header, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let place = bytes.get_mut(owner_of(key), &mut held);
+        let place = room.bytes.get_mut(owner_of(key), &mut held);
         let buf = MessageBuf::with_payload(place, content.payload)?;
         let message = session.session.lay_out(&header, buf)?;
         Ok(LaidOut { number, exchange, header, held, message })
@@ -169,11 +169,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<LaidOut<S>, SendError> {
         let exchange = message.exchange;
         let backlogged = delivery.is_backlogged();
+        let most = self.room_for(exchange.key, &delivery.bytes);
         let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let (sessions, bytes) = (&mut self.table, &mut delivery.bytes);
-        let content = message.content();
-        let laid_out = entry.lay_out(number, exchange, content, sessions, bytes, &node.config);
+        let room = Room { bytes: &mut delivery.bytes, most };
+        let (sessions, content) = (&mut self.table, message.content());
+        let laid_out = entry.lay_out(number, exchange, content, sessions, room, &node.config);
         if laid_out.is_err() {
             // Gives back what was allocated for the message.
             self.update(exchange.key, delivery, node);

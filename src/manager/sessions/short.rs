@@ -3,7 +3,7 @@
 use crate::bytes::Buffer;
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, ProtocolId};
-use crate::manager::delivery::{Delivery, SHORT_LEN};
+use crate::manager::delivery::{Delivery, SHORT_LEN, Short};
 use crate::manager::error::NoSession;
 use crate::manager::event::Event;
 use crate::manager::handle::{PeerAddress, SessionHandle};
@@ -49,14 +49,32 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             needs_ack: false,
             ack: None,
         };
-        self.push_short(session, &header, buffer.into_written(), now, delivery);
+        let kind = Short::Report;
+        self.push_short(session, kind, &header, buffer.into_written(), now, delivery);
+    }
+
+    /// Queues an acknowledgement, unless one of the same message waits to be sent: a recorded
+    /// message, repeated, neither fills the outbox nor uses up counters.
+    pub(super) fn push_ack(
+        &mut self,
+        session: SessionHandle,
+        header: &ProtocolHeader,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let Some(counter) = header.ack else { return };
+        let kind = Short::Ack(session.local, counter);
+        if !delivery.has_short(kind) {
+            self.push_short(session, kind, header, &[], now, delivery);
+        }
     }
 
     /// Seals a short message into the outbox.
     #[inline(never)]
-    pub(super) fn push_short(
+    fn push_short(
         &mut self,
         session: SessionHandle,
+        kind: Short,
         header: &ProtocolHeader,
         payload: &[u8],
         now: Instant,
@@ -70,7 +88,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
         if let Ok(sealed) = entry.session.encode(header, message, now) {
             let to = entry.address;
-            delivery.push_short(to, sealed.as_bytes());
+            delivery.push_short(to, kind, sealed.as_bytes());
             self.watch_counter(session.local, delivery);
         }
     }

@@ -7,12 +7,14 @@ use rand_core::CryptoRng;
 
 use crate::crypto::Crypto;
 use crate::ids::Peer;
-use crate::ids::{FabricIndex, LocalSessionId};
+use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::sessions::entry::{Entry, PASE, listed_under, peer_of};
 use crate::manager::sessions::order::UseOrder;
 use crate::manager::sessions::session_ref::SessionRef;
-use crate::manager::storage::{FabricOrPase, Peers, Rank, Seat, Seats, Storage};
+use crate::manager::storage::{
+    ConnectionIndex, FabricOrPase, Holder, Peers, Rank, Seat, Seats, Storage,
+};
 use crate::session::{Identity, SessionKind};
 use crate::time::Instant;
 
@@ -20,6 +22,7 @@ use crate::time::Instant;
 pub(in crate::manager) struct SessionTable<C: Crypto, S: Storage, T> {
     entries: S::Sessions<Entry<C, T>>,
     peers: S::Peers,
+    connections: S::Connections,
     order: UseOrder<S>,
     ids: RangeInclusive<u16>,
     last_id: u16,
@@ -29,6 +32,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     pub(in crate::manager) const EMPTY: Self = Self {
         entries: Seats::EMPTY,
         peers: Peers::EMPTY,
+        connections: ConnectionIndex::EMPTY,
         order: UseOrder::EMPTY,
         ids: 0..=0,
         last_id: 0,
@@ -178,15 +182,36 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         address: PeerAddress,
         first: u16,
     ) -> Option<SessionHandle> {
+        let scan = || self.scan_over(address, first);
+        self.handle(self.connections.next(address, first, scan)?)
+    }
+
+    fn scan_over(&self, address: PeerAddress, first: u16) -> Option<LocalSessionId> {
         let mut first = first;
         loop {
             let (id, seat) = self.entries.next(first)?;
             let entry = self.entries.get(seat)?;
-            if entry.address == address {
-                return Some(entry.handle());
+            if entry.address.is(&address) {
+                return Some(id);
             }
             first = id.get().checked_add(1)?;
         }
+    }
+
+    /// Returns the fabrics that have sessions, and PASE if it has.
+    pub(super) fn fabrics(&self) -> impl Iterator<Item = FabricOrPase> {
+        self.order.fabrics()
+    }
+
+    /// Returns true if the fabric of a peer has sessions with other peers, too. A PASE session is
+    /// a peer of its own.
+    pub(super) fn has_other_peers(&self, holder: Holder) -> bool {
+        let Holder { fabric, peer } = holder;
+        let of_peer = match fabric {
+            Some(fabric) => self.of_peer(Peer { fabric, node: NodeId::new(peer) }).count(),
+            None => 1,
+        };
+        self.order.count(fabric) > of_peer
     }
 
     /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
@@ -233,7 +258,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
 
     /// Adds a session, if there is room for it and its id is free.
     pub(in crate::manager) fn insert(&mut self, entry: Entry<C, T>) -> Option<SessionHandle> {
-        let (handle, peer) = (entry.handle(), entry.peer());
+        let (handle, peer, address) = (entry.handle(), entry.peer(), entry.address);
         let fabric = listed_under(entry.session.identity());
         if !self.has_room(entry.session.kind()) {
             return None;
@@ -245,6 +270,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             self.peers.insert(peer, seat, |seat| entries.get(seat)?.peer());
             self.rank_peer(peer, of_peer, seat);
         }
+        self.connections.insert(address, handle.local);
         self.order.add(fabric, seat, of_peer);
         Some(handle)
     }
@@ -259,6 +285,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         let entry = self.entries.get_mut(seat).filter(|entry| entry.serial == handle.serial)?;
         let data = core::mem::take(&mut entry.data);
         let (peer, fabric) = (entry.peer(), listed_under(entry.session.identity()));
+        self.connections.remove(entry.address, handle.local);
         self.order.remove(fabric, seat);
         if let Some(peer) = peer {
             let entries = &self.entries;

@@ -9,6 +9,7 @@ use crate::manager::config::Config;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::Exchanges;
+use crate::manager::sessions::refused::Refused;
 use crate::manager::sessions::session_ref::SessionRef;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::storage::Storage;
@@ -17,13 +18,18 @@ use crate::manager::storage::Storage;
 pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
     pub(super) table: SessionTable<C, S, T>,
     pub(super) exchanges: Exchanges<S>,
+    pub(super) refused: Refused<S>,
     /// The session that PASE as the responder established last.
     commissioned: Option<SessionHandle>,
 }
 
 impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
-    pub(in crate::manager) const EMPTY: Self =
-        Self { table: SessionTable::EMPTY, exchanges: Exchanges::EMPTY, commissioned: None };
+    pub(in crate::manager) const EMPTY: Self = Self {
+        table: SessionTable::EMPTY,
+        exchanges: Exchanges::EMPTY,
+        refused: Refused::EMPTY,
+        commissioned: None,
+    };
 
     /// Makes room as the configuration says. Any `last_id` sets where session ids start.
     pub(in crate::manager) fn start(
@@ -34,6 +40,7 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
     ) {
         self.table.start(config.sessions(), config.session_ids(), last_id, rng);
         self.exchanges.limit(config.max_exchanges);
+        self.refused.start();
     }
 
     /// Returns how many sessions fit.

@@ -3,7 +3,8 @@
 use core::cell::Cell;
 
 use super::{ByteStore, Owner};
-use crate::manager::handle::Source;
+use crate::ids::FabricIndex;
+use crate::manager::handle::{ExchangeKey, Source};
 
 /// Items one after the other, without gaps: what follows an item that goes moves up.
 ///
@@ -115,8 +116,17 @@ impl<A: Array> ByteStore for Arena<A> {
         Self { array: A::ZERO, used: 0 }
     };
 
+    const CAPACITY: Option<usize> = Some(A::LEN);
+    const OVERHEAD: usize = HEADER_LEN;
+
     /// The bytes stay here; the owner finds them by its name.
     type Held = ();
+
+    fn owners(&self) -> impl Iterator<Item = (Owner, usize)> {
+        self.items().filter_map(|(owner, item)| {
+            Some((decode(owner)?, item.end.saturating_sub(item.header)))
+        })
+    }
 
     fn room(&self, owner: Owner) -> usize {
         self.free(owner).saturating_sub(HEADER_LEN)
@@ -191,6 +201,18 @@ fn encode(owner: Owner) -> [u8; OWNER_LEN] {
     [kind, a, b, c, d, e, f, g, h]
 }
 
+fn decode(owner: &[u8; OWNER_LEN]) -> Option<Owner> {
+    let [kind, number @ ..] = *owner;
+    let number = u64::from_le_bytes(number);
+    Some(match kind {
+        0 => Owner::Message(Source::Handshake(number)),
+        1 => Owner::Certificates(number),
+        2 => Owner::Message(Source::Exchange(ExchangeKey::from_number(number)?)),
+        3 => Owner::Fabric(FabricIndex::new(u8::try_from(number).ok()?)?),
+        _ => Owner::GroupMessage(number),
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "tests have std and panic")]
 mod tests {
@@ -201,7 +223,6 @@ mod tests {
 
     use super::*;
     use crate::ids::LocalSessionId;
-    use crate::manager::handle::ExchangeKey;
 
     const ROOM: usize = 300;
 
@@ -276,6 +297,13 @@ mod tests {
                         prop_assert_eq!(&*second, model[&b].as_slice());
                     }
                 }
+                let owned: BTreeMap<_, _> =
+                    arena.owners().map(|(owner, len)| (encode(owner), len)).collect();
+                let expected: BTreeMap<_, _> = model
+                    .iter()
+                    .map(|(n, held)| (encode(owner(*n)), held.len() + HEADER_LEN))
+                    .collect();
+                prop_assert_eq!(owned, expected);
                 for n in 1..7 {
                     let held = model.get(&n).map(Vec::as_slice).unwrap_or_default();
                     prop_assert_eq!(arena.get(owner(n), &()), held);

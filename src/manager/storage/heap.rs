@@ -4,7 +4,9 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::connections::Connected;
 use super::hashed::HashedPeers;
+use super::holders::Counted;
 use super::sealed::Sealed;
 use super::slab::Slab;
 use super::sorted::Sorted;
@@ -13,7 +15,7 @@ use super::{
     ByteStore, Empty, Full, GroupTables, KeyRef, Links, Map, Owner, Present, Queue, RecordIndex,
     RecordOrder, Seat, Sender, Storage,
 };
-use crate::ids::{FabricIndex, GroupId, GroupKeySetId, Peer};
+use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, Peer};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -36,7 +38,10 @@ impl Storage for Heap {
     type Links = LinkRow;
     type UseLists = Tree<(FabricOrPase, Rank), Ends>;
     type Counts = Tree<FabricOrPase, u16>;
+    type Connections = Connected;
     type Exchanges<V> = Tree<ExchangeKey, V>;
+    type Holders = Counted;
+    type Refused = Tree<(LocalSessionId, u32), Instant>;
     type Handshakes<V> = Tree<HandshakeId, V>;
     type Fabrics<V> = Tree<FabricIndex, V>;
     type Records<V> = Tree<Peer, V>;
@@ -202,6 +207,13 @@ impl<V> Queue<V> for Ring<V> {
         }
         value
     }
+
+    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a V>
+    where
+        V: 'a,
+    {
+        self.entries.iter()
+    }
 }
 
 /// How many entries an empty queue keeps room for.
@@ -246,8 +258,14 @@ pub struct Boxes;
 
 impl ByteStore for Boxes {
     const EMPTY: Self = Self;
+    const CAPACITY: Option<usize> = None;
+    const OVERHEAD: usize = 0;
 
     type Held = Box<[u8]>;
+
+    fn owners(&self) -> impl Iterator<Item = (Owner, usize)> {
+        core::iter::empty()
+    }
 
     fn room(&self, _: Owner) -> usize {
         usize::MAX

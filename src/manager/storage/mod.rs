@@ -9,12 +9,14 @@ use crate::session::ResumptionId;
 use crate::time::Instant;
 
 mod arena;
+mod connections;
 mod fixed;
 mod groups;
 #[cfg(feature = "alloc")]
 mod hashed;
 #[cfg(feature = "alloc")]
 mod heap;
+mod holders;
 mod place;
 pub mod sizes;
 #[cfg(feature = "alloc")]
@@ -23,10 +25,12 @@ mod slab;
 mod sorted;
 mod use_list;
 
+pub(super) use self::connections::ConnectionIndex;
 pub use self::fixed::{Fixed, WithGroups};
 pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Present, Sender};
 #[cfg(feature = "alloc")]
 pub use self::heap::Heap;
+pub(super) use self::holders::{Holder, Holders};
 pub(super) use self::place::Place;
 pub(super) use self::use_list::{Ends, FabricOrPase, Link, Rank, Seat};
 
@@ -103,6 +107,10 @@ pub trait Queue<V> {
     fn push(&mut self, value: V) -> Result<(), Full>;
     /// Removes the oldest.
     fn pop(&mut self) -> Option<V>;
+    /// Entries, the oldest first.
+    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a V>
+    where
+        V: 'a;
 }
 
 /// Secure sessions by their local id. Each stays in its place, whose number leads to it without
@@ -229,8 +237,14 @@ pub enum Owner {
 pub trait ByteStore {
     /// No bytes.
     const EMPTY: Self;
+    /// How many bytes there are in all, if there is a limit.
+    const CAPACITY: Option<usize>;
+    /// How many bytes each owner takes besides those that it asks for.
+    const OVERHEAD: usize;
     /// What the owner keeps of them.
     type Held;
+    /// Who has how many bytes, with the overhead, if there is a limit.
+    fn owners(&self) -> impl Iterator<Item = (Owner, usize)>;
     /// How many bytes there is room for, besides what this owner has.
     fn room(&self, owner: Owner) -> usize;
     /// Room for `len` bytes of any content, in place of what the owner had; `None` if there is
@@ -277,9 +291,18 @@ pub trait Storage: sealed::Sealed {
     /// How many sessions each fabric has.
     #[doc(hidden)]
     type Counts: Map<FabricOrPase, u16>;
+    /// Sessions by connection: an index.
+    #[doc(hidden)]
+    type Connections: ConnectionIndex;
     /// Exchanges of secure sessions.
     #[doc(hidden)]
     type Exchanges<V>: Map<ExchangeKey, V>;
+    /// How many of them each peer has begun.
+    #[doc(hidden)]
+    type Holders: Holders;
+    /// Messages that were refused, by session and counter.
+    #[doc(hidden)]
+    type Refused: Map<(LocalSessionId, u32), Instant>;
     /// Handshakes in flight.
     #[doc(hidden)]
     type Handshakes<V>: Map<HandshakeId, V>;

@@ -8,7 +8,9 @@
 #[derive(Clone, Copy, Debug)]
 pub enum Sessions<const N: usize> {}
 
-/// Exchanges of secure sessions at once.
+/// Exchanges of secure sessions at once. A quarter, and one at least, is kept for those that this
+/// node begins, and as many for those of peers. Four places for each three fabrics let every fabric
+/// have one, whatever other fabrics have begun, while this node has begun no more than a quarter.
 #[derive(Clone, Copy, Debug)]
 pub enum Exchanges<const N: usize> {}
 
@@ -30,6 +32,13 @@ pub enum Records<const N: usize> {}
 /// A message takes 63 bytes more than its payload. A handshake is begun when there is room for the
 /// largest message, 1,243 bytes, and returns what it does not need. A message without room is
 /// refused: [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a Busy report to the peer.
+///
+/// From 2,486 bytes on, messages of sessions leave 1,243 to handshakes. Of the rest, each fabric
+/// can always have 1,243. It takes more only while it leaves as much to every other fabric that has
+/// a session, and to the other peers of its own. So `1243 * (n + 2)` bytes for `n` fabrics keep one
+/// long message free for handshakes, one for each fabric, and one for the other peers of the fabric
+/// that has most, whatever peers leave unacknowledged. With fewer bytes, as many fabrics as have
+/// room can have one, and no fabric has a second while others have sessions.
 #[derive(Clone, Copy, Debug)]
 pub enum MessageBytes<const N: usize> {}
 

@@ -137,7 +137,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub(in crate::manager) fn transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         let shorts_first = self.delivery.is_turn_of_shorts();
-        while let Some(source) = self.delivery.schedule.ready().filter(|_| !shorts_first) {
+        while !shorts_first && let Some(source) = self.delivery.schedule.next_ready() {
             match self.output(source, now) {
                 Some(Output::Ack(range)) => {
                     return self.delivery.lend_scratch(self.peer(source)?, range);
@@ -203,6 +203,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ) {
         self.sessions.end_over(connection, cx.now, &mut self.delivery);
         self.handshakes.disconnected(connection, cx.now, &mut self.delivery);
+        self.delivery.disconnected(connection);
     }
 
     /// Returns true if a session or a running handshake uses a connection.

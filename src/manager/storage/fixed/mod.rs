@@ -15,6 +15,8 @@ use self::ring::Ring;
 use self::table::{Places, Table};
 use self::unindexed::{Unhashed, Unindexed};
 use super::arena::{Arena, HEADER_LEN};
+use super::connections::Unconnected;
+use super::holders::Uncounted;
 use super::sizes::{Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions};
 use super::{Absent, Empty, Storage};
 use crate::ids::{FabricIndex, LocalSessionId, Peer};
@@ -91,6 +93,9 @@ const CERTIFICATES: usize = 800;
 /// unauthenticated senders.
 const REPLIES: usize = 8;
 
+/// Maximum number of messages that are remembered because there was no exchange for them.
+const REFUSED: usize = 8;
+
 impl<S, E, H, F, R, B> Sealed for Fixed<S, E, H, F, R, B> {}
 
 impl<
@@ -125,7 +130,11 @@ impl<
     type UseLists =
         Table<(FabricOrPase, Rank), Ends, Places<((FabricOrPase, Rank), Ends), SESSIONS>>;
     type Counts = Table<FabricOrPase, u16, Places<(FabricOrPase, u16), SESSIONS>>;
+    type Connections = Unconnected;
     type Exchanges<V> = Table<ExchangeKey, V, Places<(ExchangeKey, V), EXCHANGES>>;
+    type Holders = Uncounted;
+    type Refused =
+        Table<(LocalSessionId, u32), Instant, Places<((LocalSessionId, u32), Instant), REFUSED>>;
     type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
     type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
     type Records<V> = Table<Peer, V, Places<(Peer, V), RECORDS>>;

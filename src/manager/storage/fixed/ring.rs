@@ -51,6 +51,14 @@ impl<V, R: Row<V>> Queue<V> for Ring<V, R> {
         }
         value
     }
+
+    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a V>
+    where
+        V: 'a,
+    {
+        let places = (0..self.len).map(|n| wrapped::<V, R>(self.first.saturating_add(n)));
+        places.filter_map(|n| self.places.at(n)?.get())
+    }
 }
 
 /// A position below twice the length, brought below the length.

@@ -47,7 +47,10 @@ impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usiz
     type Links = S::Links;
     type UseLists = S::UseLists;
     type Counts = S::Counts;
+    type Connections = S::Connections;
     type Exchanges<V> = S::Exchanges<V>;
+    type Holders = S::Holders;
+    type Refused = S::Refused;
     type Handshakes<V> = S::Handshakes<V>;
     type Fabrics<V> = S::Fabrics<V>;
     type Records<V> = S::Records<V>;
