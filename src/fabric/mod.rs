@@ -159,11 +159,12 @@ impl<'a> FabricCredentials<'a> {
             cats,
             root_key,
             key,
-            ipks: [const { None }; Fabric::MAX_IPKS],
+            ipks: [const { Secret::zero() }; Fabric::MAX_IPKS],
+            ipk_count: self.ipks.len(),
             fingerprint: Fingerprint(fingerprint.finish()),
         };
         for (slot, ipk) in facts.ipks.iter_mut().zip(self.ipks) {
-            *slot = Some(ipk.operational(crypto, compressed_id)?);
+            *slot = ipk.operational(crypto, compressed_id)?;
         }
         let Self { root, icac, noc, .. } = *self;
         Ok(CredentialsVerified { facts, root, icac: icac.unwrap_or_default(), noc })
@@ -255,7 +256,10 @@ pub(crate) struct Facts {
     cats: CaseAuthTags,
     root_key: KeyPlace,
     key: KeyPlace,
-    ipks: [Option<Secret<16>>; Fabric::MAX_IPKS],
+    /// Zeros where there is none, and not `None`: a move copies the bytes behind a `None`, too,
+    /// which can be those of a secret that was in their place before.
+    ipks: [Secret<16>; Fabric::MAX_IPKS],
+    ipk_count: usize,
     fingerprint: Fingerprint,
 }
 
@@ -424,7 +428,7 @@ impl<'a> Fabric<'a> {
 
     /// Returns the operational identity protection keys, oldest first.
     pub(crate) fn ipks(&self) -> impl Iterator<Item = &'a Secret<16>> + use<'a> {
-        self.facts.ipks.iter().flatten()
+        self.facts.ipks.iter().take(self.facts.ipk_count)
     }
 
     /// Returns the key that this node uses as an initiator: the second newest, so that peers which

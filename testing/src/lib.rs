@@ -9,6 +9,7 @@
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
+//! | [`watch`] | an allocator that looks for secrets in freed memory |
 //! | [`fabric_file`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
 //!
 //! Without the feature `std` only [`protocols`] is left, for the firmware.
@@ -33,6 +34,7 @@ with_std! {
     pub mod tlv;
     pub mod toy;
     pub mod vectors;
+    pub mod watch;
 
     pub use self::script::Script;
     pub use self::vectors::{array, chip, hex, id, list, matterjs, number, root_key};

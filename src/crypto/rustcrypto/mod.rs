@@ -187,7 +187,7 @@ impl KeyPair for EphemeralKey {
         self.public
     }
 
-    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+    fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
         let shared = self.secret.diffie_hellman(&decode(peer)?);
         Ok(Secret::new((*shared.raw_secret_bytes()).into()))
     }

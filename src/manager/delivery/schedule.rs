@@ -117,7 +117,7 @@ impl<S: Storage> Schedule<S> {
             return None;
         }
         let (due, source) = self.deadlines.first()?;
-        self.deadlines.remove(&(due, source));
+        self.deadlines.discard(&(due, source));
         self.note_earliest();
         Some(source)
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::boxed::Boxed;
 use super::hashed::HashedPeers;
 use super::sealed::Sealed;
 use super::slab::Slab;
@@ -11,7 +12,7 @@ use super::sorted::Sorted;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
     ByteStore, Empty, Full, GroupTables, KeyRef, Links, Map, Owner, Present, Queue, RecordIndex,
-    RecordOrder, Seat, Sender, Storage,
+    RecordOrder, Seat, Sender, Storage, Take,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, Peer};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
@@ -22,7 +23,8 @@ use crate::time::Instant;
 ///
 /// A session is found by its id in two steps, and by its peer through a keyed hash, however many
 /// there are. The other tables are B-trees: peers choose some of the keys, and no choice of keys
-/// makes a B-tree slow.
+/// makes a B-tree slow. Values that hold secrets are in
+/// boxes of their own: they are wiped there, and never move.
 #[derive(Clone, Copy, Debug)]
 pub struct Heap;
 
@@ -37,9 +39,9 @@ impl Storage for Heap {
     type UseLists = Tree<(FabricOrPase, Rank), Ends>;
     type Counts = Tree<FabricOrPase, u16>;
     type Exchanges<V> = Tree<ExchangeKey, V>;
-    type Handshakes<V> = Tree<HandshakeId, V>;
-    type Fabrics<V> = Tree<FabricIndex, V>;
-    type Records<V> = Tree<Peer, V>;
+    type Handshakes<V> = Boxed<HandshakeId, V>;
+    type Fabrics<V> = Boxed<FabricIndex, V>;
+    type Records<V> = Boxed<Peer, V>;
     type RecordIds = Tree<ResumptionId, Peer>;
     type RecordOrder = Tree<(Instant, Peer), ()>;
     type Deadlines = Tree<(Instant, Source), ()>;
@@ -54,7 +56,7 @@ impl Storage for Heap {
 }
 
 impl GroupTables for Heap {
-    type KeySets<V> = Tree<(FabricIndex, GroupKeySetId), V>;
+    type KeySets<V> = Boxed<(FabricIndex, GroupKeySetId), V>;
     type Keys = Sorted<KeyRef, ()>;
     type Groups<V> = Tree<(FabricIndex, GroupId), V>;
     type Senders<V> = Tree<Sender, V>;
@@ -100,10 +102,6 @@ impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
         Ok(())
     }
 
-    fn remove(&mut self, key: &K) -> Option<V> {
-        self.entries.remove(key)
-    }
-
     fn discard(&mut self, key: &K) -> bool {
         self.entries.remove(key).is_some()
     }
@@ -122,6 +120,12 @@ impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
         V: 'a,
     {
         self.entries.range(first..)
+    }
+}
+
+impl<K: Copy + Ord, V> Take<K, V> for Tree<K, V> {
+    fn take(&mut self, key: &K) -> Option<V> {
+        self.entries.remove(key)
     }
 }
 

@@ -9,6 +9,8 @@ use crate::session::ResumptionId;
 use crate::time::Instant;
 
 mod arena;
+#[cfg(feature = "alloc")]
+mod boxed;
 mod fixed;
 mod groups;
 #[cfg(feature = "alloc")]
@@ -27,7 +29,7 @@ pub use self::fixed::{Fixed, WithGroups};
 pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Present, Sender};
 #[cfg(feature = "alloc")]
 pub use self::heap::Heap;
-pub(super) use self::place::Place;
+pub(super) use self::place::{Place, SecretPlace};
 pub(super) use self::use_list::{Ends, FabricOrPase, Link, Rank, Seat};
 
 /// There is no room for another entry.
@@ -54,8 +56,6 @@ pub trait Map<K: Copy + Ord, V> {
     /// # Errors
     /// [`Full`] if the key is new and the map is at its capacity.
     fn insert(&mut self, key: K, value: V) -> Result<(), Full>;
-    /// Takes a value out.
-    fn remove(&mut self, key: &K) -> Option<V>;
     /// Drops a value where it stands; false if there was none.
     fn discard(&mut self, key: &K) -> bool;
     /// Entries in ascending order of keys.
@@ -78,6 +78,13 @@ pub trait Map<K: Copy + Ord, V> {
     where
         K: 'a,
         V: 'a;
+}
+
+/// A map of values that may be moved out of it: they hold no secrets, since a move leaves a copy
+/// behind. All others are [discarded](Map::discard) in their place.
+pub trait Take<K: Copy + Ord, V>: Map<K, V> {
+    /// Takes a value out.
+    fn take(&mut self, key: &K) -> Option<V>;
 }
 
 /// A queue with a capacity.
@@ -274,7 +281,7 @@ pub trait Storage: sealed::Sealed {
     type Counts: Map<FabricOrPase, u16>;
     /// Exchanges of secure sessions.
     #[doc(hidden)]
-    type Exchanges<V>: Map<ExchangeKey, V>;
+    type Exchanges<V>: Take<ExchangeKey, V>;
     /// Handshakes in flight.
     #[doc(hidden)]
     type Handshakes<V>: Map<HandshakeId, V>;

@@ -12,7 +12,7 @@ pub use self::with_groups::WithGroups;
 
 use self::group_arrays::GroupArrays;
 use self::ring::Ring;
-use self::table::{Places, Table};
+use self::table::{Places, SecretPlaces, Table};
 use self::unindexed::{Unhashed, Unindexed};
 use super::arena::{Arena, HEADER_LEN};
 use super::sizes::{Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions};
@@ -119,16 +119,16 @@ impl<
         assert!(BYTES <= 0xFFFF, "MessageBytes: 65,535 bytes at most");
     };
 
-    type Sessions<V> = Table<LocalSessionId, V, Places<(LocalSessionId, V), SESSIONS>>;
+    type Sessions<V> = Table<LocalSessionId, V, SecretPlaces<(LocalSessionId, V), SESSIONS>>;
     type Peers = Unhashed<SESSIONS>;
     type Links = [Link; SESSIONS];
     type UseLists =
         Table<(FabricOrPase, Rank), Ends, Places<((FabricOrPase, Rank), Ends), SESSIONS>>;
     type Counts = Table<FabricOrPase, u16, Places<(FabricOrPase, u16), SESSIONS>>;
     type Exchanges<V> = Table<ExchangeKey, V, Places<(ExchangeKey, V), EXCHANGES>>;
-    type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
-    type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
-    type Records<V> = Table<Peer, V, Places<(Peer, V), RECORDS>>;
+    type Handshakes<V> = Table<HandshakeId, V, SecretPlaces<(HandshakeId, V), HANDSHAKES>>;
+    type Fabrics<V> = Table<FabricIndex, V, SecretPlaces<(FabricIndex, V), FABRICS>>;
+    type Records<V> = Table<Peer, V, SecretPlaces<(Peer, V), RECORDS>>;
     type RecordIds = Unindexed;
     type RecordOrder = Unindexed;
     type Deadlines = Table<
