@@ -367,7 +367,7 @@ fn check_in_keys_are_wiped_where_they_were_kept() {
     let compressed = CompressedFabricId::from_bytes([7; 8]);
     for _ in 0..20 {
         let key: Secret<16> = drawn(&mut dice);
-        let registered = Box::new(counter.register(key.clone()));
+        let registered = Box::new(counter.register(key.clone(), &[]).unwrap());
         let stored = Box::new(registered.to_bytes());
         drop(Box::new(RegisteredKey::from_bytes(stored.as_bytes()).unwrap()));
         let peer = NodeId::new(7);

@@ -8,6 +8,7 @@ use core::fmt;
 use thiserror::Error;
 
 pub use self::group_key::GroupKey;
+use crate::bytes::debug_lengths;
 use crate::cert::{
     self, CertError, Certificate, CertificateBuf, ChainClaim, ChainError, ChainFault, ChainPolicy,
     NoCache, Position, Profile, RootClaim,
@@ -62,7 +63,7 @@ pub type Ipk = GroupKey;
 /// The credentials of a member of a fabric, as the administrator installs them.
 ///
 /// They do not include the private key: the library asks for signatures when it needs them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct FabricCredentials<'a> {
     /// The root certificate (RCAC), Matter TLV.
     pub root: &'a [u8],
@@ -73,6 +74,8 @@ pub struct FabricCredentials<'a> {
     /// One to three identity protection keys, oldest first.
     pub ipks: &'a [Ipk],
 }
+
+debug_lengths!(FabricCredentials[]['_]: ipks; root, noc);
 
 impl<'a> FabricCredentials<'a> {
     /// Verifies the credentials (root self-signed, chain complete, as strict as `profile` says;
