@@ -369,7 +369,8 @@ fn damaged_registrations_are_refused() {
 
 #[test]
 fn keys_are_not_printed() {
-    let text = format!("{:?} {:?}", registration(0xA5, 1), at(1).register(secret(0xA5), &[]).unwrap());
+    let text =
+        format!("{:?} {:?}", registration(0xA5, 1), at(1).register(secret(0xA5), &[]).unwrap());
     assert_eq!(text.matches("Secret(..)").count(), 2);
     assert!(!text.contains("165") && !text.to_lowercase().contains("a5a5"), "{text}");
 }

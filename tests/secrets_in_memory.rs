@@ -260,7 +260,7 @@ where
                 let passcode = PASSCODE + u32::from(dice.below(3) == 0);
                 net.dial_pase(from, to, passcode);
                 net.run(dice.below(2) * 400);
-                net.nodes[to].manager.window_mut().close();
+                net.nodes[to].manager.window().close();
             }
             6 => {
                 let first = net.nodes[from].manager.sessions().iter().map(|s| s.handle()).next();
@@ -319,20 +319,20 @@ where
     for prepared in [false, true] {
         let verifier = || if prepared { verifier().prepared(&crypto).unwrap() } else { verifier() };
         let window = CommissioningWindow::new(verifier(), pbkdf);
-        net.call(1, |m, cx| m.window_mut().open(cx, window)).unwrap();
+        net.call(1, |m, cx| m.window().open(cx, window)).unwrap();
         net.dial_pase(0, 1, PASSCODE);
         net.run(1000);
         // While its session lives, no other handshake is served.
         let session = net.nodes[1].established();
         net.call(1, |m, cx| m.close_session(cx, session));
-        net.nodes[1].manager.window_mut().close();
+        net.nodes[1].manager.window().close();
         let window =
             CommissioningWindow::new(verifier(), pbkdf).with_duration(Duration::from_secs(180));
-        net.call(1, |m, cx| m.window_mut().open(cx, window)).unwrap();
+        net.call(1, |m, cx| m.window().open(cx, window)).unwrap();
         net.run(200_000);
         assert!(!net.nodes[1].manager.window().is_open());
         let window = CommissioningWindow::new(verifier(), pbkdf);
-        net.call(1, |m, cx| m.window_mut().open(cx, window)).unwrap();
+        net.call(1, |m, cx| m.window().open(cx, window)).unwrap();
         for _ in 0..20 {
             net.dial_pase(0, 1, PASSCODE + 1);
             net.run(5000);
@@ -341,14 +341,14 @@ where
         let stored = Box::new(verifier().to_bytes());
         let window =
             CommissioningWindow::new(Verifier::from_bytes(stored.as_bytes()).unwrap(), pbkdf);
-        net.call(1, |m, cx| m.window_mut().open(cx, window)).unwrap();
+        net.call(1, |m, cx| m.window().open(cx, window)).unwrap();
         // An initiator that hears nothing still has the passcode.
         net.cut();
         net.dial_pase(0, 1, PASSCODE);
         net.run(if prepared { 100 } else { 70_000 });
         net.on_send(|_| matter_session_testing::net::Fate::Arrives);
         if !prepared {
-            net.nodes[1].manager.window_mut().close();
+            net.nodes[1].manager.window().close();
         }
     }
     net

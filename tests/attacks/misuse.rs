@@ -126,8 +126,9 @@ fn terms() -> impl Strategy<Value = Terms> {
     let fabric = prop_oneof![3 => Just(None), 1 => (1..3_u64).prop_map(Some)];
     let path_length = prop_oneof![3 => Just(None), 1 => (0..4_u8).prop_map(Some)];
     let to = prop_oneof![2 => Just(None), 1 => (50..150_u32).prop_map(Some)];
-    (fabric, path_length, 1..60_u32, to, text)
-        .prop_map(|(fabric, path_length, from, to, text)| Terms { fabric, path_length, from, to, text })
+    (fabric, path_length, 1..60_u32, to, text).prop_map(|(fabric, path_length, from, to, text)| {
+        Terms { fabric, path_length, from, to, text }
+    })
 }
 
 impl Terms {
@@ -231,7 +232,8 @@ fn an_issuer_says_what_is_wrong_with_a_request() {
     }
     assert!(root(&text(TextAttribute::CommonName, "Küche")).unwrap().is_ok());
 
-    let of_fabric = root(&Terms { fabric: Some(1), path_length: Some(0), ..plain }).unwrap().unwrap();
+    let of_fabric =
+        root(&Terms { fabric: Some(1), path_length: Some(0), ..plain }).unwrap().unwrap();
     assert_eq!(below(&of_fabric, 0, true, &plain).unwrap().err(), chain(ChainFault::PathLength));
     let foreign = Terms { fabric: Some(2), ..plain };
     assert_eq!(below(&of_fabric, 0, false, &foreign).unwrap().err(), chain(ChainFault::FabricId));
