@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::heap::Tree;
+use super::tree::Tree;
 use super::{Full, Map, SecretPlace};
 
 /// A B-tree with a box for each value.

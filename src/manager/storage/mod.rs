@@ -23,6 +23,8 @@ pub mod sizes;
 mod slab;
 #[cfg(feature = "alloc")]
 mod sorted;
+#[cfg(feature = "alloc")]
+mod tree;
 mod use_list;
 
 pub use self::fixed::{Fixed, WithGroups};
