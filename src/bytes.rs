@@ -1,6 +1,38 @@
 //! Sinks for encoded bytes: a buffer, or a counter.
 
+use core::fmt;
+
 use thiserror::Error;
+
+/// Implements `Debug` for a struct with bytes of messages: their length is printed and not the
+/// bytes, which may have been encrypted for a reason.
+///
+/// `Name[parameters][arguments]: fields that are printed; fields with bytes`
+macro_rules! debug_lengths {
+    (
+        $name:ident[$($parameter:tt)*][$($argument:tt)*]:
+        $($field:ident),*; $($bytes:ident),*
+    ) => {
+        impl<$($parameter)*> core::fmt::Debug for $name<$($argument)*> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_struct(stringify!($name))
+                    $(.field(stringify!($field), &self.$field))*
+                    $(.field(stringify!($bytes), &$crate::bytes::Hidden(&self.$bytes)))*
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use debug_lengths;
+
+/// Bytes that are printed as their number.
+pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Hidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
 
 /// The buffer is too small for the bytes that are written to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -18,11 +50,12 @@ pub trait Sink {
 }
 
 /// A caller's buffer, filled from its start.
-#[derive(Debug)]
 pub struct Buffer<'b> {
     bytes: &'b mut [u8],
     len: usize,
 }
+
+debug_lengths!(Buffer[]['_]: len; bytes);
 
 impl<'b> Buffer<'b> {
     /// Writes from the start of `bytes`.

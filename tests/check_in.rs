@@ -27,7 +27,7 @@ fn chip_check_in_messages() {
         let (counter, data) = (number::<u32>(&v["counter"]), hex(&v["application_data"]));
         let parts = [hex(&v["nonce"]), hex(&v["ciphertext"]), hex(&v["mic"])].concat();
         assert_eq!(parts, hex(&v["payload"]));
-        let key = IcdCounter::restored(0, 1).register(Secret::new(array(&v["key"])));
+        let key = IcdCounter::restored(0, 1).register(Secret::new(array(&v["key"])), &[]).unwrap();
         let payload = payload(&check_in(&mut at(counter), &data), &key);
         assert_eq!(payload, parts);
 
@@ -79,7 +79,7 @@ proptest! {
         unsecured: u32,
     ) {
         let mut icd = IcdCounter::restored(counter.into(), 1);
-        let key = icd.register(secret(1));
+        let key = icd.register(secret(1), &[]).unwrap();
         let start = icd.value();
         let check_in = check_in(&mut icd, &data);
         let (mut buf, mut rng) = ([0; MAX_DATAGRAM_BUFFER], UnwrapErr(SysRng));
@@ -122,7 +122,7 @@ proptest! {
 #[test]
 fn only_unsecured_check_in_messages_of_initiators_pass_for_one() {
     let mut icd = at(5);
-    let key = icd.register(secret(1));
+    let key = icd.register(secret(1), &[]).unwrap();
     let (mut buf, mut unsecured) = ([0; MAX_DATAGRAM_BUFFER], hazmat::unsecured_counter(1));
     let rng = &mut UnwrapErr(SysRng);
     let check_in = check_in(&mut icd, &[]);
@@ -156,7 +156,7 @@ fn only_unsecured_check_in_messages_of_initiators_pass_for_one() {
 #[test]
 fn application_data_has_a_limit_on_both_sides() {
     let (mut icd, longest) = (at(5), [0x5A; MAX_APPLICATION_DATA]);
-    let key = icd.register(secret(1));
+    let key = icd.register(secret(1), &[]).unwrap();
     let too_long = check_in(&mut icd, &[0; MAX_APPLICATION_DATA + 1]).write_payload(
         &RustCrypto,
         &key,
@@ -186,7 +186,7 @@ fn application_data_has_a_limit_on_both_sides() {
 #[test]
 fn a_check_in_is_the_same_text_however_often_it_is_sealed() {
     let mut icd = at(5);
-    let [a, b] = [1, 2].map(|n| icd.register(secret(n)));
+    let [a, b] = [1, 2].map(|n| icd.register(secret(n), &[]).unwrap());
     let check_in = check_in(&mut icd, b"data");
     assert_eq!(payload(&check_in, &a), payload(&check_in, &a));
     assert_ne!(payload(&check_in, &a)[..13], payload(&check_in, &b)[..13]);
@@ -212,24 +212,24 @@ fn no_key_meets_a_counter_twice_however_many_are_passed_over() {
     };
     let used_up = Err(SealError::KeyUsedUp);
     let mut icd = at(5);
-    let key = icd.register(secret(1));
+    let key = icd.register(secret(1), &[]).unwrap();
     icd.invalidate_all();
     assert_eq!(seal(&mut icd, &key), Ok(33), "the last of its 2^32 values");
     assert_eq!(seal(&mut icd, &key), used_up);
 
     let mut icd = at(5);
-    let key = icd.register(secret(1));
+    let key = icd.register(secret(1), &[]).unwrap();
     assert_eq!(seal(&mut icd, &key), Ok(33));
     icd.invalidate_all();
     assert_eq!(icd.value(), 4, "the value moves by 2^32 - 1");
     assert_eq!(seal(&mut icd, &key), used_up, "counter 5 was used");
     let stored = RegisteredKey::from_bytes(key.to_bytes().as_bytes()).unwrap();
     assert_eq!(seal(&mut icd, &stored), used_up, "also after a restart");
-    let fresh = icd.register(secret(2));
+    let fresh = icd.register(secret(2), &[]).unwrap();
     assert_eq!(seal(&mut icd, &fresh), Ok(33));
 
     let mut icd = at(5);
-    let key = icd.register(secret(1));
+    let key = icd.register(secret(1), &[]).unwrap();
     for _ in 0..2 {
         assert_eq!(seal(&mut icd, &key), Ok(33));
         icd.invalidate_half();
@@ -237,7 +237,7 @@ fn no_key_meets_a_counter_twice_however_many_are_passed_over() {
     assert_eq!(icd.value(), 4);
     assert_eq!(seal(&mut icd, &key), used_up);
     let late = check_in(&mut icd, &[]);
-    let key = icd.register(secret(3));
+    let key = icd.register(secret(3), &[]).unwrap();
     let result = late.write_payload(&RustCrypto, &key, &mut [0; 33]);
     assert_eq!(result, used_up, "registered after the counter was taken");
 }
@@ -279,7 +279,7 @@ fn a_key_is_to_be_refreshed_from_half_of_the_counters_on() {
 #[test]
 fn invalidating_half_of_the_counters_makes_clients_refresh() {
     let mut icd = at(1000);
-    let key = icd.register(secret(1));
+    let key = icd.register(secret(1), &[]).unwrap();
     let mut client = [registration(1, icd.value())];
     for (invalidate, refresh) in [(false, false), (true, true)] {
         if invalidate {
@@ -336,7 +336,7 @@ fn registrations_survive_their_encoding() {
     let heard = Registration::from_bytes(client.to_bytes().as_bytes()).unwrap();
     assert_eq!((heard.last_offset(), &heard), (0x15, &client));
 
-    let key = at(0x0102_0304).register(secret(7));
+    let key = at(0x0102_0304).register(secret(7), &[]).unwrap();
     let bytes = *key.to_bytes().as_bytes();
     assert_eq!(RegisteredKey::from_bytes(&bytes), Ok(key.clone()));
     assert_eq!(bytes[17..], [4, 3, 2, 1, 0, 0, 0, 0]);
@@ -356,7 +356,7 @@ fn damaged_registrations_are_refused() {
         bad[range].fill(octet);
         assert_eq!(Registration::from_bytes(&bad), Err(RegistrationError));
     }
-    let bytes = *at(5).register(secret(1)).to_bytes().as_bytes();
+    let bytes = *at(5).register(secret(1), &[]).unwrap().to_bytes().as_bytes();
     for len in 0..bytes.len() {
         assert_eq!(RegisteredKey::from_bytes(&bytes[..len]), Err(RegistrationError));
     }
@@ -369,7 +369,8 @@ fn damaged_registrations_are_refused() {
 
 #[test]
 fn keys_are_not_printed() {
-    let text = format!("{:?} {:?}", registration(0xA5, 1), at(1).register(secret(0xA5)));
+    let text =
+        format!("{:?} {:?}", registration(0xA5, 1), at(1).register(secret(0xA5), &[]).unwrap());
     assert_eq!(text.matches("Secret(..)").count(), 2);
     assert!(!text.contains("165") && !text.to_lowercase().contains("a5a5"), "{text}");
 }
@@ -415,7 +416,7 @@ fn payload(check_in: &CheckIn<'_>, key: &RegisteredKey) -> Vec<u8> {
 
 /// A message under key `n` with this counter.
 fn message(n: u8, counter: u32) -> Vec<u8> {
-    let key = IcdCounter::restored(counter.into(), 1).register(secret(n));
+    let key = IcdCounter::restored(counter.into(), 1).register(secret(n), &[]).unwrap();
     payload(&check_in(&mut at(counter), &[]), &key)
 }
 

@@ -69,7 +69,7 @@ fn payloads(mut input: Input<'_>) {
 fn altered(mut input: Input<'_>) {
     let (crypto, mut rng) = (Toy::<false>, Dice::new(1));
     let mut icd = IcdCounter::restored(input.word().into(), 1);
-    let key = icd.register(Secret::new([3; 16]));
+    let key = icd.register(Secret::new([3; 16]), &[]).unwrap();
     let mut clients = [registration(2, icd.value()), registration(3, icd.value())];
     icd.stored(icd.bound_to_store().unwrap());
     let data = input.octets();

@@ -3,6 +3,7 @@
 use super::extensions::{BasicConstraints, ExtendedKeyUsage, Extensions, KeyIdentifier, KeyUsage};
 use super::name::{CertKind, DistinguishedName, Subject};
 use super::{CertError, MAX_CERT_LEN, MAX_X509_LEN};
+use crate::bytes::debug_lengths;
 use crate::crypto::{
     Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature,
 };
@@ -14,7 +15,7 @@ use crate::tlv::{Container, Value};
 ///
 /// A value of this type is well formed, but nothing about it is verified: see
 /// [`verify_chain`](super::verify_chain).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Certificate<'a> {
     octets: &'a [u8],
     serial_number: &'a [u8],
@@ -27,6 +28,8 @@ pub struct Certificate<'a> {
     pub(super) extensions: Extensions<'a>,
     signature: &'a [u8; SIGNATURE_LEN],
 }
+
+debug_lengths!(Certificate[]['_]: subject, issuer, not_before, not_after; octets);
 
 impl<'a> Certificate<'a> {
     /// Reads a certificate of at most [`MAX_CERT_LEN`] bytes, which must fill `octets`.

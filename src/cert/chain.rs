@@ -4,6 +4,8 @@ use thiserror::Error;
 
 use super::certificate::{Certificate, SignatureClaim};
 use super::extensions::{ExtendedKeyUsage, KeyUsage};
+#[cfg(feature = "issue")]
+use super::name::Attribute;
 use super::name::CertKind;
 use crate::crypto::{Crypto, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
@@ -330,6 +332,42 @@ pub(crate) fn check_new_root<'a, C: Crypto>(
         })
         .map_err(Position::Rcac.fault())?;
     Ok(RootClaim(SignatureClaim::of(crypto, rcac, rcac.public_key_octets())))
+}
+
+/// Makes the checks of [`verify_chain`] for a certificate that is about to be signed and for the
+/// authority that signs it.
+///
+/// The root above an intermediate authority is not at hand. But the fabric that it is restricted to
+/// is part of its name.
+#[cfg(feature = "issue")]
+pub(super) fn check_issued(
+    certificate: &Certificate<'_>,
+    authority: &Certificate<'_>,
+) -> Result<(), ChainFault> {
+    let policy = ChainPolicy::new(WallClock::Unknown);
+    let below = match certificate.kind() {
+        CertKind::Noc => {
+            check_noc(certificate, &policy)?;
+            0
+        }
+        _ => {
+            check_authority(certificate, CertKind::Icac, 0, &policy)?;
+            1
+        }
+    };
+    match authority.kind() {
+        CertKind::Icac if below == 0 => check_authority(authority, CertKind::Icac, 0, &policy)?,
+        _ => check_root(authority, below, &policy)?,
+    }
+    if let Some(fabric) = certificate.fabric_id() {
+        check_fabric(authority, fabric)?;
+        let of_root = authority.issuer().attributes().find_map(|attribute| match attribute {
+            Attribute::FabricId(id) => Some(id),
+            _ => None,
+        });
+        require(of_root.is_none_or(|id| id == fabric), ChainFault::FabricId)?;
+    }
+    check_link(certificate, authority)
 }
 
 impl RootClaim<'_> {

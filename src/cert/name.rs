@@ -244,6 +244,14 @@ impl TextAttribute {
         self as u8
     }
 
+    /// Returns true if the attribute can have this value. [ITU-T X.520; RFC 4519]
+    #[cfg(feature = "issue")]
+    pub(super) fn takes(self, text: &str) -> bool {
+        let is_ascii =
+            [Self::DomainComponent, Self::CountryName, Self::SerialNumber, Self::DnQualifier];
+        !text.is_empty() && (text.is_ascii() || !is_ascii.contains(&self))
+    }
+
     fn oid(self) -> &'static [u8] {
         Self::TABLE.iter().find(|(attribute, _)| *attribute == self).map_or(&[], |(_, oid)| oid)
     }

@@ -5,6 +5,7 @@ use core::borrow::BorrowMut;
 use thiserror::Error;
 
 use super::{COUNTER_LEN, MAX_TEXT, RegistrationError};
+use crate::bytes::debug_lengths;
 use crate::crypto::{CheckInKey, Crypto, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, Secret};
 use crate::fabric::CompressedFabricId;
 use crate::ids::{FabricIndex, NodeId};
@@ -111,7 +112,6 @@ impl Registration {
 }
 
 /// A Check-In message that is authentic and new.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct CheckedIn<'p, R> {
     /// The registration whose key opened it, with the new counter: store it again.
@@ -124,6 +124,8 @@ pub struct CheckedIn<'p, R> {
     /// What the ICD says, in the payload.
     pub application_data: &'p mut [u8],
 }
+
+debug_lengths!(CheckedIn[R: core::fmt::Debug]['_, R]: registration, counter, refresh_key; application_data);
 
 impl<R> CheckedIn<'_, R> {
     /// Returns how long the ICD stays awake after a message, in ms; `None` if it does not say so.

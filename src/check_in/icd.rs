@@ -4,6 +4,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 
 use super::{COUNTER_LEN, MAX_APPLICATION_DATA, MIN_PAYLOAD, RegistrationError};
+use crate::bytes::debug_lengths;
 use crate::crypto::{
     CheckInKey, Crypto, CryptoError, FreshCounter, KEY_LEN, MIC_LEN, NONCE_LEN, PersistedCounter,
     Secret, StoreFirst, low,
@@ -46,14 +47,29 @@ impl IcdCounter {
         low(self.0.position()).wrapping_sub(1)
     }
 
-    /// Registers the key of a client that registers now, or that refreshes its key.
+    /// Registers the key of a client that registers now, or that refreshes its key. Store the
+    /// result, in place of the client's former one.
     ///
-    /// The key must be new. A key that is registered already, for this client
-    /// ([`RegisteredKey::is`]) or for another, must not begin its range of counters again. A client
-    /// that registers again with the same key keeps its [`RegisteredKey`].
-    #[must_use]
-    pub const fn register(&self, key: Secret<KEY_LEN>) -> RegisteredKey {
-        RegisteredKey { key: CheckInKey::new(key), since: self.0.position() }
+    /// `registered` are all keys that this ICD has, of this client and of others, also those that
+    /// are used up. A key that is among them keeps its range of counters: if it began another, it
+    /// would seal different messages under one nonce. So forget the key of a client only when that
+    /// client has another, or unregisters.
+    ///
+    /// # Errors
+    /// [`KeyUsedUp`] if the key is registered and has no counters left: the client has to draw
+    /// another.
+    pub fn register<'k>(
+        &self,
+        key: Secret<KEY_LEN>,
+        registered: impl IntoIterator<Item = &'k RegisteredKey>,
+    ) -> Result<RegisteredKey, KeyUsedUp> {
+        let position = self.0.position();
+        let same = registered.into_iter().filter(|registered| registered.is(&key));
+        match same.min_by_key(|registered| registered.since) {
+            None => Ok(RegisteredKey { key: CheckInKey::new(key), since: position }),
+            Some(known) if known.serves(position) => Ok(known.clone()),
+            Some(_) => Err(KeyUsedUp),
+        }
     }
 
     /// Returns a new Check-In with the next counter. Send it as one message to each client, all
@@ -120,6 +136,12 @@ impl RegisteredKey {
         self.key.is(key)
     }
 
+    /// Returns true if the key may seal under the counter in this position. It may not for a
+    /// position from before it was registered.
+    const fn serves(&self, position: u64) -> bool {
+        position.wrapping_sub(self.since) <= u32::MAX as u64
+    }
+
     /// Returns the key as versioned bytes, to be stored. They are secret.
     ///
     /// ```text
@@ -150,12 +172,20 @@ impl RegisteredKey {
 
 /// One Check-In: a counter that was not used before, and the application data. Under one key it
 /// always seals the same text.
-#[derive(Debug)]
 pub struct CheckIn<'a> {
     counter: FreshCounter,
     position: u64,
     application_data: &'a [u8],
 }
+
+debug_lengths!(CheckIn[]['_]: counter; application_data);
+
+/// A key was not registered: it has served for all values of the counter, or these were skipped.
+/// Its client has to draw another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[error("all counters of this key are used up; its client has to draw another")]
+pub struct KeyUsedUp;
 
 /// A Check-In message was not sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -200,8 +230,7 @@ impl CheckIn<'_> {
         if self.application_data.len() > MAX_APPLICATION_DATA {
             return Err(EncodeError::PayloadTooLong.into());
         }
-        // Also true of a key that was registered after this counter was taken.
-        if self.position.wrapping_sub(key.since) > u64::from(u32::MAX) {
+        if !key.serves(self.position) {
             return Err(SealError::KeyUsedUp);
         }
         let parts = out.get_mut(..needed).and_then(|payload| {

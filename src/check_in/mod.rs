@@ -30,7 +30,7 @@
 //!     store(bound);
 //!     icd.stored(bound);
 //! }
-//! let registered = [icd.register(key())];
+//! let registered = [icd.register(key(), &[])?]; // with all keys that are registered
 //! let (fabric, lamp) = (FabricIndex::new(1).ok_or("zero")?, NodeId::new(0x1A));
 //! let compressed = CompressedFabricId::from_bytes([7; 8]);
 //! let mut registrations = [Registration::new(fabric, compressed, lamp, key(), icd.value())];
@@ -73,7 +73,7 @@ mod icd;
 use thiserror::Error;
 
 pub use self::client::{CheckInError, CheckedIn, Registration, open};
-pub use self::icd::{CheckIn, IcdCounter, RegisteredKey, SealError};
+pub use self::icd::{CheckIn, IcdCounter, KeyUsedUp, RegisteredKey, SealError};
 use crate::crypto::{MIC_LEN, NONCE_LEN};
 use crate::ids::ProtocolId;
 use crate::session::UnsecureSession;

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::bytes::debug_lengths;
 use crate::crypto::PublicKey;
 use crate::ids::{CaseAuthTags, Peer};
 
@@ -43,12 +44,14 @@ impl PeerPolicy for AcceptAll {
 }
 
 /// The certificates that the peer presented, verified. They borrow the peer's message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct PeerCertificates<'a> {
     noc: &'a [u8],
     icac: Option<&'a [u8]>,
     public_key: &'a PublicKey,
 }
+
+debug_lengths!(PeerCertificates[]['_]: public_key; noc);
 
 impl<'a> PeerCertificates<'a> {
     /// Returns the operational certificate, Matter TLV.

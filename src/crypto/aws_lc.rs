@@ -88,7 +88,7 @@ impl KeyPair for AwsLcEphemeralKey {
         self.public
     }
 
-    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+    fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
         // Refuses what is not on the curve. It would take compressed points, but those are no
         // `PublicKey`.
         let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());

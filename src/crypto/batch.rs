@@ -3,9 +3,9 @@
 use super::aead::Aead;
 use super::error::CryptoError;
 use super::nonce::{MIC_LEN, OpenNonce, SealNonce};
+use crate::bytes::debug_lengths;
 
 /// One message of [`Cipher::seal_batch`](super::Cipher::seal_batch).
-#[derive(Debug)]
 pub struct SealJob<'a, A> {
     pub(super) key: &'a A,
     pub(super) nonce: Option<SealNonce>,
@@ -13,6 +13,8 @@ pub struct SealJob<'a, A> {
     pub(super) in_out: &'a mut [u8],
     pub(super) result: Result<[u8; MIC_LEN], CryptoError>,
 }
+
+debug_lengths!(SealJob[A]['_, A]: result; aad, in_out);
 
 impl<'a, A: Aead> SealJob<'a, A> {
     /// Describes the sealing of `in_out` in place.
@@ -46,7 +48,6 @@ impl<'a, A: Aead> SealJob<'a, A> {
 }
 
 /// One message of [`Cipher::open_batch`](super::Cipher::open_batch).
-#[derive(Debug)]
 pub struct OpenJob<'a, A> {
     pub(super) key: &'a A,
     pub(super) nonce: Option<OpenNonce>,
@@ -55,6 +56,8 @@ pub struct OpenJob<'a, A> {
     pub(super) mic: &'a [u8; MIC_LEN],
     pub(super) result: Result<(), CryptoError>,
 }
+
+debug_lengths!(OpenJob[A]['_, A]: result; aad, in_out);
 
 impl<'a, A: Aead> OpenJob<'a, A> {
     /// Describes the opening of `in_out` in place.

@@ -54,7 +54,7 @@ use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
 ///         self.public
 ///     }
 ///
-///     fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+///     fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
 ///         let shared = HwCurve.point_mul(&self.private, peer.as_bytes())?;
 ///         shared.as_bytes()[1..33].try_into().map(Secret::new).map_err(|_| CryptoError::Backend)
 ///     }
@@ -126,10 +126,13 @@ pub trait KeyPair {
     /// Returns the public key, which was computed with the pair.
     fn public(&self) -> PublicKey;
 
-    /// Computes ECDH: the x coordinate of the common point. Consumes the pair: one use each.
+    /// Computes ECDH: the x coordinate of the common point.
+    ///
+    /// A pair is for one agreement. Drop it afterwards in the place where it is, which wipes it: a
+    /// method that consumed it would leave a copy there.
     ///
     /// # Errors
     /// [`CryptoError::InvalidPoint`] if `peer` is not a point of the curve,
     /// [`CryptoError::Backend`].
-    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError>;
+    fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError>;
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use thiserror::Error;
+use zeroize::Zeroize;
 
 use super::{CryptoError, HASH_LEN};
 
@@ -33,6 +34,11 @@ impl PublicKey {
     /// Makes a point whose first byte has been checked.
     pub(crate) const fn checked(bytes: &[u8; PUBLIC_KEY_LEN]) -> Self {
         Self(*bytes)
+    }
+
+    /// Wipes a point that is secret in spite of its form.
+    pub(super) fn wipe(&mut self) {
+        self.0.zeroize();
     }
 
     /// Returns the 65 bytes.

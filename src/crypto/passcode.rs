@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use rand_core::CryptoRng;
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -226,7 +227,7 @@ impl PbkdfParameters {
 #[derive(Clone)]
 pub struct Verifier {
     pub(crate) w0: Secret<HASH_LEN>,
-    l: PublicKey,
+    l: SecretPoint,
     /// Follows from the two above.
     #[cfg(feature = "std")]
     prepared: Option<Arc<dyn SpakeVerifier>>,
@@ -262,7 +263,7 @@ impl Verifier {
     const fn new(w0: Secret<HASH_LEN>, l: PublicKey) -> Self {
         Self {
             w0,
-            l,
+            l: SecretPoint(l),
             #[cfg(feature = "std")]
             prepared: None,
         }
@@ -293,7 +294,7 @@ impl Verifier {
     /// [`CryptoError::InvalidScalar`] when `w0` is no scalar.
     #[cfg(feature = "std")]
     pub fn prepared<C: Crypto>(self, crypto: &C) -> Result<Self, CryptoError> {
-        let prepared = crypto.spake_prepare(&self.w0, &self.l)?;
+        let prepared = crypto.spake_prepare(&self.w0, &self.l.0)?;
         Ok(Self { prepared, ..self })
     }
 
@@ -308,7 +309,7 @@ impl Verifier {
         if let Some(prepared) = &self.prepared {
             return prepared.respond(y, x_share);
         }
-        crypto.spake_verifier(y, &self.w0, &self.l, x_share)
+        crypto.spake_verifier(y, &self.w0, &self.l.0, x_share)
     }
 
     /// Returns the stored form, `w0 || L`.
@@ -317,14 +318,27 @@ impl Verifier {
         let mut bytes = Secret::zero();
         let (w0, l) = bytes.as_mut_bytes().split_at_mut(HASH_LEN);
         w0.copy_from_slice(self.w0.as_bytes());
-        l.copy_from_slice(self.l.as_bytes());
+        l.copy_from_slice(self.l.0.as_bytes());
         bytes
     }
 }
 
+/// `L` tells passcodes apart as `w0` does, so it is wiped on drop like a [`Secret`]. It is a public
+/// key by its form alone.
+#[derive(Clone)]
+struct SecretPoint(PublicKey);
+
+impl Drop for SecretPoint {
+    fn drop(&mut self) {
+        self.0.wipe();
+    }
+}
+
+/// In constant time: both parts are compared to their ends, whatever differs.
 impl PartialEq for Verifier {
     fn eq(&self, other: &Self) -> bool {
-        self.w0 == other.w0 && self.l == other.l
+        let same = self.w0.as_bytes().ct_eq(other.w0.as_bytes());
+        (same & self.l.0.as_bytes().ct_eq(other.l.0.as_bytes())).into()
     }
 }
 

@@ -8,6 +8,7 @@ use core::fmt;
 use thiserror::Error;
 
 pub use self::group_key::GroupKey;
+use crate::bytes::debug_lengths;
 use crate::cert::{
     self, CertError, Certificate, CertificateBuf, ChainClaim, ChainError, ChainFault, ChainPolicy,
     NoCache, Position, Profile, RootClaim,
@@ -62,7 +63,7 @@ pub type Ipk = GroupKey;
 /// The credentials of a member of a fabric, as the administrator installs them.
 ///
 /// They do not include the private key: the library asks for signatures when it needs them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct FabricCredentials<'a> {
     /// The root certificate (RCAC), Matter TLV.
     pub root: &'a [u8],
@@ -73,6 +74,8 @@ pub struct FabricCredentials<'a> {
     /// One to three identity protection keys, oldest first.
     pub ipks: &'a [Ipk],
 }
+
+debug_lengths!(FabricCredentials[]['_]: ipks; root, noc);
 
 impl<'a> FabricCredentials<'a> {
     /// Verifies the credentials (root self-signed, chain complete, as strict as `profile` says;
@@ -159,11 +162,12 @@ impl<'a> FabricCredentials<'a> {
             cats,
             root_key,
             key,
-            ipks: [const { None }; Fabric::MAX_IPKS],
+            ipks: [const { Secret::zero() }; Fabric::MAX_IPKS],
+            ipk_count: self.ipks.len(),
             fingerprint: Fingerprint(fingerprint.finish()),
         };
         for (slot, ipk) in facts.ipks.iter_mut().zip(self.ipks) {
-            *slot = Some(ipk.operational(crypto, compressed_id)?);
+            *slot = ipk.operational(crypto, compressed_id)?;
         }
         let Self { root, icac, noc, .. } = *self;
         Ok(CredentialsVerified { facts, root, icac: icac.unwrap_or_default(), noc })
@@ -255,7 +259,10 @@ pub(crate) struct Facts {
     cats: CaseAuthTags,
     root_key: KeyPlace,
     key: KeyPlace,
-    ipks: [Option<Secret<16>>; Fabric::MAX_IPKS],
+    /// Zeros where there is none, and not `None`: a move copies the bytes behind a `None`, too,
+    /// which can be those of a secret that was in their place before.
+    ipks: [Secret<16>; Fabric::MAX_IPKS],
+    ipk_count: usize,
     fingerprint: Fingerprint,
 }
 
@@ -424,7 +431,7 @@ impl<'a> Fabric<'a> {
 
     /// Returns the operational identity protection keys, oldest first.
     pub(crate) fn ipks(&self) -> impl Iterator<Item = &'a Secret<16>> + use<'a> {
-        self.facts.ipks.iter().flatten()
+        self.facts.ipks.iter().take(self.facts.ipk_count)
     }
 
     /// Returns the key that this node uses as an initiator: the second newest, so that peers which

@@ -14,6 +14,7 @@
 use core::fmt;
 
 use super::Fresh;
+use crate::bytes::debug_lengths;
 use crate::crypto::{
     Aead, Crypto, CryptoError, MIC_LEN, OpenNonce, PrivacyNonce, SealNonce, Secret,
 };
@@ -216,7 +217,6 @@ struct Clear {
 
 /// A message of a group session: authentic and decrypted. That its sender has a certificate of the
 /// fabric is not proven: whoever has the group key can claim to be any node.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct GroupOpened<'b, K> {
     /// What stood beside the session that opened it.
@@ -234,6 +234,8 @@ pub struct GroupOpened<'b, K> {
     /// The payload, in the receive buffer.
     pub payload: &'b mut [u8],
 }
+
+debug_lengths!(GroupOpened[K: fmt::Debug]['_, K]: key, kind, privacy, source, header, counter; payload);
 
 /// Finds the key of a group message and decrypts it in place.
 ///

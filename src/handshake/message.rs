@@ -1,6 +1,7 @@
 //! The messages that a handshake takes and makes.
 
 use super::HandshakeError;
+use crate::bytes::debug_lengths;
 use crate::bytes::{Buffer, Overflow};
 use crate::session::Unauthenticated;
 use crate::tlv::Writer;
@@ -10,11 +11,12 @@ use crate::wire::secure_channel::Opcode;
 /// A handshake message from the peer.
 ///
 /// The payload is mutable because a handshake decrypts a part of it in place.
-#[derive(Debug)]
 pub struct Incoming<'m> {
     pub(crate) opcode: Opcode,
     pub(crate) payload: &'m mut [u8],
 }
+
+debug_lengths!(Incoming[]['_]: opcode; payload);
 
 impl<'m> Incoming<'m> {
     /// Makes a message that the caller has unframed itself, from its opcode and payload. A message

@@ -5,11 +5,11 @@ use core::fmt;
 use thiserror::Error;
 
 use super::handle::{ExchangeHandle, PeerAddress, SessionHandle};
+use crate::bytes::{Hidden, debug_lengths};
 use crate::ids::{ExchangeId, Group, GroupKeySetId, MessageCounter, MessageType, NodeId};
 use crate::session::DecodeError;
 
 /// What a datagram contained.
-#[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Received<'b> {
@@ -33,6 +33,18 @@ pub enum Received<'b> {
     Dropped(Dropped),
 }
 
+impl fmt::Debug for Received<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(message) => message.fmt(f),
+            Self::Group(message) => message.fmt(f),
+            Self::CheckIn { payload } => f.debug_tuple("CheckIn").field(&Hidden(payload)).finish(),
+            Self::Handled => f.write_str("Handled"),
+            Self::Dropped(reason) => f.debug_tuple("Dropped").field(reason).finish(),
+        }
+    }
+}
+
 impl Received<'_> {
     /// Returns why the datagram was dropped, or `None` if it was not.
     #[must_use]
@@ -45,7 +57,6 @@ impl Received<'_> {
 }
 
 /// A message of a secure session: authentic, decrypted, delivered once.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Message<'b> {
     /// The session.
@@ -63,6 +74,8 @@ pub struct Message<'b> {
     /// The payload, in the caller's buffer.
     pub payload: &'b mut [u8],
 }
+
+debug_lengths!(Message[]['_]: session, exchange, first, kind, needs_ack, counter; payload);
 
 /// Leaves the payload out: it was encrypted for a reason.
 #[cfg(feature = "defmt")]
@@ -99,20 +112,7 @@ pub struct GroupMessage<'b> {
     pub payload: &'b mut [u8],
 }
 
-impl fmt::Debug for GroupMessage<'_> {
-    /// Leaves the payload out: it was encrypted for a reason.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupMessage")
-            .field("group", &self.group)
-            .field("key_set", &self.key_set)
-            .field("source", &self.source)
-            .field("exchange", &self.exchange)
-            .field("kind", &self.kind)
-            .field("counter", &self.counter)
-            .field("payload", &self.payload.len())
-            .finish()
-    }
-}
+debug_lengths!(GroupMessage[]['_]: group, key_set, source, exchange, kind, counter; payload);
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for GroupMessage<'_> {
@@ -129,7 +129,6 @@ impl defmt::Format for GroupMessage<'_> {
 }
 
 /// A datagram to send.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Transmit<'a> {
     /// Where to send it.
@@ -137,6 +136,8 @@ pub struct Transmit<'a> {
     /// The bytes.
     pub datagram: &'a [u8],
 }
+
+debug_lengths!(Transmit[]['_]: to; datagram);
 
 /// Leaves the bytes out.
 #[cfg(feature = "defmt")]

@@ -71,6 +71,9 @@ impl Shards {
 
     /// Makes this number of shards; `None` for 0 and for more than [`MAX`](Self::MAX).
     ///
+    /// The key hides which shard a handshake goes to only until the shard answers: its session id
+    /// lies in the range of the shard.
+    ///
     /// `key` distributes handshakes. Draw it at random when the node starts: an attacker who knows
     /// it can send all handshakes to one shard. All processes that route to the same shards need
     /// the same key.

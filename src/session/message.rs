@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 
+use crate::bytes::debug_lengths;
 use crate::ids::MessageCounter;
 use crate::wire::{Encoded, ProtocolHeader};
 
 /// A message of a secure session: authentic and decrypted.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Opened<'b> {
     /// The protocol header.
@@ -23,8 +23,9 @@ pub struct Opened<'b> {
     pub newest: bool,
 }
 
+debug_lengths!(Opened[]['_]: header, counter, payload_offset, duplicate, newest; payload);
+
 /// A message of an unsecured session. Anybody can have sent it.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Unauthenticated<'b> {
     /// The protocol header.
@@ -38,6 +39,8 @@ pub struct Unauthenticated<'b> {
     /// It was received before: acknowledge it if it asks for that, and do not deliver it.
     pub duplicate: bool,
 }
+
+debug_lengths!(Unauthenticated[]['_]: header, counter, payload_offset, duplicate; payload);
 
 /// A datagram of a secure session, ready to be sent. Retransmissions send the same bytes.
 #[derive(Debug)]

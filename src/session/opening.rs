@@ -1,6 +1,7 @@
 //! Received messages between ciphertext and plaintext.
 
 use super::DecodeError;
+use crate::bytes::debug_lengths;
 use crate::crypto::{Aead, CryptoError, MIC_LEN, OpenNonce};
 use crate::ids::{LocalSessionId, MessageCounter, NodeId};
 use crate::wire::{MIN_PROTOCOL_HEADER, MessageHeader, MessageKind, Packet};
@@ -10,7 +11,6 @@ use crate::wire::{MIN_PROTOCOL_HEADER, MessageHeader, MessageKind, Packet};
 /// It may have been opened already, along with others ([`open_together`](super::open_together)).
 /// What came of that is kept with the very bytes, and nobody else can set it: so the proof that
 /// they are authentic still comes of opening them alone.
-#[derive(Debug)]
 pub(crate) struct Unopened<'b> {
     pub(super) session: LocalSessionId,
     pub(super) counter: MessageCounter,
@@ -20,6 +20,8 @@ pub(crate) struct Unopened<'b> {
     pub(super) mic: &'b [u8; MIC_LEN],
     pub(super) outcome: Option<Result<(), CryptoError>>,
 }
+
+debug_lengths!(Unopened[]['_]: session, counter; text);
 
 impl<'b> Unopened<'b> {
     /// Makes a message of the session with this id, from this node.
@@ -77,12 +79,13 @@ pub(super) fn check(
 }
 
 /// An authentic message, and the proof that it is: only opening yields one.
-#[derive(Debug)]
 pub(super) struct Authentic<'b> {
     counter: MessageCounter,
     text: &'b mut [u8],
     offset: usize,
 }
+
+debug_lengths!(Authentic[]['_]: counter; text);
 
 impl<'b> Authentic<'b> {
     #[inline]

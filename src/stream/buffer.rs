@@ -41,11 +41,13 @@ impl StreamBuffer for &mut [u8] {
 
 /// A buffer on the heap that grows with what has arrived, not with what a peer says will come.
 #[cfg(feature = "alloc")]
-#[derive(Debug)]
 pub struct GrowingBuffer {
     bytes: Vec<u8>,
     max_len: usize,
 }
+
+#[cfg(feature = "alloc")]
+crate::bytes::debug_lengths!(GrowingBuffer[][]: max_len; bytes);
 
 #[cfg(feature = "alloc")]
 impl GrowingBuffer {

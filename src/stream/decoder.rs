@@ -5,13 +5,13 @@ use thiserror::Error;
 #[cfg(feature = "alloc")]
 use super::GrowingBuffer;
 use super::{PREFIX_LEN, StreamBuffer};
+use crate::bytes::debug_lengths;
 use crate::wire::{MIN_MESSAGE_HEADER, StatusReport};
 
 /// Splits what arrives on one connection into messages.
 ///
 /// After an error it returns no more messages, since it is unknown where the next one begins: close
 /// the connection.
-#[derive(Debug)]
 pub struct StreamDecoder<B> {
     buffer: B,
     /// The range of the buffer with the bytes that were not returned as a message yet.
@@ -20,6 +20,8 @@ pub struct StreamDecoder<B> {
     limit: u32,
     failed: Option<StreamError>,
 }
+
+debug_lengths!(StreamDecoder[B][B]: start, end, limit, failed; );
 
 /// The stream cannot be read any further: close the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]

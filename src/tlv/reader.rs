@@ -1,6 +1,9 @@
 //! Reading TLV without copying.
 
+use core::fmt;
+
 use super::{Tag, TlvError, element_type};
+use crate::bytes::{Hidden, debug_lengths};
 
 /// How deep containers may nest below the one being read. Matter's own schemas need four levels.
 const MAX_DEPTH: u8 = 16;
@@ -17,7 +20,7 @@ pub enum ContainerKind {
 }
 
 /// The value of an element, borrowed from the input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Value<'a> {
     /// An unsigned integer of any encoded width.
@@ -36,6 +39,24 @@ pub enum Value<'a> {
     Null,
     /// A structure, array or list.
     Container(ContainerKind, Container<'a>),
+}
+
+impl fmt::Debug for Value<'_> {
+    /// Prints the lengths of strings: what was decoded may have been encrypted for a reason.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsigned(value) => f.debug_tuple("Unsigned").field(value).finish(),
+            Self::Signed(value) => f.debug_tuple("Signed").field(value).finish(),
+            Self::Bool(value) => f.debug_tuple("Bool").field(value).finish(),
+            Self::Float => f.write_str("Float"),
+            Self::Utf8(text) => f.debug_tuple("Utf8").field(&Hidden(text.as_bytes())).finish(),
+            Self::Bytes(bytes) => f.debug_tuple("Bytes").field(&Hidden(bytes)).finish(),
+            Self::Null => f.write_str("Null"),
+            Self::Container(kind, inner) => {
+                f.debug_tuple("Container").field(kind).field(inner).finish()
+            }
+        }
+    }
 }
 
 impl<'a> Value<'a> {
@@ -131,10 +152,12 @@ pub struct Element<'a> {
 /// Fields are read in ascending order, as every Matter sender writes them: [`field`](Self::field)
 /// wants the very next element, [`optional`](Self::optional) takes it if the tag fits, and
 /// [`finish`](Self::finish) skips fields of later revisions.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Container<'a> {
     rest: &'a [u8],
 }
+
+debug_lengths!(Container[]['_]: ; rest);
 
 impl<'a> Container<'a> {
     /// Opens the anonymous structure that every message and certificate is.

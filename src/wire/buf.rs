@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::protocol;
 use super::{Destination, EncodeError, MessageHeader, ProtocolHeader};
 use super::{MAX_MESSAGE_HEADER, MAX_PROTOCOL_HEADER};
+use crate::bytes::debug_lengths;
 use crate::ids::MessageCounter;
 
 /// Bytes in front of the payload that [`MessageBuf`] keeps for the headers.
@@ -21,12 +22,13 @@ pub const TAILROOM: usize = 16;
 /// The caller writes the payload into its final place, or has it copied there once; encoding then
 /// puts the headers directly in front of it, so the datagram is contiguous wherever the payload
 /// ends. The buffer needs [`HEADROOM`] + payload + [`TAILROOM`] bytes.
-#[derive(Debug)]
 pub struct MessageBuf<'b> {
     bytes: &'b mut [u8],
     start: usize,
     end: usize,
 }
+
+debug_lengths!(MessageBuf[]['_]: start, end; bytes);
 
 impl<'b> MessageBuf<'b> {
     /// Lays out `buf` with an empty payload.
@@ -222,12 +224,13 @@ impl Layout {
 }
 
 /// A datagram ready to be sent, within the buffer that [`MessageBuf`] was given.
-#[derive(Debug)]
 pub struct Encoded<'b> {
     counter: MessageCounter,
     bytes: &'b [u8],
     range: Range<usize>,
 }
+
+debug_lengths!(Encoded[]['_]: counter, range; bytes);
 
 impl<'b> Encoded<'b> {
     /// Returns the datagram.

@@ -2,18 +2,20 @@
 
 use super::header::{CONTROL, Flags, PRIVACY};
 use super::{MessageHeader, Octets, SessionRoute, WireError};
+use crate::bytes::debug_lengths;
 
 /// A received datagram whose message header has been read.
 ///
 /// ```text
 /// | message header (the AAD, exactly as received) | body: encrypted or clear |
 /// ```
-#[derive(Debug)]
 pub struct Packet<'b> {
     header: MessageHeader,
     header_len: usize,
     bytes: &'b mut [u8],
 }
+
+debug_lengths!(Packet[]['_]: header; bytes);
 
 impl<'b> Packet<'b> {
     /// Reads what is clear in every datagram, so that it can be routed before anything else.

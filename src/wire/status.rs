@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use super::secure_channel::status_code;
 use super::{Octets, WireError};
-use crate::bytes::{Overflow, Sink};
+use crate::bytes::{Hidden, Overflow, Sink};
 use crate::ids::ProtocolId;
 use crate::time::{from_millis, rounded_up};
 
@@ -108,10 +108,19 @@ pub struct StatusReport<'a> {
 }
 
 /// Protocol data: borrowed, or the two bytes that a busy report owns.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 enum Data<'a> {
     Borrowed(&'a [u8]),
     Wait([u8; 2]),
+}
+
+impl fmt::Debug for Data<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Borrowed(bytes) => Hidden(bytes).fmt(f),
+            Self::Wait(wait) => Hidden(wait).fmt(f),
+        }
+    }
 }
 
 impl StatusReport<'static> {

@@ -122,7 +122,7 @@ impl KeyPair for Ephemeral {
         self.inner.public()
     }
 
-    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+    fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
         self.work.borrow_mut().ecdh += 1;
         self.inner.agree(peer)
     }

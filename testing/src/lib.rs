@@ -10,6 +10,7 @@
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
 //! | [`twin`] | sessions that no handshake has made, and the peers at their other ends |
+//! | [`watch`] | an allocator that looks for secrets in freed memory |
 //! | [`fabric_file`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
 //!
 //! Without the feature `std` only [`protocols`] is left, for the firmware.
@@ -35,6 +36,7 @@ with_std! {
     pub mod toy;
     pub mod twin;
     pub mod vectors;
+    pub mod watch;
 
     pub use self::script::Script;
     pub use self::vectors::{array, chip, hex, id, list, matterjs, number, root_key};

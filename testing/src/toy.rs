@@ -146,7 +146,7 @@ impl KeyPair for ToyEphemeral {
         G.power(self.0).encode().expect("an exponent below the order")
     }
 
-    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+    fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
         Ok(scalar_octets(Element::decode(peer)?.power(self.0).0))
     }
 }

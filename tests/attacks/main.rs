@@ -6,6 +6,8 @@ mod exchanges;
 mod forged;
 mod groups;
 mod handshakes;
+mod memory;
+mod misuse;
 #[expect(dead_code, reason = "scenarios use the rest")]
 #[path = "../scenarios/raw.rs"]
 mod raw;

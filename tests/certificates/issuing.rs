@@ -136,8 +136,9 @@ fn contradictory_requests_are_refused() {
     };
     assert_eq!(issue(noc(1)), None);
     assert_eq!(issue(root), refused);
-    assert_eq!(issue(icac), refused); // the root's path length is 0
-    assert_eq!(issue(noc(1).fabric_id(foreign)), refused);
+    let chain = |fault| Some(IssueError::Chain(fault));
+    assert_eq!(issue(icac), chain(ChainFault::PathLength)); // that of the root is 0
+    assert_eq!(issue(noc(1).fabric_id(foreign)), chain(ChainFault::FabricId));
     assert_eq!(issue(noc(1).path_length(0)), refused);
     assert_eq!(issue(noc(0)), Some(IssueError::Certificate(CertError::NodeId)));
     let long = "x".repeat(200);

@@ -185,7 +185,7 @@ impl KeyPair for Pair {
         self.0.public()
     }
 
-    fn agree(self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
+    fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
         self.1.about(Primitive::Agreement, self.0.agree(peer), Secret::zero)
     }
 }

@@ -20,7 +20,7 @@ fn icd(net: &mut Net) -> (IcdCounter, RegisteredKey, Registration) {
     let key = || Secret::new([9; 16]);
     let (compressed, value) = (CompressedFabricId::from_bytes([7; 8]), counter.value());
     let client = Registration::new(index(1), compressed, NodeId::new(100), key(), value);
-    let registered = counter.register(key());
+    let registered = counter.register(key(), &[]).unwrap();
     (counter, registered, client)
 }
 

@@ -13,7 +13,7 @@ use crate::steps::Sequence;
 pub fn run() -> Option<()> {
     let mut rng = Sequence(5);
     let mut icd = IcdCounter::random(10, &mut rng);
-    let key = icd.register(Secret::new([1; 16]));
+    let key = icd.register(Secret::new([1; 16]), &[]).ok()?;
     let (fabric, peer) = (FabricIndex::new(1)?, NodeId::new(1));
     let compressed = CompressedFabricId::from_bytes([2; 8]);
     let client = Registration::new(fabric, compressed, peer, Secret::new([1; 16]), icd.value());

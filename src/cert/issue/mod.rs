@@ -6,6 +6,7 @@ use thiserror::Error;
 
 pub use self::terms::{SerialNumber, Validity};
 use super::certificate::{ALGORITHM, Certificate, tag};
+use super::chain::{ChainFault, Profile, check_issued, check_new_root};
 use super::extensions::{ExtendedKeyUsage, KEY_ID_LEN, KeyIdentifier, KeyUsage};
 use super::name::{Attribute, CertKind, TextAttribute};
 use super::{CertError, CertificateBuf};
@@ -22,10 +23,24 @@ use crate::tlv::{Tag, Writer};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum IssueError {
-    /// The request asks for what its kind of certificate cannot have, or what this issuer cannot
-    /// give: tags for an authority, a path length for a node, another fabric, a root from a root.
+    /// The request asks for what its kind of certificate cannot have: tags for an authority, a path
+    /// length for a node, a root from another authority.
     #[error("contradictory certificate request")]
     Request,
+    /// Chain verification would refuse the certificate, or that of its issuer, under the strict
+    /// [`Profile`]: the fabric is not that of the authority, or an authority has no room below it.
+    #[error("chain verification would refuse it: {0}")]
+    Chain(#[from] ChainFault),
+    /// The validity period is not within that of the issuer.
+    #[error("validity period outside that of the issuer")]
+    Validity,
+    /// A text is empty, or has characters that its attribute cannot have: those of
+    /// [`DomainComponent`](TextAttribute::DomainComponent),
+    /// [`CountryName`](TextAttribute::CountryName),
+    /// [`SerialNumber`](TextAttribute::SerialNumber) and
+    /// [`DnQualifier`](TextAttribute::DnQualifier) are ASCII.
+    #[error("empty text, or one that its attribute cannot have")]
+    Text,
     /// The issuer's certificate is not that of an authority, or has no subject key identifier.
     #[error("issuer is no certificate authority")]
     Issuer,
@@ -190,7 +205,7 @@ impl<'a> CertificateRequest<'a> {
     /// Makes a root certificate, signed by its own `key`.
     ///
     /// # Errors
-    /// Every [`IssueError`] except [`IssueError::Issuer`].
+    /// Every [`IssueError`] except [`IssueError::Issuer`] and [`IssueError::Validity`].
     pub fn self_sign<C: Crypto>(
         &self,
         crypto: &C,
@@ -201,10 +216,13 @@ impl<'a> CertificateRequest<'a> {
         }
         let subject_key_id = self.key_id(crypto);
         let certificate = self.write(self.subject(), &subject_key_id, &subject_key_id)?;
+        check_new_root(crypto, &certificate.certificate()?, Profile::Strict)
+            .map_err(|error| error.fault)?;
         sign(crypto, certificate, &self.public_key, key)
     }
 
-    /// Makes an ICAC or NOC, signed by `issuer`.
+    /// Makes an ICAC or NOC, signed by `issuer`. [`verify_chain`](super::verify_chain) accepts it
+    /// under the strict [`Profile`] as long as it is valid, if it accepts the issuer.
     ///
     /// # Errors
     /// [`IssueError`].
@@ -215,21 +233,15 @@ impl<'a> CertificateRequest<'a> {
     ) -> Result<CertificateBuf, IssueError> {
         let authority = issuer.certificate;
         let authority_key_id = authority.subject_key_id().ok_or(IssueError::Issuer)?;
-        let other_fabric =
-            self.fabric_id.zip(authority.fabric_id()).is_some_and(|(own, its)| own != its);
-        let fits = match self.identity {
-            Identity::Rcac(_) => false,
-            Identity::Icac(_) => {
-                let path_length = authority.basic_constraints().and_then(|c| c.path_length);
-                authority.kind() == CertKind::Rcac && path_length != Some(0)
-            }
-            Identity::Noc(_) => true,
-        };
-        if other_fabric || !fits {
+        if matches!(self.identity, Identity::Rcac(_)) {
             return Err(IssueError::Request);
+        }
+        if !self.validity.is_within(authority) {
+            return Err(IssueError::Validity);
         }
         let names = authority.subject().attributes();
         let certificate = self.write(names, &self.key_id(crypto), authority_key_id)?;
+        check_issued(&certificate.certificate()?, authority)?;
         sign(crypto, certificate, &authority.public_key(), issuer.key)
     }
 
@@ -272,6 +284,9 @@ impl<'a> CertificateRequest<'a> {
         }
         if is_ca && self.cats.iter().next().is_some() {
             return Err(IssueError::Request);
+        }
+        if self.text.is_some_and(|(attribute, text)| !attribute.takes(text)) {
+            return Err(IssueError::Text);
         }
         let field = Tag::Context;
         let mut tlv = Writer::new(CertificateBuf::new());

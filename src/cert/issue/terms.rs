@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use crate::cert::certificate::MAX_SERIAL_LEN;
+use crate::cert::certificate::{Certificate, MAX_SERIAL_LEN};
 use crate::cert::x509::is_non_negative_integer;
 use crate::time::MatterTime;
 
@@ -63,5 +63,12 @@ impl Validity {
         let begins = not_before.as_seconds() > 0;
         let lasts = not_after.is_none_or(|end| end > not_before);
         (begins && lasts).then_some(Self { not_before, not_after })
+    }
+
+    /// Returns true if an authority is valid from the first second to the last.
+    pub(super) fn is_within(&self, authority: &Certificate<'_>) -> bool {
+        let ends = authority.not_after();
+        let ends_first = ends.is_none_or(|end| self.not_after.is_some_and(|own| own <= end));
+        authority.not_before() <= self.not_before && ends_first
     }
 }

@@ -111,7 +111,7 @@ enum State<C: Crypto> {
 
 struct ExpectSigma2<C: Crypto> {
     random: [u8; 32],
-    /// Taken by the one key agreement.
+    /// Dropped after the one key agreement.
     ephemeral: Option<C::Ephemeral>,
     resuming: Option<ResumptionRecord>,
 }
@@ -344,9 +344,11 @@ struct Agreed {
 impl<C: Crypto> ExpectSigma2<C> {
     #[inline(never)]
     fn agree(&mut self, responder_key: &PublicKey) -> Result<Agreed, HandshakeError> {
-        let ephemeral = self.ephemeral.take().ok_or(HandshakeError::Ended)?;
-        let own_key = ephemeral.public();
-        Ok(Agreed { own_key, shared: ephemeral.agree(responder_key)? })
+        let ephemeral = self.ephemeral.as_ref().ok_or(HandshakeError::Ended)?;
+        let (own_key, shared) = (ephemeral.public(), ephemeral.agree(responder_key));
+        // Dropped in its place: `take` would leave its bytes there.
+        self.ephemeral = None;
+        Ok(Agreed { own_key, shared: shared? })
     }
 
     /// Sigma2Resume: the responder holds our record.

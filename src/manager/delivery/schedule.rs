@@ -50,7 +50,7 @@ impl<S: Storage> fmt::Debug for Schedule<S> {
 
 impl<S: Storage> Schedule<S> {
     pub(in crate::manager) const EMPTY: Self =
-        Self { deadlines: Map::EMPTY, earliest: None, ready: Map::EMPTY, last: Place::Vacant };
+        Self { deadlines: Map::EMPTY, earliest: None, ready: Map::EMPTY, last: Place::VACANT };
 
     /// Has room for so many exchanges and handshakes.
     pub(in crate::manager) fn limit(&mut self, sources: usize) {
@@ -119,7 +119,7 @@ impl<S: Storage> Schedule<S> {
             return None;
         }
         let (due, source) = self.deadlines.first()?;
-        self.deadlines.remove(&(due, source));
+        self.deadlines.discard(&(due, source));
         self.note_earliest();
         Some(source)
     }

@@ -11,7 +11,7 @@ use crate::manager::event::{Event, WindowCloseReason};
 use crate::manager::handle::HandshakeId;
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::window::{CommissioningWindow, OpenWindow};
-use crate::manager::storage::{Map, Place, Storage};
+use crate::manager::storage::{Map, Storage};
 use crate::time::Instant;
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
@@ -29,7 +29,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         if delivery.is_backlogged() {
             return Err(WindowError::Backlog);
         }
-        self.window = Place::Taken(OpenWindow::new(window, now));
+        self.window.set(OpenWindow::new(window, now));
         log_info!("commissioning window opened");
         Ok(())
     }
@@ -55,7 +55,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     pub(in crate::manager) fn close_window<T>(&mut self, delivery: &mut Delivery<S, T>) {
         let served = self.served();
         // It is dropped in its place, as a move would leave a copy of the verifier behind.
-        self.window = Place::Vacant;
+        self.window.clear();
         if let Some(id) = served {
             if self.slots.get(&id).is_some_and(|slot| slot.ended.is_none()) {
                 self.report_failure(id, &HandshakeError::WindowClosed, delivery);
@@ -113,7 +113,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
         // The window serves nobody now, so that no handshake ends with it.
         if self.window.get_mut().is_some_and(OpenWindow::count_failure) {
-            self.window = Place::Vacant;
+            self.window.clear();
             delivery.push_event(Event::WindowClosed { reason: WindowCloseReason::TooManyFailures });
         }
     }

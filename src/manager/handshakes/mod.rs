@@ -32,7 +32,7 @@ use self::slot::Slot;
 use self::window::OpenWindow;
 use crate::crypto::Crypto;
 use crate::manager::handle::HandshakeId;
-use crate::manager::storage::{Map, Place, Storage};
+use crate::manager::storage::{Map, Place, SecretPlace, Storage};
 
 pub(super) use self::arrival::{Arrival, First};
 #[cfg(feature = "initiator")]
@@ -44,7 +44,7 @@ pub use self::window::CommissioningWindow;
 /// The handshakes in progress, and the commissioning window.
 pub(super) struct Handshakes<C: Crypto, S: Storage> {
     slots: S::Handshakes<Slot<C, S>>,
-    window: Place<OpenWindow>,
+    window: SecretPlace<OpenWindow>,
     /// The handshake whose certificates the event polled last lends.
     lending: Option<HandshakeId>,
     /// Set while every new handshake is refused as busy: the wait that the report announces.
@@ -54,9 +54,9 @@ pub(super) struct Handshakes<C: Crypto, S: Storage> {
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
     pub(super) const EMPTY: Self = Self {
         slots: Map::EMPTY,
-        window: Place::Vacant,
+        window: SecretPlace::VACANT,
         lending: None,
-        turning_away: Place::Vacant,
+        turning_away: Place::VACANT,
     };
 
     /// Sets the maximum number of handshakes.
@@ -68,7 +68,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     pub(super) const fn set_busy(&mut self, wait: Option<Duration>) {
         self.turning_away = match wait {
             Some(wait) => Place::Taken(wait),
-            None => Place::Vacant,
+            None => Place::VACANT,
         };
     }
 }

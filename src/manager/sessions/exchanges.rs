@@ -11,7 +11,7 @@ use crate::manager::delivery::{Delivery, Filed, Schedule};
 use crate::manager::error::SendError;
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
 use crate::manager::sessions::table::SessionTable;
-use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage};
+use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage, Take};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
@@ -95,7 +95,7 @@ impl<S: Storage> Exchanges<S> {
     }
 
     pub(super) fn remove(&mut self, key: &ExchangeKey) -> Option<ExchangeEntry<S>> {
-        let removed = self.entries.remove(key)?;
+        let removed = self.entries.take(key)?;
         self.uncount(key, removed.holder);
         Some(removed)
     }

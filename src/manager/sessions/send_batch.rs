@@ -1,5 +1,6 @@
 //! Messages that are sent together.
 
+use crate::bytes::debug_lengths;
 use crate::crypto::Crypto;
 use crate::ids::MessageType;
 use crate::manager::config::Config;
@@ -17,13 +18,14 @@ use crate::wire::{MessageBuf, ProtocolHeader};
 
 /// One of many messages for [`SessionManager::send_all`](crate::SessionManager::send_all), and its
 /// result.
-#[derive(Debug)]
 pub struct BatchMessage<'p> {
     exchange: ExchangeHandle,
     kind: MessageType,
     payload: &'p [u8],
     sent: Option<Result<(), SendError>>,
 }
+
+debug_lengths!(BatchMessage[]['_]: exchange, kind, sent; payload);
 
 impl<'p> BatchMessage<'p> {
     /// Makes a message to be sent reliably on an exchange.

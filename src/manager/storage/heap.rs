@@ -1,15 +1,17 @@
 //! Tables on the heap.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::boxed::Boxed;
 use super::connections::Connected;
 use super::hashed::HashedPeers;
 use super::holders::Counted;
 use super::sealed::Sealed;
 use super::slab::Slab;
 use super::sorted::Sorted;
+use super::tree::Tree;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
     ByteStore, Empty, Full, GroupTables, KeyRef, Links, Map, Owner, Present, Queue, RecordIndex,
@@ -24,7 +26,8 @@ use crate::time::Instant;
 ///
 /// A session is found by its id in two steps, and by its peer through a keyed hash, however many
 /// there are. The other tables are B-trees: peers choose some of the keys, and no choice of keys
-/// makes a B-tree slow.
+/// makes a B-tree slow. Values that hold secrets are in
+/// boxes of their own: they are wiped there, and never move.
 #[derive(Clone, Copy, Debug)]
 pub struct Heap;
 
@@ -42,9 +45,9 @@ impl Storage for Heap {
     type Exchanges<V> = Tree<ExchangeKey, V>;
     type Holders = Counted;
     type Refused = Tree<(LocalSessionId, u32), Instant>;
-    type Handshakes<V> = Tree<HandshakeId, V>;
-    type Fabrics<V> = Tree<FabricIndex, V>;
-    type Records<V> = Tree<Peer, V>;
+    type Handshakes<V> = Boxed<HandshakeId, V>;
+    type Fabrics<V> = Boxed<FabricIndex, V>;
+    type Records<V> = Boxed<Peer, V>;
     type RecordIds = Tree<ResumptionId, Peer>;
     type RecordOrder = Tree<(Instant, Peer), ()>;
     type Deadlines = Tree<(Instant, Source), ()>;
@@ -59,75 +62,12 @@ impl Storage for Heap {
 }
 
 impl GroupTables for Heap {
-    type KeySets<V> = Tree<(FabricIndex, GroupKeySetId), V>;
+    type KeySets<V> = Boxed<(FabricIndex, GroupKeySetId), V>;
     type Keys = Sorted<KeyRef, ()>;
     type Groups<V> = Tree<(FabricIndex, GroupId), V>;
     type Senders<V> = Tree<Sender, V>;
     type Syncs<V> = Tree<Sender, V>;
     type Waiting<V> = Tree<u64, V>;
-}
-
-/// A B-tree with a limit.
-#[derive(Debug)]
-pub struct Tree<K, V> {
-    entries: BTreeMap<K, V>,
-    capacity: usize,
-}
-
-impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
-    const EMPTY: Self = Self { entries: BTreeMap::new(), capacity: 0 };
-
-    fn limit(&mut self, limit: usize) {
-        self.capacity = limit.max(self.entries.len());
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    fn get(&self, key: &K) -> Option<&V> {
-        self.entries.get(key)
-    }
-
-    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(key)
-    }
-
-    fn insert(&mut self, key: K, value: V) -> Result<(), Full> {
-        if self.entries.len() >= self.capacity && !self.entries.contains_key(&key) {
-            return Err(Full);
-        }
-        self.entries.insert(key, value);
-        Ok(())
-    }
-
-    fn remove(&mut self, key: &K) -> Option<V> {
-        self.entries.remove(key)
-    }
-
-    fn discard(&mut self, key: &K) -> bool {
-        self.entries.remove(key).is_some()
-    }
-
-    fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
-    where
-        K: 'a,
-        V: 'a,
-    {
-        self.entries.iter()
-    }
-
-    fn from<'a>(&'a self, first: K) -> impl Iterator<Item = (&'a K, &'a V)>
-    where
-        K: 'a,
-        V: 'a,
-    {
-        self.entries.range(first..)
-    }
 }
 
 impl RecordIndex for Tree<ResumptionId, Peer> {

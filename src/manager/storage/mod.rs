@@ -9,6 +9,8 @@ use crate::session::ResumptionId;
 use crate::time::Instant;
 
 mod arena;
+#[cfg(feature = "alloc")]
+mod boxed;
 mod connections;
 mod fixed;
 mod groups;
@@ -23,6 +25,8 @@ pub mod sizes;
 mod slab;
 #[cfg(feature = "alloc")]
 mod sorted;
+#[cfg(feature = "alloc")]
+mod tree;
 mod use_list;
 
 pub(super) use self::connections::ConnectionIndex;
@@ -31,7 +35,7 @@ pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Pres
 #[cfg(feature = "alloc")]
 pub use self::heap::Heap;
 pub(super) use self::holders::{Holder, Holders};
-pub(super) use self::place::Place;
+pub(super) use self::place::{Place, SecretPlace};
 pub(super) use self::use_list::{Ends, FabricOrPase, Link, Rank, Seat};
 
 /// There is no room for another entry.
@@ -58,8 +62,6 @@ pub trait Map<K: Copy + Ord, V> {
     /// # Errors
     /// [`Full`] if the key is new and the map is at its capacity.
     fn insert(&mut self, key: K, value: V) -> Result<(), Full>;
-    /// Takes a value out.
-    fn remove(&mut self, key: &K) -> Option<V>;
     /// Drops a value where it stands; false if there was none.
     fn discard(&mut self, key: &K) -> bool;
     /// How many keys there are that `which` picks, of those from `first` on that are `within` a
@@ -87,6 +89,13 @@ pub trait Map<K: Copy + Ord, V> {
     where
         K: 'a,
         V: 'a;
+}
+
+/// A map of values that may be moved out of it: they hold no secrets, since a move leaves a copy
+/// behind. All others are [discarded](Map::discard) in their place.
+pub trait Take<K: Copy + Ord, V>: Map<K, V> {
+    /// Takes a value out.
+    fn take(&mut self, key: &K) -> Option<V>;
 }
 
 /// A queue with a capacity.
@@ -296,7 +305,7 @@ pub trait Storage: sealed::Sealed {
     type Connections: ConnectionIndex;
     /// Exchanges of secure sessions.
     #[doc(hidden)]
-    type Exchanges<V>: Map<ExchangeKey, V>;
+    type Exchanges<V>: Take<ExchangeKey, V>;
     /// How many of them each peer has begun.
     #[doc(hidden)]
     type Holders: Holders;

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Full, Seat, Seats};
+use super::{Full, Seat, Seats, SecretPlace};
 use crate::ids::LocalSessionId;
 
 /// Sessions in chunks, which come and go with the sessions in them, and a map from ids to places
@@ -28,7 +28,7 @@ struct Page {
 /// 64 places.
 #[derive(Debug)]
 struct Chunk<V> {
-    places: Vec<Option<V>>,
+    places: Vec<SecretPlace<V>>,
     /// A bit for each place.
     taken: u64,
 }
@@ -109,13 +109,13 @@ impl<V> Seats<V> for Slab<V> {
     #[inline]
     fn get(&self, seat: Seat) -> Option<&V> {
         let n = seat.index();
-        self.chunks.get(n / CHUNK)?.places.get(n % CHUNK)?.as_ref()
+        self.chunks.get(n / CHUNK)?.places.get(n % CHUNK)?.get()
     }
 
     #[inline]
     fn get_mut(&mut self, seat: Seat) -> Option<&mut V> {
         let n = seat.index();
-        self.chunks.get_mut(n / CHUNK)?.places.get_mut(n % CHUNK)?.as_mut()
+        self.chunks.get_mut(n / CHUNK)?.places.get_mut(n % CHUNK)?.get_mut()
     }
 
     fn insert(&mut self, id: LocalSessionId, value: V) -> Result<Seat, Full> {
@@ -126,9 +126,9 @@ impl<V> Seats<V> for Slab<V> {
         let seat = Seat::at(n).ok_or(Full)?;
         let chunk = self.chunks.get_mut(n / CHUNK).ok_or(Full)?;
         if chunk.places.is_empty() {
-            chunk.places = core::iter::repeat_with(|| None).take(CHUNK).collect();
+            chunk.places = core::iter::repeat_with(|| SecretPlace::VACANT).take(CHUNK).collect();
         }
-        *chunk.places.get_mut(n % CHUNK).ok_or(Full)? = Some(value);
+        chunk.places.get_mut(n % CHUNK).ok_or(Full)?.set(value);
         chunk.taken |= 1 << (n % CHUNK);
         self.set(id, Some(seat));
         self.len = self.len.saturating_add(1);
@@ -142,7 +142,7 @@ impl<V> Seats<V> for Slab<V> {
         self.len = self.len.saturating_sub(1);
         if let Some(chunk) = self.chunks.get_mut(n / CHUNK) {
             if let Some(place) = chunk.places.get_mut(n % CHUNK) {
-                *place = None;
+                place.clear();
             }
             chunk.taken &= !(1 << (n % CHUNK));
             if chunk.taken == 0 {

@@ -56,13 +56,12 @@ impl<K: Copy + Ord, V> Map<K, V> for Sorted<K, V> {
         Ok(())
     }
 
-    fn remove(&mut self, key: &K) -> Option<V> {
-        let place = self.position(key).ok()?;
-        Some(self.entries.remove(place).1)
-    }
-
     fn discard(&mut self, key: &K) -> bool {
-        self.remove(key).is_some()
+        let place = self.position(key);
+        place.is_ok_and(|place| {
+            self.entries.remove(place);
+            true
+        })
     }
 
     fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a K, &'a V)>
@@ -109,7 +108,7 @@ mod tests {
                             model.insert(key, value);
                         }
                     }
-                    1 => prop_assert_eq!(row.remove(&key), model.remove(&key)),
+                    1 => prop_assert_eq!(row.discard(&key), model.remove(&key).is_some()),
                     _ => {
                         prop_assert_eq!(row.get(&key), model.get(&key));
                         prop_assert_eq!(row.get_mut(&key), model.get_mut(&key));

@@ -7,6 +7,7 @@
 
 use core::ops::Range;
 
+use crate::bytes::debug_lengths;
 use crate::bytes::{Overflow, Sink};
 use crate::crypto::{HASH_LEN, MIC_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN};
 use crate::handshake::HandshakeError;
@@ -267,7 +268,7 @@ impl<E> Sigma3<E> {
 }
 
 /// TBEData2 or TBEData3: the plaintext of the encrypted parts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[doc(alias = "TBEData2")]
 #[doc(alias = "TBEData3")]
 pub struct TbeData<'a> {
@@ -280,6 +281,8 @@ pub struct TbeData<'a> {
     /// TBEData2 only: the name of the record from which this session can be resumed.
     pub resumption_id: Option<ResumptionId>,
 }
+
+debug_lengths!(TbeData[]['_]: resumption_id; noc);
 
 impl<'a> TbeData<'a> {
     /// Reads TBEData2, the plaintext of the encrypted part of Sigma2.
@@ -333,7 +336,7 @@ impl<'a> TbeData<'a> {
 
 /// TBSData2 or TBSData3: what the sender of a [`TbeData`] signs. It is not sent; the receiver
 /// writes it again, so its encoding is fixed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[doc(alias = "TBSData2")]
 #[doc(alias = "TBSData3")]
 pub struct TbsData<'a> {
@@ -346,6 +349,8 @@ pub struct TbsData<'a> {
     /// The receiver's ephemeral public key.
     pub receiver: &'a PublicKey,
 }
+
+debug_lengths!(TbsData[]['_]: sender, receiver; noc);
 
 impl TbsData<'_> {
     /// Writes the structure.

@@ -1,6 +1,6 @@
 //! Tables for groups, in arrays.
 
-use super::table::{Places, Table};
+use super::table::{Places, SecretPlaces, Table};
 use crate::group::MAX_EPOCHS;
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId};
 use crate::manager::storage::{GroupTables, KeyRef, Sender};
@@ -18,8 +18,11 @@ const WAITING: usize = 4;
 impl<const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usize> GroupTables
     for GroupArrays<KEY_SETS, GROUPS, SENDERS>
 {
-    type KeySets<V> =
-        Table<(FabricIndex, GroupKeySetId), V, Places<((FabricIndex, GroupKeySetId), V), KEY_SETS>>;
+    type KeySets<V> = Table<
+        (FabricIndex, GroupKeySetId),
+        V,
+        SecretPlaces<((FabricIndex, GroupKeySetId), V), KEY_SETS>,
+    >;
     type Keys = Table<KeyRef, (), [Places<(KeyRef, ()), MAX_EPOCHS>; KEY_SETS]>;
     type Groups<V> = Table<(FabricIndex, GroupId), V, Places<((FabricIndex, GroupId), V), GROUPS>>;
     type Senders<V> = Table<Sender, V, Places<(Sender, V), SENDERS>>;

@@ -12,7 +12,7 @@ pub use self::with_groups::WithGroups;
 
 use self::group_arrays::GroupArrays;
 use self::ring::Ring;
-use self::table::{Places, Table};
+use self::table::{Places, SecretPlaces, Table};
 use self::unindexed::{Unhashed, Unindexed};
 use super::arena::{Arena, HEADER_LEN};
 use super::connections::Unconnected;
@@ -124,7 +124,7 @@ impl<
         assert!(BYTES <= 0xFFFF, "MessageBytes: 65,535 bytes at most");
     };
 
-    type Sessions<V> = Table<LocalSessionId, V, Places<(LocalSessionId, V), SESSIONS>>;
+    type Sessions<V> = Table<LocalSessionId, V, SecretPlaces<(LocalSessionId, V), SESSIONS>>;
     type Peers = Unhashed<SESSIONS>;
     type Links = [Link; SESSIONS];
     type UseLists =
@@ -135,9 +135,9 @@ impl<
     type Holders = Uncounted;
     type Refused =
         Table<(LocalSessionId, u32), Instant, Places<((LocalSessionId, u32), Instant), REFUSED>>;
-    type Handshakes<V> = Table<HandshakeId, V, Places<(HandshakeId, V), HANDSHAKES>>;
-    type Fabrics<V> = Table<FabricIndex, V, Places<(FabricIndex, V), FABRICS>>;
-    type Records<V> = Table<Peer, V, Places<(Peer, V), RECORDS>>;
+    type Handshakes<V> = Table<HandshakeId, V, SecretPlaces<(HandshakeId, V), HANDSHAKES>>;
+    type Fabrics<V> = Table<FabricIndex, V, SecretPlaces<(FabricIndex, V), FABRICS>>;
+    type Records<V> = Table<Peer, V, SecretPlaces<(Peer, V), RECORDS>>;
     type RecordIds = Unindexed;
     type RecordOrder = Unindexed;
     type Deadlines = Table<

@@ -4,10 +4,13 @@ use core::marker::PhantomData;
 use core::ops::Bound;
 
 use crate::ids::LocalSessionId;
-use crate::manager::storage::{Full, Map, Place, Seat, Seats};
+use crate::manager::storage::{Full, Map, Place, Seat, Seats, SecretPlace, Take};
 
 /// Places for so many values.
 pub(super) type Places<V, const N: usize> = [Place<V>; N];
+
+/// The same for values that hold secrets.
+pub(super) type SecretPlaces<V, const N: usize> = [SecretPlace<V>; N];
 
 /// A row of places: an array, or two such rows one after the other, as array lengths cannot be
 /// added up.
@@ -20,10 +23,16 @@ pub trait Row<V> {
     fn at(&self, n: usize) -> Option<&Place<V>>;
     /// A place, to be changed.
     fn at_mut(&mut self, n: usize) -> Option<&mut Place<V>>;
+    /// Drops the value in a place where it is.
+    fn clear(&mut self, n: usize) {
+        if let Some(place) = self.at_mut(n) {
+            *place = Place::VACANT;
+        }
+    }
 }
 
 impl<V, const N: usize> Row<V> for Places<V, N> {
-    const VACANT: Self = [const { Place::Vacant }; N];
+    const VACANT: Self = [const { Place::VACANT }; N];
     const LEN: usize = N;
 
     fn at(&self, n: usize) -> Option<&Place<V>> {
@@ -35,8 +44,27 @@ impl<V, const N: usize> Row<V> for Places<V, N> {
     }
 }
 
+impl<V, const N: usize> Row<V> for SecretPlaces<V, N> {
+    const VACANT: Self = [const { SecretPlace::VACANT }; N];
+    const LEN: usize = N;
+
+    fn at(&self, n: usize) -> Option<&Place<V>> {
+        self.get(n).map(SecretPlace::place)
+    }
+
+    fn at_mut(&mut self, n: usize) -> Option<&mut Place<V>> {
+        self.get_mut(n).map(SecretPlace::place_mut)
+    }
+
+    fn clear(&mut self, n: usize) {
+        if let Some(place) = self.get_mut(n) {
+            place.clear();
+        }
+    }
+}
+
 impl<V, const M: usize, const N: usize> Row<V> for [Places<V, M>; N] {
-    const VACANT: Self = [const { [const { Place::Vacant }; M] }; N];
+    const VACANT: Self = [const { [const { Place::VACANT }; M] }; N];
     const LEN: usize = M * N;
 
     fn at(&self, n: usize) -> Option<&Place<V>> {
@@ -164,18 +192,9 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         Ok(())
     }
 
-    #[inline(never)]
-    fn remove(&mut self, key: &K) -> Option<V> {
-        let n = self.position(key)?;
-        let (_, value) = self.places.at_mut(n)?.take()?;
-        self.len = self.len.saturating_sub(1);
-        Some(value)
-    }
-
     fn discard(&mut self, key: &K) -> bool {
-        let found = self.position(key).and_then(|n| self.places.at_mut(n));
-        let Some(place) = found else { return false };
-        *place = Place::Vacant;
+        let Some(n) = self.position(key) else { return false };
+        self.places.clear(n);
         self.len = self.len.saturating_sub(1);
         true
     }
@@ -205,6 +224,16 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
         V: 'a,
     {
         self.ascending(Some(first))
+    }
+}
+
+impl<K: Copy + Ord, V, R: Row<(K, V)>> Take<K, V> for Table<K, V, R> {
+    #[inline(never)]
+    fn take(&mut self, key: &K) -> Option<V> {
+        let n = self.position(key)?;
+        let (_, value) = self.places.at_mut(n)?.take()?;
+        self.len = self.len.saturating_sub(1);
+        Some(value)
     }
 }
 
