@@ -33,7 +33,7 @@ const FAIL_SAFE: Duration = Duration::from_secs(60);
 /// What a peer that is turned away is asked to wait.
 const BUSY_WAIT: Duration = Duration::from_millis(500);
 /// How long after a failure to keep or delete a record the device tries again.
-const TIDY: Duration = Duration::from_secs(1);
+const TIDY: Duration = Duration::from_secs(10);
 
 /// What the device needs of its board.
 pub trait Board {

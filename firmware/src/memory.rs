@@ -125,3 +125,6 @@ impl<F: NorFlash> Memory<F> {
 fn places() -> impl Iterator<Item = u16> {
     (RECORD << 8..).take(RECORDS)
 }
+
+#[cfg(test)]
+mod tests;
