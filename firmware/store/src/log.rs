@@ -190,7 +190,7 @@ impl<F: NorFlash> Store<F> {
         Ok(valid.then_some(u32::from_le_bytes([g0, g1, g2, g3])))
     }
 
-    /// The octets that the live entries take, but for one key's.
+    /// The bytes that the live entries take, but for one key's.
     fn live_len(&mut self, except: Option<u16>) -> Result<u32, Error<F::Error>> {
         let (mut live, mut at) = (0_u32, Self::BANK_HEAD);
         while let Some(entry) = self.entry_before_end(at)? {
