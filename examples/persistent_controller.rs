@@ -10,6 +10,9 @@
 
 mod ladder;
 mod persistent {
+    #[cfg(test)]
+    mod faults;
+    pub(crate) mod guarded;
     pub(crate) mod store;
     #[cfg(test)]
     mod tests;
@@ -60,7 +63,7 @@ fn demonstrate() -> Outcome {
     // What a commissioner does with the controller, once in its life.
     let mut node = Node::bind()?;
     node.join(&mut authority, CONTROLLER)?;
-    let store = Store::open(&file.0)?;
+    let mut store = Store::open(&file.0)?;
     for (fabric, key) in node.manager.fabrics().iter().zip(&node.key) {
         store.keep_fabric(fabric, key)?;
     }

@@ -1,31 +1,56 @@
 //! What a controller keeps in an embedded database: resumption records, fabrics, keys.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use matter_session::crypto::{Secret, SigningKey};
+use matter_session::crypto::{Hashing, RustCrypto, Secret, Sha256, SigningKey};
 use matter_session::fabric::Fabric;
-use matter_session::ids::{FabricIndex, NodeId, Peer};
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::{ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 
-/// Records by fabric and peer.
-const RECORDS: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("records");
-/// Where the record with an id is: for responders, and only while nobody has claimed it.
-const IDS: TableDefinition<'_, [u8; 16], (u8, u64)> = TableDefinition::new("ids");
-/// Fabrics by index.
-const FABRICS: TableDefinition<'_, u8, &[u8]> = TableDefinition::new("fabrics");
-/// The operational key of each.
-const KEYS: TableDefinition<'_, u8, [u8; 32]> = TableDefinition::new("keys");
+pub(crate) use super::guarded::Error;
+use super::guarded::Guarded;
 
-pub(crate) type Error = Box<dyn core::error::Error>;
+/// A fabric's index and a peer's node id.
+type Key = (u8, u64);
+
+/// Records by fabric and peer, each with its check value.
+const RECORDS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("records");
+/// Where the record with an id is: for responders, and only while nobody has claimed it.
+const IDS: TableDefinition<'_, [u8; 16], Key> = TableDefinition::new("ids");
+/// Fabrics by index. Their stored form has a check value of its own.
+const FABRICS: TableDefinition<'_, u8, &[u8]> = TableDefinition::new("fabrics");
+/// The operational key of each, with its check value.
+const KEYS: TableDefinition<'_, u8, &[u8]> = TableDefinition::new("keys");
 
 /// A database that one process has open. It holds secrets in the clear, so on Unix its file is made
 /// for its owner alone. A product sees to that elsewhere, too, and to copies of the file, or it
 /// encrypts the rows.
 pub(crate) struct Store {
-    database: Database,
+    database: Guarded,
+    unforgotten: Unforgotten,
+}
+
+/// What is to be removed and could not be yet. It is offered to nobody, and removed before anything
+/// else is done. It is lost with the process: a product that cannot remove a peer tells its
+/// operator, and does not end before it can.
+#[derive(Default)]
+struct Unforgotten {
+    peers: BTreeSet<Key>,
+    fabrics: BTreeSet<u8>,
+}
+
+impl Unforgotten {
+    fn is_empty(&self) -> bool {
+        self.peers.is_empty() && self.fabrics.is_empty()
+    }
+
+    fn contains(&self, key: Key) -> bool {
+        self.peers.contains(&key) || self.fabrics.contains(&key.0)
+    }
 }
 
 /// A membership as it is stored.
@@ -36,120 +61,193 @@ pub(crate) struct Membership {
 
 impl Store {
     /// Opens the database, or makes it. A file that is there keeps its permissions.
+    ///
+    /// Returns an error if the file is damaged. Then restore a copy, or delete the file and
+    /// commission anew.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Self::of(Database::builder().create_file(options.open(path)?)?)
+        let path = path.to_owned();
+        Self::of(move || {
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(false);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            Ok(Database::builder().create_file(options.open(&path)?)?)
+        })
     }
 
-    pub(crate) fn of(database: Database) -> Result<Self, Error> {
-        let store = Self { database };
-        let write = store.begin()?;
-        write.open_table(RECORDS)?;
-        write.open_table(IDS)?;
-        write.open_table(FABRICS)?;
-        write.open_table(KEYS)?;
-        write.commit()?;
-        Ok(store)
-    }
-
-    fn begin(&self) -> Result<WriteTransaction, Error> {
-        let mut write = self.database.begin_write()?;
-        // Peers choose some of what is stored: no checksum alone shall tell an old state from a
-        // torn one.
-        write.set_two_phase_commit(true);
-        Ok(write)
+    pub(crate) fn of(open: impl Fn() -> Result<Database, Error> + 'static) -> Result<Self, Error> {
+        let mut database = Guarded::new(open)?;
+        database.attempt(|database| {
+            let write = begin(database)?;
+            write.open_table(RECORDS)?;
+            write.open_table(IDS)?;
+            write.open_table(FABRICS)?;
+            write.open_table(KEYS)?;
+            Ok(write.commit()?)
+        })?;
+        Ok(Self { database, unforgotten: Unforgotten::default() })
     }
 
     /// Keeps a fabric with its operational key: right after it was added or updated. If records
-    /// are left of what had its index before, they go in the same step.
-    pub(crate) fn keep_fabric(&self, fabric: Fabric<'_>, key: &SigningKey) -> Result<(), Error> {
+    /// are left of what had its index before, they are removed in the same step.
+    pub(crate) fn keep_fabric(
+        &mut self,
+        fabric: Fabric<'_>,
+        key: &SigningKey,
+    ) -> Result<(), Error> {
         let mut bytes = Secret::<{ Fabric::ENCODED_MAX_LEN }>::zero();
         let len = fabric.encode(bytes.as_mut_bytes()).map_err(|_| "a fabric is too long")?;
+        let fabric_bytes = bytes.as_bytes().get(..len).unwrap_or_default();
         let index = fabric.index().get();
-        let write = self.begin()?;
-        write
-            .open_table(FABRICS)?
-            .insert(index, bytes.as_bytes().get(..len).unwrap_or_default())?;
-        write.open_table(KEYS)?.insert(index, key.to_bytes().as_bytes())?;
-        remove_records(&write, index)?;
-        Ok(write.commit()?)
+        self.database.attempt(|database| {
+            let write = begin(database)?;
+            write.open_table(FABRICS)?.insert(index, fabric_bytes)?;
+            let key = with_check((index, 0), key.to_bytes().as_bytes());
+            write.open_table(KEYS)?.insert(index, &*key)?;
+            remove_records(&write, index)?;
+            Ok(write.commit()?)
+        })?;
+        self.unforgotten.fabrics.remove(&index);
+        self.unforgotten.peers.retain(|(of, _)| *of != index);
+        Ok(())
     }
 
     /// All memberships, to be restored at the start.
-    pub(crate) fn memberships(&self) -> Result<Vec<Membership>, Error> {
-        let read = self.database.begin_read()?;
-        let (fabrics, keys) = (read.open_table(FABRICS)?, read.open_table(KEYS)?);
-        let mut memberships = Vec::new();
-        for entry in fabrics.iter()? {
-            let (index, fabric) = entry?;
-            let key = keys.get(index.value())?.ok_or("a fabric without its key")?;
-            let key = SigningKey::from_bytes(&Secret::from(&key.value()))?;
-            memberships.push(Membership { fabric: fabric.value().to_vec(), key });
-        }
-        Ok(memberships)
+    pub(crate) fn memberships(&mut self) -> Result<Vec<Membership>, Error> {
+        self.database.attempt(|database| {
+            let read = database.begin_read()?;
+            let (fabrics, keys) = (read.open_table(FABRICS)?, read.open_table(KEYS)?);
+            let mut memberships = Vec::new();
+            for entry in fabrics.iter()? {
+                let (index, fabric) = entry?;
+                let key = keys.get(index.value())?.ok_or("a fabric without its key")?;
+                let key = checked((index.value(), 0), key.value()).ok_or("a damaged key")?;
+                let key = SigningKey::from_bytes(&Secret::from(<&[u8; 32]>::try_from(key)?))?;
+                memberships.push(Membership { fabric: fabric.value().to_vec(), key });
+            }
+            Ok(memberships)
+        })
     }
 
     /// All records; those that cannot be read are none.
-    pub(crate) fn records(&self) -> Result<Vec<ResumptionRecord>, Error> {
-        let read = self.database.begin_read()?;
-        let mut records = Vec::new();
-        for entry in read.open_table(RECORDS)?.iter()? {
-            records.extend(ResumptionRecord::from_bytes(entry?.1.value()));
+    pub(crate) fn records(&mut self) -> Result<Vec<ResumptionRecord>, Error> {
+        self.or_default(Self::forget);
+        let unforgotten = &self.unforgotten;
+        self.database.attempt(|database| {
+            let read = database.begin_read()?;
+            let mut records = Vec::new();
+            for entry in read.open_table(RECORDS)?.iter()? {
+                let (key, row) = entry?;
+                if !unforgotten.contains(key.value()) {
+                    records.extend(decode(key.value(), row.value()));
+                }
+            }
+            Ok(records)
+        })
+    }
+
+    /// Removes what could not be removed before.
+    pub(crate) fn forget(&mut self) -> Result<(), Error> {
+        let unforgotten = &self.unforgotten;
+        if unforgotten.is_empty() {
+            return Ok(());
         }
-        Ok(records)
+        self.database.attempt(|database| {
+            let write = begin(database)?;
+            for fabric in &unforgotten.fabrics {
+                remove_records(&write, *fabric)?;
+            }
+            for key in &unforgotten.peers {
+                discard(&mut write.open_table(RECORDS)?, &mut write.open_table(IDS)?, *key)?;
+            }
+            Ok(write.commit()?)
+        })?;
+        self.unforgotten = Unforgotten::default();
+        Ok(())
     }
 
-    fn find(&self, (fabric, peer): (u8, u64)) -> Result<Option<ResumptionRecord>, Error> {
-        let read = self.database.begin_read()?;
-        let row = read.open_table(RECORDS)?.get((fabric, peer))?;
-        Ok(row.and_then(|row| ResumptionRecord::from_bytes(row.value()).ok()))
+    fn find(&mut self, key: Key) -> Result<Option<ResumptionRecord>, Error> {
+        self.or_default(Self::forget);
+        if self.unforgotten.contains(key) {
+            return Ok(None);
+        }
+        self.database.attempt(|database| {
+            let read = database.begin_read()?;
+            let row = read.open_table(RECORDS)?.get(key)?;
+            Ok(row.and_then(|row| decode(key, row.value())))
+        })
     }
 
-    fn holder(&self, id: &ResumptionId) -> Result<Option<(u8, u64)>, Error> {
-        let read = self.database.begin_read()?;
-        Ok(read.open_table(IDS)?.get(id.as_bytes())?.map(|holder| holder.value()))
+    fn holder(&mut self, id: &ResumptionId) -> Result<Option<Key>, Error> {
+        self.database.attempt(|database| {
+            let read = database.begin_read()?;
+            Ok(read.open_table(IDS)?.get(id.as_bytes())?.map(|holder| holder.value()))
+        })
     }
 
     /// On disk before the peer is answered: a process that is killed and comes back does not
     /// resume the record a second time.
-    fn try_claim(&self, id: &ResumptionId) -> Result<bool, Error> {
-        let write = self.begin()?;
-        let claimed = write.open_table(IDS)?.remove(id.as_bytes())?.is_some();
-        write.commit()?;
-        Ok(claimed)
+    fn try_claim(&mut self, id: &ResumptionId) -> Result<bool, Error> {
+        self.forget()?;
+        self.database.attempt(|database| {
+            let write = begin(database)?;
+            let claimed = write.open_table(IDS)?.remove(id.as_bytes())?.is_some();
+            write.commit()?;
+            Ok(claimed)
+        })
     }
 
-    /// The former record goes and the new one comes, or neither.
-    fn try_save(&self, record: &ResumptionRecord) -> Result<(), Error> {
+    /// The former record is removed and the new one stored, or neither. If that fails the former
+    /// one is outdated, and has to be forgotten.
+    fn try_save(&mut self, record: &ResumptionRecord) -> Result<(), Error> {
         let key = (record.fabric.get(), record.peer.get());
-        let write = self.begin()?;
-        {
-            let (mut records, mut ids) = (write.open_table(RECORDS)?, write.open_table(IDS)?);
-            discard(&mut records, &mut ids, key)?;
-            // An id that another peer's record has: this peer gets none.
-            if ids.get(record.id.as_bytes())?.is_none() {
-                ids.insert(record.id.as_bytes(), key)?;
-                records.insert(key, &record.to_bytes().as_bytes()[..])?;
-            }
+        let saved = self.forget().and_then(|()| {
+            self.database.attempt(|database| {
+                let write = begin(database)?;
+                {
+                    let (mut records, mut ids) =
+                        (write.open_table(RECORDS)?, write.open_table(IDS)?);
+                    discard(&mut records, &mut ids, key)?;
+                    // An id that another peer's record has: this peer gets none.
+                    if ids.get(record.id.as_bytes())?.is_none() {
+                        ids.insert(record.id.as_bytes(), key)?;
+                        records.insert(key, &*with_check(key, record.to_bytes().as_bytes()))?;
+                    }
+                }
+                Ok(write.commit()?)
+            })
+        });
+        if saved.is_err() {
+            self.unforgotten.peers.insert(key);
         }
-        Ok(write.commit()?)
+        saved
     }
 
-    fn try_remove(&self, fabric: FabricIndex, peer: NodeId) -> Result<(), Error> {
-        let key = (fabric.get(), peer.get());
-        let write = self.begin()?;
-        discard(&mut write.open_table(RECORDS)?, &mut write.open_table(IDS)?, key)?;
-        Ok(write.commit()?)
+    fn try_remove(&mut self, key: Key) -> Result<(), Error> {
+        self.unforgotten.peers.insert(key);
+        self.forget()
     }
 
-    fn try_remove_fabric(&self, fabric: FabricIndex) -> Result<(), Error> {
-        let write = self.begin()?;
-        remove_records(&write, fabric.get())?;
-        Ok(write.commit()?)
+    fn try_remove_fabric(&mut self, fabric: FabricIndex) -> Result<(), Error> {
+        self.unforgotten.fabrics.insert(fabric.get());
+        self.forget()
     }
+
+    /// Reports what went wrong. That costs a resumption at most, or the removal is repeated.
+    fn or_default<T: Default>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Error>) -> T {
+        act(self).unwrap_or_else(|error| {
+            eprintln!("the store failed: {error}");
+            T::default()
+        })
+    }
+}
+
+fn begin(database: &Database) -> Result<WriteTransaction, Error> {
+    let mut write = database.begin_write()?;
+    // Peers choose some of what is stored: no checksum alone shall tell an old state from a
+    // torn one.
+    write.set_two_phase_commit(true);
+    Ok(write)
 }
 
 fn remove_records(write: &WriteTransaction, fabric: u8) -> Result<(), Error> {
@@ -158,53 +256,73 @@ fn remove_records(write: &WriteTransaction, fabric: u8) -> Result<(), Error> {
     Ok(())
 }
 
-/// A record goes, and its id with it unless it was claimed.
+/// A record is removed, and its id with it unless it was claimed. The id of a damaged record is not
+/// known, so that all ids of its peer are looked for.
 fn discard(
-    records: &mut Table<'_, (u8, u64), &[u8]>,
-    ids: &mut Table<'_, [u8; 16], (u8, u64)>,
-    key: (u8, u64),
+    records: &mut Table<'_, Key, &[u8]>,
+    ids: &mut Table<'_, [u8; 16], Key>,
+    key: Key,
 ) -> Result<(), Error> {
-    let former = records.remove(key)?.map(|row| ResumptionRecord::from_bytes(row.value()));
-    if let Some(Ok(former)) = former {
-        ids.remove(former.id.as_bytes())?;
+    let former = records.remove(key)?.map(|row| decode(key, row.value()));
+    match former {
+        Some(Some(former)) => drop(ids.remove(former.id.as_bytes())?),
+        Some(None) => ids.retain(|_, holder| holder != key)?,
+        None => {}
     }
     Ok(())
 }
 
-/// What went wrong is told, and costs a resumption at most.
-fn or_default<T: Default>(result: Result<T, Error>) -> T {
-    result.unwrap_or_else(|error| {
-        eprintln!("the store failed: {error}");
-        T::default()
-    })
+/// The length of a check value.
+const CHECK: usize = 32;
+
+/// SHA-256 over the key and the value of a row, so that no damage turns one record into another,
+/// nor moves it to another peer. It has no key: who can write the file can add fabrics, too.
+fn check(key: Key, value: &[u8]) -> [u8; CHECK] {
+    let mut hash = RustCrypto.sha256();
+    hash.update(&[key.0]);
+    hash.update(&key.1.to_le_bytes());
+    hash.update(value);
+    hash.finish()
+}
+
+/// A row: a value and its check value.
+fn with_check(key: Key, value: &[u8]) -> Vec<u8> {
+    [value, &check(key, value)].concat()
+}
+
+/// The value of a row, unless it is damaged.
+fn checked(key: Key, row: &[u8]) -> Option<&[u8]> {
+    let (value, found) = row.split_last_chunk()?;
+    (check(key, value) == *found).then_some(value)
+}
+
+fn decode(key: Key, row: &[u8]) -> Option<ResumptionRecord> {
+    ResumptionRecord::from_bytes(checked(key, row)?).ok()
 }
 
 impl ResumptionStore for Store {
     fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        let holder = or_default(self.holder(id))?;
-        or_default(self.find(holder))
+        let holder = self.or_default(|store| store.holder(id))?;
+        self.or_default(|store| store.find(holder)).filter(|record| record.id == *id)
     }
 
     fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
-        or_default(self.find((fabric.get(), peer.get())))
+        self.or_default(|store| store.find((fabric.get(), peer.get())))
     }
 
     fn claim(&mut self, id: &ResumptionId) -> bool {
-        or_default(self.try_claim(id))
+        self.or_default(|store| store.try_claim(id))
     }
 
     fn save(&mut self, record: &ResumptionRecord) {
-        // If this fails the former record stays on disk; the peer has forgotten it, and if it was
-        // resumed here, it is claimed for good.
-        or_default(self.try_save(record));
+        self.or_default(|store| store.try_save(record));
     }
 
     fn remove(&mut self, Peer { fabric, node: peer }: Peer) {
-        // If this fails the peer can still resume. A product would have its operator try again.
-        or_default(self.try_remove(fabric, peer));
+        self.or_default(|store| store.try_remove((fabric.get(), peer.get())));
     }
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {
-        or_default(self.try_remove_fabric(fabric));
+        self.or_default(|store| store.try_remove_fabric(fabric));
     }
 }

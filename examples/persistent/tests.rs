@@ -16,10 +16,10 @@ use matter_session_testing::net::{Authority, Dice, Manager};
 use redb::{Database, StorageBackend};
 
 /// A file that goes with the test.
-struct File(PathBuf);
+pub(super) struct File(pub(super) PathBuf);
 
 impl File {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let file = format!("matter-session-{}-{name}.redb", std::process::id());
         Self(std::env::temp_dir().join(file))
     }
@@ -31,11 +31,11 @@ impl Drop for File {
     }
 }
 
-fn fabric(index: u8) -> FabricIndex {
+pub(super) fn fabric(index: u8) -> FabricIndex {
     FabricIndex::new(index).unwrap()
 }
 
-fn record(index: u8, peer: u8, id: u8) -> ResumptionRecord {
+pub(super) fn record(index: u8, peer: u8, id: u8) -> ResumptionRecord {
     ResumptionRecord {
         id: ResumptionId::new([id; 16]),
         fabric: fabric(index),
@@ -155,7 +155,7 @@ enum Act {
 
 /// A disk that remembers in which order it was written to.
 #[derive(Clone, Debug, Default)]
-struct Disk(Arc<Mutex<(Vec<u8>, Vec<Act>)>>);
+pub(super) struct Disk(Arc<Mutex<(Vec<u8>, Vec<Act>)>>);
 
 impl Disk {
     /// A disk with this content.
@@ -170,8 +170,14 @@ impl Disk {
     }
 
     fn open(&self) -> Store {
-        Store::of(Database::builder().create_with_backend(self.clone()).unwrap()).unwrap()
+        open(self)
     }
+}
+
+/// The store on a disk.
+pub(super) fn open(disk: &(impl StorageBackend + Clone)) -> Store {
+    let disk = disk.clone();
+    Store::of(move || Ok(Database::builder().create_with_backend(disk.clone())?)).unwrap()
 }
 
 fn apply(octets: &mut Vec<u8>, act: &Act) {

@@ -17,7 +17,7 @@ use matter_session::ids::NodeId;
 use matter_session::ids::{FabricIndex, LocalSessionId, MessageType, Peer};
 use matter_session::manager::{CommissioningWindow, Event, PeerAddress, Received, SessionHandle};
 use matter_session::resumption::ResumptionRecord;
-use matter_session::session::{SecureSession, SessionKind};
+use matter_session::session::{ResumptionId, SecureSession, SessionKind};
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use crate::element::{Number, Waiting};
@@ -32,6 +32,8 @@ use matter_session_testing::protocols;
 const FAIL_SAFE: Duration = Duration::from_secs(60);
 /// What a peer that is turned away is asked to wait.
 const BUSY_WAIT: Duration = Duration::from_millis(500);
+/// How long after a failure to keep or delete a record the device tries again.
+const TIDY: Duration = Duration::from_secs(10);
 
 /// What the device needs of its board.
 pub trait Board {
@@ -48,15 +50,26 @@ pub trait Board {
     fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]);
     /// Keeps a fabric that was joined over a reset. Returns whether it does.
     fn keep_fabric(&mut self, fabric: matter_session::fabric::Fabric<'_>) -> bool;
-    /// Keeps a resumption record over a reset, or forgets it.
-    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>);
+    /// Keeps a resumption record over a reset, or deletes it. Returns whether it does.
+    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool;
+    /// Deletes every kept record but those that `is_current` returns true for. Returns whether
+    /// that is done.
+    fn retain(&mut self, is_current: impl Fn(Peer, &ResumptionId) -> bool) -> bool;
 }
 
 /// What a test wants to know of the device.
 pub enum Happening<'a> {
-    Established { session: &'a SecureSession<Suite>, resumed: bool },
+    Established {
+        session: &'a SecureSession<Suite>,
+        resumed: bool,
+    },
     Failed,
-    Closed { local: LocalSessionId },
+    Closed {
+        local: LocalSessionId,
+    },
+    /// What was kept over a reset is lost, or could not be changed. In the latter case the device
+    /// tries again.
+    NotKept,
 }
 
 pub struct Device<'n, B> {
@@ -70,6 +83,8 @@ pub struct Device<'n, B> {
     forget: bool,
     /// The PASE session, and when it ends at the latest. No other is served while it lives.
     commissioner: Option<(SessionHandle, Instant)>,
+    /// When to delete the records that should not be kept any more, as changing one has failed.
+    tidy: Option<Instant>,
 }
 
 // Not inlined, any of them: the caller's frame lives as long as the device, and would hold what
@@ -93,6 +108,7 @@ impl<'n, B: Board> Device<'n, B> {
             busy: setup.busy,
             forget: setup.forget,
             commissioner: None,
+            tidy: None,
         })
     }
 
@@ -102,9 +118,15 @@ impl<'n, B: Board> Device<'n, B> {
         let Fabric { root, icac, noc, .. } = *fabric;
         let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
         let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
-        let added = self.node.fabrics_mut().add(&credentials);
-        let joined = added.ok().and_then(|index| self.node.fabrics().get(index));
-        joined.is_some_and(|joined| self.board.keep_fabric(joined))
+        let Ok(index) = self.node.fabrics_mut().add(&credentials) else { return false };
+        let joined = self.node.fabrics().get(index);
+        let kept = joined.is_some_and(|joined| self.board.keep_fabric(joined));
+        if !kept {
+            let mut services = services(&mut self.board, &mut self.rng, self.booted);
+            let mut cx = services.at(self.board.now());
+            self.node.fabrics_mut().remove(&mut cx, index);
+        }
+        kept
     }
 
     /// Takes in what was kept over a reset. What is damaged is not there: its peers find that out.
@@ -182,6 +204,13 @@ impl<'n, B: Board> Device<'n, B> {
         if let Some((session, _)) = self.commissioner.take_if(|(_, expires)| *expires <= now) {
             self.node.close_session(&mut cx, session);
         }
+        if self.tidy.take_if(|due| *due <= now).is_some() {
+            let records = self.node.records();
+            let is_current = |peer, id: &_| records.get(peer).is_some_and(|own| own.id == *id);
+            if !self.board.retain(is_current) {
+                self.not_kept(now);
+            }
+        }
         // What must leave does so before the application reacts to an event.
         self.transmit(now);
         while let Some(event) = self.node.poll_event() {
@@ -192,8 +221,15 @@ impl<'n, B: Board> Device<'n, B> {
         }
         self.transmit(now);
         let fail_safe = self.commissioner.map(|(_, expires)| expires);
-        let deadlines = [self.node.poll_timeout(), fail_safe];
+        let deadlines = [self.node.poll_timeout(), fail_safe, self.tidy];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// A record could not be kept or deleted: a former one may be there after a reset. Has it
+    /// deleted later. Its peer gets a full handshake then, if it is not forgotten.
+    fn not_kept(&mut self, now: Instant) {
+        self.tidy = Some(now + TIDY);
+        self.board.tell(Happening::NotKept);
     }
 
     /// Whether nothing is left to send or to be acknowledged.
@@ -240,7 +276,9 @@ impl<'n, B: Board> Device<'n, B> {
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
             Event::RecordChanged { peer, .. } => {
-                self.board.keep(peer, self.node.records().get(peer));
+                if !self.board.keep(peer, self.node.records().get(peer)) {
+                    self.not_kept(now);
+                }
             }
             _ => {}
         }

@@ -18,6 +18,7 @@
 //!  19 closed: local session id (2, LE)
 //!  20 sign: number (2, LE), fabric index (1), digest (32)
 //!  21 awake: it was reset, and waits for its setup; what was sent before is lost
+//!  22 not kept: the store was lost, or could not be changed
 //! ```
 //! An address is that of a UDP peer: IPv6 (16, IPv4 mapped into it), port (2, BE).
 
@@ -39,6 +40,7 @@ pub mod kind {
     pub const CLOSED: u8 = 19;
     pub const SIGN: u8 = 20;
     pub const AWAKE: u8 = 21;
+    pub const NOT_KEPT: u8 = 22;
 }
 
 /// Length of the octets before the body.

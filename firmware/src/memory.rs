@@ -8,6 +8,7 @@ use matter_session::crypto::Secret;
 use matter_session::fabric::Fabric;
 use matter_session::ids::Peer;
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
 
 use crate::tables::RECORDS;
 
@@ -27,9 +28,10 @@ pub enum Kept<'b> {
 pub struct Memory<F>(Store<F>);
 
 impl<F: NorFlash> Memory<F> {
-    /// `None` if the flash fails.
-    pub fn open(flash: F, region: Range<u32>) -> Option<Self> {
-        Store::open(flash, region).ok().map(Self)
+    /// Opens the store. Returns whether everything in it was lost; `None` if the flash fails.
+    pub fn open(flash: F, region: Range<u32>) -> Option<(Self, bool)> {
+        let (store, lost) = Store::open_or_format(flash, region).ok()?;
+        Some((Self(store), lost))
     }
 
     /// Keeps a fabric; returns whether it is kept.
@@ -40,29 +42,62 @@ impl<F: NorFlash> Memory<F> {
         self.0.put(FABRIC << 8 | u16::from(fabric.index().get()), encoded).is_ok()
     }
 
-    /// Keeps the record of a peer in place of its former one, or forgets that.
+    /// Keeps the record of a peer in place of its former one, or deletes that. Returns whether it
+    /// is done.
     pub fn keep_record(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool {
-        match (self.place(peer), record) {
-            (Some(place), Some(record)) => self.0.put(place, record.to_bytes().as_bytes()).is_ok(),
+        let Ok((own, free)) = self.places(peer) else { return false };
+        match (own, record) {
             (Some(place), None) => self.0.remove(place).is_ok(),
-            (None, _) => false,
+            (None, None) => true,
+            (_, Some(record)) => own
+                .or(free)
+                .is_some_and(|place| self.0.put(place, record.to_bytes().as_bytes()).is_ok()),
         }
     }
 
-    /// The key under which the record of a peer is, or may be put.
-    fn place(&mut self, peer: Peer) -> Option<u16> {
-        let mut octets = Secret::<{ ResumptionRecord::ENCODED_LEN }>::zero();
+    /// Deletes every record but those that `is_current` returns true for. Returns whether that is
+    /// done.
+    pub fn retain_records(&mut self, is_current: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
+        let mut done = true;
+        for place in places() {
+            let stale = match self.record(place) {
+                Ok(Some(record)) => !is_current(Peer::new(record.fabric, record.peer), &record.id),
+                // What is no record takes the place of one.
+                Ok(None) => true,
+                Err(()) => {
+                    done = false;
+                    continue;
+                }
+            };
+            done &= !stale || self.0.remove(place).is_ok();
+        }
+        done
+    }
+
+    /// The key under which the record of a peer is, and one under which none is.
+    fn places(&mut self, peer: Peer) -> Result<(Option<u16>, Option<u16>), ()> {
         let mut free = None;
-        for number in 0..u16::try_from(RECORDS).ok()? {
-            let key = RECORD << 8 | number;
-            let found = self.0.get(key, octets.as_mut_bytes()).ok()?;
-            match found.and_then(|octets| ResumptionRecord::from_bytes(octets).ok()) {
-                Some(record) if Peer::new(record.fabric, record.peer) == peer => return Some(key),
+        for place in places() {
+            match self.record(place)? {
+                Some(record) if Peer::new(record.fabric, record.peer) == peer => {
+                    return Ok((Some(place), free));
+                }
                 Some(_) => {}
-                None => free = free.or(Some(key)),
+                None => free = free.or(Some(place)),
             }
         }
-        free
+        Ok((None, free))
+    }
+
+    /// The record under a key. What is damaged or too long for a record is none, so its place is
+    /// free. An error says that the flash cannot be read.
+    fn record(&mut self, place: u16) -> Result<Option<ResumptionRecord>, ()> {
+        let mut octets = Secret::<{ ResumptionRecord::ENCODED_LEN }>::zero();
+        match self.0.get(place, octets.as_mut_bytes()) {
+            Ok(found) => Ok(found.and_then(|octets| ResumptionRecord::from_bytes(octets).ok())),
+            Err(Error::BufferTooSmall { .. } | Error::Damaged { .. }) => Ok(None),
+            Err(_) => Err(()),
+        }
     }
 
     /// Everything that is kept.
@@ -72,8 +107,8 @@ impl<F: NorFlash> Memory<F> {
         loop {
             let (key, octets) = match items.next_into(octets.as_mut_bytes()) {
                 Ok(Some(item)) => item,
-                // Nothing of this version: what follows may be.
-                Err(Error::BufferTooSmall { .. }) => continue,
+                // Nothing of this version, or damaged: what follows may be whole.
+                Err(Error::BufferTooSmall { .. } | Error::Damaged { .. }) => continue,
                 Ok(None) | Err(_) => break,
             };
             let kept = match key >> 8 {
@@ -85,3 +120,11 @@ impl<F: NorFlash> Memory<F> {
         }
     }
 }
+
+/// The keys of records.
+fn places() -> impl Iterator<Item = u16> {
+    (RECORD << 8..).take(RECORDS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -225,6 +225,7 @@ fn report(kind: u8, body: &[u8]) -> String {
             format!("SESSION kind={kind} local={local} peer={peer} attestation={attestation}")
         }
         (kind::FAILED, _) => "FAILED handshake".into(),
+        (kind::NOT_KEPT, _) => "FAILED store".into(),
         (kind::CLOSED, 2) => format!("CLOSED local={}", number(0)),
         _ => format!("UNKNOWN frame {kind} of {} octets", body.len()),
     }

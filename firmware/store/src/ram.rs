@@ -1,4 +1,5 @@
-//! Flash in RAM, for tests and for machines without flash: with its rules, and with power cuts.
+//! Flash in RAM, for tests and for machines without flash: with its rules, with power cuts, and
+//! with drivers that report what is not so.
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,
@@ -16,6 +17,23 @@ pub struct RamFlash<const LEN: usize, const PAGE: usize, const WORD: usize = 4> 
     torn: u8,
     /// Whether pages are erased from their end.
     backwards: bool,
+    /// The call, counted from now, that goes wrong, and how.
+    fault: Option<(usize, Fault)>,
+    /// What is on the medium, if a call has only seemed to change it.
+    pending: Option<[u8; LEN]>,
+}
+
+/// How a write or an erase goes wrong, other than by a power cut within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// So many octets are changed, and the call reports a failure. If that is all of them, it has
+    /// failed in its report alone.
+    Failed(usize),
+    /// The call reports success and reads show all of it, but only so many octets are on the
+    /// medium when the power fails: which it does before the next change.
+    Torn(usize),
+    /// The call reports success, and only so many octets were changed.
+    Skipped(usize),
 }
 
 /// Why the emulated flash did not do as it was told.
@@ -28,6 +46,8 @@ pub enum RamFlashError {
     Overwritten,
     /// The power has failed.
     PowerLost,
+    /// The call failed, says the driver.
+    Failed,
 }
 
 impl NorFlashError for RamFlashError {
@@ -43,7 +63,25 @@ impl<const LEN: usize, const PAGE: usize, const WORD: usize> RamFlash<LEN, PAGE,
     /// Erased flash.
     #[must_use]
     pub const fn new() -> Self {
-        Self { octets: [0xFF; LEN], left: None, torn: 0, backwards: false }
+        Self {
+            octets: [0xFF; LEN],
+            left: None,
+            torn: 0,
+            backwards: false,
+            fault: None,
+            pending: None,
+        }
+    }
+
+    /// Has a write or an erase go wrong: the next one if `calls` is 0.
+    pub const fn fail_after(&mut self, calls: usize, fault: Fault) {
+        self.fault = Some((calls, fault));
+    }
+
+    /// Whether a fault is still to come.
+    #[must_use]
+    pub const fn is_fault_pending(&self) -> bool {
+        self.fault.is_some()
     }
 
     /// The power fails after so many octets more. The octet after them is written or erased in
@@ -59,9 +97,66 @@ impl<const LEN: usize, const PAGE: usize, const WORD: usize> RamFlash<LEN, PAGE,
         matches!(self.left, Some(0))
     }
 
-    /// The power is back; what is in the flash stays.
-    pub const fn restore_power(&mut self) {
-        self.left = None;
+    /// The power was off, if it was not before, and is back. What is in the flash stays.
+    pub fn restore_power(&mut self) {
+        self.tear();
+        (self.left, self.fault) = (None, None);
+    }
+
+    /// Takes back what has not reached the medium.
+    fn tear(&mut self) {
+        if let Some(octets) = self.pending.take() {
+            self.octets = octets;
+            self.left = Some(0);
+        }
+    }
+
+    /// The fault of this call, if its turn has come.
+    fn take_fault(&mut self) -> Option<Fault> {
+        match self.fault {
+            Some((0, fault)) => {
+                self.fault = None;
+                Some(fault)
+            }
+            Some((calls, fault)) => {
+                self.fault = Some((calls.saturating_sub(1), fault));
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Changes the octets at `places` in this order, or as the fault of this call has it.
+    fn change_all(
+        &mut self,
+        places: impl Iterator<Item = (usize, u8)> + Clone,
+        change: impl Fn(u8, u8, u8) -> u8,
+    ) -> Result<(), RamFlashError> {
+        if self.pending.is_some() {
+            self.tear();
+            self.torn = 0;
+            return Err(RamFlashError::PowerLost);
+        }
+        let fault = self.take_fault();
+        let all = places.clone().count();
+        let reached = match fault {
+            Some(Fault::Failed(octets) | Fault::Torn(octets) | Fault::Skipped(octets)) => octets,
+            None => all,
+        };
+        for (at, new) in places.clone().take(reached) {
+            self.change(at, |octet, bits| change(octet, new, bits))?;
+        }
+        match fault {
+            Some(Fault::Failed(_)) => return Err(RamFlashError::Failed),
+            Some(Fault::Torn(_)) => {
+                self.pending = Some(self.octets);
+                for (at, new) in places.skip(reached) {
+                    self.change(at, |octet, bits| change(octet, new, bits))?;
+                }
+            }
+            Some(Fault::Skipped(_)) | None => {}
+        }
+        Ok(())
     }
 
     /// Erases pages from their end from now on.
@@ -140,11 +235,12 @@ impl<const LEN: usize, const PAGE: usize, const WORD: usize> NorFlash
     fn erase(&mut self, from: u32, to: u32) -> Result<(), RamFlashError> {
         check_erase(self, from, to).map_err(RamFlashError::Arguments)?;
         let last = from.saturating_add(to).saturating_sub(1);
-        for at in from..to {
-            let at = if self.backwards { last.saturating_sub(at) } else { at };
-            self.change(usize::try_from(at).unwrap_or(LEN), |octet, bits| octet | bits)?;
-        }
-        Ok(())
+        let backwards = self.backwards;
+        let places = (from..to).map(|at| {
+            let at = if backwards { last.saturating_sub(at) } else { at };
+            (usize::try_from(at).unwrap_or(LEN), 0xFF)
+        });
+        self.change_all(places, |octet, _, bits| octet | bits)
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), RamFlashError> {
@@ -155,9 +251,7 @@ impl<const LEN: usize, const PAGE: usize, const WORD: usize> NorFlash
         if !places().all(erased) {
             return Err(RamFlashError::Overwritten);
         }
-        for (at, new) in places().zip(bytes) {
-            self.change(at, |octet, bits| octet & (new | !bits))?;
-        }
-        Ok(())
+        let places = places().zip(bytes.iter().copied());
+        self.change_all(places, |octet, new, bits| octet & (new | !bits))
     }
 }

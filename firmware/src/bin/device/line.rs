@@ -10,7 +10,7 @@ use firmware::memory::Memory;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::ResumptionRecord;
-use matter_session::session::SessionKind;
+use matter_session::session::{ResumptionId, SessionKind};
 use matter_session::time::Instant;
 
 use crate::clock::Clock;
@@ -66,6 +66,7 @@ impl Board for Line {
                 Self::send(self, kind::SESSION, &[&[what], &local, &peer, challenge]);
             }
             Happening::Failed => Self::send(self, kind::FAILED, &[]),
+            Happening::NotKept => Self::send(self, kind::NOT_KEPT, &[]),
             Happening::Closed { local } => {
                 Self::send(self, kind::CLOSED, &[&local.get().to_le_bytes()]);
             }
@@ -86,16 +87,26 @@ impl Board for Line {
         true
     }
 
-    /// What cannot be kept is established anew after a reset.
     #[cfg(feature = "persistent")]
-    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) {
-        if let Some(memory) = &mut self.memory {
-            memory.keep_record(peer, record);
-        }
+    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool {
+        self.memory.as_mut().is_some_and(|memory| memory.keep_record(peer, record))
+    }
+
+    #[cfg(feature = "persistent")]
+    fn retain(&mut self, is_current: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
+        self.memory.as_mut().is_some_and(|memory| memory.retain_records(is_current))
+    }
+
+    /// Nothing is kept, so nothing can come back.
+    #[cfg(not(feature = "persistent"))]
+    fn keep(&mut self, _: Peer, _: Option<&ResumptionRecord>) -> bool {
+        true
     }
 
     #[cfg(not(feature = "persistent"))]
-    fn keep(&mut self, _: Peer, _: Option<&ResumptionRecord>) {}
+    fn retain(&mut self, _: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
+        true
+    }
 }
 
 /// A frame as it arrives, octet by octet.

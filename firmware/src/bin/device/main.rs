@@ -12,6 +12,8 @@ mod uart;
 use cortex_m::peripheral::NVIC;
 use cortex_m_rt::entry;
 use firmware::device::Device;
+#[cfg(feature = "persistent")]
+use firmware::device::{Board as _, Happening};
 use firmware::frame::{self, Fabric, Setup, kind};
 #[cfg(feature = "persistent")]
 use firmware::memory::Memory;
@@ -67,10 +69,15 @@ fn main() -> ! {
 fn remember(device: &mut Device<'_, Line>) {
     // SAFETY: this is called once.
     let flash = unsafe { flash::Flash::new() };
-    if let Some(mut memory) = Memory::open(flash, flash::REGION) {
-        device.restore(&mut memory);
-        device.board.memory = Some(memory);
+    let Some((mut memory, lost)) = Memory::open(flash, flash::REGION) else {
+        device.board.tell(Happening::NotKept);
+        return;
+    };
+    if lost {
+        device.board.tell(Happening::NotKept);
     }
+    device.restore(&mut memory);
+    device.board.memory = Some(memory);
 }
 
 /// Waits for what the factory would have written.

@@ -14,6 +14,7 @@ use firmware::tables::{Idle, config};
 use matter_session::crypto::{CompactRustCrypto, Signature};
 use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
 use matter_session::time::Instant;
 
 struct Nowhere;
@@ -44,8 +45,13 @@ impl Board for Nowhere {
         true
     }
 
-    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) {
+    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool {
         black_box((peer, record.map(ResumptionRecord::to_bytes)));
+        true
+    }
+
+    fn retain(&mut self, _: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
+        true
     }
 }
 

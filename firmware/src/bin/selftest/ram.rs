@@ -8,6 +8,7 @@ use firmware::element::Number;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
 use matter_session::time::Instant;
 
 /// As many datagrams as one call makes, and more.
@@ -81,7 +82,7 @@ impl Board for Ram {
                 self.established = Some((*session.attestation_challenge(), resumed));
             }
             Happening::Failed => self.failures += 1,
-            Happening::Closed { .. } => {}
+            Happening::Closed { .. } | Happening::NotKept => {}
         }
     }
 
@@ -93,7 +94,12 @@ impl Board for Ram {
         true
     }
 
-    fn keep(&mut self, _: Peer, record: Option<&ResumptionRecord>) {
+    fn keep(&mut self, _: Peer, record: Option<&ResumptionRecord>) -> bool {
         self.records += u32::from(record.is_some());
+        true
+    }
+
+    fn retain(&mut self, _: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
+        true
     }
 }
