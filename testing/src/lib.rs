@@ -8,6 +8,7 @@
 //! | [`vectors`] | the recorded vectors of `tests/vectors` |
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
+//! | [`worlds`] | small worlds with an adversary, to be explored by every schedule |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
 //! | [`fabric_file`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
 //!
@@ -33,6 +34,7 @@ with_std! {
     pub mod tlv;
     pub mod toy;
     pub mod vectors;
+    pub mod worlds;
 
     pub use self::script::Script;
     pub use self::vectors::{array, chip, hex, id, list, matterjs, number, root_key};

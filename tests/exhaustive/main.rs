@@ -1,0 +1,64 @@
+//! Every schedule of small worlds up to a depth: an adversary loses, repeats, reorders and replays
+//! datagrams, restarts nodes with any copy of their stores, and more, at any step. Whatever it
+//! does, the promises of [`worlds`](matter_session_testing::worlds) hold.
+//!
+//! The depth is the number of acts of the adversary, and the number of steps within which they
+//! happen; each test states it. `EXHAUSTIVE_ACTS=1` makes every world one act deeper.
+//!
+//! ```text
+//! cargo test --features issue,log --test exhaustive -- --nocapture
+//! ```
+
+mod search;
+
+use matter_session::manager::Heap;
+use matter_session_testing::worlds::{
+    Groups, HalfOpen, OneExchange, Resumption, SyncFirst, TrustFirst, Window, World,
+};
+
+use search::{Depth, explore};
+
+/// Explores a world, and panics with the shortest schedule that breaks each promise.
+#[track_caller]
+fn explores<W: World>(acts: usize, steps: u16) {
+    let deeper = std::env::var("EXHAUSTIVE_ACTS").map_or(0, |acts| acts.parse().expect("a number"));
+    let found = explore::<W>(Depth { acts: acts + deeper, steps });
+    let name = core::any::type_name::<W>();
+    println!("{name}: {} runs, {} states", found.runs, found.states);
+    let faults: Vec<_> = found
+        .faults
+        .iter()
+        .map(|(fault, (run, schedule))| format!("{fault}: run {run}, {schedule:?}"))
+        .collect();
+    assert!(faults.is_empty(), "{name}\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_restart_and_no_replay_delivers_a_command_twice() {
+    explores::<Resumption<Heap>>(3, 12);
+}
+
+#[test]
+fn what_is_refused_for_want_of_an_exchange_is_not_acknowledged() {
+    explores::<OneExchange<Heap>>(3, 12);
+}
+
+#[test]
+fn a_key_set_does_nothing_to_messages_of_another_that_is_trusted_at_first() {
+    explores::<Groups<Heap, TrustFirst>>(3, 12);
+}
+
+#[test]
+fn a_key_set_does_nothing_to_messages_of_another_whose_counter_is_asked_for() {
+    explores::<Groups<Heap, SyncFirst>>(3, 14);
+}
+
+#[test]
+fn half_open_handshakes_keep_nobody_out() {
+    explores::<HalfOpen<Heap>>(3, 12);
+}
+
+#[test]
+fn a_deadline_holds_whether_its_timer_has_run_or_not() {
+    explores::<Window<Heap>>(3, 14);
+}
