@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use matter_session_testing::worlds::{Act, World};
 
+/// No story is longer.
+const STEPS: u16 = 1_000;
+
 /// How far a world is explored.
 #[derive(Clone, Copy, Debug)]
 pub struct Depth {
@@ -20,6 +23,22 @@ pub struct Depth {
 
 /// The acts of an adversary, each with the step before which it happens.
 type Schedule = Vec<(u16, Act)>;
+
+/// Tells the story of a schedule.
+pub fn tell<W: World>(schedule: &[(u16, Act)]) {
+    let mut world = W::begin();
+    world.trace();
+    let mut acts = schedule.iter().peekable();
+    for step in 0..STEPS {
+        let planned = acts.next_if(|(at, _)| *at == step).map(|(_, act)| *act);
+        let Some(act) = planned.or_else(|| world.next()) else { return world.end() };
+        eprintln!("step {step}: {act:?}{}", if planned.is_some() { " of the adversary" } else { "" });
+        world.act(act);
+        if let Some(fault) = world.fault() {
+            return eprintln!("{fault}");
+        }
+    }
+}
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -53,8 +72,6 @@ fn run<W: World>(
     seen: &mut HashMap<u64, u16>,
     waiting: &mut VecDeque<Schedule>,
 ) -> Option<&'static str> {
-    /// No story is longer.
-    const STEPS: u16 = 1_000;
     let mut world = W::begin();
     let mut acts = schedule.iter().peekable();
     for step in 0..STEPS {

@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use core::convert::Infallible;
+use core::fmt::Debug;
 use core::hash::{Hash, Hasher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::DefaultHasher;
@@ -157,6 +158,8 @@ pub struct Lab<S: Storage> {
     receptions: BTreeMap<(usize, [u8; 2]), Reception>,
     /// The first promise that was broken.
     pub fault: Option<&'static str>,
+    /// Prints what happens.
+    pub traces: bool,
 }
 
 impl<S: Storage> Lab<S> {
@@ -172,6 +175,7 @@ impl<S: Storage> Lab<S> {
             said: Vec::new(),
             receptions: BTreeMap::new(),
             fault: None,
+            traces: false,
         };
         for (n, config) in configs.into_iter().enumerate() {
             lab.add(n, n, config, Store::with(copies[n].clone()));
@@ -264,7 +268,10 @@ impl<S: Storage> Lab<S> {
     }
 
     /// What a node was given becomes part of its story.
-    pub fn note(&mut self, n: usize, what: impl Hash) {
+    pub fn note(&mut self, n: usize, what: impl Hash + Debug) {
+        if self.traces {
+            eprintln!("{:>8} node {n}: {what:02x?}", self.now);
+        }
         let story = (self.nodes[n].story, self.now, what);
         self.nodes[n].story = digest(&story);
     }
@@ -371,6 +378,9 @@ impl<S: Storage> Lab<S> {
             }
             received => received.dropped(),
         };
+        if self.traces {
+            eprintln!("{:>8} node {n} gets {bytes:02x?}: {heard:?} {dropped:?}", self.now);
+        }
         // What cannot be read, or belongs to nothing, changes nothing.
         let is_nothing = matches!(
             dropped,
@@ -478,6 +488,9 @@ impl<S: Storage> Lab<S> {
 
     /// A message is acknowledged that was neither delivered nor reported to its receiver.
     fn acknowledged(&mut self, number: u16) {
+        if self.traces {
+            eprintln!("{:>8} message {number} is acknowledged", self.now);
+        }
         let said = &self.said[usize::from(number)];
         let is_late = self.receptions.values().any(|reception| {
             let counter = said.datagram.get(4..8).and_then(|bytes| bytes.first_chunk());
@@ -602,8 +615,12 @@ impl<S: Storage> Lab<S> {
                 acts.push(Act::Deliver(i));
             }
         }
-        for k in 0..self.tape.len() as u8 {
-            acts.extend([Act::Replay(k, false), Act::Replay(k, true)]);
+        for (k, datagram) in (0..).zip(&self.tape) {
+            acts.push(Act::Replay(k, true));
+            // A secure session does not ask where its messages come from.
+            if datagram.opcode().is_some() {
+                acts.push(Act::Replay(k, false));
+            }
         }
         if !self.wire.is_empty() && self.timer().is_some() {
             acts.push(Act::Tick);

@@ -62,6 +62,9 @@ pub trait World: Sized {
 
     /// The promise that was broken.
     fn fault(&self) -> Option<&'static str>;
+
+    /// Prints from now on what happens.
+    fn trace(&mut self);
 }
 
 /// The parts of a world that its lab knows.
@@ -73,6 +76,10 @@ macro_rules! of_lab {
 
         fn fault(&self) -> Option<&'static str> {
             self.lab.fault
+        }
+
+        fn trace(&mut self) {
+            self.lab.traces = true;
         }
     };
 }

@@ -3,7 +3,7 @@
 
 use matter_session::manager::{Config, Storage};
 
-use super::lab::{ELSEWHERE, Lab, udp};
+use super::lab::{Datagram, ELSEWHERE, Lab, udp};
 use super::{Act, World, of_lab};
 
 const SIGMA1: u8 = 0x30;
@@ -12,10 +12,9 @@ const STATUS_REPORT: u8 = 0x40;
 /// The node id that the attacker gives itself.
 const ATTACKER: u64 = 0xABC;
 
-/// Repeats the recorded Sigma1.
-const REPEAT: Act = Act::Other(0);
-/// Reports success to the responder that has answered the attacker last.
-const FORGE: Act = Act::Other(1);
+/// The attacker repeats the recorded Sigma1, and forges the report of success if it is answered by
+/// a resumption.
+const IMPERSONATE: Act = Act::Other(0);
 
 pub struct Resumption<S: Storage> {
     lab: Lab<S>,
@@ -41,22 +40,19 @@ impl<S: Storage> World for Resumption<S> {
         if self.restarts < 2 {
             acts.extend(self.lab.restarts(0).chain(self.lab.restarts(1)));
         }
-        acts.push(REPEAT);
-        if self.lab.tape.iter().any(|d| d.to == udp(ELSEWHERE)) {
-            acts.push(FORGE);
-        }
+        acts.push(IMPERSONATE);
         acts
     }
 
     fn act(&mut self, act: Act) {
         match act {
-            REPEAT => {
+            IMPERSONATE => {
                 self.repeats += 1;
                 let bytes = as_attacker(&self.sigma1(), self.repeats);
+                let since = self.lab.tape.len();
                 self.lab.hand(1, udp(ELSEWHERE), &bytes);
-            }
-            FORGE => {
-                if let Some(report) = self.report() {
+                self.lab.drain();
+                if let Some(report) = self.report(since) {
                     self.lab.hand(1, udp(ELSEWHERE), &report);
                 }
             }
@@ -88,12 +84,11 @@ impl<S: Storage> Resumption<S> {
         sigma1.expect("the story begins with it").bytes.clone()
     }
 
-    /// A success report that answers the last Sigma2Resume to the attacker.
-    fn report(&self) -> Option<Vec<u8>> {
-        let is_answer = |d: &&super::lab::Datagram| {
-            d.to == udp(ELSEWHERE) && d.opcode() == Some(SIGMA2_RESUME)
-        };
-        let answer = &self.lab.tape.iter().rfind(is_answer)?.bytes;
+    /// A success report that answers the Sigma2Resume to the attacker.
+    fn report(&self, since: usize) -> Option<Vec<u8>> {
+        let is_answer =
+            |d: &&Datagram| d.to == udp(ELSEWHERE) && d.opcode() == Some(SIGMA2_RESUME);
+        let answer = &self.lab.tape[since..].iter().find(is_answer)?.bytes;
         let mut report = vec![4, 0, 0, 0];
         report.extend(1000_u32.to_le_bytes());
         report.extend(ATTACKER.to_le_bytes());
