@@ -3,8 +3,8 @@
 //! does, the promises of [`worlds`](matter_session_testing::worlds) hold.
 //!
 //! The depth is the number of acts of the adversary, and the number of steps within which they
-//! happen; each test states it. `EXHAUSTIVE_ACTS=5` sets another number of acts
-//! for all worlds, and `EXHAUSTIVE_TRACE=1` tells the story of each schedule that breaks a promise.
+//! happen; each test states it. `EXHAUSTIVE_ACTS` and `EXHAUSTIVE_STEPS`
+//! set others for all worlds, and `EXHAUSTIVE_TRACE=1` tells the story of each schedule that breaks a promise.
 //!
 //! ```text
 //! cargo test --features issue,log --test exhaustive -- --nocapture
@@ -19,11 +19,18 @@ use matter_session_testing::worlds::{
 
 use search::{Depth, explore, tell};
 
+fn setting(name: &str) -> Option<usize> {
+    std::env::var(name).ok().map(|value| value.parse().expect("a number"))
+}
+
 /// Explores a world, and panics with the shortest schedule that breaks each promise.
 #[track_caller]
-fn explores<W: World>(acts: usize, steps: u16) {
-    let acts = std::env::var("EXHAUSTIVE_ACTS").map_or(acts, |acts| acts.parse().expect("a number"));
-    let found = explore::<W>(Depth { acts, steps });
+fn explores<W: World>(acts: usize, steps: usize) {
+    let depth = Depth {
+        acts: setting("EXHAUSTIVE_ACTS").unwrap_or(acts),
+        steps: setting("EXHAUSTIVE_STEPS").unwrap_or(steps),
+    };
+    let found = explore::<W>(depth);
     let name = core::any::type_name::<W>();
     println!("{name}: {} runs, {} states", found.runs, found.states);
     if std::env::var_os("EXHAUSTIVE_TRACE").is_some() {
@@ -39,7 +46,7 @@ fn explores<W: World>(acts: usize, steps: u16) {
 
 #[test]
 fn no_restart_and_no_replay_delivers_a_command_twice() {
-    explores::<Resumption<Heap>>(3, 12);
+    explores::<Resumption<Heap>>(3, 8);
 }
 
 #[test]

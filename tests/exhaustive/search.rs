@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use matter_session_testing::worlds::{Act, World};
 
 /// No story is longer.
-const STEPS: u16 = 1_000;
+const STEPS: usize = 1_000;
 
 /// How far a world is explored.
 #[derive(Clone, Copy, Debug)]
@@ -18,14 +18,14 @@ pub struct Depth {
     /// Most acts of the adversary in a run.
     pub acts: usize,
     /// It acts within so many steps from the start.
-    pub steps: u16,
+    pub steps: usize,
 }
 
 /// The acts of an adversary, each with the step before which it happens.
-type Schedule = Vec<(u16, Act)>;
+type Schedule = Vec<(usize, Act)>;
 
 /// Tells the story of a schedule.
-pub fn tell<W: World>(schedule: &[(u16, Act)]) {
+pub fn tell<W: World>(schedule: &[(usize, Act)]) {
     let mut world = W::begin();
     world.trace();
     let mut acts = schedule.iter().peekable();
@@ -69,7 +69,7 @@ pub fn explore<W: World>(depth: Depth) -> Found {
 fn run<W: World>(
     schedule: &Schedule,
     depth: Depth,
-    seen: &mut HashMap<u64, u16>,
+    seen: &mut HashMap<u64, usize>,
     waiting: &mut VecDeque<Schedule>,
 ) -> Option<&'static str> {
     let mut world = W::begin();
@@ -79,7 +79,7 @@ fn run<W: World>(
             world.act(*act);
         } else {
             if acts.peek().is_none() {
-                let first = seen.entry(world.state()).or_insert(u16::MAX);
+                let first = seen.entry(world.state()).or_insert(usize::MAX);
                 if *first <= step {
                     return None;
                 }
