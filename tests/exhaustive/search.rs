@@ -32,7 +32,10 @@ pub fn tell<W: World>(schedule: &[(usize, Act)]) {
     for step in 0..STEPS {
         let planned = acts.next_if(|(at, _)| *at == step).map(|(_, act)| *act);
         let Some(act) = planned.or_else(|| world.next()) else { return world.end() };
-        eprintln!("step {step}: {act:?}{}", if planned.is_some() { " of the adversary" } else { "" });
+        eprintln!(
+            "step {step}: {act:?}{}",
+            if planned.is_some() { " of the adversary" } else { "" }
+        );
         world.act(act);
         if let Some(fault) = world.fault() {
             return eprintln!("{fault}");

@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use matter_session::manager::{Config, Storage};
 
-use super::lab::{ELSEWHERE, Lab, udp};
+use super::lab::Lab;
+use super::node::{ELSEWHERE, udp};
 use super::resumption::as_attacker;
 use super::{Act, World, of_lab};
 

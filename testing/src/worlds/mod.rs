@@ -7,13 +7,16 @@
 //! an acknowledged one was delivered or reported, no two messages are sealed under one nonce, and
 //! every table returns to its start.
 
+mod book;
 mod groups;
 mod half_open;
 pub mod lab;
+pub mod node;
 mod one_exchange;
 mod resumption;
 pub mod seals;
 pub mod store;
+mod talk;
 mod window;
 
 pub use self::groups::{Groups, Policy, SyncFirst, TrustFirst};

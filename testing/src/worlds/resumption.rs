@@ -3,7 +3,8 @@
 
 use matter_session::manager::{Config, Storage};
 
-use super::lab::{Datagram, ELSEWHERE, Lab, udp};
+use super::lab::Lab;
+use super::node::{Datagram, ELSEWHERE, udp};
 use super::{Act, World, of_lab};
 
 const SIGMA1: u8 = 0x30;

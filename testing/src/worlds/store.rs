@@ -9,7 +9,7 @@ use matter_session::ids::{FabricIndex, Peer};
 use matter_session::manager::Storage;
 use matter_session::resumption::ResumptionRecord;
 
-use super::lab::Manager;
+use super::node::Manager;
 
 /// The stored form of a node: its fabric and its resumption record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
