@@ -133,7 +133,7 @@ impl<S: Storage> World<S> {
             }
             _ => {
                 let Some(exchange) = pick(&pool.exchanges, dice) else { return };
-                let _ = node.manager.max_payload(*exchange, any_kind(dice).protocol);
+                let _ = node.manager.sessions().max_payload(*exchange, any_kind(dice).protocol);
             }
         }
     }
@@ -155,10 +155,11 @@ impl<S: Storage> World<S> {
             _ => {
                 let Some(handshake) = pick(&pool.handshakes, dice).copied() else { return };
                 if coin(dice) {
-                    node.manager.cancel_handshake(handshake);
+                    node.manager.handshakes().cancel(handshake);
                 } else {
                     let parameters = any_parameters(dice);
-                    let _ = node.call(|m, cx| m.expect_timing(cx, handshake, parameters));
+                    let _ =
+                        node.call(|m, cx| m.handshakes().expect_timing(cx, handshake, parameters));
                 }
                 return;
             }
@@ -292,19 +293,19 @@ impl<S: Storage> World<S> {
         match kind {
             30 => {
                 let window = any_window(dice);
-                let _ = node.call(|m, cx| m.window_mut().open(cx, window));
+                let _ = node.call(|m, cx| m.window().open(cx, window));
             }
             31 => {
                 let passcode = any_passcode(dice);
                 let duration = coin(dice).then(|| any_duration(dice));
-                let _ = node.call(|m, cx| m.window_mut().open_for(cx, &passcode, duration));
+                let _ = node.call(|m, cx| m.window().open_for(cx, &passcode, duration));
             }
             _ => {
                 if dice.below(3) == 0 {
-                    node.manager.window_mut().close();
+                    node.manager.window().close();
                 }
                 let busy = (dice.below(8) == 0).then(|| any_duration(dice));
-                node.manager.set_busy(busy);
+                node.manager.handshakes().set_busy(busy);
             }
         }
     }
@@ -315,14 +316,14 @@ impl<S: Storage> World<S> {
         let Some(session) = pick(&pool.sessions, dice).copied() else { return };
         match kind {
             33 => match dice.below(8) {
-                0 => node.call(|m, cx| m.close_sessions(cx)),
+                0 => node.call(|m, cx| m.sessions_mut().close_all(cx)),
                 1 => {
                     let peer = any_peer(dice);
-                    node.call(|m, cx| m.close_sessions_with(cx, peer));
+                    node.call(|m, cx| m.sessions_mut().close_with_peer(cx, peer));
                 }
                 _ => node.call(|m, cx| m.close_session(cx, session)),
             },
-            34 => drop(node.manager.associate_fabric(session, any_fabric(dice))),
+            34 => drop(node.manager.sessions_mut().associate_fabric(session, any_fabric(dice))),
             _ => {
                 if let Some(data) = node.manager.data_mut(session) {
                     **data += 1;
@@ -348,13 +349,13 @@ impl<S: Storage> World<S> {
         let (node, connection) = (&mut nodes[n], any_address(dice));
         match dice.below(3) {
             0 => drop(node.manager.connections().is_in_use(connection)),
-            1 => node.call(|m, cx| m.connections_mut().handle_disconnect(cx, connection)),
+            1 => node.call(|m, cx| m.connections().handle_disconnect(cx, connection)),
             _ => {
                 let general = GeneralCode(dice.roll() as u16);
                 let code = dice.roll() as u16;
                 let report = StatusReport::new(general, ProtocolId::SECURE_CHANNEL, code, &[]);
-                let _ = node
-                    .call(|m, cx| m.connections_mut().send_status_report(cx, connection, &report));
+                let _ =
+                    node.call(|m, cx| m.connections().send_status_report(cx, connection, &report));
             }
         }
     }
@@ -390,8 +391,11 @@ impl<S: Storage> World<S> {
         let Self { dice, pool, nodes, .. } = self;
         let m = &mut nodes[n].manager;
         let (peer, group) = (any_peer(dice), any_group(dice));
-        let _ = (m.config(), m.crypto(), m.statistics(), m.handshake_count(), m.poll_timeout());
-        let _ = (m.peer_certificates(), m.is_settled(), m.session_with(peer), format!("{m:?}"));
+        let _ = (m.config(), m.statistics(), m.poll_timeout());
+        let _ = (m.is_settled(), m.session_with(peer), format!("{m:?}"));
+        let handshakes = m.handshakes();
+        assert_eq!(handshakes.is_empty(), handshakes.len() == 0);
+        let _ = handshakes.peer_certificates();
         let id = LocalSessionId::new(1 + dice.below(0xFFFF) as u16).expect("not zero");
         let sessions = m.sessions();
         let handles: Vec<_> = sessions.iter().map(|session| session.handle()).collect();
@@ -413,6 +417,7 @@ impl<S: Storage> World<S> {
         let groups = m.groups();
         let _ = (groups.has_key_set(group.fabric, any_set(dice)), groups.get(group));
         let _ = (groups.iter(group.fabric).count(), groups.address(group), groups.max_payload());
-        let _ = (groups.senders(group.fabric).count(), m.window().is_open());
+        let _ = groups.senders(group.fabric).count();
+        let _ = m.window().is_open();
     }
 }

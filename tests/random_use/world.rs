@@ -234,9 +234,9 @@ impl<S: Storage> World<S> {
             self.tell(|| format!("node {n} closes"));
             for _ in 0..4 {
                 self.nodes[n].call(|m, cx| {
-                    m.set_busy(None);
-                    m.close_sessions(cx);
-                    m.window_mut().close();
+                    m.handshakes().set_busy(None);
+                    m.sessions_mut().close_all(cx);
+                    m.window().close();
                     m.records_mut().forget_all(cx);
                     let fabrics: Vec<_> = m.fabrics().iter().map(|f| f.index()).collect();
                     for fabric in fabrics {
@@ -247,7 +247,7 @@ impl<S: Storage> World<S> {
                         assert!(m.fabrics_mut().remove(cx, fabric));
                     }
                     for connection in (0..=9).flat_map(|c| [address(c, 0), address(c, 1)]) {
-                        m.connections_mut().handle_disconnect(cx, connection);
+                        m.connections().handle_disconnect(cx, connection);
                     }
                 });
                 self.rest(n);

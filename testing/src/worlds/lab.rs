@@ -321,8 +321,8 @@ impl<S: Storage> Lab<S> {
                 self.close_exchange(n, exchange);
             }
             self.call(n, |m, cx| {
-                m.close_sessions(cx);
-                m.window_mut().close();
+                m.sessions_mut().close_all(cx);
+                m.window().close();
             });
         }
         self.drain();

@@ -30,7 +30,7 @@ impl<S: Storage> World for Window<S> {
         lab.nodes[0].says = 1;
         let passcode = Passcode::new(PASSCODE).unwrap();
         let opened = lab.now;
-        lab.call(1, |m, cx| m.window_mut().open_for(cx, &passcode, Some(WINDOW))).unwrap();
+        lab.call(1, |m, cx| m.window().open_for(cx, &passcode, Some(WINDOW))).unwrap();
         let address = lab.nodes[1].address;
         let passcode = Passcode::new(PASSCODE).unwrap();
         let handshake = lab.call(0, |m, cx| m.connect_pase(cx, address, passcode)).unwrap();
