@@ -1,11 +1,9 @@
 //! One call of any public method, with arguments that may be of another manager, old, or nonsense.
 
 use matter_session::crypto::{Passcode, PbkdfParameters, Secret, Verifier};
-use matter_session::fabric::{Fabric, GroupKey};
-use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
+use matter_session::fabric::Fabric;
 use matter_session::ids::{
-    FabricIndex, Group, GroupId, GroupKeySetId, LocalSessionId, MessageType, NodeId, Peer,
-    ProtocolId,
+    FabricIndex, Group, GroupId, LocalSessionId, MessageType, NodeId, Peer, ProtocolId,
 };
 use matter_session::manager::{
     BatchMessage, CommissioningWindow, Datagram, GroupSettings, PeerAddress, Received, Storage,
@@ -14,7 +12,9 @@ use matter_session::wire::{GeneralCode, StatusReport};
 use matter_session_testing::rng::Dice;
 use matter_session_testing::toy::Toy;
 
-use super::node::{FABRICS, NODES, any_duration, any_parameters, coin, members};
+use super::node::{
+    FABRICS, NODES, any_duration, any_parameters, any_set, coin, id, members, with_key_set,
+};
 use super::world::{World, address, any_node, keep, pick};
 
 const PASSCODES: [u32; 2] = [20_202_021, 20_202_022];
@@ -42,10 +42,6 @@ fn any_group(dice: &mut Dice) -> Group {
     Group::new(any_fabric(dice), GroupId::new(dice.below(4) as u16))
 }
 
-fn any_set(dice: &mut Dice) -> GroupKeySetId {
-    GroupKeySetId::new(dice.below(3) as u16)
-}
-
 fn any_kind(dice: &mut Dice) -> MessageType {
     let protocols = [ProtocolId::INTERACTION_MODEL, ProtocolId::SECURE_CHANNEL];
     MessageType::new(protocols[usize::from(dice.below(8) == 0)], dice.roll() as u8)
@@ -70,7 +66,7 @@ fn any_window(dice: &mut Dice) -> CommissioningWindow {
 
 impl<S: Storage> World<S> {
     pub fn call(&mut self, n: usize) {
-        self.calls += 1;
+        self.figures.calls += 1;
         let kind = self.dice.below(KINDS);
         self.tell(|| format!("node {n}: call {kind}"));
         match kind {
@@ -91,28 +87,39 @@ impl<S: Storage> World<S> {
     /// Exchanges and messages.
     fn converse(&mut self, n: usize, kind: u64) {
         let Self { dice, pool, nodes, .. } = self;
+        // Mostly the manager whose exchange it is.
+        let picked = pick(&pool.exchanges, dice).copied();
+        let n = picked.map_or(n, |(owner, _)| if dice.below(4) == 0 { n } else { owner });
+        let picked = picked.map(|(_, exchange)| exchange);
         let node = &mut nodes[n];
         match kind {
             0..4 => {
-                let Some(session) = pick(&pool.sessions, dice).copied() else { return };
-                if let Ok(exchange) = node.call(|m, cx| m.open_exchange(cx, session)) {
-                    keep(&mut pool.exchanges, exchange);
-                }
+                let count = node.manager.sessions().len() as u64;
+                let own = (count > 0).then(|| dice.below(count) as usize);
+                let own = own.and_then(|at| node.manager.sessions().iter().nth(at));
+                let own = own.map(|session| session.handle()).filter(|_| dice.below(4) != 0);
+                let Some(session) = own.or_else(|| pick(&pool.sessions, dice).copied()) else {
+                    return;
+                };
+                let Ok(exchange) = node.call(|m, cx| m.open_exchange(cx, session)) else { return };
+                keep(&mut pool.exchanges, (n, exchange));
+                let (kind, payload) = (any_kind(dice), any_payload(dice));
+                let _ = node.call(|m, cx| m.send(cx, exchange, kind, &payload));
             }
             4..8 => {
-                let Some(exchange) = pick(&pool.exchanges, dice).copied() else { return };
+                let Some(exchange) = picked else { return };
                 let (kind, payload) = (any_kind(dice), any_payload(dice));
                 let _ = node.call(|m, cx| m.send(cx, exchange, kind, &payload));
             }
             8 => {
-                let Some(exchange) = pick(&pool.exchanges, dice) else { return };
-                node.manager.close_exchange(*exchange);
+                let Some(exchange) = picked else { return };
+                node.manager.close_exchange(exchange);
             }
             9 => {
                 let payload = any_payload(dice);
                 let mut messages: Vec<_> = (0..dice.below(5))
                     .filter_map(|_| {
-                        let exchange = *pick(&pool.exchanges, dice)?;
+                        let (_, exchange) = *pick(&pool.exchanges, dice)?;
                         Some(BatchMessage::new(exchange, any_kind(dice), &payload))
                     })
                     .collect();
@@ -120,7 +127,7 @@ impl<S: Storage> World<S> {
                 assert!(messages.iter().all(|message| message.result().is_some()));
             }
             10 => {
-                let Some(exchange) = pick(&pool.exchanges, dice).copied() else { return };
+                let Some(exchange) = picked else { return };
                 let (kind, payload) = (any_kind(dice), any_payload(dice));
                 let mut buf = vec![0; dice.below(1_400) as usize];
                 let sent = node.call(|m, cx| {
@@ -132,8 +139,8 @@ impl<S: Storage> World<S> {
                 }
             }
             _ => {
-                let Some(exchange) = pick(&pool.exchanges, dice) else { return };
-                let _ = node.manager.sessions().max_payload(*exchange, any_kind(dice).protocol);
+                let Some(exchange) = picked else { return };
+                let _ = node.manager.sessions().max_payload(exchange, any_kind(dice).protocol);
             }
         }
     }
@@ -142,16 +149,19 @@ impl<S: Storage> World<S> {
     fn connect(&mut self, n: usize, kind: u64) {
         let Self { dice, pool, nodes, .. } = self;
         let node = &mut nodes[n];
-        let to = any_address(dice);
+        // Mostly to where the peer is.
+        let other = (n + 1 + dice.below(NODES as u64 - 1) as usize) % NODES;
+        let (mut to, mut peer) = (address(other, dice.below(5)), any_peer(dice));
+        peer.node = NodeId::new(id(other));
+        if dice.below(8) == 0 {
+            (to, peer) = (any_address(dice), any_peer(dice));
+        }
         let begun = match kind {
             12 => {
                 let passcode = any_passcode(dice);
                 node.call(|m, cx| m.connect_pase(cx, to, passcode))
             }
-            13 | 14 => {
-                let peer = any_peer(dice);
-                node.call(|m, cx| m.connect_case(cx, to, peer))
-            }
+            13 | 14 => node.call(|m, cx| m.connect_case(cx, to, peer)),
             _ => {
                 let Some(handshake) = pick(&pool.handshakes, dice).copied() else { return };
                 if coin(dice) {
@@ -196,7 +206,7 @@ impl<S: Storage> World<S> {
         self.nodes[n].call(|m, cx| m.handle_datagrams(cx, &mut datagrams));
         for datagram in &mut datagrams {
             if let Some(Received::Message(message)) = datagram.take() {
-                keep(&mut self.pool.exchanges, message.exchange);
+                keep(&mut self.pool.exchanges, (n, message.exchange));
             }
         }
     }
@@ -248,16 +258,9 @@ impl<S: Storage> World<S> {
         let (group, set) = (any_group(dice), any_set(dice));
         match kind {
             25 => {
-                let policies = [SecurityPolicy::TrustFirst, SecurityPolicy::CacheAndSync];
-                let policy = policies[dice.below(2) as usize];
-                let epochs: Vec<_> = (0..dice.below(5))
-                    .map(|n| GroupEpoch {
-                        key: GroupKey::EpochKey(Secret::new([n as u8; 16])),
-                        start: EpochStart::from_micros(dice.below(4)),
-                    })
-                    .collect();
-                let set = GroupKeySet { id: set, policy, epochs: &epochs };
-                let _ = node.manager.groups_mut().set_key_set(group.fabric, &set);
+                with_key_set(dice, set, |set| {
+                    let _ = node.manager.groups_mut().set_key_set(group.fabric, set);
+                });
             }
             26 => {
                 let settings = GroupSettings::new(set);
@@ -394,7 +397,8 @@ impl<S: Storage> World<S> {
         let _ = (m.config(), m.statistics(), m.poll_timeout());
         let _ = (m.is_settled(), m.session_with(peer), format!("{m:?}"));
         let handshakes = m.handshakes();
-        assert_eq!(handshakes.is_empty(), handshakes.len() == 0);
+        let count = handshakes.len();
+        assert_eq!(handshakes.is_empty(), count == 0);
         let _ = handshakes.peer_certificates();
         let id = LocalSessionId::new(1 + dice.below(0xFFFF) as u16).expect("not zero");
         let sessions = m.sessions();
@@ -408,12 +412,12 @@ impl<S: Storage> World<S> {
             keep(&mut pool.sessions, handle);
         }
         let records = m.records();
-        assert_eq!(records.iter().count(), records.len());
-        assert_eq!(records.is_empty(), records.len() == 0);
+        let count = records.iter().count();
+        assert_eq!((records.len(), records.is_empty()), (count, count == 0));
         let _ = records.get(peer);
         let fabrics = m.fabrics();
-        assert_eq!(fabrics.iter().count(), fabrics.len());
-        assert_eq!(fabrics.is_empty(), fabrics.len() == 0);
+        let count = fabrics.iter().count();
+        assert_eq!((fabrics.len(), fabrics.is_empty()), (count, count == 0));
         let groups = m.groups();
         let _ = (groups.has_key_set(group.fabric, any_set(dice)), groups.get(group));
         let _ = (groups.iter(group.fabric).count(), groups.address(group), groups.max_payload());

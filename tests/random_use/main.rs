@@ -27,13 +27,13 @@ use matter_session::manager::{Fixed, Heap, Storage, WithGroups};
 use matter_session_testing::rng::Dice;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use world::World;
+use world::{Figures, World};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// How many seeds are run, unless `RANDOM_SEEDS` or `RANDOM_SECONDS` says otherwise.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 30_000;
 /// Calls of one seed before all is closed.
 const CALLS: u32 = 400;
 
@@ -61,14 +61,14 @@ fn in_use(region: &Region<'_, System>) -> isize {
 }
 
 /// A life in one storage: calls, and then everything is closed.
-fn live<S: Storage>(seed: u64, traces: bool) -> u64 {
+fn live<S: Storage>(seed: u64, traces: bool) -> Figures {
     let mut world = World::<S>::new(seed, traces);
     world.live(CALLS);
     world.close();
-    world.calls
+    world.figures
 }
 
-fn live_somewhere(seed: u64, traces: bool) -> u64 {
+fn live_somewhere(seed: u64, traces: bool) -> Figures {
     match seed % 8 {
         0..4 => live::<Heap>(seed, traces),
         4 => live::<Plain>(seed, traces),
@@ -87,14 +87,15 @@ fn no_use_panics_or_loops_or_leaves_anything_behind() {
     let start = setting("RANDOM_START").unwrap_or(0);
     let time = setting("RANDOM_SECONDS").map(Duration::from_secs);
     let seeds = setting("RANDOM_SEEDS").unwrap_or(if time.is_some() { u64::MAX } else { SEEDS });
-    let (mut failed, mut calls) = (Vec::new(), 0);
+    let (mut failed, mut lives, mut total) = (Vec::new(), 0, Figures::default());
     let begun = Instant::now();
     for seed in start..start.saturating_add(seeds) {
         if failed.len() >= ENOUGH || time.is_some_and(|time| begun.elapsed() >= time) {
             break;
         }
+        lives += 1;
         match catch_unwind(|| live_somewhere(seed, traces)) {
-            Ok(made) => calls += made,
+            Ok(figures) => total.add(&figures),
             Err(_) => {
                 let alone = "cargo test --features issue,log --test random_use";
                 eprintln!("seed {seed} fails; alone: RANDOM_START={seed} RANDOM_SEEDS=1 {alone}");
@@ -102,8 +103,11 @@ fn no_use_panics_or_loops_or_leaves_anything_behind() {
             }
         }
     }
-    println!("{calls} calls");
+    println!("{lives} seeds: {total:#?}");
     assert_eq!(failed, Vec::<u64>::new(), "seeds that fail");
+    if lives >= SEEDS / 10 {
+        assert!(total.all().iter().all(|count| *count > 0), "not eventful enough");
+    }
     if setting("RANDOM_START").is_none() {
         a_seed_makes_the_same_calls_every_time();
         managers_that_live_on_keep_no_memory();

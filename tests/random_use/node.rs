@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 use matter_session::check_in::{IcdCounter, RegisteredKey};
 use matter_session::context::{Context, Services};
 use matter_session::crypto::Secret;
-use matter_session::manager::{Config, SessionManager, Storage};
+use matter_session::fabric::GroupKey;
+use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
+use matter_session::ids::{FabricIndex, Group, GroupId, GroupKeySetId};
+use matter_session::manager::{Config, GroupSettings, SessionManager, Storage};
 use matter_session::session::SessionParameters;
 use matter_session::time::{Instant, MatterTime, WallClock};
 use matter_session_testing::rng::Dice;
@@ -64,7 +67,7 @@ impl<S: Storage> Node<S> {
             fresh: tables(&manager),
             manager,
             liar: coin(dice).then(|| Liar { dice: Dice::new(dice.roll()), records: Vec::new() }),
-            counters: coin(dice).then(|| Forgetful(Dice::new(dice.roll()))),
+            counters: (dice.below(4) != 0).then(|| Forgetful(Dice::new(dice.roll()))),
             is_picky: dice.below(8) == 0,
             wall: any_wall(dice),
             now: [0, 1_000_000, u64::MAX / 4][dice.below(3) as usize],
@@ -89,6 +92,18 @@ impl<S: Storage> Node<S> {
         f(manager, &mut services.at(Instant::from_millis(self.now)))
     }
 
+    /// Enters some groups of a fabric, as far as there is room.
+    pub fn enter_groups(&mut self, fabric: FabricIndex, dice: &mut Dice) {
+        for id in 1..=2 {
+            let set = GroupKeySetId::new(id);
+            with_key_set(dice, set, |set| {
+                let _ = self.manager.groups_mut().set_key_set(fabric, set);
+            });
+            let group = Group::new(fabric, GroupId::new(id));
+            let _ = self.manager.groups_mut().set(group, GroupSettings::new(set));
+        }
+    }
+
     pub fn instant(&self) -> Instant {
         Instant::from_millis(self.now)
     }
@@ -100,6 +115,26 @@ pub fn tables<S: Storage>(manager: &Manager<S>) -> String {
     let (tables, _) = text.split_once("statistics").expect("statistics");
     let groups = text.split_once("groups").map_or("", |(_, groups)| groups);
     format!("{tables} {}", groups.split_once("statistics").map_or("", |(groups, _)| groups))
+}
+
+pub fn any_set(dice: &mut Dice) -> GroupKeySetId {
+    GroupKeySetId::new(dice.below(3) as u16)
+}
+
+/// A key set of one to three keys, at times of none or of keys out of order. All nodes draw from
+/// the same keys.
+pub fn with_key_set(dice: &mut Dice, id: GroupKeySetId, then: impl FnOnce(&GroupKeySet<'_>)) {
+    let policies = [SecurityPolicy::TrustFirst, SecurityPolicy::CacheAndSync];
+    let policy = policies[dice.below(2) as usize];
+    let is_valid = dice.below(8) != 0;
+    let count = if is_valid { 1 + dice.below(3) } else { dice.below(5) };
+    let epochs: Vec<_> = (1..=count)
+        .map(|n| GroupEpoch {
+            key: GroupKey::EpochKey(Secret::new([n as u8; 16])),
+            start: EpochStart::from_micros(if is_valid { n } else { dice.below(4) }),
+        })
+        .collect();
+    then(&GroupKeySet { id, policy, epochs: &epochs });
 }
 
 pub fn coin(dice: &mut Dice) -> bool {
@@ -152,6 +187,10 @@ fn any_config(dice: &mut Dice) -> Config {
     config.busy_wait = busy.unwrap_or(config.busy_wait);
     if coin(dice) {
         config.parameters = any_parameters(dice);
+    }
+    // Where every limit is wild, little happens.
+    if coin(dice) {
+        return config;
     }
     for limit in [
         &mut config.max_sessions,

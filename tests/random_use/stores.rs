@@ -69,7 +69,7 @@ pub struct Forgetful(pub Dice);
 
 impl CounterStore for Forgetful {
     fn load(&mut self, _: GroupCounter) -> Result<Option<u64>, StoreError> {
-        match self.0.below(4) {
+        match self.0.below(8) {
             0 => Err(StoreError),
             1 => Ok(None),
             2 => Ok(Some(u64::MAX - self.0.below(3))),

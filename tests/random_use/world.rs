@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use matter_session::handshake::{SignRequest, Signed};
 use matter_session::ids::Group;
 use matter_session::manager::{
-    Event, ExchangeHandle, HandshakeHandle, PeerAddress, Received, SessionHandle, Storage,
+    Dropped, Event, ExchangeHandle, HandshakeHandle, PeerAddress, Received, SessionHandle, Storage,
 };
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::SessionKind;
 use matter_session_testing::rng::Dice;
 
 use super::node::{FABRICS, NODES, Node, coin, id, members, tables};
@@ -16,7 +17,8 @@ use super::node::{FABRICS, NODES, Node, coin, id, members, tables};
 #[derive(Default)]
 pub struct Pool {
     pub sessions: VecDeque<SessionHandle>,
-    pub exchanges: VecDeque<ExchangeHandle>,
+    /// With the node whose it is.
+    pub exchanges: VecDeque<(usize, ExchangeHandle)>,
     pub handshakes: VecDeque<HandshakeHandle>,
     pub requests: VecDeque<SignRequest>,
     pub signed: VecDeque<Signed>,
@@ -36,8 +38,65 @@ pub struct World<S: Storage> {
     pub pool: Pool,
     pub wire: VecDeque<Datagram>,
     pub dice: Dice,
-    pub calls: u64,
+    pub figures: Figures,
     pub traces: bool,
+}
+
+/// What has happened, so that nobody takes a world in which nothing does for a safe one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub calls: u64,
+    pub pase: u64,
+    pub full: u64,
+    pub resumed: u64,
+    pub failed: u64,
+    pub closed: u64,
+    pub messages: u64,
+    pub acknowledged: u64,
+    pub undelivered: u64,
+    pub group_messages: u64,
+    pub synchronized: u64,
+    pub check_ins: u64,
+    pub refused: u64,
+}
+
+impl Figures {
+    pub const fn all(&self) -> [u64; 13] {
+        let Self { calls, pase, full, resumed, failed, closed, messages, .. } = *self;
+        let Self { acknowledged, undelivered, group_messages, .. } = *self;
+        let Self { synchronized, check_ins, refused, .. } = *self;
+        [
+            calls,
+            pase,
+            full,
+            resumed,
+            failed,
+            closed,
+            messages,
+            acknowledged,
+            undelivered,
+            group_messages,
+            synchronized,
+            check_ins,
+            refused,
+        ]
+    }
+
+    pub const fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.pase += other.pase;
+        self.full += other.full;
+        self.resumed += other.resumed;
+        self.failed += other.failed;
+        self.closed += other.closed;
+        self.messages += other.messages;
+        self.acknowledged += other.acknowledged;
+        self.undelivered += other.undelivered;
+        self.group_messages += other.group_messages;
+        self.synchronized += other.synchronized;
+        self.check_ins += other.check_ins;
+        self.refused += other.refused;
+    }
 }
 
 /// Keeps what is new, and forgets the oldest.
@@ -68,7 +127,7 @@ impl<S: Storage> World<S> {
         let mut dice = Dice::new(seed);
         let nodes = (0..NODES).map(|_| Node::new(&mut dice)).collect();
         let (pool, wire) = (Pool::default(), VecDeque::new());
-        let mut world = Self { nodes, pool, wire, dice, calls: 0, traces };
+        let mut world = Self { nodes, pool, wire, dice, figures: Figures::default(), traces };
         world.begin(Dice::new(seed));
         world
     }
@@ -78,7 +137,10 @@ impl<S: Storage> World<S> {
         self.dice = dice;
         for n in 0..NODES {
             for fabric in members().iter().take(1 + self.dice.below(FABRICS as u64) as usize) {
-                let _ = self.nodes[n].manager.fabrics_mut().add(&fabric[n].credentials());
+                let added = self.nodes[n].manager.fabrics_mut().add(&fabric[n].credentials());
+                if let Ok(index) = added {
+                    self.nodes[n].enter_groups(index, &mut self.dice);
+                }
             }
         }
     }
@@ -162,7 +224,18 @@ impl<S: Storage> World<S> {
                     let _ = self.nodes[n].call(|m, cx| m.complete_signature(cx, signed));
                 }
             },
-            Event::Established { session, .. } => keep(&mut self.pool.sessions, session),
+            Event::Established { session, resumed, .. } => {
+                let established = self.nodes[n].manager.session(session);
+                let is_pase = established.is_some_and(|s| s.session().kind() == SessionKind::Pase);
+                self.figures.pase += u64::from(is_pase);
+                self.figures.resumed += u64::from(resumed);
+                self.figures.full += u64::from(!resumed && !is_pase);
+                keep(&mut self.pool.sessions, session);
+            }
+            Event::HandshakeFailed { .. } => self.figures.failed += 1,
+            Event::Closed { .. } => self.figures.closed += 1,
+            Event::Acknowledged { .. } => self.figures.acknowledged += 1,
+            Event::Undelivered { .. } => self.figures.undelivered += 1,
             Event::RecordChanged { peer, .. } => {
                 let record = self.nodes[n].manager.records().get(peer).cloned();
                 if let Some(record) = record {
@@ -175,6 +248,7 @@ impl<S: Storage> World<S> {
                     if self.nodes[n].manager.groups_mut().poll_message().is_none() {
                         return;
                     }
+                    self.figures.synchronized += 1;
                 }
             }
             _ => {}
@@ -200,14 +274,21 @@ impl<S: Storage> World<S> {
     }
 
     pub fn hand(&mut self, n: usize, from: PeerAddress, bytes: &mut [u8]) {
-        let exchange = self.nodes[n].call(|m, cx| match m.handle_datagram(cx, from, bytes) {
-            Received::Message(message) => Some((message.session, message.exchange)),
-            _ => None,
+        let Self { nodes, figures, pool, dice, .. } = self;
+        nodes[n].call(|m, cx| match m.handle_datagram(cx, from, bytes) {
+            Received::Message(message) => {
+                figures.messages += 1;
+                keep(&mut pool.sessions, message.session);
+                keep(&mut pool.exchanges, (n, message.exchange));
+                if coin(dice) {
+                    let _ = m.send(cx, message.exchange, message.kind, message.payload);
+                }
+            }
+            Received::Group(_) => figures.group_messages += 1,
+            Received::CheckIn { .. } => figures.check_ins += 1,
+            Received::Dropped(Dropped::NoExchange | Dropped::Backlog) => figures.refused += 1,
+            _ => {}
         });
-        if let Some((session, exchange)) = exchange {
-            keep(&mut self.pool.sessions, session);
-            keep(&mut self.pool.exchanges, exchange);
-        }
     }
 
     /// Time passes for a node, or jumps.
