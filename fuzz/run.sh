@@ -29,6 +29,7 @@ max_len() {
   certificate | fabric_and_verifier) echo 1400 ;;
   check_in | group) echo 512 ;;
   manager) echo 1024 ;;
+  restarts) echo 65 ;;
   *) echo 2048 ;;
   esac
 }

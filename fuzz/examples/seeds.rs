@@ -173,4 +173,10 @@ fn main() {
     write("manager", "tcp", &[&[255, 0][..], &run, &talk, &lost, &run, &talk].concat());
     let check_ins = [0, 24, 2, 0, 5, 6, 0x98, 0, 0, 25, 88, 1, 0, 7];
     write("manager", "check_in", &[&check_ins[..], &run, &talk].concat());
+
+    // Each world with its story alone, and with an act of its adversary.
+    for world in 0..6 {
+        write("restarts", &format!("story-{world}"), &[world]);
+        write("restarts", &format!("act-{world}"), &[world, 0, 0, 2]);
+    }
 }

@@ -8,6 +8,7 @@
 //! | [`vectors`] | the recorded vectors of `tests/vectors` |
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
+//! | [`worlds`] | small worlds with an adversary, to be explored by every schedule |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
 //! | [`twin`] | sessions that no handshake has made, and the peers at their other ends |
 //! | [`watch`] | an allocator that looks for secrets in freed memory |
@@ -37,6 +38,7 @@ with_std! {
     pub mod twin;
     pub mod vectors;
     pub mod watch;
+    pub mod worlds;
 
     pub use self::script::Script;
     pub use self::vectors::{array, chip, hex, id, list, matterjs, number, root_key};

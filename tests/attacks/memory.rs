@@ -91,7 +91,7 @@ fn messages_of_sessions_print_lengths() {
     prints_lengths(&receiver.decode(packet, NOW).unwrap(), &PLAIN);
 
     let mut rng = matter_session_testing::rng::Dice::new(1);
-    let mut unsecured = UnsecureSession::initiator(&mut rng, NOW);
+    let mut unsecured = UnsecureSession::initiator(&mut rng, NOW).unwrap();
     let message = MessageBuf::with_payload(&mut buf, &PLAIN).unwrap();
     let mut counter = hazmat::unsecured_counter(1);
     let encoded = unsecured.encode(&mut counter, &header(), message, NOW).unwrap();
