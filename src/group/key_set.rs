@@ -16,8 +16,8 @@ use crate::time::WallClock;
 #[non_exhaustive]
 pub enum SecurityPolicy {
     /// Trusts the first counter that it receives. An attacker who has recorded messages can replay
-    /// them, in their order, to a node that has restarted, until the node receives a message that the
-    /// sender itself has sealed with the same key.
+    /// them, in their order, to a node that has restarted, until the node receives a message that
+    /// the sender itself has sealed with the same key.
     #[default]
     TrustFirst,
     /// Queues the message and asks its sender for the counter: after a restart, only the last 32

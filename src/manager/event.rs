@@ -89,9 +89,9 @@ pub enum Event<T> {
     /// [`Groups::poll_message`](crate::manager::Groups::poll_message), until there is none.
     GroupMessages,
     /// Group messages of a fabric are dropped
-    /// ([`Dropped::GroupSender`](super::Dropped::GroupSender)) because too many nodes send under one
-    /// of its key sets. Entries of senders are not evicted while their key is installed, as messages
-    /// of that sender could be replayed then. Reported once;
+    /// ([`Dropped::GroupSender`](super::Dropped::GroupSender)) because too many nodes send under
+    /// one of its key sets. Entries of senders are not evicted while their key is installed, as
+    /// their messages could be replayed then. Reported once;
     /// [`Groups::forget_sender`](crate::manager::Groups::forget_sender) makes room.
     #[non_exhaustive]
     GroupSendersFull {

@@ -2,7 +2,8 @@
 //!
 //! What is kept of a sender belongs to the key that proved it ([`Sender`]). So a node that has one
 //! key can do nothing to messages under another: it changes no window and no counter
-//! synchronisation there, and takes no room. Each key set and each fabric has its part of the tables.
+//! synchronisation there, and takes no room. Each key set and each fabric has its part of the
+//! tables.
 //!
 //! ```text
 //!  settings   entries   notices   rate_limit   crowd   values
