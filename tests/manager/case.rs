@@ -175,7 +175,8 @@ fn retransmissions_suit_the_timing_that_the_responder_has_declared() {
 fn the_first_message_suits_the_timing_that_was_discovered() {
     use crate::net::Fate;
     use matter_session::session::SessionParameters;
-    let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), Config::default())]);
+    let patient = Config::default().with_longest_interval(core::time::Duration::from_secs(60));
+    let mut net = Net::with(vec![(udp(1), patient), (udp(2), Config::default())]);
     let mut authority = Authority::new(1, false);
     authority.join(&mut net, 0, 100);
     net.on_send(|_| Fate::Lost);

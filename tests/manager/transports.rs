@@ -236,6 +236,7 @@ fn a_message_that_is_too_long_is_reported_on_a_session_before_its_connection_clo
     let since = net.sent.len();
     assert!(!net.call(0, |m, cx| m.connections().send_status_report(cx, Tcp(9), &report).is_ok()));
     assert!(net.call(0, |m, cx| m.connections().send_status_report(cx, Tcp(2), &report).is_ok()));
+    net.pump();
     net.call(0, |m, cx| m.connections().handle_disconnect(cx, Tcp(2)));
     net.pump();
     let sent: Vec<_> = net.sent[since..].iter().map(|d| (d.to, d.octets.len())).collect();

@@ -74,7 +74,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let message = unopened(entry)?;
         let (holder, counter) = (entry.holder(), message.counter());
         let was_refused = self.refused.recall(local, counter, now, &mut entry.forgotten);
-        let is_unsure = counter.get() <= entry.forgotten && entry.session.is_behind(counter);
+        let is_unsure =
+            (1..=entry.forgotten).contains(&counter.get()) && entry.session.is_behind(counter);
         let exchanges = &self.exchanges;
         let most = node.config.max_exchanges_per_session;
         // A message that asks for an acknowledgement must not be accepted unless it will be
