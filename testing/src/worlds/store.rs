@@ -1,7 +1,7 @@
 //! What a node stores, and every copy of it that a restart may find.
 //!
-//! The store lags: a node that dies may find any copy since the last one that it waited for. All
-//! that the worlds know of how resumption records are stored is in this file.
+//! The store lags: a node that dies may find any copy that there ever was. All that the worlds know
+//! of how resumption records are stored is in this file.
 
 use matter_session::context::Context;
 use matter_session::fabric::Fabric;
