@@ -6,14 +6,15 @@ use std::path::Path;
 use matter_session::crypto::{Secret, SigningKey};
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, NodeId, Peer};
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 /// Records by fabric and peer.
 const RECORDS: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("records");
-/// Where the record with an id is: for responders, and only while nobody has claimed it.
-const IDS: TableDefinition<'_, [u8; 16], (u8, u64)> = TableDefinition::new("ids");
+/// By fabric and id the peers whose record has the id: for responders, and only while nobody has
+/// claimed it.
+const IDS: TableDefinition<'_, (u8, [u8; 16], u64), ()> = TableDefinition::new("record ids");
 /// Fabrics by index.
 const FABRICS: TableDefinition<'_, u8, &[u8]> = TableDefinition::new("fabrics");
 /// The operational key of each.
@@ -108,16 +109,19 @@ impl Store {
         Ok(row.and_then(|row| ResumptionRecord::from_bytes(row.value()).ok()))
     }
 
-    fn holder(&self, id: &ResumptionId) -> Result<Option<(u8, u64)>, Error> {
+    fn holder(&self, of: FabricIndex, id: &ResumptionId, n: usize) -> Result<Option<u64>, Error> {
         let read = self.database.begin_read()?;
-        Ok(read.open_table(IDS)?.get(id.as_bytes())?.map(|holder| holder.value()))
+        let (fabric, id) = (of.get(), *id.as_bytes());
+        let mut holders = read.open_table(IDS)?.range((fabric, id, 0)..=(fabric, id, u64::MAX))?;
+        Ok(holders.nth(n).transpose()?.map(|(key, ())| key.value().2))
     }
 
     /// On disk before the peer is answered: a process that is killed and comes back does not
-    /// resume the record a second time.
-    fn try_claim(&self, id: &ResumptionId) -> Result<bool, Error> {
+    /// answer from the record a second time.
+    fn try_claim(&self, peer: Peer, id: &ResumptionId) -> Result<bool, Error> {
         let write = self.begin()?;
-        let claimed = write.open_table(IDS)?.remove(id.as_bytes())?.is_some();
+        let key = (peer.fabric.get(), *id.as_bytes(), peer.node.get());
+        let claimed = write.open_table(IDS)?.remove(key)?.is_some();
         write.commit()?;
         Ok(claimed)
     }
@@ -129,11 +133,8 @@ impl Store {
         {
             let (mut records, mut ids) = (write.open_table(RECORDS)?, write.open_table(IDS)?);
             discard(&mut records, &mut ids, key)?;
-            // An id that another peer's record has: this peer gets none.
-            if ids.get(record.id.as_bytes())?.is_none() {
-                ids.insert(record.id.as_bytes(), key)?;
-                records.insert(key, &record.to_bytes().as_bytes()[..])?;
-            }
+            ids.insert((key.0, *record.id.as_bytes(), key.1), ())?;
+            records.insert(key, &record.to_bytes().as_bytes()[..])?;
         }
         Ok(write.commit()?)
     }
@@ -154,19 +155,19 @@ impl Store {
 
 fn remove_records(write: &WriteTransaction, fabric: u8) -> Result<(), Error> {
     write.open_table(RECORDS)?.retain(|(of, _), _| of != fabric)?;
-    write.open_table(IDS)?.retain(|_, (of, _)| of != fabric)?;
+    write.open_table(IDS)?.retain(|(of, ..), ()| of != fabric)?;
     Ok(())
 }
 
 /// A record goes, and its id with it unless it was claimed.
 fn discard(
     records: &mut Table<'_, (u8, u64), &[u8]>,
-    ids: &mut Table<'_, [u8; 16], (u8, u64)>,
+    ids: &mut Table<'_, (u8, [u8; 16], u64), ()>,
     key: (u8, u64),
 ) -> Result<(), Error> {
     let former = records.remove(key)?.map(|row| ResumptionRecord::from_bytes(row.value()));
     if let Some(Ok(former)) = former {
-        ids.remove(former.id.as_bytes())?;
+        ids.remove((key.0, *former.id.as_bytes(), key.1))?;
     }
     Ok(())
 }
@@ -180,17 +181,23 @@ fn or_default<T: Default>(result: Result<T, Error>) -> T {
 }
 
 impl ResumptionStore for Store {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        let holder = or_default(self.holder(id))?;
-        or_default(self.find(holder))
+    fn by_id(
+        &mut self,
+        fabric: FabricIndex,
+        id: &ResumptionId,
+        n: usize,
+    ) -> Option<ResumptionRecord> {
+        let holder = or_default(self.holder(fabric, id, n))?;
+        or_default(self.find((fabric.get(), holder)))
     }
 
     fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         or_default(self.find((fabric.get(), peer.get())))
     }
 
-    fn claim(&mut self, id: &ResumptionId) -> bool {
-        or_default(self.try_claim(id))
+    fn claim(&mut self, peer: Peer, id: &ResumptionId) -> Claim {
+        // What may not have reached the disk is refused: the peer gets the full handshake.
+        if or_default(self.try_claim(peer, id)) { Claim::Granted } else { Claim::Refused }
     }
 
     fn save(&mut self, record: &ResumptionRecord) {

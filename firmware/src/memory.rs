@@ -9,6 +9,7 @@ use matter_session::fabric::Fabric;
 use matter_session::ids::Peer;
 use matter_session::resumption::ResumptionRecord;
 
+use crate::device::Stored;
 use crate::tables::RECORDS;
 
 /// The high octet of an item's key says what it is. Items are read by ascending key, so that a
@@ -40,29 +41,35 @@ impl<F: NorFlash> Memory<F> {
         self.0.put(FABRIC << 8 | u16::from(fabric.index().get()), encoded).is_ok()
     }
 
-    /// Keeps the record of a peer in place of its former one, or forgets that.
-    pub fn keep_record(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool {
-        match (self.place(peer), record) {
-            (Some(place), Some(record)) => self.0.put(place, record.to_bytes().as_bytes()).is_ok(),
+    /// Keeps the record of a peer in place of its former one, or deletes that. Returns whether it
+    /// is done.
+    pub fn keep_record(&mut self, peer: Peer, record: Option<&Stored>) -> bool {
+        let Ok((own, free)) = self.places(peer) else { return false };
+        match (own, record) {
             (Some(place), None) => self.0.remove(place).is_ok(),
-            (None, _) => false,
+            (None, None) => true,
+            (_, Some(record)) => {
+                own.or(free).is_some_and(|place| self.0.put(place, record.as_bytes()).is_ok())
+            }
         }
     }
 
-    /// The key under which the record of a peer is, or may be put.
-    fn place(&mut self, peer: Peer) -> Option<u16> {
+    /// The key under which the record of a peer is, and one under which none is.
+    fn places(&mut self, peer: Peer) -> Result<(Option<u16>, Option<u16>), ()> {
         let mut octets = Secret::<{ ResumptionRecord::ENCODED_LEN }>::zero();
         let mut free = None;
-        for number in 0..u16::try_from(RECORDS).ok()? {
+        for number in 0..u16::try_from(RECORDS).map_err(|_| ())? {
             let key = RECORD << 8 | number;
-            let found = self.0.get(key, octets.as_mut_bytes()).ok()?;
+            let found = self.0.get(key, octets.as_mut_bytes()).map_err(|_| ())?;
             match found.and_then(|octets| ResumptionRecord::from_bytes(octets).ok()) {
-                Some(record) if Peer::new(record.fabric, record.peer) == peer => return Some(key),
+                Some(record) if Peer::new(record.fabric, record.peer) == peer => {
+                    return Ok((Some(key), free));
+                }
                 Some(_) => {}
                 None => free = free.or(Some(key)),
             }
         }
-        free
+        Ok((None, free))
     }
 
     /// Everything that is kept.

@@ -2,14 +2,13 @@
 
 use core::net::SocketAddr;
 
-use firmware::device::{Board, Happening};
+use firmware::device::{Board, Happening, Stored};
 use firmware::element::Number;
 use firmware::frame::{self, HEADER, MAX_BODY, kind};
 #[cfg(feature = "persistent")]
 use firmware::memory::Memory;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
-use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
 
@@ -86,16 +85,16 @@ impl Board for Line {
         true
     }
 
-    /// What cannot be kept is established anew after a reset.
     #[cfg(feature = "persistent")]
-    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) {
-        if let Some(memory) = &mut self.memory {
-            memory.keep_record(peer, record);
-        }
+    fn keep(&mut self, peer: Peer, record: Option<&Stored>) -> bool {
+        self.memory.as_mut().is_some_and(|memory| memory.keep_record(peer, record))
     }
 
+    /// Nothing is kept, so nothing can come back.
     #[cfg(not(feature = "persistent"))]
-    fn keep(&mut self, _: Peer, _: Option<&ResumptionRecord>) {}
+    fn keep(&mut self, _: Peer, _: Option<&Stored>) -> bool {
+        true
+    }
 }
 
 /// A frame as it arrives, octet by octet.

@@ -131,6 +131,7 @@ impl<
     type Records<V> = Table<Peer, V, Places<(Peer, V), RECORDS>>;
     type RecordIds = Unindexed;
     type RecordOrder = Unindexed;
+    type RecordUse = Unindexed;
     type Deadlines = Table<
         (Instant, Source),
         (),
