@@ -92,7 +92,7 @@ impl Pair {
         let mut a = HeapSessionManager::new(config.clone(), RustCrypto, cx.rng());
         let mut b = HeapSessionManager::new(config, RustCrypto, cx.rng());
         let passcode = Passcode::new(20_202_021).unwrap();
-        b.window_mut().open_for(&mut cx, &passcode, None).unwrap();
+        b.window().open_for(&mut cx, &passcode, None).unwrap();
         a.connect_pase(&mut cx, address(2), passcode).unwrap();
         while carry(&mut a, &mut b, 1, &mut cx) + carry(&mut b, &mut a, 2, &mut cx) > 0 {}
         let session = a.sessions().pase().unwrap();

@@ -79,7 +79,7 @@ fn main() -> Outcome {
     let passcode = Passcode::new(20_202_021)?;
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(wire.now());
-    device.manager.window_mut().open_for(&mut cx, &passcode, None)?;
+    device.manager.window().open_for(&mut cx, &passcode, None)?;
 
     println!("           controller{:>52}", "device");
     let summary = thread::scope(|scope| {
@@ -169,16 +169,14 @@ impl<'w> Node<'w> {
             }
             Some(Arrival::Broken(connection, error)) => {
                 if let Some(report) = error.report() {
-                    let _ = self
-                        .manager
-                        .connections_mut()
-                        .send_status_report(&mut cx, connection, &report);
+                    let _ =
+                        self.manager.connections().send_status_report(&mut cx, connection, &report);
                 }
-                self.manager.connections_mut().handle_disconnect(&mut cx, connection);
+                self.manager.connections().handle_disconnect(&mut cx, connection);
                 self.unused = Some(connection);
             }
             Some(Arrival::Lost(connection)) => {
-                self.manager.connections_mut().handle_disconnect(&mut cx, connection);
+                self.manager.connections().handle_disconnect(&mut cx, connection);
                 self.link.close(connection);
             }
             None => {}
@@ -328,7 +326,11 @@ impl<'w> Node<'w> {
         let facts = self.manager.session(session).ok_or("the session is gone")?;
         if facts.peer_address().is_reliable() {
             assert!(facts.session().peer_parameters().accepts_tcp());
-            let max = self.manager.max_payload(exchange, PROTOCOL).ok_or("the session is gone")?;
+            let max = self
+                .manager
+                .sessions()
+                .max_payload(exchange, PROTOCOL)
+                .ok_or("the session is gone")?;
             request.resize(max, b' ');
         }
         Ok(request)

@@ -107,7 +107,7 @@ fn run(args: Args) -> Result<()> {
     }
     open_window(&mut node, &args.passcode)?;
     if args.busy > 0 {
-        node.manager.set_busy(Some(BUSY_WAIT));
+        node.manager.handshakes().set_busy(Some(BUSY_WAIT));
     }
     println!("READY {}", args.listen);
 
@@ -115,7 +115,7 @@ fn run(args: Args) -> Result<()> {
     let mut device = Device { node, forget: args.forget, commissioner: None };
     while end.is_none_or(|end| device.node.now() < end) {
         if device.node.manager.statistics().busy >= args.busy {
-            device.node.manager.set_busy(None);
+            device.node.manager.handshakes().set_busy(None);
         }
         device.turn(end)?;
     }
@@ -128,7 +128,7 @@ fn open_window(node: &mut Node, passcode: &Passcode) -> Result<()> {
     // A real device gets its verifier in the factory and never knows the passcode.
     let verifier = Verifier::generate(&RustCrypto, passcode, &pbkdf)?;
     let window = CommissioningWindow::new(verifier, pbkdf);
-    Ok(node.with(|manager, cx| manager.window_mut().open(cx, window))?)
+    Ok(node.with(|manager, cx| manager.window().open(cx, window))?)
 }
 
 /// Where there is no multicast, datagrams to groups may still come to the node's own address.

@@ -69,7 +69,7 @@
 //! let mut services = Services::new(&mut rng);
 //! let mut cx = services.at(Instant::ZERO);
 //! let passcode = Passcode::new(20202021)?;
-//! lamp.window_mut().open_for(&mut cx, &passcode, None)?;
+//! lamp.window().open_for(&mut cx, &passcode, None)?;
 //! phone.connect_pase(&mut cx, at_lamp, passcode)?;
 //!
 //! let mut received = None;
@@ -231,7 +231,7 @@
 //!                     let _ = node.complete_signature(&mut cx, request.sign_with(key));
 //!                 }
 //!                 Event::Established { .. } => {
-//!                     assert!(node.peer_certificates().is_some()); // lent until the next event
+//!                     assert!(node.handshakes().peer_certificates().is_some()); // lent until the next event
 //!                     established += 1;
 //!                 }
 //!                 Event::HandshakeFailed { error, .. } => return Err(error.into()),
@@ -293,7 +293,7 @@
 //!   below 2^28, and ends at 2^32. [`Event::CounterLow`] comes well before.
 //! - Over UDP a message has at most 1,232 bytes unless [`Config::with_max_message`] sets another
 //!   limit. This leaves 1,196 bytes or a little more for the payload:
-//!   [`SessionManager::max_payload`] returns how many. Over TCP the limit is what the peer
+//!   [`manager::Sessions::max_payload`] returns how many. Over TCP the limit is what the peer
 //!   declared, 63,996 bytes with the headers if it declared nothing.
 //! - An exchange has one reliable message in flight at a time. A session may have several
 //!   exchanges.

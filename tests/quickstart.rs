@@ -36,7 +36,7 @@ fn pase_and_a_message() -> Result<(), Box<dyn Error>> {
     let mut cx = services.at(Instant::ZERO);
     let mut phone = HeapSessionManager::<()>::new(Config::default(), RustCrypto, cx.rng());
     let mut lamp = HeapSessionManager::<()>::new(Config::default(), RustCrypto, cx.rng());
-    lamp.window_mut().open_for(&mut cx, &Passcode::new(20_202_021)?, None)?;
+    lamp.window().open_for(&mut cx, &Passcode::new(20_202_021)?, None)?;
     phone.connect_pase(&mut cx, PEER, Passcode::new(20_202_021)?)?;
     let (mut from, mut to) = (&mut phone, &mut lamp);
     while let Some(transmit) = from.poll_transmit(cx.now()) {

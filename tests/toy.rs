@@ -84,7 +84,7 @@ impl Pair {
 
     fn pase(&mut self, passcode: u32) {
         let right = Passcode::new(20_202_021).unwrap();
-        self.call(1, |manager, cx| manager.window_mut().open_for(cx, &right, None)).unwrap();
+        self.call(1, |manager, cx| manager.window().open_for(cx, &right, None)).unwrap();
         let passcode = Passcode::new(passcode).unwrap();
         self.call(0, |manager, cx| manager.connect_pase(cx, address(1), passcode)).unwrap();
         self.run();

@@ -84,9 +84,9 @@ impl<'n, B: Board> Device<'n, B> {
     pub fn new(mut board: B, node: &'n mut Node, mut rng: Trng, setup: &Setup) -> Option<Self> {
         let verifier = Verifier::from_bytes(&setup.verifier).ok()?;
         let window = CommissioningWindow::new(verifier, setup.pbkdf()?);
-        node.window_mut().open(&mut Services::new(&mut rng).at(board.now()), window).ok()?;
+        node.window().open(&mut Services::new(&mut rng).at(board.now()), window).ok()?;
         if setup.busy > 0 {
-            node.set_busy(Some(BUSY_WAIT));
+            node.handshakes().set_busy(Some(BUSY_WAIT));
         }
         Some(Self {
             board,
@@ -192,7 +192,7 @@ impl<'n, B: Board> Device<'n, B> {
             self.react(event, now);
         }
         if self.node.statistics().busy >= self.busy {
-            self.node.set_busy(None);
+            self.node.handshakes().set_busy(None);
         }
         self.transmit(now);
         let fail_safe = self.commissioner.map(|(_, expires)| expires);

@@ -240,9 +240,9 @@ impl World {
             }
             Op::OpenWindow(n) => {
                 let passcode = Passcode::new(20_202_021).unwrap();
-                let _ = self.call(n.into(), |m, cx| m.window_mut().open_for(cx, &passcode, None));
+                let _ = self.call(n.into(), |m, cx| m.window().open_for(cx, &passcode, None));
             }
-            Op::CloseWindow(n) => self.call(n.into(), |m, _| m.window_mut().close()),
+            Op::CloseWindow(n) => self.call(n.into(), |m, _| m.window().close()),
             Op::Say(n, which, len) => {
                 let n = usize::from(n);
                 let Some(session) = self.session(n, which) else { return };
@@ -339,7 +339,7 @@ impl World {
             }
             Op::Disconnected(n) => {
                 let peer = self.address(1 - usize::from(n));
-                self.call(n.into(), |m, cx| m.connections_mut().handle_disconnect(cx, peer));
+                self.call(n.into(), |m, cx| m.connections().handle_disconnect(cx, peer));
             }
             Op::ClockBack(millis) => self.now -= u64::from(millis),
             Op::Tell(n, which) => self.tell(n.into(), 1 + u16::from(which % 2)),
@@ -545,12 +545,12 @@ impl World {
         self.now = end;
     }
 
-    fn check(&self) {
-        for node in &self.nodes {
-            let manager = &node.manager;
+    fn check(&mut self) {
+        for node in &mut self.nodes {
+            let manager = &mut node.manager;
             assert!(manager.sessions().len() <= SESSIONS + 1);
             assert!(manager.sessions().exchange_count() <= EXCHANGES);
-            assert!(manager.handshake_count() <= HANDSHAKES);
+            assert!(manager.handshakes().len() <= HANDSHAKES);
             assert!(manager.records().len() <= RECORDS);
             assert_eq!(manager.fabrics().len(), 1);
         }
@@ -569,15 +569,15 @@ impl World {
             (node.polls, node.signs) = (true, true);
             node.requests.clear();
         }
-        self.call(0, |m, _| m.window_mut().close());
-        self.call(1, |m, _| m.window_mut().close());
+        self.call(0, |m, _| m.window().close());
+        self.call(1, |m, _| m.window().close());
         self.run(200_000);
         self.check();
         // All is silent, and works.
-        for node in &self.nodes {
+        for node in &mut self.nodes {
             assert_eq!(node.manager.poll_timeout(), None, "{:?}", node.manager);
             assert_eq!(
-                node.manager.sessions().exchange_count() + node.manager.handshake_count(),
+                node.manager.sessions().exchange_count() + node.manager.handshakes().len(),
                 0
             );
         }

@@ -10,7 +10,7 @@ use crate::ids::{FabricIndex, Peer};
 #[non_exhaustive]
 pub enum Event<T> {
     /// A handshake established a session. Until the next event is polled,
-    /// [`peer_certificates`](super::SessionManager::peer_certificates) lends what the peer
+    /// [`peer_certificates`](super::Handshakes::peer_certificates) lends what the peer
     /// presented.
     #[non_exhaustive]
     Established {

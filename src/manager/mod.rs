@@ -24,7 +24,7 @@
 //!    certificates. The result is [`Event::Established`] or [`Event::HandshakeFailed`]. CASE also
 //!    needs the operational key: answer [`Event::SignRequest`] with
 //!    [`complete_signature`](SessionManager::complete_signature). A responder needs no call: it
-//!    answers PASE while its [window](SessionManager::window_mut) is open, and CASE if it is a
+//!    answers PASE while its [window](SessionManager::window) is open, and CASE if it is a
 //!    member of a [fabric](SessionManager::fabrics_mut).
 //! 4. **Send.** [`open_exchange`](SessionManager::open_exchange) on a session, then
 //!    [`send`](SessionManager::send) on the exchange. Answers arrive as [`Received::Message`] on
@@ -36,16 +36,18 @@
 //! # The views
 //!
 //! Methods that a program calls less often are on views, each with a page of its own. A view
-//! borrows the manager. The name with `_mut` is the view that changes something.
+//! borrows the manager. A view that lists things has two forms, as an application reads while it
+//! goes through such a list: `fabrics` reads through a shared borrow, `fabrics_mut` changes.
 //!
 //! | view | from | what it is for |
 //! |---|---|---|
-//! | [`Window`] | [`window`](SessionManager::window), [`window_mut`](SessionManager::window_mut) | opens and closes the commissioning window |
+//! | [`Handshakes`] | [`handshakes`](SessionManager::handshakes) | cancels handshakes, and refuses new ones for a time |
+//! | [`Sessions`] | [`sessions`](SessionManager::sessions), [`sessions_mut`](SessionManager::sessions_mut) | lists, counts and finds sessions, and closes several at once |
+//! | [`Window`] | [`window`](SessionManager::window) | opens and closes the commissioning window |
 //! | [`Fabrics`] | [`fabrics`](SessionManager::fabrics), [`fabrics_mut`](SessionManager::fabrics_mut) | adds, restores, updates and removes fabrics |
 //! | [`Records`] | [`records`](SessionManager::records), [`records_mut`](SessionManager::records_mut) | reads, restores and forgets resumption records |
-//! | [`Sessions`] | [`sessions`](SessionManager::sessions) | lists and counts sessions, and finds them by id or peer |
 //! | [`Groups`] | [`groups`](SessionManager::groups), [`groups_mut`](SessionManager::groups_mut) | sets keys and groups, sends to groups, returns queued messages |
-//! | [`Connections`] | [`connections`](SessionManager::connections), [`connections_mut`](SessionManager::connections_mut) | ends what ran over a lost TCP or BTP connection, and reports on one |
+//! | [`Connections`] | [`connections`](SessionManager::connections) | ends what ran over a lost TCP or BTP connection, and reports on one |
 
 mod api;
 mod config;
@@ -70,7 +72,7 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
-pub use self::api::{Connections, Fabrics, Groups, Records, Sessions, Window};
+pub use self::api::{Connections, Fabrics, Groups, Handshakes, Records, Sessions, Window};
 pub use self::config::Config;
 pub use self::error::{
     ConnectError, FabricTableError, HandshakeEnded, NoPaseSession, NoSession, OpenError,
@@ -92,7 +94,6 @@ pub use self::storage::{Fixed, Storage, WithGroups, sizes};
 pub use self::unstarted::Unstarted;
 
 use self::delivery::Delivery;
-use self::handshakes::Handshakes;
 use self::node::Node;
 use self::storage::Optional;
 use crate::crypto::Crypto;
@@ -129,7 +130,7 @@ pub type HeapSessionManager<T = ()> = SessionManager<RustCrypto, Heap, T>;
 ///
 /// // Connect.
 /// let address = PeerAddress::Udp(([127, 0, 0, 1], 5540).into());
-/// lamp.window_mut().open_for(&mut cx, &Passcode::new(20202021)?, None)?;
+/// lamp.window().open_for(&mut cx, &Passcode::new(20202021)?, None)?;
 /// let handshake = phone.connect_pase(&mut cx, address, Passcode::new(20202021)?)?;
 ///
 /// // The loop: datagrams go to and fro until there are no more.
@@ -160,7 +161,7 @@ pub struct SessionManager<C: Crypto, S: Storage, T = ()> {
     node: Node<S>,
     delivery: Delivery<S, T>,
     sessions: sessions::Sessions<C, S, T>,
-    handshakes: Handshakes<C, S>,
+    handshakes: handshakes::Handshakes<C, S>,
     groups: S::Groups<groups::Groups<C, S>>,
 }
 
@@ -181,7 +182,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             node: Node::EMPTY,
             delivery: Delivery::EMPTY,
             sessions: sessions::Sessions::EMPTY,
-            handshakes: Handshakes::EMPTY,
+            handshakes: handshakes::Handshakes::EMPTY,
             groups: Optional::EMPTY,
         }
     }

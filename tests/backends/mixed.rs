@@ -51,7 +51,7 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
     }
 
     fn open_window(&mut self, cx: &mut Context<'_>, passcode: &Passcode) {
-        self.manager.window_mut().open_for(cx, passcode, None).unwrap();
+        self.manager.window().open_for(cx, passcode, None).unwrap();
     }
 
     fn transmit(&mut self, cx: &Context<'_>) -> Option<Vec<u8>> {

@@ -62,14 +62,15 @@ fn the_certificates_of_the_peer_are_lent_with_the_event() {
     let signed = request.sign_with(net.node(0).keys.get_mut(&index(1)).unwrap());
     assert!(net.call(0, |manager, cx| manager.complete_signature(cx, signed).is_ok()));
     net.run(1000);
-    assert!(net.node(0).manager.peer_certificates().is_none());
+    assert!(net.node(0).manager.handshakes().peer_certificates().is_none());
     let event = net.node(0).manager.poll_event();
     assert!(matches!(event, Some(Event::Established { handshake: Some(_), .. })));
-    let theirs = net.nodes[0].manager.peer_certificates().unwrap();
-    let noc = net.nodes[1].manager.fabrics().get(index(1)).unwrap().noc();
+    let [node, peer] = &mut net.nodes[..] else { panic!() };
+    let theirs = node.manager.handshakes().peer_certificates().unwrap();
+    let noc = peer.manager.fabrics().get(index(1)).unwrap().noc();
     assert!(format!("{theirs:?}").len() > 10 && !noc.is_empty());
     while net.node(0).manager.poll_event().is_some() {}
-    assert!(net.node(0).manager.peer_certificates().is_none());
+    assert!(net.node(0).manager.handshakes().peer_certificates().is_none());
     net.assert_clean();
 }
 
@@ -186,13 +187,18 @@ fn the_first_message_suits_the_timing_that_was_discovered() {
     let handshake = net.call(0, |manager, cx| {
         let handshake =
             manager.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200))).unwrap();
-        assert!(manager.expect_timing(cx, handshake, sleepy).is_ok());
+        assert!(manager.handshakes().expect_timing(cx, handshake, sleepy).is_ok());
         handshake
     });
     net.run(59_000);
     assert_eq!(net.sent.len(), 1, "a minute is not over");
-    assert_eq!(net.nodes[0].manager.handshake_count(), 1);
-    assert!(net.call(0, |manager, _| manager.cancel_handshake(handshake)));
-    assert_eq!(net.nodes[0].manager.handshake_count(), 0);
-    assert!(!net.call(0, |manager, cx| manager.expect_timing(cx, handshake, sleepy).is_ok()));
+    assert_eq!(net.nodes[0].manager.handshakes().len(), 1);
+    assert!(net.call(0, |manager, _| manager.handshakes().cancel(handshake)));
+    assert_eq!(net.nodes[0].manager.handshakes().len(), 0);
+    assert!(
+        !net.call(0, |manager, cx| manager
+            .handshakes()
+            .expect_timing(cx, handshake, sleepy)
+            .is_ok())
+    );
 }

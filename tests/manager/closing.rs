@@ -28,7 +28,9 @@ fn all_sessions_with_a_peer_close_together() {
     let (mut net, ..) = Net::with_case();
     net.case(200);
     let peer = NodeId::new(200);
-    net.call(0, |manager, cx| manager.close_sessions_with(cx, Peer::new(index(1), peer)));
+    net.call(0, |manager, cx| {
+        manager.sessions_mut().close_with_peer(cx, Peer::new(index(1), peer))
+    });
     net.run(1000);
     assert_eq!(net.node(0).manager.sessions().len(), 0);
     assert_eq!(net.node(1).manager.sessions().len(), 0);
@@ -42,7 +44,7 @@ fn closing_all_says_goodbye_on_each_session() {
     let (second, _) = net.case(200);
     assert_eq!(net.node(0).manager.sessions().by_id(a.local_session_id()), Some(a));
     let since = net.sent.len();
-    net.call(0, |manager, cx| manager.close_sessions(cx));
+    net.call(0, |manager, cx| manager.sessions_mut().close_all(cx));
     net.run(1000);
     assert_eq!(net.sent_by(0, since).len(), 2);
     for n in 0..2 {

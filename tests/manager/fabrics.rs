@@ -30,8 +30,8 @@ fn removing_a_fabric_ends_its_sessions_and_records_and_no_others() {
     net.dial_pase(0, 1, PASSCODE);
     net.run(5000);
     let pase = net.node(1).established();
-    assert!(net.node(1).manager.associate_fabric(pase, index(1)).is_ok());
-    assert!(net.node(1).manager.associate_fabric(kept, index(1)).is_err());
+    assert!(net.node(1).manager.sessions_mut().associate_fabric(pase, index(1)).is_ok());
+    assert!(net.node(1).manager.sessions_mut().associate_fabric(kept, index(1)).is_err());
     assert!(net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
     assert!(!net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
     net.run(1000);

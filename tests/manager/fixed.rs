@@ -103,12 +103,12 @@ fn a_session_stands_even_if_its_certificates_found_no_room() {
         net.run(1000);
         let event = net.node(1).manager.poll_event();
         assert!(matches!(event, Some(Event::Established { .. })), "{event:?}");
-        let certificates = net.node(1).manager.peer_certificates();
+        let certificates = net.node(1).manager.handshakes().peer_certificates();
         let lent = certificates.is_some_and(|peer| peer.icac().is_some());
         assert!(net.node(0).try_established().is_some());
         net.node(1).polls = true;
         net.run(1000);
-        assert!(net.node(1).manager.peer_certificates().is_none());
+        assert!(net.node(1).manager.handshakes().peer_certificates().is_none());
         net.assert_clean();
         lent
     }
@@ -246,7 +246,7 @@ fn lower_settings_of_a_second_start_hide_no_session() {
     let node = place.start(Config::default().with_sessions(1), &mut rng);
     assert_eq!(node.session_with(Peer::new(index(1), peer(3))), Some(sessions[2]));
     assert!(node.sessions().with_peer(Peer::new(index(1), peer(3))).eq([sessions[2]]));
-    node.close_sessions_with(
+    node.sessions_mut().close_with_peer(
         &mut Services::new(&mut rng).at(Instant::ZERO),
         Peer::new(index(1), peer(3)),
     );

@@ -121,7 +121,7 @@ fn handshake_messages_on_a_secure_session_are_misplaced() {
     net.run(500);
     assert_eq!(net.node(1).dropped, [Dropped::Misplaced; 10]);
     assert_eq!(net.node(1).got.len(), 1);
-    assert_eq!(net.node(1).manager.handshake_count(), 0);
+    assert_eq!(net.node(1).manager.handshakes().len(), 0);
     net.assert_clean();
 }
 

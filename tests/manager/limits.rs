@@ -65,7 +65,7 @@ fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
     let busy = Refusal::Busy { wait: Duration::from_secs(60) };
     assert_eq!(net.node(0).failures(), [HandshakeError::Refused(busy)]);
     assert_eq!(net.node(1).manager.statistics().busy, 1);
-    assert_eq!(net.node(1).manager.handshake_count(), 2);
+    assert_eq!(net.node(1).manager.handshakes().len(), 2);
     let to = udp(1);
     let dial = net.call(1, |m, cx| m.connect_case(cx, to, Peer::new(index(1), NodeId::new(100))));
     assert_eq!(dial, Err(ConnectError::TooMany));
@@ -81,13 +81,13 @@ fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
 fn a_node_that_is_set_busy_turns_everybody_away() {
     let mut net = members(Config::default(), Config::default());
     net.open_window(1);
-    net.node(1).manager.set_busy(Some(Duration::from_secs(9)));
+    net.node(1).manager.handshakes().set_busy(Some(Duration::from_secs(9)));
     net.dial_case(0, 1, 1, 200);
     net.dial_pase(0, 1, PASSCODE);
     net.run(1000);
     let busy = HandshakeError::Refused(Refusal::Busy { wait: Duration::from_secs(9) });
     assert_eq!(net.node(0).failures(), [busy, busy]);
-    net.node(1).manager.set_busy(None);
+    net.node(1).manager.handshakes().set_busy(None);
     net.case(200);
     net.assert_clean();
 }
@@ -117,7 +117,7 @@ fn no_event_is_lost_when_nobody_polls() {
     net.dial_case(0, 1, 1, 200);
     net.run(100);
     assert!(matches!(net.node(0).failures()[..], [HandshakeError::Refused(Refusal::Busy { .. })]));
-    let opened = net.call(1, |m, cx| m.window_mut().open(cx, window()));
+    let opened = net.call(1, |m, cx| m.window().open(cx, window()));
     assert_eq!(opened, Err(WindowError::Backlog));
     let to = udp(1);
     let passcode = || Passcode::new(PASSCODE).unwrap();
@@ -148,7 +148,7 @@ fn a_handshake_pauses_while_events_are_not_polled() {
     net.node(1).polls = false;
     net.run(700);
     // The signing request waits; nothing more is taken in.
-    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    assert_eq!(net.node(1).manager.handshakes().len(), 1);
     net.node(1).polls = true;
     net.settle();
     net.node(0).established();
@@ -187,9 +187,9 @@ fn handles_of_what_is_gone_name_nothing() {
     let manager = &mut net.node(0).manager;
     assert!(manager.session(a).is_none());
     assert!(manager.data_mut(a).is_none());
-    assert!(manager.max_payload(exchange, IM).is_none());
+    assert!(manager.sessions().max_payload(exchange, IM).is_none());
     manager.close_exchange(exchange);
-    assert!(manager.associate_fabric(a, index(1)).is_err());
+    assert!(manager.sessions_mut().associate_fabric(a, index(1)).is_err());
     let mut buf = [0; 128];
     let sent = net
         .call(0, |m, cx| m.send_unreliable(cx, exchange, MessageType::new(IM, 2), b"", &mut buf));
@@ -205,13 +205,13 @@ fn a_flood_of_requests_leaves_room_behind() {
     for _ in 0..200 {
         net.dial_case(0, 1, 1, 200);
         net.run(50);
-        let id = net.nodes[0].manager.handshake_count();
+        let id = net.nodes[0].manager.handshakes().len();
         assert!(id <= 32);
         if id == 32 {
             net.run(20_000);
         }
     }
-    assert!(net.node(1).manager.handshake_count() <= 4);
+    assert!(net.node(1).manager.handshakes().len() <= 4);
     net.on_send(|_| Fate::Arrives);
     net.run(70_000);
     net.node(0).events.clear();

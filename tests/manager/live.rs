@@ -35,7 +35,7 @@ impl Pair {
         let passcode_of_device = Passcode::new(RIGHT).unwrap();
         let verifier = Verifier::generate(&RustCrypto, &passcode_of_device, &pbkdf).unwrap();
         let window = CommissioningWindow::new(verifier, pbkdf);
-        pair.with(To::Device, |device, cx| device.window_mut().open(cx, window).unwrap());
+        pair.with(To::Device, |device, cx| device.window().open(cx, window).unwrap());
         let passcode = Passcode::new(passcode).unwrap();
         pair.with(To::Controller, |controller, cx| {
             controller.connect_pase(cx, address(2), passcode).unwrap();

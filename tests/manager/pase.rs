@@ -40,7 +40,7 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
     let session = net.node(1).established();
-    net.node(1).manager.window_mut().close();
+    net.node(1).manager.window().close();
     net.open_window(1);
     net.dial_pase(0, 1, PASSCODE);
     net.settle();
@@ -55,8 +55,8 @@ fn no_pase_is_served_while_a_pase_session_lives_even_in_a_new_window() {
 fn the_window_closes_by_itself_and_tells_the_peer_being_served() {
     let mut net = Net::pair();
     let timed = window().with_duration(Duration::from_secs(180));
-    net.call(1, |m, cx| m.window_mut().open(cx, timed)).unwrap();
-    let again = net.call(1, |m, cx| m.window_mut().open(cx, window()));
+    net.call(1, |m, cx| m.window().open(cx, timed)).unwrap();
+    let again = net.call(1, |m, cx| m.window().open(cx, window()));
     assert_eq!(again, Err(WindowError::Open));
     net.run(179_900);
     net.on_send(|datagram| match datagram.handshake_opcode() {
@@ -84,14 +84,14 @@ fn an_initiator_that_begins_again_as_the_same_node_is_not_locked_out() {
     net.dial_pase(0, 1, PASSCODE);
     net.pump();
     let request = net.sent[0].octets.clone();
-    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    assert_eq!(net.node(1).manager.handshakes().len(), 1);
     // The same ephemeral node id, the next counter, another exchange.
     let mut again = request.clone();
     again[4] = again[4].wrapping_add(1);
     again[18] ^= 0x55;
     assert_eq!(net.hand(1, udp(1), &again), Ok(()));
     net.pump();
-    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    assert_eq!(net.node(1).manager.handshakes().len(), 1);
     assert_eq!(net.node(1).failures(), [HandshakeError::Superseded]);
     let answer = net.sent.last().unwrap();
     assert_eq!(answer.handshake_opcode(), Some(0x21));
@@ -101,7 +101,7 @@ fn an_initiator_that_begins_again_as_the_same_node_is_not_locked_out() {
     net.pump();
     let ack = net.sent.last().unwrap();
     assert_eq!(ack.handshake_opcode(), Some(0x10));
-    assert_eq!(net.node(1).manager.handshake_count(), 1);
+    assert_eq!(net.node(1).manager.handshakes().len(), 1);
     net.assert_clean();
 }
 

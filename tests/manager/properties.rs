@@ -218,9 +218,9 @@ impl<S: Storage> World<S> {
             }
             Op::OpenWindow(n) => {
                 let window = crate::net::window();
-                let _ = net.call(n, |m, cx| m.window_mut().open(cx, window));
+                let _ = net.call(n, |m, cx| m.window().open(cx, window));
             }
-            Op::CloseWindow(n) => net.node(n).manager.window_mut().close(),
+            Op::CloseWindow(n) => net.node(n).manager.window().close(),
             Op::Say(n, i) => {
                 let Some(session) = self.session(n, i) else { return };
                 let opened = self.net.call(n, |m, cx| m.open_exchange(cx, session));
@@ -264,7 +264,7 @@ impl<S: Storage> World<S> {
                 }
             }
             Op::Disconnected(n) => {
-                net.call(n, |m, cx| m.connections_mut().handle_disconnect(cx, address[1 - n]))
+                net.call(n, |m, cx| m.connections().handle_disconnect(cx, address[1 - n]))
             }
             Op::Keys(n, set, key) => {
                 let policy = if set == 1 {
@@ -350,11 +350,11 @@ impl<S: Storage> World<S> {
         }
     }
 
-    fn check(&self) {
-        for node in &self.net.nodes {
+    fn check(&mut self) {
+        for node in &mut self.net.nodes {
             assert!(node.manager.sessions().len() <= SESSIONS + 1);
             assert!(node.manager.sessions().exchange_count() <= EXCHANGES);
-            assert!(node.manager.handshake_count() <= HANDSHAKES);
+            assert!(node.manager.handshakes().len() <= HANDSHAKES);
             let mut seen = BTreeSet::new();
             for got in &node.got {
                 assert!(seen.insert(got.payload.clone()), "delivered twice: {got:?}");

@@ -37,7 +37,7 @@ fn a_report_for_a_responder_before_its_restart_establishes_nothing_after_it() {
     let sigma1 = net.sent_by(0, since)[0].octets.clone();
     restart(&mut net);
     assert_eq!(net.hand(1, udp(1), &sigma1), Ok(()));
-    assert_eq!(net.nodes[1].manager.handshake_count(), 1);
+    assert_eq!(net.nodes[1].manager.handshakes().len(), 1);
     net.run(1000);
     assert_eq!(net.nodes[1].manager.sessions().len(), 0);
     assert!(net.nodes[1].dropped.contains(&Dropped::UnknownHandshake));

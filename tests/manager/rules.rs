@@ -43,7 +43,7 @@ fn an_answer_on_a_forgotten_exchange_is_acknowledged_and_not_delivered() {
 #[test]
 fn busy_goes_out_without_a_request_for_acknowledgement_and_is_acknowledged_if_it_has_one() {
     let mut net = members(udp(1), udp(2));
-    net.node(1).manager.set_busy(Some(Duration::from_secs(9)));
+    net.node(1).manager.handshakes().set_busy(Some(Duration::from_secs(9)));
     net.dial_case(0, 1, 1, 200);
     net.run(1000);
     let busy = net.sent.iter().find(|d| d.handshake_opcode() == Some(0x40)).unwrap();
@@ -112,7 +112,7 @@ fn local_session_ids_go_round_without_zero() {
             let passcode = Passcode::new(PASSCODE).unwrap();
             let handshake = manager.connect_pase(cx, to, passcode).unwrap();
             let sent = manager.poll_transmit(cx.now()).unwrap().datagram.to_vec();
-            manager.cancel_handshake(handshake);
+            manager.handshakes().cancel(handshake);
             sent
         });
         // Behind the headers: a structure, 32 random octets under tag 1, the id under tag 2.
@@ -171,13 +171,13 @@ fn a_node_that_turns_handshakes_away_goes_on_with_the_one_it_has() {
     net.on_send(|d| if d.handshake_opcode() == Some(0x31) { Fate::Lost } else { Fate::Arrives });
     net.dial_case(0, 1, 1, 200);
     net.pump();
-    net.call(1, |manager, _| manager.set_busy(Some(Duration::from_secs(1))));
+    net.call(1, |manager, _| manager.handshakes().set_busy(Some(Duration::from_secs(1))));
     // The same initiator begins again: its next counter, another exchange.
     let mut again = net.sent[0].octets.clone();
     again[4] = again[4].wrapping_add(1);
     again[18] ^= 1;
     net.hand(1, udp(1), &again).unwrap();
-    assert_eq!(net.nodes[1].manager.handshake_count(), 1);
+    assert_eq!(net.nodes[1].manager.handshakes().len(), 1);
     assert!(net.node(1).failures().is_empty());
     net.on_send(|_| Fate::Arrives);
     net.run(5000);

@@ -100,8 +100,8 @@ fn a_cancelled_handshake_makes_no_session_and_no_event() {
     let peer = matter_session::ids::NodeId::new(200);
     let handshake = net.call(0, |m, cx| m.connect_case(cx, to, Peer::new(fabric, peer))).unwrap();
     net.run(500);
-    assert!(net.node(0).manager.cancel_handshake(handshake));
-    assert!(!net.node(0).manager.cancel_handshake(handshake));
+    assert!(net.node(0).manager.handshakes().cancel(handshake));
+    assert!(!net.node(0).manager.handshakes().cancel(handshake));
     assert!(sign(&mut net, 1));
     net.run(60_000);
     assert!(net.node(0).events.is_empty());

@@ -98,7 +98,7 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
     let mut net = Net::members_with(vec![(Tcp(1), Config::default()), (Tcp(2), config)]);
     let (a, _) = net.case(200);
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
-    let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
+    let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
     assert_eq!(max, 10_000 - 8 - 6 - 16);
     let long = vec![7; max + 1];
     let send = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &long));
@@ -110,7 +110,7 @@ fn messages_are_as_long_as_the_transport_and_the_peer_allow() {
 
     let (mut net, a, _) = Net::with_case();
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
-    let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
+    let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
     net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max])).unwrap();
     net.run(1000);
     assert_eq!(net.sent[net.sent.len() - 2].octets.len(), 1232);
@@ -127,14 +127,14 @@ fn a_lost_connection_ends_its_sessions_and_handshakes_without_a_word() {
     net.dial_case(0, 1, 1, 200);
     let since = net.sent.len();
     net.on_send(|_| Fate::Lost);
-    net.call(0, |manager, cx| manager.connections_mut().handle_disconnect(cx, Tcp(9)));
+    net.call(0, |manager, cx| manager.connections().handle_disconnect(cx, Tcp(9)));
     assert_eq!(net.node(0).manager.sessions().len(), 1, "another connection");
-    net.call(0, |manager, cx| manager.connections_mut().handle_disconnect(cx, Tcp(2)));
+    net.call(0, |manager, cx| manager.connections().handle_disconnect(cx, Tcp(2)));
     net.run(100_000);
     assert_eq!(net.node(0).closed(), [(session, 0, CloseReason::Disconnected)]);
     assert_eq!(net.node(0).failures(), [HandshakeError::Disconnected]);
     assert_eq!(net.sent.len(), since, "nothing goes to a connection that is lost");
-    assert_eq!(net.node(0).manager.handshake_count(), 0);
+    assert_eq!(net.node(0).manager.handshakes().len(), 0);
 }
 
 /// What a peer takes that names no size: as much as the oldest nodes.
@@ -143,7 +143,7 @@ fn a_peer_that_names_no_size_gets_messages_that_older_nodes_take() {
     let mut net = over(Tcp(1), Tcp(2));
     let (a, _) = net.case(200);
     let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
-    let max = net.node(0).manager.max_payload(exchange, IM).unwrap();
+    let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
     assert_eq!(max, 64_000 - 4 - 8 - 6 - 16);
     net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max])).unwrap();
     net.run(1000);
@@ -158,10 +158,10 @@ fn a_peer_that_names_no_size_gets_messages_that_older_nodes_take() {
 fn a_connection_is_in_use_from_the_first_handshake_to_the_end_of_the_last_session() {
     let mut net = over(Tcp(1), Tcp(2));
     let in_use =
-        |net: &Net, n: usize| net.nodes[n].manager.connections().is_in_use(Tcp(2 - n as u32));
-    assert!(!in_use(&net, 0) && !in_use(&net, 1));
+        |net: &mut Net, n: usize| net.nodes[n].manager.connections().is_in_use(Tcp(2 - n as u32));
+    assert!(!in_use(&mut net, 0) && !in_use(&mut net, 1));
     net.dial_case(0, 1, 1, 200);
-    assert!(in_use(&net, 0) && !in_use(&net, 1));
+    assert!(in_use(&mut net, 0) && !in_use(&mut net, 1));
     net.run(1000);
     let first = net.node(0).established();
     net.node(0).events.clear();
@@ -170,20 +170,20 @@ fn a_connection_is_in_use_from_the_first_handshake_to_the_end_of_the_last_sessio
     let second = net.node(0).established();
     net.call(0, |m, cx| m.close_session(cx, first));
     net.run(1000);
-    assert!(in_use(&net, 0) && in_use(&net, 1));
+    assert!(in_use(&mut net, 0) && in_use(&mut net, 1));
     assert!(
         !net.node(0).manager.connections().is_in_use(Tcp(9))
             && !net.node(0).manager.connections().is_in_use(Btp(2))
     );
     net.call(0, |m, cx| m.close_session(cx, second));
-    assert!(!in_use(&net, 0));
+    assert!(!in_use(&mut net, 0));
     net.pump();
-    assert!(!in_use(&net, 1), "the goodbye has arrived");
+    assert!(!in_use(&mut net, 1), "the goodbye has arrived");
     // A handshake that fails leaves nothing behind either, though its slot lingers.
     net.dial_case(0, 1, 1, 300);
-    assert!(in_use(&net, 0));
+    assert!(in_use(&mut net, 0));
     net.pump();
-    assert!(!in_use(&net, 0) && !in_use(&net, 1));
+    assert!(!in_use(&mut net, 0) && !in_use(&mut net, 1));
     net.assert_clean();
 }
 
@@ -200,8 +200,8 @@ fn a_connection_that_is_lost_amid_a_handshake_takes_it_along_and_its_number_serv
     }
     assert!(net.node(1).manager.connections().is_in_use(Tcp(1)));
     let since = net.sent.len();
-    net.call(1, |m, cx| m.connections_mut().handle_disconnect(cx, Tcp(1)));
-    net.call(0, |m, cx| m.connections_mut().handle_disconnect(cx, Tcp(2)));
+    net.call(1, |m, cx| m.connections().handle_disconnect(cx, Tcp(1)));
+    net.call(0, |m, cx| m.connections().handle_disconnect(cx, Tcp(2)));
     assert!(!net.node(1).manager.connections().is_in_use(Tcp(1)));
     net.pump();
     assert_eq!(net.node(1).failures(), [HandshakeError::Disconnected]);
@@ -226,25 +226,17 @@ fn a_message_that_is_too_long_is_reported_on_a_session_before_its_connection_clo
     net.on_send(|d| if d.handshake_opcode() == Some(0x31) { Fate::Lost } else { Fate::Arrives });
     net.dial_case(0, 1, 1, 200);
     net.pump();
-    assert!(
-        !net.call(0, |m, cx| m.connections_mut().send_status_report(cx, Tcp(2), &report).is_ok())
-    );
-    assert!(
-        !net.call(1, |m, cx| m.connections_mut().send_status_report(cx, Tcp(1), &report).is_ok())
-    );
+    assert!(!net.call(0, |m, cx| m.connections().send_status_report(cx, Tcp(2), &report).is_ok()));
+    assert!(!net.call(1, |m, cx| m.connections().send_status_report(cx, Tcp(1), &report).is_ok()));
     net.on_send(|_| Fate::Arrives);
     net.run(100_000);
     net.node(0).events.clear();
 
     let (a, b) = net.case(200);
     let since = net.sent.len();
-    assert!(
-        !net.call(0, |m, cx| m.connections_mut().send_status_report(cx, Tcp(9), &report).is_ok())
-    );
-    assert!(
-        net.call(0, |m, cx| m.connections_mut().send_status_report(cx, Tcp(2), &report).is_ok())
-    );
-    net.call(0, |m, cx| m.connections_mut().handle_disconnect(cx, Tcp(2)));
+    assert!(!net.call(0, |m, cx| m.connections().send_status_report(cx, Tcp(9), &report).is_ok()));
+    assert!(net.call(0, |m, cx| m.connections().send_status_report(cx, Tcp(2), &report).is_ok()));
+    net.call(0, |m, cx| m.connections().handle_disconnect(cx, Tcp(2)));
     net.pump();
     let sent: Vec<_> = net.sent[since..].iter().map(|d| (d.to, d.octets.len())).collect();
     assert_eq!(sent, [(Tcp(2), 8 + 6 + 8 + 16)], "the report, and no goodbye");
@@ -252,7 +244,7 @@ fn a_message_that_is_too_long_is_reported_on_a_session_before_its_connection_clo
     // For the peer it is a failure of nothing that it knows.
     assert_eq!(net.node(1).dropped.last(), Some(&Dropped::Unsolicited));
     assert!(net.node(1).manager.session(b).is_some());
-    net.call(1, |m, cx| m.connections_mut().handle_disconnect(cx, Tcp(1)));
+    net.call(1, |m, cx| m.connections().handle_disconnect(cx, Tcp(1)));
     net.pump();
     assert_eq!(net.node(1).closed(), [(b, 0, CloseReason::Disconnected)]);
     net.assert_clean();

@@ -63,7 +63,7 @@ fn midway(kind: Kind, datagrams: usize, signs: bool) -> Midway {
     let keys = [a.crypto.alive().1, b.crypto.alive().1];
     let handshake = if kind == Kind::Pase {
         let passcode = Passcode::new(PASSCODE).unwrap();
-        b.call(|m, cx| m.window_mut().open_for(cx, &passcode, None)).unwrap();
+        b.call(|m, cx| m.window().open_for(cx, &passcode, None)).unwrap();
         a.call(|m, cx| m.connect_pase(cx, udp(2), passcode)).unwrap()
     } else {
         a.dial(b.address, 200)
@@ -105,19 +105,22 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
     let addresses = parties.each_ref().map(|party| party.address);
     match how {
         How::Cancel => {
-            let running = parties[0].manager.handshake_count() == 1;
-            assert_eq!(parties[0].manager.cancel_handshake(handshake), running, "{what}");
+            let running = parties[0].manager.handshakes().len() == 1;
+            assert_eq!(parties[0].manager.handshakes().cancel(handshake), running, "{what}");
             // Whatever is called for it afterwards means nothing.
-            assert!(!parties[0].manager.cancel_handshake(handshake), "{what}");
+            assert!(!parties[0].manager.handshakes().cancel(handshake), "{what}");
             let parameters = Config::default().parameters;
-            assert!(!parties[0].call(|m, cx| m.expect_timing(cx, handshake, parameters).is_ok()));
+            assert!(
+                !parties[0]
+                    .call(|m, cx| m.handshakes().expect_timing(cx, handshake, parameters).is_ok())
+            );
         }
         How::Disconnect(n) => {
             let peer = addresses[1 - n];
-            parties[n].call(|manager, cx| manager.connections_mut().handle_disconnect(cx, peer));
+            parties[n].call(|manager, cx| manager.connections().handle_disconnect(cx, peer));
         }
         How::Withdraw(1) if kind == Kind::Pase => {
-            parties[1].manager.window_mut().close();
+            parties[1].manager.window().close();
         }
         How::Withdraw(n) => {
             assert!(parties[n].call(|manager, cx| manager.fabrics_mut().remove(cx, index(1))));
@@ -127,7 +130,7 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
     if how != How::Forget {
         let ended = usize::from(how == How::Disconnect(1) || how == How::Withdraw(1));
         if !(kind == Kind::Pase && how == How::Withdraw(0)) {
-            assert_eq!(parties[ended].manager.handshake_count(), 0, "{what}: at once");
+            assert_eq!(parties[ended].manager.handshakes().len(), 0, "{what}: at once");
             assert_eq!(parties[ended].crypto.alive().0, 0, "{what}: no ephemeral key");
         }
     }
@@ -136,7 +139,7 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
         party.take();
         let mut requests = core::mem::take(&mut party.requests);
         if let Some(request) = requests.pop() {
-            let running = party.manager.handshake_count() == 1;
+            let running = party.manager.handshakes().len() == 1;
             let answered = party
                 .call(|m, cx| m.complete_signature(cx, request.complete(Err(SignError))).is_ok());
             assert_eq!(answered, running, "{what}");
@@ -148,7 +151,7 @@ fn given_up(kind: Kind, how: How, signs: bool, datagrams: usize, what: &str) {
         }
     }
     for (n, party) in parties.iter_mut().enumerate() {
-        assert_eq!(party.manager.handshake_count(), 0, "{what}: {n}");
+        assert_eq!(party.manager.handshakes().len(), 0, "{what}: {n}");
         let state = format!("{:?}", party.manager);
         for table in ["handshakes: 0", "deadlines: 0", "ready: 0", "events: 0"] {
             assert!(state.contains(table), "{what}: {n}: {state}");
@@ -207,7 +210,7 @@ fn requests_and_signatures_that_are_dropped_hold_no_slot_beyond_a_minute() {
                 party.take();
                 party.wait(1);
                 party.take();
-                assert_eq!(party.manager.handshake_count(), 0, "{round}");
+                assert_eq!(party.manager.handshakes().len(), 0, "{round}");
                 assert_eq!(party.crypto.alive(), (0, 0), "{round}");
             }
         }
@@ -229,8 +232,8 @@ fn seventy_thousand_cancelled_handshakes_leave_every_id_free() {
     for n in 0..70_000 {
         let passcode = Passcode::new(PASSCODE).unwrap();
         let handshake = a.call(|m, cx| m.connect_pase(cx, udp(2), passcode));
-        assert!(a.manager.cancel_handshake(handshake.unwrap()), "{n}");
+        assert!(a.manager.handshakes().cancel(handshake.unwrap()), "{n}");
     }
     assert!(a.take().is_empty());
-    assert_eq!(a.manager.handshake_count(), 0);
+    assert_eq!(a.manager.handshakes().len(), 0);
 }

@@ -69,7 +69,7 @@ fn assert_recovered(net: &mut Net, what: &str) {
     net.on_send(|_| Fate::Arrives);
     net.run(70_000);
     for n in 0..2 {
-        assert_eq!(net.nodes[n].manager.handshake_count(), 0, "{what}: {n}");
+        assert_eq!(net.nodes[n].manager.handshakes().len(), 0, "{what}: {n}");
         net.node(n).events.clear();
     }
     net.dial_case(0, 1, 1, 200);
@@ -190,7 +190,7 @@ fn windows_and_records_end_late_at_worst() {
     net.case(200);
     let mut timed = crate::net::window();
     timed.duration = Some(Duration::from_secs(180));
-    net.call(1, |m, cx| m.window_mut().open(cx, timed)).unwrap();
+    net.call(1, |m, cx| m.window().open(cx, timed)).unwrap();
     net.now -= DAY;
     net.run(DAY + 170_000);
     assert!(net.nodes[1].manager.window().is_open());

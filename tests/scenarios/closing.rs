@@ -87,10 +87,12 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
         ("close by the initiator", |net, _, [a, _]| net.call(0, |m, cx| m.close_session(cx, a))),
         ("close by the responder", |net, _, [_, b]| net.call(1, |m, cx| m.close_session(cx, b))),
         ("close of the peer", |net, _, _| {
-            net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), NodeId::new(200))));
+            net.call(0, |m, cx| {
+                m.sessions_mut().close_with_peer(cx, Peer::new(index(1), NodeId::new(200)))
+            });
         }),
-        ("close of all", |net, _, _| net.call(1, |m, cx| m.close_sessions(cx))),
-        ("cancel", |net, handshake, _| assert!(net.node(0).manager.cancel_handshake(handshake))),
+        ("close of all", |net, _, _| net.call(1, |m, cx| m.sessions_mut().close_all(cx))),
+        ("cancel", |net, handshake, _| assert!(net.node(0).manager.handshakes().cancel(handshake))),
         ("removal at the initiator", |net, _, _| {
             assert!(net.call(0, |m, cx| m.fabrics_mut().remove(cx, index(1))));
         }),
@@ -99,7 +101,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
         }),
         ("loss of the network", |net, _, _| net.on_send(|_| Fate::Lost)),
         ("loss of the connection", |net, _, _| {
-            net.call(0, |m, cx| m.connections_mut().handle_disconnect(cx, udp(2)));
+            net.call(0, |m, cx| m.connections().handle_disconnect(cx, udp(2)));
         }),
     ];
     for signer in 0..2 {
@@ -134,7 +136,7 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 assert!(told || net.node(0).closed().len() == 1, "{name}");
                 net.on_send(|_| Fate::Arrives);
                 for n in 0..2 {
-                    net.call(n, |m, cx| m.close_sessions(cx));
+                    net.call(n, |m, cx| m.sessions_mut().close_all(cx));
                     if net.nodes[n].manager.fabrics().get(index(1)).is_none() {
                         authority.join(&mut net, n, [100, 200][n]);
                     }

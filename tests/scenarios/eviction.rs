@@ -204,7 +204,9 @@ impl<S: Storage> World<S> {
             Op::Wait(millis) => self.net.run(millis),
             Op::ClosePeer(fabric, peer) => {
                 let node = NodeId::new(peer);
-                self.net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(fabric), node)));
+                self.net.call(0, |m, cx| {
+                    m.sessions_mut().close_with_peer(cx, Peer::new(index(fabric), node))
+                });
                 self.known.retain(|k| k.peer != Some((fabric, peer)));
             }
             Op::Hear(n) | Op::Say(n) | Op::Lose(n) | Op::Close(n) => {
@@ -301,7 +303,7 @@ fn agrees<S: Storage>(limits: Limits, ops: &[Op]) {
         world.check();
     }
     let mut net = world.net;
-    net.call(0, |m, cx| m.close_sessions(cx));
+    net.call(0, |m, cx| m.sessions_mut().close_all(cx));
     net.assert_clean();
     assert_eq!(net.nodes[0].manager.sessions().len(), 0);
 }

@@ -38,7 +38,9 @@ fn ten_thousand_sessions_opened_and_closed_in_random_order_leave_nothing_behind(
         }
         net.sent.clear();
     }
-    net.call(0, |m, cx| m.close_sessions_with(cx, Peer::new(index(1), NodeId::new(200))));
+    net.call(0, |m, cx| {
+        m.sessions_mut().close_with_peer(cx, Peer::new(index(1), NodeId::new(200)))
+    });
     net.pump();
     assert_eq!(net.table_sizes(), start);
 }
@@ -78,7 +80,7 @@ fn no_id_comes_back_before_all_others_had_their_turn() {
         }
     }
     assert_eq!(turn.len(), 65_535);
-    net.call(0, |m, cx| m.close_sessions(cx));
+    net.call(0, |m, cx| m.sessions_mut().close_all(cx));
     net.assert_clean();
     assert_eq!(net.nodes[0].manager.sessions().len(), 0);
 }

@@ -299,7 +299,7 @@ fn a_record_that_is_forgotten_while_it_is_resumed_from_does_not_come_back() {
                 net.on_send(|_| Fate::Arrives);
                 net.run(60_000);
                 for n in 0..2 {
-                    assert_eq!(net.nodes[n].manager.handshake_count(), 0, "{what}");
+                    assert_eq!(net.nodes[n].manager.handshakes().len(), 0, "{what}");
                 }
                 if !matches!(end, End::Remove) {
                     let was_full = record(&net, n).is_some();

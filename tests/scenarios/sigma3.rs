@@ -23,7 +23,7 @@ fn awaiting() -> (Net, Vec<u8>) {
     net.pump();
     let sigma3 = net.sent.last().unwrap().octets.clone();
     assert_eq!(parts(&sigma3).unwrap().0, SIGMA3);
-    assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 1);
+    assert_eq!(net.nodes[DEVICE].manager.handshakes().len(), 1);
     (net, sigma3)
 }
 
@@ -35,7 +35,7 @@ fn assert_refused(net: &mut Net, what: &str) -> HandshakeError {
     assert_eq!(answers.len(), 1, "{what}");
     assert!(is_invalid_parameter(&answers[0].octets), "{what}: {:x?}", answers[0].octets);
     assert_eq!(answers[0].octets[16] & 4, 4, "{what}: asks for an acknowledgement");
-    assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 0, "{what}");
+    assert_eq!(net.nodes[DEVICE].manager.handshakes().len(), 0, "{what}");
     assert_eq!(net.nodes[DEVICE].manager.sessions().len(), 0, "{what}");
     assert_eq!(net.nodes[DEVICE].manager.records().len(), 0, "{what}");
     let failures = net.nodes[DEVICE].failures();

@@ -151,7 +151,7 @@ fn a_second_commissioner_gets_in_after_the_wait_that_it_was_told() {
             });
             net.dial_pase(ATTACKER, DEVICE, PASSCODE);
             net.run(20);
-            assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 1);
+            assert_eq!(net.nodes[DEVICE].manager.handshakes().len(), 1);
             net.dial_pase(GENUINE, DEVICE, PASSCODE);
             net.run(100);
             let [HandshakeError::Refused(Refusal::Busy { wait })] =
@@ -176,13 +176,13 @@ fn what_attackers_leave_hanging_ends_within_a_minute() {
         let before = net.nodes[DEVICE].manager.sessions().len();
         occupy(&mut net, silence, 4);
         let held = if silence == Silence::OnTheLastWord { 0 } else { 4 };
-        assert_eq!(net.nodes[DEVICE].manager.handshake_count(), held, "{silence:?}");
+        assert_eq!(net.nodes[DEVICE].manager.handshakes().len(), held, "{silence:?}");
         let opcodes = [SIGMA2, SIGMA2_RESUME, REPORT, SIGMA3];
         assert!(
             net.sent.iter().any(|d| d.handshake_opcode().is_some_and(|o| opcodes.contains(&o)))
         );
         net.run(60_100);
-        assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 0, "{silence:?}");
+        assert_eq!(net.nodes[DEVICE].manager.handshakes().len(), 0, "{silence:?}");
         let made = net.nodes[DEVICE].manager.sessions().len() - before;
         assert_eq!(made, 4 - held, "{silence:?}");
         assert!(net.nodes[DEVICE].failures().iter().all(|e| *e == HandshakeError::TimedOut));

@@ -153,7 +153,7 @@ fn messages_of_handshakes_follow_the_sleep_of_their_peer_too() {
     let expected = sleepy;
     net.call(0, |m, cx| {
         let handshake = m.connect_case(cx, udp(2), Peer::new(index(1), NodeId::new(200))).unwrap();
-        assert!(m.expect_timing(cx, handshake, expected).is_ok());
+        assert!(m.handshakes().expect_timing(cx, handshake, expected).is_ok());
     });
     net.run(40_000);
     assert_waits(&times(&net, 0, 0), &[(4000, 0), (4000, 0), (4000, 1), (4000, 2)]);

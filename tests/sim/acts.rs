@@ -37,7 +37,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             0..12 => self.dial_somebody(scene),
             12..15 => self.commission_somebody(scene),
             15..18 => self.open_window(scene),
-            18 => self.manager.window_mut().close(),
+            18 => self.manager.window().close(),
             19..42 => self.begin(scene),
             42..54 => {
                 if let Some(exchange) = self.some_exchange(scene) {
@@ -70,7 +70,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             95 => self.call(scene, |manager, cx| manager.handle_timeout(cx)),
             96 => {
                 let wait = (scene.dice.below(2) == 0).then_some(Duration::from_millis(700));
-                self.manager.set_busy(wait);
+                self.manager.handshakes().set_busy(wait);
             }
             97 => {
                 let peer = scene.addresses[self.somebody_else(scene)];
@@ -183,14 +183,14 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let duration = (scene.dice.below(2) == 0).then_some(Duration::from_secs(20));
         let window = X::pool().window(duration);
         let (manager, mut services) = self.with_services();
-        let opened = manager.window_mut().open(&mut services.at(scene.now), window);
+        let opened = manager.window().open(&mut services.at(scene.now), window);
         scene.tell(self.name, || format!("opens its window: {opened:?}"));
         assert!(matches!(opened, Ok(()) | Err(WindowError::Open | WindowError::Backlog)));
     }
 
     fn cancel(&mut self, scene: &mut Scene<'_>) {
         let Some(handshake) = pick(scene.dice, self.app.dialling.iter().copied()) else { return };
-        if self.manager.cancel_handshake(handshake) {
+        if self.manager.handshakes().cancel(handshake) {
             scene.tell(self.name, || format!("cancels {handshake:?}"));
             self.app.dialling.remove(&handshake);
         }
@@ -264,18 +264,18 @@ impl<X: Suite, S: Storage> Node<X, S> {
     fn associate(&mut self, scene: &mut Scene<'_>) {
         let fabric = self.some_fabric(scene);
         if let (Some(session), Some((index, _))) = (self.manager.sessions().pase(), fabric) {
-            assert!(self.manager.associate_fabric(session, index).is_ok());
+            assert!(self.manager.sessions_mut().associate_fabric(session, index).is_ok());
         }
     }
 
     fn close_many(&mut self, scene: &mut Scene<'_>) {
         let fabric = self.some_fabric(scene);
         match (scene.dice.below(3), fabric) {
-            (0, _) => self.call(scene, |manager, cx| manager.close_sessions(cx)),
+            (0, _) => self.call(scene, |manager, cx| manager.sessions_mut().close_all(cx)),
             (_, Some((index, fabric))) => {
                 let peer = node_id(fabric, self.somebody_else(scene));
                 self.call(scene, |manager, cx| {
-                    manager.close_sessions_with(cx, Peer::new(index, peer))
+                    manager.sessions_mut().close_with_peer(cx, Peer::new(index, peer))
                 });
             }
             _ => {}

@@ -105,7 +105,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let mut payload = number.to_le_bytes().to_vec();
         payload.extend(known.challenge);
         payload.extend(exchange.id().get().to_le_bytes());
-        let most = self.manager.max_payload(exchange, IM).unwrap_or(payload.len()).min(LONGEST);
+        let most = self.manager.sessions().max_payload(exchange, IM);
+        let most = most.unwrap_or(payload.len()).min(LONGEST);
         let len = match scene.dice.below(8) {
             0 => most,
             1 => scene.dice.below(most as u64 + 1) as usize,
@@ -279,11 +280,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     /// What holds after every step.
-    pub fn check(&self, is_frozen: bool) {
+    pub fn check(&mut self, is_frozen: bool) {
+        let running = self.manager.handshakes().len();
         let (manager, limits, app) = (&self.manager, &self.limits, &self.app);
         assert!(manager.sessions().len() <= limits.sessions, "{manager:?} {limits:?}");
         assert!(manager.sessions().exchange_count() <= limits.exchanges, "{manager:?} {limits:?}");
-        assert!(manager.handshake_count() <= limits.handshakes, "{manager:?} {limits:?}");
+        assert!(running <= limits.handshakes, "{manager:?} {limits:?}");
         assert!(manager.fabrics().len() <= limits.fabrics, "{manager:?} {limits:?}");
         assert!(manager.records().len() <= limits.records, "{manager:?} {limits:?}");
         let state = format!("{manager:?}");
@@ -342,8 +344,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn recover(&mut self, scene: &mut Scene<'_>) {
         (self.app.lags, self.app.signs_late, self.app.is_silent) = (false, false, true);
         self.bounds.is_reliable = true;
-        self.manager.set_busy(None);
-        self.manager.window_mut().close();
+        self.manager.handshakes().set_busy(None);
+        self.manager.window().close();
         self.poll_events(scene);
     }
 
@@ -355,12 +357,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
         }
         let (manager, mut services) = self.with_services();
         let mut cx = services.at(scene.now);
-        let opened = manager.window_mut().open(&mut cx, X::pool().window(None));
+        let opened = manager.window().open(&mut cx, X::pool().window(None));
         assert_eq!(opened, Ok(()), "a quiet node opens its window");
     }
 
     /// What holds when nothing is under way any more.
-    pub fn check_quiet(&self) {
+    pub fn check_quiet(&mut self) {
         let state = format!("node {} {:?}", self.name, self.manager);
         assert_eq!(self.manager.sessions().exchange_count(), 0, "{state}");
         for table in ["handshakes", "deadlines", "ready", "events", "syncs", "waiting"] {

@@ -69,6 +69,7 @@ pub struct Node<X: Suite, S: Storage> {
     pub name: usize,
     pub life: u32,
     pub manager: Manager<X, S>,
+    crypto: Watched<X::Crypto>,
     pub rng: Luck,
     pub config: Config,
     pub limits: Limits,
@@ -183,7 +184,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     ) -> Self {
         let crypto = watched(X::crypto(), ledger, name);
         let mut rng = rng;
-        let manager = SessionManager::new(config.clone(), crypto, &mut rng);
+        let manager = SessionManager::new(config.clone(), crypto.clone(), &mut rng);
         let vault = rng.roll().is_multiple_of(3).then(|| Vault::new(Dice::new(rng.roll())));
         let bounds = Bounds::new(Dice::new(rng.roll()));
         let knows = rng.roll().is_multiple_of(3);
@@ -194,6 +195,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             name,
             life: 0,
             manager,
+            crypto,
             rng,
             config,
             limits,
@@ -281,7 +283,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     }
 
     pub fn lose_connection(&mut self, scene: &mut Scene<'_>, peer: PeerAddress) {
-        self.call(scene, |manager, cx| manager.connections_mut().handle_disconnect(cx, peer));
+        self.call(scene, |manager, cx| manager.connections().handle_disconnect(cx, peer));
     }
 
     /// A new life: nothing is left but what was stored, with or without the records.
@@ -292,7 +294,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             vault.rows.clear();
         }
         self.life += 1;
-        let crypto = self.manager.crypto().clone();
+        let crypto = self.crypto.clone();
         self.manager = SessionManager::new(self.config.clone(), crypto, &mut self.rng);
         let former = core::mem::take(&mut self.app);
         self.app.fabrics = former.fabrics;

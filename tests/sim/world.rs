@@ -321,7 +321,7 @@ impl<X: Suite> World<X> {
                     self.drain(n);
                 }
             }
-            each!(&self.nodes[n], node => node.check(self.frozen[n]));
+            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
         }
     }
 
@@ -345,7 +345,7 @@ impl<X: Suite> World<X> {
         self.now = end;
         self.settle();
         for n in 0..self.nodes.len() {
-            each!(&self.nodes[n], node => node.check(self.frozen[n]));
+            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
         }
     }
 
@@ -371,7 +371,7 @@ impl<X: Suite> World<X> {
         {
             self.run(next.saturating_sub(self.now));
         }
-        for node in &self.nodes {
+        for node in &mut self.nodes {
             each!(node, node => node.check_quiet());
         }
         let before = self.wire.count;

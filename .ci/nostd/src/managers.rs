@@ -24,7 +24,7 @@ pub fn run() -> Option<()> {
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(NOW);
     let passcode = Passcode::new(20_202_021).ok()?;
-    b.window_mut().open_for(&mut cx, &passcode, None).ok()?;
+    b.window().open_for(&mut cx, &passcode, None).ok()?;
     a.connect_pase(&mut cx, PeerAddress::Btp(1), passcode).ok()?;
     let session = loop {
         carry(a, b, &mut cx)?;

@@ -55,29 +55,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_case(&self.crypto, cx, to, peer, delivery, node)
     }
-
-    /// Sets the peer's timing as discovery announced it, right after a handshake was begun.
-    /// Messages are retransmitted at these intervals until the peer declares its own. The default
-    /// intervals are too short for a device that sleeps. [Core, "Operational Discovery"]
-    ///
-    /// # Errors
-    /// [`HandshakeEnded`].
-    pub fn expect_timing(
-        &mut self,
-        cx: &mut Context<'_>,
-        handshake: HandshakeHandle,
-        parameters: SessionParameters,
-    ) -> Result<(), HandshakeEnded> {
-        let (delivery, node) = (&mut self.delivery, &mut self.node);
-        let known = self.handshakes.expect_timing(cx, handshake, &parameters, delivery, node);
-        known.then_some(()).ok_or(HandshakeEnded)
-    }
-
-    /// Ends a handshake that this node began. The peer gets no report: its own timer ends the
-    /// handshake there. Returns false if the handshake has ended already.
-    pub fn cancel_handshake(&mut self, handshake: HandshakeHandle) -> bool {
-        self.handshakes.cancel(handshake, &mut self.delivery)
-    }
 }
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
@@ -95,24 +72,69 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.advance_signed(cx, &signed).then_some(()).ok_or(HandshakeEnded)
     }
 
+    /// Returns the handshakes that are running.
+    pub const fn handshakes(&mut self) -> Handshakes<'_, C, S, T> {
+        Handshakes(self)
+    }
+}
+
+/// The handshakes of a manager that are running: cancels them, sets a peer's timing, and refuses
+/// new ones for a time. See [`SessionManager::handshakes`].
+#[derive(Debug)]
+pub struct Handshakes<'a, C: Crypto, S: Storage, T>(&'a mut SessionManager<C, S, T>);
+
+/// Handshakes that this node has begun.
+#[cfg(feature = "initiator")]
+impl<C: Crypto, S: Storage, T: Default> Handshakes<'_, C, S, T> {
+    /// Sets the peer's timing as discovery announced it, right after a handshake was begun.
+    /// Messages are retransmitted at these intervals until the peer declares its own. The default
+    /// intervals are too short for a device that sleeps. [Core, "Operational Discovery"]
+    ///
+    /// # Errors
+    /// [`HandshakeEnded`].
+    pub fn expect_timing(
+        &mut self,
+        cx: &mut Context<'_>,
+        handshake: HandshakeHandle,
+        parameters: SessionParameters,
+    ) -> Result<(), HandshakeEnded> {
+        let SessionManager { handshakes, delivery, node, .. } = &mut *self.0;
+        let known = handshakes.expect_timing(cx, handshake, &parameters, delivery, node);
+        known.then_some(()).ok_or(HandshakeEnded)
+    }
+
+    /// Ends a handshake that this node began. The peer gets no report: its own timer ends the
+    /// handshake there. Returns false if the handshake has ended already.
+    pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
+        self.0.handshakes.cancel(handshake, &mut self.0.delivery)
+    }
+}
+
+impl<'a, C: Crypto, S: Storage, T: Default> Handshakes<'a, C, S, T> {
     /// Returns the certificates and the public key that the peer presented, from the time when
     /// [`Event::Established`](crate::manager::Event::Established) was polled until the next event
     /// is. Returns `None` for PASE and for resumed sessions, and when storage of fixed size had no
     /// room for the certificates.
     #[must_use]
-    pub fn peer_certificates(&self) -> Option<PeerCertificates<'_>> {
-        self.handshakes.peer_certificates(&self.delivery)
+    pub fn peer_certificates(self) -> Option<PeerCertificates<'a>> {
+        self.0.handshakes.peer_certificates(&self.0.delivery)
     }
 
     /// Returns the number of running handshakes.
     #[must_use]
-    pub fn handshake_count(&self) -> usize {
-        self.handshakes.count()
+    pub fn len(&self) -> usize {
+        self.0.handshakes.count()
+    }
+
+    /// Returns true if no handshake is running.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Refuses every new handshake with a Busy report that announces this wait; `None` ends that.
     /// For times in which the application cannot take sessions.
     pub const fn set_busy(&mut self, wait: Option<Duration>) {
-        self.handshakes.set_busy(wait);
+        self.0.handshakes.set_busy(wait);
     }
 }

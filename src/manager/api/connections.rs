@@ -8,38 +8,28 @@ use crate::manager::handle::PeerAddress;
 use crate::manager::storage::Storage;
 use crate::wire::StatusReport;
 
-/// The connections of a manager borrowed as `M`: shared to ask about them, mutably to end what ran
-/// over a lost one and to report on one. See [`SessionManager::connections`] and
-/// [`SessionManager::connections_mut`].
-#[derive(Clone, Copy, Debug)]
-pub struct Connections<M>(M);
+/// The connections of reliable transports: ends what ran over a lost one, and reports on one. See
+/// [`SessionManager::connections`].
+#[derive(Debug)]
+pub struct Connections<'a, C: Crypto, S: Storage, T>(&'a mut SessionManager<C, S, T>);
 
 impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
-    /// Returns the connections of reliable transports, to ask whether one is in use.
-    #[must_use]
-    pub const fn connections(&self) -> Connections<&Self> {
-        Connections(self)
-    }
-
     /// Returns the connections of reliable transports, to end what ran over a lost one.
-    #[must_use]
-    pub const fn connections_mut(&mut self) -> Connections<&mut Self> {
+    pub const fn connections(&mut self) -> Connections<'_, C, S, T> {
         Connections(self)
     }
 }
 
-impl<C: Crypto, S: Storage, T: Default> Connections<&SessionManager<C, S, T>> {
+impl<C: Crypto, S: Storage, T: Default> Connections<'_, C, S, T> {
     /// Returns true if a session or a running handshake uses this connection. Ask when either has
     /// ended; if none does, send what [`poll_transmit`](SessionManager::poll_transmit) yields and
     /// close the connection. A connection that was just accepted is not in use yet: give its peer
     /// some seconds to begin. [Core, "TCP Considerations"]
     #[must_use]
-    pub fn is_in_use(self, connection: PeerAddress) -> bool {
+    pub fn is_in_use(&self, connection: PeerAddress) -> bool {
         self.0.uses(connection)
     }
-}
 
-impl<C: Crypto, S: Storage, T: Default> Connections<&mut SessionManager<C, S, T>> {
     /// Ends the sessions and handshakes over a connection that is lost. Nothing is sent to the
     /// peers. [Core, "TCP Considerations"]
     pub fn handle_disconnect(&mut self, cx: &mut Context<'_>, connection: PeerAddress) {

@@ -26,12 +26,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         &self.node.config
     }
 
-    /// Returns the crypto backend.
-    #[must_use]
-    pub const fn crypto(&self) -> &C {
-        &self.crypto
-    }
-
     /// Returns the counters: datagrams dropped, by reason, and more.
     #[must_use]
     pub const fn statistics(&self) -> &Statistics {

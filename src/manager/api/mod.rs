@@ -28,6 +28,7 @@ mod check_in;
 #[cfg(any(test, feature = "_test-util"))]
 mod dangerous;
 
+pub use self::connect::Handshakes;
 pub use self::connections::Connections;
 pub use self::fabrics::Fabrics;
 pub use self::groups::Groups;

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::ids::{MessageType, ProtocolId};
+use crate::ids::MessageType;
 use crate::manager::SessionManager;
 use crate::manager::error::{OpenError, SendError};
 use crate::manager::handle::{ExchangeHandle, SessionHandle};
@@ -103,12 +103,5 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let content = Content { kind, payload };
         let Self { sessions, delivery, node, .. } = self;
         sessions.send_unreliable(cx.now, exchange, content, buf, delivery, node)
-    }
-
-    /// Returns the length in bytes of the longest payload that can be sent on an exchange now, with
-    /// this protocol.
-    #[must_use]
-    pub fn max_payload(&self, exchange: ExchangeHandle, protocol: ProtocolId) -> Option<usize> {
-        self.sessions.max_payload(exchange, protocol, &self.node)
     }
 }

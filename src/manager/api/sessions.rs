@@ -2,11 +2,11 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::ids::{FabricIndex, LocalSessionId, Peer};
+use crate::ids::{FabricIndex, LocalSessionId, Peer, ProtocolId};
 use crate::manager::SessionManager;
 use crate::manager::error::NoPaseSession;
 use crate::manager::event::CloseReason;
-use crate::manager::handle::SessionHandle;
+use crate::manager::handle::{ExchangeHandle, SessionHandle};
 use crate::manager::sessions::SessionRef;
 use crate::manager::storage::Storage;
 
@@ -24,28 +24,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.best_of_peer(peer)
     }
 
-    /// Returns all secure sessions, to find and to count them.
-    #[must_use]
-    pub const fn sessions(&self) -> Sessions<'_, C, S, T> {
-        Sessions(self)
-    }
-
     /// Returns the application's data of a session.
     #[must_use]
     pub fn data_mut(&mut self, session: SessionHandle) -> Option<&mut T> {
         self.sessions.data_mut(session)
-    }
-
-    /// Ties a PASE session to the fabric that was added over it: removing the fabric closes it.
-    ///
-    /// # Errors
-    /// [`NoPaseSession`]; nothing has changed then.
-    pub fn associate_fabric(
-        &mut self,
-        session: SessionHandle,
-        fabric: FabricIndex,
-    ) -> Result<(), NoPaseSession> {
-        self.sessions.associate_fabric(session, fabric).then_some(()).ok_or(NoPaseSession)
     }
 
     /// Closes a session. Acknowledgements that are owed and a CloseSession are sent to the peer,
@@ -55,34 +37,26 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.end(session, CloseReason::Local, cx.now, &mut self.delivery);
     }
 
-    /// Closes all CASE sessions with a peer.
-    pub fn close_sessions_with(&mut self, cx: &mut Context<'_>, peer: Peer) {
-        self.sessions.end_peer(peer, cx.now, &mut self.delivery);
+    /// Returns all secure sessions, to find, list and count them.
+    #[must_use]
+    pub const fn sessions(&self) -> Sessions<&Self> {
+        Sessions(self)
     }
 
-    /// Closes all secure sessions, for example before a shutdown. Send what
-    /// [`poll_transmit`](Self::poll_transmit) yields after it. At most
-    /// [`max_replies`](crate::manager::Config::max_replies) peers (with
-    /// [`Fixed`](crate::manager::Fixed) storage eight) are notified. Where there are more,
-    /// [`close_session`](Self::close_session) a few at a time and send.
-    pub fn close_sessions(&mut self, cx: &mut Context<'_>) {
-        self.sessions.end_all(cx.now, &mut self.delivery);
+    /// Returns all secure sessions, to close several at once.
+    #[must_use]
+    pub const fn sessions_mut(&mut self) -> Sessions<&mut Self> {
+        Sessions(self)
     }
 }
 
-/// The secure sessions of a manager. See [`SessionManager::sessions`].
-#[derive(Debug)]
-pub struct Sessions<'a, C: Crypto, S: Storage, T>(&'a SessionManager<C, S, T>);
+/// The secure sessions of a manager borrowed as `M`: shared to find, list and count them, mutably
+/// to close several at once. See [`SessionManager::sessions`] and
+/// [`SessionManager::sessions_mut`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions<M>(M);
 
-impl<C: Crypto, S: Storage, T> Clone for Sessions<'_, C, S, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<C: Crypto, S: Storage, T> Copy for Sessions<'_, C, S, T> {}
-
-impl<'a, C: Crypto, S: Storage, T> Sessions<'a, C, S, T> {
+impl<'a, C: Crypto, S: Storage, T: Default> Sessions<&'a SessionManager<C, S, T>> {
     /// Returns all secure sessions, by ascending local id.
     pub fn iter(self) -> impl Iterator<Item = SessionRef<'a, C, T>> + use<'a, C, S, T> {
         self.0.sessions.iter()
@@ -98,6 +72,12 @@ impl<'a, C: Crypto, S: Storage, T> Sessions<'a, C, S, T> {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns the number of open exchanges of all sessions.
+    #[must_use]
+    pub fn exchange_count(self) -> usize {
+        self.0.sessions.exchange_count()
     }
 
     /// Returns the secure session that has this local id now.
@@ -119,9 +99,41 @@ impl<'a, C: Crypto, S: Storage, T> Sessions<'a, C, S, T> {
         self.0.sessions.pase()
     }
 
-    /// Returns the number of open exchanges of all sessions.
+    /// Returns the length in bytes of the longest payload that can be sent on an exchange now, with
+    /// this protocol.
     #[must_use]
-    pub fn exchange_count(self) -> usize {
-        self.0.sessions.exchange_count()
+    pub fn max_payload(self, exchange: ExchangeHandle, protocol: ProtocolId) -> Option<usize> {
+        self.0.sessions.max_payload(exchange, protocol, &self.0.node)
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
+    /// Ties a PASE session to the fabric that was added over it: removing the fabric closes it.
+    ///
+    /// # Errors
+    /// [`NoPaseSession`]; nothing has changed then.
+    pub fn associate_fabric(
+        &mut self,
+        session: SessionHandle,
+        fabric: FabricIndex,
+    ) -> Result<(), NoPaseSession> {
+        self.0.sessions.associate_fabric(session, fabric).then_some(()).ok_or(NoPaseSession)
+    }
+
+    /// Closes all CASE sessions with a peer, as
+    /// [`close_session`](SessionManager::close_session) does.
+    pub fn close_with_peer(&mut self, cx: &mut Context<'_>, peer: Peer) {
+        let SessionManager { sessions, delivery, .. } = &mut *self.0;
+        sessions.end_peer(peer, cx.now, delivery);
+    }
+
+    /// Closes all secure sessions, for example before a shutdown. Send what
+    /// [`poll_transmit`](SessionManager::poll_transmit) yields after it. At most
+    /// [`max_replies`](crate::manager::Config::max_replies) peers (with
+    /// [`Fixed`](crate::manager::Fixed) storage eight) are notified. Where there are more,
+    /// [`close_session`](SessionManager::close_session) a few at a time and send.
+    pub fn close_all(&mut self, cx: &mut Context<'_>) {
+        let SessionManager { sessions, delivery, .. } = &mut *self.0;
+        sessions.end_all(cx.now, delivery);
     }
 }

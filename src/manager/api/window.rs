@@ -9,34 +9,24 @@ use crate::manager::error::WindowError;
 use crate::manager::handshakes::CommissioningWindow;
 use crate::manager::storage::Storage;
 
-/// The commissioning window of a manager borrowed as `M`: shared to ask about it, mutably to open
-/// and close it. See [`SessionManager::window`] and [`SessionManager::window_mut`].
-#[derive(Clone, Copy, Debug)]
-pub struct Window<M>(M);
+/// The commissioning window, to open and close it. See [`SessionManager::window`].
+#[derive(Debug)]
+pub struct Window<'a, C: Crypto, S: Storage, T>(&'a mut SessionManager<C, S, T>);
 
 impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
-    /// Returns the commissioning window, to ask whether it is open.
-    #[must_use]
-    pub const fn window(&self) -> Window<&Self> {
-        Window(self)
-    }
-
     /// Returns the commissioning window, to open and close it.
-    #[must_use]
-    pub const fn window_mut(&mut self) -> Window<&mut Self> {
+    pub const fn window(&mut self) -> Window<'_, C, S, T> {
         Window(self)
     }
 }
 
-impl<C: Crypto, S: Storage, T> Window<&SessionManager<C, S, T>> {
+impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
     /// Returns true if the commissioning window is open.
     #[must_use]
-    pub const fn is_open(self) -> bool {
+    pub const fn is_open(&self) -> bool {
         self.0.handshakes.is_window_open()
     }
-}
 
-impl<C: Crypto, S: Storage, T: Default> Window<&mut SessionManager<C, S, T>> {
     /// Opens the commissioning window: a peer that knows the passcode can establish a PASE
     /// session, one peer at a time. Twenty failed attempts close the window.
     ///
@@ -59,7 +49,7 @@ impl<C: Crypto, S: Storage, T: Default> Window<&mut SessionManager<C, S, T>> {
     ///     let pbkdf = PbkdfParameters::new(iterations, salt).ok()?;
     ///     let window = CommissioningWindow::new(verifier, pbkdf)
     ///         .with_duration(Duration::from_secs(15 * 60));
-    ///     node.window_mut().open(cx, window).ok()
+    ///     node.window().open(cx, window).ok()
     /// }
     /// ```
     ///

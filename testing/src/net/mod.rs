@@ -340,7 +340,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
 
     /// Opens the commissioning window of a node.
     pub fn open_window(&mut self, n: usize) {
-        self.call(n, |m, cx| m.window_mut().open(cx, window_on(&C::default()))).unwrap();
+        self.call(n, |m, cx| m.window().open(cx, window_on(&C::default()))).unwrap();
     }
 
     pub fn dial_pase(&mut self, from: usize, to: usize, passcode: u32) {
