@@ -113,7 +113,7 @@ impl Store {
         let read = self.database.begin_read()?;
         let (fabric, id) = (of.get(), *id.as_bytes());
         let mut holders = read.open_table(IDS)?.range((fabric, id, 0)..=(fabric, id, u64::MAX))?;
-        Ok(holders.nth(n).transpose()?.map(|(key, ())| key.value().2))
+        Ok(holders.nth(n).transpose()?.map(|(key, _)| key.value().2))
     }
 
     /// On disk before the peer is answered: a process that is killed and comes back does not

@@ -10,7 +10,7 @@ use matter_session::crypto::RustCrypto;
 use matter_session::fabric::Fabric;
 use matter_session::handshake::ClaimRequest;
 use matter_session::handshake::case::messages::Sigma2Resume;
-use matter_session::ids::{FabricIndex, NodeId, Peer};
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -244,7 +244,8 @@ fn restart(net: &mut Net, keeps: Keeps, durable: &Durable, lag: u64) -> Keeper {
     let len = node.manager.fabrics().iter().next().unwrap().encode(&mut fabric).unwrap();
     node.manager = SessionManager::new(config(keeps), RustCrypto, &mut Dice::new(4711));
     node.manager.fabrics_mut().restore(&fabric[..len]).unwrap();
-    (node.events.clear(), node.claims.clear());
+    node.events.clear();
+    node.claims.clear();
     begin(net, keeps, durable, lag)
 }
 

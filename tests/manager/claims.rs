@@ -45,7 +45,7 @@ fn asked() -> (Net, ResumptionRecord, ClaimRequest) {
     net.pump();
     let request = net.node(DEVICE).claims.pop().expect("a claim");
     assert_eq!((request.peer(), *request.id()), (controller(), record.id));
-    assert_eq!(net.nodes[DEVICE].manager.handshake_count(), 1);
+    assert_eq!(net.node(DEVICE).manager.handshakes().len(), 1);
     (net, record, request)
 }
 

@@ -1,13 +1,15 @@
 //! Fabrics as bytes: what is stored comes back, what is damaged does not.
 
+use core::time::Duration;
+
 use matter_session::cert::{ChainError, ChainFault, Position};
 use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
 use matter_session::ids::NodeId;
-use matter_session::manager::{Event, FabricTableError, RestoreError};
+use matter_session::manager::{Config, Event, FabricTableError, RestoreError};
 use proptest::prelude::*;
 
-use crate::net::{Authority, Net, index};
+use crate::net::{Authority, Net, index, udp};
 
 fn encoded(fabric: Fabric<'_>) -> Vec<u8> {
     let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
