@@ -17,8 +17,8 @@ use matter_session::ids::FabricId;
 use matter_session::rand_core::{CryptoRng, UnwrapErr};
 use matter_session::session::ResumptionId;
 use matter_session::{
-    CaseClient, CaseEnv, CaseServer, CaseStart, Context, FabricCredentials, FabricIndex, Incoming,
-    Instant, Ipk, LocalSessionId, MatterTime, MessageType, NodeId, Peer, ProtocolId,
+    CaseClient, CaseEnv, CaseServer, CaseStart, Claim, Context, FabricCredentials, FabricIndex,
+    Incoming, Instant, Ipk, LocalSessionId, MatterTime, MessageType, NodeId, Peer, ProtocolId,
     ResumptionRecord, ResumptionStore, RustCrypto, SecureSession, Services, SessionParameters,
     SigningKey, Step, UnsecureSession, WallClock,
 };
@@ -125,6 +125,7 @@ impl Node {
             verified: &mut NoCache,
             certificates: &mut KeepNone,
             profile: Profile::default(),
+            record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &SessionParameters::matter_1_6(),
         };
         step(&mut env, &mut self.key)
@@ -156,16 +157,22 @@ fn fabric(today: MatterTime, rng: &mut dyn CryptoRng) -> Outcome<[Node; 2]> {
 struct Store<'a>(Option<&'a ResumptionRecord>);
 
 impl ResumptionStore for Store<'_> {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.0.filter(|record| record.id == *id).cloned()
+    fn by_id(
+        &mut self,
+        fabric: FabricIndex,
+        id: &ResumptionId,
+        n: usize,
+    ) -> Option<ResumptionRecord> {
+        self.0.filter(|r| n == 0 && r.fabric == fabric && r.id == *id).cloned()
     }
 
     fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         self.0.filter(|record| record.fabric == fabric && record.peer == peer).cloned()
     }
 
-    fn claim(&mut self, _: &ResumptionId) -> bool {
-        true
+    /// The record is in memory alone, and the session replaces it.
+    fn claim(&mut self, _: Peer, _: &ResumptionId) -> Claim {
+        Claim::Granted
     }
 
     fn save(&mut self, _: &ResumptionRecord) {}

@@ -368,8 +368,9 @@ pub use crate::crypto::{
 pub use crate::fabric::{Fabric, FabricCredentials, Ipk};
 pub use crate::group::{CounterStore, GroupKeySet, StoreError};
 pub use crate::handshake::{
-    CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
-    NewSession, PaseClient, PaseServer, PaseStart, SignRequest, Signed, Step,
+    CaseClient, CaseEnv, CaseServer, CaseStart, ClaimRequest, Claimed, Established, Failure,
+    HandshakeError, Incoming, NewSession, PaseClient, PaseServer, PaseStart, SignRequest, Signed,
+    Step,
 };
 pub use crate::ids::{
     FabricIndex, Group, GroupId, LocalSessionId, MessageType, NodeId, Peer, ProtocolId,
@@ -380,12 +381,13 @@ pub use crate::manager::{
     BatchMessage, CloseReason, CommissioningWindow, Config, ConnectError, Datagram, Dropped, Event,
     ExchangeHandle, FabricTableError, Fixed, GroupError, GroupMessage, GroupSendError,
     GroupSettings, HandshakeEnded, HandshakeHandle, Message, NoPaseSession, NoSession, OpenError,
-    PeerAddress, Received, RestoreError, SendError, SessionHandle, SessionManager, SessionRef,
-    Statistics, Storage, Transmit, Unstarted, WindowCloseReason, WindowError, WithGroups,
+    PeerAddress, Received, RecordInfo, RestoreError, SendError, SessionHandle, SessionManager,
+    SessionRef, Statistics, Storage, Transmit, Unstarted, WindowCloseReason, WindowError,
+    WithGroups,
 };
 #[cfg(feature = "alloc")]
 pub use crate::manager::{Heap, Shard, Shards};
-pub use crate::resumption::{ResumptionRecord, ResumptionStore};
+pub use crate::resumption::{Claim, ResumptionRecord, ResumptionStore};
 pub use crate::session::{
     ResumptionId, SecureSession, Session, SessionParameters, UnsecureSession,
 };

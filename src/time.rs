@@ -112,6 +112,11 @@ impl MatterTime {
     pub const fn as_seconds(self) -> u32 {
         self.0
     }
+
+    /// Returns the time since `then`; zero if that is later.
+    pub(crate) fn since(self, then: Self) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(then.0).into())
+    }
 }
 
 /// The calendar time, as far as the caller knows it, for the validity of certificates.
@@ -128,6 +133,24 @@ pub enum WallClock {
     LastKnownGood(MatterTime),
     /// The present time: both ends of the validity period are checked, inclusively.
     Known(MatterTime),
+}
+
+impl WallClock {
+    /// Returns a time that has passed for certain.
+    pub(crate) const fn passed(self) -> Option<MatterTime> {
+        match self {
+            Self::Unknown => None,
+            Self::LastKnownGood(time) | Self::Known(time) => Some(time),
+        }
+    }
+
+    /// Returns the present time, if it is known.
+    pub(crate) const fn present(self) -> Option<MatterTime> {
+        match self {
+            Self::Known(time) => Some(time),
+            Self::Unknown | Self::LastKnownGood(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]

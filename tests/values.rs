@@ -4,7 +4,8 @@ use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, ProtocolId, VendorId};
 use matter_session::resumption::ResumptionRecord;
-use matter_session::session::ResumptionId;
+use matter_session::session::{ResumptionId, SessionParameters, Transports};
+use matter_session::time::MatterTime;
 use proptest::prelude::*;
 
 /// Tags of few identifiers, so that they meet.
@@ -25,14 +26,42 @@ fn tags() -> impl Strategy<Value = CaseAuthTags> {
 
 fn record() -> impl Strategy<Value = ResumptionRecord> {
     let node = 1..=0xFFFF_FFEF_FFFF_FFFF_u64;
-    (any::<[u8; 16]>(), 1..=254_u8, any::<[u8; 8]>(), node, tags(), any::<[u8; 32]>()).prop_map(
-        |(id, fabric, compressed, peer, cats, secret)| ResumptionRecord {
+    let times = any::<[Option<u32>; 2]>();
+    let secrets = (any::<[u8; 16]>(), any::<[u8; 32]>());
+    (secrets, 1..=254_u8, any::<[u8; 8]>(), node, tags(), times, parameters()).prop_map(
+        |((id, secret), fabric, compressed, peer, cats, times, parameters)| ResumptionRecord {
             id: ResumptionId::new(id),
             fabric: FabricIndex::new(fabric).unwrap(),
             compressed_fabric: CompressedFabricId::from_bytes(compressed),
             peer: NodeId::new(peer),
             cats,
             shared_secret: Secret::new(secret),
+            valid_until: times[0].map(MatterTime::from_seconds),
+            authenticated: times[1].map(MatterTime::from_seconds),
+            parameters,
+        },
+    )
+}
+
+fn parameters() -> impl Strategy<Value = SessionParameters> {
+    let intervals = any::<(u32, u32, u16)>();
+    let revisions = any::<(Option<u16>, Option<u16>, Option<u32>)>();
+    (intervals, revisions, any::<(u16, u32)>(), 0..4_usize).prop_map(
+        |((idle, active, threshold), revisions, (paths, tcp), transports)| {
+            let transports = [
+                Transports::NONE,
+                Transports::TCP_CLIENT,
+                Transports::TCP_SERVER,
+                Transports::TCP_CLIENT.or(Transports::TCP_SERVER),
+            ][transports];
+            let mut parameters = SessionParameters::default()
+                .with_intervals(idle, active, threshold)
+                .with_max_paths_per_invoke(paths)
+                .with_tcp(transports, tcp);
+            parameters.data_model_revision = revisions.0;
+            parameters.interaction_model_revision = revisions.1;
+            parameters.specification_version = revisions.2;
+            parameters
         },
     )
 }

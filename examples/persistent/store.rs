@@ -7,7 +7,7 @@ use std::path::Path;
 use matter_session::crypto::{Hashing, RustCrypto, Secret, Sha256, SigningKey};
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -19,8 +19,9 @@ type Key = (u8, u64);
 
 /// Records by fabric and peer, each with its check value.
 const RECORDS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("records");
-/// Where the record with an id is: for responders, and only while nobody has claimed it.
-const IDS: TableDefinition<'_, [u8; 16], Key> = TableDefinition::new("ids");
+/// By fabric and id the peers whose record has the id: for responders, and only while nobody has
+/// claimed it.
+const IDS: TableDefinition<'_, (u8, [u8; 16], u64), ()> = TableDefinition::new("record ids");
 /// Fabrics by index. Their stored form has a check value of its own.
 const FABRICS: TableDefinition<'_, u8, &[u8]> = TableDefinition::new("fabrics");
 /// The operational key of each, with its check value.
@@ -178,20 +179,24 @@ impl Store {
         })
     }
 
-    fn holder(&mut self, id: &ResumptionId) -> Result<Option<Key>, Error> {
+    fn holder(&mut self, of: FabricIndex, id: &ResumptionId, n: usize) -> Result<Option<Key>, Error> {
+        let (fabric, id) = (of.get(), *id.as_bytes());
         self.database.attempt(|database| {
             let read = database.begin_read()?;
-            Ok(read.open_table(IDS)?.get(id.as_bytes())?.map(|holder| holder.value()))
+            let ids = read.open_table(IDS)?;
+            let mut holders = ids.range((fabric, id, 0)..=(fabric, id, u64::MAX))?;
+            Ok(holders.nth(n).transpose()?.map(|(key, _)| (fabric, key.value().2)))
         })
     }
 
     /// On disk before the peer is answered: a process that is killed and comes back does not
-    /// resume the record a second time.
-    fn try_claim(&mut self, id: &ResumptionId) -> Result<bool, Error> {
+    /// answer from the record a second time.
+    fn try_claim(&mut self, peer: Peer, id: &ResumptionId) -> Result<bool, Error> {
         self.forget()?;
+        let key = (peer.fabric.get(), *id.as_bytes(), peer.node.get());
         self.database.attempt(|database| {
             let write = begin(database)?;
-            let claimed = write.open_table(IDS)?.remove(id.as_bytes())?.is_some();
+            let claimed = write.open_table(IDS)?.remove(key)?.is_some();
             write.commit()?;
             Ok(claimed)
         })
@@ -208,11 +213,8 @@ impl Store {
                     let (mut records, mut ids) =
                         (write.open_table(RECORDS)?, write.open_table(IDS)?);
                     discard(&mut records, &mut ids, key)?;
-                    // An id that another peer's record has: this peer gets none.
-                    if ids.get(record.id.as_bytes())?.is_none() {
-                        ids.insert(record.id.as_bytes(), key)?;
-                        records.insert(key, &*with_check(key, record.to_bytes().as_bytes()))?;
-                    }
+                    ids.insert((key.0, *record.id.as_bytes(), key.1), ())?;
+                    records.insert(key, &*with_check(key, record.to_bytes().as_bytes()))?;
                 }
                 Ok(write.commit()?)
             })
@@ -252,7 +254,7 @@ fn begin(database: &Database) -> Result<WriteTransaction, Error> {
 
 fn remove_records(write: &WriteTransaction, fabric: u8) -> Result<(), Error> {
     write.open_table(RECORDS)?.retain(|(of, _), _| of != fabric)?;
-    write.open_table(IDS)?.retain(|_, (of, _)| of != fabric)?;
+    write.open_table(IDS)?.retain(|(of, ..), ()| of != fabric)?;
     Ok(())
 }
 
@@ -260,13 +262,13 @@ fn remove_records(write: &WriteTransaction, fabric: u8) -> Result<(), Error> {
 /// known, so that all ids of its peer are looked for.
 fn discard(
     records: &mut Table<'_, Key, &[u8]>,
-    ids: &mut Table<'_, [u8; 16], Key>,
+    ids: &mut Table<'_, (u8, [u8; 16], u64), ()>,
     key: Key,
 ) -> Result<(), Error> {
     let former = records.remove(key)?.map(|row| decode(key, row.value()));
     match former {
-        Some(Some(former)) => drop(ids.remove(former.id.as_bytes())?),
-        Some(None) => ids.retain(|_, holder| holder != key)?,
+        Some(Some(former)) => drop(ids.remove((key.0, *former.id.as_bytes(), key.1))?),
+        Some(None) => ids.retain(|(fabric, _, peer), ()| (fabric, peer) != key)?,
         None => {}
     }
     Ok(())
@@ -301,8 +303,13 @@ fn decode(key: Key, row: &[u8]) -> Option<ResumptionRecord> {
 }
 
 impl ResumptionStore for Store {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        let holder = self.or_default(|store| store.holder(id))?;
+    fn by_id(
+        &mut self,
+        fabric: FabricIndex,
+        id: &ResumptionId,
+        n: usize,
+    ) -> Option<ResumptionRecord> {
+        let holder = self.or_default(|store| store.holder(fabric, id, n))?;
         self.or_default(|store| store.find(holder)).filter(|record| record.id == *id)
     }
 
@@ -310,8 +317,10 @@ impl ResumptionStore for Store {
         self.or_default(|store| store.find((fabric.get(), peer.get())))
     }
 
-    fn claim(&mut self, id: &ResumptionId) -> bool {
-        self.or_default(|store| store.try_claim(id))
+    fn claim(&mut self, peer: Peer, id: &ResumptionId) -> Claim {
+        // What may not have reached the disk is refused: the peer gets the full handshake.
+        let claimed = self.or_default(|store| store.try_claim(peer, id));
+        if claimed { Claim::Granted } else { Claim::Refused }
     }
 
     fn save(&mut self, record: &ResumptionRecord) {

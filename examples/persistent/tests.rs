@@ -8,8 +8,8 @@ use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{CaseAuthTags, FabricIndex, NodeId, Peer};
 use matter_session::manager::Config;
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
-use matter_session::session::ResumptionId;
+use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
+use matter_session::session::{ResumptionId, SessionParameters};
 
 use super::store::Store;
 use matter_session_testing::net::{Authority, Dice, Manager};
@@ -43,7 +43,19 @@ pub(super) fn record(index: u8, peer: u8, id: u8) -> ResumptionRecord {
         peer: NodeId::new(peer.into()),
         cats: CaseAuthTags::NONE,
         shared_secret: Secret::new([id; 32]),
+        valid_until: None,
+        authenticated: None,
+        parameters: SessionParameters::default(),
     }
+}
+
+fn by_id(store: &mut Store, index: u8, id: u8) -> Option<ResumptionRecord> {
+    store.by_id(fabric(index), &ResumptionId::new([id; 16]), 0)
+}
+
+fn claims(store: &mut Store, index: u8, peer: u8, id: u8) -> bool {
+    let peer = Peer::new(fabric(index), NodeId::new(peer.into()));
+    store.claim(peer, &ResumptionId::new([id; 16])) == Claim::Granted
 }
 
 #[test]
@@ -55,14 +67,14 @@ fn records_outlive_the_process_and_go_with_their_fabric() {
     }
     drop(store);
     let mut store = Store::open(&file.0).unwrap();
-    assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None, "replaced");
-    assert_eq!(store.by_id(&ResumptionId::new([4; 16])), Some(record(1, 1, 4)));
+    assert_eq!(by_id(&mut store, 1, 1), None, "replaced");
+    assert_eq!(by_id(&mut store, 1, 4), Some(record(1, 1, 4)));
     assert_eq!(store.by_peer(Peer::new(fabric(1), NodeId::new(2))), Some(record(1, 2, 2)));
     assert_eq!(store.by_peer(Peer::new(fabric(2), NodeId::new(2))), None);
     store.remove_fabric(fabric(1));
     assert_eq!(store.records().unwrap(), [record(2, 1, 3)]);
-    assert_eq!(store.by_id(&ResumptionId::new([2; 16])), None);
-    assert_eq!(store.by_id(&ResumptionId::new([3; 16])), Some(record(2, 1, 3)));
+    assert_eq!(by_id(&mut store, 1, 2), None);
+    assert_eq!(by_id(&mut store, 2, 3), Some(record(2, 1, 3)));
 }
 
 /// Records that were not removed with their fabric would be of the next one with its index.
@@ -78,7 +90,7 @@ fn a_new_fabric_finds_no_records() {
     assert_eq!(index, fabric(1));
     store.keep_fabric(manager.fabrics().get(index).unwrap(), &member.key).unwrap();
     assert_eq!(store.records().unwrap(), [record(2, 1, 2)]);
-    assert_eq!(store.by_id(&ResumptionId::new([1; 16])), None);
+    assert_eq!(by_id(&mut store, 1, 1), None);
 }
 
 #[cfg(unix)]
@@ -99,28 +111,30 @@ fn a_record_that_is_removed_is_found_by_neither_peer_nor_id() {
     store.save(&record(1, 1, 1));
     store.save(&record(1, 2, 2));
     store.save(&record(2, 1, 3));
-    let id = ResumptionId::new([1; 16]);
     for _ in 0..2 {
         store.remove(Peer::new(fabric(1), NodeId::new(1)));
-        assert_eq!(store.by_id(&id), None);
+        assert_eq!(by_id(&mut store, 1, 1), None);
         assert_eq!(store.by_peer(Peer::new(fabric(1), NodeId::new(1))), None);
-        assert!(!store.claim(&id));
+        assert!(!claims(&mut store, 1, 1, 1));
         assert_eq!(store.records().unwrap(), [record(1, 2, 2), record(2, 1, 3)]);
     }
-    // The id is free again.
-    store.save(&record(1, 2, 1));
-    assert_eq!(store.by_id(&id), Some(record(1, 2, 1)));
 }
 
 #[test]
-fn an_id_that_is_taken_costs_nobody_a_record() {
+fn peers_with_the_same_id_have_a_record_each() {
     let file = File::new("ids");
     let mut store = Store::open(&file.0).unwrap();
-    store.save(&record(1, 1, 7));
-    store.save(&record(1, 2, 8));
-    store.save(&record(1, 2, 7));
-    assert_eq!(store.records().unwrap(), [record(1, 1, 7)]);
-    assert_eq!(store.by_id(&ResumptionId::new([7; 16])), Some(record(1, 1, 7)));
+    for (index, peer) in [(1, 1), (1, 2), (2, 3)] {
+        store.save(&record(index, peer, 7));
+    }
+    let id = ResumptionId::new([7; 16]);
+    let found = |store: &mut Store, n| store.by_id(fabric(1), &id, n).map(|r| r.peer.get());
+    assert_eq!([0, 1, 2].map(|n| found(&mut store, n)), [Some(1), Some(2), None]);
+    assert!(!claims(&mut store, 1, 3, 7), "of another fabric");
+    assert!(claims(&mut store, 1, 1, 7));
+    assert_eq!([0, 1].map(|n| found(&mut store, n)), [Some(2), None]);
+    store.remove(Peer::new(fabric(1), NodeId::new(1)));
+    assert!(claims(&mut store, 1, 2, 7));
 }
 
 #[test]
@@ -128,21 +142,20 @@ fn a_record_is_claimed_once_also_over_a_restart() {
     let file = File::new("claims");
     let mut store = Store::open(&file.0).unwrap();
     store.save(&record(1, 1, 1));
-    let id = ResumptionId::new([1; 16]);
-    assert!(store.claim(&id));
-    assert!(!store.claim(&id));
+    assert!(claims(&mut store, 1, 1, 1));
+    assert!(!claims(&mut store, 1, 1, 1));
     drop(store);
     let mut store = Store::open(&file.0).unwrap();
-    assert!(!store.claim(&id));
-    assert_eq!(store.by_id(&id), None);
+    assert!(!claims(&mut store, 1, 1, 1));
+    assert_eq!(by_id(&mut store, 1, 1), None);
     assert_eq!(
         store.by_peer(Peer::new(fabric(1), NodeId::new(1))),
         Some(record(1, 1, 1)),
         "to be offered"
     );
     store.save(&record(1, 1, 2));
-    assert!(store.claim(&ResumptionId::new([2; 16])));
-    assert!(!store.claim(&id));
+    assert!(claims(&mut store, 1, 1, 2));
+    assert!(!claims(&mut store, 1, 1, 1));
 }
 
 /// What was done to a disk.
@@ -271,7 +284,7 @@ fn a_torn_write_loses_the_newest_record_at_most() {
         kept_old += u32::from(found == old);
         kept_new += u32::from(found == new);
         assert!(found == old || found == new, "turn {turn}");
-        assert_eq!(survived.by_id(&found.id), Some(found), "turn {turn}");
+        assert_eq!(survived.by_id(fabric(1), &found.id, 0), Some(found), "turn {turn}");
         let others = |r: &ResumptionRecord| r.peer.get() != u64::from(peer);
         let expected: Vec<_> = store.records().unwrap().into_iter().filter(others).collect();
         let rest: Vec<_> = survived.records().unwrap().into_iter().filter(others).collect();

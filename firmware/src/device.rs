@@ -50,12 +50,16 @@ pub trait Board {
     fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]);
     /// Keeps a fabric that was joined over a reset. Returns whether it does.
     fn keep_fabric(&mut self, fabric: matter_session::fabric::Fabric<'_>) -> bool;
-    /// Keeps a resumption record over a reset, or deletes it. Returns whether it does.
-    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool;
+    /// Keeps a resumption record over a reset, or deletes it. Returns true when that is done, and no
+    /// reset from now on changes it.
+    fn keep(&mut self, peer: Peer, record: Option<&Stored>) -> bool;
     /// Deletes every kept record but those that `is_current` returns true for. Returns whether
     /// that is done.
     fn retain(&mut self, is_current: impl Fn(Peer, &ResumptionId) -> bool) -> bool;
 }
+
+/// A resumption record as it is stored.
+pub type Stored = Secret<{ ResumptionRecord::ENCODED_LEN }>;
 
 /// What a test wants to know of the device.
 pub enum Happening<'a> {
@@ -275,8 +279,17 @@ impl<'n, B: Board> Device<'n, B> {
                 self.board.tell(Happening::Closed { local: session.local_session_id() });
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
+            Event::ClaimRequest(request) => {
+                // The peer is answered when no reset can bring the record back.
+                let is_gone = self.board.keep(request.peer(), None);
+                let mut services = services(&mut self.board, &mut self.rng, self.booted);
+                let mut cx = services.at(self.board.now());
+                let claimed = request.complete(is_gone);
+                let _ = self.node.records_mut().complete_claim(&mut cx, claimed);
+            }
             Event::RecordChanged { peer, .. } => {
-                if !self.board.keep(peer, self.node.records().get(peer)) {
+                let record = self.node.records_mut().export(peer);
+                if !self.board.keep(peer, record.as_ref()) {
                     self.not_kept(now);
                 }
             }

@@ -10,6 +10,7 @@ use matter_session::ids::Peer;
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::ResumptionId;
 
+use crate::device::Stored;
 use crate::tables::RECORDS;
 
 /// The high octet of an item's key says what it is. Items are read by ascending key, so that a
@@ -44,14 +45,14 @@ impl<F: NorFlash> Memory<F> {
 
     /// Keeps the record of a peer in place of its former one, or deletes that. Returns whether it
     /// is done.
-    pub fn keep_record(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool {
+    pub fn keep_record(&mut self, peer: Peer, record: Option<&Stored>) -> bool {
         let Ok((own, free)) = self.places(peer) else { return false };
         match (own, record) {
             (Some(place), None) => self.0.remove(place).is_ok(),
             (None, None) => true,
-            (_, Some(record)) => own
-                .or(free)
-                .is_some_and(|place| self.0.put(place, record.to_bytes().as_bytes()).is_ok()),
+            (_, Some(record)) => {
+                own.or(free).is_some_and(|place| self.0.put(place, record.as_bytes()).is_ok())
+            }
         }
     }
 

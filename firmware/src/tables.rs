@@ -32,4 +32,5 @@ pub fn config() -> Config {
         .with_exchanges_per_session(5)
         .with_handshakes(HANDSHAKES, Duration::from_millis(500))
         .with_records(RECORDS, Duration::from_secs(7 * 24 * 3600))
+        .with_claim_wait(Duration::from_millis(500))
 }

@@ -53,6 +53,9 @@ impl Facts {
                 peer,
                 cats: CaseAuthTags::NONE,
                 shared_secret: Secret::new([0x5A; 32]),
+                valid_until: None,
+                authenticated: None,
+                parameters: matter_session::session::SessionParameters::default(),
             };
             Self {
                 fabrics: [fabric(0), fabric(1)],
@@ -106,6 +109,7 @@ impl<const LAX: bool> Party<LAX> {
             verified: &mut NoCache,
             certificates: &mut KeepNone,
             profile: Profile::Strict,
+            record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &SessionParameters::matter_1_6(),
         };
         let step = self.machine.handle(&Toy, &mut cx, Some(&mut env), message, &mut out);
@@ -178,6 +182,7 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::Strict,
+        record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &SessionParameters::matter_1_6(),
     };
     let record = records[0].then(|| facts.records[0].clone());

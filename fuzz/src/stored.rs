@@ -28,14 +28,15 @@ pub fn resumption_record(data: &[u8]) {
     let bytes = record.to_bytes();
     assert_eq!(ResumptionRecord::from_bytes(bytes.as_bytes()), Ok(record.clone()));
     // Up to the order of the tags they are the same octets.
-    let tags = data.len() - 4 * CaseAuthTags::CAPACITY;
-    assert_eq!(bytes.as_bytes()[..tags], data[..tags]);
+    let tags = 66..66 + 4 * CaseAuthTags::CAPACITY;
+    assert_eq!(bytes.as_bytes()[..tags.start], data[..tags.start]);
+    assert_eq!(bytes.as_bytes()[tags.end..], data[tags.end..]);
     let sorted = |octets: &[u8]| {
         let mut tags: Vec<_> = octets.as_chunks::<4>().0.to_vec();
         tags.sort_unstable();
         tags
     };
-    assert_eq!(sorted(&bytes.as_bytes()[tags..]), sorted(&data[tags..]));
+    assert_eq!(sorted(&bytes.as_bytes()[tags.clone()]), sorted(&data[tags]));
     assert!(record.peer.is_operational() && !format!("{record:?}").contains("shared_secret: ["));
 
     let (mut rng, mut out) = (Dice::new(1), [0; MAX_MESSAGE_LEN]);
@@ -50,6 +51,7 @@ pub fn resumption_record(data: &[u8]) {
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::Strict,
+        record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &SessionParameters::default(),
     };
     let id = LocalSessionId::new(5).unwrap();
@@ -74,7 +76,7 @@ pub fn resumption_record(data: &[u8]) {
     }
     for _ in 0..2 {
         assert_eq!(manager.records_mut().restore(&mut cx, record.clone()), Ok(()));
-        assert_eq!(manager.records().iter().collect::<Vec<_>>(), [&record]);
+        assert_eq!(manager.dangerous_records().collect::<Vec<_>>(), [&record]);
     }
 }
 

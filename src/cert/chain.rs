@@ -9,7 +9,7 @@ use super::name::Attribute;
 use super::name::CertKind;
 use crate::crypto::{Crypto, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
-use crate::time::WallClock;
+use crate::time::{MatterTime, WallClock};
 
 /// Proof that a NOC chains up to a trusted root, with the facts about its node.
 ///
@@ -22,6 +22,7 @@ pub struct ChainVerified {
     fabric_id: FabricId,
     cats: CaseAuthTags,
     public_key: PublicKey,
+    not_after: Option<MatterTime>,
 }
 
 impl ChainVerified {
@@ -48,6 +49,13 @@ impl ChainVerified {
     #[must_use]
     pub const fn public_key(&self) -> &PublicKey {
         &self.public_key
+    }
+
+    /// Returns the earliest end of validity of the certificates of the chain, the root included;
+    /// `None` if none of them ends.
+    #[must_use]
+    pub const fn not_after(&self) -> Option<MatterTime> {
+        self.not_after
     }
 }
 
@@ -228,6 +236,7 @@ pub(crate) struct ChainClaim<'a> {
     fabric_id: FabricId,
     cats: CaseAuthTags,
     public_key: &'a [u8; PUBLIC_KEY_LEN],
+    not_after: Option<MatterTime>,
     /// `None` if it was verified before.
     noc: Option<LinkClaim<'a>>,
     /// `None` if there is no ICAC, or it was verified before.
@@ -256,6 +265,8 @@ pub(crate) fn check_chain<'a, C: Crypto>(
         .and_then(|()| check_fabric(rcac, fabric_id))
         .map_err(Position::Rcac.fault())?;
 
+    let ends = [Some(noc), icac, Some(rcac)].into_iter().flatten();
+    let not_after = ends.filter_map(Certificate::not_after).min();
     let issuer = icac.unwrap_or(rcac);
     check_link(noc, issuer).map_err(Position::Noc.fault())?;
     let root_key = rcac.public_key_octets();
@@ -274,6 +285,7 @@ pub(crate) fn check_chain<'a, C: Crypto>(
         fabric_id,
         cats: noc.cats(),
         public_key: noc.public_key_octets(),
+        not_after,
         noc: noc_claim,
         icac,
     })
@@ -295,8 +307,9 @@ impl ChainClaim<'_> {
             noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
             cache.insert_node(*fingerprint);
         }
-        let Self { node_id, fabric_id, cats, public_key, .. } = *self;
-        Ok(ChainVerified { node_id, fabric_id, cats, public_key: PublicKey::checked(public_key) })
+        let Self { node_id, fabric_id, cats, public_key, not_after, .. } = *self;
+        let public_key = PublicKey::checked(public_key);
+        Ok(ChainVerified { node_id, fabric_id, cats, public_key, not_after })
     }
 }
 

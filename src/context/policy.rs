@@ -5,6 +5,8 @@ use thiserror::Error;
 use crate::bytes::debug_lengths;
 use crate::crypto::PublicKey;
 use crate::ids::{CaseAuthTags, Peer};
+use crate::resumption::ResumptionRecord;
+use crate::time::MatterTime;
 
 /// An authenticated peer, before a session with it is made.
 #[derive(Debug)]
@@ -16,6 +18,25 @@ pub struct PeerIdentity<'a> {
     pub cats: CaseAuthTags,
     /// Its certificates; `None` when the session is resumed.
     pub certificates: Option<PeerCertificates<'a>>,
+    /// The earliest end of validity among its certificates and the root, also of a session that is
+    /// resumed; `None` if none of them ends.
+    pub valid_until: Option<MatterTime>,
+    /// When it presented its certificates: now, or in the full handshake before the resumption.
+    /// `None` if the calendar time was not known then.
+    pub authenticated: Option<MatterTime>,
+}
+
+impl PeerIdentity<'_> {
+    /// The peer of a session that is resumed.
+    pub(crate) const fn of_record(record: &ResumptionRecord) -> Self {
+        Self {
+            peer: Peer::new(record.fabric, record.peer),
+            cats: record.cats,
+            certificates: None,
+            valid_until: record.valid_until,
+            authenticated: record.authenticated,
+        }
+    }
 }
 
 /// The policy rejects the peer.

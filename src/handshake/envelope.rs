@@ -48,6 +48,11 @@ impl<M: Machine> Handshake<M> {
         self.deadline = now + HANDSHAKE_TIMEOUT;
     }
 
+    /// Makes the deadline an earlier one, until the timeout starts anew.
+    pub(crate) fn limit_wait(&mut self, until: Instant) {
+        self.deadline = self.deadline.min(until);
+    }
+
     /// Ends the handshake if the step failed or was the last one. A failure gets the report for the
     /// peer, written to `out`.
     pub(super) fn settle(
@@ -55,7 +60,7 @@ impl<M: Machine> Handshake<M> {
         outcome: Result<Step, HandshakeError>,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
-        if !matches!(outcome, Ok(Step::Send(_) | Step::Sign(_))) {
+        if !matches!(outcome, Ok(Step::Send(_) | Step::Sign(_) | Step::Claim(_))) {
             self.machine.end();
         }
         outcome.map_err(|error| Failure::new(error, out))

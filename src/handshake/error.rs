@@ -84,6 +84,13 @@ pub enum HandshakeError {
     /// CASE: this completed [`SignRequest`](super::SignRequest) belongs to no waiting handshake.
     #[error("this signature was asked for by another handshake, or answers too late")]
     StaleSignature,
+    /// CASE responder: this completed [`ClaimRequest`](super::ClaimRequest) belongs to no waiting
+    /// handshake.
+    #[error("this claim was asked for by another handshake, or answers too late")]
+    StaleClaim,
+    /// CASE initiator: the certificates behind the resumption record have ended meanwhile.
+    #[error("the resumption record is past its time; connect again")]
+    RecordExpired,
     /// The peer took too long.
     #[error("handshake timed out")]
     TimedOut,
@@ -142,9 +149,9 @@ pub enum Refusal {
 
 impl HandshakeError {
     /// Returns the report for the peer. `None` if the peer ended the handshake or began another one,
-    /// if the connection is lost, if the handshake had ended already, and for a stale signature,
-    /// after which the handshake continues. After [`Displaced`](Self::Displaced), the manager sends
-    /// a Busy report itself.
+    /// if the connection is lost, if the handshake had ended already, and for a stale signature or
+    /// claim, after which the handshake continues. After [`Displaced`](Self::Displaced), the manager
+    /// sends a Busy report itself.
     #[must_use]
     pub const fn status_report(&self) -> Option<StatusReport<'static>> {
         match self {
@@ -152,6 +159,7 @@ impl HandshakeError {
             | Self::MalformedReport(_)
             | Self::PrematureSuccess
             | Self::StaleSignature
+            | Self::StaleClaim
             | Self::Superseded
             | Self::Displaced
             | Self::Disconnected

@@ -3,6 +3,7 @@
 //! ```text
 //!              ┌───────────┐ Step::Send(message)          ─▶ to the peer
 //!  Incoming ──▶│ handshake │ Step::Sign(request)          ─▶ to the operational key, then resume()
+//!                            Step::Claim(request)         ─▶ to the store, then complete_claim()
 //!              └───────────┘ Step::Established{..}        ─▶ a SecureSession
 //!                            Failure{error, reply}        ─▶ a StatusReport to the peer
 //! ```
@@ -17,6 +18,7 @@
 //! either, so that the frame of a caller that drives several machines holds none of theirs.
 
 pub mod case;
+mod claim;
 mod envelope;
 mod error;
 mod failure;
@@ -27,6 +29,7 @@ mod sign;
 mod step;
 
 pub use self::case::{CaseClient, CaseEnv, CaseServer, CaseStart};
+pub use self::claim::{ClaimRequest, Claimed};
 pub use self::envelope::{HANDSHAKE_TIMEOUT, Handshake};
 pub use self::error::{HandshakeError, Refusal};
 pub use self::failure::Failure;

@@ -1,6 +1,6 @@
 //! The result of a step: a message, a request for a signature, or a session.
 
-use super::{Outgoing, SignRequest};
+use super::{ClaimRequest, Outgoing, SignRequest};
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, PeerSessionId};
@@ -20,6 +20,9 @@ pub enum Step {
     Send(Outgoing),
     /// Have this signed and call `resume` with the result, at once or later.
     Sign(SignRequest),
+    /// Have the record deleted for good and call `complete_claim` with the result, at once or later.
+    /// Only the responder of CASE asks for it.
+    Claim(ClaimRequest),
     /// The session is established. If there is a last message, send it.
     #[non_exhaustive]
     Established {
@@ -36,7 +39,7 @@ impl Step {
     pub const fn message(&self) -> Option<&Outgoing> {
         match self {
             Self::Send(message) => Some(message),
-            Self::Sign(_) => None,
+            Self::Sign(_) | Self::Claim(_) => None,
             Self::Established { reply, .. } => reply.as_ref(),
         }
     }

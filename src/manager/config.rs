@@ -53,8 +53,8 @@ pub struct Config {
     pub max_handshakes: usize,
     /// Maximum number of fabrics.
     pub max_fabrics: usize,
-    /// Maximum number of resumption records in the manager's own table. A full table evicts the
-    /// record that was saved or offered least recently.
+    /// Maximum number of resumption records in the manager's own table. A full table evicts
+    /// a record of the fabric with the most records: the one saved or offered least recently.
     pub max_records: usize,
     /// Maximum number of group key sets of a fabric.
     pub max_group_key_sets: usize,
@@ -83,9 +83,16 @@ pub struct Config {
     /// Maximum length of a message that is sent over UDP, in bytes, with headers and integrity
     /// code: 1,232 by default. Messages of handshakes are never longer than that.
     pub max_message: usize,
-    /// Lifetime of a resumption record in the manager's own table, after its last session was
-    /// established. A [`ResumptionStore`](crate::resumption::ResumptionStore) has its own rule.
+    /// Lifetime of a resumption record after its full handshake, however often it was resumed: 30
+    /// days by default. A restored record, and one of a
+    /// [`ResumptionStore`](crate::resumption::ResumptionStore), is as old as the calendar time says,
+    /// if that was known at the full handshake and is known now.
     pub record_lifetime: Duration,
+    /// How long a responder waits for the answer to
+    /// [`Event::ClaimRequest`](super::Event::ClaimRequest) before it continues with the full
+    /// handshake. Zero by default: the application is not asked, and stored records serve
+    /// handshakes that this node begins.
+    pub claim_wait: Duration,
     /// Time after the last message for which an exchange is kept that the application has not
     /// closed.
     pub exchange_lifetime: Duration,
@@ -139,6 +146,7 @@ impl Default for Config {
             max_replies: 1024,
             max_message: MAX_UDP_MESSAGE,
             record_lifetime: Duration::from_secs(30 * 24 * 3600),
+            claim_wait: Duration::ZERO,
             exchange_lifetime: Duration::from_secs(60),
             retransmission_boost: Duration::ZERO,
             longest_interval: Duration::from_secs(15),
@@ -170,6 +178,7 @@ impl Config {
         max_replies: 0,
         max_message: 0,
         record_lifetime: Duration::ZERO,
+        claim_wait: Duration::ZERO,
         exchange_lifetime: Duration::ZERO,
         retransmission_boost: Duration::ZERO,
         longest_interval: Duration::ZERO,
@@ -243,6 +252,15 @@ impl Config {
     pub const fn with_records(mut self, records: usize, lifetime: Duration) -> Self {
         self.max_records = records;
         self.record_lifetime = lifetime;
+        self
+    }
+
+    /// Asks the application to delete a stored record before a responder answers from it
+    /// ([`Event::ClaimRequest`](super::Event::ClaimRequest)), and waits so long for the answer.
+    /// Choose less than a second for UDP: the peer waits as well.
+    #[must_use]
+    pub const fn with_claim_wait(mut self, wait: Duration) -> Self {
+        self.claim_wait = wait;
         self
     }
 

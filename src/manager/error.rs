@@ -139,9 +139,10 @@ pub enum RestoreError {
     /// left it, delete the record. Another fabric that has its index now does not count.
     #[error("the record's fabric is unknown")]
     UnknownFabric,
-    /// Another peer's record has the same id, as responders choose ids.
-    #[error("another peer's record has the same id")]
-    IdTaken,
+    /// The record is past its time: the certificates behind it have ended, or its full handshake
+    /// was longer ago than [`Config::record_lifetime`](super::Config::record_lifetime). Delete it.
+    #[error("the record is past its time")]
+    Expired,
     /// The table of records is full; forget one first.
     #[error("too many records; forget one first")]
     TooMany,
@@ -161,7 +162,7 @@ impl RestoreError {
 
 /// The handshake has ended, or never was. Nothing has changed.
 ///
-/// A signature that comes late is no fault: the handshake may have timed out meanwhile.
+/// A signature or a claim that comes late is no fault: the handshake may have timed out meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[error("the handshake has ended")]

@@ -1,7 +1,7 @@
 //! Events: what happened, for the application to poll.
 
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
-use crate::handshake::{HandshakeError, SignRequest};
+use crate::handshake::{ClaimRequest, HandshakeError, SignRequest};
 use crate::ids::{FabricIndex, Peer};
 
 /// An event, which [`poll_event`](super::SessionManager::poll_event) returns.
@@ -71,9 +71,17 @@ pub enum Event<T> {
         /// The session.
         session: SessionHandle,
     },
-    /// The resumption record of a peer was made, replaced or removed. Store what
-    /// [`Records::get`](crate::manager::Records::get) returns; if it returns `None`, delete what
-    /// was stored.
+    /// A peer asks to resume a session from a record that may be stored somewhere. Only with
+    /// [`Config::claim_wait`](crate::manager::Config::claim_wait) set: a node that does not take
+    /// part answers with the full handshake.
+    ///
+    /// Delete every stored copy of the record, wait until that is durable, and call
+    /// [`Records::complete_claim`](crate::manager::Records::complete_claim). If the record could
+    /// come back after a power failure, complete the request with false.
+    ClaimRequest(ClaimRequest),
+    /// The resumption record of a peer was made, replaced or removed. To keep it over a restart,
+    /// store what [`Records::export`](crate::manager::Records::export) returns; if it returns
+    /// `None`, delete what was stored. It is safe to ignore this event.
     #[non_exhaustive]
     RecordChanged {
         /// The peer.

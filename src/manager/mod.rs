@@ -82,6 +82,7 @@ pub use self::event::{CloseReason, Event, WindowCloseReason};
 pub use self::groups::{GroupError, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::handshakes::CommissioningWindow;
+pub use self::node::records::RecordInfo;
 pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
 pub use self::sessions::{BatchMessage, Datagram, SessionRef};
 #[cfg(feature = "alloc")]

@@ -36,6 +36,10 @@ pub(super) fn event<T>(event: &Event<T>) {
         Event::CounterLow { session } => {
             log_warn!("session {} can send few messages more", session.local);
         }
+        Event::ClaimRequest(request) => {
+            let peer = request.peer();
+            log_debug!("{} on fabric {} claims its stored record", peer.node, peer.fabric);
+        }
         Event::RecordChanged { peer } => {
             log_debug!("resumption record of {} on fabric {} changed", peer.node, peer.fabric);
         }

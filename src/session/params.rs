@@ -194,6 +194,110 @@ impl SessionParameters {
         writer.end()
     }
 
+    /// Returns what to use of these, which were authenticated, in a session whose handshake declared
+    /// others that nothing authenticates. No wait becomes longer by them: an interval can become
+    /// shorter, and the time longer in which the shorter interval counts. All else stays.
+    pub(crate) fn bounding(&self, declared: &Self) -> Self {
+        Self {
+            idle_interval_ms: self.idle_interval_ms.min(declared.idle_interval_ms),
+            active_interval_ms: self.active_interval_ms.min(declared.active_interval_ms),
+            active_threshold_ms: self.active_threshold_ms.max(declared.active_threshold_ms),
+            ..*self
+        }
+    }
+
+    /// Length of the form in which a resumption record has them.
+    pub(crate) const STORED_LEN: usize = 26;
+
+    /// Returns them as a resumption record has them: flags for the members that may be absent, then
+    /// all members, little-endian, 0 for an absent one.
+    pub(crate) fn to_stored(self) -> [u8; Self::STORED_LEN] {
+        let [i0, i1, i2, i3] = self.idle_interval_ms.to_le_bytes();
+        let [a0, a1, a2, a3] = self.active_interval_ms.to_le_bytes();
+        let [t0, t1] = self.active_threshold_ms.to_le_bytes();
+        let [d0, d1] = self.data_model_revision.unwrap_or(0).to_le_bytes();
+        let [m0, m1] = self.interaction_model_revision.unwrap_or(0).to_le_bytes();
+        let [s0, s1, s2, s3] = self.specification_version.unwrap_or(0).to_le_bytes();
+        let [p0, p1] = self.max_paths_per_invoke.to_le_bytes();
+        let [l0, l1, l2, l3] = self.max_tcp_message.to_le_bytes();
+        let flags = u8::from(self.data_model_revision.is_some())
+            | u8::from(self.interaction_model_revision.is_some()) << 1
+            | u8::from(self.specification_version.is_some()) << 2;
+        [
+            flags,
+            i0,
+            i1,
+            i2,
+            i3,
+            a0,
+            a1,
+            a2,
+            a3,
+            t0,
+            t1,
+            d0,
+            d1,
+            m0,
+            m1,
+            s0,
+            s1,
+            s2,
+            s3,
+            p0,
+            p1,
+            self.transports.0,
+            l0,
+            l1,
+            l2,
+            l3,
+        ]
+    }
+
+    /// Reads that form; `None` for bytes that [`to_stored`](Self::to_stored) does not return.
+    pub(crate) fn from_stored(bytes: &[u8; Self::STORED_LEN]) -> Option<Self> {
+        let [
+            flags,
+            i0,
+            i1,
+            i2,
+            i3,
+            a0,
+            a1,
+            a2,
+            a3,
+            t0,
+            t1,
+            d0,
+            d1,
+            m0,
+            m1,
+            s0,
+            s1,
+            s2,
+            s3,
+            p0,
+            p1,
+            transports,
+            l0,
+            l1,
+            l2,
+            l3,
+        ] = *bytes;
+        let has = |bit: u8| flags & bit != 0;
+        let params = Self {
+            idle_interval_ms: u32::from_le_bytes([i0, i1, i2, i3]),
+            active_interval_ms: u32::from_le_bytes([a0, a1, a2, a3]),
+            active_threshold_ms: u16::from_le_bytes([t0, t1]),
+            data_model_revision: has(1).then_some(u16::from_le_bytes([d0, d1])),
+            interaction_model_revision: has(2).then_some(u16::from_le_bytes([m0, m1])),
+            specification_version: has(4).then_some(u32::from_le_bytes([s0, s1, s2, s3])),
+            max_paths_per_invoke: u16::from_le_bytes([p0, p1]),
+            transports: Transports::from_bits(transports.into()),
+            max_tcp_message: u32::from_le_bytes([l0, l1, l2, l3]),
+        };
+        (params.to_stored() == *bytes).then_some(params)
+    }
+
     /// All zero: of a manager that has no settings yet.
     pub(crate) const UNSET: Self = Self {
         idle_interval_ms: 0,

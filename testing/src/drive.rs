@@ -116,6 +116,7 @@ impl Node {
             verified: &mut **self.verified.borrow_mut(),
             certificates: &mut KeepNone,
             profile: Profile::default(),
+            record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &PARAMETERS,
         })
     }

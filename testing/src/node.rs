@@ -14,7 +14,7 @@ use matter_session::handshake::{
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, SignRequest, Signed, Step,
 };
 use matter_session::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::hazmat::{self, Counters};
 use matter_session::session::{
     Identity, ResumptionId, SecureSession, SessionKind, SessionParameters, SessionRole,
@@ -73,6 +73,7 @@ impl Node {
             verified: &mut NoCache,
             certificates,
             profile: self.profile,
+            record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &self.parameters,
         })
     }
@@ -93,8 +94,14 @@ impl KeepCertificates for Kept {
 pub struct Records<'a>(pub &'a [ResumptionRecord]);
 
 impl ResumptionStore for Records<'_> {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.0.iter().find(|record| record.id == *id).cloned()
+    fn by_id(
+        &mut self,
+        fabric: FabricIndex,
+        id: &ResumptionId,
+        n: usize,
+    ) -> Option<ResumptionRecord> {
+        let found = |record: &&ResumptionRecord| (record.fabric, record.id) == (fabric, *id);
+        self.0.iter().filter(found).nth(n).cloned()
     }
 
     fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
@@ -102,8 +109,8 @@ impl ResumptionStore for Records<'_> {
         self.0.iter().find(of_peer).cloned()
     }
 
-    fn claim(&mut self, _: &ResumptionId) -> bool {
-        true
+    fn claim(&mut self, _: Peer, _: &ResumptionId) -> Claim {
+        Claim::Granted
     }
 
     fn save(&mut self, _: &ResumptionRecord) {

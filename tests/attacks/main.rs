@@ -11,6 +11,7 @@ mod misuse;
 #[expect(dead_code, reason = "scenarios use the rest")]
 #[path = "../scenarios/raw.rs"]
 mod raw;
+mod records;
 mod synchronization;
 
 use matter_session_testing::{net, twin};

@@ -156,6 +156,9 @@ pub fn record_of(id: [u8; 16], peer: &Credentials) -> ResumptionRecord {
         peer: peer.id,
         cats: matter_session::ids::CaseAuthTags::NONE,
         shared_secret: Secret::new([0x5A; 32]),
+        valid_until: None,
+        authenticated: None,
+        parameters: matter_session::session::SessionParameters::default(),
     }
 }
 

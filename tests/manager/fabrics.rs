@@ -41,8 +41,8 @@ fn removing_a_fabric_ends_its_sessions_and_records_and_no_others() {
     assert_eq!(net.node(0).closed().len(), 3, "each peer was told");
     let left: Vec<_> = net.node(1).manager.sessions().iter().map(|s| s.handle()).collect();
     assert_eq!(left, [kept]);
-    assert!(net.node(1).manager.records().get(Peer::new(index(1), NodeId::new(100))).is_none());
-    assert!(net.node(1).manager.records().get(Peer::new(index(2), NodeId::new(100))).is_some());
+    assert!(net.node(1).manager.dangerous_record(Peer::new(index(1), NodeId::new(100))).is_none());
+    assert!(net.node(1).manager.dangerous_record(Peer::new(index(2), NodeId::new(100))).is_some());
     net.dial_case(0, 1, 1, 200);
     net.settle();
     let refused = HandshakeError::Refused(Refusal::NoSharedTrustRoots);

@@ -28,7 +28,7 @@ fn a_busy_day() -> Vec<Vec<u8>> {
         for session in net.node(n).manager.sessions().iter() {
             secrets.push(session.session().attestation_challenge().to_vec());
         }
-        for record in net.node(n).manager.records().iter() {
+        for record in net.node(n).manager.dangerous_records() {
             secrets.push(record.shared_secret.as_bytes().to_vec());
         }
     }

@@ -4,6 +4,7 @@ mod attacks;
 mod batches;
 mod case;
 mod check_in;
+mod claims;
 mod closing;
 mod fabrics;
 mod fixed;

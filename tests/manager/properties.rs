@@ -322,7 +322,7 @@ impl<S: Storage> World<S> {
         self.told = self.net.sent.len();
         for node in &mut self.net.nodes {
             let records: Vec<_> =
-                node.manager.records().iter().map(ResumptionRecord::to_bytes).collect();
+                node.manager.dangerous_records().map(ResumptionRecord::to_bytes).collect();
             let records: Vec<_> = records.iter().map(|record| *record.as_bytes()).collect();
             let events = core::mem::take(&mut node.events);
             let dropped = core::mem::take(&mut node.dropped);

@@ -6,6 +6,7 @@ use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::ResumptionId;
+use matter_session::time::MatterTime;
 
 use crate::net::{Authority, Fate, Net, index, udp};
 
@@ -23,15 +24,16 @@ fn records_survive_a_restart_as_bytes() {
     let (net, ..) = Net::with_case();
     let stored: Vec<Vec<u8>> = (0..2)
         .map(|n| {
-            net.nodes[n].manager.records().iter().next().unwrap().to_bytes().as_bytes().to_vec()
+            net.nodes[n].manager.dangerous_records().next().unwrap().to_bytes().as_bytes().to_vec()
         })
         .collect();
-    let mut net = Net::members();
+    let config = || Config::default().with_claim_wait(Duration::from_millis(200));
+    let mut net = Net::members_with(vec![(udp(1), config()), (udp(2), config())]);
     for (n, stored) in stored.iter().enumerate() {
         let record = ResumptionRecord::from_bytes(stored).unwrap();
         assert_eq!(net.call(n, |m, cx| m.records_mut().restore(cx, record.clone())), Ok(()));
         assert_eq!(
-            net.node(n).manager.records().get(Peer::new(record.fabric, record.peer)),
+            net.node(n).manager.dangerous_record(Peer::new(record.fabric, record.peer)),
             Some(&record)
         );
         // A record of a fabric that is gone is not taken in.
@@ -54,19 +56,23 @@ fn records_survive_a_restart_as_bytes() {
 #[test]
 fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
     let (mut net, ..) = Net::with_case();
-    let own = net.nodes[0].manager.records().iter().next().unwrap().clone();
+    let own = net.nodes[0].manager.dangerous_records().next().unwrap().clone();
     let other = |id: u8| {
         let id = ResumptionId::new([id; 16]);
         ResumptionRecord { peer: NodeId::new(300), id, ..own.clone() }
     };
+    net.node(0).epoch = Some(900_000_000);
+    let end = MatterTime::from_seconds(900_000_000);
+    let long_ago = MatterTime::from_seconds(900_000_000 - 30 * 24 * 3600);
     let refused = [
         (ResumptionRecord { fabric: index(7), ..own.clone() }, RestoreError::UnknownFabric),
-        (ResumptionRecord { peer: NodeId::new(300), ..own.clone() }, RestoreError::IdTaken),
+        (ResumptionRecord { valid_until: Some(end), ..own.clone() }, RestoreError::Expired),
+        (ResumptionRecord { authenticated: Some(long_ago), ..own.clone() }, RestoreError::Expired),
     ];
     for (record, error) in refused {
         assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, record)), Err(error));
         assert!(!error.is_temporary());
-        assert_eq!(net.node(0).manager.records().iter().collect::<Vec<_>>(), [&own]);
+        assert_eq!(net.node(0).manager.dangerous_records().collect::<Vec<_>>(), [&own]);
     }
     assert!(!RestoreError::TooMany.is_temporary());
     // In place of the peer's own, with its id or another.
@@ -74,7 +80,10 @@ fn a_stored_record_is_refused_with_the_reason_and_changes_nothing() {
     assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, other(1))), Ok(()));
     assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, other(2))), Ok(()));
     assert!(
-        net.node(0).manager.records().iter().all(|record| record.id != ResumptionId::new([1; 16]))
+        net.node(0)
+            .manager
+            .dangerous_records()
+            .all(|record| record.id != ResumptionId::new([1; 16]))
     );
     assert_eq!(net.node(0).manager.records().len(), 2);
 }
@@ -119,15 +128,12 @@ fn the_oldest_record_makes_room() {
     }
     assert_eq!(changes(&mut net, 0), [200, 300, 200, 400]);
     let kept: Vec<_> =
-        net.node(0).manager.records().iter().map(|record| record.peer.get()).collect();
+        net.node(0).manager.dangerous_records().map(|record| record.peer.get()).collect();
     assert_eq!(kept, [300, 400]);
     // A full table takes no stored records in, except in place of their own.
-    let mut record = net.node(0).manager.records().iter().next().unwrap().clone();
+    let mut record = net.node(0).manager.dangerous_records().next().unwrap().clone();
     assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, record.clone())), Ok(()));
     record.peer = NodeId::new(200);
-    let clashing = net.call(0, |m, cx| m.records_mut().restore(cx, record.clone()));
-    assert_eq!(clashing, Err(RestoreError::IdTaken));
-    record.id = ResumptionId::new([7; 16]);
     let refused = net.call(0, |m, cx| m.records_mut().restore(cx, record));
     assert_eq!(refused, Err(RestoreError::TooMany));
     net.assert_clean();
@@ -148,7 +154,7 @@ fn a_record_that_was_offered_lately_outlasts_one_that_was_saved_later() {
     net.dial_case(0, 3, 1, 400);
     net.run(1000);
     let kept: Vec<_> =
-        net.node(0).manager.records().iter().map(|record| record.peer.get()).collect();
+        net.node(0).manager.dangerous_records().map(|record| record.peer.get()).collect();
     assert_eq!(kept, [200, 400]);
     net.assert_clean();
 }
@@ -161,7 +167,7 @@ fn forgotten_records_are_told_of() {
     net.call(0, |m, cx| m.records_mut().forget(cx, Peer::new(index(1), peer)));
     net.pump();
     assert_eq!(changes(&mut net, 0), [200]);
-    assert!(net.node(0).manager.records().get(Peer::new(index(1), peer)).is_none());
+    assert!(net.node(0).manager.dangerous_record(Peer::new(index(1), peer)).is_none());
     net.call(1, |m, cx| m.records_mut().forget_all(cx));
     net.pump();
     assert_eq!(changes(&mut net, 1), [100]);

@@ -1,13 +1,15 @@
 //! Fabrics as bytes: what is stored comes back, what is damaged does not.
 
+use core::time::Duration;
+
 use matter_session::cert::{ChainError, ChainFault, Position};
 use matter_session::crypto::{RustCrypto, Secret};
 use matter_session::fabric::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
 use matter_session::ids::NodeId;
-use matter_session::manager::{Event, FabricTableError, RestoreError};
+use matter_session::manager::{Config, Event, FabricTableError, RestoreError};
 use proptest::prelude::*;
 
-use crate::net::{Authority, Net, index};
+use crate::net::{Authority, Net, index, udp};
 
 fn encoded(fabric: Fabric<'_>) -> Vec<u8> {
     let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
@@ -39,10 +41,11 @@ fn fabrics_survive_a_restart_as_bytes_with_their_records() {
     let mut stored = Vec::new();
     for node in &mut net.nodes {
         let fabric = encoded(node.manager.fabrics().iter().next().unwrap());
-        let record = node.manager.records().iter().next().unwrap().clone();
+        let record = node.manager.dangerous_records().next().unwrap().clone();
         stored.push((fabric, record, node.keys.remove(&index(1)).unwrap()));
     }
-    let mut net = Net::pair();
+    let config = || Config::default().with_claim_wait(Duration::from_millis(200));
+    let mut net = Net::with(vec![(udp(1), config()), (udp(2), config())]);
     for (n, (fabric, record, key)) in stored.into_iter().enumerate() {
         let early = net.call(n, |m, cx| m.records_mut().restore(cx, record.clone()));
         assert_eq!(early, Err(RestoreError::UnknownFabric), "its fabric comes first");

@@ -8,7 +8,7 @@ use matter_session::context::Context;
 use matter_session::handshake::HandshakeError;
 use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::{Config, Event, RestoreError};
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
 use crate::net::{Authority, Manager, Net, index, udp};
@@ -17,7 +17,6 @@ use crate::net::{Authority, Manager, Net, index, udp};
 #[derive(Default)]
 struct Database {
     rows: BTreeMap<(u8, u64), Vec<u8>>,
-    claimed: BTreeSet<[u8; 16]>,
     /// Fails to save what it is given.
     full: bool,
     /// Whose record has, or once had, an id.
@@ -45,22 +44,27 @@ impl Store {
 }
 
 impl ResumptionStore for Store {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
+    fn by_id(&mut self, _: FabricIndex, id: &ResumptionId, n: usize) -> Option<ResumptionRecord> {
         let holder = {
             let database = self.0.borrow();
             database.ids.get(id.as_bytes()).copied().filter(|_| database.stale)
         };
-        self.find(|record| {
+        let found = self.find(|record| {
             record.id == *id || holder == Some((record.fabric.get(), record.peer.get()))
-        })
+        });
+        found.filter(|_| n == 0)
     }
 
     fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
         self.find(|record| (record.fabric, record.peer) == (fabric, peer))
     }
 
-    fn claim(&mut self, id: &ResumptionId) -> bool {
-        self.0.borrow_mut().claimed.insert(*id.as_bytes())
+    fn claim(&mut self, peer: Peer, id: &ResumptionId) -> Claim {
+        if self.by_peer(peer).is_none_or(|record| record.id != *id) {
+            return Claim::Refused;
+        }
+        self.remove(peer);
+        Claim::Granted
     }
 
     fn save(&mut self, record: &ResumptionRecord) {
@@ -274,7 +278,7 @@ fn a_record_of_the_managers_own_expires_without_the_store() {
     let config = || Config::default().with_records(8, lifetime);
     let mut net = Net::members_with(vec![(udp(1), config()), (udp(2), config())]);
     net.case(200);
-    let own = net.nodes[0].manager.records().iter().next().unwrap().clone();
+    let own = net.nodes[0].manager.dangerous_records().next().unwrap().clone();
     let stores = vec![Store::default(), Store::default()];
     let mut fleet = Fleet { net, stores }.with_stores();
     fleet.stores[0].save(&own);

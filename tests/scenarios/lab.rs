@@ -104,7 +104,10 @@ impl Party {
     }
 
     pub fn records(&self) -> Vec<Vec<u8>> {
-        self.manager.records().iter().map(|record| record.to_bytes().as_bytes().to_vec()).collect()
+        self.manager
+            .dangerous_records()
+            .map(|record| record.to_bytes().as_bytes().to_vec())
+            .collect()
     }
 }
 

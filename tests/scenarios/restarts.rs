@@ -1,5 +1,7 @@
 //! Nodes that restart, messages of sessions that are gone, and reports that nobody has signed.
 
+use core::time::Duration;
+
 use matter_session::exchange::max_transmission_time;
 use matter_session::ids::Peer;
 use matter_session::manager::{Config, Dropped, Event};
@@ -15,7 +17,9 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
         let address = net.nodes[n].address;
         // Another seed for another life.
         let mut others = vec![(udp(9), Config::default()); 5];
-        others.push((address, Config::default()));
+        // Its application deletes what it has stored when a peer claims it.
+        let config = Config::default().with_claim_wait(Duration::from_millis(200));
+        others.push((address, config));
         Net::with(others).nodes.remove(5)
     };
     let mut stored = [0; matter_session::fabric::Fabric::ENCODED_MAX_LEN];
@@ -27,7 +31,7 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
     }
     node.keys = former.keys;
     if remembers {
-        for record in former.manager.records().iter() {
+        for record in former.manager.dangerous_records() {
             let stored = record.to_bytes();
             let record = ResumptionRecord::from_bytes(stored.as_bytes()).unwrap();
             assert_eq!(net.call(n, |m, cx| m.records_mut().restore(cx, record)), Ok(()));

@@ -185,7 +185,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     let mut twins = Twins::new(false);
     twins.net.dial_case(MIXER, VICTIM, 1, 200);
     twins.net.run(1000);
-    let record = twins.net.nodes[MIXER].manager.records().iter().next().unwrap().clone();
+    let record = twins.net.nodes[MIXER].manager.dangerous_records().next().unwrap().clone();
     twins
         .net
         .call(MIXER, |m, cx| m.records_mut().forget(cx, Peer::new(index(1), NodeId::new(200))));
@@ -198,7 +198,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     let relabelled = ResumptionRecord { fabric: index(7), compressed_fabric, ..record.clone() };
     assert_eq!(net.call(MIXER, |m, cx| m.records_mut().restore(cx, relabelled)), Ok(()));
     let before =
-        net.nodes[VICTIM].manager.records().get(Peer::new(index(1), NodeId::new(100))).cloned();
+        net.nodes[VICTIM].manager.dangerous_record(Peer::new(index(1), NodeId::new(100))).cloned();
     // Signatures are those of the certificate's key.
     twins.lend_key(index(1), index(7));
     let net = &mut twins.net;
@@ -212,7 +212,7 @@ fn a_record_of_one_twin_resumes_nothing_on_the_other() {
     assert_eq!(net.node(MIXER).try_established(), None);
     assert_eq!(gains(net, VICTIM), (1, 1));
     assert_eq!(
-        net.nodes[VICTIM].manager.records().get(Peer::new(index(1), NodeId::new(100))).cloned(),
+        net.nodes[VICTIM].manager.dangerous_record(Peer::new(index(1), NodeId::new(100))).cloned(),
         before
     );
     // On its own fabric the record is as good as ever.
@@ -241,7 +241,7 @@ fn a_node_that_leaves_one_twin_keeps_all_of_the_other() {
     let fabrics: Vec<_> =
         manager.sessions().iter().map(|s| s.session().identity().fabric().unwrap()).collect();
     assert_eq!(fabrics, [index(2)]);
-    assert_eq!(manager.records().iter().map(|r| r.fabric).collect::<Vec<_>>(), [index(2)]);
+    assert_eq!(manager.dangerous_records().map(|r| r.fabric).collect::<Vec<_>>(), [index(2)]);
     assert_eq!(gains(net, MIXER), (1, 2));
     // It comes back as another member of the first: the old record means nothing there.
     let member = twins.authorities[0].admit(201);

@@ -11,8 +11,8 @@ use matter_session::fabric::Fabric;
 use matter_session::handshake::SignRequest;
 use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
-    Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, SessionHandle,
-    SessionManager, Storage,
+    Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, RestoreError,
+    SessionHandle, SessionManager, Storage,
 };
 use matter_session::rand_core::{TryCryptoRng, TryRng};
 use matter_session::resumption::ResumptionRecord;
@@ -290,9 +290,6 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn restart(&mut self, scene: &mut Scene<'_>, keeps_records: bool) {
         scene.tell(self.name, || format!("restarts, keeps records: {keeps_records}"));
         scene.book.figures.restarts += 1;
-        // Each record is stored as soon as it has changed, even if this was not yet told.
-        let records = self.manager.records().iter().map(|record| record.to_bytes());
-        let records: Vec<_> = records.filter(|_| keeps_records).collect();
         if let Some(vault) = self.vault.as_mut().filter(|_| !keeps_records) {
             vault.rows.clear();
         }
@@ -309,13 +306,18 @@ impl<X: Suite, S: Storage> Node<X, S> {
         }
         (self.app.key_sets, self.app.groups) = (former.key_sets, former.groups);
         self.install_groups_again();
-        for record in records {
-            let record = ResumptionRecord::from_bytes(record.as_bytes()).unwrap();
-            let key = (record.fabric, record.peer);
-            self.app.stored_records.insert(key, record.to_bytes().as_bytes().to_vec());
+        // What the application had stored, which can be older than what the manager had.
+        for (key, bytes) in former.stored_records.into_iter().filter(|_| keeps_records) {
+            let record = ResumptionRecord::from_bytes(&bytes).unwrap();
+            let fabric = self.manager.fabrics().get(record.fabric);
+            let is_known = fabric.is_some_and(|f| f.compressed_id() == record.compressed_fabric);
             let (manager, mut services) = self.with_services();
             let restored = manager.records_mut().restore(&mut services.at(scene.now), record);
-            assert_eq!(restored, Ok(()));
+            let expected = if is_known { Ok(()) } else { Err(RestoreError::UnknownFabric) };
+            assert_eq!(restored, expected);
+            if is_known {
+                self.app.stored_records.insert(key, bytes);
+            }
         }
     }
 
@@ -341,9 +343,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
     pub fn known_peers(&self) -> Vec<(FabricIndex, NodeId)> {
         match &self.vault {
             Some(vault) => vault.rows.keys().copied().collect(),
-            None => {
-                self.manager.records().iter().map(|record| (record.fabric, record.peer)).collect()
-            }
+            None => self
+                .manager
+                .dangerous_records()
+                .map(|record| (record.fabric, record.peer))
+                .collect(),
         }
     }
 

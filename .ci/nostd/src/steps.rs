@@ -91,6 +91,7 @@ fn case() -> Option<()> {
         verified: &mut cache,
         certificates: &mut KeepNone,
         profile: Profile::default(),
+        record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &parameters,
     };
     let (a, b) = (LocalSessionId::new(3)?, LocalSessionId::new(4)?);

@@ -9,7 +9,11 @@ use crate::context::{Context, PeerIdentity};
 use crate::crypto::{Crypto, CryptoError, Secret};
 use crate::fabric::{Fabric, FabricTable};
 use crate::ids::Peer;
-use crate::resumption::ResumptionRecord;
+use crate::resumption::{Claim, ResumptionRecord};
+
+/// How many records with the id of a Sigma1 are tried. More than one has it if a responder gave out
+/// the id of another, by malice.
+const CANDIDATES: usize = 4;
 
 /// What entitles the initiator to a resumption.
 pub(super) struct Accepted {
@@ -52,15 +56,18 @@ pub(crate) fn is_addressed<C: Crypto>(
     sigma1.is_ok_and(|s| find_destination(crypto, fabrics, &s).is_ok_and(|found| found.is_some()))
 }
 
-/// Returns the record that the initiator wants to resume, if all of this holds. Otherwise the
-/// handshake is a full one.
+/// Returns the record that the initiator wants to resume, with the answer to the claim on it, if
+/// all of this holds. Otherwise the handshake is a full one.
 ///
 /// 1. The record is stored under this very id. The keys are derived from the id, and a store may
 ///    return the record's successor.
 /// 2. Its MIC verifies.
 /// 3. It is of the fabric that the destination id means.
-/// 4. The policy still accepts the peer.
-/// 5. The claim succeeds: nobody else resumes it.
+/// 4. Its certificates are valid, and the full handshake is recent enough.
+/// 5. The policy still accepts the peer.
+///
+/// Only if the claim is granted may the record be answered: no copy of it is left then that could be
+/// resumed again.
 #[inline(never)]
 pub(super) fn accept_resumption<C: Crypto>(
     crypto: &C,
@@ -69,23 +76,36 @@ pub(super) fn accept_resumption<C: Crypto>(
     fabric: Fabric<'_>,
     request: &ResumeRequest<'_>,
     initiator_random: &[u8; 32],
-) -> Option<Accepted> {
-    let record = env.resumption.by_id(&request.id).filter(|record| record.id == request.id)?;
-    let secret = &record.shared_secret;
-    let verified = ResumeMic::Sigma1
-        .verify(crypto, secret, initiator_random, &request.id, request.mic)
-        .ok()?;
-    if !record.is_of(fabric) {
+) -> Option<(Accepted, Claim)> {
+    let (record, verified) = find_record(crypto, env, fabric, request, initiator_random)?;
+    if !record.is_of(fabric) || !record.is_current(cx.wall, env.record_lifetime) {
         return None;
     }
-    let identity = PeerIdentity {
-        peer: Peer::new(record.fabric, record.peer),
-        cats: record.cats,
-        certificates: None,
-    };
-    cx.policy.authorize(&identity).ok()?;
-    if !env.resumption.claim(&request.id) {
-        return None;
+    cx.policy.authorize(&PeerIdentity::of_record(&record)).ok()?;
+    let claim = env.resumption.claim(Peer::new(record.fabric, record.peer), &request.id);
+    let accepted = Accepted { fabric: BoundFabric::to(fabric), record, verified };
+    Some((accepted, claim))
+}
+
+/// Returns the record with the id of a request under which its MIC verifies.
+#[inline(never)]
+fn find_record<C: Crypto>(
+    crypto: &C,
+    env: &mut CaseEnv<'_>,
+    fabric: Fabric<'_>,
+    request: &ResumeRequest<'_>,
+    initiator_random: &[u8; 32],
+) -> Option<(ResumptionRecord, ResumptionVerified)> {
+    for n in 0..CANDIDATES {
+        let record = env.resumption.by_id(fabric.index(), &request.id, n)?;
+        let secret = &record.shared_secret;
+        let verified =
+            ResumeMic::Sigma1.verify(crypto, secret, initiator_random, &request.id, request.mic);
+        if let Ok(verified) = verified
+            && record.id == request.id
+        {
+            return Some((record, verified));
+        }
     }
-    Some(Accepted { fabric: BoundFabric::to(fabric), record, verified })
+    None
 }

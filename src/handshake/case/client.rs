@@ -72,6 +72,7 @@ use crate::wire::secure_channel::Opcode;
 ///     verified: &mut NoCache,
 ///     certificates: &mut KeepNone,
 ///     profile: Profile::Strict,
+///     record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
 ///     parameters: &SessionParameters::default(),
 /// };
 /// let start = CaseStart::new(matter_session::Peer::new(FabricIndex::MIN, NodeId::new(7)), id);
@@ -146,7 +147,9 @@ impl<C: Crypto> CaseClient<C> {
         let CaseStart { peer: Peer { fabric, node }, local, record } = start;
         let own = env.fabrics.by_index(fabric).ok_or(HandshakeError::UnknownFabric)?;
         let ipk = own.current_ipk().ok_or(HandshakeError::UnknownFabric)?.clone();
-        let resuming = record.filter(|r| r.is_of(own) && r.peer == node);
+        let resuming = record.filter(|r| {
+            r.is_of(own) && r.peer == node && r.is_current(cx.wall, env.record_lifetime)
+        });
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
         let ephemeral = crypto.ephemeral(cx.rng)?;
@@ -369,11 +372,10 @@ impl<C: Crypto> ExpectSigma2<C> {
         let verified = ResumeMic::Sigma2
             .verify(crypto, &old.shared_secret, &self.random, &message.resumption_id, message.mic)
             .map_err(|_| HandshakeError::WrongResumption)?;
-        let identity = PeerIdentity {
-            peer: Peer::new(old.fabric, old.peer),
-            cats: old.cats,
-            certificates: None,
-        };
+        if !old.is_current(cx.wall, env.record_lifetime) {
+            return Err(HandshakeError::RecordExpired);
+        }
+        let identity = PeerIdentity::of_record(old);
         cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
         let keys = resumed_session_keys(crypto, &old.shared_secret, &self.random, &old.id)?;
         let record = ResumptionRecord { id: message.resumption_id, ..old.clone() };
@@ -381,7 +383,10 @@ impl<C: Crypto> ExpectSigma2<C> {
             role: SessionRole::Initiator,
             local: target.local,
             peer: message.responder_session_id,
-            peer_parameters: message.session_parameters.unwrap_or_default(),
+            // Nothing authenticates what this message declares.
+            peer_parameters: old
+                .parameters
+                .bounding(&message.session_parameters.unwrap_or_default()),
         };
         let reply = Some(Outgoing::success(out)?);
         let proof = Proof::Resumption { record, _verified: &verified };

@@ -1,6 +1,7 @@
 //! The data of a node that CASE borrows.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::cert::{Profile, VerifiedCache};
 use crate::context::PeerCertificates;
@@ -22,6 +23,9 @@ pub struct CaseEnv<'a> {
     pub certificates: &'a mut dyn KeepCertificates,
     /// The profile that certificates are read with.
     pub profile: Profile,
+    /// The longest time since the full handshake at which a session is still resumed, as far as the
+    /// calendar time is known.
+    pub record_lifetime: Duration,
     /// This node's own session parameters, announced to the peer.
     pub parameters: &'a SessionParameters,
 }

@@ -28,6 +28,7 @@ mod keys;
 pub mod messages;
 mod peer;
 mod proof;
+mod resuming;
 mod server;
 mod start;
 

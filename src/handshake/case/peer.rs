@@ -8,6 +8,7 @@ use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Signatur
 use crate::fabric::Fabric;
 use crate::handshake::HandshakeError;
 use crate::ids::{CaseAuthTags, NodeId, Peer};
+use crate::time::MatterTime;
 use crate::tlv::Writer;
 
 /// Proof that the peer holds the operational key of a certificate of the fabric.
@@ -15,6 +16,10 @@ use crate::tlv::Writer;
 pub(super) struct PeerVerified {
     pub(super) node: NodeId,
     pub(super) cats: CaseAuthTags,
+    /// The earliest end of validity in the chain.
+    pub(super) valid_until: Option<MatterTime>,
+    /// The present time, if it is known.
+    pub(super) authenticated: Option<MatterTime>,
 }
 
 /// Returns the digest that the sender of certificates signs.
@@ -53,14 +58,17 @@ pub(super) fn verify_peer<C: Crypto>(
     verify_possession(crypto, tbe, keys, chain.public_key())?;
     let certificates = PeerCertificates::new(tbe.noc, tbe.icac, chain.public_key());
     let (node, cats) = (chain.node_id(), chain.cats());
+    let (valid_until, authenticated) = (chain.not_after(), cx.wall.present());
     let identity = PeerIdentity {
         peer: Peer::new(fabric.index(), node),
         cats,
         certificates: Some(certificates),
+        valid_until,
+        authenticated,
     };
     cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
     env.certificates.keep(&certificates);
-    Ok(PeerVerified { node, cats })
+    Ok(PeerVerified { node, cats, valid_until, authenticated })
 }
 
 /// Checks that the sender of certificates has signed with the key they are about.

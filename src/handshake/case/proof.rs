@@ -35,6 +35,10 @@ pub(super) fn establish(
             peer: peer.node,
             cats: peer.cats,
             shared_secret: shared_secret.clone(),
+            valid_until: peer.valid_until,
+            authenticated: peer.authenticated,
+            // The transcript covers them.
+            parameters: ends.peer_parameters,
         },
         Proof::Resumption { record, .. } => record,
     };

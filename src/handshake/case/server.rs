@@ -1,16 +1,12 @@
 //! The responder of CASE.
 
-use core::mem;
-
-use super::admission::{Accepted, accept_resumption, find_destination};
+use super::admission::{accept_resumption, find_destination};
 use super::env::{BoundFabric, CaseEnv};
-use super::keys::{
-    ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
-    session_keys, write_tbe,
-};
-use super::messages::{Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
+use super::keys::{TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, s2k, s3k, session_keys, write_tbe};
+use super::messages::{Sigma1, Sigma2, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::proof::{Proof, establish};
+use super::resuming::{Instead, Resuming, ResumingStage};
 use crate::context::Context;
 use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
@@ -18,9 +14,11 @@ use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::Ends;
 use crate::handshake::{
-    Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
+    ClaimRequest, Claimed, Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest,
+    Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::resumption::Claim;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
 use crate::tlv::TlvError;
@@ -30,7 +28,8 @@ use crate::wire::secure_channel::Opcode;
 ///
 /// ```text
 /// new ─▶ ExpectSigma1 ──Sigma1──▶ AwaitSignature ──resume──▶ ExpectSigma3 ─▶ established
-///              └──Sigma1 (resumption accepted)──▶ ExpectReport ────────────▶ established
+///              └──Sigma1 (resumption accepted)──▶ AwaitClaim ──complete_claim──▶ ExpectReport ─▶ established
+///                      (skipped if it is granted at once; a full handshake if it is refused)
 ///              any error, timeout ▶ ended
 /// ```
 ///
@@ -75,6 +74,7 @@ use crate::wire::secure_channel::Opcode;
 ///     verified: &mut NoCache,
 ///     certificates: &mut KeepNone,
 ///     profile: Profile::Strict,
+///     record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
 ///     parameters: &SessionParameters::default(),
 /// };
 /// # let start = CaseStart::new(matter_session::Peer::new(FabricIndex::MIN, NodeId::new(7)), id);
@@ -107,7 +107,7 @@ pub struct Server<C: Crypto> {
 enum State<C: Crypto> {
     ExpectSigma1,
     Full(Full<C>),
-    ExpectReport(ExpectReport),
+    Resuming(Resuming<C>),
     Ended,
 }
 
@@ -129,14 +129,6 @@ enum Stage {
     ExpectSigma3,
 }
 
-/// Sigma1 asked for a resumption that we accept.
-struct ExpectReport {
-    accepted: Accepted,
-    initiator_random: [u8; 32],
-    old: ResumptionId,
-    ends: Ends,
-}
-
 impl<C: Crypto> CaseServer<C> {
     /// Waits for a Sigma1. `local` must not be in use by another session or handshake.
     #[must_use]
@@ -149,29 +141,45 @@ impl<C: Crypto> CaseServer<C> {
     ///
     /// The keys of a resumed session depend on the record and the initiator's random alone, so a
     /// repeated Sigma1 yields the same keys. Use this while another handshake [is
-    /// resuming](Self::resuming) the record.
+    /// resuming](Self::resuming) the record: the sessions of a Sigma1 and of its copy would repeat
+    /// each other's nonces.
     #[must_use]
     pub const fn without_resumption(mut self) -> Self {
         self.machine.resumes = false;
         self
     }
 
-    /// Returns the id of the record that this handshake is about to resume, while it waits for the
+    /// Returns the id of the record that this handshake is about to resume, from Sigma1 until the
     /// initiator's report.
     #[must_use]
     pub const fn resuming(&self) -> Option<&ResumptionId> {
         match &self.machine.state {
-            State::ExpectReport(state) => Some(&state.old),
+            State::Resuming(state) => Some(&state.accepted.record.id),
             _ => None,
         }
+    }
+
+    /// Returns true if this handshake is about to resume for a Sigma1 with this id and random.
+    /// Another one with both would make the same keys.
+    pub(crate) fn resumes_for(&self, id: &ResumptionId, initiator_random: &[u8; 32]) -> bool {
+        matches!(&self.machine.state, State::Resuming(state)
+            if state.accepted.record.id == *id && state.initiator_random == *initiator_random)
     }
 
     /// Returns true if this handshake is about to resume from the record of a peer, or of any on
     /// the fabric.
     pub(crate) fn resumes_from(&self, fabric: FabricIndex, peer: Option<NodeId>) -> bool {
-        matches!(&self.machine.state, State::ExpectReport(ExpectReport { accepted, .. })
+        matches!(&self.machine.state, State::Resuming(Resuming { accepted, .. })
             if accepted.record.fabric == fabric
                 && peer.is_none_or(|peer| accepted.record.peer == peer))
+    }
+
+    /// Returns the request that this handshake waits for, while it does.
+    pub(crate) fn claim_request(&self) -> Option<ClaimRequest> {
+        match &self.machine.state {
+            State::Resuming(state) if state.awaits_claim() => Some(state.claim_request()),
+            _ => None,
+        }
     }
 
     /// Returns the fabric that the initiator means, once Sigma1 was received.
@@ -226,6 +234,37 @@ impl<C: Crypto> CaseServer<C> {
         self.settle(outcome, out)
     }
 
+    /// Continues with the claim that [`Step::Claim`] asked for. If it is granted, the next message
+    /// is Sigma2Resume. Otherwise the handshake becomes a full one and asks for a signature.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::StaleClaim`] if it answers another request (the handshake
+    /// continues then), or with what went wrong.
+    #[inline(never)]
+    pub fn complete_claim(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &CaseEnv<'_>,
+        claimed: &Claimed,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        if !self.awaits_claim(claimed) {
+            return Err(Failure::silent(HandshakeError::StaleClaim));
+        }
+        let claim = if claimed.granted() { Claim::Granted } else { Claim::Refused };
+        let outcome = self.machine.claimed(crypto, cx, env, claim, out);
+        self.restart_timeout(cx.now);
+        self.settle(outcome, out)
+    }
+
+    /// Returns true if `claimed` is the claim that this handshake waits for.
+    #[must_use]
+    pub fn awaits_claim(&self, claimed: &Claimed) -> bool {
+        matches!(&self.machine.state, State::Resuming(state)
+            if state.awaits_claim() && claimed.answers(&state.new))
+    }
+
     /// Returns true if `signed` is the signature that this handshake waits for.
     #[must_use]
     pub fn awaits(&self, signed: &Signed) -> bool {
@@ -259,7 +298,10 @@ impl<C: Crypto> Server<C> {
             (State::Full(state @ Full { stage: Stage::ExpectSigma3, .. }), Opcode::CASE_SIGMA3) => {
                 state.sigma3(crypto, cx, env, payload, out)
             }
-            (State::ExpectReport(state), Opcode::STATUS_REPORT) => {
+            (
+                State::Resuming(state @ Resuming { stage: ResumingStage::ExpectReport, .. }),
+                Opcode::STATUS_REPORT,
+            ) => {
                 read_report(payload)?;
                 state.established(crypto, env)
             }
@@ -284,12 +326,25 @@ impl<C: Crypto> Server<C> {
         if let Some(request) = sigma1.resumption.as_ref().filter(|_| self.resumes) {
             let random = sigma1.initiator_random;
             let accepted = accept_resumption(crypto, cx, env, fabric, request, random);
-            if let Some(accepted) = accepted {
-                return self.sigma2_resume(crypto, cx, env, accepted, &sigma1, out);
+            if let Some((accepted, claim)) = accepted {
+                let mut transcript = crypto.sha256();
+                transcript.update(payload);
+                let peer_key = sigma1.initiator_public_key;
+                self.state = State::Resuming(Resuming {
+                    accepted,
+                    initiator_random: *random,
+                    new: random_id(cx),
+                    ends: self.ends(&sigma1),
+                    stage: ResumingStage::AwaitClaim(Instead { ipk, peer_key, transcript }),
+                });
+                return self.claimed(crypto, cx, env, claim, out);
             }
         }
         let agreed = Agreed::draw(crypto, cx, &sigma1.initiator_public_key)?;
-        self.full(crypto, fabric, ipk, agreed, &sigma1, payload)
+        let mut transcript = crypto.sha256();
+        transcript.update(payload);
+        let (ends, peer_key) = (self.ends(&sigma1), sigma1.initiator_public_key);
+        self.full(crypto, fabric, ends, Instead { ipk, peer_key, transcript }, agreed)
     }
 
     fn ends(&self, sigma1: &Sigma1<'_>) -> Ends {
@@ -301,31 +356,41 @@ impl<C: Crypto> Server<C> {
         }
     }
 
-    /// Sigma1 of a resumption: answers with Sigma2Resume.
-    #[inline(never)]
-    fn sigma2_resume(
+    /// Goes on with the answer to the claim on the record: resumes, waits, or makes the handshake a
+    /// full one.
+    fn claimed(
         &mut self,
         crypto: &C,
         cx: &mut Context<'_>,
         env: &CaseEnv<'_>,
-        mut accepted: Accepted,
-        sigma1: &Sigma1<'_>,
+        claim: Claim,
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
-        let new = random_id(cx);
-        let initiator_random = *sigma1.initiator_random;
-        let secret = &accepted.record.shared_secret;
-        let message = Sigma2Resume {
-            resumption_id: new,
-            mic: &ResumeMic::Sigma2.make(crypto, secret, &initiator_random, &new)?,
-            responder_session_id: self.local.as_seen_by_peer(),
-            session_parameters: Some(*env.parameters),
+        match (&mut self.state, claim) {
+            (State::Resuming(state), Claim::Granted) => state.sigma2_resume(crypto, env, out),
+            (State::Resuming(state), Claim::Pending) => Ok(Step::Claim(state.claim_request())),
+            _ => self.full_instead(crypto, cx, env),
+        }
+    }
+
+    /// The claim is refused: goes on with the full handshake that the initiator is ready for.
+    #[inline(never)]
+    fn full_instead(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &CaseEnv<'_>,
+    ) -> Result<Step, HandshakeError> {
+        let State::Resuming(state) = &self.state else { return Err(HandshakeError::Ended) };
+        let ResumingStage::AwaitClaim(Instead { ipk, peer_key, transcript }) = &state.stage else {
+            return Err(HandshakeError::Ended);
         };
-        let message = Outgoing::message(Opcode::CASE_SIGMA2_RESUME, out, |w| message.write(w))?;
-        let old = mem::replace(&mut accepted.record.id, new);
-        let ends = self.ends(sigma1);
-        self.state = State::ExpectReport(ExpectReport { accepted, initiator_random, old, ends });
-        Ok(Step::Send(message))
+        let fabric = state.accepted.fabric.find(env)?;
+        let agreed = Agreed::draw(crypto, cx, peer_key)?;
+        // Cloned, as the state that is replaced wipes its secrets in their place.
+        let (ipk, transcript) = (ipk.clone(), transcript.clone());
+        let first = Instead { ipk, peer_key: *peer_key, transcript };
+        self.full(crypto, fabric, state.ends, first, agreed)
     }
 
     /// Sigma1 of a full handshake: asks for our signature.
@@ -334,18 +399,15 @@ impl<C: Crypto> Server<C> {
         &mut self,
         crypto: &C,
         fabric: Fabric<'_>,
-        ipk: Secret<16>,
+        ends: Ends,
+        first: Instead<C>,
         agreed: Agreed,
-        sigma1: &Sigma1<'_>,
-        payload: &[u8],
     ) -> Result<Step, HandshakeError> {
         let Agreed { random, own_key, shared, resumption_id } = agreed;
-        let peer_key = sigma1.initiator_public_key;
+        let Instead { ipk, peer_key, transcript } = first;
         let (noc, icac) = (fabric.noc(), fabric.icac());
         let tbs = TbsData { noc, icac, sender: &own_key, receiver: &peer_key };
         let digest = tbs_digest(crypto, &tbs)?;
-        let mut transcript = crypto.sha256();
-        transcript.update(payload);
         self.state = State::Full(Full {
             fabric: BoundFabric::to(fabric),
             ipk,
@@ -353,7 +415,7 @@ impl<C: Crypto> Server<C> {
             own_key,
             peer_key,
             resumption_id,
-            ends: self.ends(sigma1),
+            ends,
             transcript,
             stage: Stage::AwaitSignature { digest, random },
         });
@@ -472,23 +534,6 @@ impl<C: Crypto> Full<C> {
     }
 }
 
-impl ExpectReport {
-    #[inline(never)]
-    fn established<C: Crypto>(
-        &self,
-        crypto: &C,
-        env: &CaseEnv<'_>,
-    ) -> Result<Step, HandshakeError> {
-        let Accepted { fabric, record, verified } = &self.accepted;
-        let fabric = fabric.find(env)?;
-        let secret = &record.shared_secret;
-        let keys = resumed_session_keys(crypto, secret, &self.initiator_random, &self.old)?;
-        let proof = Proof::Resumption { record: record.clone(), _verified: verified };
-        let established = establish(fabric, &self.ends, keys, proof);
-        Ok(Step::Established { reply: None, established })
-    }
-}
-
 fn random_id(cx: &mut Context<'_>) -> ResumptionId {
     let mut id = [0; ResumptionId::LEN];
     cx.rng.fill_bytes(&mut id);
@@ -503,7 +548,7 @@ impl<C: Crypto> Machine for Server<C> {
             State::ExpectSigma1 => Some("ExpectSigma1"),
             State::Full(Full { stage: Stage::AwaitSignature { .. }, .. }) => Some("AwaitSignature"),
             State::Full(Full { stage: Stage::ExpectSigma3, .. }) => Some("ExpectSigma3"),
-            State::ExpectReport(_) => Some("ExpectReport"),
+            State::Resuming(state) => Some(state.name()),
             State::Ended => None,
         }
     }
@@ -514,7 +559,7 @@ impl<C: Crypto> Machine for Server<C> {
 
     fn peer_parameters(&self) -> Option<&SessionParameters> {
         match &self.state {
-            State::Full(Full { ends, .. }) | State::ExpectReport(ExpectReport { ends, .. }) => {
+            State::Full(Full { ends, .. }) | State::Resuming(Resuming { ends, .. }) => {
                 Some(&ends.peer_parameters)
             }
             State::ExpectSigma1 | State::Ended => None,

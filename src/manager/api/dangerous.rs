@@ -2,9 +2,11 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
+use crate::ids::Peer;
 use crate::manager::SessionManager;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::storage::Storage;
+use crate::resumption::ResumptionRecord;
 use crate::session::hazmat::{self, Counters};
 use crate::session::{SessionKeys, SessionSetup};
 
@@ -22,6 +24,18 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         // Drawn as a handshake draws it.
         let counters = Counters::starting_at((cx.rng.next_u32() & 0x0FFF_FFFF).saturating_add(1));
         self.dangerous_add_session_at(cx, peer, keys, setup, counters)
+    }
+
+    /// Returns the resumption records with their secrets, and leaves them where they are: a test
+    /// looks at them.
+    pub fn dangerous_records(&self) -> impl Iterator<Item = &ResumptionRecord> {
+        self.node.records.iter()
+    }
+
+    /// Returns the resumption record of a peer in the same way.
+    #[must_use]
+    pub fn dangerous_record(&self, peer: Peer) -> Option<&ResumptionRecord> {
+        self.node.records.by_peer(peer)
     }
 
     /// Returns the same, with its counters.

@@ -1,10 +1,12 @@
 //! The resumption records in the manager's own table.
 
 use crate::context::Context;
-use crate::crypto::Crypto;
+use crate::crypto::{Crypto, Secret};
+use crate::handshake::Claimed;
 use crate::ids::Peer;
 use crate::manager::SessionManager;
-use crate::manager::error::RestoreError;
+use crate::manager::error::{HandshakeEnded, RestoreError};
+use crate::manager::node::records::RecordInfo;
 use crate::manager::storage::Storage;
 use crate::resumption::ResumptionRecord;
 
@@ -30,29 +32,15 @@ impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
 }
 
 impl<'a, C: Crypto, S: Storage, T> Records<&'a SessionManager<C, S, T>> {
-    /// Returns the record of a peer, to be stored when
-    /// [`Event::RecordChanged`](crate::manager::Event::RecordChanged) says that it changed.
-    ///
-    /// ```
-    /// # use matter_session::{Crypto, Peer, SessionManager, Storage};
-    /// /// Stores the record of a peer, or deletes it if the manager has none.
-    /// fn keep<C: Crypto, S: Storage>(
-    ///     node: &SessionManager<C, S>,
-    ///     peer: Peer,
-    ///     store: &mut dyn FnMut(Peer, Option<&[u8]>),
-    /// ) {
-    ///     let bytes = node.records().get(peer).map(|record| record.to_bytes());
-    ///     store(peer, bytes.as_ref().map(|bytes| &bytes.as_bytes()[..]));
-    /// }
-    /// ```
+    /// Returns the facts of the record of a peer.
     #[must_use]
-    pub fn get(self, peer: Peer) -> Option<&'a ResumptionRecord> {
-        self.0.node.records.by_peer(peer)
+    pub fn get(self, peer: Peer) -> Option<RecordInfo> {
+        self.0.node.records.by_peer(peer).map(RecordInfo::from)
     }
 
-    /// Returns all records.
-    pub fn iter(self) -> impl Iterator<Item = &'a ResumptionRecord> + use<'a, C, S, T> {
-        self.0.node.records.iter()
+    /// Returns the facts of all records.
+    pub fn iter(self) -> impl Iterator<Item = RecordInfo> + use<'a, C, S, T> {
+        self.0.node.records.iter().map(RecordInfo::from)
     }
 
     /// Returns the number of records.
@@ -69,8 +57,36 @@ impl<'a, C: Crypto, S: Storage, T> Records<&'a SessionManager<C, S, T>> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> Records<&mut SessionManager<C, S, T>> {
-    /// Adds a record that was stored before, in place of the peer's former one. Its lifetime begins
-    /// anew. No event is queued for it.
+    /// Returns the record of a peer as bytes, to be stored when
+    /// [`Event::RecordChanged`](crate::manager::Event::RecordChanged) says that it changed. `None`
+    /// if there is no record, or none that may be stored: a peer resumes from it, or may soon.
+    /// Delete what was stored then.
+    ///
+    /// A record that was exported serves handshakes that this node begins. For a peer that resumes
+    /// from it, it serves only if [`Config::claim_wait`](crate::manager::Config::claim_wait) is set
+    /// and the application answers
+    /// [`Event::ClaimRequest`](crate::manager::Event::ClaimRequest): otherwise a restart could bring
+    /// back a record that was answered, and with it the commands of a former session. So a node to
+    /// which others connect keeps more of its resumptions if it exports nothing.
+    ///
+    /// ```
+    /// # use matter_session::{Crypto, Peer, SessionManager, Storage};
+    /// /// Stores the record of a peer, or deletes what was stored.
+    /// fn keep<C: Crypto, S: Storage>(
+    ///     node: &mut SessionManager<C, S>,
+    ///     peer: Peer,
+    ///     store: &mut dyn FnMut(Peer, Option<&[u8]>),
+    /// ) {
+    ///     let bytes = node.records_mut().export(peer);
+    ///     store(peer, bytes.as_ref().map(|bytes| &bytes.as_bytes()[..]));
+    /// }
+    /// ```
+    pub fn export(&mut self, peer: Peer) -> Option<Secret<{ ResumptionRecord::ENCODED_LEN }>> {
+        self.0.node.records.export(peer)
+    }
+
+    /// Adds a record that was stored before, in place of the peer's former one, for what is left of
+    /// its lifetime: all of it, if the calendar time is not known. No event is queued for it.
     ///
     /// # Errors
     /// [`RestoreError`]. Nothing has changed then. Do not delete the stored record if the error
@@ -80,7 +96,25 @@ impl<C: Crypto, S: Storage, T: Default> Records<&mut SessionManager<C, S, T>> {
         cx: &mut Context<'_>,
         record: ResumptionRecord,
     ) -> Result<(), RestoreError> {
-        self.0.restore_record(&record, cx.now)
+        self.0.restore_record(cx, &record)
+    }
+
+    /// Continues the handshake that
+    /// [`Event::ClaimRequest`](crate::manager::Event::ClaimRequest) came from: with the resumption
+    /// if the claim is granted, otherwise with the full handshake.
+    ///
+    /// Name the same [`ResumptionStore`](crate::resumption::ResumptionStore) in `cx`, or none, as
+    /// in the calls before.
+    ///
+    /// # Errors
+    /// [`HandshakeEnded`] if no handshake waits for the claim any more. This is no fault: the
+    /// answer may have taken too long. If the record was deleted, it stays deleted.
+    pub fn complete_claim(
+        &mut self,
+        cx: &mut Context<'_>,
+        claimed: Claimed,
+    ) -> Result<(), HandshakeEnded> {
+        self.0.advance_claimed(cx, claimed).then_some(()).ok_or(HandshakeEnded)
     }
 
     /// Forgets the record of a peer, also in the store that `cx` names: for example because the

@@ -75,8 +75,10 @@ impl<S: Storage, T> Events<S, T> {
             Event::SignRequest(request) => {
                 return self.push_bulky(OfHandshake::SignRequest(request));
             }
-            // The part of the groups keeps these itself.
-            Event::GroupMessages | Event::GroupSendersFull { .. } => return false,
+            // The parts of the handshakes and the groups keep these themselves.
+            Event::ClaimRequest(_) | Event::GroupMessages | Event::GroupSendersFull { .. } => {
+                return false;
+            }
         };
         self.queue.push(queued).is_ok()
     }

@@ -187,14 +187,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Ok((id, message.into()))
     }
 
-    /// Returns true if another handshake is about to resume the record that a Sigma1 names. A
-    /// repeated Sigma1 would make a second session of the same keys.
+    /// Returns true if another handshake is about to resume by the same Sigma1. The second session
+    /// would have the keys of the first.
     fn is_being_resumed(&self, sigma1: &[u8]) -> bool {
-        let request = Sigma1::parse(sigma1).ok().and_then(|sigma1| sigma1.resumption);
-        request.is_some_and(|request| {
-            self.slots.iter().any(|(_, slot)| {
-                slot.ended.is_none() && slot.machine.resuming() == Some(&request.id)
-            })
-        })
+        let Ok(Sigma1 { initiator_random: random, resumption: Some(request), .. }) =
+            Sigma1::parse(sigma1)
+        else {
+            return false;
+        };
+        let mut running = self.slots.iter().filter(|(_, slot)| slot.ended.is_none());
+        running.any(|(_, slot)| slot.machine.resumes_for(&request.id, random))
     }
 }

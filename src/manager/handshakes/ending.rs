@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::HandshakeError;
+use crate::handshake::{ClaimRequest, HandshakeError};
 use crate::ids::{FabricIndex, NodeId, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
@@ -32,6 +32,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         };
         slot.ended = Some(now + LINGER);
         slot.failed = true;
+        slot.claims = false;
         slot.machine.end();
         slot.kept = None;
         delivery.bytes.release(Owner::Certificates(id));
@@ -57,6 +58,25 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // Whether or not there was room for a report.
         self.fail(id, error, cx.now, delivery);
         self.update(id, delivery);
+    }
+
+    /// Continues with the full handshake, as nobody has answered the claim on the record.
+    fn refuse_claim<T>(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        id: HandshakeId,
+        request: ClaimRequest,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.claims = false;
+        }
+        let refused = request.complete(false);
+        let stepped = self.step(crypto, cx, id, Input::Claimed(&refused), delivery, node);
+        // This step establishes nothing.
+        let _ = self.carry_out(id, stepped, cx.now, delivery);
     }
 
     /// Ends a handshake without an event, and frees its slot.
@@ -202,7 +222,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             None if gave_up => self.fail(id, HandshakeError::TimedOut, cx.now, delivery),
             None => {
                 if slot.machine.poll_timeout().is_some_and(|due| cx.now >= due) {
-                    self.abort(crypto, cx, id, HandshakeError::TimedOut, delivery, node);
+                    match slot.machine.claim_request() {
+                        Some(request) => self.refuse_claim(crypto, cx, id, request, delivery, node),
+                        None => {
+                            self.abort(crypto, cx, id, HandshakeError::TimedOut, delivery, node)
+                        }
+                    }
                 }
             }
         }

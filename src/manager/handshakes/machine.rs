@@ -5,7 +5,8 @@ use crate::crypto::Crypto;
 #[cfg(feature = "initiator")]
 use crate::handshake::{CaseClient, PaseClient};
 use crate::handshake::{
-    CaseEnv, CaseServer, Failure, HandshakeError, Incoming, PaseServer, SignRequest, Signed, Step,
+    CaseEnv, CaseServer, ClaimRequest, Claimed, Failure, HandshakeError, Incoming, PaseServer,
+    SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, NodeId};
 use crate::session::{ResumptionId, SessionParameters};
@@ -25,6 +26,7 @@ pub(in crate::manager) enum Machine<C: Crypto> {
 pub(in crate::manager) enum Input<'a> {
     Message(Incoming<'a>),
     Signed(&'a Signed),
+    Claimed(&'a Claimed),
     /// It ends for a reason of our own.
     Abort(HandshakeError),
 }
@@ -34,7 +36,7 @@ impl Input<'_> {
     pub(in crate::manager) fn may_present_certificates(&self) -> bool {
         let opcode = match self {
             Self::Message(message) => Some(message.opcode),
-            Self::Signed(_) | Self::Abort(_) => None,
+            Self::Signed(_) | Self::Claimed(_) | Self::Abort(_) => None,
         };
         opcode.is_some_and(|o| [Opcode::CASE_SIGMA2, Opcode::CASE_SIGMA3].contains(&o))
     }
@@ -86,6 +88,11 @@ impl<C: Crypto> Machine<C> {
             (Self::CaseClient(machine), Input::Signed(signed)) => {
                 machine.resume(crypto, cx, env, signed, out)
             }
+            (Self::CaseServer(machine), Input::Claimed(claimed)) => {
+                machine.complete_claim(crypto, cx, env, claimed, out)
+            }
+            // Only the responder of CASE claims.
+            (_, Input::Claimed(_)) => Err(Failure::silent(HandshakeError::StaleClaim)),
             // PASE never asks for a signature.
             (_, Input::Signed(_)) => Err(Failure::silent(HandshakeError::StaleSignature)),
         }
@@ -139,11 +146,27 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
-    /// Returns the record that the peer is about to resume.
-    pub(in crate::manager) const fn resuming(&self) -> Option<&ResumptionId> {
+    /// Returns true if the peer is about to resume by a Sigma1 with this id and random.
+    pub(in crate::manager) fn resumes_for(&self, id: &ResumptionId, random: &[u8; 32]) -> bool {
+        matches!(self, Self::CaseServer(machine) if machine.resumes_for(id, random))
+    }
+
+    /// Returns the request for a record that the handshake waits for.
+    pub(in crate::manager) fn claim_request(&self) -> Option<ClaimRequest> {
         match self {
-            Self::CaseServer(machine) => machine.resuming(),
+            Self::CaseServer(machine) => machine.claim_request(),
             _ => None,
+        }
+    }
+
+    pub(in crate::manager) fn awaits_claim(&self, claimed: &Claimed) -> bool {
+        matches!(self, Self::CaseServer(machine) if machine.awaits_claim(claimed))
+    }
+
+    /// Waits no longer for an answer than this.
+    pub(in crate::manager) fn limit_wait(&mut self, until: Instant) {
+        if let Self::CaseServer(machine) = self {
+            machine.limit_wait(until);
         }
     }
 

@@ -67,6 +67,8 @@ pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     pub(in crate::manager) ended: Option<Instant>,
     /// Whether it ended without a session.
     pub(in crate::manager) failed: bool,
+    /// Whether the application is to be asked for the record that the handshake claims.
+    pub(in crate::manager) claims: bool,
     /// The session it ended in, until the application has polled that event.
     pub(in crate::manager) lends_to: Option<SessionHandle>,
     pub(in crate::manager) kept: Option<Kept<S>>,
@@ -96,6 +98,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             local,
             ended: None,
             failed: false,
+            claims: false,
             lends_to: None,
             kept: None,
             filed: Filed::NONE,

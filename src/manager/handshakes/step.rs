@@ -3,7 +3,9 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::{Failure, HandshakeError, SignRequest, Signed, Step};
+use crate::handshake::{
+    ClaimRequest, Claimed, Failure, HandshakeError, SignRequest, Signed, Step,
+};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeHandle, HandshakeId, SessionHandle};
@@ -50,6 +52,25 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             .map(|(id, _)| *id)
     }
 
+    /// Returns the handshake that waits for this claim.
+    pub(in crate::manager) fn awaiting_claim(&self, claimed: &Claimed) -> Option<HandshakeId> {
+        let mut slots = self.slots.iter();
+        slots
+            .find(|(_, slot)| slot.ended.is_none() && slot.machine.awaits_claim(claimed))
+            .map(|(id, _)| *id)
+    }
+
+    /// Returns the next claim that the application has not been asked for. It is kept in the
+    /// handshake, not in the queue of events: of one that has ended the application is not asked.
+    pub(in crate::manager) fn next_claim(&mut self) -> Option<ClaimRequest> {
+        let mut slots = self.slots.iter().filter(|(_, slot)| slot.claims);
+        let id = *slots.next()?.0;
+        drop(slots);
+        let slot = self.slots.get_mut(&id)?;
+        slot.claims = false;
+        slot.machine.claim_request()
+    }
+
     /// Runs the state machine of a handshake. [`carry_out`](Self::carry_out) does what it asks for:
     /// two functions, so that the values of the second are not on the stack while the machine
     /// runs.
@@ -84,6 +105,11 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let result = node.with_env(cx, &mut keeper, |env, cx| {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
+        if let Ok(Step::Claim(_)) = &result {
+            let wait = node.config.claim_wait;
+            slot.claims = !wait.is_zero();
+            slot.machine.limit_wait(cx.now + wait);
+        }
         let facts = keeper.facts;
         if let Some(held) = certificates {
             slot.kept = Kept::settle(&mut delivery.bytes, id, held, facts);
@@ -115,12 +141,14 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             };
             match reply {
                 Some(reply) => slot.launch(id, message, reply, now, delivery),
-                None if !matches!(result, Ok(Step::Sign(_))) => slot.exchange.flush_ack(),
+                None if !matches!(result, Ok(Step::Sign(_) | Step::Claim(_))) => {
+                    slot.exchange.flush_ack()
+                }
                 None => {}
             }
         }
         let progress = match result {
-            Ok(Step::Send(_)) => Progress::Waiting,
+            Ok(Step::Send(_) | Step::Claim(_)) => Progress::Waiting,
             Ok(Step::Sign(request)) => {
                 delivery.push_event(Event::SignRequest(request));
                 Progress::Waiting

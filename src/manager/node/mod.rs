@@ -1,7 +1,7 @@
 //! Who this node is: its settings, fabrics and resumption records.
 
 mod fabrics;
-pub(super) mod records;
+pub(in crate::manager) mod records;
 
 use core::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::fabric::FabricTable;
 use crate::handshake::CaseEnv;
 use crate::handshake::case::KeepCertificates;
 use crate::resumption::ResumptionRecord;
+use crate::time::{Instant, WallClock};
 
 /// The state of this node as a whole: settings, fabrics, records, remembered certificates.
 pub(super) struct Node<S: Storage> {
@@ -37,12 +38,26 @@ impl<S: Storage> Node<S> {
     };
 
     /// Fails if a restored record is of no fabric of this node, or cannot be added.
-    pub(super) fn check_restored(&self, record: &ResumptionRecord) -> Result<(), RestoreError> {
+    pub(super) fn check_restored(
+        &self,
+        record: &ResumptionRecord,
+        wall: WallClock,
+    ) -> Result<(), RestoreError> {
         let fabric = self.fabrics.by_index(record.fabric);
         if !fabric.is_some_and(|fabric| record.is_of(fabric)) {
             return Err(RestoreError::UnknownFabric);
         }
+        if !record.is_current(wall, self.config.record_lifetime) {
+            return Err(RestoreError::Expired);
+        }
         self.records.check_room(record)
+    }
+
+    /// Adds a record that was checked, with what is left of its lifetime.
+    pub(super) fn restore(&mut self, record: &ResumptionRecord, wall: WallClock, now: Instant) {
+        let age = wall.passed().zip(record.authenticated).map(|(now, then)| now.since(then));
+        let left = self.config.record_lifetime.saturating_sub(age.unwrap_or_default());
+        self.records.restore(record, now + left, now);
     }
 
     /// Returns the wait for an acknowledgement, from the peer's interval and the number of
@@ -62,7 +77,7 @@ impl<S: Storage> Node<S> {
         certificates: &mut dyn KeepCertificates,
         step: impl FnOnce(&mut CaseEnv<'_>, &mut Context<'_>) -> R,
     ) -> R {
-        let mut own = self.records.at(cx.now, self.config.record_lifetime);
+        let mut own = self.records.at(cx.now, !self.config.claim_wait.is_zero());
         let mut others = cx.resumption.take();
         let verified: &mut dyn VerifiedCache =
             if self.config.remember_certificates { &mut self.verified } else { &mut NoCache };
@@ -75,6 +90,7 @@ impl<S: Storage> Node<S> {
             verified,
             certificates,
             profile: self.config.certificate_profile,
+            record_lifetime: self.config.record_lifetime,
             parameters: &self.config.parameters,
         };
         let result = step(&mut env, cx);

@@ -8,18 +8,18 @@ use super::boxed::Boxed;
 use super::connections::Connected;
 use super::hashed::HashedPeers;
 use super::holders::Counted;
+use super::record_indices::{RecordsByAge, RecordsById, RecordsByUse};
 use super::sealed::Sealed;
 use super::slab::Slab;
 use super::sorted::Sorted;
 use super::tree::Tree;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
-    ByteStore, Empty, Full, GroupTables, KeyRef, Links, Map, Owner, Present, Queue, RecordIndex,
-    RecordOrder, Seat, Sender, Storage,
+    ByteStore, Empty, Full, GroupTables, KeyRef, Links, Owner, Present, Queue, Seat, Sender,
+    Storage,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, Peer};
 use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
-use crate::session::ResumptionId;
 use crate::time::Instant;
 
 /// Tables that grow on demand, up to the limits of [`Config`](crate::manager::Config).
@@ -48,8 +48,9 @@ impl Storage for Heap {
     type Handshakes<V> = Boxed<HandshakeId, V>;
     type Fabrics<V> = Boxed<FabricIndex, V>;
     type Records<V> = Boxed<Peer, V>;
-    type RecordIds = Tree<ResumptionId, Peer>;
-    type RecordOrder = Tree<(Instant, Peer), ()>;
+    type RecordIds = RecordsById;
+    type RecordOrder = RecordsByAge;
+    type RecordUse = RecordsByUse;
     type Deadlines = Tree<(Instant, Source), ()>;
     type Ready = Tree<Source, ()>;
     type Events<V> = Ring<V>;
@@ -68,46 +69,6 @@ impl GroupTables for Heap {
     type Senders<V> = Tree<Sender, V>;
     type Syncs<V> = Tree<Sender, V>;
     type Waiting<V> = Tree<u64, V>;
-}
-
-impl RecordIndex for Tree<ResumptionId, Peer> {
-    const EMPTY: Self = <Self as Map<_, _>>::EMPTY;
-
-    fn limit(&mut self, limit: usize) {
-        Map::limit(self, limit);
-    }
-
-    fn insert(&mut self, id: ResumptionId, peer: Peer) -> Result<(), Full> {
-        Map::insert(self, id, peer)
-    }
-
-    fn remove(&mut self, id: &ResumptionId) {
-        self.discard(id);
-    }
-
-    fn get(&self, id: &ResumptionId, _: impl FnOnce() -> Option<Peer>) -> Option<Peer> {
-        Map::get(self, id).copied()
-    }
-}
-
-impl RecordOrder for Tree<(Instant, Peer), ()> {
-    const EMPTY: Self = <Self as Map<_, _>>::EMPTY;
-
-    fn limit(&mut self, limit: usize) {
-        Map::limit(self, limit);
-    }
-
-    fn insert(&mut self, at: Instant, peer: Peer) -> Result<(), Full> {
-        Map::insert(self, (at, peer), ())
-    }
-
-    fn remove(&mut self, at: Instant, peer: Peer) {
-        self.discard(&(at, peer));
-    }
-
-    fn first(&self, _: impl FnOnce() -> Option<(Instant, Peer)>) -> Option<(Instant, Peer)> {
-        Map::first(self)
-    }
 }
 
 /// A ring buffer with a limit.

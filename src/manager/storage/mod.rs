@@ -20,6 +20,8 @@ mod hashed;
 mod heap;
 mod holders;
 mod place;
+#[cfg(feature = "alloc")]
+mod record_indices;
 pub mod sizes;
 #[cfg(feature = "alloc")]
 mod slab;
@@ -192,40 +194,54 @@ pub trait Peers {
     fn candidates(&self, peer: Peer) -> impl Iterator<Item = Seat>;
 }
 
-/// Where the resumption record with an id is.
+/// Where the resumption records with an id are.
 pub trait RecordIndex {
     /// No records.
     const EMPTY: Self;
-    /// Takes in at most `limit` records from now on, or fewer if the storage is smaller.
-    fn limit(&mut self, limit: usize);
     /// Adds a record.
-    ///
-    /// # Errors
-    /// [`Full`].
-    fn insert(&mut self, id: ResumptionId, peer: Peer) -> Result<(), Full>;
+    fn insert(&mut self, id: ResumptionId, peer: Peer);
     /// Removes a record.
-    fn remove(&mut self, id: &ResumptionId);
-    /// The peer whose record has this id. `scan` looks through all records: for storage that
-    /// spends no memory on an index.
-    fn get(&self, id: &ResumptionId, scan: impl FnOnce() -> Option<Peer>) -> Option<Peer>;
+    fn remove(&mut self, id: ResumptionId, peer: Peer);
+    /// The peer with number `n` of those on a fabric whose record has this id, in ascending order.
+    /// `scan` looks through all records: for storage that spends no memory on an index.
+    fn nth(
+        &self,
+        fabric: FabricIndex,
+        id: &ResumptionId,
+        n: usize,
+        scan: impl FnOnce() -> Option<Peer>,
+    ) -> Option<Peer>;
 }
 
 /// Resumption records in the order of some point in time.
 pub trait RecordOrder {
     /// No records.
     const EMPTY: Self;
-    /// Takes in at most `limit` records from now on, or fewer if the storage is smaller.
-    fn limit(&mut self, limit: usize);
     /// Adds a record.
-    ///
-    /// # Errors
-    /// [`Full`].
-    fn insert(&mut self, at: Instant, peer: Peer) -> Result<(), Full>;
+    fn insert(&mut self, at: Instant, peer: Peer);
     /// Removes a record.
     fn remove(&mut self, at: Instant, peer: Peer);
     /// The first record; of several with the same time that with the smallest key. `scan` looks
-    /// through all records, as in [`RecordIndex::get`].
+    /// through all records, as in [`RecordIndex::nth`].
     fn first(&self, scan: impl FnOnce() -> Option<(Instant, Peer)>) -> Option<(Instant, Peer)>;
+}
+
+/// Which resumption record to evict.
+pub trait RecordUse {
+    /// No records.
+    const EMPTY: Self;
+    /// Adds a record that was used at a time.
+    fn insert(&mut self, at: Instant, peer: Peer);
+    /// Removes a record.
+    fn remove(&mut self, at: Instant, peer: Peer);
+    /// The least recently used record of the fabric with most records; of several fabrics,
+    /// `preferred` or that with the largest index. `scan` looks through all records, as in
+    /// [`RecordIndex::nth`].
+    fn first_to_evict(
+        &self,
+        preferred: FabricIndex,
+        scan: impl FnOnce() -> Option<Peer>,
+    ) -> Option<Peer>;
 }
 
 /// What bytes are kept for.
@@ -327,6 +343,9 @@ pub trait Storage: sealed::Sealed {
     /// Resumption records by time: an index.
     #[doc(hidden)]
     type RecordOrder: RecordOrder;
+    /// Resumption records by fabric and use: an index.
+    #[doc(hidden)]
+    type RecordUse: RecordUse;
     /// Deadlines of exchanges and handshakes.
     #[doc(hidden)]
     type Deadlines: Map<(Instant, Source), ()>;

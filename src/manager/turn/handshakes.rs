@@ -3,8 +3,8 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::{Established, HandshakeError, Incoming, Signed};
-use crate::ids::LocalSessionId;
+use crate::handshake::{Claimed, Established, HandshakeError, Incoming, Signed};
+use crate::ids::{LocalSessionId, Peer};
 use crate::manager::SessionManager;
 #[cfg(feature = "initiator")]
 use crate::manager::error::ConnectError;
@@ -92,6 +92,23 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         })
     }
 
+    /// Runs the step of the handshake that waits for this claim. Returns false if none does.
+    #[inline(never)]
+    pub(in crate::manager) fn advance_claimed(
+        &mut self,
+        cx: &mut Context<'_>,
+        claimed: Claimed,
+    ) -> bool {
+        let Some(id) = self.handshakes.awaiting_claim(&claimed) else { return false };
+        // A record of the own table may have been replaced since the application was asked.
+        let is_own = cx.resumption.is_none();
+        let granted = claimed.granted()
+            && (!is_own || self.node.records.consume(claimed.peer(), claimed.id()));
+        let claimed = if granted { claimed } else { claimed.refused() };
+        self.advance(cx, id, Input::Claimed(&claimed));
+        true
+    }
+
     /// Runs a step of a handshake. Returns the error if the handshake failed by it.
     #[inline(never)]
     fn advance(
@@ -140,8 +157,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.delivery.push_event(Event::Established { session, handshake, resumed });
         if let Some(record) = record {
             match &mut cx.resumption {
-                Some(store) => store.save(&record),
-                None => self.save_record(&record, cx.now),
+                Some(store) => {
+                    store.save(&record);
+                    // What a session has come from must not stay here either.
+                    self.discard_record(Peer::new(record.fabric, record.peer));
+                }
+                None => self.save_record(&record, resumed, cx.now),
             }
         }
     }

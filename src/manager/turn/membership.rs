@@ -9,6 +9,7 @@ use crate::ids::{FabricIndex, Peer};
 use crate::manager::SessionManager;
 use crate::manager::error::{FabricTableError, RestoreError};
 use crate::manager::event::Event;
+use crate::manager::node::records::Saved;
 use crate::manager::storage::{Optional, Storage};
 use crate::resumption::ResumptionRecord;
 use crate::time::Instant;
@@ -64,23 +65,30 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Adds a record that was stored before. No event is queued.
     pub(in crate::manager) fn restore_record(
         &mut self,
+        cx: &Context<'_>,
         record: &ResumptionRecord,
-        now: Instant,
     ) -> Result<(), RestoreError> {
-        self.node.check_restored(record)?;
+        self.node.check_restored(record, cx.wall)?;
         // The end of each record needs room for an event.
         if self.delivery.is_backlogged() {
             return Err(RestoreError::Backlog);
         }
-        self.node.records.save(record, now);
+        self.node.restore(record, cx.wall, cx.now);
         Ok(())
     }
 
     /// Saves a record, and queues the events for it and for the record that it evicts.
     #[inline(never)]
-    pub(in crate::manager) fn save_record(&mut self, record: &ResumptionRecord, now: Instant) {
-        let evicted = self.node.records.save(record, now);
-        for peer in evicted.into_iter().chain([Peer::new(record.fabric, record.peer)]) {
+    pub(in crate::manager) fn save_record(
+        &mut self,
+        record: &ResumptionRecord,
+        resumed: bool,
+        now: Instant,
+    ) {
+        let lifetime = self.node.config.record_lifetime;
+        let Saved { saved, evicted } = self.node.records.save(record, resumed, now, lifetime);
+        let saved = saved.then_some(Peer::new(record.fabric, record.peer));
+        for peer in evicted.into_iter().chain(saved) {
             self.delivery.push_event(Event::RecordChanged { peer });
         }
     }
@@ -121,8 +129,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Forgets the records that have expired. A store in the context has its own lifetimes.
     #[inline(never)]
     pub(in crate::manager) fn expire_records(&mut self, now: Instant) {
-        let lifetime = self.node.config.record_lifetime;
-        while let Some(peer) = self.node.records.expired(now, lifetime) {
+        while let Some(peer) = self.node.records.expired(now) {
             let Peer { fabric, node } = peer;
             self.handshakes.end_resumptions(fabric, Some(node), now, &mut self.delivery);
             self.discard_record(peer);
@@ -130,7 +137,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Removes a record from the manager's own table, and queues the event for it.
-    fn discard_record(&mut self, peer: Peer) {
+    pub(in crate::manager) fn discard_record(&mut self, peer: Peer) {
         if self.node.records.forget(peer) {
             self.delivery.push_event(Event::RecordChanged { peer });
         }

@@ -16,6 +16,7 @@ use crate::manager::handle::{PeerAddress, Source};
 use crate::manager::received::{Dropped, Received, Transmit};
 use crate::manager::sessions::{Datagram, NotHandled};
 use crate::manager::storage::{Optional, Storage};
+use crate::manager::trace;
 use crate::session::DecodeError;
 use crate::time::Instant;
 use crate::wire::{Packet, SessionRoute};
@@ -107,7 +108,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Returns the first of all deadlines.
     pub(in crate::manager) fn next_deadline(&self) -> Option<Instant> {
         let window = self.handshakes.poll_timeout();
-        let records = self.node.records.expiry(self.node.config.record_lifetime);
+        let records = self.node.records.expiry();
         let groups = self.groups.get().and_then(Groups::poll_timeout);
         [self.delivery.poll_timeout(), window, records, groups].into_iter().flatten().min()
     }
@@ -183,11 +184,19 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     #[inline(never)]
     pub(in crate::manager) fn next_event(&mut self) -> Option<Event<T>> {
         self.handshakes.end_lending(&mut self.delivery);
-        let event = self.delivery.pop_event().or_else(|| self.groups.get_mut()?.next_event());
+        let event = self.delivery.pop_event();
+        let event = event.or_else(|| self.next_claim());
+        let event = event.or_else(|| self.groups.get_mut()?.next_event());
         if let Some(Event::Established { session, .. }) = &event {
             self.handshakes.begin_lending(*session);
         }
         event
+    }
+
+    fn next_claim(&mut self) -> Option<Event<T>> {
+        let event = Event::ClaimRequest(self.handshakes.next_claim()?);
+        trace::event(&event);
+        Some(event)
     }
 
     /// Returns true if nothing is left to send or to be acknowledged, and no handshake is running.

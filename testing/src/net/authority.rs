@@ -17,6 +17,8 @@ pub struct Authority {
     rcac: CertificateBuf,
     intermediate: Option<(SigningKey, CertificateBuf)>,
     ipk: Ipk,
+    /// When the certificates that nodes get from now on end.
+    pub until: Option<MatterTime>,
 }
 
 /// Everything that a node of a fabric holds.
@@ -64,7 +66,7 @@ impl Authority {
         });
         let ipk = Ipk::EpochKey(Secret::new([fabric as u8; 16]));
         let fabric = FabricId::new(fabric).unwrap();
-        Self { rng, fabric, root, rcac, intermediate, ipk }
+        Self { rng, fabric, root, rcac, intermediate, ipk, until: None }
     }
 
     /// Makes credentials for a node. It has the tag 0xABCD0001.
@@ -75,7 +77,8 @@ impl Authority {
         assert!(cats.insert(CaseAuthTag::new(0xABCD_0001).unwrap()));
         let (node, public) = (NodeId::new(node), key.public_key());
         let request =
-            CertificateRequest::noc(node, self.fabric, public, serial, validity()).cats(cats);
+            CertificateRequest::noc(node, self.fabric, public, serial, valid_until(self.until))
+                .cats(cats);
         let (authority, signer) = match &mut self.intermediate {
             Some((key, icac)) => (icac.certificate().unwrap(), key),
             None => (self.rcac.certificate().unwrap(), &mut self.root),
@@ -112,5 +115,9 @@ pub fn members<const N: usize>(nodes: [NodeId; N], with_icac: bool) -> [Membersh
 }
 
 fn validity() -> Validity {
-    Validity::new(MatterTime::from_seconds(1), None).unwrap()
+    valid_until(None)
+}
+
+fn valid_until(end: Option<MatterTime>) -> Validity {
+    Validity::new(MatterTime::from_seconds(1), end).unwrap()
 }

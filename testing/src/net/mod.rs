@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use matter_session::context::{Context, Services};
 use matter_session::crypto::{Crypto, Passcode, PbkdfParameters, SigningKey, Verifier};
-use matter_session::handshake::{HandshakeError, SignRequest};
+use matter_session::handshake::{ClaimRequest, HandshakeError, SignRequest};
 use matter_session::ids::{FabricIndex, NodeId, Peer, ProtocolId, MessageType};
 use matter_session::manager::{
     CloseReason, CommissioningWindow, Config, Dropped, Event, ExchangeHandle, Heap, PeerAddress,
     Received, SessionHandle, SessionManager, Storage,
 };
 use matter_session::resumption::ResumptionStore;
-use matter_session::time::Instant;
+use matter_session::time::{Instant, MatterTime, WallClock};
 
 pub use self::authority::{Authority, Membership, members};
 pub use self::groups::{Bounds, Heard, Memory};
@@ -49,6 +49,10 @@ pub struct Node<S: Storage = Heap, C: Crypto = Backend> {
     /// Signs at once what it is asked to sign; otherwise requests wait here.
     pub signs: bool,
     pub requests: Vec<SignRequest>,
+    /// Grants at once what a peer claims; otherwise claims wait here. It does not keep records
+    /// itself, so nothing has to be deleted.
+    pub grants: bool,
+    pub claims: Vec<ClaimRequest>,
     /// Answers each message with opcode + 1, like a server.
     pub answers: bool,
     /// Polls its events.
@@ -59,6 +63,9 @@ pub struct Node<S: Storage = Heap, C: Crypto = Backend> {
     pub bounds: Bounds,
     /// The group messages that it got.
     pub heard: Vec<Heard>,
+    /// The calendar time at the zero of its monotonic clock, in seconds since 2000, if it knows
+    /// that.
+    pub epoch: Option<u32>,
 }
 
 /// A datagram on its way.
@@ -196,7 +203,9 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
     ) -> R {
         let now = self.instant();
         let node = &mut self.nodes[n];
-        f(&mut node.manager, &mut services(&mut node.rng, &mut node.store, &mut node.bounds).at(now))
+        let wall = node.wall(now);
+        let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds);
+        f(&mut node.manager, &mut services.at(now).with_wall(wall))
     }
 
     /// Puts a datagram on the wire.
@@ -212,8 +221,9 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         let mut octets = octets.to_vec();
         let now = self.instant();
         let node = &mut self.nodes[n];
+        let wall = node.wall(now);
         let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds);
-        let mut cx = services.at(now);
+        let mut cx = services.at(now).with_wall(wall);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
         match received {
             Received::Message(m) => {
@@ -442,12 +452,23 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
             keys: BTreeMap::new(),
             signs: true,
             requests: Vec::new(),
+            grants: true,
+            claims: Vec::new(),
             answers: false,
             polls: true,
             store: None,
             bounds: Bounds::default(),
             heard: Vec::new(),
+            epoch: None,
         }
+    }
+
+    /// What it knows of the calendar time.
+    fn wall(&self, now: Instant) -> WallClock {
+        let seconds = u32::try_from(now.as_millis() / 1000).unwrap();
+        self.epoch.map_or(WallClock::Unknown, |epoch| {
+            WallClock::Known(MatterTime::from_seconds(epoch + seconds))
+        })
     }
 
     pub fn poll_events(&mut self, now: Instant) {
@@ -458,12 +479,20 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
                 Event::SignRequest(request) if self.signs => {
                     let key = self.keys.get_mut(&request.fabric()).unwrap();
                     let signed = request.sign_with(key);
+                    let wall = self.wall(now);
                     let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds);
-                    let mut cx = services.at(now);
+                    let mut cx = services.at(now).with_wall(wall);
                     // False when the handshake has ended before its request was polled.
                     let _ = self.manager.complete_signature(&mut cx, signed);
                 }
                 Event::SignRequest(request) => self.requests.push(request),
+                Event::ClaimRequest(request) if self.grants => {
+                    let wall = self.wall(now);
+                    let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds);
+                    let mut cx = services.at(now).with_wall(wall);
+                    let _ = self.manager.records_mut().complete_claim(&mut cx, request.complete(true));
+                }
+                Event::ClaimRequest(request) => self.claims.push(request),
                 Event::GroupMessages => {
                     while let Some(message) = self.manager.groups_mut().poll_message() {
                         self.heard.push(message.into());

@@ -2,14 +2,13 @@
 
 use core::net::SocketAddr;
 
-use firmware::device::{Board, Happening};
+use firmware::device::{Board, Happening, Stored};
 use firmware::element::Number;
 use firmware::frame::{self, HEADER, MAX_BODY, kind};
 #[cfg(feature = "persistent")]
 use firmware::memory::Memory;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
-use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{ResumptionId, SessionKind};
 use matter_session::time::Instant;
 
@@ -88,7 +87,7 @@ impl Board for Line {
     }
 
     #[cfg(feature = "persistent")]
-    fn keep(&mut self, peer: Peer, record: Option<&ResumptionRecord>) -> bool {
+    fn keep(&mut self, peer: Peer, record: Option<&Stored>) -> bool {
         self.memory.as_mut().is_some_and(|memory| memory.keep_record(peer, record))
     }
 
@@ -99,10 +98,11 @@ impl Board for Line {
 
     /// Nothing is kept, so nothing can come back.
     #[cfg(not(feature = "persistent"))]
-    fn keep(&mut self, _: Peer, _: Option<&ResumptionRecord>) -> bool {
+    fn keep(&mut self, _: Peer, _: Option<&Stored>) -> bool {
         true
     }
 
+    /// Nothing is kept, so nothing can come back.
     #[cfg(not(feature = "persistent"))]
     fn retain(&mut self, _: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
         true

@@ -3,11 +3,10 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use firmware::device::{Board, Happening};
+use firmware::device::{Board, Happening, Stored};
 use firmware::element::Number;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
-use matter_session::resumption::ResumptionRecord;
 use matter_session::session::ResumptionId;
 use matter_session::time::Instant;
 
@@ -94,7 +93,7 @@ impl Board for Ram {
         true
     }
 
-    fn keep(&mut self, _: Peer, record: Option<&ResumptionRecord>) -> bool {
+    fn keep(&mut self, _: Peer, record: Option<&Stored>) -> bool {
         self.records += u32::from(record.is_some());
         true
     }

@@ -105,6 +105,7 @@ pub fn case(meter: &mut Meter) -> Option<()> {
         verified: &mut NoCache,
         certificates: &mut KeepNone,
         profile: Profile::default(),
+        record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &PARAMETERS,
     };
     let local = LocalSessionId::new(v::CASE_RESPONDER_SESSION)?;

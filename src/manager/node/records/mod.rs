@@ -1,11 +1,16 @@
 //! The resumption records of a node, by peer and by id.
 
+mod info;
+
 use core::time::Duration;
 
+pub use self::info::RecordInfo;
+
+use crate::crypto::Secret;
 use crate::ids::{FabricIndex, NodeId, Peer};
 use crate::manager::error::RestoreError;
-use crate::manager::storage::{Map, RecordIndex, RecordOrder, Storage};
-use crate::resumption::{ResumptionRecord, ResumptionStore};
+use crate::manager::storage::{Map, RecordIndex, RecordOrder, RecordUse, Storage};
+use crate::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
@@ -16,33 +21,54 @@ mod tests;
 pub(in crate::manager) struct Records<S: Storage> {
     by_peer: S::Records<Entry>,
     by_id: S::RecordIds,
-    /// By their last use: the first is evicted.
-    by_use: S::RecordOrder,
-    /// By when they were saved: the first expires.
+    /// By fabric and last use: which one is evicted.
+    by_use: S::RecordUse,
+    /// By when they expire.
     by_age: S::RecordOrder,
 }
 
 struct Entry {
     record: ResumptionRecord,
-    saved: Instant,
+    custody: Custody,
+    /// The lifetime counts from the full handshake.
+    expires: Instant,
     /// When it was saved or offered last. A request of the peer does not count, since anybody can
     /// replay one: the record is saved anew when the session is established.
     used: Instant,
+}
+
+/// Where copies of a record can be. A record with one id only ever moves down this list, so a copy
+/// that a responder has answered from cannot be stored, and cannot come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Custody {
+    /// Here alone.
+    Fresh,
+    /// The application has been given it, or has restored it.
+    Stored,
+    /// The application has been asked to delete it. It is not given out any more.
+    Asked,
+    /// Here alone, and not given out any more: a responder may answer from it.
+    Claimed,
+}
+
+/// What saving a record has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::manager) struct Saved {
+    pub(in crate::manager) saved: bool,
+    /// The peer whose record was evicted.
+    pub(in crate::manager) evicted: Option<Peer>,
 }
 
 impl<S: Storage> Records<S> {
     pub(in crate::manager) const EMPTY: Self = Self {
         by_peer: Map::EMPTY,
         by_id: RecordIndex::EMPTY,
-        by_use: RecordOrder::EMPTY,
+        by_use: RecordUse::EMPTY,
         by_age: RecordOrder::EMPTY,
     };
 
     pub(in crate::manager) fn limit(&mut self, limit: usize) {
         self.by_peer.limit(limit);
-        self.by_id.limit(limit);
-        self.by_use.limit(limit);
-        self.by_age.limit(limit);
     }
 
     pub(in crate::manager) fn capacity(&self) -> usize {
@@ -50,8 +76,8 @@ impl<S: Storage> Records<S> {
     }
 
     /// Returns when the next record expires.
-    pub(in crate::manager) fn expiry(&self, lifetime: Duration) -> Option<Instant> {
-        self.oldest().map(|(saved, _)| saved + lifetime)
+    pub(in crate::manager) fn expiry(&self) -> Option<Instant> {
+        self.oldest().map(|(expires, _)| expires)
     }
 
     pub(in crate::manager) fn len(&self) -> usize {
@@ -67,37 +93,55 @@ impl<S: Storage> Records<S> {
     }
 
     fn oldest(&self) -> Option<(Instant, Peer)> {
-        self.by_age.first(|| self.first_by(|entry| entry.saved))
+        self.by_age.first(|| {
+            let records = self.by_peer.iter();
+            records.map(|(peer, entry)| (entry.expires, *peer)).min()
+        })
     }
 
-    fn least_used(&self) -> Option<(Instant, Peer)> {
-        self.by_use.first(|| self.first_by(|entry| entry.used))
+    /// Returns the record to evict: of the fabric with most records, so that no fabric takes the
+    /// places of another that has fewer.
+    fn first_to_evict(&self, preferred: FabricIndex) -> Option<Peer> {
+        self.by_use.first_to_evict(preferred, || self.scan_for_eviction(preferred))
     }
 
-    /// The first record in the order of some time: for storage without an index.
+    /// For storage without an index.
     #[inline(never)]
-    fn first_by(&self, time: impl Fn(&Entry) -> Instant) -> Option<(Instant, Peer)> {
-        self.by_peer.iter().map(|(peer, entry)| (time(entry), *peer)).min()
+    fn scan_for_eviction(&self, preferred: FabricIndex) -> Option<Peer> {
+        let mut largest = None;
+        let mut next = self.by_peer.first();
+        while let Some(Peer { fabric, .. }) = next {
+            let count = self.of_fabric(fabric).count();
+            largest = largest.max(Some((count, fabric == preferred, fabric)));
+            let rest = fabric.get().checked_add(1).and_then(FabricIndex::new);
+            next = rest.and_then(|fabric| self.by_peer.first_from(first_on(fabric)));
+        }
+        let (.., fabric) = largest?;
+        self.of_fabric(fabric).min_by_key(|(peer, entry)| (entry.used, *peer)).map(|(peer, _)| peer)
     }
 
-    /// Returns the records as they are valid at `now`.
-    pub(in crate::manager) const fn at(
-        &mut self,
-        now: Instant,
-        lifetime: Duration,
-    ) -> Valid<'_, S> {
-        Valid { records: self, now, lifetime }
+    fn of_fabric(&self, fabric: FabricIndex) -> impl Iterator<Item = (Peer, &Entry)> {
+        let records = self.by_peer.from(first_on(fabric));
+        records
+            .map(|(peer, entry)| (*peer, entry))
+            .take_while(move |(peer, _)| peer.fabric == fabric)
+    }
+
+    /// Returns the records as they are valid at `now`. `claims`: the application deletes what it
+    /// has stored when it is asked to.
+    pub(in crate::manager) const fn at(&mut self, now: Instant, claims: bool) -> Valid<'_, S> {
+        Valid { records: self, now, claims }
     }
 
     pub(in crate::manager) fn by_peer(&self, peer: Peer) -> Option<&ResumptionRecord> {
         self.by_peer.get(&peer).map(|entry| &entry.record)
     }
 
-    /// The peer whose record has this id.
-    fn peer_of(&self, id: &ResumptionId) -> Option<Peer> {
-        self.by_id.get(id, || {
-            let mut records = self.by_peer.iter();
-            records.find(|(_, entry)| entry.record.id == *id).map(|(peer, _)| *peer)
+    /// The peer with number `n` of those on a fabric whose record has this id.
+    fn peer_of(&self, fabric: FabricIndex, id: &ResumptionId, n: usize) -> Option<Peer> {
+        self.by_id.nth(fabric, id, n, || {
+            let mut found = self.of_fabric(fabric).filter(|(_, entry)| entry.record.id == *id);
+            found.nth(n).map(|(peer, _)| peer)
         })
     }
 
@@ -106,44 +150,66 @@ impl<S: Storage> Records<S> {
         &self,
         record: &ResumptionRecord,
     ) -> Result<(), RestoreError> {
-        let peer = Peer::new(record.fabric, record.peer);
-        if self.peer_of(&record.id).is_some_and(|holder| holder != peer) {
-            return Err(RestoreError::IdTaken);
-        }
-        if self.by_peer(peer).is_none() && self.is_full() {
-            return Err(RestoreError::TooMany);
-        }
-        Ok(())
+        let is_new = self.by_peer(peer_of(record)).is_none();
+        if is_new && self.is_full() { Err(RestoreError::TooMany) } else { Ok(()) }
     }
 
-    /// Adds a record in place of the peer's former one. If there is no room, it evicts the least
-    /// recently used one and returns the peer of that.
+    /// Saves the record of a session that was just established, in place of the peer's former one.
+    /// If there is no room, it evicts another.
     ///
-    /// Responders choose the ids. A responder that repeats the id of another peer's record must not
-    /// cost that peer its record, so its own is not saved.
+    /// A resumption continues the lifetime of the record that it came from. If that is not here any
+    /// more, the new one is not saved: its full handshake may have been too long ago.
     #[inline(never)]
     pub(in crate::manager) fn save(
         &mut self,
         record: &ResumptionRecord,
+        resumed: bool,
+        now: Instant,
+        lifetime: Duration,
+    ) -> Saved {
+        let expires = if resumed {
+            let former = self.by_peer.get(&peer_of(record));
+            former
+                .filter(|former| former.record.shared_secret == record.shared_secret)
+                .map(|former| former.expires)
+        } else {
+            Some(now + lifetime)
+        };
+        let Some(expires) = expires else { return Saved::default() };
+        let evicted = self.put(record, Custody::Fresh, expires, now);
+        Saved { saved: true, evicted }
+    }
+
+    /// Adds a record that the application has stored.
+    pub(in crate::manager) fn restore(
+        &mut self,
+        record: &ResumptionRecord,
+        expires: Instant,
+        now: Instant,
+    ) {
+        let known = self.by_peer.get(&peer_of(record)).filter(|known| known.record.id == record.id);
+        let custody = known.map_or(Custody::Stored, |known| known.custody.max(Custody::Stored));
+        self.put(record, custody, expires, now);
+    }
+
+    fn put(
+        &mut self,
+        record: &ResumptionRecord,
+        custody: Custody,
+        expires: Instant,
         now: Instant,
     ) -> Option<Peer> {
-        let peer = Peer::new(record.fabric, record.peer);
+        let peer = peer_of(record);
         self.forget(peer);
-        if self.peer_of(&record.id).is_some() {
-            return None;
-        }
-        let evicted = self.least_used().filter(|_| self.is_full()).map(|(_, peer)| peer);
+        let evicted = if self.is_full() { self.first_to_evict(peer.fabric) } else { None };
         if let Some(evicted) = evicted {
             self.forget(evicted);
         }
-        let entry = Entry { record: record.clone(), saved: now, used: now };
+        let entry = Entry { record: record.clone(), custody, expires, used: now };
         if self.by_peer.insert(peer, entry).is_ok() {
-            let indexed = self.by_id.insert(record.id, peer).is_ok()
-                && self.by_use.insert(now, peer).is_ok()
-                && self.by_age.insert(now, peer).is_ok();
-            if !indexed {
-                self.forget(peer);
-            }
+            self.by_id.insert(record.id, peer);
+            self.by_use.insert(now, peer);
+            self.by_age.insert(expires, peer);
         }
         evicted
     }
@@ -152,55 +218,90 @@ impl<S: Storage> Records<S> {
     fn touch(&mut self, peer: Peer, now: Instant) {
         let Some(entry) = self.by_peer.get_mut(&peer) else { return };
         self.by_use.remove(core::mem::replace(&mut entry.used, now), peer);
-        let inserted = self.by_use.insert(now, peer);
-        debug_assert!(inserted.is_ok(), "it has just left");
+        self.by_use.insert(now, peer);
+    }
+
+    /// Returns the bytes of a record, which the application may have stored from now on. `None` for
+    /// one that a responder answers from, or may soon.
+    pub(in crate::manager) fn export(
+        &mut self,
+        peer: Peer,
+    ) -> Option<Secret<{ ResumptionRecord::ENCODED_LEN }>> {
+        let entry = self.by_peer.get_mut(&peer)?;
+        if entry.custody > Custody::Stored {
+            return None;
+        }
+        entry.custody = Custody::Stored;
+        Some(entry.record.to_bytes())
+    }
+
+    /// Notes that the application has deleted the record that it was asked to delete. Returns false
+    /// if the record has been replaced or removed since.
+    pub(in crate::manager) fn consume(&mut self, peer: Peer, id: &ResumptionId) -> bool {
+        let entry = self.by_peer.get_mut(&peer);
+        let asked = entry.filter(|e| e.record.id == *id && e.custody >= Custody::Asked);
+        asked.is_some_and(|entry| {
+            entry.custody = Custody::Claimed;
+            true
+        })
     }
 
     /// Removes the record of a peer. Returns false if there was none.
     pub(in crate::manager) fn forget(&mut self, peer: Peer) -> bool {
         // It is discarded in its place, as a move would leave a copy of its secret behind.
-        let Some(Entry { record, saved, used }) = self.by_peer.get(&peer) else {
+        let Some(Entry { record, expires, used, .. }) = self.by_peer.get(&peer) else {
             return false;
         };
-        let (id, saved, used) = (record.id, *saved, *used);
+        let (id, expires, used) = (record.id, *expires, *used);
         self.by_peer.discard(&peer);
-        self.by_id.remove(&id);
+        self.by_id.remove(id, peer);
         self.by_use.remove(used, peer);
-        self.by_age.remove(saved, peer);
+        self.by_age.remove(expires, peer);
         true
     }
 
     /// Returns the first peer of a fabric with a record.
     pub(in crate::manager) fn first_of(&self, fabric: FabricIndex) -> Option<Peer> {
-        let first = self.by_peer.first_from(Peer::new(fabric, NodeId::UNSPECIFIED));
-        first.filter(|peer| peer.fabric == fabric)
+        self.by_peer.first_from(first_on(fabric)).filter(|peer| peer.fabric == fabric)
     }
 
     /// Returns a peer whose record has expired.
-    pub(in crate::manager) fn expired(&self, now: Instant, lifetime: Duration) -> Option<Peer> {
-        let (saved, peer) = self.oldest()?;
-        (now >= saved + lifetime).then_some(peer)
+    pub(in crate::manager) fn expired(&self, now: Instant) -> Option<Peer> {
+        let (expires, peer) = self.oldest()?;
+        (now >= expires).then_some(peer)
     }
+}
+
+const fn peer_of(record: &ResumptionRecord) -> Peer {
+    Peer::new(record.fabric, record.peer)
+}
+
+const fn first_on(fabric: FabricIndex) -> Peer {
+    Peer::new(fabric, NodeId::UNSPECIFIED)
 }
 
 /// Records at a point in time: those past their lifetime are not found.
 pub(in crate::manager) struct Valid<'a, S: Storage> {
     records: &'a mut Records<S>,
     now: Instant,
-    lifetime: Duration,
+    claims: bool,
 }
 
 impl<S: Storage> Valid<'_, S> {
     fn find(&self, peer: Peer) -> Option<ResumptionRecord> {
         let entry = self.records.by_peer.get(&peer)?;
-        let fresh = self.now.saturating_since(entry.saved) < self.lifetime;
-        fresh.then(|| entry.record.clone())
+        (self.now < entry.expires).then(|| entry.record.clone())
     }
 }
 
 impl<S: Storage> ResumptionStore for Valid<'_, S> {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
-        self.find(self.records.peer_of(id)?)
+    fn by_id(
+        &mut self,
+        fabric: FabricIndex,
+        id: &ResumptionId,
+        n: usize,
+    ) -> Option<ResumptionRecord> {
+        self.find(self.records.peer_of(fabric, id, n)?)
     }
 
     fn by_peer(&mut self, peer: Peer) -> Option<ResumptionRecord> {
@@ -208,16 +309,27 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         self.find(peer)
     }
 
-    /// The manager itself keeps two handshakes from using one record.
-    fn claim(&mut self, _: &ResumptionId) -> bool {
-        true
+    /// A record that is here alone is granted at once, also again: a session replaces it, so it
+    /// makes no second one.
+    fn claim(&mut self, peer: Peer, id: &ResumptionId) -> Claim {
+        let entry = self.records.by_peer.get_mut(&peer).filter(|entry| entry.record.id == *id);
+        let Some(entry) = entry else { return Claim::Refused };
+        match entry.custody {
+            Custody::Fresh | Custody::Claimed => {
+                entry.custody = Custody::Claimed;
+                Claim::Granted
+            }
+            Custody::Stored | Custody::Asked if self.claims => {
+                entry.custody = Custody::Asked;
+                Claim::Pending
+            }
+            Custody::Stored | Custody::Asked => Claim::Refused,
+        }
     }
 
     // The manager does the following by itself, as it must queue events for what changes.
 
-    fn save(&mut self, record: &ResumptionRecord) {
-        self.records.save(record, self.now);
-    }
+    fn save(&mut self, _: &ResumptionRecord) {}
 
     fn remove(&mut self, peer: Peer) {
         self.records.forget(peer);

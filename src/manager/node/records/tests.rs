@@ -10,21 +10,34 @@ use crate::fabric::CompressedFabricId;
 use crate::ids::CaseAuthTags;
 use crate::manager::sizes;
 use crate::manager::storage::{Fixed, Heap};
+use crate::session::SessionParameters;
 
 const LIFETIME: Duration = Duration::from_millis(40);
 const PLACES: usize = 5;
 
-fn record(Peer { fabric, node: peer }: Peer, id: u8) -> ResumptionRecord {
-    let (id, cats) = (ResumptionId::new([id; 16]), CaseAuthTags::NONE);
-    let compressed_fabric = CompressedFabricId::from_bytes([0; 8]);
-    let shared_secret = Secret::new([1; 32]);
-    ResumptionRecord { id, fabric, compressed_fabric, peer, cats, shared_secret }
+fn record(Peer { fabric, node: peer }: Peer, id: u8, secret: u8) -> ResumptionRecord {
+    ResumptionRecord {
+        id: ResumptionId::new([id; 16]),
+        fabric,
+        compressed_fabric: CompressedFabricId::from_bytes([0; 8]),
+        peer,
+        cats: CaseAuthTags::NONE,
+        shared_secret: Secret::new([secret; 32]),
+        valid_until: None,
+        authenticated: None,
+        parameters: SessionParameters::default(),
+    }
 }
 
 /// What can be done with records, and when.
 #[derive(Clone, Debug)]
 enum Step {
-    Save(Peer, u8),
+    /// A full handshake, or a resumption that continues this secret.
+    Save(Peer, u8, u8, bool),
+    Restore(Peer, u8, u8),
+    Export(Peer),
+    Claim(Peer, u8),
+    Consume(Peer, u8),
     Offer(Peer),
     Forget(Peer),
     Leave(FabricIndex),
@@ -34,8 +47,15 @@ enum Step {
 fn step() -> impl Strategy<Value = (Step, u64)> {
     let fabric = || (1..4_u8).prop_map(|index| FabricIndex::new(index).unwrap());
     let peer = || (fabric(), 1..5_u64).prop_map(|(fabric, n)| Peer::new(fabric, NodeId::new(n)));
+    // Few ids, so that peers share some.
+    let id = || 0..4_u8;
     let step = prop_oneof![
-        4 => (peer(), 0..12_u8).prop_map(|(peer, id)| Step::Save(peer, id)),
+        4 => (peer(), id(), 0..3_u8, any::<bool>())
+            .prop_map(|(peer, id, secret, resumed)| Step::Save(peer, id, secret, resumed)),
+        1 => (peer(), id(), 0..3_u8).prop_map(|(peer, id, secret)| Step::Restore(peer, id, secret)),
+        2 => peer().prop_map(Step::Export),
+        3 => (peer(), id()).prop_map(|(peer, id)| Step::Claim(peer, id)),
+        1 => (peer(), id()).prop_map(|(peer, id)| Step::Consume(peer, id)),
         3 => peer().prop_map(Step::Offer),
         1 => peer().prop_map(Step::Forget),
         1 => fabric().prop_map(Step::Leave),
@@ -44,74 +64,165 @@ fn step() -> impl Strategy<Value = (Step, u64)> {
     (step, 0..8_u64)
 }
 
-/// Who is in it, with id, time of saving and time of last use.
-type Model = Vec<(Peer, u8, Instant, Instant)>;
-
-fn act(model: &mut Model, step: &Step, now: Instant) -> Option<Peer> {
-    match step {
-        Step::Save(peer, id) => {
-            model.retain(|(other, ..)| other != peer);
-            if model.iter().any(|(_, other, ..)| other == id) {
-                return None;
-            }
-            let first = model.iter().map(|(peer, _, _, used)| (*used, *peer)).min();
-            let evicted = first.filter(|_| model.len() == PLACES).map(|(_, peer)| peer);
-            model.retain(|(other, ..)| Some(*other) != evicted);
-            model.push((*peer, *id, now, now));
-            return evicted;
-        }
-        Step::Offer(peer) => {
-            let entry = model.iter_mut().find(|(other, ..)| other == peer);
-            entry.into_iter().for_each(|(_, _, _, used)| *used = now);
-        }
-        Step::Forget(peer) => model.retain(|(other, ..)| other != peer),
-        Step::Leave(fabric) => model.retain(|(other, ..)| other.fabric != *fabric),
-        Step::Expire => model.retain(|(_, _, saved, _)| now < *saved + LIFETIME),
-    }
-    None
+/// A record of the model.
+#[derive(Clone, Debug)]
+struct Known {
+    peer: Peer,
+    id: u8,
+    secret: u8,
+    expires: Instant,
+    used: Instant,
+    custody: Custody,
 }
 
-fn agrees<S: Storage>(steps: &[(Step, u64)]) {
+#[derive(Default)]
+struct Model(Vec<Known>);
+
+impl Model {
+    fn find(&mut self, peer: Peer) -> Option<&mut Known> {
+        self.0.iter_mut().find(|known| known.peer == peer)
+    }
+
+    /// Puts a record in place of the peer's former one; evicts one of the largest fabric.
+    fn put(&mut self, new: Known) -> Option<Peer> {
+        self.0.retain(|known| known.peer != new.peer);
+        let mut evicted = None;
+        if self.0.len() == PLACES {
+            let count = |fabric| self.0.iter().filter(|known| known.peer.fabric == fabric).count();
+            let largest = self.0.iter().map(|known| known.peer.fabric);
+            let largest = largest.max_by_key(|of| (count(*of), *of == new.peer.fabric, *of));
+            let of_largest = self.0.iter().filter(|known| Some(known.peer.fabric) == largest);
+            evicted = of_largest.map(|known| (known.used, known.peer)).min().map(|(_, peer)| peer);
+            self.0.retain(|known| Some(known.peer) != evicted);
+        }
+        self.0.push(new);
+        evicted
+    }
+
+    fn save(&mut self, peer: Peer, id: u8, secret: u8, resumed: bool, now: Instant) -> Saved {
+        let expires = match self.find(peer) {
+            _ if !resumed => now + LIFETIME,
+            Some(former) if former.secret == secret => former.expires,
+            _ => return Saved::default(),
+        };
+        let custody = Custody::Fresh;
+        let evicted = self.put(Known { peer, id, secret, expires, used: now, custody });
+        Saved { saved: true, evicted }
+    }
+
+    fn restore(&mut self, peer: Peer, id: u8, secret: u8, now: Instant) {
+        let known = self.find(peer).filter(|known| known.id == id).map(|known| known.custody);
+        let custody = known.unwrap_or(Custody::Fresh).max(Custody::Stored);
+        self.put(Known { peer, id, secret, expires: now + LIFETIME, used: now, custody });
+    }
+
+    fn claim(&mut self, peer: Peer, id: u8, asks: bool) -> Claim {
+        let Some(known) = self.find(peer).filter(|known| known.id == id) else {
+            return Claim::Refused;
+        };
+        let is_elsewhere = [Custody::Stored, Custody::Asked].contains(&known.custody);
+        match (is_elsewhere, asks) {
+            (false, _) => {
+                known.custody = Custody::Claimed;
+                Claim::Granted
+            }
+            (true, true) => {
+                known.custody = Custody::Asked;
+                Claim::Pending
+            }
+            (true, false) => Claim::Refused,
+        }
+    }
+}
+
+fn agrees<S: Storage>(steps: &[(Step, u64)], asks: bool) {
     let mut records = Records::<S>::EMPTY;
     records.limit(PLACES);
-    let (mut model, mut now) = (Model::new(), Instant::ZERO);
+    let (mut model, mut now) = (Model::default(), Instant::ZERO);
     for (step, wait) in steps {
         now = now + Duration::from_millis(*wait);
-        let evicted = act(&mut model, step, now);
-        match step {
-            Step::Save(peer, id) => {
-                assert_eq!(records.save(&record(*peer, *id), now), evicted);
+        match *step {
+            Step::Save(peer, id, secret, resumed) => {
+                let saved = records.save(&record(peer, id, secret), resumed, now, LIFETIME);
+                assert_eq!(saved, model.save(peer, id, secret, resumed, now));
             }
-            Step::Offer(peer) => {
-                let fresh = |(other, _, saved, _): &&(Peer, _, Instant, _)| {
-                    other == peer && now < *saved + LIFETIME
-                };
-                let found = records.at(now, LIFETIME).by_peer(*peer);
-                assert_eq!(found.is_some(), model.iter().any(|entry| fresh(&entry)));
-            }
-            Step::Forget(peer) => {
-                records.forget(*peer);
-            }
-            Step::Leave(fabric) => records.at(now, LIFETIME).remove_fabric(*fabric),
-            Step::Expire => {
-                while let Some(peer) = records.expired(now, LIFETIME) {
-                    records.forget(peer);
+            Step::Restore(peer, id, secret) => {
+                let record = record(peer, id, secret);
+                // A full table is checked before.
+                if records.check_room(&record).is_ok() {
+                    records.restore(&record, now + LIFETIME, now);
+                    model.restore(peer, id, secret, now);
                 }
             }
+            Step::Export(peer) => {
+                let known = model.find(peer).filter(|known| known.custody <= Custody::Stored);
+                let expected = known.map(|known| {
+                    known.custody = Custody::Stored;
+                    record(peer, known.id, known.secret).to_bytes()
+                });
+                assert_eq!(records.export(peer), expected);
+            }
+            Step::Claim(peer, id) => {
+                let claim = records.at(now, asks).claim(peer, &ResumptionId::new([id; 16]));
+                assert_eq!(claim, model.claim(peer, id, asks));
+            }
+            Step::Consume(peer, id) => {
+                let asked = |known: &&mut Known| known.id == id && known.custody >= Custody::Asked;
+                let known = model.find(peer).filter(asked);
+                let consumed = records.consume(peer, &ResumptionId::new([id; 16]));
+                assert_eq!(consumed, known.is_some());
+                known.into_iter().for_each(|known| known.custody = Custody::Claimed);
+            }
+            Step::Offer(peer) => {
+                let known = model.find(peer);
+                let expected = known.as_ref().is_some_and(|known| now < known.expires);
+                known.into_iter().for_each(|known| known.used = now);
+                assert_eq!(records.at(now, asks).by_peer(peer).is_some(), expected);
+            }
+            Step::Forget(peer) => {
+                assert_eq!(records.forget(peer), model.find(peer).is_some());
+                model.0.retain(|known| known.peer != peer);
+            }
+            Step::Leave(fabric) => {
+                records.at(now, asks).remove_fabric(fabric);
+                model.0.retain(|known| known.peer.fabric != fabric);
+            }
+            Step::Expire => {
+                while let Some(peer) = records.expired(now) {
+                    records.forget(peer);
+                }
+                model.0.retain(|known| now < known.expires);
+            }
         }
-        assert_eq!(records.len(), model.len());
-        for (peer, id, ..) in &model {
-            assert_eq!(records.by_peer(*peer), Some(&record(*peer, *id)));
-            assert_eq!(records.peer_of(&ResumptionId::new([*id; 16])), Some(*peer));
+        agrees_now(&mut records, &model, now);
+    }
+}
+
+fn agrees_now<S: Storage>(records: &mut Records<S>, Model(model): &Model, now: Instant) {
+    assert_eq!(records.len(), model.len());
+    for Known { peer, id, secret, custody, .. } in model {
+        assert_eq!(records.by_peer(*peer), Some(&record(*peer, *id, *secret)));
+        assert_eq!(records.by_peer.get(peer).unwrap().custody, *custody);
+    }
+    let expiry = model.iter().map(|known| known.expires).min();
+    assert_eq!(records.expiry(), expiry);
+    for fabric in (1..4).filter_map(FabricIndex::new) {
+        for id in 0..4_u8 {
+            let with_id = |k: &&Known| k.peer.fabric == fabric && k.id == id;
+            let mut peers: Vec<_> = model.iter().filter(with_id).map(|known| known.peer).collect();
+            peers.sort_unstable();
+            let found = |n| records.peer_of(fabric, &ResumptionId::new([id; 16]), n);
+            assert_eq!((0..).map_while(found).collect::<Vec<_>>(), peers, "{now:?}");
         }
-        let expiry = model.iter().map(|(_, _, saved, _)| *saved + LIFETIME).min();
-        assert_eq!(records.expiry(LIFETIME), expiry);
     }
 }
 
 proptest! {
     #[test]
-    fn tables_of_records_agree_with_a_list(steps in proptest::collection::vec(step(), 0..80)) {
+    fn tables_of_records_agree_with_a_list(
+        steps in proptest::collection::vec(step(), 0..80),
+        asks: bool,
+    ) {
         agrees::<
             Fixed<
                 sizes::Sessions<1>,
@@ -121,29 +232,37 @@ proptest! {
                 sizes::Records<PLACES>,
                 sizes::MessageBytes<1243>,
             >,
-        >(&steps);
-        agrees::<Heap>(&steps);
+        >(&steps, asks);
+        agrees::<Heap>(&steps, asks);
     }
-}
 
-#[test]
-fn a_record_id_that_is_taken_costs_nobody_a_record() {
-    let mut records = Records::<Heap>::EMPTY;
-    records.limit(4);
-    let record = |peer| ResumptionRecord {
-        id: ResumptionId::new([7; 16]),
-        fabric: FabricIndex::new(1).unwrap(),
-        compressed_fabric: CompressedFabricId::from_bytes([0; 8]),
-        peer: NodeId::new(peer),
-        cats: CaseAuthTags::NONE,
-        shared_secret: Secret::new([peer.to_le_bytes()[0]; 32]),
-    };
-    assert_eq!(records.save(&record(1), Instant::ZERO), None);
-    assert_eq!(records.save(&record(2), Instant::ZERO), None);
-    let holder = ResumptionStore::by_id(
-        &mut records.at(Instant::ZERO, Duration::from_secs(1)),
-        &ResumptionId::new([7; 16]),
-    );
-    assert_eq!(holder, Some(record(1)));
-    assert_eq!(records.len(), 1);
+    /// From the export of a record on, its id is granted to no responder without the answer of the
+    /// application; from the grant on, it is not exported.
+    #[test]
+    fn no_record_is_both_granted_and_given_out(
+        steps in proptest::collection::vec(0..5_u8, 0..20),
+    ) {
+        let peer = Peer::new(FabricIndex::MIN, NodeId::new(1));
+        let mut records = Records::<Heap>::EMPTY;
+        records.limit(PLACES);
+        let (now, id) = (Instant::ZERO, ResumptionId::new([1; 16]));
+        records.save(&record(peer, 1, 1), false, now, LIFETIME);
+        let (mut stored, mut granted) = (false, false);
+        for step in steps {
+            match step {
+                0 if records.export(peer).is_some() => stored = true,
+                1 => granted |= records.at(now, true).claim(peer, &id) == Claim::Granted,
+                2 => granted |= records.at(now, false).claim(peer, &id) == Claim::Granted,
+                // The application deletes what it was asked to delete.
+                3 if records.by_peer.get(&peer).unwrap().custody == Custody::Asked => {
+                    stored = false;
+                    granted |= records.consume(peer, &id);
+                }
+                // It restores what it has.
+                4 if stored => records.restore(&record(peer, 1, 1), now + LIFETIME, now),
+                _ => {}
+            }
+            prop_assert!(!(stored && granted));
+        }
+    }
 }

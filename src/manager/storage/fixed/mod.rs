@@ -140,6 +140,7 @@ impl<
     type Records<V> = Table<Peer, V, SecretPlaces<(Peer, V), RECORDS>>;
     type RecordIds = Unindexed;
     type RecordOrder = Unindexed;
+    type RecordUse = Unindexed;
     type Deadlines = Table<
         (Instant, Source),
         (),

@@ -1,8 +1,8 @@
 //! Links between sessions, and indices that a device does without.
 
-use crate::ids::Peer;
+use crate::ids::{FabricIndex, Peer};
 use crate::manager::storage::use_list::Link;
-use crate::manager::storage::{Full, Links, Peers, RecordIndex, RecordOrder, Seat};
+use crate::manager::storage::{Links, Peers, RecordIndex, RecordOrder, RecordUse, Seat};
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
@@ -50,15 +50,17 @@ pub struct Unindexed;
 impl RecordIndex for Unindexed {
     const EMPTY: Self = Self;
 
-    fn limit(&mut self, _: usize) {}
+    fn insert(&mut self, _: ResumptionId, _: Peer) {}
 
-    fn insert(&mut self, _: ResumptionId, _: Peer) -> Result<(), Full> {
-        Ok(())
-    }
+    fn remove(&mut self, _: ResumptionId, _: Peer) {}
 
-    fn remove(&mut self, _: &ResumptionId) {}
-
-    fn get(&self, _: &ResumptionId, scan: impl FnOnce() -> Option<Peer>) -> Option<Peer> {
+    fn nth(
+        &self,
+        _: FabricIndex,
+        _: &ResumptionId,
+        _: usize,
+        scan: impl FnOnce() -> Option<Peer>,
+    ) -> Option<Peer> {
         scan()
     }
 }
@@ -66,15 +68,23 @@ impl RecordIndex for Unindexed {
 impl RecordOrder for Unindexed {
     const EMPTY: Self = Self;
 
-    fn limit(&mut self, _: usize) {}
-
-    fn insert(&mut self, _: Instant, _: Peer) -> Result<(), Full> {
-        Ok(())
-    }
+    fn insert(&mut self, _: Instant, _: Peer) {}
 
     fn remove(&mut self, _: Instant, _: Peer) {}
 
     fn first(&self, scan: impl FnOnce() -> Option<(Instant, Peer)>) -> Option<(Instant, Peer)> {
+        scan()
+    }
+}
+
+impl RecordUse for Unindexed {
+    const EMPTY: Self = Self;
+
+    fn insert(&mut self, _: Instant, _: Peer) {}
+
+    fn remove(&mut self, _: Instant, _: Peer) {}
+
+    fn first_to_evict(&self, _: FabricIndex, scan: impl FnOnce() -> Option<Peer>) -> Option<Peer> {
         scan()
     }
 }

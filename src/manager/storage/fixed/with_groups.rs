@@ -56,6 +56,7 @@ impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usiz
     type Records<V> = S::Records<V>;
     type RecordIds = S::RecordIds;
     type RecordOrder = S::RecordOrder;
+    type RecordUse = S::RecordUse;
     type Deadlines = S::Deadlines;
     type Ready = S::Ready;
     type Events<V> = S::Events<V>;
