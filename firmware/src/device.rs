@@ -273,7 +273,8 @@ impl<'n, B: Board> Device<'n, B> {
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
             Event::RecordChanged { peer, .. } => {
-                if !self.board.keep(peer, self.node.records().get(peer)) {
+                let kept = self.board.keep(peer, self.node.records().get(peer));
+                if !kept {
                     self.not_kept(now);
                 }
             }
