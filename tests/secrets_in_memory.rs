@@ -22,7 +22,7 @@ use matter_session::manager::{
 };
 use matter_session::rand_core::Rng;
 use matter_session::resumption::ResumptionRecord;
-use matter_session::session::ResumptionId;
+use matter_session::session::{ResumptionId, SessionParameters};
 use matter_session_testing::net::{Authority, Dice, Network, PASSCODE, index, udp};
 use matter_session_testing::watch::{Found, Kind, Noting, Watch, Watching, note, note_passcode};
 
@@ -134,6 +134,9 @@ where
                 peer,
                 cats: CaseAuthTags::NONE,
                 shared_secret: drawn(&mut dice),
+                valid_until: None,
+                authenticated: None,
+                parameters: SessionParameters::default(),
             };
             let _ = net.call(0, |m, cx| m.records_mut().restore(cx, record));
         }

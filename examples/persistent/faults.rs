@@ -7,7 +7,7 @@ use std::{fs, io};
 use matter_session::crypto::RustCrypto;
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::Config;
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 use matter_session_testing::net::{Authority, Dice, Manager};
 use redb::StorageBackend;
@@ -94,8 +94,8 @@ fn what_could_not_be_removed_is_not_offered_and_does_not_come_back() {
         for full in [true, false] {
             disk.set(full);
             assert_eq!(store.by_peer(peer(1)), None);
-            assert_eq!(store.by_id(&id), None);
-            assert!(!store.claim(&id));
+            assert_eq!(store.by_id(fabric(1), &id, 0), None);
+            assert_eq!(store.claim(peer(1), &id), Claim::Refused);
             match store.records() {
                 Ok(records) => assert_eq!(records, [record(2, 9, 9)]),
                 Err(error) => assert!(full, "{error}"),
@@ -179,7 +179,7 @@ fn a_damaged_file_yields_no_altered_record_and_no_panic() {
         for record in &kept {
             let found = store.by_peer(Peer::new(record.fabric, record.peer));
             assert!(found.is_none_or(|found| found == *record), "variant {variant}");
-            let found = store.by_id(&record.id);
+            let found = store.by_id(record.fabric, &record.id, 0);
             assert!(found.is_none_or(|found| found == *record), "variant {variant}");
         }
         for membership in store.memberships().unwrap_or_default() {
@@ -187,7 +187,7 @@ fn a_damaged_file_yields_no_altered_record_and_no_panic() {
             let public = |key: &matter_session::crypto::SigningKey| key.to_bytes();
             assert!(public(&membership.key) == public(&member.key), "variant {variant}");
         }
-        store.claim(&kept[0].id);
+        assert_ne!(store.claim(peer(1), &kept[0].id), Claim::Pending);
         store.save(&record(1, 1, 77));
         store.remove(peer(2));
         store.remove_fabric(fabric(1));

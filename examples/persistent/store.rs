@@ -179,7 +179,12 @@ impl Store {
         })
     }
 
-    fn holder(&mut self, of: FabricIndex, id: &ResumptionId, n: usize) -> Result<Option<Key>, Error> {
+    fn holder(
+        &mut self,
+        of: FabricIndex,
+        id: &ResumptionId,
+        n: usize,
+    ) -> Result<Option<Key>, Error> {
         let (fabric, id) = (of.get(), *id.as_bytes());
         self.database.attempt(|database| {
             let read = database.begin_read()?;

@@ -289,7 +289,8 @@ impl<'n, B: Board> Device<'n, B> {
             }
             Event::RecordChanged { peer, .. } => {
                 let record = self.node.records_mut().export(peer);
-                if !self.board.keep(peer, record.as_ref()) {
+                let kept = self.board.keep(peer, record.as_ref());
+                if !kept {
                     self.not_kept(now);
                 }
             }

@@ -16,7 +16,7 @@ pub fn restarts(data: &[u8]) {
         2 => live::<Groups<Heap, SyncFirst>>(acts),
         3 => live::<HalfOpen<Heap>>(acts),
         4 => live::<Window<Heap>>(acts),
-        _ => live::<Resumption<Heap>>(acts),
+        _ => live::<Resumption<Heap, true>>(acts),
     }
 }
 

@@ -61,8 +61,9 @@ fn explores<W: World>(acts: usize, steps: usize) {
 
 #[test]
 fn no_restart_and_no_replay_delivers_a_command_twice() {
-    explores::<Resumption<Arrays>>(2, 8);
-    explores::<Resumption<Heap>>(3, 8);
+    explores::<Resumption<Arrays, true>>(2, 8);
+    explores::<Resumption<Heap, true>>(3, 8);
+    explores::<Resumption<Heap, false>>(2, 8);
 }
 
 #[test]

@@ -335,7 +335,7 @@ impl<S: Storage> World<S> {
         }
     }
 
-    /// Signatures that come late, of another node, or that failed.
+    /// Signatures and claims that are answered late, by another node, or that failed.
     fn sign_anything(&mut self, n: usize) {
         if let Some(request) = self.pool.requests.pop_back() {
             let by = self.dice.below(NODES as u64) as usize;
@@ -344,6 +344,9 @@ impl<S: Storage> World<S> {
         }
         if let Some(signed) = self.pool.signed.pop_front() {
             let _ = self.nodes[n].call(|m, cx| m.complete_signature(cx, signed));
+        }
+        if let Some(claimed) = self.pool.claimed.pop_front() {
+            let _ = self.nodes[n].call(|m, cx| m.records_mut().complete_claim(cx, claimed));
         }
     }
 

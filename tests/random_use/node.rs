@@ -188,6 +188,9 @@ fn any_config(dice: &mut Dice) -> Config {
     if coin(dice) {
         config.parameters = any_parameters(dice);
     }
+    if coin(dice) {
+        config.claim_wait = any_duration(dice);
+    }
     // Where every limit is wild, little happens.
     if coin(dice) {
         return config;

@@ -3,7 +3,7 @@
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::group::{CounterStore, GroupCounter, StoreError};
 use matter_session::ids::{FabricIndex, Peer};
-use matter_session::resumption::{ResumptionRecord, ResumptionStore};
+use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 use matter_session_testing::rng::Dice;
 
@@ -29,7 +29,7 @@ impl Liar {
 }
 
 impl ResumptionStore for Liar {
-    fn by_id(&mut self, id: &ResumptionId) -> Option<ResumptionRecord> {
+    fn by_id(&mut self, _: FabricIndex, id: &ResumptionId, _: usize) -> Option<ResumptionRecord> {
         self.any(|record| record.id == *id)
     }
 
@@ -37,8 +37,12 @@ impl ResumptionStore for Liar {
         self.any(|record| (record.fabric, record.peer) == (peer.fabric, peer.node))
     }
 
-    fn claim(&mut self, _: &ResumptionId) -> bool {
-        self.dice.below(4) != 0
+    fn claim(&mut self, _: Peer, _: &ResumptionId) -> Claim {
+        match self.dice.below(4) {
+            0 => Claim::Refused,
+            1 => Claim::Pending,
+            _ => Claim::Granted,
+        }
     }
 
     fn save(&mut self, record: &ResumptionRecord) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use matter_session::handshake::{SignRequest, Signed};
+use matter_session::handshake::{Claimed, SignRequest, Signed};
 use matter_session::ids::Group;
 use matter_session::manager::{
     Dropped, Event, ExchangeHandle, HandshakeHandle, PeerAddress, Received, SessionHandle, Storage,
@@ -22,6 +22,7 @@ pub struct Pool {
     pub handshakes: VecDeque<HandshakeHandle>,
     pub requests: VecDeque<SignRequest>,
     pub signed: VecDeque<Signed>,
+    pub claimed: VecDeque<Claimed>,
     pub records: VecDeque<ResumptionRecord>,
     pub fabrics: VecDeque<Vec<u8>>,
     pub datagrams: VecDeque<Datagram>,
@@ -58,13 +59,14 @@ pub struct Figures {
     pub synchronized: u64,
     pub check_ins: u64,
     pub refused: u64,
+    pub claims: u64,
 }
 
 impl Figures {
-    pub const fn all(&self) -> [u64; 13] {
+    pub const fn all(&self) -> [u64; 14] {
         let Self { calls, pase, full, resumed, failed, closed, messages, .. } = *self;
         let Self { acknowledged, undelivered, group_messages, .. } = *self;
-        let Self { synchronized, check_ins, refused, .. } = *self;
+        let Self { synchronized, check_ins, refused, claims, .. } = *self;
         [
             calls,
             pase,
@@ -79,6 +81,7 @@ impl Figures {
             synchronized,
             check_ins,
             refused,
+            claims,
         ]
     }
 
@@ -96,6 +99,7 @@ impl Figures {
         self.synchronized += other.synchronized;
         self.check_ins += other.check_ins;
         self.refused += other.refused;
+        self.claims += other.claims;
     }
 }
 
@@ -224,6 +228,15 @@ impl<S: Storage> World<S> {
                     let _ = self.nodes[n].call(|m, cx| m.complete_signature(cx, signed));
                 }
             },
+            Event::ClaimRequest(request) => {
+                self.figures.claims += 1;
+                let claimed = request.complete(self.dice.below(3) != 0);
+                if self.dice.below(3) == 0 {
+                    keep(&mut self.pool.claimed, claimed);
+                } else {
+                    let _ = self.nodes[n].call(|m, cx| m.records_mut().complete_claim(cx, claimed));
+                }
+            }
             Event::Established { session, resumed, .. } => {
                 let established = self.nodes[n].manager.session(session);
                 let is_pase = established.is_some_and(|s| s.session().kind() == SessionKind::Pase);
@@ -237,8 +250,9 @@ impl<S: Storage> World<S> {
             Event::Acknowledged { .. } => self.figures.acknowledged += 1,
             Event::Undelivered { .. } => self.figures.undelivered += 1,
             Event::RecordChanged { peer, .. } => {
-                let record = self.nodes[n].manager.records().get(peer).cloned();
-                if let Some(record) = record {
+                let stored = self.nodes[n].manager.records_mut().export(peer);
+                if let Some(bytes) = stored {
+                    let record = ResumptionRecord::from_bytes(bytes.as_bytes()).expect("exported");
                     keep(&mut self.pool.records, record);
                 }
             }

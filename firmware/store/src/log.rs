@@ -354,7 +354,12 @@ impl<F: NorFlash> Store<F> {
 
 /// The seal of a bank of this generation, which that of the next one does not resemble.
 const fn in_force(generation: u32) -> Seal {
-    !(0xFF << (generation % 4 * 8))
+    match generation % 4 {
+        0 => 0xFFFF_FF00,
+        1 => 0xFFFF_00FF,
+        2 => 0xFF00_FFFF,
+        _ => 0x00FF_FFFF,
+    }
 }
 
 const fn value_len(len: u16) -> u32 {

@@ -3,9 +3,7 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::{
-    ClaimRequest, Claimed, Failure, HandshakeError, SignRequest, Signed, Step,
-};
+use crate::handshake::{ClaimRequest, Claimed, Failure, HandshakeError, SignRequest, Signed, Step};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeHandle, HandshakeId, SessionHandle};

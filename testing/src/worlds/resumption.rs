@@ -1,6 +1,8 @@
 //! A resumption and a command: both nodes may restart with any copy of their stores, and an
 //! attacker repeats the recorded Sigma1 as its own.
 
+use core::time::Duration;
+
 use matter_session::manager::{Config, Storage};
 
 use super::lab::Lab;
@@ -17,15 +19,18 @@ const ATTACKER: u64 = 0xABC;
 /// a resumption.
 const IMPERSONATE: Act = Act::Other(0);
 
-pub struct Resumption<S: Storage> {
+/// The device takes part in claims, or it has no stored record resumed.
+pub struct Resumption<S: Storage, const CLAIMS: bool> {
     lab: Lab<S>,
     repeats: u8,
     restarts: u8,
 }
 
-impl<S: Storage> World for Resumption<S> {
+impl<S: Storage, const CLAIMS: bool> World for Resumption<S, CLAIMS> {
     fn begin() -> Self {
-        let mut lab = Lab::new(vec![Config::default(); 2], Lab::<S>::acquainted());
+        let wait = if CLAIMS { Duration::from_secs(2) } else { Duration::ZERO };
+        let configs = vec![Config::default().with_claim_wait(wait); 2];
+        let mut lab = Lab::new(configs, Lab::<S>::acquainted());
         lab.nodes[0].says = 1;
         assert!(lab.connect(0, 1));
         lab.drain();
@@ -79,7 +84,7 @@ impl<S: Storage> World for Resumption<S> {
     of_lab!();
 }
 
-impl<S: Storage> Resumption<S> {
+impl<S: Storage, const CLAIMS: bool> Resumption<S, CLAIMS> {
     fn sigma1(&self) -> Vec<u8> {
         let sigma1 = self.lab.tape.iter().find(|d| d.opcode() == Some(SIGMA1));
         sigma1.expect("the story begins with it").bytes.clone()

@@ -1,13 +1,15 @@
 //! What a node stores, and every copy of it that a restart may find.
 //!
-//! The store lags: a node that dies may find any copy that there ever was. All that the worlds know
-//! of how resumption records are stored is in this file.
+//! The store lags: a node that dies may find any copy that there ever was, but for records that a
+//! responder has claimed since. All that the worlds know of how resumption records are stored is in
+//! this file.
 
 use matter_session::context::Context;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
 use matter_session::manager::Storage;
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
 
 use super::node::Manager;
 
@@ -47,11 +49,22 @@ impl Store {
 
     /// Stores what has become of the record of a peer: a copy more.
     pub fn record_changed<S: Storage>(&mut self, manager: &mut Manager<S>, peer: Peer) {
-        let record = manager.records().get(peer).map(|record| record.to_bytes().as_bytes().to_vec());
+        let record = manager.records_mut().export(peer).map(|record| record.as_bytes().to_vec());
         let newest = Copy { record, ..self.newest() };
         if newest != self.newest() {
             self.copies.push(newest);
         }
+    }
+
+    /// A responder claims the record with this id: no copy has it from now on. Returns false if
+    /// none had it.
+    pub fn claim(&mut self, id: &ResumptionId) -> bool {
+        let is_claimed = |bytes: &Vec<u8>| ResumptionRecord::from_bytes(bytes).unwrap().id == *id;
+        let mut was_there = false;
+        for copy in &mut self.copies {
+            was_there |= copy.record.take_if(|bytes| is_claimed(bytes)).is_some();
+        }
+        was_there
     }
 
     /// A node that has just been made becomes a member of its fabric again.

@@ -207,6 +207,11 @@ impl<S: Storage> Lab<S> {
             Event::Closed { session, .. } => {
                 self.nodes[n].sessions.retain(|other| *other != session);
             }
+            Event::ClaimRequest(request) => {
+                let is_gone = self.nodes[n].store.claim(request.id());
+                let claimed = request.complete(is_gone);
+                let _ = self.call(n, |m, cx| m.records_mut().complete_claim(cx, claimed));
+            }
             Event::RecordChanged { peer, .. } => {
                 let node = &mut self.nodes[n];
                 node.store.record_changed(&mut node.manager, peer);
