@@ -300,7 +300,7 @@ mod tests {
         impl rand_core::TryCryptoRng for Stuck {}
         let shards = Shards::new(16, [3; 16]).unwrap();
         for shard in shards.iter() {
-            let node = shard.ephemeral(&mut Stuck).node();
+            let node = shard.ephemeral(&mut Stuck).unwrap().node();
             assert_eq!(shards.of_initiator(node), shard.index());
         }
     }
