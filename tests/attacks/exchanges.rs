@@ -12,6 +12,7 @@ use matter_session::manager::{
     Storage,
 };
 use matter_session::session::SessionParameters;
+use matter_session::wire::ProtocolHeader;
 
 use crate::net::{Authority, Dice, Fate, IM, Net, udp};
 use crate::twin::{Plan, Twin, answer, header};
@@ -72,10 +73,14 @@ fn greedy_peers_leave_room<S: Storage>(config: Config, sessions: u16, exchanges:
     for round in 0..20_u16 {
         greed(&mut net);
         for (_, twin) in &mut honest {
-            let octets = twin.seal(&header(1000 + round, true, None)).0;
+            // A request that gets no answer, so that nothing of honest peers stays.
+            let request = ProtocolHeader { opcode: 3, ..header(1000 + round, true, None) };
+            let octets = twin.seal(&request).0;
             assert_eq!(net.hand(0, twin.address, &octets), Ok(()), "round {round}");
             let exchange = net.node(0).got.last().unwrap().exchange;
             assert!(is_open(&mut net, exchange), "round {round}");
+            net.close_exchange(0, exchange);
+            net.pump();
         }
         let session = honest[0].0;
         let own = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
