@@ -640,6 +640,33 @@ fn a_table_with_room_for_one_message_uses_it() {
     assert_eq!(answer_at_length(&mut net, udp(7), &mut twin, 2), Err(SendError::NoRoom));
 }
 
+/// A message over TCP that is longer than what a fabric can count on is sent when no other is in
+/// flight.
+#[test]
+fn a_message_longer_than_a_share_is_sent_over_tcp_when_no_other_is_in_flight() {
+    type Small =
+        Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<1>, MessageBytes<2600>>;
+    let mut net = server::<Small>(Config::default());
+    let plan = Plan::case(1, 5, PeerAddress::Tcp(7));
+    let (tcp, _) = plan.begin(&mut net, 0).unwrap();
+    let (other, mut peer) = begin(&mut net, 2, 6, 8);
+    let open = |net: &mut Net<Small>, session| net.call(0, |m, cx| m.open_exchange(cx, session));
+    let (long, short) = (open(&mut net, tcp).unwrap(), open(&mut net, other).unwrap());
+    let send = |net: &mut Net<Small>, exchange, len| {
+        net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 3), &vec![7; len]))
+    };
+    assert_eq!(send(&mut net, short, 100), Ok(()));
+    assert_eq!(send(&mut net, long, 2400), Err(SendError::NoRoom));
+    net.pump();
+    let of = peer.read_all(&net, 0)[0].counter;
+    let octets = peer.seal(&answer(short.id().get(), false, Some(of))).0;
+    net.hand(0, udp(8), &octets).unwrap();
+    assert_eq!(send(&mut net, long, 2400), Ok(()));
+    assert_eq!(send(&mut net, short, 100), Err(SendError::NoRoom));
+    net.run(100);
+    assert_eq!(send(&mut net, short, 1100), Ok(()), "its bytes are free when it is sent");
+}
+
 /// A recorded message of a session whose exchange is closed, repeated without end.
 fn goodbyes_stay<S: Storage>(distinct: u16) {
     let mut net = server::<S>(Config::default().with_replies(8));
