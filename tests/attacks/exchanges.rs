@@ -12,6 +12,7 @@ use matter_session::manager::{
     Storage,
 };
 use matter_session::session::SessionParameters;
+use matter_session::wire::ProtocolHeader;
 
 use crate::net::{Authority, Dice, Fate, IM, Net, udp};
 use crate::twin::{Plan, Twin, answer, header};
@@ -72,10 +73,14 @@ fn greedy_peers_leave_room<S: Storage>(config: Config, sessions: u16, exchanges:
     for round in 0..20_u16 {
         greed(&mut net);
         for (_, twin) in &mut honest {
-            let octets = twin.seal(&header(1000 + round, true, None)).0;
+            // A request that gets no answer, so that nothing of honest peers stays.
+            let request = ProtocolHeader { opcode: 3, ..header(1000 + round, true, None) };
+            let octets = twin.seal(&request).0;
             assert_eq!(net.hand(0, twin.address, &octets), Ok(()), "round {round}");
             let exchange = net.node(0).got.last().unwrap().exchange;
             assert!(is_open(&mut net, exchange), "round {round}");
+            net.close_exchange(0, exchange);
+            net.pump();
         }
         let session = honest[0].0;
         let own = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
@@ -633,6 +638,33 @@ fn a_table_with_room_for_one_message_uses_it() {
     let (_, mut twin) = begin(&mut net, 1, 5, 7);
     assert_eq!(answer_at_length(&mut net, udp(7), &mut twin, 1), Ok(()));
     assert_eq!(answer_at_length(&mut net, udp(7), &mut twin, 2), Err(SendError::NoRoom));
+}
+
+/// A message over TCP that is longer than what a fabric can count on is sent when no other is in
+/// flight.
+#[test]
+fn a_message_longer_than_a_share_is_sent_over_tcp_when_no_other_is_in_flight() {
+    type Small =
+        Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<1>, MessageBytes<2600>>;
+    let mut net = server::<Small>(Config::default());
+    let plan = Plan::case(1, 5, PeerAddress::Tcp(7));
+    let (tcp, _) = plan.begin(&mut net, 0).unwrap();
+    let (other, mut peer) = begin(&mut net, 2, 6, 8);
+    let open = |net: &mut Net<Small>, session| net.call(0, |m, cx| m.open_exchange(cx, session));
+    let (long, short) = (open(&mut net, tcp).unwrap(), open(&mut net, other).unwrap());
+    let send = |net: &mut Net<Small>, exchange, len| {
+        net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 3), &vec![7; len]))
+    };
+    assert_eq!(send(&mut net, short, 100), Ok(()));
+    assert_eq!(send(&mut net, long, 2400), Err(SendError::NoRoom));
+    net.pump();
+    let of = peer.read_all(&net, 0)[0].counter;
+    let octets = peer.seal(&answer(short.id().get(), false, Some(of))).0;
+    net.hand(0, udp(8), &octets).unwrap();
+    assert_eq!(send(&mut net, long, 2400), Ok(()));
+    assert_eq!(send(&mut net, short, 100), Err(SendError::NoRoom));
+    net.run(100);
+    assert_eq!(send(&mut net, short, 1100), Ok(()), "its bytes are free when it is sent");
 }
 
 /// A recorded message of a session whose exchange is closed, repeated without end.

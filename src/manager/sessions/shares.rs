@@ -9,7 +9,8 @@
 //! **Bytes**, where there is a limit. Room for one message of the largest size is kept for
 //! handshakes. Each fabric can always have as much, and takes more only while it leaves as much to
 //! every other fabric with a session, and to the other peers of its own. A table that is too small
-//! for all of them keeps what it can beside one message.
+//! for all of them keeps what it can beside one message. While no message is in flight, one over a
+//! reliable transport can take all: it can be longer than the largest over UDP.
 
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, NodeId, Peer};
@@ -133,7 +134,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let for_sessions = capacity.saturating_sub(message);
         let own = self.table.by_local(key.session);
         let Some(own) = own.filter(|_| for_sessions >= message) else { return room };
-        let own = own.holder();
+        let (is_reliable, own) = (own.address.is_reliable(), own.holder());
         // What those have that are `counted`, the former message of this exchange apart.
         let held = |counted: &dyn Fn(Option<Holder>) -> bool| {
             let owners = bytes.owners().filter(|(owner, _)| match owner {
@@ -146,6 +147,11 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             });
             owners.fold(0_usize, |sum, (_, len)| sum.saturating_add(len))
         };
+        // A message over a reliable transport can be longer than all that a fabric can count on. It
+        // is sent when no other is in flight, and is gone as soon as it has been sent.
+        if is_reliable && held(&|holder| holder.is_some()) == 0 {
+            return room;
+        }
         let unused = |held: usize| message.saturating_sub(held);
         let handshakes = held(&|holder| holder.is_none());
         let room = room.saturating_sub(unused(handshakes));

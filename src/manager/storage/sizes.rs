@@ -38,7 +38,8 @@ pub enum Records<const N: usize> {}
 /// a session, and to the other peers of its own. So `1243 * (n + 2)` bytes for `n` fabrics keep one
 /// long message free for handshakes, one for each fabric, and one for the other peers of the fabric
 /// that has most, whatever peers leave unacknowledged. With fewer bytes, as many fabrics as have
-/// room can have one, and no fabric has a second while others have sessions.
+/// room can have one, and no fabric has a second while others have sessions. A longer message, over
+/// TCP or BTP, can take all bytes that are free while no other is in flight.
 #[derive(Clone, Copy, Debug)]
 pub enum MessageBytes<const N: usize> {}
 
