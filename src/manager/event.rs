@@ -99,8 +99,9 @@ pub enum Event<T> {
     /// Group messages of a fabric are dropped
     /// ([`Dropped::GroupSender`](super::Dropped::GroupSender)) because too many nodes send under
     /// one of its key sets. Entries of senders are not evicted while their key is installed, as
-    /// their messages could be replayed then. Reported once;
-    /// [`Groups::forget_sender`](crate::manager::Groups::forget_sender) makes room.
+    /// their messages could be replayed then. Reported once, until
+    /// [`Groups::forget_sender`](crate::manager::Groups::forget_sender) or the removal of a key set
+    /// makes room.
     #[non_exhaustive]
     GroupSendersFull {
         /// The fabric.

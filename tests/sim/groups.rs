@@ -65,6 +65,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 scene.tell(self.name, || format!("removes key set {set} of {fabric}"));
                 assert!(self.manager.groups_mut().remove_key_set(fabric, GroupKeySetId::new(set)));
                 self.app.key_sets.remove(&(fabric, set));
+                // Its senders have made room.
+                self.app.full.remove(&fabric);
             }
             14 if !memberships.is_empty() => {
                 let to = some(scene);
@@ -166,6 +168,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         }
         for (fabric, set) in core::mem::take(&mut self.app.key_sets).into_keys() {
             assert!(self.manager.groups_mut().remove_key_set(fabric, GroupKeySetId::new(set)));
+            self.app.full.remove(&fabric);
         }
     }
 
