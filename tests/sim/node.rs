@@ -336,6 +336,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
         let len = self.manager.fabrics().get(index).unwrap().encode(&mut bytes).unwrap();
         bytes.truncate(len);
+        // Records that rest on other certificates go first, also if their end was not told yet.
+        self.app.stored_records.retain(|(of, _), _| *of != index);
         self.app.stored_fabrics.insert(index, bytes);
     }
 
