@@ -152,8 +152,8 @@ fn the_oldest_half_open_handshake_gives_its_slot_to_a_newcomer_after_the_first_r
     for (slots, grace) in [(1, 200), (2, 400), (4, 800), (16, 1000)] {
         let mut net = members::<Heap>(slots);
         let sigma1 = record(&mut net, slots + 3);
-        for n in 0..slots {
-            assert_eq!(begin(&mut net, host(100 + n as u64), &sigma1[n], n as u64), SIGMA2);
+        for (n, octets) in (0..).zip(&sigma1[..slots]) {
+            assert_eq!(begin(&mut net, host(100 + n), octets, n), SIGMA2);
             net.run(1);
         }
         let last = slots as u64 + 200;
@@ -256,8 +256,8 @@ fn connections_share_the_slots() {
     for slots in [2, 8] {
         let mut net = members::<Heap>(slots);
         let sigma1 = record(&mut net, slots + 12);
-        for n in 0..slots {
-            assert_eq!(begin(&mut net, tcp(1), &sigma1[n], n as u64), SIGMA2);
+        for (n, octets) in (0..).zip(&sigma1[..slots]) {
+            assert_eq!(begin(&mut net, tcp(1), octets, n), SIGMA2);
         }
         // Another connection gets a slot at once, the first one no second time.
         assert_eq!(begin(&mut net, tcp(2), &sigma1[slots], 300), SIGMA2);
