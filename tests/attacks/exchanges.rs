@@ -569,7 +569,7 @@ fn answer_at_length<S: Storage>(
     let octets = twin.seal(&header(exchange, false, None)).0;
     net.hand(0, from, &octets).unwrap();
     let exchange = net.node(0).got.last().unwrap().exchange;
-    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 3), &[9; 1150]))
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 3), &[9; 1202]))
 }
 
 /// A peer that leaves long answers unacknowledged, on as many exchanges as it can.
@@ -624,7 +624,7 @@ fn long_answers_that_nobody_acknowledges_leave_room_for_handshakes_and_for_every
             Handshakes<2>,
             Fabrics<5>,
             Records<9>,
-            MessageBytes<8701>,
+            MessageBytes<{ 1243 + 6 * 1265 }>,
         >,
     >(5);
 }

@@ -14,6 +14,7 @@
 
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, NodeId, Peer};
+use crate::manager::config::Config;
 use crate::manager::delivery::{Delivery, HANDSHAKE_MESSAGE_LEN};
 use crate::manager::event::Event;
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
@@ -22,6 +23,11 @@ use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Holder, Holders, Owner, Storage};
 use crate::time::Instant;
+use crate::wire::{MAX_UDP_MESSAGE, MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, TAILROOM};
+
+/// What the longest message of a session over UDP takes while it is put together, in bytes.
+const MESSAGE_LEN: usize =
+    Config::buffer_len(MAX_UDP_MESSAGE - MIN_MESSAGE_HEADER - MIN_PROTOCOL_HEADER - TAILROOM);
 
 /// Where a new exchange finds its place.
 #[derive(Clone, Copy)]
@@ -130,8 +136,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
 
     #[inline(never)]
     fn share_of(&self, key: ExchangeKey, capacity: usize, room: usize, bytes: &S::Bytes) -> usize {
-        let message = HANDSHAKE_MESSAGE_LEN.saturating_add(S::Bytes::OVERHEAD);
-        let for_sessions = capacity.saturating_sub(message);
+        let of_handshake = HANDSHAKE_MESSAGE_LEN.saturating_add(S::Bytes::OVERHEAD);
+        let message = MESSAGE_LEN.saturating_add(S::Bytes::OVERHEAD);
+        let for_sessions = capacity.saturating_sub(of_handshake);
         let own = self.table.by_local(key.session);
         let Some(own) = own.filter(|_| for_sessions >= message) else { return room };
         let (is_reliable, own) = (own.address.is_reliable(), own.holder());
@@ -154,7 +161,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         let unused = |held: usize| message.saturating_sub(held);
         let handshakes = held(&|holder| holder.is_none());
-        let room = room.saturating_sub(unused(handshakes));
+        let room = room.saturating_sub(of_handshake.saturating_sub(handshakes));
         let of = |fabric| held(&move |holder| holder.is_some_and(|held| held.fabric == fabric));
         let of_fabric = of(own.fabric);
         let others = self.table.fabrics().filter(|fabric| *fabric != own.fabric);
@@ -164,7 +171,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             kept = kept.saturating_add(unused(held(&|holder| holder.is_some_and(neighbours))));
         }
         let kept = kept.min(for_sessions.saturating_sub(message));
-        let first = HANDSHAKE_MESSAGE_LEN.saturating_sub(of_fabric);
+        let first = MESSAGE_LEN.saturating_sub(of_fabric);
         room.min(first.max(room.saturating_sub(kept)))
     }
 }

@@ -33,11 +33,12 @@ pub enum Records<const N: usize> {}
 /// largest message, 1,243 bytes, and returns what it does not need. A message without room is
 /// refused: [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a Busy report to the peer.
 ///
-/// From 2,486 bytes on, messages of sessions leave 1,243 to handshakes. Of the rest, each fabric
-/// can always have 1,243. It takes more only while it leaves as much to every other fabric that has
-/// a session, and to the other peers of its own. So `1243 * (n + 2)` bytes for `n` fabrics keep one
-/// long message free for handshakes, one for each fabric, and one for the other peers of the fabric
-/// that has most, whatever peers leave unacknowledged. With fewer bytes, as many fabrics as have
+/// From 2,508 bytes on, messages of sessions leave 1,243 to handshakes. Of the rest, each fabric
+/// can always have 1,265: the longest message over UDP. It takes more only while it leaves as much
+/// to every other fabric that has a session, and to the other peers of its own. So
+/// `1243 + 1265 * (n + 1)` bytes for `n` fabrics keep one long message free for handshakes, one for
+/// each fabric, and one for the other peers of the fabric that has most, whatever peers leave
+/// unacknowledged. With fewer bytes, as many fabrics as have
 /// room can have one, and no fabric has a second while others have sessions. A longer message, over
 /// TCP or BTP, can take all bytes that are free while no other is in flight.
 #[derive(Clone, Copy, Debug)]
