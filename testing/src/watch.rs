@@ -42,10 +42,9 @@ pub enum Kind {
 
 const KINDS: usize = 8;
 const PLACES: usize = 1 << 16;
-const ONE: AtomicU64 = AtomicU64::new(0);
 /// Windows of eight bytes, with the kind in a second row. Zero is vacant.
-static WINDOWS: [AtomicU64; PLACES] = [ONE; PLACES];
-static KIND_OF: [AtomicU64; PLACES] = [ONE; PLACES];
+static WINDOWS: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
+static KIND_OF: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
 static PASSCODE: AtomicU32 = AtomicU32::new(0);
 static NOTED: AtomicUsize = AtomicUsize::new(0);
 static FOUND: [AtomicUsize; KINDS] = [const { AtomicUsize::new(0) }; KINDS];

@@ -180,7 +180,7 @@ fn a_certificate_of_another_fabric_under_our_root_is_refused() {
     let root = Certificate::parse(&Rig::full().credentials[0].root).unwrap();
     let mut root_key =
         matter_session_testing::node::signing_key(matter_session_testing::root_key());
-    let validity = Validity::new(MatterTime::from_seconds(1), None).unwrap();
+    let validity = Validity::new(root.not_before(), root.not_after()).unwrap();
     for (at, fabric, expected) in [
         (0, 0xFAB0_0000_0000_001D, None),
         (1, 0xFAB0_0000_0000_001D, None),
