@@ -252,7 +252,6 @@ impl<C: Crypto> CaseServer<C> {
         if !self.awaits_claim(claimed) {
             return Err(Failure::silent(HandshakeError::StaleClaim));
         }
-        self.handle_timeout(cx.now, out)?;
         let claim = if claimed.granted() { Claim::Granted } else { Claim::Refused };
         let outcome = self.machine.claimed(crypto, cx, env, claim, out);
         self.restart_timeout(cx.now);
