@@ -17,7 +17,9 @@ use crate::crypto::{
 /// [`RustCrypto`] for nodes with little memory.
 ///
 /// A session keeps its two keys of 16 bytes and expands them for every message, where `RustCrypto`
-/// keeps two schedules of 176 bytes (352 on processors of 32 bits).
+/// keeps two schedules of 176 bytes (352 on processors of 32 bits). Handshakes and Check-In
+/// messages use the same AES-CCM as sessions, and HKDF is the short form of [`Hashing::hkdf`]: a
+/// firmware has each algorithm once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CompactRustCrypto;
 

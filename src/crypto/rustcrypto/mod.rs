@@ -10,7 +10,11 @@ mod spake;
 #[cfg(feature = "std")]
 use alloc::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
+use ::ccm::aead::AeadInOut;
+use ::ccm::aead::inout::InOutBuf;
+use ::ccm::consts::{U13, U16};
+use ::hmac::{Hmac, KeyInit, Mac};
+use aes::Aes128Enc;
 use p256::SecretKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rand_core::CryptoRng;
@@ -21,24 +25,58 @@ use self::point::{decode, draw, encode};
 pub use self::signing::SigningKey;
 #[cfg(feature = "std")]
 use super::SpakeVerifier;
-use super::ccm::batch;
+use super::ccm::{self, batch};
 use super::{
-    AesCcm, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, OpenJob,
-    PUBLIC_KEY_LEN, PublicKey, SealJob, Secret, Sha256, Signature, Spake2p, SpakeSecrets,
+    AesCcm, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN, OpenJob,
+    OpenNonce, PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Sha256, Signature, Spake2p,
+    SpakeSecrets,
 };
 
 /// The default [`Crypto`](super::Crypto) backend: pure Rust, constant time, AES and SHA
 /// instructions where the processor has them.
 ///
-/// AES-CCM and HKDF are those of this crate. HKDF wipes the keys that it computes with.
+/// [`AesCcm`] seals and opens messages of sessions. The crate `ccm` does so in handshakes and for
+/// Check-In messages, which use a key once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
+
+/// AES-128-CCM of the crate `ccm`, in Matter's sizes.
+type OneTimeCcm = ::ccm::Ccm<Aes128Enc, U16, U13>;
 
 impl Cipher for RustCrypto {
     type Aead = AesCcm;
 
     fn aead(&self, key: &Secret<KEY_LEN>) -> AesCcm {
         key.into()
+    }
+
+    fn seal_once(
+        &self,
+        key: &Secret<KEY_LEN>,
+        nonce: SealNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+    ) -> Result<[u8; MIC_LEN], CryptoError> {
+        ccm::lengths(aad, in_out)?;
+        OneTimeCcm::new(key.as_bytes().into())
+            .encrypt_inout_detached(nonce.as_bytes().into(), aad, InOutBuf::from(in_out))
+            .map(Into::into)
+            .map_err(|_| CryptoError::TooLong)
+    }
+
+    fn open_once(
+        &self,
+        key: &Secret<KEY_LEN>,
+        nonce: OpenNonce,
+        aad: &[u8],
+        in_out: &mut [u8],
+        mic: &[u8; MIC_LEN],
+    ) -> Result<(), CryptoError> {
+        ccm::lengths(aad, in_out)?;
+        let (nonce, in_out) = (nonce.as_bytes().into(), InOutBuf::from(in_out));
+        OneTimeCcm::new(key.as_bytes().into())
+            .decrypt_inout_detached(nonce, aad, in_out, mic.into())
+            .map_err(|_| CryptoError::Unauthentic)
     }
 
     fn seal_batch(&self, jobs: &mut [SealJob<'_, AesCcm>]) {
@@ -61,6 +99,18 @@ impl Hashing for RustCrypto {
     #[inline(always)]
     fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> Result<[u8; HASH_LEN], CryptoError> {
         Ok(hmac(key, parts))
+    }
+
+    fn hkdf(
+        &self,
+        secret: &[u8],
+        salt: &[u8],
+        info: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        hkdf::Hkdf::<sha2::Sha256>::new(Some(salt), secret)
+            .expand(info, out)
+            .map_err(|_| CryptoError::TooLong)
     }
 
     fn pbkdf2(
@@ -212,7 +262,6 @@ impl Spake2p for RustCrypto {
 
 #[cfg(test)]
 mod tests {
-    use aes::Aes128Enc;
     use zeroize::ZeroizeOnDrop;
 
     use super::*;

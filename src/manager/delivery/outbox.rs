@@ -4,7 +4,7 @@
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::manager::config::Config;
 use crate::manager::handle::PeerAddress;
-use crate::manager::storage::{Queue, Storage};
+use crate::manager::storage::{KeyRef, Queue, Storage};
 
 /// Room for one in bytes: a CloseSession with every header field takes 60.
 pub(in crate::manager) const SHORT_LEN: usize = 64;
@@ -15,6 +15,8 @@ pub(in crate::manager) enum Short {
     /// Anybody can cause it: a reply to an unauthenticated sender, or a message that is no
     /// session's.
     Reply,
+    /// A counter request or its answer, sealed by this group key: its holders can cause any number.
+    Group(KeyRef),
     /// Acknowledges this message of this session. Whoever has recorded the message can cause it
     /// again, and its sender asks for it again.
     Ack(LocalSessionId, MessageCounter),
@@ -23,13 +25,14 @@ pub(in crate::manager) enum Short {
 }
 
 impl Short {
-    const KINDS: usize = 3;
+    const KINDS: usize = 4;
 
     const fn rank(self) -> usize {
         match self {
             Self::Reply => 0,
-            Self::Ack(..) => 1,
-            Self::Report => 2,
+            Self::Group(_) => 1,
+            Self::Ack(..) => 2,
+            Self::Report => 3,
         }
     }
 }
@@ -123,13 +126,21 @@ impl<S: Storage> Outbox<S> {
 
     /// Drops a short message so that there is room for one of this kind: the oldest of the first
     /// kind that there is. Returns false if the new one is to be dropped: replies and
-    /// acknowledgements displace none of their own kind.
+    /// acknowledgements displace none of their own kind, and messages under a group key displace
+    /// those under a key with more.
     fn make_room(&mut self, new: Short) -> bool {
         let first = self.counts.iter().position(|count| *count > 0).unwrap_or(0);
-        if first >= new.rank() && new != Short::Report {
-            return false;
+        if first < new.rank() || new == Short::Report {
+            self.discard(1, |queued| queued.kind.rank() == first);
+            return true;
         }
-        self.discard(1, |queued| queued.kind.rank() == first);
+        let Short::Group(_) = new else { return false };
+        let under = |kind| self.queue.iter().filter(|queued| queued.kind == kind).count();
+        let of_groups = self.queue.iter().map(|queued| queued.kind);
+        let of_groups = of_groups.filter(|kind| matches!(kind, Short::Group(_)));
+        let most = of_groups.max_by_key(|kind| under(*kind));
+        let Some(most) = most.filter(|most| under(*most) > under(new)) else { return false };
+        self.discard(1, |queued| queued.kind == most);
         true
     }
 

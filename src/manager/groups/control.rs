@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
 use crate::ids::NodeId;
-use crate::manager::delivery::{Delivery, SHORT_LEN};
+use crate::manager::delivery::{Delivery, SHORT_LEN, Short};
 use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
 use crate::manager::storage::{KeyRef, Map, Storage};
@@ -38,7 +38,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let mut buf = [0; SHORT_LEN];
         let payload = MessageBuf::with_payload(&mut buf, payload).ok()?;
         let sealed = session.encode(counter, source, receiver, privacy, header, payload).ok()?;
-        delivery.push_reply(to, sealed.as_bytes());
+        delivery.push_short(to, Short::Group(key), sealed.as_bytes());
         Some(())
     }
 }
