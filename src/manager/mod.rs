@@ -210,12 +210,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Returns the number of event places that are needed so that no event is lost: everything that
     /// exists can still report its end, while nothing new begins.
     fn event_reserve(&self) -> usize {
-        // A session: Closed. An exchange: Acknowledged or Undelivered. A handshake:
-        // HandshakeFailed. A record: RecordChanged. The window: WindowClosed.
+        // A session: Closed. An exchange: Acknowledged or Undelivered. A handshake: SignRequest if
+        // its claim is refused, and HandshakeFailed. A record: RecordChanged. The window:
+        // WindowClosed.
         self.sessions
             .capacity()
             .saturating_add(self.sessions.exchange_capacity())
-            .saturating_add(self.handshakes.capacity())
+            .saturating_add(self.handshakes.capacity().saturating_mul(2))
             .saturating_add(self.node.records.capacity())
             .saturating_add(STEP)
     }

@@ -64,6 +64,22 @@ fn messages_share_octets_and_give_them_back() {
     net.assert_clean();
 }
 
+/// The smallest number of bytes is enough for what `max_payload` promises.
+#[test]
+fn the_longest_payload_that_is_announced_is_sent_with_the_fewest_bytes() {
+    type Least =
+        Fixed<Sessions<2>, Exchanges<2>, Handshakes<1>, Fabrics<1>, Records<1>, MessageBytes<1265>>;
+    let mut net = members::<Least>();
+    let (a, _) = net.case(200);
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
+    let longest = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
+    let payload = vec![7; longest];
+    let sent = net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 1), &payload));
+    assert_eq!(sent, Ok(()));
+    net.run(1000);
+    assert_eq!(net.node(1).got.len(), 1);
+}
+
 #[test]
 fn a_handshake_waits_until_messages_have_left_room() {
     let mut net = members::<Tighter>();

@@ -252,7 +252,10 @@ impl<C: Crypto> CaseServer<C> {
         if !self.awaits_claim(claimed) {
             return Err(Failure::silent(HandshakeError::StaleClaim));
         }
-        let claim = if claimed.granted() { Claim::Granted } else { Claim::Refused };
+        // After the deadline the initiator may be gone; for a resumption it must not be.
+        let is_late = self.poll_timeout().is_none_or(|due| cx.now >= due);
+        let is_granted = claimed.granted() && !is_late;
+        let claim = if is_granted { Claim::Granted } else { Claim::Refused };
         let outcome = self.machine.claimed(crypto, cx, env, claim, out);
         self.restart_timeout(cx.now);
         self.settle(outcome, out)

@@ -143,7 +143,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         bytes: &mut S::Bytes,
     ) -> Result<(), Dropped> {
         // Anybody can replay recorded messages: leave room for the message of a handshake.
-        let needed = len.saturating_add(Config::HANDSHAKE_MESSAGE);
+        let needed =
+            len.saturating_add(Config::HANDSHAKE_MESSAGE).saturating_add(S::Bytes::OVERHEAD);
         let evicted = self.waiting.iter().filter(|(_, message)| !message.is_admitted());
         let evicted = evicted
             .map(|(serial, message)| bytes.get(Owner::GroupMessage(*serial), &message.held).len());

@@ -122,7 +122,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             return Ok(());
         }
         let newcomer = self.newcomer(Some(first.peer));
-        match self.victim(&newcomer, now) {
+        match self.victim(&newcomer, now, has_room(delivery)) {
             // No handshake ends for a message that begins none.
             Some(victim) if first.means_us(crypto, node) => {
                 self.displace(victim, now, busy_wait, delivery);

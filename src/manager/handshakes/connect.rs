@@ -36,7 +36,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             return Ok(());
         }
         let newcomer = self.newcomer(None);
-        if let Some(victim) = self.victim(&newcomer, now) {
+        if let Some(victim) = self.victim(&newcomer, now, has_room(delivery)) {
             self.displace(victim, now, node.config.busy_wait, delivery);
         }
         if self.has_free_slot() { Ok(()) } else { Err(ConnectError::TooMany) }

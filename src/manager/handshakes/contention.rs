@@ -104,11 +104,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         u16::try_from(of_source.count()).unwrap_or(u16::MAX)
     }
 
-    /// Returns the handshake that loses its slot to a newcomer now. While a slot is free and only
-    /// bytes are missing, it is one that has some.
-    pub(super) fn victim(&self, newcomer: &Newcomer, now: Instant) -> Option<HandshakeId> {
-        let only_bytes = self.has_free_slot();
-        let helps = |slot: &Slot<C, S>| !only_bytes || slot.exchange.message().is_some();
+    /// Returns the handshake that loses its slot to a newcomer now. If bytes are missing, it is one
+    /// that has some.
+    pub(super) fn victim(
+        &self,
+        newcomer: &Newcomer,
+        now: Instant,
+        has_bytes: bool,
+    ) -> Option<HandshakeId> {
+        let helps = |slot: &Slot<C, S>| has_bytes || slot.exchange.message().is_some();
         let yields = |slot: &Slot<C, S>| slot.yields_to(newcomer).is_some_and(|from| now >= from);
         let slots = self.slots.iter().filter(|(_, slot)| helps(slot) && yields(slot));
         slots.min_by_key(|(_, slot)| slot.rank(newcomer)).map(|(id, _)| *id)

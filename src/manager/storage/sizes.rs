@@ -27,9 +27,9 @@ pub enum Fabrics<const N: usize> {}
 pub enum Records<const N: usize> {}
 
 /// Bytes of all messages in flight together, and of the certificates of peers whose session has
-/// not been reported to the application yet. From 1,243 to 65,535.
+/// not been reported to the application yet. From 1,265 to 65,535.
 ///
-/// A message takes 63 bytes more than its payload. A handshake is begun when there is room for the
+/// A message takes 63 bytes more than its payload. A handshake is begun when there is room for its
 /// largest message, 1,243 bytes, and returns what it does not need. A message without room is
 /// refused: [`SendError::NoRoom`](crate::manager::SendError::NoRoom), or a Busy report to the peer.
 ///
@@ -38,9 +38,9 @@ pub enum Records<const N: usize> {}
 /// to every other fabric that has a session, and to the other peers of its own. So
 /// `1243 + 1265 * (n + 1)` bytes for `n` fabrics keep one long message free for handshakes, one for
 /// each fabric, and one for the other peers of the fabric that has most, whatever peers leave
-/// unacknowledged. With fewer bytes, as many fabrics as have
-/// room can have one, and no fabric has a second while others have sessions. A longer message, over
-/// TCP or BTP, can take all bytes that are free while no other is in flight.
+/// unacknowledged. With fewer bytes, as many fabrics as have room can have one, and no fabric has a
+/// second while others have sessions. A longer message, over TCP or BTP, can take all bytes that are
+/// free while no other is in flight.
 #[derive(Clone, Copy, Debug)]
 pub enum MessageBytes<const N: usize> {}
 

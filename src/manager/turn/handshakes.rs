@@ -103,7 +103,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         // A record of the own table may have been replaced since the application was asked.
         let is_own = cx.resumption.is_none();
         let granted = claimed.granted()
-            && (!is_own || self.node.records.consume(claimed.peer(), claimed.id()));
+            && (!is_own || self.node.records.consume(claimed.peer(), claimed.id(), cx.now));
         let claimed = if granted { claimed } else { claimed.refused() };
         self.advance(cx, id, Input::Claimed(&claimed));
         true

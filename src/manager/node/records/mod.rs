@@ -7,6 +7,7 @@ use core::time::Duration;
 pub use self::info::RecordInfo;
 
 use crate::crypto::Secret;
+use crate::handshake::HANDSHAKE_TIMEOUT;
 use crate::ids::{FabricIndex, NodeId, Peer};
 use crate::manager::error::RestoreError;
 use crate::manager::storage::{Map, RecordIndex, RecordOrder, RecordUse, Storage};
@@ -47,8 +48,9 @@ enum Custody {
     Stored,
     /// The application has been asked to delete it. It is not given out any more.
     Asked,
-    /// Here alone, and not given out any more: a responder may answer from it.
-    Claimed,
+    /// Here alone, and not given out any more: a responder may answer from it until this time. It
+    /// does not later: whoever has withheld what followed the first answer could deliver it then.
+    Claimed(Instant),
 }
 
 /// What saving a record has changed.
@@ -237,11 +239,16 @@ impl<S: Storage> Records<S> {
 
     /// Notes that the application has deleted the record that it was asked to delete. Returns false
     /// if the record has been replaced or removed since.
-    pub(in crate::manager) fn consume(&mut self, peer: Peer, id: &ResumptionId) -> bool {
+    pub(in crate::manager) fn consume(
+        &mut self,
+        peer: Peer,
+        id: &ResumptionId,
+        now: Instant,
+    ) -> bool {
         let entry = self.by_peer.get_mut(&peer);
         let asked = entry.filter(|e| e.record.id == *id && e.custody >= Custody::Asked);
         asked.is_some_and(|entry| {
-            entry.custody = Custody::Claimed;
+            entry.custody = Custody::Claimed(now + HANDSHAKE_TIMEOUT);
             true
         })
     }
@@ -309,21 +316,22 @@ impl<S: Storage> ResumptionStore for Valid<'_, S> {
         self.find(peer)
     }
 
-    /// A record that is here alone is granted at once, also again: a session replaces it, so it
-    /// makes no second one.
+    /// A record that is here alone is granted at once, and for a minute also again: a session
+    /// replaces it, so it makes no second one.
     fn claim(&mut self, peer: Peer, id: &ResumptionId) -> Claim {
         let entry = self.records.by_peer.get_mut(&peer).filter(|entry| entry.record.id == *id);
         let Some(entry) = entry else { return Claim::Refused };
         match entry.custody {
-            Custody::Fresh | Custody::Claimed => {
-                entry.custody = Custody::Claimed;
+            Custody::Fresh => {
+                entry.custody = Custody::Claimed(self.now + HANDSHAKE_TIMEOUT);
                 Claim::Granted
             }
+            Custody::Claimed(until) if self.now < until => Claim::Granted,
             Custody::Stored | Custody::Asked if self.claims => {
                 entry.custody = Custody::Asked;
                 Claim::Pending
             }
-            Custody::Stored | Custody::Asked => Claim::Refused,
+            Custody::Stored | Custody::Asked | Custody::Claimed(_) => Claim::Refused,
         }
     }
 

@@ -116,22 +116,21 @@ impl Model {
         self.put(Known { peer, id, secret, expires: now + LIFETIME, used: now, custody });
     }
 
-    fn claim(&mut self, peer: Peer, id: u8, asks: bool) -> Claim {
+    fn claim(&mut self, peer: Peer, id: u8, asks: bool, now: Instant) -> Claim {
         let Some(known) = self.find(peer).filter(|known| known.id == id) else {
             return Claim::Refused;
         };
-        let is_elsewhere = [Custody::Stored, Custody::Asked].contains(&known.custody);
-        match (is_elsewhere, asks) {
-            (false, _) => {
-                known.custody = Custody::Claimed;
-                Claim::Granted
-            }
-            (true, true) => {
-                known.custody = Custody::Asked;
-                Claim::Pending
-            }
-            (true, false) => Claim::Refused,
+        if let Custody::Claimed(until) = known.custody {
+            return if now < until { Claim::Granted } else { Claim::Refused };
         }
+        let is_elsewhere = known.custody != Custody::Fresh;
+        let (custody, claim) = match (is_elsewhere, asks) {
+            (false, _) => (Custody::Claimed(now + Duration::from_secs(60)), Claim::Granted),
+            (true, true) => (Custody::Asked, Claim::Pending),
+            (true, false) => (known.custody, Claim::Refused),
+        };
+        known.custody = custody;
+        claim
     }
 }
 
@@ -164,14 +163,15 @@ fn agrees<S: Storage>(steps: &[(Step, u64)], asks: bool) {
             }
             Step::Claim(peer, id) => {
                 let claim = records.at(now, asks).claim(peer, &ResumptionId::new([id; 16]));
-                assert_eq!(claim, model.claim(peer, id, asks));
+                assert_eq!(claim, model.claim(peer, id, asks, now));
             }
             Step::Consume(peer, id) => {
                 let asked = |known: &&mut Known| known.id == id && known.custody >= Custody::Asked;
                 let known = model.find(peer).filter(asked);
-                let consumed = records.consume(peer, &ResumptionId::new([id; 16]));
+                let consumed = records.consume(peer, &ResumptionId::new([id; 16]), now);
                 assert_eq!(consumed, known.is_some());
-                known.into_iter().for_each(|known| known.custody = Custody::Claimed);
+                let custody = Custody::Claimed(now + Duration::from_secs(60));
+                known.into_iter().for_each(|known| known.custody = custody);
             }
             Step::Offer(peer) => {
                 let known = model.find(peer);
@@ -230,7 +230,7 @@ proptest! {
                 sizes::Handshakes<1>,
                 sizes::Fabrics<1>,
                 sizes::Records<PLACES>,
-                sizes::MessageBytes<1243>,
+                sizes::MessageBytes<1265>,
             >,
         >(&steps, asks);
         agrees::<Heap>(&steps, asks);
@@ -256,7 +256,7 @@ proptest! {
                 // The application deletes what it was asked to delete.
                 3 if records.by_peer.get(&peer).unwrap().custody == Custody::Asked => {
                     stored = false;
-                    granted |= records.consume(peer, &id);
+                    granted |= records.consume(peer, &id, now);
                 }
                 // It restores what it has.
                 4 if stored => records.restore(&record(peer, 1, 1), now + LIFETIME, now),
@@ -265,4 +265,23 @@ proptest! {
             prop_assert!(!(stored && granted));
         }
     }
+}
+
+/// Whoever withholds what follows an answer cannot deliver it days later.
+#[test]
+fn a_record_is_granted_again_for_a_minute_and_no_longer() {
+    let mut records = Records::<Heap>::EMPTY;
+    records.limit(1);
+    let peer = Peer::new(FabricIndex::MIN, NodeId::new(7));
+    let new = record(peer, 1, 1);
+    let id = new.id;
+    records.save(&new, false, Instant::ZERO, Duration::from_secs(3600));
+    let mut claim = |seconds| {
+        let now = Instant::ZERO + Duration::from_secs(seconds);
+        records.at(now, true).claim(peer, &id)
+    };
+    assert_eq!([0, 59, 60, 600].map(&mut claim), {
+        use Claim::{Granted, Refused};
+        [Granted, Granted, Refused, Refused]
+    });
 }

@@ -24,7 +24,7 @@ use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
 use crate::manager::storage::sealed::Sealed;
 use crate::manager::storage::use_list::{Ends, FabricOrPase, Link, Rank};
 use crate::time::Instant;
-use crate::wire::MAX_UDP_MESSAGE;
+use crate::wire::{HEADROOM, MAX_UDP_MESSAGE, MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER};
 
 /// Tables of fixed size, without an allocator: for devices.
 ///
@@ -74,8 +74,10 @@ pub struct Fixed<
     BYTES = MessageBytes<5120>,
 >(PhantomData<(SESSIONS, EXCHANGES, HANDSHAKES, FABRICS, RECORDS, BYTES)>);
 
-/// What the largest message takes of the bytes of messages.
-const LONGEST: usize = MAX_UDP_MESSAGE + HEADER_LEN;
+/// What the longest message takes of the bytes of messages while it is put together, with
+/// room for all fields of its headers.
+const LONGEST: usize =
+    MAX_UDP_MESSAGE - MIN_MESSAGE_HEADER - MIN_PROTOCOL_HEADER + HEADROOM + HEADER_LEN;
 
 /// Room for events besides what everything that lives can still tell: four may wait before
 /// nothing is begun that could cause more, and a call in progress can add eight (`STEP` of the
@@ -120,7 +122,7 @@ impl<
         assert!(EXCHANGES >= 1, "Exchanges: no message is sent or received without one");
         assert!(HANDSHAKES >= 1, "Handshakes: no session is established without one");
         assert!(FABRICS <= 254, "Fabrics: a node has 254 fabrics at most");
-        assert!(BYTES >= LONGEST, "MessageBytes: room for the largest message is 1,243 bytes");
+        assert!(BYTES >= LONGEST, "MessageBytes: the longest message takes 1,265 bytes");
         assert!(BYTES <= 0xFFFF, "MessageBytes: 65,535 bytes at most");
     };
 
@@ -153,7 +155,10 @@ impl<
         V,
         (
             (Places<V, SESSIONS>, Places<V, EXCHANGES>),
-            (Places<V, HANDSHAKES>, (Places<V, RECORDS>, Places<V, EVENTS>)),
+            (
+                (Places<V, HANDSHAKES>, Places<V, HANDSHAKES>),
+                (Places<V, RECORDS>, Places<V, EVENTS>),
+            ),
         ),
     >;
     type HandshakeEvents<V> =
