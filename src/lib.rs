@@ -269,7 +269,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `std` | yes | fast P-256 tables (about 25 kB of RAM, built on first use); implies `alloc` |
+//! | `std` | yes | fast P-256 tables (25 kB of RAM for any handshake, 50 kB more for PASE, built on first use); implies `alloc` |
 //! | `alloc` | by `std` | `Heap`: tables that grow (without it, tables are arrays: [`Fixed`]); `manager::Shards`: several managers behind one port |
 //! | `rustcrypto` | yes | `RustCrypto` and `CompactRustCrypto`, backends on the RustCrypto crates; `SigningKey` |
 //! | `aws-lc-rs` | no | `AwsLcCrypto` and `AwsLcSigningKey`: CASE on AWS-LC, for controllers with many nodes. It needs a C compiler; implies `std` and `rustcrypto` |

@@ -197,7 +197,8 @@ pub enum Claim {
     Granted,
     /// This responder must not answer from the record. The handshake becomes a full one.
     Refused,
-    /// The store deletes the record and needs time for it. The manager waits for
+    /// The store deletes the record and needs time for it. Of several claims on one record, it
+    /// grants one. The manager waits for
     /// [`Records::complete_claim`](crate::manager::Records::complete_claim), at most for
     /// [`Config::claim_wait`](crate::manager::Config::claim_wait). Then the handshake becomes a
     /// full one. The default of that is zero: the claim is refused at once.

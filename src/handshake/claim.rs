@@ -36,8 +36,13 @@ impl ClaimRequest {
         &self.id
     }
 
-    /// Completes the request. `granted`: no copy of the record is left, and none can come back. If
-    /// in doubt, pass false: the handshake becomes a full one.
+    /// Completes the request; pass the result to
+    /// [`Records::complete_claim`](crate::manager::Records::complete_claim). `granted`: no copy of
+    /// the record is left, and none can come back. If in doubt, pass false: the handshake becomes a
+    /// full one.
+    ///
+    /// If several managers share what is stored, two of them can be asked for one record, by a
+    /// Sigma1 and its copy. Then grant the request only to the one whose deletion found the record.
     pub const fn complete(self, granted: bool) -> Claimed {
         Claimed { peer: self.peer, id: self.id, token: self.token, granted }
     }
@@ -51,7 +56,7 @@ impl defmt::Format for ClaimRequest {
 }
 
 /// A completed [`ClaimRequest`].
-#[must_use = "hand it to the handshake that asked for it"]
+#[must_use = "pass it to `Records::complete_claim`"]
 #[derive(Debug)]
 pub struct Claimed {
     peer: Peer,

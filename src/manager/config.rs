@@ -11,6 +11,7 @@ use super::shard::Shard;
 use crate::cert::Profile;
 #[cfg(feature = "initiator")]
 use crate::crypto::CryptoError;
+use crate::ids::FabricIndex;
 #[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
 use crate::session::SessionParameters;
@@ -346,7 +347,20 @@ impl Config {
 
     /// Returns the settings with values that the manager can use.
     pub(super) fn usable(mut self) -> Self {
+        /// Sums of limits must not overflow. No table grows so large.
+        const MOST: usize = 1 << 20;
         self.longest_interval = self.longest_interval.max(SHORTEST_INTERVAL);
+        self.max_fabrics = self.max_fabrics.min(FabricIndex::MAX.get().into());
+        for limit in [
+            &mut self.max_exchanges,
+            &mut self.max_handshakes,
+            &mut self.max_records,
+            &mut self.max_group_key_sets,
+            &mut self.max_groups,
+            &mut self.max_group_senders,
+        ] {
+            *limit = (*limit).min(MOST);
+        }
         self
     }
 

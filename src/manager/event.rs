@@ -38,9 +38,9 @@ pub enum Event<T> {
     /// The peer acknowledged the message in flight on this exchange. The message has arrived,
     /// unless more than 32 newer messages of its session arrived first: a message behind the peer's
     /// replay window counts as a duplicate, and most implementations acknowledge it unread. (This
-    /// one does not, if it may have refused the message for want of room.) With at most five exchanges
-    /// at once on a session, as the specification advises, this cannot happen. [Core, "Message
-    /// Counter Processing"]
+    /// one does not, if it may have refused the message for want of room.) With at most five
+    /// exchanges at once on a session, as the specification advises, this cannot happen. [Core,
+    /// "Message Counter Processing"]
     #[non_exhaustive]
     Acknowledged {
         /// The exchange.
@@ -81,7 +81,8 @@ pub enum Event<T> {
     ClaimRequest(ClaimRequest),
     /// The resumption record of a peer was made, replaced or removed. To keep it over a restart,
     /// store what [`Records::export`](crate::manager::Records::export) returns; if it returns
-    /// `None`, delete what was stored. It is safe to ignore this event.
+    /// `None`, delete what was stored. An application that stores no records can ignore this
+    /// event.
     #[non_exhaustive]
     RecordChanged {
         /// The peer.

@@ -41,11 +41,11 @@
 //!
 //! | view | from | what it is for |
 //! |---|---|---|
-//! | [`Handshakes`] | [`handshakes`](SessionManager::handshakes) | cancels handshakes, and refuses new ones for a time |
+//! | [`Handshakes`] | [`handshakes`](SessionManager::handshakes) | cancels and counts handshakes, sets a peer's timing, lends certificates, refuses new ones for a time |
 //! | [`Sessions`] | [`sessions`](SessionManager::sessions), [`sessions_mut`](SessionManager::sessions_mut) | lists, counts and finds sessions, and closes several at once |
 //! | [`Window`] | [`window`](SessionManager::window) | opens and closes the commissioning window |
 //! | [`Fabrics`] | [`fabrics`](SessionManager::fabrics), [`fabrics_mut`](SessionManager::fabrics_mut) | adds, restores, updates and removes fabrics |
-//! | [`Records`] | [`records`](SessionManager::records), [`records_mut`](SessionManager::records_mut) | reads, restores and forgets resumption records |
+//! | [`Records`] | [`records`](SessionManager::records), [`records_mut`](SessionManager::records_mut) | reads, exports, restores and forgets resumption records, completes claims |
 //! | [`Groups`] | [`groups`](SessionManager::groups), [`groups_mut`](SessionManager::groups_mut) | sets keys and groups, sends to groups, returns queued messages |
 //! | [`Connections`] | [`connections`](SessionManager::connections) | ends what ran over a lost TCP or BTP connection, and reports on one |
 

@@ -1,5 +1,7 @@
 //! Who has one group key can do nothing to messages under another.
 
+use core::time::Duration;
+
 use matter_session::crypto::Secret;
 use matter_session::fabric::GroupKey;
 use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
@@ -393,4 +395,25 @@ fn a_forgotten_sender_is_forgotten_under_all_keys() {
     assert!(net.node(1).manager.groups_mut().forget_sender(index(1), NodeId::new(100)));
     assert!(senders(&mut net).is_empty());
     assert_eq!(hand(&mut net, udp(1), &first[0]), Ok(()));
+}
+
+/// Sums and shares of such limits do not overflow.
+#[test]
+fn limits_without_end_leave_a_node_that_works() {
+    let most = usize::MAX;
+    let configs = [
+        Config::default().with_fabrics(most),
+        Config::default().with_groups(most, most),
+        Config::default().with_exchanges(most),
+        Config::default()
+            .with_records(most, Duration::from_secs(60))
+            .with_handshakes(most, Duration::ZERO),
+    ];
+    for config in configs {
+        let mut net = home::<Heap>(TRUST, &config);
+        net.case(101);
+        net.call(1, |m, _| assert!(m.poll_event().is_none()));
+        heard_messages(&mut net, 1, 3);
+        heard_messages(&mut net, 2, 3);
+    }
 }

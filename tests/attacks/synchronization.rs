@@ -1,11 +1,14 @@
 //! Recorded messages of silent senders keep nobody from being heard.
 
-use matter_session::ids::{Group, GroupId, GroupKeySetId};
-use matter_session::manager::{Config, Dropped, Heap, Storage};
+use matter_session::ids::{Group, GroupId, GroupKeySetId, MessageType};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
+use matter_session::manager::{Config, Dropped, Fixed, Heap, Storage, WithGroups};
 
 use crate::forged::{Holder, counter_of};
 use crate::groups::{ASK, ATTACKER, Small, TRUST, hand, home};
-use crate::net::{Fate, Net, index, udp};
+use crate::net::{Fate, IM, Net, index, udp};
 
 const KEY: u8 = 7;
 
@@ -55,6 +58,36 @@ fn a_live_sender_is_heard_among_recordings_of_silent_ones() {
         for count in [2, 31, 32, 33, 200] {
             a_live_sender_is_heard::<Heap>(count, 0, fabric);
         }
+    }
+}
+
+/// Long messages of invented senders do not take the bytes that sessions count on.
+#[test]
+fn group_messages_that_wait_leave_room_for_long_messages_of_sessions() {
+    type Tables = WithGroups<
+        Fixed<
+            Sessions<8>,
+            Exchanges<8>,
+            Handshakes<2>,
+            Fabrics<2>,
+            Records<4>,
+            MessageBytes<{ 1243 + 4 * 1265 }>,
+        >,
+    >;
+    let mut net = home::<Tables>(ASK, &Config::default());
+    net.case(101);
+    net.dial_case(1, 0, 2, 100);
+    net.run(1000);
+    let recorded = recordings(&mut net, 1, 20, 1100);
+    for datagram in &recorded {
+        let _ = hand(&mut net, udp(ATTACKER), datagram);
+    }
+    let sessions: Vec<_> = net.node(1).manager.sessions().iter().map(|s| s.handle()).collect();
+    assert_eq!(sessions.len(), 2);
+    for session in sessions {
+        let exchange = net.call(1, |m, cx| m.open_exchange(cx, session)).unwrap();
+        let kind = MessageType::new(IM, 1);
+        assert_eq!(net.call(1, |m, cx| m.send(cx, exchange, kind, &[7; 1190])), Ok(()));
     }
 }
 

@@ -94,7 +94,7 @@ impl From<Overflow> for IssueError {
 /// # }
 /// ```
 /// Everything else follows from the kind of certificate, in the form of the strict
-/// [`Profile`](super::Profile).
+/// [`Profile`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a request makes no certificate until it is signed"]
 pub struct CertificateRequest<'a> {

@@ -24,7 +24,7 @@ impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
         Records(self)
     }
 
-    /// Returns the resumption records, to restore and to forget them.
+    /// Returns the resumption records, to export, restore and forget them, and to complete claims.
     #[must_use]
     pub const fn records_mut(&mut self) -> Records<&mut Self> {
         Records(self)

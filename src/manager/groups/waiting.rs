@@ -16,6 +16,7 @@ use crate::manager::handle::PeerAddress;
 use crate::manager::received::{Dropped, GroupMessage};
 use crate::manager::storage::{ByteStore, Map, Owner, Sender, Storage};
 use crate::session::Verdict;
+use crate::wire::MAX_UDP_MESSAGE;
 
 impl<C: Crypto, S: Storage> Groups<C, S> {
     /// Asks for the counter of a sender, and queues its message until that is known.
@@ -132,6 +133,18 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
     }
 
+    /// How many bytes all messages that wait may take: a quarter of all, or one long message. The
+    /// others are for sessions, whose peers have proved who they are.
+    fn most_bytes_of_waiting() -> usize {
+        let long = MAX_UDP_MESSAGE.saturating_add(S::Bytes::OVERHEAD);
+        S::Bytes::CAPACITY.map_or(usize::MAX, |capacity| (capacity / 4).max(long))
+    }
+
+    fn bytes_of_waiting(&self, bytes: &S::Bytes) -> usize {
+        let waiting = bytes.owners().filter(|(owner, _)| matches!(owner, Owner::GroupMessage(_)));
+        waiting.fold(0, |sum, (_, len)| sum.saturating_add(len))
+    }
+
     /// Makes room for another message of a sender. It evicts the oldest message of the sender with
     /// the most, of the key with the most, of the fabric with the most. Messages that can be
     /// delivered stay.
@@ -151,7 +164,11 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         if evicted.fold(bytes.room(owner), usize::saturating_add) < needed {
             return Err(Dropped::GroupSender);
         }
-        while self.waiting.len() >= self.waiting.capacity() || bytes.room(owner) < needed {
+        let own = len.saturating_add(S::Bytes::OVERHEAD);
+        while self.waiting.len() >= self.waiting.capacity()
+            || bytes.room(owner) < needed
+            || self.bytes_of_waiting(bytes).saturating_add(own) > Self::most_bytes_of_waiting()
+        {
             let evicted = self.most_crowded(new).ok_or(Dropped::GroupSender)?;
             self.discard_waiting(evicted, bytes);
         }

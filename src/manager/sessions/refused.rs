@@ -2,7 +2,7 @@
 //!
 //! A refused message is not counted as received, so that the copy which the peer sends next is new.
 //! But when more than 32 newer messages have been received, the replay window takes every counter
-//! before them for one that it has seen. This table knows better: it remembers the counters that
+//! before them for one that it has seen. This table remembers the counters that
 //! were refused, a few for all sessions together.
 //!
 //! It has a limit, in number and in time. Each session remembers up to which counter something was
