@@ -37,6 +37,9 @@ pub(in crate::manager) struct Schedule<S: Storage> {
     ready: S::Ready,
     /// The source that had its turn last.
     last: Place<Source>,
+    /// The last source of this round. One that comes after it has its turn in the next round: a
+    /// peer that begins new exchanges without end does not lengthen this one.
+    end: Place<Source>,
 }
 
 impl<S: Storage> fmt::Debug for Schedule<S> {
@@ -49,8 +52,13 @@ impl<S: Storage> fmt::Debug for Schedule<S> {
 }
 
 impl<S: Storage> Schedule<S> {
-    pub(in crate::manager) const EMPTY: Self =
-        Self { deadlines: Map::EMPTY, earliest: None, ready: Map::EMPTY, last: Place::VACANT };
+    pub(in crate::manager) const EMPTY: Self = Self {
+        deadlines: Map::EMPTY,
+        earliest: None,
+        ready: Map::EMPTY,
+        last: Place::VACANT,
+        end: Place::VACANT,
+    };
 
     /// Has room for so many exchanges and handshakes.
     pub(in crate::manager) fn limit(&mut self, sources: usize) {
@@ -127,13 +135,19 @@ impl<S: Storage> Schedule<S> {
     /// Returns a source with output. They take turns: each has one before another has two, so that
     /// none waits for ever, even if only one datagram is sent for each that is received.
     pub(in crate::manager) fn next_ready(&mut self) -> Option<Source> {
-        let next = self.last.get().and_then(|last| {
-            let mut from_there = self.ready.from(*last).map(|(source, ())| *source);
-            from_there.find(|source| source != last)
-        });
-        let next = next.or_else(|| self.ready.first())?;
+        let next = self.next_in_round().or_else(|| {
+            self.end =
+                self.ready.iter().last().map_or(Place::VACANT, |(end, ())| Place::Taken(*end));
+            self.ready.first()
+        })?;
         self.last = Place::Taken(next);
         Some(next)
+    }
+
+    fn next_in_round(&self) -> Option<Source> {
+        let (last, end) = (self.last.get()?, self.end.get()?);
+        let mut from_there = self.ready.from(*last).map(|(source, ())| *source);
+        from_there.find(|source| source != last).filter(|source| source <= end)
     }
 }
 
@@ -147,6 +161,29 @@ mod tests {
 
     use super::*;
     use crate::manager::storage::Heap;
+
+    /// Sources that come after all others, one for each turn, do not take the turn of a former one.
+    #[test]
+    fn new_sources_without_end_take_no_turn_of_another() {
+        let mut schedule = Schedule::<Heap>::EMPTY;
+        schedule.limit(64);
+        let mut filed = Filed::NONE;
+        schedule.file(Source::Handshake(3), &mut filed, None, true);
+        let mut turns = Vec::new();
+        for id in 10..40 {
+            let mut filed = Filed::NONE;
+            schedule.file(Source::Handshake(id), &mut filed, None, true);
+            let next = schedule.next_ready().unwrap();
+            turns.push(next);
+            if next != Source::Handshake(3) {
+                schedule.idle(next);
+            }
+        }
+        let own = turns.iter().filter(|turn| **turn == Source::Handshake(3)).count();
+        assert!(own >= 5, "{turns:?}");
+        let longest = turns.split(|turn| *turn == Source::Handshake(3)).map(<[_]>::len).max();
+        assert!(longest <= Some(16), "no longer than a round: {turns:?}");
+    }
 
     proptest! {
         /// Whatever becomes ready or idle meanwhile: a source that stays ready has its turn before
