@@ -7,6 +7,7 @@
 //! | [`drive`] | whole handshakes between two state machines, each side timed |
 //! | [`vectors`] | the recorded vectors of `tests/vectors` |
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
+//! | [`raw`] | unsecured datagrams, byte by byte |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
 //! | [`worlds`] | small worlds with an adversary, to be explored by every schedule |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
@@ -32,6 +33,7 @@ with_std! {
     pub mod node;
     pub mod program;
     pub mod rng;
+    pub mod raw;
     pub mod script;
     pub mod tlv;
     pub mod toy;

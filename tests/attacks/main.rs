@@ -8,10 +8,7 @@ mod groups;
 mod handshakes;
 mod memory;
 mod misuse;
-#[expect(dead_code, reason = "scenarios use the rest")]
-#[path = "../scenarios/raw.rs"]
-mod raw;
 mod records;
 mod synchronization;
 
-use matter_session_testing::{net, twin};
+use matter_session_testing::{net, raw, twin};

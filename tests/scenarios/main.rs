@@ -14,7 +14,6 @@ mod eviction;
 mod ids;
 mod lab;
 mod loss;
-mod raw;
 mod rejoining;
 mod replays;
 mod restarts;
@@ -25,4 +24,4 @@ mod sleepy;
 mod strangers;
 mod twins;
 
-use matter_session_testing::{counting, net, twin};
+use matter_session_testing::{counting, net, raw, twin};

@@ -1,4 +1,4 @@
-//! Unsecured datagrams, octet by octet.
+//! Unsecured datagrams, byte by byte.
 
 pub const SIGMA1: u8 = 0x30;
 pub const SIGMA2: u8 = 0x31;
