@@ -144,9 +144,10 @@ fn a_replay_from_the_same_address_and_node_is_acknowledged_at_the_most() {
     }
 }
 
-/// The record has not changed meanwhile: the genuine Sigma1 never got through.
+/// The record has not changed meanwhile: the genuine Sigma1 never got through. A record that was
+/// granted serves for a minute, so the genuine node gets a full handshake later.
 #[test]
-fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_still_resumes() {
+fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_gets_a_session() {
     let (mut a, mut b, _) = recorded(true);
     wait(&mut a, &mut b, 20_000);
     a.events.clear();
@@ -156,7 +157,7 @@ fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_still_r
     let before = (b.sessions(), b.records());
     b.crypto.take();
     let (mut resumptions, mut copies) = (0, 0);
-    for n in 0..1000 {
+    for n in 0..590 {
         let handed = b.hand(udp(1000 + n as u16), &disguised(&sigma1, n));
         let sent = b.take();
         let work = b.crypto.take();
@@ -174,7 +175,7 @@ fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_still_r
         b.take();
         b.crypto.take();
     }
-    assert!((6..=10).contains(&resumptions) && copies > 900, "{resumptions} {copies}");
+    assert!((4..=6).contains(&resumptions) && copies > 500, "{resumptions} {copies}");
     assert_eq!(b.records(), before.1);
     assert_eq!(b.manager.sessions().len(), 2);
     b.wait(100_000);
@@ -184,8 +185,8 @@ fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_still_r
     a.take();
     a.dial(b.address, 200);
     converse(&mut a, &mut b);
-    let resumed = |event: &Event<u32>| matches!(event, Event::Established { resumed: true, .. });
-    assert!(a.events.iter().any(resumed) && b.events.iter().any(resumed));
+    let full = |event: &Event<u32>| matches!(event, Event::Established { resumed: false, .. });
+    assert!(a.events.iter().any(full) && b.events.iter().any(full));
 }
 
 /// The whole of a handshake, on the side that is dialled.
