@@ -8,6 +8,7 @@ use embedded_storage::nor_flash::{ErrorType, ReadNorFlash};
 use flash_store::ram::{Fault, RamFlash, RamFlashError};
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{CaseAuthTags, FabricIndex, NodeId};
+use matter_session::session::SessionParameters;
 
 use super::*;
 
@@ -62,6 +63,9 @@ fn record(peer: u8, id: u8) -> ResumptionRecord {
         peer: NodeId::new(peer.into()),
         cats: CaseAuthTags::NONE,
         shared_secret: Secret::new([id; 32]),
+        valid_until: None,
+        authenticated: None,
+        parameters: SessionParameters::default(),
     }
 }
 
@@ -70,7 +74,7 @@ fn peer(peer: u8) -> Peer {
 }
 
 fn keep(memory: &mut Memory<Flash>, record: &ResumptionRecord) -> bool {
-    memory.keep_record(Peer::new(record.fabric, record.peer), Some(record))
+    memory.keep_record(Peer::new(record.fabric, record.peer), Some(&record.to_bytes()))
 }
 
 /// The peers and ids of all records.
