@@ -119,7 +119,7 @@ fn verifier(bytes: &[u8; Verifier::LEN]) {
     assert!(matches!(server.handle(&Toy, &mut cx, message, &mut out), Ok(Step::Send(_))));
     let message = Incoming::new(Opcode::PASE_PAKE1, &mut share);
     let accepted = server.handle(&Toy, &mut cx, message, &mut out).is_ok();
-    assert_eq!(accepted, server.attempted());
+    assert!(server.attempted(), "an attempt counts once Pake1 was read");
     assert_eq!(accepted, server.poll_timeout().is_some());
 }
 
