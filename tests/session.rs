@@ -144,15 +144,19 @@ fn chip_counter_traces() {
     for (index, trace) in traces.iter().enumerate() {
         let mut window = match trace["kind"].as_str().unwrap() {
             "unicast" => ReplayWindow::secure(),
-            // These go back behind the first counter, or half of the space ahead of it, which
-            // trust-first forbids.
-            "group" if [10, 11, 13, 17].contains(&index) => ReplayWindow::dangerous_group_empty(),
+            // These three go back behind the first counter, which trust-first forbids.
+            "group" if [11, 13, 17].contains(&index) => ReplayWindow::dangerous_group_empty(),
             "group" => ReplayWindow::group_trust_first(),
             "unencrypted" => ReplayWindow::unsecured(),
             other => panic!("{other}"),
         };
         for event in trace["events"].as_array().unwrap() {
             let counter = MessageCounter::new(u32::try_from(event[0].as_u64().unwrap()).unwrap());
+            if index == 10 && counter.get() == 2_147_485_846 {
+                // Half of the space after the first counter: accepted there, and not here.
+                assert_ne!(window.check(counter), Verdict::New);
+                break;
+            }
             assert_eq!(window.check(counter) == Verdict::New, event[1], "trace {index}: {event}");
             window.commit(counter);
         }
