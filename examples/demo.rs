@@ -47,7 +47,7 @@ const LOST: [(Direction, &str); 4] = [
     (Direction::ToController, "CASE Sigma2_Resume"),
 ];
 
-/// Nothing takes as long as this; a demonstration that hangs helps nobody.
+/// Longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> Outcome {
@@ -218,7 +218,7 @@ impl<'w> Node<'w> {
                 return Ok(result);
             }
         }
-        Err("waited in vain".into())
+        Err("no answer in time".into())
     }
 
     /// The device: answers requests until its peer has closed so many sessions.

@@ -14,7 +14,6 @@ mod support;
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use matter_session::Group;
 use std::process::ExitCode;
 
 use lexopt::Arg::Long;
@@ -23,7 +22,7 @@ use matter_session::manager::{CommissioningWindow, Event, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
-use matter_session::{FabricIndex, MessageType};
+use matter_session::{FabricIndex, Group, MessageType};
 
 use matter_session_testing::fabric_file::{FabricFile, Role};
 use matter_session_testing::loss::Loss;

@@ -42,7 +42,7 @@ use persistent::store::Store;
 const CONTROLLER: NodeId = NodeId::new(0xC0);
 const DEVICES: [NodeId; 3] = [NodeId::new(0xD1), NodeId::new(0xD2), NodeId::new(0xD3)];
 const LIVES: usize = 6;
-/// A demonstration that hangs helps nobody.
+/// The longest wait for a session.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> Outcome {
@@ -198,7 +198,7 @@ impl Node {
                 _ => {}
             }
         }
-        Err("waited in vain".into())
+        Err("no session in time".into())
     }
 
     /// Sends what is to be sent, then tells one event or waits a moment for a datagram. The store

@@ -40,7 +40,7 @@ const SESSIONS: usize = 16;
 /// How long each measurement takes.
 const LOAD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(5);
-/// A demonstration that hangs helps nobody.
+/// The longest wait for a session.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> Outcome {

@@ -1,4 +1,5 @@
-//! Sinks for encoded bytes: a buffer, or a counter.
+//! Sinks for encoded bytes: a buffer, or a counter. Fixed forms of values, and how bytes are
+//! printed.
 
 use core::fmt;
 
@@ -32,6 +33,19 @@ impl fmt::Debug for Hidden<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.0.len())
     }
+}
+
+/// Takes the first `N` bytes off `rest`; `None` if there are fewer.
+pub(crate) fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (head, tail) = rest.split_first_chunk()?;
+    *rest = tail;
+    Some(head)
+}
+
+/// Writes `parts` one after the other, as far as there is room.
+pub(crate) fn write_parts(to: &mut [u8], parts: &[&[u8]]) {
+    let bytes = parts.iter().copied().flatten();
+    to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
 }
 
 /// The buffer is too small for the bytes that are written to it.

@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use thiserror::Error;
 
+use crate::bytes::{take, write_parts};
 use crate::crypto::Secret;
 use crate::fabric::{CompressedFabricId, Fabric};
 use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, Peer};
@@ -105,10 +106,7 @@ impl ResumptionRecord {
             &seconds(self.authenticated).to_le_bytes(),
             &self.parameters.to_stored(),
         ];
-        let octets = parts.iter().copied().flatten();
-        for (to, from) in bytes.as_mut_bytes().iter_mut().zip(octets) {
-            *to = *from;
-        }
+        write_parts(bytes.as_mut_bytes(), &parts);
         bytes
     }
 
@@ -133,48 +131,42 @@ impl ResumptionRecord {
     /// # Errors
     /// [`RecordError`] for another length or version, and for values that no record has.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], RecordError> {
-            let (head, tail) = rest.split_first_chunk().ok_or(RecordError)?;
-            *rest = tail;
-            Ok(head)
-        }
+        Self::read(bytes).ok_or(RecordError)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         if bytes.len() != Self::ENCODED_LEN || take(&mut rest)? != &[Self::VERSION] {
-            return Err(RecordError);
+            return None;
         }
         let [fabric] = *take(&mut rest)?;
-        let fabric = FabricIndex::new(fabric).ok_or(RecordError)?;
+        let fabric = FabricIndex::new(fabric)?;
         let compressed_fabric = CompressedFabricId::from_bytes(*take(&mut rest)?);
         let peer = NodeId::new(u64::from_le_bytes(*take(&mut rest)?));
         if !peer.is_operational() {
-            return Err(RecordError);
+            return None;
         }
         let id = ResumptionId::new(*take(&mut rest)?);
         let shared_secret = Secret::from(take(&mut rest)?);
         let mut cats = CaseAuthTags::NONE;
         for _ in 0..CaseAuthTags::CAPACITY {
-            match u32::from_le_bytes(*take(&mut rest)?) {
-                0 => {}
-                tag => {
-                    let tag = CaseAuthTag::new(tag).ok_or(RecordError)?;
-                    if !cats.insert(tag) {
-                        return Err(RecordError);
-                    }
-                }
+            let tag = u32::from_le_bytes(*take(&mut rest)?);
+            if tag != 0 && !cats.insert(CaseAuthTag::new(tag)?) {
+                return None;
             }
         }
         let [flags] = *take(&mut rest)?;
         let mut time = |flag| match (flags & flag != 0, u32::from_le_bytes(*take(&mut rest)?)) {
-            (true, seconds) => Ok(Some(MatterTime::from_seconds(seconds))),
-            (false, 0) => Ok(None),
-            (false, _) => Err(RecordError),
+            (true, seconds) => Some(Some(MatterTime::from_seconds(seconds))),
+            (false, 0) => Some(None),
+            (false, _) => None,
         };
         let (valid_until, authenticated) = (time(Self::ENDS)?, time(Self::TIMED)?);
-        let parameters = SessionParameters::from_stored(take(&mut rest)?).ok_or(RecordError)?;
+        let parameters = SessionParameters::from_stored(take(&mut rest)?)?;
         if flags & !(Self::ENDS | Self::TIMED) != 0 {
-            return Err(RecordError);
+            return None;
         }
-        Ok(Self {
+        Some(Self {
             id,
             fabric,
             compressed_fabric,

@@ -111,9 +111,7 @@ impl FabricBuf {
 }
 
 fn chunk<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], FabricError> {
-    let (head, tail) = rest.split_first_chunk().ok_or(FabricError::Stored)?;
-    *rest = tail;
-    Ok(head)
+    crate::bytes::take(rest).ok_or(FabricError::Stored)
 }
 
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], FabricError> {

@@ -39,8 +39,8 @@ pub struct Config {
     /// least, is kept for exchanges that this node begins, and as many for those of peers.
     ///
     /// Peers share their places by fabric, and within a fabric by peer. When all are taken, the
-    /// exchange of a peer that has fewer displaces the one that was idle longest of the peer with
-    /// most, on the fabric with most. What was received on it is acknowledged, and a message in
+    /// exchange of a peer that has at least two fewer, or whose fabric has, displaces one of the
+    /// peer with most, on the fabric with most: the one that was idle longest. What was received on it is acknowledged, and a message in
     /// flight is reported: [`Event::Undelivered`](super::Event::Undelivered).
     pub max_exchanges: usize,
     /// Maximum number of exchanges that the peer of one session may begin: 16 by default. Nodes

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::bytes::{Overflow, Sink};
+use crate::bytes::{Overflow, Sink, take, write_parts};
 use crate::time::from_millis;
 use crate::tlv::{Container, Tag, TlvError, Writer};
 
@@ -212,88 +212,41 @@ impl SessionParameters {
     /// Returns them as a resumption record has them: flags for the members that may be absent, then
     /// all members, little-endian, 0 for an absent one.
     pub(crate) fn to_stored(self) -> [u8; Self::STORED_LEN] {
-        let [i0, i1, i2, i3] = self.idle_interval_ms.to_le_bytes();
-        let [a0, a1, a2, a3] = self.active_interval_ms.to_le_bytes();
-        let [t0, t1] = self.active_threshold_ms.to_le_bytes();
-        let [d0, d1] = self.data_model_revision.unwrap_or(0).to_le_bytes();
-        let [m0, m1] = self.interaction_model_revision.unwrap_or(0).to_le_bytes();
-        let [s0, s1, s2, s3] = self.specification_version.unwrap_or(0).to_le_bytes();
-        let [p0, p1] = self.max_paths_per_invoke.to_le_bytes();
-        let [l0, l1, l2, l3] = self.max_tcp_message.to_le_bytes();
         let flags = u8::from(self.data_model_revision.is_some())
             | u8::from(self.interaction_model_revision.is_some()) << 1
             | u8::from(self.specification_version.is_some()) << 2;
-        [
-            flags,
-            i0,
-            i1,
-            i2,
-            i3,
-            a0,
-            a1,
-            a2,
-            a3,
-            t0,
-            t1,
-            d0,
-            d1,
-            m0,
-            m1,
-            s0,
-            s1,
-            s2,
-            s3,
-            p0,
-            p1,
-            self.transports.0,
-            l0,
-            l1,
-            l2,
-            l3,
-        ]
+        let parts: [&[u8]; 10] = [
+            &[flags],
+            &self.idle_interval_ms.to_le_bytes(),
+            &self.active_interval_ms.to_le_bytes(),
+            &self.active_threshold_ms.to_le_bytes(),
+            &self.data_model_revision.unwrap_or(0).to_le_bytes(),
+            &self.interaction_model_revision.unwrap_or(0).to_le_bytes(),
+            &self.specification_version.unwrap_or(0).to_le_bytes(),
+            &self.max_paths_per_invoke.to_le_bytes(),
+            &[self.transports.0],
+            &self.max_tcp_message.to_le_bytes(),
+        ];
+        let mut stored = [0; Self::STORED_LEN];
+        write_parts(&mut stored, &parts);
+        stored
     }
 
     /// Reads that form; `None` for bytes that [`to_stored`](Self::to_stored) does not return.
     pub(crate) fn from_stored(bytes: &[u8; Self::STORED_LEN]) -> Option<Self> {
-        let [
-            flags,
-            i0,
-            i1,
-            i2,
-            i3,
-            a0,
-            a1,
-            a2,
-            a3,
-            t0,
-            t1,
-            d0,
-            d1,
-            m0,
-            m1,
-            s0,
-            s1,
-            s2,
-            s3,
-            p0,
-            p1,
-            transports,
-            l0,
-            l1,
-            l2,
-            l3,
-        ] = *bytes;
+        let mut rest = bytes.as_slice();
+        let [flags] = *take(&mut rest)?;
         let has = |bit: u8| flags & bit != 0;
         let params = Self {
-            idle_interval_ms: u32::from_le_bytes([i0, i1, i2, i3]),
-            active_interval_ms: u32::from_le_bytes([a0, a1, a2, a3]),
-            active_threshold_ms: u16::from_le_bytes([t0, t1]),
-            data_model_revision: has(1).then_some(u16::from_le_bytes([d0, d1])),
-            interaction_model_revision: has(2).then_some(u16::from_le_bytes([m0, m1])),
-            specification_version: has(4).then_some(u32::from_le_bytes([s0, s1, s2, s3])),
-            max_paths_per_invoke: u16::from_le_bytes([p0, p1]),
-            transports: Transports::from_bits(transports.into()),
-            max_tcp_message: u32::from_le_bytes([l0, l1, l2, l3]),
+            idle_interval_ms: u32::from_le_bytes(*take(&mut rest)?),
+            active_interval_ms: u32::from_le_bytes(*take(&mut rest)?),
+            active_threshold_ms: u16::from_le_bytes(*take(&mut rest)?),
+            data_model_revision: has(1).then_some(u16::from_le_bytes(*take(&mut rest)?)),
+            interaction_model_revision: has(2).then_some(u16::from_le_bytes(*take(&mut rest)?)),
+            specification_version: has(4).then_some(u32::from_le_bytes(*take(&mut rest)?)),
+            max_paths_per_invoke: u16::from_le_bytes(*take(&mut rest)?),
+            transports: Transports::from_bits(u8::from_le_bytes(*take(&mut rest)?).into()),
+            max_tcp_message: u32::from_le_bytes(*take(&mut rest)?),
         };
         (params.to_stored() == *bytes).then_some(params)
     }

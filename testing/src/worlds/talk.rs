@@ -25,7 +25,6 @@ impl<S: Storage> Lab<S> {
 
     /// A node says something, on an exchange that it has open or on a new one.
     pub fn say(&mut self, n: usize, session: SessionHandle, on: Option<ExchangeHandle>) -> bool {
-        let number = self.said.len() as u16;
         self.note(n, ("says", session, on));
         let exchange = match on {
             Some(exchange) => exchange,
@@ -37,9 +36,15 @@ impl<S: Storage> Lab<S> {
                 Err(_) => return false,
             },
         };
+        self.send(n, exchange, 2)
+    }
+
+    /// A node sends its next message. Returns false if the manager refuses that.
+    fn send(&mut self, n: usize, exchange: ExchangeHandle, opcode: u8) -> bool {
+        let number = self.said.len() as u16;
         let mut payload = [0; 20];
         payload[..2].copy_from_slice(&number.to_le_bytes());
-        let kind = MessageType::new(IM, 2);
+        let kind = MessageType::new(IM, opcode);
         if self.call(n, |m, cx| m.send(cx, exchange, kind, &payload)).is_err() {
             return false;
         }
@@ -72,15 +77,8 @@ impl<S: Storage> Lab<S> {
 
     /// Answers the request of an exchange, and closes it.
     pub fn answer(&mut self, n: usize, exchange: ExchangeHandle) {
-        let number = self.said.len() as u16;
         self.note(n, ("answers", exchange));
-        let mut payload = [0; 20];
-        payload[..2].copy_from_slice(&number.to_le_bytes());
-        let kind = MessageType::new(IM, 5);
-        if self.call(n, |m, cx| m.send(cx, exchange, kind, &payload)).is_ok() {
-            self.said.push(Said { by: n, ..Said::default() });
-            self.nodes[n].in_flight.insert(exchange, number);
-        }
+        self.send(n, exchange, 5);
         self.close_exchange(n, exchange);
     }
 
