@@ -1,12 +1,10 @@
-//! Requests to valgrind's memcheck: which bytes are secret, and whether a jump or an address has
-//! depended on one.
+//! Requests to valgrind's memcheck: which bytes are secret.
 
 use core::arch::asm;
 
 const MAKE_UNDEFINED: usize = 0x4D43_0001;
 const MAKE_DEFINED: usize = 0x4D43_0002;
 const RUNNING_ON_VALGRIND: usize = 0x1001;
-const COUNT_ERRORS: usize = 0x1201;
 
 fn request(code: usize, address: usize, len: usize) -> usize {
     let arguments = [code, address, len, 0, 0, 0];
@@ -35,9 +33,4 @@ pub fn public<T: ?Sized>(value: &T) {
 
 pub fn on_valgrind() -> bool {
     request(RUNNING_ON_VALGRIND, 0, 0) > 0
-}
-
-/// The errors so far.
-pub fn errors() -> usize {
-    request(COUNT_ERRORS, 0, 0)
 }
