@@ -4,6 +4,7 @@ mod copies;
 mod deadlines;
 mod flood;
 mod guesses;
+mod held;
 mod randomness;
 mod scarce;
 

@@ -10,7 +10,7 @@ use matter_session::crypto::RustCrypto;
 use matter_session::fabric::Fabric;
 use matter_session::handshake::ClaimRequest;
 use matter_session::handshake::case::messages::Sigma2Resume;
-use matter_session::ids::{FabricIndex, Peer};
+use matter_session::ids::{FabricIndex, NodeId, Peer};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -524,4 +524,33 @@ fn the_lifetime_of_a_record_counts_from_the_full_handshake() {
         net.run(700_000);
         assert_eq!(connects(&mut net, CONTROLLER, DEVICE), Some(false), "{short}");
     }
+}
+
+/// A node that connects to itself saves one record twice: at each end of the handshake. The copy
+/// that was stored in between is asked for before it is answered from.
+#[test]
+fn a_record_that_was_stored_is_asked_for_although_it_is_saved_once_more() {
+    let mut config = Config::default();
+    config.claim_wait = Duration::from_secs(1);
+    let mut net = Net::<Heap>::stored(vec![(udp(1), config)]);
+    let mut authority = Authority::new(1, false);
+    authority.join(&mut net, 0, 100);
+    let me = Peer::new(index(1), NodeId::new(100));
+    net.on_send(|_| Fate::Late(20));
+    net.call(0, |m, cx| m.connect_case(cx, udp(1), me)).unwrap();
+    let mut stored = None;
+    for _ in 0..200 {
+        net.run(1);
+        if stored.is_none() && net.nodes[0].try_established().is_some() {
+            let copy = net.node(0).manager.records_mut().export(me).expect("a record");
+            stored = ResumptionRecord::from_bytes(copy.as_bytes()).ok();
+        }
+    }
+    net.settle();
+    let id = net.nodes[0].manager.records().get(me).unwrap().id;
+    assert_eq!(stored.map(|record| record.id), Some(id));
+    net.node(0).grants = false;
+    net.call(0, |m, cx| m.connect_case(cx, udp(1), me)).unwrap();
+    net.run(200);
+    assert_eq!(net.nodes[0].claims.len(), 1);
 }

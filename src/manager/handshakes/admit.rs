@@ -104,12 +104,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
         if first.is_pase() {
             match self.served() {
-                Some(id) if self.pase_yields(id).is_some_and(|from| now >= from) => {
+                Some(id) if self.pase_yields(id, &first.peer).is_some_and(|from| now >= from) => {
                     self.displace(id, now, busy_wait, delivery);
                 }
                 Some(id) => {
                     let over = self.slots.get(&id).and_then(frees);
-                    return wait([over, self.pase_yields(id)].into_iter().flatten().min());
+                    let yields = self.pase_yields(id, &first.peer);
+                    return wait([over, yields].into_iter().flatten().min());
                 }
                 None if commissioned => return wait(None),
                 None => {}
@@ -170,12 +171,10 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let mut exchange = Exchange::new(header.exchange, false, now);
         let _ = exchange.receive(header, message.counter, false, now);
         let id = delivery.serial();
-        let (crowd, sigma1) = match opcode {
-            Opcode::CASE_SIGMA1 => (self.crowd(&peer), Sigma1Mark::of(message.payload)),
-            _ => (0, None),
-        };
         let mut slot = Slot::new(machine, unsecured, exchange, peer, local, now);
-        (slot.crowd, slot.sigma1) = (crowd, sigma1);
+        if opcode == Opcode::CASE_SIGMA1 {
+            slot.sigma1 = Sigma1Mark::of(message.payload);
+        }
         if !self.add(id, slot) {
             return Err(StatusReport::busy(node.config.busy_wait));
         }

@@ -8,7 +8,7 @@ use crate::handshake::HandshakeError;
 use crate::manager::delivery::Delivery;
 use crate::manager::error::WindowError;
 use crate::manager::event::{Event, WindowCloseReason};
-use crate::manager::handle::HandshakeId;
+use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::window::{CommissioningWindow, OpenWindow};
 use crate::manager::storage::{Map, Storage};
@@ -100,15 +100,23 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         })
     }
 
-    /// Takes note of the end of a handshake without a session. `attempted`: the peer had the means
-    /// to test a passcode. After too many such attempts the window closes.
+    /// Takes note of the end of a handshake without a session, and of the peer if it fell silent.
+    /// `attempted`: the peer had the means to test a passcode. After too many such attempts the
+    /// window closes.
     pub(super) fn serving_failed<T>(
         &mut self,
         id: HandshakeId,
         attempted: bool,
+        silent: Option<PeerAddress>,
         delivery: &mut Delivery<S, T>,
     ) {
-        if !self.end_serving(id) || !attempted {
+        if !self.end_serving(id) {
+            return;
+        }
+        if let (Some(window), Some(_)) = (self.window.get_mut(), silent) {
+            window.fell_silent = silent;
+        }
+        if !attempted {
             return;
         }
         // The window serves nobody now, so that no handshake ends with it.

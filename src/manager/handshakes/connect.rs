@@ -136,7 +136,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         node: &mut Node<S>,
     ) -> bool {
         let wait = node.retry_wait();
-        let running = self.slots.get_mut(&handshake.0).filter(|slot| slot.ended.is_none());
+        let slot = self.slots.get_mut(&handshake.0);
+        let running = slot.filter(|slot| slot.is_ours() && slot.ended.is_none());
         let Some(slot) = running else { return false };
         slot.unsecured.set_peer_parameters(parameters);
         slot.exchange.postpone(cx.now + wait(slot.unsecured.base_interval(cx.now), 0));

@@ -1,17 +1,24 @@
 //! Which handshake loses its slot when all slots are taken.
 //!
-//! Anybody can begin a handshake and fall silent. So one that a peer began, and in which the peer
-//! has proved nothing yet, can lose its slot to a new one:
+//! Anybody can begin a handshake and fall silent, and a member of any fabric can finish one and
+//! acknowledge nothing. So every handshake that a peer began can lose its slot to a new one:
 //!
 //! | the new one | when |
 //! |---|---|
 //! | this node begins it | at once |
-//! | it comes from a source with fewer handshakes than the source of the old one | at once |
-//! | any other | after a grace period, in which an honest peer can answer |
+//! | its source will not have more than the source of the old one keeps | at once |
+//! | it comes from the same source | after 200 ms |
+//! | its source has as many as the source of the old one will keep | after a grace period |
+//! | its source has more | never |
 //!
-//! Of several, one of the source with more handshakes loses its slot first, then the one whose peer
-//! has been silent for the longest time. A peer that has answered is given some more time. What a
-//! peer declares counts for nothing.
+//! In the grace period an honest peer can answer.
+//!
+//! While the application works for a handshake, on a signature say, the grace period has not begun;
+//! it does after three seconds. PASE has a longer one.
+//!
+//! Of several, one of the source with most handshakes loses its slot first, then one that waits for
+//! its peer, then the one whose peer has been silent for the longest time. A peer that has answered
+//! is given some more time. What a peer declares counts for nothing.
 
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -38,7 +45,8 @@ pub(super) struct Newcomer {
 
 impl Newcomer {
     /// Grace period for each slot, up to five: with few slots, new handshakes must not wait long
-    /// for a slot that a silent peer holds.
+    /// for a slot that a silent peer holds. From handshakes of its own source, one must do: another
+    /// node may have forged the address.
     const GRACE: Duration = Duration::from_millis(200);
     const MOST_GRACE: u8 = 5;
 }
@@ -47,45 +55,26 @@ impl Newcomer {
 /// for a while.
 const PASE_GRACE: Duration = Duration::from_secs(10);
 
-/// Time for the last message of an established handshake: five transmissions at the default
-/// intervals.
-const LAST_WORD_GRACE: Duration = Duration::from_secs(5);
+/// How long a handshake keeps its slot while the application works for it.
+const WORK: Duration = Duration::from_secs(3);
 
 /// How much longer a handshake keeps its slot whose peer has answered.
 const ANSWERED: Duration = Duration::from_secs(2);
 
 impl<C: Crypto, S: Storage> Slot<C, S> {
-    /// Returns true if a peer began this handshake by CASE, and has not proved who it is.
-    fn is_half_open(&self) -> bool {
-        self.ended.is_none() && !self.is_ours() && !self.machine.is_pase()
+    /// Returns true if a peer began this handshake, and only its answer keeps it: of one by CASE in
+    /// which it has not proved who it is, or of one that has ended.
+    fn hangs(&self) -> bool {
+        !self.is_ours() && (self.ended.is_some() || !self.machine.is_pase())
     }
+}
 
-    /// Returns the time from which a newcomer may have the slot; `None` while it may not.
-    fn yields_to(&self, newcomer: &Newcomer) -> Option<Instant> {
-        if self.lends_to.is_some() {
-            return None;
-        }
-        if self.ended.is_some() {
-            return Some(self.since + LAST_WORD_GRACE);
-        }
-        if self.is_half_open() {
-            let Some(peer) = newcomer.peer.as_ref() else { return Some(Instant::ZERO) };
-            if self.crowd > newcomer.crowd {
-                return Some(Instant::ZERO);
-            }
-            let is_equal = self.crowd == newcomer.crowd || self.peer.shares_source(peer);
-            return is_equal.then_some(self.since + newcomer.grace);
-        }
-        (!self.is_ours()).then_some(self.since + PASE_GRACE)
-    }
-
-    /// Returns the order in which handshakes lose their slots: the smallest first.
-    fn rank(&self, newcomer: &Newcomer) -> (Reverse<u16>, Instant) {
-        // Of its own source, the newcomer displaces the oldest.
-        let crowd = if self.crowd > newcomer.crowd { self.crowd } else { newcomer.crowd };
-        let answered = if self.answered { ANSWERED } else { Duration::ZERO };
-        (Reverse(crowd), self.since + answered)
-    }
+/// How a handshake stands to a newcomer.
+struct Standing {
+    /// When the newcomer may have its slot.
+    from: Instant,
+    /// The order in which slots are lost: the smallest first.
+    rank: (bool, Reverse<u16>, bool, Instant),
 }
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
@@ -97,11 +86,42 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Newcomer { peer, crowd, grace }
     }
 
-    /// Returns the number of half-open handshakes of the source of an address.
-    pub(super) fn crowd(&self, peer: &PeerAddress) -> u16 {
-        let slots = self.slots.iter().filter(|(_, slot)| slot.is_half_open());
+    /// Returns the number of handshakes that hang on the source of an address.
+    fn crowd(&self, peer: &PeerAddress) -> u16 {
+        let slots = self.slots.iter().filter(|(_, slot)| slot.hangs());
         let of_source = slots.filter(|(_, slot)| slot.peer.shares_source(peer));
         u16::try_from(of_source.count()).unwrap_or(u16::MAX)
+    }
+
+    /// Returns how a handshake stands to a newcomer; `None` if it keeps its slot.
+    fn standing(&self, slot: &Slot<C, S>, newcomer: &Newcomer) -> Option<Standing> {
+        if slot.is_ours() && slot.ended.is_none() || slot.lends_to.is_some() {
+            return None;
+        }
+        let answered = if slot.answered { ANSWERED } else { Duration::ZERO };
+        let standing = |from, is_pase, crowd: u16| Standing {
+            from,
+            rank: (is_pase, Reverse(crowd), slot.waits_here, slot.since + answered),
+        };
+        let Some(peer) = newcomer.peer.as_ref() else {
+            let is_pase = slot.ended.is_none() && slot.machine.is_pase();
+            return Some(standing(Instant::ZERO, is_pase, self.crowd(&slot.peer)));
+        };
+        if !slot.hangs() {
+            return Some(standing(slot.since + PASE_GRACE, true, 0));
+        }
+        // Those that its source keeps without it.
+        let others = self.crowd(&slot.peer).saturating_sub(1);
+        if others > newcomer.crowd {
+            return Some(standing(Instant::ZERO, false, others));
+        }
+        let grace = match slot.peer.shares_source(peer) {
+            true => Newcomer::GRACE,
+            false if others == newcomer.crowd => newcomer.grace,
+            false => return None,
+        };
+        let work = if slot.waits_here { WORK } else { Duration::ZERO };
+        Some(standing(slot.since + work + grace, false, newcomer.crowd))
     }
 
     /// Returns the handshake that loses its slot to a newcomer now. If bytes are missing, it is one
@@ -113,9 +133,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         has_bytes: bool,
     ) -> Option<HandshakeId> {
         let helps = |slot: &Slot<C, S>| has_bytes || slot.exchange.message().is_some();
-        let yields = |slot: &Slot<C, S>| slot.yields_to(newcomer).is_some_and(|from| now >= from);
-        let slots = self.slots.iter().filter(|(_, slot)| helps(slot) && yields(slot));
-        slots.min_by_key(|(_, slot)| slot.rank(newcomer)).map(|(id, _)| *id)
+        let slots = self.slots.iter().filter(|(_, slot)| helps(slot));
+        let standings = slots.filter_map(|(id, slot)| {
+            let standing = self.standing(slot, newcomer)?;
+            (now >= standing.from).then_some((standing.rank, *id))
+        });
+        standings.min_by_key(|(rank, _)| *rank).map(|(_, id)| id)
     }
 
     /// Returns when the first slot is one that the newcomer may have.
@@ -125,14 +148,21 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         frees: impl Fn(&Slot<C, S>) -> Option<Instant>,
     ) -> Option<Instant> {
         let slots = self.slots.iter();
-        slots.flat_map(|(_, slot)| [slot.yields_to(newcomer), frees(slot)]).flatten().min()
+        let from = |slot| self.standing(slot, newcomer).map(|standing| standing.from);
+        slots.flat_map(|(_, slot)| [from(slot), frees(slot)]).flatten().min()
     }
 
     /// Returns when the handshake that the commissioning window serves may lose its slot to another
-    /// one of its kind.
-    pub(super) fn pase_yields(&self, id: HandshakeId) -> Option<Instant> {
-        let slot = self.slots.get(&id)?;
-        slot.ended.is_none().then_some(slot.since + PASE_GRACE)
+    /// one of its kind, of a peer at this address. One whose source has let the window down before
+    /// gives way to another source at once.
+    pub(super) fn pase_yields(&self, id: HandshakeId, newcomer: &PeerAddress) -> Option<Instant> {
+        let slot = self.slots.get(&id).filter(|slot| slot.ended.is_none())?;
+        let unreliable = self.window.get().and_then(|window| window.fell_silent);
+        let is_known = unreliable.is_some_and(|silent| silent.shares_source(&slot.peer));
+        if is_known && !slot.peer.shares_source(newcomer) {
+            return Some(Instant::ZERO);
+        }
+        Some(slot.since + PASE_GRACE)
     }
 
     /// Frees the slot of a handshake for another one. The peer of a running one gets a Busy report.

@@ -39,7 +39,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let (peer, attempted) = (slot.peer, slot.machine.attempted());
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
         delivery.push_event(Event::HandshakeFailed { handshake, address: peer, error });
-        self.serving_failed(id, attempted, delivery);
+        let is_silence = matches!(error, HandshakeError::TimedOut | HandshakeError::Displaced);
+        self.serving_failed(id, attempted, is_silence.then_some(peer), delivery);
     }
 
     /// Fails a handshake for a reason of this node, and reports it to the peer.
@@ -89,7 +90,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let (running, attempted) = (slot.ended.is_none(), slot.machine.attempted());
         self.discard(id, delivery);
         if running {
-            self.serving_failed(id, attempted, delivery);
+            self.serving_failed(id, attempted, None, delivery);
         }
     }
 
@@ -100,7 +101,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         handshake: HandshakeHandle,
         delivery: &mut Delivery<S, T>,
     ) -> bool {
-        let running = self.slots.get(&handshake.0).is_some_and(|slot| slot.ended.is_none());
+        let slot = self.slots.get(&handshake.0);
+        // A handle of another manager may have the number of a handshake that a peer began.
+        let running = slot.is_some_and(|slot| slot.is_ours() && slot.ended.is_none());
         if running {
             self.abandon(handshake.0, delivery);
         }

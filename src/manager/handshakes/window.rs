@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use crate::crypto::{PbkdfParameters, Verifier};
-use crate::manager::handle::HandshakeId;
+use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::time::Instant;
 
 /// Number of attempts with a wrong passcode that closes the window.
@@ -50,13 +50,15 @@ pub(in crate::manager) struct OpenWindow {
     failures: u8,
     /// The handshake being served, if any.
     pub(in crate::manager) serving: Option<HandshakeId>,
+    /// The peer whose handshake fell silent last.
+    pub(in crate::manager) fell_silent: Option<PeerAddress>,
 }
 
 impl OpenWindow {
     pub(in crate::manager) fn new(window: CommissioningWindow, now: Instant) -> Self {
         let CommissioningWindow { verifier, pbkdf, duration } = window;
         let closes = duration.map(|duration| now + duration);
-        Self { verifier, pbkdf, closes, failures: 0, serving: None }
+        Self { verifier, pbkdf, closes, failures: 0, serving: None, fell_silent: None }
     }
 
     /// Counts a failed attempt. Returns true if the window is to close.

@@ -145,7 +145,8 @@ fn an_application_can_ask_which_signatures_are_still_awaited() {
     for n in 0..2 {
         net.hand(DEVICE, host(n), &disguised(&sigma1[n as usize], n)).unwrap();
     }
-    net.run(1000);
+    // No slot is lost while the application may work on a signature.
+    net.run(4000);
     net.dial_case(HONEST, DEVICE, 1, 200);
     net.pump();
     let requests = core::mem::take(&mut net.node(DEVICE).requests);

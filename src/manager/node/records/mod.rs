@@ -189,9 +189,7 @@ impl<S: Storage> Records<S> {
         expires: Instant,
         now: Instant,
     ) {
-        let known = self.by_peer.get(&peer_of(record)).filter(|known| known.record.id == record.id);
-        let custody = known.map_or(Custody::Stored, |known| known.custody.max(Custody::Stored));
-        self.put(record, custody, expires, now);
+        self.put(record, Custody::Stored, expires, now);
     }
 
     fn put(
@@ -202,6 +200,9 @@ impl<S: Storage> Records<S> {
         now: Instant,
     ) -> Option<Peer> {
         let peer = peer_of(record);
+        // A node that connects to itself saves one record twice. It may be stored in between.
+        let known = self.by_peer.get(&peer).filter(|known| known.record.id == record.id);
+        let custody = known.map_or(custody, |known| known.custody.max(custody));
         self.forget(peer);
         let evicted = if self.is_full() { self.first_to_evict(peer.fabric) } else { None };
         if let Some(evicted) = evicted {

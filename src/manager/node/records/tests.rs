@@ -84,7 +84,10 @@ impl Model {
     }
 
     /// Puts a record in place of the peer's former one; evicts one of the largest fabric.
-    fn put(&mut self, new: Known) -> Option<Peer> {
+    fn put(&mut self, mut new: Known) -> Option<Peer> {
+        // One with the same id only moves down the list.
+        let known = self.find(new.peer).filter(|known| known.id == new.id);
+        new.custody = known.map_or(new.custody, |known| known.custody.max(new.custody));
         self.0.retain(|known| known.peer != new.peer);
         let mut evicted = None;
         if self.0.len() == PLACES {
@@ -111,8 +114,7 @@ impl Model {
     }
 
     fn restore(&mut self, peer: Peer, id: u8, secret: u8, now: Instant) {
-        let known = self.find(peer).filter(|known| known.id == id).map(|known| known.custody);
-        let custody = known.unwrap_or(Custody::Fresh).max(Custody::Stored);
+        let custody = Custody::Stored;
         self.put(Known { peer, id, secret, expires: now + LIFETIME, used: now, custody });
     }
 
