@@ -7,7 +7,8 @@
 //! |---|---|
 //! | this node begins it | at once |
 //! | it comes from a source with fewer handshakes than the source of the old one | at once |
-//! | any other | after a grace period, in which an honest peer can answer |
+//! | it comes from that source, or from one with as many | after a grace period: time to answer |
+//! | it comes from a source with more | never |
 //!
 //! Of several, one of the source with more handshakes loses its slot first, then the one whose peer
 //! has been silent for the longest time. A peer that has answered is given some more time. What a
