@@ -149,8 +149,8 @@ impl defmt::Format for Transmit<'_> {
     }
 }
 
-/// Why a received datagram was dropped. Nothing is delivered of it. Nothing has changed, and nothing
-/// is sent because of it, unless the reason says otherwise.
+/// Why a received datagram was dropped. Nothing of it is delivered. Nothing has changed and nothing
+/// is sent because of it, unless the reason says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -182,10 +182,9 @@ pub enum Dropped {
     Misplaced,
     /// There is no room for another exchange, or its session has too many. The message is not
     /// acknowledged. The peer retransmits it, and the copy is delivered if there is room then, also
-    /// behind any number of newer messages: the manager remembers 256 such messages (with
-    /// [`Fixed`](super::Fixed) eight), for five minutes. A copy of one that it has forgotten, and
-    /// that is behind the replay window, is dropped for this reason as well: it is neither delivered
-    /// nor acknowledged.
+    /// behind any number of newer messages. The manager remembers 256 such messages (with
+    /// [`Fixed`](super::Fixed) eight), for five minutes. A copy of one that it has forgotten is
+    /// dropped for this reason as well: it is neither delivered nor acknowledged.
     #[error("no room for another exchange")]
     NoExchange,
     /// Too many events wait to be polled. The peer retransmits it.
@@ -200,8 +199,8 @@ pub enum Dropped {
     /// It is a group message, and there is no room for another sender, or none to queue it until
     /// the counter of its sender is synchronised; or its sender was asked for its counter less than
     /// ten seconds ago, has not answered, and this message is not newer; or the sender cannot be
-    /// asked, as the context names no [`CounterStore`](crate::group::CounterStore). If only the room
-    /// to queue the message is missing, its sender is asked all the same.
+    /// asked, as the context names no [`CounterStore`](crate::group::CounterStore). If there is no
+    /// room to queue the message, its sender can be asked all the same.
     #[error("no room for another sender of group messages")]
     GroupSender,
     /// It asks for this node's group counter, and gets no answer: too many asked, or the context
