@@ -4,7 +4,11 @@
 //! cargo run --release --example controller -- pase --peer 127.0.0.1:5540 --send read
 //! cargo run --release --example controller -- case --peer [::1]:5540 --fabric fabric.json --times 3
 //! cargo run --release --example controller -- group --fabric fabric.json --counters counters
+//! cargo run --release --example controller -- new-fabric fabric.json
 //! ```
+//! `new-fabric` makes the keys and certificates of a fabric of two, for this program and for
+//! `device --fabric`.
+//!
 //! Each session gets a line, and so does the answer; from the second CASE on the former session is
 //! resumed if the peer agrees. The exit code is 0 if every handshake gave a session and every
 //! answer came, else 1.
@@ -27,9 +31,11 @@ use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
+use matter_session::rand_core::UnwrapErr;
 
 use matter_session_testing::fabric_file::{FabricFile, Role};
 use matter_session_testing::loss::Loss;
+use matter_session_testing::new_fabric;
 use matter_session_testing::program::{self, TEST_PASSCODE};
 use matter_session_testing::protocols::{
     ECHO, ECHO_REQUEST, ON_OFF_COMMANDS, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA, invoke_on_off,
@@ -42,6 +48,7 @@ use support::{Result, report};
 const USAGE: &str =
     "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
        [--send echo|read|close] [--echo-size N] [--large] [--drop rx:N,tx:N]
+controller new-fabric FILE
 controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-clock]
        [--counters FILE] [--drop tx:N]
 
@@ -55,6 +62,8 @@ controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-
   --no-clock   do not know the time, which tells which of a group's keys is for sending
   --counters   keep the counters of messages to groups in a file";
 
+/// How often a handshake is begun while the peer is busy.
+const TRIES: u32 = 3;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long messages that nobody acknowledges are repeated before the program ends.
@@ -80,6 +89,7 @@ enum What {
     Pase,
     Case,
     Group,
+    NewFabric,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,6 +125,10 @@ fn parse() -> Result<Option<Args>> {
             Value(handshake) if handshake == "pase" => what = Some(What::Pase),
             Value(handshake) if handshake == "case" => what = Some(What::Case),
             Value(groups) if groups == "group" => what = Some(What::Group),
+            Value(new) if new == "new-fabric" && what.is_none() => {
+                what = Some(What::NewFabric);
+                args.fabric = Some(args::value(&mut parser)?);
+            }
             Long("peer") => args.peer = Some(args::value(&mut parser)?),
             Long("passcode") => args.passcode = args::passcode(&mut parser)?,
             Long("fabric") => args.fabric = Some(args::value(&mut parser)?),
@@ -140,11 +154,14 @@ fn parse() -> Result<Option<Args>> {
             other => return Err(other.unexpected().into()),
         }
     }
-    args.what = what.ok_or("which, pase, case or group?")?;
+    args.what = what.ok_or("which, pase, case, group or new-fabric?")?;
     Ok(Some(args))
 }
 
 fn run(args: Args) -> Result<()> {
+    if let (What::NewFabric, Some(path)) = (args.what, &args.fabric) {
+        return new_fabric::write(path, &mut UnwrapErr(getrandom::SysRng));
+    }
     let any: SocketAddr = match args.peer {
         Some(SocketAddr::V4(_)) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         Some(SocketAddr::V6(_)) | None => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -165,12 +182,13 @@ fn run(args: Args) -> Result<()> {
             let fabric = node.join(fabric()?)?;
             return send_to_groups(&mut node, fabric, args.times, args.privacy, args.peer);
         }
+        What::NewFabric => return Err("which file?".into()),
     };
     let peer = args.peer.ok_or("--peer is missing")?;
-    let mut controller = Controller { node, peer, way };
+    let mut controller = Controller { node, peer, way, sessions: Vec::new() };
     let outcome = controller.meet(args.times, args.send, args.echo_size);
     // Also after a failure: the peer shall know of it.
-    controller.node.drain(LAST_PATIENCE)?;
+    controller.leave()?;
     outcome
 }
 
@@ -201,6 +219,8 @@ struct Controller {
     node: Node,
     peer: SocketAddr,
     way: Way,
+    /// Those that are open.
+    sessions: Vec<SessionHandle>,
 }
 
 enum Way {
@@ -212,6 +232,7 @@ impl Controller {
     fn meet(&mut self, times: u32, send: Send, echo_size: usize) -> Result<()> {
         for time in 1..=times {
             let session = self.establish()?;
+            self.sessions.push(session);
             match send {
                 Send::Echo => self.echo(session, echo_size)?,
                 Send::Read => self.read(session)?,
@@ -219,26 +240,49 @@ impl Controller {
             }
             // A device serves one commissioner at a time: the next session needs the place.
             if send == Send::Close || (time < times && matches!(self.way, Way::Pase(_))) {
-                self.node.with(|manager, cx| manager.close_session(cx, session));
+                self.close(session);
+                self.sessions.pop();
             }
         }
         Ok(())
     }
 
-    /// A session with the peer. If it is busy this waits as told and tries once more.
+    /// Settles what is in flight and then closes the sessions, so that the peer need not keep them.
+    fn leave(&mut self) -> Result<()> {
+        self.node.drain(LAST_PATIENCE)?;
+        for session in core::mem::take(&mut self.sessions) {
+            self.close(session);
+        }
+        Ok(self.node.drain(LAST_PATIENCE)?)
+    }
+
+    fn close(&mut self, session: SessionHandle) {
+        self.node.with(|manager, cx| manager.close_session(cx, session));
+    }
+
+    /// A session with the peer. If it is busy this waits as told, and tries three times in all.
     fn establish(&mut self) -> Result<SessionHandle> {
-        let handshake = self.connect()?;
-        let wait = match self.outcome(handshake)? {
-            Err(HandshakeError::Refused(Refusal::Busy { wait })) => wait,
-            outcome => return Ok(outcome?),
-        };
-        println!("BUSY wait={}", wait.as_millis());
-        let until = self.node.now() + wait;
-        while self.node.now() < until {
-            self.node.turn(Some(until))?;
+        for _ in 1..TRIES {
+            let handshake = self.connect()?;
+            let wait = match self.outcome(handshake)? {
+                Err(HandshakeError::Refused(Refusal::Busy { wait })) => wait,
+                outcome => return Ok(outcome?),
+            };
+            println!("BUSY wait={}", wait.as_millis());
+            let until = self.node.now() + self.spread(wait);
+            while self.node.now() < until {
+                self.node.turn(Some(until))?;
+            }
         }
         let handshake = self.connect()?;
         Ok(self.outcome(handshake)??)
+    }
+
+    /// A wait, and up to a quarter more: others were told the same one, and would come back with
+    /// this program.
+    fn spread(&mut self, wait: Duration) -> Duration {
+        let random = self.node.with(|_, cx| cx.rng().next_u32() % 256);
+        wait + wait / 4 * random / 255
     }
 
     fn connect(&mut self) -> Result<HandshakeHandle, ConnectError> {
@@ -275,7 +319,8 @@ impl Controller {
     fn echo(&mut self, session: SessionHandle, size: usize) -> Result<()> {
         let payload: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
         let answer = self.ask(session, ECHO, ECHO_REQUEST, &payload)?;
-        if answer.opcode != ECHO_REQUEST + 1 || answer.payload != payload {
+        let kind = (answer.protocol, answer.opcode);
+        if kind != (ECHO, ECHO_REQUEST + 1) || answer.payload != payload {
             return Err("not an echo".into());
         }
         Ok(())
@@ -285,7 +330,7 @@ impl Controller {
         let protocol = ProtocolId::INTERACTION_MODEL;
         let answer = self.ask(session, protocol, READ_REQUEST, READ_VENDOR_NAME)?;
         println!("REPORT {}", report::hex(&answer.payload));
-        if answer.opcode != REPORT_DATA {
+        if (answer.protocol, answer.opcode) != (protocol, REPORT_DATA) {
             return Err("not a report".into());
         }
         Ok(())

@@ -4,6 +4,8 @@
 //! cargo run --release --example device -- --listen 127.0.0.1:5540
 //! cargo run --release --example device -- --listen [::1]:5540 --fabric fabric.json
 //! ```
+//! `controller new-fabric fabric.json` makes such a file.
+//!
 //! It prints `READY`, then a line for each session. Peers may send to its echo protocol, or read,
 //! write and invoke anything: reports are empty, everything else succeeds. It hears the groups that
 //! the fabric file puts it in, by multicast if it listens on `[::]:5540`, and prints `HEARD` for each

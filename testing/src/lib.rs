@@ -13,7 +13,7 @@
 //! | [`counting`] | a crypto backend that counts what is asked of it |
 //! | [`twin`] | sessions that no handshake has made, and the peers at their other ends |
 //! | [`watch`] | an allocator that looks for secrets in freed memory |
-//! | [`fabric_file`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
+//! | [`fabric_file`], [`new_fabric`], [`loss`], [`program`], [`protocols`] | what the two test peers of `interop` share |
 //!
 //! Without the feature `std` only [`protocols`] is left, for the firmware.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -30,6 +30,7 @@ with_std! {
     pub mod fabric_file;
     pub mod loss;
     pub mod net;
+    pub mod new_fabric;
     pub mod node;
     pub mod program;
     pub mod rng;
