@@ -61,7 +61,7 @@ impl<'a> Services<'a> {
     }
 
     /// Sets what is known of the calendar time. Without it, certificates that have expired are
-    /// accepted.
+    /// accepted, and resumption does not end with the certificates.
     #[must_use]
     pub const fn with_wall(mut self, wall: WallClock) -> Self {
         self.wall = wall;

@@ -4,8 +4,9 @@ use super::{Crypto, CryptoError, MIC_LEN, NONCE_LEN, OpenNonce, SealNonce, Secre
 
 /// A key that seals or opens one message under a fixed nonce and is gone.
 ///
-/// The handshake's keys (S2K, S3K, S1RK, S2RK) come from fresh randoms on both sides; consuming
-/// them is what makes their fixed nonces sound.
+/// Each key of a handshake comes from something that its sealer has drawn for this handshake: an
+/// ephemeral key (S2K, S3K), the initiator's random (S1RK), the new resumption id (S2RK). So a key
+/// seals one message, and consuming it makes its fixed nonce sound.
 #[derive(Debug)]
 pub(crate) struct OneTimeKey(Secret<16>);
 

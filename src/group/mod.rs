@@ -8,12 +8,11 @@
 //! ```
 //! Group messages are encrypted with a key that all members have, carry their sender's node id, may
 //! hide counter and node ids in their header (privacy), and are neither acknowledged nor answered.
-//! To detect replays, a receiver keeps a window for each sender. It begins with the first counter
-//! that it receives, or with one that it asks the sender for ([`Challenges`]).
+//! To detect replays, a receiver keeps a window for each key of each sender. It begins with the
+//! first counter that it receives, or with one that it asks the sender for ([`Challenges`]).
 //!
 //! [`SessionManager`](crate::SessionManager) does all of it for a node. Each part can be used
-//! without it, where the caller keeps a window for each key of each sender of each fabric until it
-//! restarts:
+//! without it, where the caller keeps these windows, for each fabric, until it restarts:
 //!
 #![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
 #![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]

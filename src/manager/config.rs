@@ -40,8 +40,9 @@ pub struct Config {
     ///
     /// Peers share their places by fabric, and within a fabric by peer. When all are taken, the
     /// exchange of a peer that has at least two fewer, or whose fabric has, displaces one of the
-    /// peer with most, on the fabric with most: the one that was idle longest. What was received on it is acknowledged, and a message in
-    /// flight is reported: [`Event::Undelivered`](super::Event::Undelivered).
+    /// peer with most, on the fabric with most: the one that was idle longest. What was received on
+    /// it is acknowledged, and a message in flight is reported:
+    /// [`Event::Undelivered`](super::Event::Undelivered).
     pub max_exchanges: usize,
     /// Maximum number of exchanges that the peer of one session may begin: 16 by default. Nodes
     /// should not have more than five at a time.
@@ -49,8 +50,8 @@ pub struct Config {
     /// Maximum number of handshakes, both roles together: 32 by default. While all slots are taken,
     /// a handshake that a peer began gives its slot to one that this node begins, and after a grace
     /// period of up to a second to one that another peer begins. If none can, peers get a Busy
-    /// report. Each slot beyond the second lets honest peers get through under more recorded first
-    /// messages of an attacker: SECURITY.md has figures.
+    /// report. With more slots, honest peers get through under more recorded first messages of an
+    /// attacker: SECURITY.md has figures.
     pub max_handshakes: usize,
     /// Maximum number of fabrics.
     pub max_fabrics: usize,
@@ -76,10 +77,11 @@ pub struct Config {
     /// exchanges and handshakes that exist can still report their end: no event is ever lost.
     /// [`Fixed`](super::Fixed) has room for four.
     pub max_events: usize,
-    /// Maximum number of queued short messages: refusals, CloseSession reports, acknowledgements to
-    /// unauthenticated senders. A full queue drops replies to unauthenticated senders first, then
-    /// acknowledgements, CloseSession reports last; losing one does no harm. Choose a limit that has room for a CloseSession to every session.
-    /// [`Fixed`](super::Fixed) has room for eight.
+    /// Maximum number of queued short messages: refusals, acknowledgements that belong to no
+    /// exchange, counter requests and answers of groups, CloseSession reports. A full queue drops
+    /// replies to unauthenticated senders first, then messages of groups, then acknowledgements of
+    /// sessions, CloseSession reports last; losing one does no harm. Choose a limit that has room
+    /// for a CloseSession to every session. [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
     /// Maximum length of a message that is sent over UDP, in bytes, with headers and integrity
     /// code: 1,232 by default. Messages of handshakes are never longer than that.
@@ -102,7 +104,8 @@ pub struct Config {
     pub retransmission_boost: Duration,
     /// Maximum interval from which the wait for an acknowledgement is computed, whatever the peer
     /// declared: 15 s by default, 100 ms at least. With the default, a message that is not
-    /// acknowledged keeps its exchange and its bytes for four minutes at most.
+    /// acknowledged keeps its exchange and its bytes for four minutes at most, unless
+    /// [`retransmission_boost`](Self::retransmission_boost) adds to that.
     ///
     /// A device that listens every 15 s or more often receives every message: that is the longest
     /// interval of an intermittently connected device with short idle times. One that sleeps longer

@@ -92,8 +92,10 @@ impl defmt::Format for Message<'_> {
     }
 }
 
-/// A message to a group: decrypted, delivered once. Every node that has the group's key can have
-/// sent it, under any source node id. Do not answer it.
+/// A message to a group: decrypted, and delivered once while the counter of its sender is
+/// remembered. After a restart, recorded messages can be delivered again:
+/// [`SecurityPolicy`](crate::group::SecurityPolicy) says which. Every node that has the group's key
+/// can have sent it, under any source node id. Do not answer it.
 #[non_exhaustive]
 pub struct GroupMessage<'b> {
     /// The group, and its fabric.
@@ -147,8 +149,8 @@ impl defmt::Format for Transmit<'_> {
     }
 }
 
-/// Why a received datagram was dropped. Nothing changed, and nothing is sent because of it, except
-/// for the two reasons that say otherwise.
+/// Why a received datagram was dropped. Nothing of it is delivered. Nothing has changed and nothing
+/// is sent because of it, unless the reason says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -166,8 +168,8 @@ pub enum Dropped {
     /// It belongs to a handshake that does not exist.
     #[error("unknown handshake")]
     UnknownHandshake,
-    /// It is a copy of a Sigma1 that a handshake of this node answers already, from another address
-    /// or under another node id.
+    /// It is a copy of a Sigma1 that a handshake of this node answers already, or has answered in
+    /// the last ten seconds: from another address, under another node id, or on another exchange.
     #[error("copy of a Sigma1 that is being answered")]
     HandshakeCopy,
     /// It belongs to no exchange and cannot begin one. If it is authentic, it counts as a message
@@ -197,11 +199,12 @@ pub enum Dropped {
     /// It is a group message, and there is no room for another sender, or none to queue it until
     /// the counter of its sender is synchronised; or its sender was asked for its counter less than
     /// ten seconds ago, has not answered, and this message is not newer; or the sender cannot be
-    /// asked, as the context names no [`CounterStore`](crate::group::CounterStore).
+    /// asked, as the context names no [`CounterStore`](crate::group::CounterStore). If there is no
+    /// room to queue the message, its sender can be asked all the same.
     #[error("no room for another sender of group messages")]
     GroupSender,
     /// It asks for this node's group counter, and gets no answer: too many asked, or the context
-    /// names no [`CounterStore`](crate::group::CounterStore).
+    /// names no [`CounterStore`](crate::group::CounterStore). It counts as received.
     #[error("counter synchronisation that is not answered")]
     GroupAnswer,
 }

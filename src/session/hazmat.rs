@@ -3,9 +3,9 @@
 //!
 //! **Every function here can break the encryption of a session.** The nonce of a message is its
 //! counter and its sender's node id. Two different messages under one key and one nonce reveal the
-//! XOR of their plaintexts, and allow an attacker to forge messages. A handshake makes fresh keys
-//! and draws the first counter at random, so nothing can be repeated. Here the caller has to
-//! ensure, for the lifetime of the keys:
+//! XOR of their plaintexts, and allow an attacker to forge messages. A handshake with an honest
+//! peer makes fresh keys, so nothing can be repeated. Here the caller has to ensure, for the
+//! lifetime of the keys:
 //!
 //! - No counter is sent twice. A session that continues one of another stack starts above every
 //!   counter that the other stack has sent, including messages that got lost. After that, the other

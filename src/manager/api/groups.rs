@@ -122,8 +122,8 @@ impl<'a, C: Crypto, S: Storage, T: Default> Groups<&'a mut SessionManager<C, S, 
 
     /// Forgets the counter of a sender, to make room for another. Returns false if there was none.
     ///
-    /// Everybody who recorded the messages of that sender can replay each of them once. Forget
-    /// senders only if they have left the fabric for good.
+    /// Everybody who recorded the messages of that sender can then replay each of them once more.
+    /// Forget senders only if they have left the fabric for good.
     pub fn forget_sender(&mut self, fabric: FabricIndex, node: NodeId) -> bool {
         self.0.groups.get_mut().is_some_and(|groups| groups.forget_sender(fabric, node))
     }
