@@ -68,6 +68,72 @@ fn chip_check_in_messages_that_are_altered() {
     }
 }
 
+// ---- computed with OpenSSL ----
+
+/// The nonce by HMAC-SHA256, the rest by AES-128-CCM: key, counter, application data, payload.
+const BY_OPENSSL: [(&str, u32, &str, &str); 3] = [
+    (
+        "000102030405060708090a0b0c0d0e0f",
+        0x0102_0304,
+        "2c01",
+        "db6f11878525d6f06902d84c160dfe226bc15b620f83e13824f3bc767a045c9d9a490f",
+    ),
+    (
+        "f0e1d2c3b4a5968778695a4b3c2d1e0f",
+        u32::MAX,
+        "",
+        "5c5530214270ddb0cf1394e3c0b6e91f05166daf44c2270152e6ae809b16da7d3a",
+    ),
+    (
+        "f0e1d2c3b4a5968778695a4b3c2d1e0f",
+        5,
+        "e8030506",
+        "c75aa9c3f634b04a44b188b62b172ca6336aba331e9a308a4a1a599c6035b6a091beeb0ca6",
+    ),
+];
+/// The first of them with the nonce of the next counter.
+const WRONG_NONCE: &str = "87cd66c9b9c097a341726ead2b7bf076d99316837d42a09051bba9943718cbbff4774e";
+
+#[test]
+fn check_in_messages_are_those_that_openssl_computes() {
+    for (key, counter, data, sealed) in BY_OPENSSL {
+        let (data, expected) = (octets(data), octets(sealed));
+        let registered =
+            IcdCounter::restored(0, 1).register(Secret::new(key_of(key)), &[]).unwrap();
+        assert_eq!(payload(&check_in(&mut at(counter), &data), &registered), expected);
+        let mut clients = [registration(2, 0), made(Secret::new(key_of(key)), 1, 4)];
+        let mut received = expected;
+        let heard = check_in::open(&RustCrypto, &mut clients, &mut received).unwrap();
+        assert_eq!((heard.counter, &*heard.application_data), (counter, &data[..]));
+        assert_eq!(heard.registration.last_offset(), counter - 4);
+    }
+}
+
+#[test]
+fn a_check_in_message_with_the_nonce_of_another_counter_is_refused() {
+    let client = made(Secret::new(key_of(BY_OPENSSL[0].0)), 1, 0);
+    assert_eq!(open_one(client.clone(), &octets(WRONG_NONCE)), Err(CheckInError::WrongNonce));
+    assert_eq!(open_one(client, &octets(BY_OPENSSL[0].3)), Ok(()));
+}
+
+#[test]
+fn a_check_in_message_that_is_altered_or_cut_changes_nothing() {
+    for (key, _, _, payload) in BY_OPENSSL {
+        let (client, payload) = (made(Secret::new(key_of(key)), 1, 0), octets(payload));
+        for bit in 0..payload.len() * 8 {
+            let mut altered = payload.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            let refused = open_one(client.clone(), &altered);
+            assert_eq!(refused, Err(CheckInError::Unauthentic), "{bit}");
+        }
+        for len in 0..payload.len() {
+            let error = if len < 33 { CheckInError::TooShort } else { CheckInError::Unauthentic };
+            assert_eq!(open_one(client.clone(), &payload[..len]), Err(error), "{len}");
+        }
+        assert_eq!(open_one(registration(9, 0), &payload), Err(CheckInError::Unauthentic));
+    }
+}
+
 // ---- messages ----
 
 proptest! {
@@ -388,6 +454,14 @@ fn registration(n: u8, start: u32) -> Registration {
 /// The registration with the key of a vector.
 fn with_key(vector: &Value, start: u32) -> Registration {
     made(Secret::new(array(&vector["key"])), 1, start)
+}
+
+fn octets(digits: &str) -> Vec<u8> {
+    hex(&Value::from(digits))
+}
+
+fn key_of(digits: &str) -> [u8; 16] {
+    array(&Value::from(digits))
 }
 
 fn made(key: Secret<16>, n: u8, start: u32) -> Registration {

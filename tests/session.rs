@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use matter_session::bytes::Buffer;
-use matter_session::crypto::{CompactRustCrypto, Crypto, Hashing, RustCrypto};
+use matter_session::crypto::{
+    Aead, Cipher, CompactRustCrypto, Crypto, Hashing, PersistedCounter, RustCrypto, SealNonce,
+    Secret, TxCounter,
+};
 use matter_session::ids::{
     CaseAuthTags, ExchangeId, FabricIndex, LocalSessionId, MessageCounter, NodeId, PeerSessionId,
     ProtocolId, VendorId,
@@ -23,7 +26,7 @@ use matter_session::wire::{
     EncodeError, HEADROOM, MessageBuf, MessageKind, Packet, ProtocolHeader, TAILROOM,
 };
 use matter_session_testing::vectors::protocol_of;
-use matter_session_testing::{chip, hex, list, matterjs};
+use matter_session_testing::{Script, chip, hex, list, matterjs};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -386,6 +389,49 @@ fn a_bad_code_does_not_spend_the_counter() {
     *forged.last_mut().unwrap() ^= 1;
     assert_eq!(open(&mut bob, &forged, LATER), Err(DecodeError::Unauthentic));
     assert_eq!(open(&mut bob, &octets, LATER), Ok(false));
+}
+
+/// The reserved flags are part of the header and of the nonce as they are on the wire.
+#[test]
+fn reserved_flags_are_authenticated_and_ignored() {
+    for (flags, security) in [(0, 0), (0x08, 0), (0, 0x04), (0, 0x10), (0x08, 0x1C)] {
+        let octets = sealed_by_hand(flags, security);
+        let (_, mut bob) = pair(&[7; 48], true, 1);
+        for (at, bit) in [(0, 0x08), (3, 0x04)] {
+            let mut altered = octets.clone();
+            altered[at] ^= bit;
+            assert_eq!(open(&mut bob, &altered, LATER), Err(DecodeError::Unauthentic));
+        }
+        assert_eq!(open(&mut bob, &octets, LATER), Ok(false), "{flags:#x} {security:#x}");
+    }
+}
+
+#[test]
+fn a_private_unicast_message_is_refused_even_if_its_code_verifies() {
+    let (_, mut bob) = pair(&[7; 48], true, 1);
+    let mut octets = sealed_by_hand(0, 0x80);
+    assert_eq!(open(&mut bob, &octets, LATER), Err(DecodeError::Privacy));
+    let packet = Packet::parse_clear(&mut octets).unwrap();
+    assert_eq!(bob.decode(packet, LATER).unwrap_err(), DecodeError::Privacy);
+}
+
+#[test]
+fn every_counter_starts_between_1_and_two_to_the_28() {
+    for (octet, first) in [(0, 1), (0xFF, 1 << 28)] {
+        let mut rng = Script::new(&[&[octet; 12]]);
+        assert_eq!(TxCounter::random(&mut rng).take().unwrap().value().get(), first);
+        assert_eq!(UnsecuredCounter::random(&mut rng).take().get(), first);
+        assert_eq!(PersistedCounter::random(1, &mut rng).position(), u64::from(first));
+        assert!(rng.is_used_up());
+    }
+}
+
+#[test]
+fn the_counter_of_unsecured_messages_wraps() {
+    let mut counter = hazmat::unsecured_counter(u32::MAX);
+    let values = [(); 3].map(|()| counter.take().get());
+    assert!(values.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{values:?}");
+    assert!(values.contains(&0));
 }
 
 #[test]
@@ -831,6 +877,18 @@ fn pair(block: &[u8; 48], case: bool, counter: u32) -> (Secure, Secure) {
         secure(block, SessionRole::Initiator, (1, 2), identity(a, b), counter),
         secure(block, SessionRole::Responder, (2, 1), identity(b, a), 77),
     )
+}
+
+/// A message to the responder of [`pair`], of a CASE session with keys of 7s, with these flags. Its
+/// header and nonce are put together here.
+fn sealed_by_hand(flags: u8, security: u8) -> Vec<u8> {
+    let header = [flags, 2, 0, security, 5, 0, 0, 0];
+    let nonce = [security, 5, 0, 0, 0, 0xAA, 0, 0, 0, 0, 0, 0, 0];
+    let mut text = *b"\x05\x02\xEF\xBE\x01\x00text";
+    let key = RustCrypto.aead(&Secret::new([7; 16]));
+    let nonce = SealNonce::dangerous_from_bytes(&nonce);
+    let mic = key.seal(nonce, &header, &mut text).unwrap();
+    [&header[..], &text, &mic].concat()
 }
 
 fn ends(ephemeral: NodeId) -> (UnsecureSession, UnsecureSession) {

@@ -186,6 +186,69 @@ fn every_cut_of_a_header_is_refused() {
 }
 
 #[test]
+fn reserved_flags_are_ignored_and_never_sent() {
+    let plain = [4, 0, 0, 0, 7, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0x05, 2, 1, 0, 1, 0, b'x'];
+    // Bit 3 of the message flags, bits 2 to 4 of the security flags, bits 5 to 7 of the exchange
+    // flags.
+    for message in [0, 0x08] {
+        for security in [0, 0x04, 0x08, 0x10, 0x1C] {
+            for exchange in [0, 0x20, 0x40, 0x80, 0xE0] {
+                let mut octets = plain;
+                octets[0] |= message;
+                octets[3] |= security;
+                octets[16] |= exchange;
+                let packet = Packet::parse(&mut octets).unwrap();
+                let header = *packet.header();
+                assert_eq!(header.kind(), Ok(MessageKind::FromInitiator(NodeId::new(5))));
+                assert_eq!(header.security_flags(), security, "part of the nonce as received");
+                let (_, _, body) = packet.into_parts();
+                let (protocol, offset) = ProtocolHeader::parse(body).unwrap();
+                assert!(protocol.initiator && protocol.needs_ack && protocol.ack.is_none());
+                assert_eq!(body[offset..], *b"x");
+
+                let mut buf = [0; 64];
+                let msg = MessageBuf::with_payload(&mut buf, b"x").unwrap();
+                assert_eq!(msg.into_plain(&header, &protocol).unwrap().as_bytes(), plain);
+            }
+        }
+    }
+}
+
+#[test]
+fn unicast_messages_name_no_group_and_group_messages_name_both_ends() {
+    // The session id is 1 in all of them.
+    let kind = |flags: u8, security: u8| {
+        let mut octets = [0; 40];
+        [octets[0], octets[1], octets[3]] = [flags, 1, security];
+        Packet::parse(&mut octets).and_then(|packet| packet.header().kind())
+    };
+    let (source, to_node, to_group) = (4, 1, 2);
+    for from in [0, source] {
+        assert_eq!(kind(from | to_group, 0), Err(WireError::Destination));
+        for security in [0, 0x01, 0x41] {
+            assert_eq!(kind(from | 3, security), Err(WireError::Destination), "a reserved size");
+        }
+        for destination in [0, to_node] {
+            assert!(matches!(kind(from | destination, 0), Ok(MessageKind::Unicast(_))));
+        }
+    }
+    for (flags, security) in [
+        (0, 0x01),
+        (source, 0x01),
+        (to_group, 0x01),
+        (source | to_node, 0x01),
+        (0, 0x41),
+        (source, 0x41),
+        (to_node, 0x41),
+        (source | to_group, 0x41),
+    ] {
+        assert_eq!(kind(flags, security), Err(WireError::Shape), "{flags} {security:#x}");
+    }
+    assert!(matches!(kind(source | to_group, 0x01), Ok(MessageKind::GroupData { .. })));
+    assert!(matches!(kind(source | to_node, 0x41), Ok(MessageKind::GroupControl { .. })));
+}
+
+#[test]
 fn busy_waits_round_up_and_saturate() {
     let wait = |wait| StatusReport::busy(wait).busy_wait().unwrap().as_millis();
     assert_eq!(wait(Duration::ZERO), 0);

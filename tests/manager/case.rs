@@ -1,10 +1,12 @@
 //! CASE: full and resumed, in both roles.
 
+use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{Config, Event};
 use matter_session::session::SessionKind;
+use matter_session_testing::raw::{SIGMA2, is_invalid_parameter};
 
-use crate::net::{Authority, Net, index, udp};
+use crate::net::{Authority, Fate, Net, index, udp};
 
 fn resumed(net: &Net, n: usize) -> bool {
     let last = net.nodes[n].events.iter().rev().find_map(|event| match event {
@@ -71,6 +73,30 @@ fn the_certificates_of_the_peer_are_lent_with_the_event() {
     assert!(format!("{theirs:?}").len() > 10 && !noc.is_empty());
     while net.node(0).manager.poll_event().is_some() {}
     assert!(net.node(0).manager.handshakes().peer_certificates().is_none());
+    net.assert_clean();
+}
+
+#[test]
+fn a_wrong_sigma2_is_reported_as_invalid_parameter_reliably() {
+    let mut net = members(false);
+    net.on_send(|d| if d.handshake_opcode() == Some(SIGMA2) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(0, 1, 1, 200);
+    net.pump();
+    let sent = net.sent.iter().find(|d| d.handshake_opcode() == Some(SIGMA2));
+    let mut sigma2 = sent.unwrap().octets.clone();
+    let middle = sigma2.len() / 2;
+    sigma2[middle] ^= 1; // within the certificates
+    let since = net.sent.len();
+    net.hand(0, udp(2), &sigma2).unwrap();
+    net.pump();
+    let reports = net.sent_by(0, since);
+    assert_eq!(reports.len(), 1);
+    assert!(is_invalid_parameter(&reports[0].octets), "{:x?}", reports[0].octets);
+    assert_eq!(reports[0].octets[16] & 4, 4, "asks for an acknowledgement");
+    assert_eq!(net.node(0).failures(), [HandshakeError::Undecryptable]);
+    let refused = HandshakeError::Refused(Refusal::InvalidParameter);
+    assert_eq!(net.node(1).failures(), [refused]);
+    net.on_send(|_| Fate::Arrives);
     net.assert_clean();
 }
 
@@ -160,7 +186,6 @@ fn many_handshakes_at_once_are_served_up_to_the_limit() {
 
 #[test]
 fn retransmissions_suit_the_timing_that_the_responder_has_declared() {
-    use crate::net::Fate;
     use matter_session::session::SessionParameters;
     let slow = SessionParameters::matter_1_6().with_intervals(5000, 2000, 4000);
     let config = Config::default().with_parameters(slow);
@@ -177,7 +202,6 @@ fn retransmissions_suit_the_timing_that_the_responder_has_declared() {
 
 #[test]
 fn the_first_message_suits_the_timing_that_was_discovered() {
-    use crate::net::Fate;
     use matter_session::session::SessionParameters;
     let patient = Config::default().with_longest_interval(core::time::Duration::from_secs(60));
     let mut net = Net::with(vec![(udp(1), patient), (udp(2), Config::default())]);

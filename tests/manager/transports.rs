@@ -250,3 +250,19 @@ fn a_message_that_is_too_long_is_reported_on_a_session_before_its_connection_clo
     assert_eq!(net.node(1).closed(), [(b, 0, CloseReason::Disconnected)]);
     net.assert_clean();
 }
+
+/// A test case of older specifications wants it ignored.
+#[test]
+fn a_message_over_udp_of_more_than_1280_bytes_is_received_and_acknowledged() {
+    let long = Config::default().with_max_message(1400);
+    let mut net = Net::members_with(vec![(udp(1), long), (udp(2), Config::default())]);
+    let (a, _) = net.case(200);
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
+    let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max])).unwrap();
+    net.run(1000);
+    assert!(net.sent.iter().any(|datagram| datagram.octets.len() == 1400));
+    assert_eq!(net.node(1).got[0].payload.len(), max);
+    assert!(net.node(0).acknowledged(exchange));
+    net.assert_clean();
+}
