@@ -129,8 +129,8 @@ impl ResumptionRecord {
     ) -> bool {
         let ended = validity.not_ended_by(wall).zip(self.valid_until);
         let old = wall.passed().zip(self.authenticated);
-        !ended.is_some_and(|(now, end)| now > end)
-            && !old.is_some_and(|(now, then)| now.since(then) >= lifetime)
+        ended.is_none_or(|(now, end)| now <= end)
+            && old.is_none_or(|(now, then)| now.since(then) < lifetime)
     }
 
     /// Reads the encoded form.

@@ -70,7 +70,7 @@ impl Profile {
     pub(crate) const UNSET: Self = Self { tolerances: 0, validity: ValidityPolicy::Ignore };
 
     const DEFAULT: Self = Self {
-        tolerances: u8::MAX & !(Tolerance::ServerAuthAlone as u8),
+        tolerances: !(Tolerance::ServerAuthAlone as u8),
         validity: ValidityPolicy::NocAndIcac,
     };
 
