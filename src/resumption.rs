@@ -14,6 +14,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::bytes::{take, write_parts};
+use crate::cert::ValidityPolicy;
 use crate::crypto::Secret;
 use crate::fabric::{CompressedFabricId, Fabric};
 use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, Peer};
@@ -40,8 +41,9 @@ pub struct ResumptionRecord {
     pub cats: CaseAuthTags,
     /// The ECDH secret of the full handshake. Resumption does not change it.
     pub shared_secret: Secret<32>,
-    /// The earliest end of validity among the certificates that the peer presented and the root;
-    /// `None` if none of them ends. The record is not resumed after it.
+    /// The earliest end of validity among the certificates that the peer presented (and the root,
+    /// if its period counted); `None` if none of them ends. The record is not resumed after it, if
+    /// the [`ValidityPolicy`] lets certificates expire.
     pub valid_until: Option<MatterTime>,
     /// When the full handshake was; `None` if the calendar time was not known then. Resumption
     /// does not change it.
@@ -115,15 +117,20 @@ impl ResumptionRecord {
         self.fabric == fabric.index() && self.compressed_fabric == fabric.compressed_id()
     }
 
-    /// Returns false if the certificates behind it have ended, or the full handshake was longer
-    /// ago than `lifetime`, as far as the calendar time is known. The rule is that of certificates:
-    /// see [`WallClock`].
+    /// Returns false if the certificates behind it have ended, by the rule that `validity` is for
+    /// certificates, or the full handshake was longer ago than `lifetime`, as far as the calendar
+    /// time is known.
     #[must_use]
-    pub fn is_current(&self, wall: WallClock, lifetime: Duration) -> bool {
-        let Some(now) = wall.passed() else { return true };
-        let ended = self.valid_until.is_some_and(|end| now > end);
-        let old = self.authenticated.is_some_and(|then| now.since(then) >= lifetime);
-        !ended && !old
+    pub fn is_current(
+        &self,
+        wall: WallClock,
+        validity: ValidityPolicy,
+        lifetime: Duration,
+    ) -> bool {
+        let ended = validity.not_ended_by(wall).zip(self.valid_until);
+        let old = wall.passed().zip(self.authenticated);
+        ended.is_none_or(|(now, end)| now <= end)
+            && old.is_none_or(|(now, then)| now.since(then) < lifetime)
     }
 
     /// Reads the encoded form.
@@ -349,16 +356,22 @@ mod tests {
         let record = record();
         let at = |seconds| WallClock::Known(MatterTime::from_seconds(seconds));
         let passed = |seconds| WallClock::LastKnownGood(MatterTime::from_seconds(seconds));
-        let current = |wall, lifetime| record.is_current(wall, Duration::from_secs(lifetime));
-        assert!(current(WallClock::Unknown, 0));
-        for clock in [at, passed] {
-            assert!(current(clock(5000), 9000), "valid to the last second");
-            assert!(!current(clock(5001), 9000));
-            assert!(current(clock(1099), 100));
-            assert!(!current(clock(1100), 100));
-            assert!(current(clock(0), 100), "a clock that was set back");
+        use ValidityPolicy::{All, Ignore, NocAndIcac, NotBefore};
+        for validity in [Ignore, NotBefore, NocAndIcac, All] {
+            let current =
+                |wall, lifetime| record.is_current(wall, validity, Duration::from_secs(lifetime));
+            assert!(current(WallClock::Unknown, 0));
+            let expires = [validity >= NocAndIcac, validity >= All];
+            for (clock, expires) in [at, passed].into_iter().zip(expires) {
+                assert!(current(clock(5000), 9000), "valid to the last second");
+                assert_eq!(current(clock(5001), 9000), !expires);
+                assert!(current(clock(1099), 100));
+                assert!(!current(clock(1100), 100));
+                assert!(current(clock(0), 100), "a clock that was set back");
+            }
+            let endless =
+                ResumptionRecord { valid_until: None, authenticated: None, ..record.clone() };
+            assert!(endless.is_current(at(u32::MAX), validity, Duration::ZERO));
         }
-        let endless = ResumptionRecord { valid_until: None, authenticated: None, ..record.clone() };
-        assert!(endless.is_current(at(u32::MAX), Duration::ZERO));
     }
 }

@@ -120,6 +120,7 @@ impl MatterTime {
 }
 
 /// The calendar time, as far as the caller knows it, for the validity of certificates.
+/// [`ValidityPolicy`](crate::cert::ValidityPolicy) says what follows from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -127,11 +128,11 @@ pub enum WallClock {
     /// Unknown: validity periods are not checked.
     #[default]
     Unknown,
-    /// The last time that is known to have passed, for example a build date. A certificate that had
-    /// expired by then is refused. One that was not valid yet is accepted, as the present time can
-    /// be much later.
+    /// The last time that is known to have passed, for example a build date. It refuses nothing by
+    /// default: see [`ValidityPolicy::All`](crate::cert::ValidityPolicy::All).
     LastKnownGood(MatterTime),
-    /// The present time: both ends of the validity period are checked, inclusively.
+    /// The present time: both ends of a validity period are checked, inclusively. By default, the
+    /// periods of NOC and ICAC are.
     Known(MatterTime),
 }
 

@@ -506,7 +506,8 @@ fn a_session_tells_its_facts_and_no_keys() {
 #[test]
 fn a_session_of_either_kind_tells_the_same_facts() {
     let (mut secure, _) = pair(&[7; 48], true, 1);
-    let mut unsecured = UnsecureSession::responder(EphemeralNodeId::received(NodeId::new(9)), NOW);
+    let mut unsecured =
+        UnsecureSession::responder(EphemeralNodeId::received(NodeId::new(9)).unwrap(), NOW);
     let names = [secure.to_string(), unsecured.to_string()];
     let mut sessions: [&mut dyn Session; 2] = [&mut secure, &mut unsecured];
     assert_eq!(sessions.each_ref().map(|session| session.is_secure()), [true, false]);
@@ -532,7 +533,7 @@ fn a_session_of_either_kind_tells_the_same_facts() {
 #[test]
 fn one_driver_sends_and_receives_over_either_kind() {
     let (mut a, mut b) = pair(&[7; 48], true, 1);
-    let ephemeral = EphemeralNodeId::received(NodeId::new(9));
+    let ephemeral = EphemeralNodeId::received(NodeId::new(9)).unwrap();
     let mut c = hazmat::unsecured_initiator(ephemeral, NOW);
     let mut d = UnsecureSession::responder(ephemeral, NOW);
     let pairs: [[&mut dyn Session; 2]; 2] = [[&mut a, &mut b], [&mut c, &mut d]];
@@ -821,7 +822,8 @@ fn receive(octets: &mut [u8]) -> Result<(), DecodeError> {
     let packet = Packet::parse(octets)?;
     match packet.header().kind()? {
         MessageKind::FromInitiator(node) => {
-            let mut session = UnsecureSession::responder(EphemeralNodeId::received(node), NOW);
+            let node = EphemeralNodeId::received(node).ok_or(DecodeError::Shape)?;
+            let mut session = UnsecureSession::responder(node, NOW);
             session.decode(packet, NOW).map(|_| ())
         }
         MessageKind::FromResponder(_) => {
@@ -892,7 +894,7 @@ fn sealed_by_hand(flags: u8, security: u8) -> Vec<u8> {
 }
 
 fn ends(ephemeral: NodeId) -> (UnsecureSession, UnsecureSession) {
-    let ephemeral = EphemeralNodeId::received(ephemeral);
+    let ephemeral = EphemeralNodeId::received(ephemeral).unwrap();
     (hazmat::unsecured_initiator(ephemeral, NOW), UnsecureSession::responder(ephemeral, NOW))
 }
 

@@ -108,7 +108,7 @@ impl<const LAX: bool> Party<LAX> {
             resumption: &mut Records(records),
             verified: &mut NoCache,
             certificates: &mut KeepNone,
-            profile: Profile::Strict,
+            profile: Profile::default(),
             record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &SessionParameters::matter_1_6(),
         };
@@ -181,7 +181,7 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
         resumption: &mut Records(&[]),
         verified: &mut NoCache,
         certificates: &mut KeepNone,
-        profile: Profile::Strict,
+        profile: Profile::default(),
         record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &SessionParameters::matter_1_6(),
     };

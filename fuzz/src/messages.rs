@@ -67,7 +67,10 @@ pub fn message_header(data: &[u8]) {
 
 /// The unsecured session of this node takes a message once.
 fn unsecured(data: &[u8], node: NodeId) {
-    let (ephemeral, now) = (EphemeralNodeId::received(node), Instant::from_millis(1));
+    let Some(ephemeral) = EphemeralNodeId::received(node) else {
+        return assert!(!node.is_operational());
+    };
+    let now = Instant::from_millis(1);
     let mut both =
         [UnsecureSession::responder(ephemeral, now), hazmat::unsecured_initiator(ephemeral, now)];
     let mut taken = 0;

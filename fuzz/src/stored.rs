@@ -50,7 +50,7 @@ pub fn resumption_record(data: &[u8]) {
         resumption: &mut NoRecords,
         verified: &mut NoCache,
         certificates: &mut KeepNone,
-        profile: Profile::Strict,
+        profile: Profile::default(),
         record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &SessionParameters::default(),
     };

@@ -35,10 +35,12 @@ impl CertificateBuf {
     /// Holds these bytes from now on.
     ///
     /// # Errors
-    /// [`CertError::TooLong`] above [`MAX_CERT_LEN`]; the buffer is empty then.
+    /// [`CertError::TooLong`] above [`MAX_CERT_LEN`], or which other form of a certificate it is;
+    /// the buffer is empty then.
     pub(crate) fn set(&mut self, octets: &[u8]) -> Result<(), CertError> {
         self.len = 0;
-        self.put(octets).map_err(|_| CertError::TooLong)
+        let other = || CertError::other_form(octets).unwrap_or(CertError::TooLong);
+        self.put(octets).map_err(|_| other())
     }
 
     /// Returns the number of bytes.
@@ -71,7 +73,9 @@ impl Default for CertificateBuf {
 impl TryFrom<&[u8]> for CertificateBuf {
     type Error = CertError;
 
-    /// Copies the bytes; fails with [`CertError::TooLong`] above [`MAX_CERT_LEN`].
+    /// Copies the bytes. Above [`MAX_CERT_LEN`] it fails: with [`CertError::Der`] or
+    /// [`CertError::Text`] if they are another form of a certificate, else with
+    /// [`CertError::TooLong`].
     fn try_from(octets: &[u8]) -> Result<Self, CertError> {
         let mut buf = Self::new();
         buf.set(octets)?;

@@ -36,11 +36,15 @@ impl<'a> Certificate<'a> {
     ///
     /// Everything is refused that cannot be a certificate of any kind: unknown fields,
     /// attributes, extensions and algorithms, identifiers out of range, subjects that contradict
-    /// themselves. [Core, "Operational Certificate Encoding"]
+    /// themselves. X.509 in DER and text such as PEM are recognised.
+    /// [Core, "Operational Certificate Encoding"]
     ///
     /// # Errors
     /// Every [`CertError`] except [`CertError::Signature`].
     pub fn parse(octets: &'a [u8]) -> Result<Self, CertError> {
+        if let Some(other) = CertError::other_form(octets) {
+            return Err(other);
+        }
         if octets.len() > MAX_CERT_LEN {
             return Err(CertError::TooLong);
         }
@@ -49,7 +53,7 @@ impl<'a> Certificate<'a> {
             return Err(CertError::TrailingBytes);
         }
         let serial_number = fields.field(tag::SERIAL_NUMBER)?.bytes()?;
-        if !(1..=MAX_SERIAL_LEN).contains(&serial_number.len()) {
+        if serial_number.is_empty() {
             return Err(CertError::SerialNumber);
         }
         expect_algorithm(fields.field(tag::SIGNATURE_ALGORITHM)?)?;
@@ -92,7 +96,8 @@ impl<'a> Certificate<'a> {
         self.octets
     }
 
-    /// Returns the serial number: 1 to 20 bytes, the content of a DER INTEGER.
+    /// Returns the serial number: the content of a DER INTEGER. It has 1 to 20 bytes, or more: see
+    /// [`Tolerance::LongSerialNumber`](super::Tolerance::LongSerialNumber).
     #[must_use]
     pub const fn serial_number(&self) -> &'a [u8] {
         self.serial_number
@@ -260,21 +265,17 @@ impl<'a> SignatureClaim<'a> {
     }
 
     pub(super) fn verify<C: Crypto>(&self, crypto: &C) -> Result<(), CertError> {
-        self.verify_digest(crypto, &self.digest)
+        self.verify_digest(crypto)
             .or_else(|error| {
                 let digest = alternative_tbs_digest(crypto, self.certificate).ok_or(error)?;
-                self.verify_digest(crypto, &digest)
+                Self { digest, ..*self }.verify_digest(crypto)
             })
             .map_err(|_| CertError::Signature)
     }
 
-    fn verify_digest<C: Crypto>(
-        &self,
-        crypto: &C,
-        digest: &[u8; HASH_LEN],
-    ) -> Result<(), CryptoError> {
+    pub(super) fn verify_digest<C: Crypto>(&self, crypto: &C) -> Result<(), CryptoError> {
         let key = PublicKey::checked(self.issuer_key);
-        crypto.verify(&key, digest, &Signature::new(*self.signature))
+        crypto.verify(&key, &self.digest, &Signature::new(*self.signature))
     }
 }
 
@@ -307,5 +308,5 @@ pub(super) mod tag {
 /// ECDSA-SHA256, EC and prime256v1 all have the number 1 in their fields.
 pub(super) const ALGORITHM: u64 = 1;
 
-/// The longest serial number, in bytes.
+/// The longest serial number of the specification, in bytes.
 pub(super) const MAX_SERIAL_LEN: usize = 20;

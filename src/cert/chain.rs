@@ -1,13 +1,14 @@
 //! Verifying a chain up to a trusted root.
 
-use thiserror::Error;
-
-use super::certificate::{Certificate, SignatureClaim};
+use super::certificate::{Certificate, MAX_SERIAL_LEN, SignatureClaim};
 use super::extensions::{ExtendedKeyUsage, KeyUsage};
+use super::fault::{ChainError, ChainFault, Position};
 #[cfg(feature = "issue")]
 use super::name::Attribute;
 use super::name::CertKind;
-use crate::crypto::{Crypto, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Sha256};
+use super::profile::{Profile, Tolerance};
+use super::recent::VerifiedCache;
+use crate::crypto::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
 use crate::time::{MatterTime, WallClock};
 
@@ -23,6 +24,7 @@ pub struct ChainVerified {
     cats: CaseAuthTags,
     public_key: PublicKey,
     not_after: Option<MatterTime>,
+    uses_icac: bool,
 }
 
 impl ChainVerified {
@@ -51,51 +53,36 @@ impl ChainVerified {
         &self.public_key
     }
 
-    /// Returns the earliest end of validity of the certificates of the chain, the root included;
-    /// `None` if none of them ends.
+    /// Returns the earliest end of validity of NOC and ICAC, and of the root if its period counts
+    /// ([`ValidityPolicy::All`](super::ValidityPolicy::All)); `None` if none of them ends.
     #[must_use]
     pub const fn not_after(&self) -> Option<MatterTime> {
         self.not_after
     }
-}
 
-/// How strictly the certificates of a chain must follow the specification's templates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Profile {
-    /// As the specification demands:
-    ///
-    /// - NOC: key usage is digitalSignature alone, extended key usage serverAuth and clientAuth
-    ///   alone, and it is no authority;
-    /// - ICAC, RCAC: key usage is keyCertSign and cRLSign, perhaps digitalSignature, and extended
-    ///   key usage is absent;
-    /// - RCAC: it names itself as its issuer.
-    ///
-    /// [Core, "Node Operational Credentials Specification: Certificate Elements"]
-    #[default]
-    Strict,
-    /// As connectedhomeip demands, for peers whose certificates contain more, or less, than they
-    /// should: the NOC has digitalSignature and serverAuth among its usages, the authorities have
-    /// keyCertSign among theirs. All checks that trust depends on are the same.
-    Lenient,
+    /// Returns true if an ICAC issued the NOC. Nothing was verified of an ICAC that was given and
+    /// did not issue it: see [`Tolerance::UnusedIcac`].
+    #[must_use]
+    pub const fn uses_icac(&self) -> bool {
+        self.uses_icac
+    }
 }
 
 /// The conditions for verifying a chain, except the root.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ChainPolicy {
-    /// The calendar time, as far as it is known. All certificates of a chain must be valid then.
+    /// The calendar time, as far as it is known.
     pub clock: WallClock,
-    /// How strictly certificates must follow the templates.
+    /// How strictly certificates are read, and which validity periods count.
     pub profile: Profile,
 }
 
 impl ChainPolicy {
-    /// Verifies with the strict profile, at this time.
+    /// Verifies with the default profile, at this time.
     #[must_use]
-    pub const fn new(clock: WallClock) -> Self {
-        Self { clock, profile: Profile::Strict }
+    pub fn new(clock: WallClock) -> Self {
+        Self { clock, profile: Profile::default() }
     }
 
     /// Replaces the profile.
@@ -103,115 +90,14 @@ impl ChainPolicy {
     pub const fn with_profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
-}
 
-/// A cache of certificates whose signature was verified, so that it need not be verified again:
-/// those of issuers, and of nodes if there is room for them.
-///
-/// A fingerprint is a SHA-256 over the issuer's public key and the certificate. So an entry is
-/// about one certificate under one key, and never becomes wrong. All other checks are made again
-/// each time, including those of validity periods. An implementation must be bounded, since
-/// fingerprints come from peers.
-pub trait VerifiedCache {
-    /// Returns true if `fingerprint` was inserted earlier.
-    fn contains(&self, fingerprint: &[u8; HASH_LEN]) -> bool;
-
-    /// Remembers `fingerprint`. A full cache evicts an older one.
-    fn insert(&mut self, fingerprint: [u8; HASH_LEN]);
-
-    /// Returns true if `fingerprint` was inserted earlier as that of a node's certificate. The
-    /// default returns false.
-    fn contains_node(&self, fingerprint: &[u8; HASH_LEN]) -> bool {
-        let _ = fingerprint;
-        false
-    }
-
-    /// Remembers the `fingerprint` of a node's certificate. There are many more nodes than issuers,
-    /// so it should not evict the fingerprint of an issuer. The default does nothing.
-    fn insert_node(&mut self, fingerprint: [u8; HASH_LEN]) {
-        let _ = fingerprint;
+    const fn tolerates(&self, tolerance: Tolerance) -> bool {
+        self.profile.tolerates(tolerance)
     }
 }
 
-/// No cache: every signature is verified every time.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoCache;
-
-impl VerifiedCache for NoCache {
-    fn contains(&self, _: &[u8; HASH_LEN]) -> bool {
-        false
-    }
-
-    fn insert(&mut self, _: [u8; HASH_LEN]) {}
-}
-
-/// A place in a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Position {
-    /// The node's certificate.
-    Noc,
-    /// The intermediate authority.
-    Icac,
-    /// The root.
-    Rcac,
-}
-
-/// A chain that does not hold: which certificate is at fault, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[error("{position:?}: {fault}")]
-pub struct ChainError {
-    /// The certificate at fault.
-    pub position: Position,
-    /// What is wrong with it.
-    pub fault: ChainFault,
-}
-
-/// What is wrong with a certificate in its place in a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum ChainFault {
-    /// It is a certificate of another kind.
-    #[error("certificate of a wrong kind")]
-    Kind,
-    /// It carries an unknown extension marked critical.
-    #[error("unknown critical extension")]
-    CriticalExtension,
-    /// Its subject or authority key identifier is missing.
-    #[error("key identifier missing")]
-    KeyIdentifier,
-    /// Its validity period has not begun.
-    #[error("not yet valid")]
-    NotYetValid,
-    /// Its validity period is over.
-    #[error("expired")]
-    Expired,
-    /// It is no authority in an authority's place, or the reverse.
-    #[error("wrong basic constraints")]
-    BasicConstraints,
-    /// More authorities stand below it than it permits.
-    #[error("path too long")]
-    PathLength,
-    /// Its key usage is missing or wrong.
-    #[error("wrong key usage")]
-    KeyUsage,
-    /// Its extended key usage is wrong, or missing in a NOC.
-    #[error("wrong extended key usage")]
-    ExtendedKeyUsage,
-    /// It names another issuer than the certificate above it.
-    #[error("issued by another authority")]
-    Issuer,
-    /// Its fabric identifier is not that of the NOC.
-    #[error("wrong fabric id")]
-    FabricId,
-    /// Its signature does not verify under its issuer's key.
-    #[error("signature does not verify")]
-    Signature,
-}
-
-/// Verifies that `noc` chains up, through `icac` if given, to the trusted `rcac`.
+/// Verifies that `noc` chains up, through `icac` if given, to the trusted `rcac`. An ICAC that did
+/// not issue the NOC is ignored where the profile has [`Tolerance::UnusedIcac`].
 ///
 /// The root's own signature is not looked at: it is trusted because the caller says so, and was
 /// checked by [`verify_root`] when it was installed. The cheap checks come first.
@@ -237,6 +123,7 @@ pub(crate) struct ChainClaim<'a> {
     cats: CaseAuthTags,
     public_key: &'a [u8; PUBLIC_KEY_LEN],
     not_after: Option<MatterTime>,
+    uses_icac: bool,
     /// `None` if it was verified before.
     noc: Option<LinkClaim<'a>>,
     /// `None` if there is no ICAC, or it was verified before.
@@ -256,20 +143,23 @@ pub(crate) fn check_chain<'a, C: Crypto>(
     cache: &dyn VerifiedCache,
 ) -> Result<ChainClaim<'a>, ChainError> {
     let (node_id, fabric_id) = check_noc(noc, policy).map_err(Position::Noc.fault())?;
-    if let Some(icac) = icac {
-        check_authority(icac, CertKind::Icac, 0, policy)
-            .and_then(|()| check_fabric(icac, fabric_id))
-            .map_err(Position::Icac.fault())?;
-    }
+    let icac = match icac {
+        Some(icac) => {
+            find_use(noc, icac, rcac, fabric_id, policy).map_err(Position::Icac.fault())?
+        }
+        None => None,
+    };
     check_root(rcac, u8::from(icac.is_some()), policy)
         .and_then(|()| check_fabric(rcac, fabric_id))
         .map_err(Position::Rcac.fault())?;
 
-    let ends = [Some(noc), icac, Some(rcac)].into_iter().flatten();
+    let root = Some(rcac).filter(|_| policy.profile.validity().includes_root());
+    let ends = [Some(noc), icac, root].into_iter().flatten();
     let not_after = ends.filter_map(Certificate::not_after).min();
     let issuer = icac.unwrap_or(rcac);
     check_link(noc, issuer).map_err(Position::Noc.fault())?;
     let root_key = rcac.public_key_octets();
+    let uses_icac = icac.is_some();
     let icac = match icac {
         None => None,
         Some(icac) => {
@@ -286,6 +176,7 @@ pub(crate) fn check_chain<'a, C: Crypto>(
         cats: noc.cats(),
         public_key: noc.public_key_octets(),
         not_after,
+        uses_icac,
         noc: noc_claim,
         icac,
     })
@@ -307,9 +198,9 @@ impl ChainClaim<'_> {
             noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
             cache.insert_node(*fingerprint);
         }
-        let Self { node_id, fabric_id, cats, public_key, not_after, .. } = *self;
+        let Self { node_id, fabric_id, cats, public_key, not_after, uses_icac, .. } = *self;
         let public_key = PublicKey::checked(public_key);
-        Ok(ChainVerified { node_id, fabric_id, cats, public_key, not_after })
+        Ok(ChainVerified { node_id, fabric_id, cats, public_key, not_after, uses_icac })
     }
 }
 
@@ -325,6 +216,27 @@ pub fn verify_root<C: Crypto>(
     profile: Profile,
 ) -> Result<(), ChainError> {
     check_new_root(crypto, rcac, profile)?.verify(crypto)
+}
+
+/// The key of a NOC, which is still to be checked: the chain does not use it.
+pub(crate) struct KeyClaim<'a>(SignatureClaim<'a>);
+
+impl<'a> KeyClaim<'a> {
+    pub(crate) fn of<C: Crypto>(crypto: &C, noc: &Certificate<'a>) -> Self {
+        Self(SignatureClaim::of(crypto, noc, noc.public_key_octets()))
+    }
+
+    /// Checks that the key is a point of the curve, which a backend looks at before it verifies a
+    /// signature. That of the NOC is of another key, so it does not verify.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidPoint`], [`CryptoError::Backend`].
+    pub(crate) fn check<C: Crypto>(&self, crypto: &C) -> Result<(), CryptoError> {
+        match self.0.verify_digest(crypto) {
+            Ok(()) | Err(CryptoError::Unauthentic) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A root of which all holds but its signature, which is still to be verified.
@@ -357,7 +269,7 @@ pub(super) fn check_issued(
     certificate: &Certificate<'_>,
     authority: &Certificate<'_>,
 ) -> Result<(), ChainFault> {
-    let policy = ChainPolicy::new(WallClock::Unknown);
+    let policy = ChainPolicy::default().with_profile(Profile::STRICT);
     let below = match certificate.kind() {
         CertKind::Noc => {
             check_noc(certificate, &policy)?;
@@ -390,12 +302,6 @@ impl RootClaim<'_> {
     }
 }
 
-impl Position {
-    fn fault(self) -> impl FnOnce(ChainFault) -> ChainError {
-        move |fault| ChainError { position: self, fault }
-    }
-}
-
 fn check_noc(
     noc: &Certificate<'_>,
     policy: &ChainPolicy,
@@ -407,24 +313,43 @@ fn check_noc(
     };
     check_any(noc, policy)?;
     let usage = noc.key_usage().ok_or(ChainFault::KeyUsage)?;
+    let usage_fits = usage == KeyUsage::DIGITAL_SIGNATURE
+        || policy.tolerates(Tolerance::NocKeyUsage) && usage.contains(KeyUsage::DIGITAL_SIGNATURE);
+    require(usage_fits, ChainFault::KeyUsage)?;
     let purposes = noc.extended_key_usage().ok_or(ChainFault::ExtendedKeyUsage)?;
     let both = ExtendedKeyUsage::SERVER_AUTH.union(ExtendedKeyUsage::CLIENT_AUTH);
-    let (usage_fits, purposes_fit, constraints_fit) = match policy.profile {
-        Profile::Strict => (
-            usage == KeyUsage::DIGITAL_SIGNATURE,
-            purposes == both,
-            noc.basic_constraints().is_some_and(|c| !c.is_ca && c.path_length.is_none()),
-        ),
-        Profile::Lenient => (
-            usage.contains(KeyUsage::DIGITAL_SIGNATURE),
-            purposes.contains(ExtendedKeyUsage::SERVER_AUTH),
-            true,
-        ),
+    let needed = match policy.tolerates(Tolerance::ServerAuthAlone) {
+        true => ExtendedKeyUsage::SERVER_AUTH,
+        false => both,
     };
-    require(usage_fits, ChainFault::KeyUsage)?;
+    let purposes_fit = purposes.contains(needed)
+        && (policy.tolerates(Tolerance::NocPurposes) || both.contains(purposes));
     require(purposes_fit, ChainFault::ExtendedKeyUsage)?;
+    let constraints_fit = policy.tolerates(Tolerance::NocConstraints)
+        || noc.basic_constraints().is_some_and(|c| !c.is_ca && c.path_length.is_none());
     require(constraints_fit, ChainFault::BasicConstraints)?;
     Ok((node_id, fabric_id))
+}
+
+/// Checks an ICAC that was given beside a NOC. Returns it if it issued the NOC, and `None` if the
+/// root did: then only what it says of itself counts, and nothing it says is verified.
+fn find_use<'c, 'a>(
+    noc: &Certificate<'_>,
+    icac: &'c Certificate<'a>,
+    rcac: &Certificate<'_>,
+    fabric_id: FabricId,
+    policy: &ChainPolicy,
+) -> Result<Option<&'c Certificate<'a>>, ChainFault> {
+    require(icac.kind() == CertKind::Icac, ChainFault::Kind)?;
+    check_fabric(icac, fabric_id)?;
+    let unused = policy.tolerates(Tolerance::UnusedIcac)
+        && noc.is_issued_by(rcac)
+        && !noc.is_issued_by(icac);
+    if unused {
+        return Ok(None);
+    }
+    check_authority(icac, CertKind::Icac, 0, policy)?;
+    Ok(Some(icac))
 }
 
 fn check_root(
@@ -433,10 +358,7 @@ fn check_root(
     policy: &ChainPolicy,
 ) -> Result<(), ChainFault> {
     check_authority(rcac, CertKind::Rcac, authorities_below, policy)?;
-    match policy.profile {
-        Profile::Strict => check_link(rcac, rcac),
-        Profile::Lenient => Ok(()),
-    }
+    if policy.tolerates(Tolerance::RootNames) { Ok(()) } else { check_link(rcac, rcac) }
 }
 
 fn check_authority(
@@ -452,16 +374,14 @@ fn check_authority(
     let path_fits = constraints.path_length.is_none_or(|most| authorities_below <= most);
     require(path_fits, ChainFault::PathLength)?;
     let usage = authority.key_usage().ok_or(ChainFault::KeyUsage)?;
-    match policy.profile {
-        Profile::Strict => {
-            let needed = KeyUsage::KEY_CERT_SIGN.union(KeyUsage::CRL_SIGN);
-            let allowed = needed.union(KeyUsage::DIGITAL_SIGNATURE);
-            let usage_fits = usage.contains(needed) && allowed.contains(usage);
-            require(usage_fits, ChainFault::KeyUsage)?;
-            require(authority.extended_key_usage().is_none(), ChainFault::ExtendedKeyUsage)
-        }
-        Profile::Lenient => require(usage.contains(KeyUsage::KEY_CERT_SIGN), ChainFault::KeyUsage),
+    if policy.tolerates(Tolerance::AuthorityUsage) {
+        return require(usage.contains(KeyUsage::KEY_CERT_SIGN), ChainFault::KeyUsage);
     }
+    let needed = KeyUsage::KEY_CERT_SIGN.union(KeyUsage::CRL_SIGN);
+    let allowed = needed.union(KeyUsage::DIGITAL_SIGNATURE);
+    let usage_fits = usage.contains(needed) && allowed.contains(usage);
+    require(usage_fits, ChainFault::KeyUsage)?;
+    require(authority.extended_key_usage().is_none(), ChainFault::ExtendedKeyUsage)
 }
 
 /// What holds for a certificate in any place.
@@ -469,13 +389,17 @@ fn check_any(certificate: &Certificate<'_>, policy: &ChainPolicy) -> Result<(), 
     require(!certificate.has_critical_unknown_extension(), ChainFault::CriticalExtension)?;
     let ids = (certificate.subject_key_id(), certificate.authority_key_id());
     require(matches!(ids, (Some(_), Some(_))), ChainFault::KeyIdentifier)?;
-    let (begun_by, over_by) = match policy.clock {
-        WallClock::Unknown => (None, None),
-        WallClock::LastKnownGood(time) => (None, Some(time)),
-        WallClock::Known(time) => (Some(time), Some(time)),
-    };
+    let serial_fits = certificate.serial_number().len() <= MAX_SERIAL_LEN
+        || policy.tolerates(Tolerance::LongSerialNumber);
+    require(serial_fits, ChainFault::SerialNumber)?;
+    let validity = policy.profile.validity();
+    if certificate.kind() == CertKind::Rcac && !validity.includes_root() {
+        return Ok(());
+    }
+    let begun_by = validity.begun_by(policy.clock);
     let begun = begun_by.is_none_or(|now| certificate.not_before() <= now);
     require(begun, ChainFault::NotYetValid)?;
+    let over_by = validity.not_ended_by(policy.clock);
     let over = over_by.zip(certificate.not_after()).is_some_and(|(now, end)| now > end);
     require(!over, ChainFault::Expired)
 }

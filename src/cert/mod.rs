@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! structure {                                    TBSCertificate ::= SEQUENCE {
-//!    1 serial number        bytes, 1..20          [0] version 3, INTEGER serial
+//!    1 serial number        bytes, 1 or more      [0] version 3, INTEGER serial
 //!    2 signature algorithm  1 = ECDSA-SHA256       AlgorithmIdentifier
 //!    3 issuer               list of attributes     Name
 //!    4 not before           s since 2000           Validity { UTCTime or GeneralizedTime,
@@ -31,7 +31,7 @@
 //! ```
 //! [`Certificate::parse`] gives a view that borrows the TLV; it writes the X.509 form byte by
 //! byte straight into a hash. [`verify_chain`] checks a whole chain and returns a
-//! [`ChainVerified`], which cannot be had in any other way.
+//! [`ChainVerified`], which cannot be had in any other way. A [`Profile`] says how strictly.
 //! [Core, "Operational Certificate Encoding", "Node Operational Credentials Specification"]
 
 mod buf;
@@ -39,9 +39,11 @@ mod certificate;
 mod chain;
 mod der;
 mod extensions;
+mod fault;
 #[cfg(feature = "issue")]
 mod issue;
 mod name;
+mod profile;
 mod recent;
 mod x509;
 
@@ -51,18 +53,17 @@ use crate::tlv::TlvError;
 
 pub use self::buf::CertificateBuf;
 pub use self::certificate::Certificate;
-pub(crate) use self::chain::{ChainClaim, RootClaim, check_chain, check_new_root};
-pub use self::chain::{
-    ChainError, ChainFault, ChainPolicy, ChainVerified, NoCache, Position, Profile, VerifiedCache,
-    verify_chain, verify_root,
-};
+pub(crate) use self::chain::{ChainClaim, KeyClaim, RootClaim, check_chain, check_new_root};
+pub use self::chain::{ChainPolicy, ChainVerified, verify_chain, verify_root};
 pub use self::extensions::{
     BasicConstraints, ExtendedKeyUsage, KEY_ID_LEN, KeyIdentifier, KeyUsage,
 };
+pub use self::fault::{ChainError, ChainFault, Position};
 #[cfg(feature = "issue")]
 pub use self::issue::{CertificateRequest, IssueError, Issuer, SerialNumber, Validity};
 pub use self::name::{Attribute, CertKind, DistinguishedName, TextAttribute};
-pub use self::recent::RecentlyVerified;
+pub use self::profile::{Profile, Tolerance, ValidityPolicy};
+pub use self::recent::{NoCache, RecentlyVerified, VerifiedCache};
 
 /// Maximum length of an operational certificate in Matter TLV, in bytes.
 pub const MAX_CERT_LEN: usize = 400;
@@ -75,58 +76,83 @@ pub const MAX_X509_LEN: usize = 600;
 #[non_exhaustive]
 pub enum CertError {
     /// More than [`MAX_CERT_LEN`] bytes, or [`MAX_X509_LEN`] once converted.
-    #[error("certificate too long")]
+    #[error("certificate longer than 400 bytes in Matter TLV, or 600 in X.509")]
     TooLong,
+    /// It is X.509 in DER. This library takes Matter TLV: convert it, for example with
+    /// `chip-cert convert-cert --chip`.
+    #[error("certificate is X.509 DER: convert it to Matter TLV first")]
+    Der,
+    /// It is text: PEM, Base64 or hexadecimal digits. This library takes the bytes of Matter TLV.
+    #[error("certificate is text (PEM, Base64 or hex): give the bytes of its Matter TLV")]
+    Text,
     /// Not the TLV of a certificate: a field is missing, misplaced, unknown or of a wrong type.
-    #[error("malformed certificate: {0}")]
+    #[error("not a certificate in Matter TLV: {0}")]
     Encoding(#[from] TlvError),
     /// Bytes follow the certificate's end.
-    #[error("bytes behind the certificate")]
+    #[error("bytes follow the end of the certificate")]
     TrailingBytes,
-    /// The serial number is not 1 to 20 bytes long.
-    #[error("serial number of a wrong length")]
+    /// The serial number is empty.
+    #[error("serial number is empty")]
     SerialNumber,
     /// An algorithm or curve other than ECDSA-SHA256 on P-256.
-    #[error("unsupported algorithm")]
+    #[error("algorithm is not ECDSA with SHA-256 on P-256")]
     Algorithm,
     /// The validity period ends before or when it begins.
-    #[error("empty validity period")]
+    #[error("validity period ends before it begins")]
     Validity,
     /// The public key is not an uncompressed point.
-    #[error("malformed public key")]
+    #[error("public key is not an uncompressed point of 65 bytes")]
     PublicKey,
     /// A name holds more than five attributes.
-    #[error("too many attributes in a name")]
+    #[error("subject or issuer has more than five attributes")]
     TooManyAttributes,
     /// A name holds an attribute that does not exist, or an identifier marked as a string.
-    #[error("unknown attribute in a name")]
+    #[error("subject or issuer has an attribute that Matter does not define")]
     UnknownAttribute,
     /// A node identifier outside the operational range.
-    #[error("node id out of range")]
+    #[error("node id is not operational: outside 1 to 0xFFFFFFEFFFFFFFFF")]
     NodeId,
     /// A fabric identifier is zero, missing beside a node identifier, doubled or misplaced.
-    #[error("wrong fabric id")]
+    #[error("fabric id is zero, given twice, missing beside the node id, or misplaced")]
     FabricId,
     /// A CASE Authenticated Tag has version 0, repeats an identifier, is the fourth, or stands in
     /// a certificate of no node.
-    #[error("wrong CASE authenticated tag")]
+    #[error(
+        "CASE authenticated tag has version 0, repeats an identifier, is the fourth, or is in a \
+         certificate that is no NOC"
+    )]
     CaseAuthTag,
     /// The subject holds two identifiers that each say what the certificate is.
-    #[error("subject with two identities")]
+    #[error("subject has two of: node id, ICAC id, RCAC id, firmware signing id, signer id")]
     AmbiguousSubject,
     /// An extension of an unknown number.
-    #[error("unknown extension")]
+    #[error("extension has a tag that Matter does not define")]
     UnknownExtension,
     /// The same extension twice.
-    #[error("extension repeated")]
+    #[error("extension is given twice")]
     DuplicateExtension,
     /// A key usage or key purpose that does not exist.
-    #[error("unknown key usage")]
+    #[error("key usage or extended key usage that X.509 does not define")]
     KeyUsage,
     /// A carried X.509 extension is malformed, or has a TLV form of its own.
-    #[error("wrong carried extension")]
+    #[error("carried X.509 extension is malformed, or has a TLV form of its own")]
     FutureExtension,
     /// The signature does not verify under the issuer's key.
-    #[error("signature does not verify")]
+    #[error("signature does not verify under the issuer's key")]
     Signature,
+}
+
+impl CertError {
+    /// Returns which other form of a certificate these bytes are, if they are one.
+    fn other_form(octets: &[u8]) -> Option<Self> {
+        match octets {
+            // A long SEQUENCE. No X.509 certificate is shorter.
+            [0x30, 0x81 | 0x82, ..] => Some(Self::Der),
+            // Matter TLV begins with a control character that no text has.
+            [_, ..] if octets.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
+                Some(Self::Text)
+            }
+            _ => None,
+        }
+    }
 }

@@ -1,9 +1,49 @@
-//! Certificates that were verified recently.
+//! Certificates that were verified before.
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-use super::VerifiedCache;
+use crate::crypto::HASH_LEN;
+
+/// A cache of certificates whose signature was verified, so that it need not be verified again:
+/// those of issuers, and of nodes if there is room for them.
+///
+/// A fingerprint is a SHA-256 over the issuer's public key and the certificate. So an entry is
+/// about one certificate under one key, and never becomes wrong. All other checks are made again
+/// each time, including those of validity periods. An implementation must be bounded, since
+/// fingerprints come from peers.
+pub trait VerifiedCache {
+    /// Returns true if `fingerprint` was inserted earlier.
+    fn contains(&self, fingerprint: &[u8; HASH_LEN]) -> bool;
+
+    /// Remembers `fingerprint`. A full cache evicts an older one.
+    fn insert(&mut self, fingerprint: [u8; HASH_LEN]);
+
+    /// Returns true if `fingerprint` was inserted earlier as that of a node's certificate. The
+    /// default returns false.
+    fn contains_node(&self, fingerprint: &[u8; HASH_LEN]) -> bool {
+        let _ = fingerprint;
+        false
+    }
+
+    /// Remembers the `fingerprint` of a node's certificate. There are many more nodes than issuers,
+    /// so it should not evict the fingerprint of an issuer. The default does nothing.
+    fn insert_node(&mut self, fingerprint: [u8; HASH_LEN]) {
+        let _ = fingerprint;
+    }
+}
+
+/// No cache: every signature is verified every time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCache;
+
+impl VerifiedCache for NoCache {
+    fn contains(&self, _: &[u8; HASH_LEN]) -> bool {
+        false
+    }
+
+    fn insert(&mut self, _: [u8; HASH_LEN]) {}
+}
 
 /// Number of issuers that are remembered.
 const ISSUERS: usize = 8;

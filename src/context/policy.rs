@@ -18,7 +18,8 @@ pub struct PeerIdentity<'a> {
     pub cats: CaseAuthTags,
     /// Its certificates; `None` when the session is resumed.
     pub certificates: Option<PeerCertificates<'a>>,
-    /// The earliest end of validity among its certificates and the root, also of a session that is
+    /// The earliest end of validity among its certificates (and the root, if its period counts:
+    /// [`ValidityPolicy::All`](crate::cert::ValidityPolicy::All)), also of a session that is
     /// resumed; `None` if none of them ends.
     pub valid_until: Option<MatterTime>,
     /// When it presented its certificates: now, or in the full handshake before the resumption.
@@ -81,7 +82,8 @@ impl<'a> PeerCertificates<'a> {
         self.noc
     }
 
-    /// Returns the intermediate certificate, Matter TLV.
+    /// Returns the intermediate certificate that issued the operational one, Matter TLV; `None` if
+    /// the root issued it.
     #[must_use]
     pub const fn icac(&self) -> Option<&'a [u8]> {
         self.icac

@@ -67,7 +67,8 @@ pub type Ipk = GroupKey;
 pub struct FabricCredentials<'a> {
     /// The root certificate (RCAC), Matter TLV.
     pub root: &'a [u8],
-    /// The intermediate certificate (ICAC), if the operational one was issued by one.
+    /// The intermediate certificate (ICAC), if the operational one was issued by one. An empty one
+    /// counts as none. One that did not issue it is not kept.
     pub icac: Option<&'a [u8]>,
     /// This node's operational certificate (NOC).
     pub noc: &'a [u8],
@@ -78,8 +79,9 @@ pub struct FabricCredentials<'a> {
 debug_lengths!(FabricCredentials[]['_]: ipks; root, noc);
 
 impl<'a> FabricCredentials<'a> {
-    /// Verifies the credentials (root self-signed, chain complete, as strict as `profile` says;
-    /// validity periods are not checked) and derives the operational identity protection keys.
+    /// Verifies the credentials (root self-signed, chain complete, every key a point of the curve,
+    /// as strict as `profile` says; validity periods are not checked) and derives the operational
+    /// identity protection keys.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong.
@@ -92,9 +94,17 @@ impl<'a> FabricCredentials<'a> {
         let checked = self.check(crypto, profile)?;
         checked.root.verify(crypto)?;
         let chain = checked.chain?.verify(crypto, &mut NoCache)?;
+        checked.noc_key.check(crypto).map_err(|error| match error {
+            CryptoError::InvalidPoint => {
+                ChainError { position: Position::Noc, fault: ChainFault::PublicKey }.into()
+            }
+            other => FabricError::Crypto(other),
+        })?;
         let (id, node, cats) = (chain.fabric_id(), chain.node_id(), chain.cats());
         let names = Names { index, id, node, cats };
-        self.credentials(crypto, names, checked.root_key, checked.key)
+        // Peers can be strict: they do not get an ICAC that is empty or did not issue the NOC.
+        let kept = Self { icac: self.icac.filter(|_| chain.uses_icac()), ..*self };
+        kept.credentials(crypto, names, checked.root_key, checked.key)
     }
 
     /// Trusts the store that the credentials were verified: parses them, and verifies no signature.
@@ -112,9 +122,7 @@ impl<'a> FabricCredentials<'a> {
 
     #[inline(never)]
     fn read(&self, index: FabricIndex) -> Result<(Names, KeyPlace, KeyPlace), FabricError> {
-        let root = Certificate::parse(self.root)?;
-        let _ = self.icac.map(Certificate::parse).transpose()?;
-        let noc = Certificate::parse(self.noc)?;
+        let (root, _, noc) = self.parse()?;
         let (Some(node), Some(id)) = (noc.node_id(), noc.fabric_id()) else {
             return Err(ChainError { position: Position::Noc, fault: ChainFault::Kind }.into());
         };
@@ -126,16 +134,27 @@ impl<'a> FabricCredentials<'a> {
     /// stack before signatures are verified.
     #[inline(never)]
     fn check<C: Crypto>(&self, crypto: &C, profile: Profile) -> Result<Checked<'a>, FabricError> {
-        let root = Certificate::parse(self.root)?;
-        let icac = self.icac.map(Certificate::parse).transpose()?;
-        let noc = Certificate::parse(self.noc)?;
+        let (root, icac, noc) = self.parse()?;
         let policy = ChainPolicy::new(WallClock::Unknown).with_profile(profile);
         Ok(Checked {
             root: cert::check_new_root(crypto, &root, profile)?,
             chain: cert::check_chain(crypto, &noc, icac.as_ref(), &root, &policy, &NoCache),
             root_key: KeyPlace::of(&root),
             key: KeyPlace::of(&noc),
+            noc_key: cert::KeyClaim::of(crypto, &noc),
         })
+    }
+
+    fn parse(&self) -> Result<Parsed<'a>, FabricError> {
+        let parse = |position, octets| {
+            Certificate::parse(octets).map_err(|error| FabricError::Certificate(position, error))
+        };
+        let icac = self.icac.filter(|icac| !icac.is_empty());
+        Ok((
+            parse(Position::Rcac, self.root)?,
+            icac.map(|icac| parse(Position::Icac, icac)).transpose()?,
+            parse(Position::Noc, self.noc)?,
+        ))
     }
 
     #[inline(never)]
@@ -174,6 +193,9 @@ impl<'a> FabricCredentials<'a> {
     }
 }
 
+/// Root, ICAC and NOC.
+type Parsed<'a> = (Certificate<'a>, Option<Certificate<'a>>, Certificate<'a>);
+
 /// What an operational certificate names, and our number for the fabric.
 struct Names {
     index: FabricIndex,
@@ -189,6 +211,7 @@ struct Checked<'a> {
     chain: Result<ChainClaim<'a>, ChainError>,
     root_key: KeyPlace,
     key: KeyPlace,
+    noc_key: cert::KeyClaim<'a>,
 }
 
 /// Proof that credentials make a fabric, and what they say: to be kept.
@@ -212,11 +235,12 @@ impl CredentialsVerified<'_> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FabricError {
-    /// A certificate is malformed or the root does not sign itself.
-    #[error("invalid certificate: {0}")]
-    Certificate(#[from] CertError),
-    /// The operational certificate does not chain to the root.
-    #[error("invalid certificate chain: {0}")]
+    /// A certificate is malformed: which, and why.
+    #[error("{0}: {1}")]
+    Certificate(Position, CertError),
+    /// The operational certificate does not chain to the root, the root does not sign itself, or
+    /// the key of the operational certificate is not on the curve.
+    #[error("{0}")]
     Chain(#[from] ChainError),
     /// There must be one to three identity protection keys.
     #[error("a fabric needs one to three identity protection keys")]
@@ -295,8 +319,9 @@ impl KeyPlace {
 pub(crate) struct Fingerprint([u8; HASH_LEN]);
 
 impl FabricBuf {
-    /// Verifies credentials (root self-signed, chain complete, the strict profile; validity
-    /// periods are not checked) and derives the operational identity protection keys.
+    /// Verifies credentials (root self-signed, chain complete, every key a point of the curve, the
+    /// default [`Profile`]; validity periods are not checked) and derives the operational identity
+    /// protection keys.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong.

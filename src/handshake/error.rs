@@ -5,7 +5,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::bytes::Overflow;
-use crate::cert::{CertError, ChainError};
+use crate::cert::{CertError, ChainError, Position};
 use crate::crypto::{CryptoError, PbkdfError, SignError};
 use crate::ids::ProtocolId;
 use crate::time::as_millis;
@@ -54,11 +54,11 @@ pub enum HandshakeError {
     /// CASE: the encrypted part does not decrypt, so the peer has another key.
     #[error("the encrypted part is not authentic")]
     Undecryptable,
-    /// CASE: a certificate of the peer is malformed.
-    #[error("invalid certificate: {0}")]
-    Certificate(#[from] CertError),
+    /// CASE: a certificate of the peer is malformed: which, and why.
+    #[error("certificate of the peer refused: {0}: {1}")]
+    Certificate(Position, CertError),
     /// CASE: the peer's certificates do not chain to the fabric's root.
-    #[error("invalid certificate chain: {0}")]
+    #[error("certificate of the peer refused: {0}")]
     Chain(#[from] ChainError),
     /// CASE: the peer's certificate is of another fabric.
     #[error("the peer's certificate is of another fabric")]

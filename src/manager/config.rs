@@ -117,7 +117,8 @@ pub struct Config {
     /// Minimum wait announced in a Busy report: 5 s by default. If it takes longer until a handshake
     /// slot can be free, the report announces that time.
     pub busy_wait: Duration,
-    /// The profile that certificates are read with.
+    /// How strictly certificates are read, and which validity periods count: what real ecosystems
+    /// need by default, see [`Profile`].
     pub certificate_profile: Profile,
     /// Whether a certificate that was verified before, under the same key, is trusted without
     /// verifying its signature again: the intermediate ones, and with an allocator those of nodes.
@@ -187,13 +188,14 @@ impl Config {
         retransmission_boost: Duration::ZERO,
         longest_interval: Duration::ZERO,
         busy_wait: Duration::ZERO,
-        certificate_profile: Profile::Strict,
+        certificate_profile: Profile::UNSET,
         remember_certificates: false,
         #[cfg(feature = "alloc")]
         shard: Shard::WHOLE,
     };
 
-    /// Sets the session parameters of this node, which it announces in every handshake.
+    /// Sets the session parameters of this node, which it announces in every handshake. What it
+    /// announces is conformant, whatever is given here: see [`SessionParameters`].
     #[must_use]
     pub const fn with_parameters(mut self, parameters: SessionParameters) -> Self {
         self.parameters = parameters;
@@ -325,7 +327,8 @@ impl Config {
         self
     }
 
-    /// Sets the profile that certificates are read with, those of this node and of its peers.
+    /// Sets how strictly certificates are read, those of this node and of its peers, and which
+    /// validity periods count. [`Profile`] lists what the default tolerates and for whom.
     #[must_use]
     pub const fn with_certificate_profile(mut self, profile: Profile) -> Self {
         self.certificate_profile = profile;

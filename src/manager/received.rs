@@ -172,6 +172,10 @@ pub enum Dropped {
     /// the last ten seconds: from another address, under another node id, or on another exchange.
     #[error("copy of a Sigma1 that is being answered")]
     HandshakeCopy,
+    /// It is unsecured, and the initiator's node id in it is not in the operational range, from which
+    /// initiators draw their ids. It is not acknowledged. [Core, "Ephemeral Initiator Node ID"]
+    #[error("ephemeral node id outside the operational range")]
+    EphemeralNodeId,
     /// It belongs to no exchange and cannot begin one. If it is authentic, it counts as a message
     /// received from its sender, which gets the acknowledgement that it asks for.
     #[error("unsolicited message")]
@@ -211,7 +215,7 @@ pub enum Dropped {
 
 impl Dropped {
     /// Number of reasons: the size of a table of counters.
-    pub(super) const COUNT: usize = DecodeError::COUNT + 12;
+    pub(super) const COUNT: usize = DecodeError::COUNT + 13;
 
     /// Returns all reasons, in the order of their counters.
     pub(super) fn all() -> impl Iterator<Item = Self> {
@@ -228,6 +232,7 @@ impl Dropped {
             Self::GroupSender,
             Self::GroupAnswer,
             Self::HandshakeCopy,
+            Self::EphemeralNodeId,
         ];
         DecodeError::ALL.into_iter().map(Self::Decode).chain(own)
     }
@@ -248,6 +253,7 @@ impl Dropped {
             Self::GroupSender => 9,
             Self::GroupAnswer => 10,
             Self::HandshakeCopy => 11,
+            Self::EphemeralNodeId => 12,
         };
         DecodeError::COUNT + own
     }

@@ -190,8 +190,9 @@ impl Shard {
         let start = drawn.node().get();
         Ok((0..TRIES)
             .map(|n| NodeId::new(start.wrapping_add(n)))
-            .find(|node| node.is_operational() && self.of.of_initiator(*node) == self.index())
-            .map_or(drawn, EphemeralNodeId::received))
+            .filter_map(EphemeralNodeId::received)
+            .find(|drawn| self.of.of_initiator(drawn.node()) == self.index())
+            .unwrap_or(drawn))
     }
 }
 

@@ -11,6 +11,10 @@ use crate::tlv::{Container, Tag, TlvError, Writer};
 /// The values describe the node that declares them: its peer uses the intervals to time
 /// retransmissions to it. Fields hold the values as declared, even unreasonable ones. Timers use
 /// the methods that return a [`Duration`].
+///
+/// What this node announces is conformant, whatever values its application gives: intervals of at
+/// most one hour, at least one path, and complete revisions (those of
+/// [`matter_1_6`](Self::matter_1_6) unless all three are given).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -132,6 +136,35 @@ impl SessionParameters {
             && self.transports.contains(Transports::TCP_SERVER)
     }
 
+    /// Returns what a node announces that was given these: conformant, whatever they are. Intervals
+    /// are at most one hour, at least one path is announced, and the revisions are complete: those
+    /// of [`matter_1_6`](Self::matter_1_6) unless all three were given.
+    #[must_use]
+    pub(crate) fn announced(&self) -> Self {
+        let given = self.data_model_revision.is_some()
+            && self.interaction_model_revision.is_some()
+            && self.specification_version.is_some();
+        let revisions = if given { *self } else { Self::matter_1_6() };
+        Self {
+            idle_interval_ms: self.idle_interval_ms.min(MAX_TIMER_MS),
+            active_interval_ms: self.active_interval_ms.min(MAX_TIMER_MS),
+            data_model_revision: revisions.data_model_revision,
+            interaction_model_revision: revisions.interaction_model_revision,
+            specification_version: revisions.specification_version,
+            max_paths_per_invoke: self.paths_per_invoke(),
+            ..*self
+        }
+    }
+
+    /// Returns these as a Sigma1 announces them that resumes a session with `peer`: without
+    /// transports, unless the peer is known to be of version 1.4.2 or newer. Releases 1.3 to 1.4.1
+    /// of connectedhomeip stop reading Sigma1 at the transports, so they never see that it resumes.
+    pub(crate) fn announced_to_resume(&self, peer: &Self) -> Self {
+        let reads_on = peer.specification_version.is_some_and(|version| version >= VERSION_1_4_2);
+        let transports = if reads_on { self.transports } else { Transports::NONE };
+        Self { transports, ..self.announced() }
+    }
+
     /// Reads a structure. Every member may be absent; unknown ones are skipped, and so is the size
     /// of messages over TCP of a node that has no TCP.
     ///
@@ -171,6 +204,26 @@ impl SessionParameters {
     /// # Errors
     /// [`Overflow`].
     pub fn write<S: Sink>(&self, tag: Tag, writer: &mut Writer<S>) -> Result<(), Overflow> {
+        self.write_members(tag, writer, true)
+    }
+
+    /// Writes the structure as [`write`](Self::write) does, but leaves the transports out if there
+    /// are none. This is for Sigma1: see [`announced_to_resume`](Self::announced_to_resume). In the
+    /// other messages the structure is the last field, so old releases have nothing to miss.
+    pub(crate) fn write_in_sigma1<S: Sink>(
+        &self,
+        tag: Tag,
+        writer: &mut Writer<S>,
+    ) -> Result<(), Overflow> {
+        self.write_members(tag, writer, self.transports.any_tcp())
+    }
+
+    fn write_members<S: Sink>(
+        &self,
+        tag: Tag,
+        writer: &mut Writer<S>,
+        with_transports: bool,
+    ) -> Result<(), Overflow> {
         writer.start_structure(tag)?;
         writer.unsigned(Tag::Context(tag::IDLE_INTERVAL), self.idle_interval_ms)?;
         writer.unsigned(Tag::Context(tag::ACTIVE_INTERVAL), self.active_interval_ms)?;
@@ -185,7 +238,8 @@ impl SessionParameters {
             writer.unsigned(Tag::Context(tag::SPECIFICATION_VERSION), version)?;
         }
         writer.unsigned(Tag::Context(tag::MAX_PATHS_PER_INVOKE), self.max_paths_per_invoke)?;
-        if self.specification_version.is_none_or(|version| version >= VERSION_1_5) {
+        let knows_tcp = self.specification_version.is_none_or(|version| version >= VERSION_1_5);
+        if knows_tcp && with_transports {
             writer.unsigned(Tag::Context(tag::TRANSPORTS), self.transports.0)?;
             if self.transports.any_tcp() {
                 writer.unsigned(Tag::Context(tag::MAX_TCP_MESSAGE), self.max_tcp_message)?;
@@ -297,6 +351,8 @@ pub const SESSION_ACTIVE_THRESHOLD: Duration =
 
 /// Specification version 1.5, the first with TCP.
 const VERSION_1_5: u32 = 0x0105_0000;
+/// Specification version 1.4.2, whose releases read session parameters with unknown tags.
+const VERSION_1_4_2: u32 = 0x0104_0200;
 
 impl Default for SessionParameters {
     /// The parameters of a node that declares nothing: 500 ms idle, 300 ms active, 4000 ms

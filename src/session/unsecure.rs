@@ -42,10 +42,11 @@ impl EphemeralNodeId {
             .ok_or(CryptoError::Backend)
     }
 
-    /// Makes the identifier that an initiator chose, as found in its message.
+    /// Makes the identifier that an initiator chose, as found in its message; `None` outside the
+    /// operational range, from which identifiers are drawn.
     #[must_use]
-    pub const fn received(node: NodeId) -> Self {
-        Self(node)
+    pub const fn received(node: NodeId) -> Option<Self> {
+        if node.is_operational() { Some(Self(node)) } else { None }
     }
 
     /// Returns the node identifier.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`net`] | nodes with a manager each, on a virtual network in virtual time; issuing of test fabrics |
 //! | [`node`] | the state machines of handshakes, driven one by one |
+//! | [`draft`] | certificates of any shape, signed with keys of our own |
 //! | [`drive`] | whole handshakes between two state machines, each side timed |
 //! | [`vectors`] | the recorded vectors of `tests/vectors` |
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
@@ -26,6 +27,7 @@ macro_rules! with_std {
 
 with_std! {
     pub mod counting;
+    pub mod draft;
     pub mod drive;
     pub mod fabric_file;
     pub mod loss;

@@ -56,7 +56,7 @@ impl Node {
             fabrics,
             records: Vec::new(),
             parameters: SessionParameters::matter_1_6(),
-            profile: Profile::Strict,
+            profile: Profile::default(),
             wall: WallClock::Unknown,
         }
     }

@@ -2,6 +2,7 @@
 
 mod copies;
 mod deadlines;
+mod ephemeral;
 mod flood;
 mod guesses;
 mod held;

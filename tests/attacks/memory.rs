@@ -99,7 +99,7 @@ fn messages_of_sessions_print_lengths() {
     prints_lengths(&encoded, &PLAIN);
     let packet = Packet::parse(&mut datagram).unwrap();
     prints_lengths(&packet, &PLAIN);
-    let node = EphemeralNodeId::received(unsecured.ephemeral_node_id().node());
+    let node = EphemeralNodeId::received(unsecured.ephemeral_node_id().node()).unwrap();
     let mut responder = UnsecureSession::responder(node, NOW);
     prints_lengths(&responder.decode(packet, NOW).unwrap(), &PLAIN);
 }

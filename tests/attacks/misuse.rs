@@ -196,7 +196,7 @@ proptest! {
     ) {
         let Some(Ok(rcac)) = root(&of_root) else { return Ok(()) };
         let rcac_view = rcac.certificate().unwrap();
-        prop_assert_eq!(verify_root(&RustCrypto, &rcac_view, Profile::Strict), Ok(()));
+        prop_assert_eq!(verify_root(&RustCrypto, &rcac_view, Profile::STRICT), Ok(()));
         let icac = match of_icac.map(|of_icac| below(&rcac, 0, true, &of_icac)) {
             None => None,
             Some(Some(Ok(icac))) => Some(icac),

@@ -1,6 +1,7 @@
 //! Who a peer is, who signs, and which fabric is meant.
 
 use matter_session::Peer;
+use matter_session::cert::Position;
 use matter_session::context::Services;
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
@@ -18,7 +19,7 @@ use matter_session_testing::tlv::{self, Field, structure};
 use matter_session_testing::{BACKEND, Backend, Script};
 
 /// The private key that the initiator of the full rig draws behind its random.
-fn initiator_ephemeral() -> [u8; 32] {
+pub(super) fn initiator_ephemeral() -> [u8; 32] {
     use matter_session::rand_core::Rng;
     let mut octets = [0; 64];
     Script::seeded(3).fill_bytes(&mut octets);
@@ -26,14 +27,14 @@ fn initiator_ephemeral() -> [u8; 32] {
 }
 
 /// What the honest initiator makes of a forged Sigma2.
-fn on_sigma2(tbe: &Tbe) -> Did<Backend> {
+pub(super) fn on_sigma2(tbe: &Tbe) -> Did<Backend> {
     let rig = Rig::full();
     let sigma2 = forge_sigma2(&rig.credentials[1].ipk, &rig.messages[0].1, tbe);
     rig.receiver(1).feed(SIGMA2, &sigma2)
 }
 
 /// What the honest responder makes of a forged Sigma3.
-fn on_sigma3(tbe: &Tbe) -> Did<Backend> {
+pub(super) fn on_sigma3(tbe: &Tbe) -> Did<Backend> {
     let rig = Rig::full();
     let sigma = [&rig.messages[0].1[..], &rig.messages[1].1];
     let sigma3 = forge_sigma3(rig, &initiator_ephemeral(), sigma, tbe);
@@ -112,7 +113,7 @@ fn encrypted_parts_and_certificates_have_limits() {
     both_fail(too_long, |tbe| tbe.noc = vec![0; 401]);
     both_fail(too_long, |tbe| tbe.icac = Some(vec![0; 401]));
     for did in both(|tbe| tbe.noc.clear()) {
-        assert!(matches!(did.error(), HandshakeError::Certificate(_)));
+        assert!(matches!(did.error(), HandshakeError::Certificate(Position::Noc, _)));
     }
 }
 

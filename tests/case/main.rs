@@ -1,6 +1,9 @@
 //! CASE: recorded handshakes, replayed by both roles, and everything a peer can do wrong.
 
+#[cfg(feature = "issue")]
+mod icac;
 mod identity;
+mod parameters;
 mod recorded;
 mod rig;
 mod secrets;

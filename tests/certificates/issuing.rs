@@ -92,7 +92,7 @@ fn the_largest_chain_verifies_in_the_strict_profile() {
         .self_sign(&BACKEND, &mut root_key)
         .unwrap();
     let rcac = rcac.certificate().unwrap();
-    assert_eq!(verify_root(&BACKEND, &rcac, Profile::Strict), Ok(()));
+    assert_eq!(verify_root(&BACKEND, &rcac, Profile::STRICT), Ok(()));
     let icac = CertificateRequest::icac(3, icac_key.public_key(), random(), period)
         .text(TextAttribute::OrganizationalUnitName, "jf-anchor-icac")
         .sign(&BACKEND, &mut Issuer::new(&rcac, &mut root_key).unwrap())

@@ -2,21 +2,47 @@
 
 mod chains;
 mod decoding;
+mod ecosystems;
 #[cfg(feature = "issue")]
 mod issuing;
 mod properties;
 mod shapes;
+mod tolerances;
 mod vectors;
 
 use matter_session::cert::{
     Attribute, CertError, CertKind, Certificate, CertificateBuf, ChainError, ChainFault,
     ChainPolicy, ChainVerified, ExtendedKeyUsage, KeyUsage, MAX_CERT_LEN, NoCache, Position,
-    Profile, RecentlyVerified, VerifiedCache, verify_chain, verify_root,
+    Profile, RecentlyVerified, Tolerance, ValidityPolicy, VerifiedCache, verify_chain, verify_root,
 };
 use matter_session::time::{MatterTime, WallClock};
 use matter_session_testing::{BACKEND, chip, hex};
 use proptest::prelude::*;
 use serde_json::Value;
+
+/// Every tolerance, in the order of the table at [`Profile`].
+const TOLERANCES: [Tolerance; 8] = [
+    Tolerance::LongSerialNumber,
+    Tolerance::NocKeyUsage,
+    Tolerance::NocPurposes,
+    Tolerance::NocConstraints,
+    Tolerance::AuthorityUsage,
+    Tolerance::RootNames,
+    Tolerance::UnusedIcac,
+    Tolerance::ServerAuthAlone,
+];
+
+const VALIDITIES: [ValidityPolicy; 4] = [
+    ValidityPolicy::Ignore,
+    ValidityPolicy::NotBefore,
+    ValidityPolicy::NocAndIcac,
+    ValidityPolicy::All,
+];
+
+/// All that can be tolerated.
+fn lenient() -> Profile {
+    TOLERANCES.into_iter().fold(Profile::STRICT, Profile::tolerating)
+}
 
 /// Certificates of one chain, as octets.
 struct Chain {

@@ -26,6 +26,8 @@ enum Named {
 /// What a certificate is meant to say. Keys and key identifiers go by number.
 #[derive(Clone, Debug)]
 struct Meant {
+    /// Length of the serial number.
+    serial: u8,
     subject: Vec<Named>,
     issuer: Vec<Named>,
     not_before: u32,
@@ -63,6 +65,7 @@ struct Plan {
 
 fn authority(id: Named, key: u8, signed_by: u8) -> Meant {
     Meant {
+        serial: 1,
         subject: vec![id],
         issuer: Vec::new(),
         not_before: 1000,
@@ -137,6 +140,8 @@ impl Shape {
 /// Something that is changed in the certificate at a place.
 #[derive(Clone, Debug)]
 enum Change {
+    Serial(u8),
+    NocByRoot,
     NoIcac,
     NocAsIcac,
     RootAsIcac,
@@ -164,6 +169,12 @@ fn change(shape: &mut Shape, place: usize, change: Change) {
     let (noc, rcac) = (shape.noc.clone(), shape.rcac.clone());
     let at = shape.at(place);
     match change {
+        Change::Serial(len) => at.serial = len,
+        Change::NocByRoot => {
+            let noc = &mut shape.noc;
+            noc.issuer.clone_from(&rcac.subject);
+            (noc.authority_key_id, noc.signed_by) = (rcac.subject_key_id, rcac.key);
+        }
         Change::NoIcac => shape.icac = None,
         Change::NocAsIcac => shape.icac = Some(noc),
         Change::RootAsIcac => shape.icac = Some(rcac),
@@ -225,6 +236,8 @@ fn any_change() -> impl Strategy<Value = Change> {
     prop_oneof![
         prop::sample::select(vec![
             Change::NoIcac,
+            Change::NocByRoot,
+            Change::NocByRoot,
             Change::NocAsIcac,
             Change::RootAsIcac,
             Change::SwapNocAndIcac,
@@ -233,6 +246,7 @@ fn any_change() -> impl Strategy<Value = Change> {
             Change::ReverseIssuer,
             Change::Spoilt,
         ]),
+        prop::sample::select(vec![0, 20, 21, 60]).prop_map(Change::Serial),
         named().prop_map(Change::AddAttribute),
         named().prop_map(Change::AddToIssuer),
         (0..5_usize, named()).prop_map(|(n, attribute)| Change::SetAttribute(n, attribute)),
@@ -271,6 +285,14 @@ fn clock() -> impl Strategy<Value = WallClock> {
         (0, _) => Unknown,
         (1, time) => LastKnownGood(time),
         (_, time) => Known(time),
+    })
+}
+
+fn profile() -> impl Strategy<Value = Profile> {
+    let tolerances = prop::sample::subsequence(TOLERANCES.to_vec(), 0..=TOLERANCES.len());
+    (tolerances, prop::sample::select(VALIDITIES.to_vec())).prop_map(|(tolerances, validity)| {
+        let strict = Profile::STRICT.with_validity(validity);
+        tolerances.into_iter().fold(strict, Profile::tolerating)
     })
 }
 
@@ -316,31 +338,36 @@ impl Meant {
             && tags.len() <= 3
             && identifiers.len() == tags.len()
             && (self.kind() != Some(SIGNER_ID) || fabrics.is_empty())
+            && self.serial > 0
             && (self.not_after == 0 || self.not_after > self.not_before)
             && self.usage.is_none_or(|usage| usage <= 0x1FF)
             && self.purposes.iter().flatten().all(|purpose| (1..=6).contains(purpose))
     }
 
     /// What a certificate needs in any place of a chain.
-    fn is_usable(&self, clock: WallClock) -> bool {
-        let begun = match clock {
-            Known(now) => self.not_before <= now.as_seconds(),
+    fn is_usable(&self, clock: WallClock, profile: Profile) -> bool {
+        use ValidityPolicy::{All, NocAndIcac, NotBefore};
+        let validity = profile.validity();
+        let counts = self.kind() != Some(RCAC_ID) || validity == All;
+        let begun = match (clock, validity) {
+            (Known(now), NotBefore | NocAndIcac | All) => self.not_before <= now.as_seconds(),
             _ => true,
         };
-        let over = match clock {
-            Known(now) | LastKnownGood(now) => {
+        let over = match (clock, validity) {
+            (Known(now), NocAndIcac | All) | (LastKnownGood(now), All) => {
                 self.not_after != 0 && now.as_seconds() > self.not_after
             }
             _ => false,
         };
+        let serial_fits = self.serial <= 20 || profile.tolerates(Tolerance::LongSerialNumber);
         let has_key_ids = self.subject_key_id.is_some() && self.authority_key_id.is_some();
-        begun && !over && has_key_ids && self.future != Some(true)
+        (!counts || begun && !over) && serial_fits && has_key_ids && self.future != Some(true)
     }
 
     fn is_authority(&self, kind: u8, below: u8, profile: Profile) -> bool {
-        let usage_fits = match profile {
-            Profile::Strict => matches!(self.usage, Some(0x60 | 0x61)) && self.purposes.is_none(),
-            _ => self.usage.is_some_and(|usage| usage & 0x20 != 0),
+        let usage_fits = match profile.tolerates(Tolerance::AuthorityUsage) {
+            false => matches!(self.usage, Some(0x60 | 0x61)) && self.purposes.is_none(),
+            true => self.usage.is_some_and(|usage| usage & 0x20 != 0),
         };
         let constraints_fit = match self.constraints {
             Some((true, Some(most))) => below <= most,
@@ -353,17 +380,15 @@ impl Meant {
     fn is_node(&self, profile: Profile) -> bool {
         let Some(purposes) = &self.purposes else { return false };
         let has = |purpose| purposes.contains(&purpose);
-        let template_fits = match profile {
-            Profile::Strict => {
-                self.usage == Some(1)
-                    && has(1)
-                    && has(2)
-                    && purposes.iter().all(|purpose| *purpose <= 2)
-                    && self.constraints == Some((false, None))
-            }
-            _ => self.usage.is_some_and(|usage| usage & 1 != 0) && has(1),
-        };
-        self.kind() == Some(NODE_ID) && template_fits
+        let tolerates = |tolerance| profile.tolerates(tolerance);
+        let signs = self.usage.is_some_and(|usage| usage & 1 != 0);
+        self.kind() == Some(NODE_ID)
+            && signs
+            && (self.usage == Some(1) || tolerates(Tolerance::NocKeyUsage))
+            && has(1)
+            && (has(2) || tolerates(Tolerance::ServerAuthAlone))
+            && (purposes.iter().all(|purpose| *purpose <= 2) || tolerates(Tolerance::NocPurposes))
+            && (self.constraints == Some((false, None)) || tolerates(Tolerance::NocConstraints))
     }
 
     fn names(&self, issuer: &Self) -> bool {
@@ -378,7 +403,7 @@ impl Meant {
 
     fn is_root(&self, below: u8, profile: Profile) -> bool {
         self.is_authority(RCAC_ID, below, profile)
-            && (profile == Profile::Lenient || self.names(self))
+            && (profile.tolerates(Tolerance::RootNames) || self.names(self))
     }
 
     fn allows(&self, fabric: &[u64]) -> bool {
@@ -394,28 +419,40 @@ impl Shape {
 
     fn holds(&self, clock: WallClock, profile: Profile) -> bool {
         let Self { noc, icac, rcac } = self;
-        let (issuer, below) = (icac.as_ref().unwrap_or(rcac), u8::from(icac.is_some()));
-        let icac_holds = icac.as_ref().is_none_or(|icac| {
-            icac.is_usable(clock)
+        let fits =
+            |icac: &Meant| icac.kind() == Some(ICAC_ID) && icac.allows(&noc.numbers(FABRIC_ID));
+        if !icac.as_ref().is_none_or(fits) {
+            return false;
+        }
+        let icac = icac.as_ref().filter(|_| self.uses_icac(profile));
+        let (issuer, below) = (icac.unwrap_or(rcac), u8::from(icac.is_some()));
+        let icac_holds = icac.is_none_or(|icac| {
+            icac.is_usable(clock, profile)
                 && icac.is_authority(ICAC_ID, 0, profile)
-                && icac.allows(&noc.numbers(FABRIC_ID))
                 && icac.names(rcac)
                 && icac.is_signed_by(rcac)
         });
         icac_holds
-            && noc.is_usable(clock)
+            && noc.is_usable(clock, profile)
             && noc.is_node(profile)
             && noc.names(issuer)
             && noc.is_signed_by(issuer)
-            && rcac.is_usable(clock)
+            && rcac.is_usable(clock, profile)
             && rcac.is_root(below, profile)
             && rcac.allows(&noc.numbers(FABRIC_ID))
+    }
+
+    /// Whether the intermediate certificate issued the node's, as far as names say.
+    fn uses_icac(&self, profile: Profile) -> bool {
+        let Self { noc, icac, rcac } = self;
+        let may_be_unused = profile.tolerates(Tolerance::UnusedIcac) && noc.names(rcac);
+        icac.as_ref().is_some_and(|icac| noc.names(icac) || !may_be_unused)
     }
 
     /// What is asked of a root that is to be installed.
     fn root_holds(&self, profile: Profile) -> bool {
         let root = &self.rcac;
-        root.is_usable(Unknown)
+        root.is_usable(Unknown, profile)
             && root.is_root(0, profile)
             && root.names(root)
             && root.is_signed_by(root)
@@ -432,7 +469,9 @@ fn keys() -> [ToyKey; 4] {
 
 impl Meant {
     fn encode(&self, signature: &[u8; 64]) -> Vec<u8> {
-        let mut tlv = vec![0x15, 0x30, 1, 1, 1, 0x24, 2, 1];
+        let mut tlv = vec![0x15, 0x30, 1, self.serial];
+        tlv.extend(vec![1; self.serial.into()]);
+        tlv.extend([0x24, 2, 1]);
         name(&mut tlv, 3, &self.issuer);
         for (tag, time) in [(4, self.not_before), (5, self.not_after)] {
             tlv.extend([0x26, tag]);
@@ -526,7 +565,7 @@ fn right_chains_of_every_shape_hold() {
         let path_length = bit(3).then_some(1);
         let (with_icac, fabric_in, text) = (bit(0), (bit(1), bit(2)), bit(4) && tags < 3);
         let shape = Shape::right(Plan { with_icac, fabric_in, path_length, tags, text });
-        for profile in [Profile::Strict, Profile::Lenient] {
+        for profile in [Profile::STRICT, Profile::default(), lenient()] {
             let clock = Known(MatterTime::from_seconds(1500));
             assert!(shape.is_well_formed() && shape.holds(clock, profile), "{shape:?}");
             let verified = verify(&shape, clock, profile).unwrap().unwrap();
@@ -545,6 +584,7 @@ proptest! {
         changes in prop::collection::vec((0..3_usize, any_change()), 0..4),
         links: bool,
         clock in clock(),
+        profile in profile(),
     ) {
         let mut shape = Shape::right(plan);
         for (place, what) in changes {
@@ -554,7 +594,7 @@ proptest! {
         if links {
             shape.link();
         }
-        for profile in [Profile::Strict, Profile::Lenient] {
+        for profile in [Profile::STRICT, Profile::default(), lenient(), profile] {
             let verdict = verify(&shape, clock, profile);
             // How long five attributes are in DER is not this test's matter.
             prop_assume!(verdict.as_ref().err() != Some(&CertError::TooLong));
@@ -566,6 +606,13 @@ proptest! {
                 prop_assert_eq!(shape.noc.numbers(FABRIC_ID), [verified.fabric_id().get()]);
                 let tags: Vec<u64> = verified.cats().iter().map(|tag| tag.get().into()).collect();
                 prop_assert_eq!(shape.noc.numbers(TAG), tags);
+                let uses_icac = shape.uses_icac(profile);
+                prop_assert_eq!(verified.uses_icac(), uses_icac);
+                let icac = shape.icac.as_ref().filter(|_| uses_icac);
+                let root = Some(&shape.rcac).filter(|_| profile.validity() == ValidityPolicy::All);
+                let ends = [Some(&shape.noc), icac, root].into_iter().flatten();
+                let end = ends.map(|c| c.not_after).filter(|end| *end != 0).min();
+                prop_assert_eq!(verified.not_after().map(MatterTime::as_seconds), end);
             }
             let root = shape.rcac.sign().unwrap();
             let root = Certificate::parse(&root).unwrap();

@@ -6,9 +6,11 @@ use thiserror::Error;
 
 pub use self::terms::{SerialNumber, Validity};
 use super::certificate::{ALGORITHM, Certificate, tag};
-use super::chain::{ChainFault, Profile, check_issued, check_new_root};
+use super::chain::{check_issued, check_new_root};
 use super::extensions::{ExtendedKeyUsage, KEY_ID_LEN, KeyIdentifier, KeyUsage};
+use super::fault::ChainFault;
 use super::name::{Attribute, CertKind, TextAttribute};
+use super::profile::Profile;
 use super::{CertError, CertificateBuf};
 use crate::bytes::Overflow;
 use crate::crypto::{
@@ -216,7 +218,7 @@ impl<'a> CertificateRequest<'a> {
         }
         let subject_key_id = self.key_id(crypto);
         let certificate = self.write(self.subject(), &subject_key_id, &subject_key_id)?;
-        check_new_root(crypto, &certificate.certificate()?, Profile::Strict)
+        check_new_root(crypto, &certificate.certificate()?, Profile::STRICT)
             .map_err(|error| error.fault)?;
         sign(crypto, certificate, &self.public_key, key)
     }

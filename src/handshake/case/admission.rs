@@ -78,7 +78,7 @@ pub(super) fn accept_resumption<C: Crypto>(
     initiator_random: &[u8; 32],
 ) -> Option<(Accepted, Claim)> {
     let (record, verified) = find_record(crypto, env, fabric, request, initiator_random)?;
-    if !record.is_of(fabric) || !record.is_current(cx.wall, env.record_lifetime) {
+    if !record.is_of(fabric) || !env.is_current(&record, cx.wall) {
         return None;
     }
     cx.policy.authorize(&PeerIdentity::of_record(&record)).ok()?;

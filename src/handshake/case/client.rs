@@ -71,7 +71,7 @@ use crate::wire::secure_channel::Opcode;
 ///     resumption: &mut NoRecords,
 ///     verified: &mut NoCache,
 ///     certificates: &mut KeepNone,
-///     profile: Profile::Strict,
+///     profile: Profile::default(),
 ///     record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
 ///     parameters: &SessionParameters::default(),
 /// };
@@ -147,9 +147,8 @@ impl<C: Crypto> CaseClient<C> {
         let CaseStart { peer: Peer { fabric, node }, local, record } = start;
         let own = env.fabrics.by_index(fabric).ok_or(HandshakeError::UnknownFabric)?;
         let ipk = own.current_ipk().ok_or(HandshakeError::UnknownFabric)?.clone();
-        let resuming = record.filter(|r| {
-            r.is_of(own) && r.peer == node && r.is_current(cx.wall, env.record_lifetime)
-        });
+        let resuming =
+            record.filter(|r| r.is_of(own) && r.peer == node && env.is_current(r, cx.wall));
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
         let ephemeral = crypto.ephemeral(cx.rng)?;
@@ -163,7 +162,10 @@ impl<C: Crypto> CaseClient<C> {
             initiator_session_id: local.as_seen_by_peer(),
             destination_id: &own.destination_id(crypto, &ipk, &random, node)?,
             initiator_public_key: public,
-            session_parameters: Some(*env.parameters),
+            session_parameters: Some(match &resuming {
+                Some(record) => env.parameters.announced_to_resume(&record.parameters),
+                None => env.parameters.announced(),
+            }),
             resumption: resuming.as_ref().map(|r| ResumeRequest { id: r.id, mic: &mic }),
         };
         let first = Outgoing::message(Opcode::CASE_SIGMA1, out, |w| sigma1.write(w))?;
@@ -173,6 +175,15 @@ impl<C: Crypto> CaseClient<C> {
         let state = State::ExpectSigma2(ExpectSigma2 { random, ephemeral, resuming });
         let target = Target { fabric: BoundFabric::to(own), node, ipk, local };
         Ok((Self::begin(Client { state, transcript, target }, cx.now), first))
+    }
+
+    /// Continues as if this had been the Sigma1: for recordings of other stacks, which encode it in
+    /// another way.
+    #[cfg(feature = "_test-util")]
+    #[doc(hidden)]
+    pub fn dangerous_replace_sigma1(&mut self, crypto: &C, sigma1: &[u8]) {
+        self.machine.transcript = crypto.sha256();
+        self.machine.transcript.update(sigma1);
     }
 
     /// Returns the fabric that the handshake is on.
@@ -372,7 +383,7 @@ impl<C: Crypto> ExpectSigma2<C> {
         let verified = ResumeMic::Sigma2
             .verify(crypto, &old.shared_secret, &self.random, &message.resumption_id, message.mic)
             .map_err(|_| HandshakeError::WrongResumption)?;
-        if !old.is_current(cx.wall, env.record_lifetime) {
+        if !env.is_current(old, cx.wall) {
             return Err(HandshakeError::RecordExpired);
         }
         let identity = PeerIdentity::of_record(old);

@@ -8,8 +8,9 @@ use crate::context::PeerCertificates;
 use crate::fabric::{Fabric, FabricTable, Fingerprint};
 use crate::handshake::error::HandshakeError;
 use crate::ids::FabricIndex;
-use crate::resumption::ResumptionStore;
+use crate::resumption::{ResumptionRecord, ResumptionStore};
 use crate::session::SessionParameters;
+use crate::time::WallClock;
 
 /// The data of this node that CASE needs. Each call borrows it.
 pub struct CaseEnv<'a> {
@@ -21,13 +22,21 @@ pub struct CaseEnv<'a> {
     pub verified: &'a mut dyn VerifiedCache,
     /// Where the peer's certificates are kept; [`KeepNone`] to keep none.
     pub certificates: &'a mut dyn KeepCertificates,
-    /// The profile that certificates are read with.
+    /// How strictly certificates are read, and which validity periods count.
     pub profile: Profile,
     /// The longest time since the full handshake at which a session is still resumed, as far as the
     /// calendar time is known.
     pub record_lifetime: Duration,
-    /// This node's own session parameters, announced to the peer.
+    /// This node's own session parameters. What is announced to the peer is conformant: see
+    /// [`SessionParameters`].
     pub parameters: &'a SessionParameters,
+}
+
+impl CaseEnv<'_> {
+    /// Returns true if a record is recent enough to be resumed.
+    pub(super) fn is_current(&self, record: &ResumptionRecord, wall: WallClock) -> bool {
+        record.is_current(wall, self.profile.validity(), self.record_lifetime)
+    }
 }
 
 impl fmt::Debug for CaseEnv<'_> {

@@ -2,7 +2,9 @@
 
 use super::env::CaseEnv;
 use super::messages::{TbeData, TbsData};
-use crate::cert::{self, Certificate, ChainClaim, ChainPolicy, ChainVerified, VerifiedCache};
+use crate::cert::{
+    self, Certificate, ChainClaim, ChainPolicy, ChainVerified, Position, VerifiedCache,
+};
 use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Signature};
 use crate::fabric::Fabric;
@@ -56,7 +58,9 @@ pub(super) fn verify_peer<C: Crypto>(
         return Err(HandshakeError::WrongNode);
     }
     verify_possession(crypto, tbe, keys, chain.public_key())?;
-    let certificates = PeerCertificates::new(tbe.noc, tbe.icac, chain.public_key());
+    // Nothing vouches for an ICAC that did not issue the NOC.
+    let icac = tbe.icac.filter(|_| chain.uses_icac());
+    let certificates = PeerCertificates::new(tbe.noc, icac, chain.public_key());
     let (node, cats) = (chain.node_id(), chain.cats());
     let (valid_until, authenticated) = (chain.not_after(), cx.wall.present());
     let identity = PeerIdentity {
@@ -119,8 +123,11 @@ fn check_chain<'a, C: Crypto>(
     policy: &ChainPolicy,
     cache: &dyn VerifiedCache,
 ) -> Result<ChainClaim<'a>, HandshakeError> {
-    let noc = Certificate::parse(tbe.noc)?;
-    let icac = tbe.icac.map(Certificate::parse).transpose()?;
-    let root = Certificate::parse(root)?;
+    let parse = |position, octets| {
+        Certificate::parse(octets).map_err(|error| HandshakeError::Certificate(position, error))
+    };
+    let noc = parse(Position::Noc, tbe.noc)?;
+    let icac = tbe.icac.map(|icac| parse(Position::Icac, icac)).transpose()?;
+    let root = parse(Position::Rcac, root)?;
     Ok(cert::check_chain(crypto, &noc, icac.as_ref(), &root, policy, cache)?)
 }

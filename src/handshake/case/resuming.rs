@@ -66,7 +66,7 @@ impl<C: Crypto> Resuming<C> {
             resumption_id: *new,
             mic: &ResumeMic::Sigma2.make(crypto, secret, initiator_random, new)?,
             responder_session_id: ends.local.as_seen_by_peer(),
-            session_parameters: Some(*env.parameters),
+            session_parameters: Some(env.parameters.announced()),
         };
         let message = Outgoing::message(Opcode::CASE_SIGMA2_RESUME, out, |w| message.write(w))?;
         // Nothing authenticates what Sigma1 declares.

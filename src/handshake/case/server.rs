@@ -73,7 +73,7 @@ use crate::wire::secure_channel::Opcode;
 ///     resumption: &mut NoRecords,
 ///     verified: &mut NoCache,
 ///     certificates: &mut KeepNone,
-///     profile: Profile::Strict,
+///     profile: Profile::default(),
 ///     record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
 ///     parameters: &SessionParameters::default(),
 /// };
@@ -480,7 +480,7 @@ impl<C: Crypto> Full<C> {
             responder_session_id: self.ends.local.as_seen_by_peer(),
             responder_public_key: *own_key,
             encrypted: (),
-            session_parameters: Some(*env.parameters),
+            session_parameters: Some(env.parameters.announced()),
         };
         let sigma2 = Outgoing::try_message(Opcode::CASE_SIGMA2, out, |writer| {
             message.write_with(writer, |writer, tag| {

@@ -100,7 +100,7 @@ impl<C: Crypto> PaseClient<C> {
             initiator_session_id: local.as_seen_by_peer(),
             passcode_id: DEFAULT_PASSCODE_ID,
             has_pbkdf_parameters: known.is_some(),
-            session_parameters: Some(*parameters),
+            session_parameters: Some(parameters.announced()),
         };
         let first = Outgoing::message(Opcode::PBKDF_PARAM_REQUEST, out, |w| request.write(w))?;
         let mut transcript = Transcript::new(crypto);

@@ -182,7 +182,7 @@ impl ExpectRequest {
             responder_random: &responder_random,
             responder_session_id: local.as_seen_by_peer(),
             pbkdf: (!request.has_pbkdf_parameters).then_some(self.pbkdf),
-            session_parameters: Some(self.parameters),
+            session_parameters: Some(self.parameters.announced()),
         };
         let response = Outgoing::message(Opcode::PBKDF_PARAM_RESPONSE, out, |w| response.write(w))?;
         let mut transcript = Transcript::new(crypto);

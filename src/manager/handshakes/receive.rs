@@ -7,7 +7,7 @@ use crate::exchange::{acknowledgement, wants_ack};
 use crate::handshake::case::messages::Sigma1;
 use crate::handshake::pase::messages::PbkdfParamRequest;
 use crate::handshake::{HandshakeError, Incoming};
-use crate::ids::{MessageCounter, NodeId, ProtocolId};
+use crate::ids::{MessageCounter, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::manager::handshakes::Handshakes;
@@ -38,6 +38,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             MessageKind::FromResponder(node) => (node, SessionRole::Initiator),
             _ => return Err(DecodeError::Shape.into()),
         };
+        let node = EphemeralNodeId::received(node).ok_or(Dropped::EphemeralNodeId)?;
         let message = UnsecureSession::read(packet)?;
         if role == SessionRole::Responder && is_check_in(&message.header) {
             return Ok(Arrival::CheckIn(message.payload));
@@ -56,7 +57,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// sender cannot easily share. A responder may answer from another of its addresses.
     fn handshake_of(
         &self,
-        node: NodeId,
+        node: EphemeralNodeId,
         role: SessionRole,
         from: PeerAddress,
         header: &ProtocolHeader,
@@ -70,7 +71,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             .find(|(_, slot)| {
                 slot.exchange.matches(header)
                     && slot.unsecured.role() == role
-                    && slot.unsecured.ephemeral_node_id().node() == node
+                    && slot.unsecured.ephemeral_node_id() == node
                     && is_peer(&slot.peer)
             })
             .map(|(id, _)| *id)
@@ -127,12 +128,11 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         now: Instant,
         from: PeerAddress,
-        node: NodeId,
+        node: EphemeralNodeId,
         message: Unauthenticated<'b>,
         delivery: &mut Delivery<S, T>,
     ) -> Result<Arrival<'b>, Dropped> {
         let header = message.header;
-        let node = EphemeralNodeId::received(node);
         let begins = header.protocol == ProtocolId::SECURE_CHANNEL
             && header.initiator
             && Opcode(header.opcode).begins_handshake();

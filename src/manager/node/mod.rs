@@ -47,7 +47,8 @@ impl<S: Storage> Node<S> {
         if !fabric.is_some_and(|fabric| record.is_of(fabric)) {
             return Err(RestoreError::UnknownFabric);
         }
-        if !record.is_current(wall, self.config.record_lifetime) {
+        let validity = self.config.certificate_profile.validity();
+        if !record.is_current(wall, validity, self.config.record_lifetime) {
             return Err(RestoreError::Expired);
         }
         self.records.check_room(record)

@@ -136,7 +136,7 @@ fn incoming<'b>(buffer: &'b mut [u8; DATAGRAM], recorded: &[u8]) -> Option<Incom
     datagram.copy_from_slice(recorded);
     *datagram.first_mut()? = FROM_INITIATOR;
     let packet = Packet::parse(datagram).ok()?;
-    let from = EphemeralNodeId::received(packet.header().source?);
+    let from = EphemeralNodeId::received(packet.header().source?)?;
     let mut session = UnsecureSession::responder(from, NOW);
     session.decode(packet, NOW).ok().map(Incoming::from)
 }

@@ -100,7 +100,7 @@ impl<'a> Sigma1<'a> {
         writer.bytes(Tag::Context(3), self.destination_id)?;
         writer.bytes(Tag::Context(4), self.initiator_public_key.as_bytes())?;
         if let Some(parameters) = &self.session_parameters {
-            parameters.write(Tag::Context(5), writer)?;
+            parameters.write_in_sigma1(Tag::Context(5), writer)?;
         }
         if let Some(resumption) = &self.resumption {
             writer.bytes(Tag::Context(6), resumption.id.as_bytes())?;
