@@ -61,8 +61,8 @@ fn handshakes_beyond_the_limit_are_told_to_wait_and_may_come_again() {
         net.dial_case(0, 1, 1, 200);
     }
     net.run(1000);
-    // The slots wait for signatures of this node. Nobody gets one within the first round trip.
-    let busy = Refusal::Busy { wait: Duration::from_millis(1234) };
+    // The slots wait for signatures of this node. Nobody gets one while it may work on them.
+    let busy = Refusal::Busy { wait: Duration::from_millis(3400) };
     assert_eq!(net.node(0).failures(), [HandshakeError::Refused(busy)]);
     assert_eq!(net.node(1).manager.statistics().busy, 1);
     assert_eq!(net.node(1).manager.handshakes().len(), 2);

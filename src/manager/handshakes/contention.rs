@@ -7,11 +7,12 @@
 //! |---|---|
 //! | this node begins it | at once |
 //! | its source will not have more than the source of the old one keeps | at once |
-//! | it comes from the same source | after 200 ms |
+//! | it comes from the same source | after 200 ms for each that the source has, if that is shorter |
 //! | its source has as many as the source of the old one will keep | after a grace period |
 //! | its source has more | never |
 //!
-//! In the grace period an honest peer can answer.
+//! In the grace period an honest peer can answer. A source with few handshakes gives its own ones
+//! away sooner, as another node may have forged the address.
 //!
 //! While the application works for a handshake, on a signature say, the grace period has not begun;
 //! it does after three seconds. PASE has a longer one.
@@ -45,8 +46,7 @@ pub(super) struct Newcomer {
 
 impl Newcomer {
     /// Grace period for each slot, up to five: with few slots, new handshakes must not wait long
-    /// for a slot that a silent peer holds. From handshakes of its own source, one must do: another
-    /// node may have forged the address.
+    /// for a slot that a silent peer holds.
     const GRACE: Duration = Duration::from_millis(200);
     const MOST_GRACE: u8 = 5;
 }
@@ -116,7 +116,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             return Some(standing(Instant::ZERO, false, others));
         }
         let grace = match slot.peer.shares_source(peer) {
-            true => Newcomer::GRACE,
+            true => Newcomer::GRACE.saturating_mul(newcomer.crowd.into()).min(newcomer.grace),
             false if others == newcomer.crowd => newcomer.grace,
             false => return None,
         };
