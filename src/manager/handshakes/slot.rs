@@ -6,7 +6,7 @@ use crate::crypto::Crypto;
 use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
 use crate::handshake::HANDSHAKE_TIMEOUT;
 use crate::handshake::case::messages::Sigma1;
-use crate::ids::{LocalSessionId, MessageCounter};
+use crate::ids::{LocalSessionId, MessageCounter, NodeId};
 use crate::manager::delivery::Filed;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::handshakes::certificates::Kept;
@@ -109,6 +109,19 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         self.unsecured.role() == SessionRole::Initiator
     }
 
+    /// Returns true if a message with this header names this handshake: the ephemeral node id and the
+    /// exchange are its own.
+    pub(in crate::manager) fn is_named(
+        &self,
+        node: NodeId,
+        role: SessionRole,
+        header: &ProtocolHeader,
+    ) -> bool {
+        self.exchange.matches(header)
+            && self.unsecured.role() == role
+            && self.unsecured.ephemeral_node_id().node() == node
+    }
+
     /// Takes note that the peer's turn begins or that it has answered.
     pub(in crate::manager) const fn turn(&mut self, answered: bool, now: Instant) {
         self.since = now;
@@ -145,6 +158,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     pub(in crate::manager) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
         let over = match self.ended {
             Some(_) => self.goes(),
+            None if self.waits_here => None,
             None => self.machine.poll_timeout(),
         }?;
         if !self.exchange.is_in_flight() || self.peer.is_reliable() {
