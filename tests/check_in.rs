@@ -9,7 +9,7 @@ use matter_session::check_in::{
 };
 use matter_session::crypto::{RustCrypto, Secret, StoreFirst};
 use matter_session::fabric::CompressedFabricId;
-use matter_session::ids::{ExchangeId, FabricIndex, NodeId};
+use matter_session::ids::{ExchangeId, FabricIndex, NodeId, Peer};
 use matter_session::session::hazmat;
 use matter_session::wire::{EncodeError, MessageKind, Packet, ProtocolHeader};
 #[allow(dead_code, unreachable_pub, reason = "scenarios use all of it")]
@@ -322,9 +322,26 @@ fn messages_that_are_not_new_are_dropped() {
         let mut octets = message(1, start.wrapping_add(offset));
         match check_in::open(&RustCrypto, [&mut client], &mut octets) {
             Ok(heard) => assert!(is_new && heard.registration.last_offset() == offset),
-            Err(error) => assert!(!is_new && error == CheckInError::Duplicate, "{offset}: {error}"),
+            Err(error) => {
+                let repeated = matches!(error, CheckInError::Duplicate { .. });
+                assert!(!is_new && repeated, "{offset}: {error}");
+            }
         }
         assert_eq!(client.last_offset(), last);
+    }
+}
+
+/// After a jump to the end of the range nothing is new any more: the client has to register again,
+/// and must know with whom.
+#[test]
+fn a_message_that_is_not_new_names_the_registration_that_it_belongs_to() {
+    let mut clients = [registration(1, 1000), registration(2, 2000)];
+    let peer = Peer::new(clients[1].fabric, clients[1].peer);
+    check_in::open(&RustCrypto, &mut clients, &mut message(2, 1999)).unwrap();
+    for counter in [2000, 2001, 3000, 1999] {
+        let mut octets = message(2, counter);
+        let refused = check_in::open(&RustCrypto, &mut clients, &mut octets);
+        assert_eq!(refused.unwrap_err(), CheckInError::Duplicate { peer, counter });
     }
 }
 

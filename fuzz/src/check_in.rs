@@ -6,7 +6,7 @@ use matter_session::check_in::{
 };
 use matter_session::crypto::{Hashing, Secret};
 use matter_session::fabric::CompressedFabricId;
-use matter_session::ids::{ExchangeId, FabricIndex, NodeId};
+use matter_session::ids::{ExchangeId, FabricIndex, NodeId, Peer};
 use matter_session::session::hazmat;
 use matter_session::wire::Packet;
 
@@ -49,7 +49,8 @@ fn payloads(mut input: Input<'_>) {
             0..MIN_PAYLOAD => Err(CheckInError::TooShort),
             MIN_PAYLOAD..=MAX_PAYLOAD if !with_nonce => Err(CheckInError::WrongNonce),
             MIN_PAYLOAD..=MAX_PAYLOAD if offset <= before[0].last_offset() => {
-                Err(CheckInError::Duplicate)
+                let peer = Peer::new(before[0].fabric, before[0].peer);
+                Err(CheckInError::Duplicate { peer, counter: counter.unwrap() })
             }
             MIN_PAYLOAD..=MAX_PAYLOAD => Ok((offset, offset >> 31 == 1)),
             _ => Err(CheckInError::TooLong),

@@ -179,6 +179,7 @@ impl World {
     fn new(over_tcp: bool) -> Self {
         let config = Config::default()
             .with_sessions(SESSIONS)
+            .with_less_than_specified()
             .with_exchanges(EXCHANGES)
             .with_exchanges_per_session(3)
             .with_events(4)

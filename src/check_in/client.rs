@@ -8,7 +8,7 @@ use super::{COUNTER_LEN, MAX_TEXT, RegistrationError};
 use crate::bytes::debug_lengths;
 use crate::crypto::{CheckInKey, Crypto, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, Secret};
 use crate::fabric::CompressedFabricId;
-use crate::ids::{FabricIndex, NodeId};
+use crate::ids::{FabricIndex, NodeId, Peer};
 
 /// A client's registration with one ICD. A Check-In message that its key opens is from that ICD.
 ///
@@ -152,9 +152,16 @@ pub enum CheckInError {
     /// A key opens it, but its nonce is not that of its counter.
     #[error("Check-In message with the nonce of another counter")]
     WrongNonce,
-    /// It was accepted before, or a later one was.
-    #[error("Check-In message that is not new")]
-    Duplicate,
+    /// It was accepted before, or a later one was; or the counter of the ICD has jumped back, or
+    /// ahead by nearly all of its range. If it is not a copy, the client cannot tell its messages
+    /// from old ones any more: register with this ICD again, with a new key.
+    #[error("Check-In message of {peer:?} that is not new")]
+    Duplicate {
+        /// The ICD whose registration it belongs to.
+        peer: Peer,
+        /// The counter of the message.
+        counter: u32,
+    },
     /// The crypto backend failed.
     #[error("crypto backend failed")]
     Crypto,
@@ -200,7 +207,8 @@ pub fn open<'p, C: Crypto, R: BorrowMut<Registration>>(
         }
         let offset = counter.wrapping_sub(registration.start);
         if offset <= registration.last_offset {
-            return Err(CheckInError::Duplicate);
+            let peer = Peer::new(registration.fabric, registration.peer);
+            return Err(CheckInError::Duplicate { peer, counter });
         }
         registration.last_offset = offset;
         text.copy_from_slice(copy);

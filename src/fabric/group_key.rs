@@ -34,3 +34,40 @@ impl GroupKey {
         }
     }
 }
+
+/// When a group key begins to be used for sending, in microseconds since 2000-01-01T00:00:00Z.
+/// Receivers accept it at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EpochStart(u64);
+
+impl EpochStart {
+    /// Never: the key is neither sent with nor accepted.
+    pub const DISABLED: Self = Self(u64::MAX);
+
+    /// Makes the time this number of microseconds after the epoch.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Returns the number of microseconds after the epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Returns true if the key has begun at this calendar time, in seconds after the epoch.
+    pub(crate) const fn is_past(self, wall: u32) -> bool {
+        self.0 / 1_000_000 <= wall as u64
+    }
+}
+
+/// A group key and when it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupEpoch {
+    /// The key.
+    pub key: GroupKey,
+    /// Its start.
+    pub start: EpochStart,
+}

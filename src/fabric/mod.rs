@@ -7,7 +7,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-pub use self::group_key::GroupKey;
+pub use self::group_key::{EpochStart, GroupEpoch, GroupKey};
 use crate::bytes::debug_lengths;
 use crate::cert::{
     self, CertError, Certificate, CertificateBuf, ChainClaim, ChainError, ChainFault, ChainPolicy,
@@ -72,7 +72,9 @@ pub struct FabricCredentials<'a> {
     pub icac: Option<&'a [u8]>,
     /// This node's operational certificate (NOC).
     pub noc: &'a [u8],
-    /// One to three identity protection keys, oldest first.
+    /// One to three identity protection keys, oldest first. A command that adds a fabric brings one.
+    /// To rotate them later, with their start times:
+    /// [`Fabrics::set_ipks`](crate::manager::Fabrics::set_ipks).
     pub ipks: &'a [Ipk],
 }
 
@@ -115,9 +117,12 @@ impl<'a> FabricCredentials<'a> {
         &self,
         crypto: &C,
         index: FabricIndex,
+        starts: &[EpochStart; Fabric::MAX_IPKS],
     ) -> Result<CredentialsVerified<'a>, FabricError> {
         let (names, root_key, key) = self.read(index)?;
-        self.credentials(crypto, names, root_key, key)
+        let mut trusted = self.credentials(crypto, names, root_key, key)?;
+        trusted.facts.starts = *starts;
+        Ok(trusted)
     }
 
     #[inline(never)]
@@ -182,6 +187,7 @@ impl<'a> FabricCredentials<'a> {
             root_key,
             key,
             ipks: [const { Secret::zero() }; Fabric::MAX_IPKS],
+            starts: [EpochStart::default(); Fabric::MAX_IPKS],
             ipk_count: self.ipks.len(),
             fingerprint: Fingerprint(fingerprint.finish()),
         };
@@ -242,8 +248,8 @@ pub enum FabricError {
     /// the key of the operational certificate is not on the curve.
     #[error("{0}")]
     Chain(#[from] ChainError),
-    /// There must be one to three identity protection keys.
-    #[error("a fabric needs one to three identity protection keys")]
+    /// There must be one to three identity protection keys, each starting after the one before.
+    #[error("a fabric needs one to three identity protection keys, the oldest first")]
     Ipks,
     /// Not a stored fabric of a known version, or a damaged one.
     #[error("not a stored fabric of a known version")]
@@ -286,6 +292,8 @@ pub(crate) struct Facts {
     /// Zeros where there is none, and not `None`: a move copies the bytes behind a `None`, too,
     /// which can be those of a secret that was in their place before.
     ipks: [Secret<16>; Fabric::MAX_IPKS],
+    /// When each of them begins: all zero if that was not said.
+    starts: [EpochStart; Fabric::MAX_IPKS],
     ipk_count: usize,
     fingerprint: Fingerprint,
 }
@@ -294,6 +302,29 @@ impl Facts {
     /// Our number for the fabric.
     pub(crate) const fn index(&self) -> FabricIndex {
         self.index
+    }
+
+    /// Replaces the identity protection keys.
+    #[inline(never)]
+    pub(crate) fn set_ipks<C: Crypto>(
+        &mut self,
+        crypto: &C,
+        epochs: &[GroupEpoch],
+    ) -> Result<(), FabricError> {
+        let ascending = epochs.is_sorted_by(|a, b| a.start < b.start);
+        if epochs.is_empty() || epochs.len() > Fabric::MAX_IPKS || !ascending {
+            return Err(FabricError::Ipks);
+        }
+        let mut ipks = [const { Secret::zero() }; Fabric::MAX_IPKS];
+        for (ipk, epoch) in ipks.iter_mut().zip(epochs) {
+            *ipk = epoch.key.operational(crypto, self.compressed_id)?;
+        }
+        self.starts = [EpochStart::default(); Fabric::MAX_IPKS];
+        for (start, epoch) in self.starts.iter_mut().zip(epochs) {
+            *start = epoch.start;
+        }
+        (self.ipks, self.ipk_count) = (ipks, epochs.len());
+        Ok(())
     }
 }
 
@@ -454,16 +485,36 @@ impl<'a> Fabric<'a> {
         self.facts.fingerprint
     }
 
-    /// Returns the operational identity protection keys, oldest first.
-    pub(crate) fn ipks(&self) -> impl Iterator<Item = &'a Secret<16>> + use<'a> {
-        self.facts.ipks.iter().take(self.facts.ipk_count)
+    /// Returns the operational identity protection keys and when they start, oldest first.
+    fn all_ipks(&self) -> impl Iterator<Item = (&'a Secret<16>, EpochStart)> + use<'a> {
+        let Facts { ipks, starts, ipk_count, .. } = self.facts;
+        ipks.iter().zip(starts.iter().copied()).take(*ipk_count)
     }
 
-    /// Returns the key that this node uses as an initiator: the second newest, so that peers which
-    /// have not received the newest one yet still understand.
-    pub(crate) fn current_ipk(&self) -> Option<&'a Secret<16>> {
-        let count = self.ipks().count();
-        self.ipks().nth(count.saturating_sub(2))
+    /// Returns those that are not disabled: the ones that this node accepts.
+    fn enabled_ipks(&self) -> impl Iterator<Item = (&'a Secret<16>, EpochStart)> + use<'a> {
+        self.all_ipks().filter(|(_, start)| *start != EpochStart::DISABLED)
+    }
+
+    /// Returns the operational identity protection keys that this node accepts, oldest first.
+    pub(crate) fn ipks(&self) -> impl Iterator<Item = &'a Secret<16>> + use<'a> {
+        self.enabled_ipks().map(|(ipk, _)| ipk)
+    }
+
+    /// Returns the key that this node uses as an initiator. With the calendar time and start times,
+    /// this is the newest key that has begun, or the oldest if none has. Otherwise it is the second
+    /// newest, so that peers which have not received the newest one yet still understand.
+    /// [Core, "Epoch Key Rotation without Time Synchronization"]
+    pub(crate) fn current_ipk(&self, wall: WallClock) -> Option<&'a Secret<16>> {
+        let has_starts = self.enabled_ipks().map(|(_, start)| start).is_sorted_by(|a, b| a < b);
+        let place = match wall {
+            WallClock::Known(now) if has_starts => {
+                let has_begun = |(_, start): &(_, EpochStart)| start.is_past(now.as_seconds());
+                self.enabled_ipks().filter(has_begun).count().saturating_sub(1)
+            }
+            _ => self.enabled_ipks().count().saturating_sub(2),
+        };
+        self.ipks().nth(place)
     }
 
     /// The destination id that an initiator sends to reach `node` on this fabric.

@@ -2,14 +2,15 @@
 
 use zeroize::Zeroize;
 
-use super::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
+use super::{EpochStart, Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
 use crate::bytes::{Buffer, Overflow, Sink};
 use crate::cert::MAX_CERT_LEN;
 use crate::crypto::{Crypto, Secret};
 use crate::ids::FabricIndex;
 
-const VERSION: u8 = 1;
-const IPK_LEN: usize = 16;
+const VERSION: u8 = 2;
+/// A key and its start.
+const IPK_LEN: usize = 16 + 8;
 const CHECKSUM_LEN: usize = 4;
 /// Version, index, number of keys, and the lengths of three certificates.
 const HEAD_LEN: usize = 3 + 3 * 2;
@@ -23,9 +24,10 @@ impl Fabric<'_> {
     /// as identity protection keys are among them: the caller wipes its copy.
     ///
     /// ```text
-    /// version 1 | fabric index | number of keys
+    /// version 2 | fabric index | number of keys
     ///   | lengths of RCAC, ICAC, NOC LE (2 each; ICAC 0 = none)
-    ///   | operational identity protection keys (16 each) | RCAC | ICAC | NOC | CRC-32 LE (4)
+    ///   | operational identity protection keys (16), each with its start in microseconds LE (8)
+    ///   | RCAC | ICAC | NOC | CRC-32 LE (4)
     /// ```
     ///
     /// # Errors
@@ -41,14 +43,15 @@ impl Fabric<'_> {
 
     fn write(&self, out: &mut Buffer<'_>) -> Result<usize, Overflow> {
         let certificates = [self.root(), self.icac().unwrap_or_default(), self.noc()];
-        let keys = u8::try_from(self.ipks().count()).map_err(|_| Overflow)?;
+        let keys = u8::try_from(self.all_ipks().count()).map_err(|_| Overflow)?;
         out.put(&[VERSION, self.index().get(), keys])?;
         for certificate in certificates {
             let len = u16::try_from(certificate.len()).map_err(|_| Overflow)?;
             out.put(&len.to_le_bytes())?;
         }
-        for key in self.ipks() {
+        for (key, start) in self.all_ipks() {
             out.put(key.as_bytes())?;
+            out.put(&start.as_micros().to_le_bytes())?;
         }
         for certificate in certificates {
             out.put(certificate)?;
@@ -61,7 +64,11 @@ impl Fabric<'_> {
     /// Reads the encoded form and hands on what it holds.
     pub(crate) fn read<R, E: From<FabricError>>(
         bytes: &[u8],
-        then: impl FnOnce(FabricIndex, &FabricCredentials<'_>) -> Result<R, E>,
+        then: impl FnOnce(
+            FabricIndex,
+            &FabricCredentials<'_>,
+            &[EpochStart; Fabric::MAX_IPKS],
+        ) -> Result<R, E>,
     ) -> Result<R, E> {
         let (rest, checksum) = bytes.split_last_chunk().ok_or(FabricError::Stored)?;
         if crc32(rest) != u32::from_le_bytes(*checksum) {
@@ -79,8 +86,10 @@ impl Fabric<'_> {
             *len = usize::from(u16::from_le_bytes(*chunk(&mut rest)?));
         }
         let mut ipks = [const { Ipk::OperationalKey(Secret::zero()) }; Self::MAX_IPKS];
-        for ipk in ipks.iter_mut().take(keys) {
+        let mut starts = [EpochStart::default(); Self::MAX_IPKS];
+        for (ipk, start) in ipks.iter_mut().zip(&mut starts).take(keys) {
             *ipk = Ipk::OperationalKey(Secret::from(chunk(&mut rest)?));
+            *start = EpochStart::from_micros(u64::from_le_bytes(*chunk(&mut rest)?));
         }
         let [root, icac, noc] = lengths.map(|len| take(&mut rest, len));
         let icac = Some(icac?).filter(|icac| !icac.is_empty());
@@ -89,7 +98,7 @@ impl Fabric<'_> {
         if !rest.is_empty() {
             return Err(FabricError::Stored.into());
         }
-        then(index, &credentials)
+        then(index, &credentials, &starts)
     }
 }
 
@@ -104,8 +113,8 @@ impl FabricBuf {
     /// [`FabricError::Certificate`] and [`FabricError::Chain`] for certificates that no fabric
     /// has; [`FabricError::Crypto`].
     pub fn decode<C: Crypto>(crypto: &C, bytes: &[u8]) -> Result<Self, FabricError> {
-        Fabric::read(bytes, |index, credentials| {
-            Ok(Self::of(credentials.trust(crypto, index)?.fabric()))
+        Fabric::read(bytes, |index, credentials, starts| {
+            Ok(Self::of(credentials.trust(crypto, index, starts)?.fabric()))
         })
     }
 }

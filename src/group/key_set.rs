@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{GroupSession, KeyId};
 use crate::crypto::{Crypto, CryptoError};
-use crate::fabric::{CompressedFabricId, GroupKey};
+use crate::fabric::{CompressedFabricId, EpochStart, GroupEpoch};
 use crate::ids::GroupKeySetId;
 use crate::time::WallClock;
 
@@ -26,40 +26,11 @@ pub enum SecurityPolicy {
     CacheAndSync,
 }
 
-/// When a group key begins to be used for sending, in microseconds since 2000-01-01T00:00:00Z.
-/// Receivers accept it at any time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct EpochStart(u64);
-
-impl EpochStart {
-    /// Never: the key is neither sent with nor accepted.
-    pub const DISABLED: Self = Self(u64::MAX);
-
-    /// Makes the time this number of microseconds after the epoch.
-    #[must_use]
-    pub const fn from_micros(micros: u64) -> Self {
-        Self(micros)
-    }
-
-    const fn is_past(self, wall: u32) -> bool {
-        self.0 / 1_000_000 <= wall as u64
-    }
-}
-
-/// A group key and when it begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupEpoch {
-    /// The key.
-    pub key: GroupKey,
-    /// Its start.
-    pub start: EpochStart,
-}
-
 /// A group key set as an administrator installs it.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupKeySet<'a> {
-    /// Its id on the fabric, from 1 on: set 0 is made of the fabric's identity protection keys.
+    /// Its id on the fabric, from 1 on: set 0 is made of the fabric's identity protection keys
+    /// ([`Fabrics::set_ipks`](crate::manager::Fabrics::set_ipks)).
     pub id: GroupKeySetId,
     /// How unknown senders are handled.
     pub policy: SecurityPolicy,

@@ -83,11 +83,10 @@ pub use self::address::{GROUP_PORT, MulticastAddress};
 pub use self::counter::{
     COUNTER_BLOCK, CounterStore, Fresh, GroupCounter, GroupCounters, StoreError,
 };
-pub use self::key_set::{
-    EpochStart, GroupEpoch, GroupKeySet, KeySetError, MAX_EPOCHS, OperationalKeySet, SecurityPolicy,
-};
+pub use self::key_set::{GroupKeySet, KeySetError, MAX_EPOCHS, OperationalKeySet, SecurityPolicy};
 pub(crate) use self::session::KeyId;
 pub use self::session::{GroupOpened, GroupSession, decode};
 pub use self::sync::{
     Challenge, Challenges, REQUEST_SPREAD, SYNC_TIMEOUT, SyncResponse, Synchronized, request_at,
 };
+pub use crate::fabric::{EpochStart, GroupEpoch};

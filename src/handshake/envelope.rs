@@ -31,6 +31,11 @@ pub trait Machine {
     /// The name of the present state; `None` once the handshake has ended.
     fn state(&self) -> Option<&'static str>;
 
+    /// Returns true if the handshake waits for a signature of the application.
+    fn awaits_signature(&self) -> bool {
+        false
+    }
+
     /// Wipes the state: the handshake has ended.
     fn end(&mut self);
 
@@ -89,13 +94,24 @@ impl<M: Machine> Handshake<M> {
     /// signature that comes after the deadline has the same effect.
     ///
     /// # Errors
-    /// [`Failure`] with [`HandshakeError::TimedOut`].
+    /// [`Failure`] with [`HandshakeError::TimedOut`], or with [`HandshakeError::SignatureOverdue`] if
+    /// the handshake waited for a signature.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut [u8]) -> Result<(), Failure> {
         if self.poll_timeout().is_none_or(|deadline| now < deadline) {
             return Ok(());
         }
+        let error = self.overdue();
         self.machine.end();
-        Err(Failure::new(HandshakeError::TimedOut, out))
+        Err(Failure::new(error, out))
+    }
+
+    /// Returns why the handshake ends if its deadline passes now.
+    pub(crate) fn overdue(&self) -> HandshakeError {
+        if self.machine.awaits_signature() {
+            HandshakeError::SignatureOverdue
+        } else {
+            HandshakeError::TimedOut
+        }
     }
 }
 

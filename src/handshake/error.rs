@@ -81,6 +81,9 @@ pub enum HandshakeError {
     /// CASE: our own operational key did not sign.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// CASE: the application did not complete a [`SignRequest`](super::SignRequest) in 60 seconds.
+    #[error("the signature that the handshake asked for did not come in time")]
+    SignatureOverdue,
     /// CASE: this completed [`SignRequest`](super::SignRequest) belongs to no waiting handshake.
     #[error("this signature was asked for by another handshake, or answers too late")]
     StaleSignature,

@@ -53,7 +53,9 @@ pub struct Config {
     /// report. With more slots, honest peers get through under more recorded first messages of an
     /// attacker: SECURITY.md has figures.
     pub max_handshakes: usize,
-    /// Maximum number of fabrics.
+    /// Maximum number of fabrics. Not more than a third of the CASE sessions for which there is room:
+    /// the specification guarantees each fabric three. See
+    /// [`with_less_than_specified`](Self::with_less_than_specified).
     pub max_fabrics: usize,
     /// Maximum number of resumption records in the manager's own table. A full table evicts
     /// a record of the fabric with the most records: the one saved or offered least recently.
@@ -63,7 +65,7 @@ pub struct Config {
     /// Maximum number of groups of a fabric.
     pub max_groups: usize,
     /// Maximum number of nodes that send under a group key set, and of nodes that ask for this
-    /// node's counter under it; 64 by default. A node counts once for each key of the set. Its
+    /// node's counter under it; 64 by default, and at least ten. A node counts once for each key of the set. Its
     /// counter is kept as long as the key is installed, so that none of its messages is accepted
     /// twice. Messages of further senders are dropped:
     /// [`Event::GroupSendersFull`](super::Event::GroupSendersFull).
@@ -124,6 +126,10 @@ pub struct Config {
     /// verifying its signature again: the intermediate ones, and with an allocator those of nodes.
     /// See [`RecentlyVerified`](crate::cert::RecentlyVerified).
     pub remember_certificates: bool,
+    /// Whether limits may be below the minima of the specification. Otherwise a node is in no more
+    /// fabrics than it has three CASE sessions for, and knows at least ten senders under each group
+    /// key set.
+    pub below_specification: bool,
     /// The part of a node that this manager is, if several managers share a port.
     #[cfg(feature = "alloc")]
     pub shard: Shard,
@@ -158,6 +164,7 @@ impl Default for Config {
             busy_wait: Duration::from_secs(5),
             certificate_profile: Profile::default(),
             remember_certificates: false,
+            below_specification: false,
             #[cfg(feature = "alloc")]
             shard: Shard::WHOLE,
         }
@@ -190,6 +197,7 @@ impl Config {
         busy_wait: Duration::ZERO,
         certificate_profile: Profile::UNSET,
         remember_certificates: false,
+        below_specification: false,
         #[cfg(feature = "alloc")]
         shard: Shard::WHOLE,
     };
@@ -278,7 +286,7 @@ impl Config {
         self
     }
 
-    /// Limits the number of fabrics.
+    /// Limits the number of fabrics. A third of the number of CASE sessions limits it as well.
     #[must_use]
     pub const fn with_fabrics(mut self, fabrics: usize) -> Self {
         self.max_fabrics = fabrics;
@@ -343,6 +351,15 @@ impl Config {
         self
     }
 
+    /// Takes limits as they are, also below the minima of the specification: three CASE sessions for
+    /// each fabric, ten senders under each group key set. Such a node is not conformant. It suits a
+    /// controller that needs no more. [Core, "Minimal Number of CASE Sessions", "Group Peer State"]
+    #[must_use]
+    pub const fn with_less_than_specified(mut self) -> Self {
+        self.below_specification = true;
+        self
+    }
+
     /// Makes the manager one of several behind one port: see [`Shards`](super::Shards).
     #[cfg(feature = "alloc")]
     #[must_use]
@@ -355,7 +372,12 @@ impl Config {
     pub(super) fn usable(mut self) -> Self {
         /// Sums of limits must not overflow. No table grows so large.
         const MOST: usize = 1 << 20;
+        /// The specification has each node keep the counters of so many.
+        const LEAST_SENDERS: usize = 10;
         self.longest_interval = self.longest_interval.max(SHORTEST_INTERVAL);
+        if !self.below_specification {
+            self.max_group_senders = self.max_group_senders.max(LEAST_SENDERS);
+        }
         self.max_fabrics = self.max_fabrics.min(FabricIndex::MAX.get().into());
         for limit in [
             &mut self.max_exchanges,
@@ -379,6 +401,16 @@ impl Config {
         let handshakes = if is_whole { 0 } else { self.max_handshakes.min(ids / 2) };
         let most = ids.saturating_sub(handshakes).saturating_sub(1);
         self.max_sessions.clamp(1, most.max(1))
+    }
+
+    /// Returns the limit of fabrics where there is room for this number of CASE sessions.
+    pub(super) fn fabrics(&self, sessions: usize) -> usize {
+        /// Of each fabric.
+        const LEAST_SESSIONS: usize = 3;
+        if self.below_specification {
+            return self.max_fabrics;
+        }
+        self.max_fabrics.min(sessions / LEAST_SESSIONS)
     }
 
     /// Returns the session ids that may be given out.

@@ -100,6 +100,11 @@ pub enum WindowError {
     /// It is open already; close it first.
     #[error("the commissioning window is open already; close it first")]
     Open,
+    /// The window is to be open for less than 180 or more than 900 seconds. If that is meant, say so
+    /// with
+    /// [`CommissioningWindow::with_any_duration`](super::CommissioningWindow::with_any_duration).
+    #[error("a commissioning window is open for 180 to 900 seconds")]
+    Duration,
     /// Too many events wait: poll them first.
     #[error("too many events wait; poll them first")]
     Backlog,
@@ -116,8 +121,10 @@ pub enum FabricTableError {
     /// The credentials do not make a fabric.
     #[error(transparent)]
     Credentials(#[from] crate::fabric::FabricError),
-    /// The table is full, or what fabrics share for their certificates; remove a fabric first.
-    #[error("too many fabrics; remove one first")]
+    /// The table is full, or what fabrics share for their certificates; remove a fabric first. Or
+    /// there is no room for three CASE sessions with each fabric:
+    /// [`Config::max_fabrics`](super::Config::max_fabrics).
+    #[error("too many fabrics; remove one first, or make room for more sessions")]
     TooMany,
     /// This node is a member of that fabric already; update it instead.
     #[error("this node is a member of that fabric already; update it instead")]

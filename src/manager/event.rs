@@ -115,7 +115,7 @@ pub enum Event<T> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// This node closed it.
+    /// The application closed it.
     Local,
     /// The peer closed it.
     Peer,
@@ -123,6 +123,14 @@ pub enum CloseReason {
     Evicted,
     /// Its fabric was removed.
     FabricRemoved,
+    /// Its fabric has new credentials: this node is another one there.
+    FabricUpdated,
+    /// The fail-safe of the commissioning window has expired
+    /// ([`CommissioningWindow::with_fail_safe`](super::CommissioningWindow::with_fail_safe)). If the
+    /// commissioner has added a fabric over the session, remove it; if it has changed the
+    /// credentials of one, restore the former ones
+    /// ([`Fabrics::update`](super::Fabrics::update)).
+    FailSafeExpired,
     /// The connection that carried it is lost.
     Disconnected,
 }

@@ -44,10 +44,17 @@ impl PeerAddress {
         }
     }
 
-    /// Returns true if both are the same. Not inlined, as what compares them is longer than a call.
+    /// Returns true if both are the same. Over UDP the IP address and the port count: the scope id
+    /// and the flow label of IPv6 are no part of who somebody is. Not inlined, as what compares them
+    /// is longer than a call.
     #[inline(never)]
     pub(super) fn is(&self, other: &Self) -> bool {
-        self == other
+        match (self, other) {
+            (Self::Udp(one), Self::Udp(other)) => {
+                one.ip() == other.ip() && one.port() == other.port()
+            }
+            _ => self == other,
+        }
     }
 }
 

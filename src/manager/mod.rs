@@ -195,7 +195,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.delivery.start(u16::from_le_bytes([c, d]), rng);
         self.node.jitter = Jitter::new(rng.next_u32());
         self.handshakes.limit(config.max_handshakes);
-        self.node.fabrics.limit(config.max_fabrics);
+        // One place is for PASE.
+        let case_sessions = self.sessions.capacity().saturating_sub(1);
+        self.node.fabrics.limit(config.fabrics(case_sessions));
         if let Some(groups) = self.groups.get_mut() {
             groups.limit(&config, self.node.fabrics.capacity());
         }

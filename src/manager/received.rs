@@ -184,11 +184,16 @@ pub enum Dropped {
     /// its sender, and is acknowledged if it asks for that.
     #[error("handshake message on a secure session")]
     Misplaced,
+    /// It names a secure session and hides its header fields (privacy), as only group messages may.
+    /// No known implementation sends it.
+    #[error("message of a secure session with a hidden header")]
+    PrivateUnicast,
     /// There is no room for another exchange, or its session has too many. The message is not
     /// acknowledged. The peer retransmits it, and the copy is delivered if there is room then, also
     /// behind any number of newer messages. The manager remembers 256 such messages (with
     /// [`Fixed`](super::Fixed) eight), for five minutes. A copy of one that it has forgotten is
-    /// dropped for this reason as well: it is neither delivered nor acknowledged.
+    /// dropped for this reason as well: it is neither delivered nor acknowledged. So is a message
+    /// that would begin an exchange on a session that is closing.
     #[error("no room for another exchange")]
     NoExchange,
     /// Too many events wait to be polled. The peer retransmits it.
@@ -215,7 +220,7 @@ pub enum Dropped {
 
 impl Dropped {
     /// Number of reasons: the size of a table of counters.
-    pub(super) const COUNT: usize = DecodeError::COUNT + 13;
+    pub(super) const COUNT: usize = DecodeError::COUNT + 14;
 
     /// Returns all reasons, in the order of their counters.
     pub(super) fn all() -> impl Iterator<Item = Self> {
@@ -233,6 +238,7 @@ impl Dropped {
             Self::GroupAnswer,
             Self::HandshakeCopy,
             Self::EphemeralNodeId,
+            Self::PrivateUnicast,
         ];
         DecodeError::ALL.into_iter().map(Self::Decode).chain(own)
     }
@@ -254,6 +260,7 @@ impl Dropped {
             Self::GroupAnswer => 10,
             Self::HandshakeCopy => 11,
             Self::EphemeralNodeId => 12,
+            Self::PrivateUnicast => 13,
         };
         DecodeError::COUNT + own
     }

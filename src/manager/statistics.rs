@@ -9,13 +9,15 @@ pub struct Statistics {
     dropped: [u32; Dropped::COUNT],
     /// Handshakes refused as busy.
     pub busy: u32,
+    /// Requests for PASE refused because the commissioning window was closed.
+    pub window_closed: u32,
     /// Short replies that were dropped because the queue was full.
     pub replies_dropped: u32,
 }
 
 impl Statistics {
     pub(super) const fn new() -> Self {
-        Self { dropped: [0; Dropped::COUNT], busy: 0, replies_dropped: 0 }
+        Self { dropped: [0; Dropped::COUNT], busy: 0, window_closed: 0, replies_dropped: 0 }
     }
 
     /// Returns the number of datagrams dropped for this reason.

@@ -188,17 +188,13 @@ impl<'a> StatusReport<'a> {
     /// Reads the payload of a status report message.
     ///
     /// # Errors
-    /// [`WireError::Truncated`] below 8 bytes, or for a busy report with half a wait.
+    /// [`WireError::Truncated`] below 8 bytes.
     pub fn parse(payload: &'a [u8]) -> Result<Self, WireError> {
         let mut rest = Octets(payload);
         let general = GeneralCode(rest.u16()?);
         let protocol = ProtocolId::from_u32(rest.u32()?);
         let code = rest.u16()?;
-        let report = Self::new(general, protocol, code, rest.0);
-        if report.is_busy() && rest.0.len() == 1 {
-            return Err(WireError::Truncated);
-        }
-        Ok(report)
+        Ok(Self::new(general, protocol, code, rest.0))
     }
 
     /// Writes the payload of a status report message.
@@ -245,8 +241,8 @@ impl<'a> StatusReport<'a> {
         self.is(GeneralCode::BUSY, status_code::BUSY)
     }
 
-    /// Returns how long the responder asks to wait: zero if it does not say, `None` if it is not
-    /// busy.
+    /// Returns how long the responder asks to wait: zero if it does not say or says half, `None` if it
+    /// is not busy.
     #[must_use]
     pub fn busy_wait(&self) -> Option<Duration> {
         let millis = match self.data().first_chunk() {

@@ -21,7 +21,7 @@ pub const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
 const POLICIES: [SecurityPolicy; 2] = [TRUST, ASK];
 
 pub type Small = WithGroups<
-    Fixed<Sessions<4>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
+    Fixed<Sessions<7>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
     KeySets<4>,
     Groups<4>,
     Senders<24>,

@@ -1,12 +1,12 @@
 //! CASE: full and resumed, in both roles.
 
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{NodeId, Peer};
+use matter_session::ids::{MessageType, NodeId, Peer};
 use matter_session::manager::{Config, Event};
 use matter_session::session::SessionKind;
 use matter_session_testing::raw::{SIGMA2, is_invalid_parameter};
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Authority, Fate, IM, Net, index, udp};
 
 fn resumed(net: &Net, n: usize) -> bool {
     let last = net.nodes[n].events.iter().rev().find_map(|event| match event {
@@ -226,4 +226,75 @@ fn the_first_message_suits_the_timing_that_was_discovered() {
             .expect_timing(cx, handshake, sleepy)
             .is_ok())
     );
+}
+
+/// What the documentation advises: use the session that is offered, or wait for the handshake that
+/// is under way, or connect.
+fn request(net: &mut Net, peer: Peer) -> bool {
+    net.call(0, |m, cx| match m.session_with(peer) {
+        Some(session) => {
+            let exchange = m.open_exchange(cx, session).unwrap();
+            m.send(cx, exchange, MessageType::new(IM, 2), b"on").unwrap();
+            m.close_exchange(exchange);
+            true
+        }
+        None => {
+            if m.handshakes().with_peer(peer).is_none() {
+                m.connect_case(cx, udp(2), peer).unwrap();
+            }
+            false
+        }
+    })
+}
+
+#[test]
+fn a_handshake_under_way_to_a_peer_is_found_until_it_ends() {
+    let mut net = members(false);
+    let other = Peer::new(index(1), NodeId::new(201));
+    let peer = Peer::new(index(1), NodeId::new(200));
+    let with = |net: &mut Net, peer| net.node(0).manager.handshakes().with_peer(peer);
+    assert_eq!(with(&mut net, peer), None);
+    let begin = |net: &mut Net| net.call(0, |m, cx| m.connect_case(cx, udp(2), peer)).unwrap();
+    let handshake = begin(&mut net);
+    assert_eq!((with(&mut net, peer), with(&mut net, other)), (Some(handshake), None));
+    net.run(1000);
+    assert_eq!(with(&mut net, peer), None, "established");
+    let handshake = begin(&mut net);
+    assert_eq!(with(&mut net, peer), Some(handshake));
+    assert!(net.node(0).manager.handshakes().cancel(handshake));
+    assert_eq!(with(&mut net, peer), None, "cancelled");
+    net.on_send(|_| Fate::Lost);
+    let first = begin(&mut net);
+    begin(&mut net);
+    assert_eq!(with(&mut net, peer), Some(first), "of two, the first");
+    net.run(70_000);
+    assert_eq!(with(&mut net, peer), None, "failed");
+    // The peer's own handshake is none of ours.
+    net.on_send(|d| if d.from == udp(1) { Fate::Lost } else { Fate::Arrives });
+    net.dial_case(1, 0, 1, 100);
+    net.pump();
+    assert_eq!(net.node(0).manager.handshakes().len(), 1);
+    assert_eq!(with(&mut net, peer), None);
+}
+
+/// A request every ten seconds to a device that restarts in between.
+#[test]
+fn requests_to_a_device_that_has_restarted_get_through_again() {
+    let mut net = members(false);
+    let peer = Peer::new(index(1), NodeId::new(200));
+    let mut begun = 0;
+    for n in 0..60 {
+        if n == 10 {
+            let mut fresh = members(false);
+            std::mem::swap(&mut net.nodes[1].manager, &mut fresh.nodes[1].manager);
+            std::mem::swap(&mut net.nodes[1].keys, &mut fresh.nodes[1].keys);
+        }
+        request(&mut net, peer);
+        begun = begun.max(net.node(0).manager.handshakes().len());
+        assert!(request(&mut net, peer) || net.node(0).manager.handshakes().len() == 1);
+        net.run(10_000);
+    }
+    assert_eq!(begun, 1, "never two at once");
+    let got = net.node(1).got.len();
+    assert!(got >= 100, "{got} of 120");
 }

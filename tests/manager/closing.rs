@@ -1,6 +1,7 @@
 //! The end of sessions.
 
 use matter_session::ids::{NodeId, Peer};
+use matter_session::manager::CloseReason;
 
 use crate::net::{Fate, Net, index, udp};
 
@@ -52,5 +53,63 @@ fn closing_all_says_goodbye_on_each_session() {
         assert_eq!(net.nodes[n].manager.sessions().len(), 0);
     }
     assert_eq!(net.node(0).manager.sessions().by_id(second.local_session_id()), None);
+    net.assert_clean();
+}
+
+#[test]
+fn a_session_closes_when_all_that_is_under_way_on_it_has_arrived() {
+    let (mut net, a, b) = Net::with_case();
+    let (first, second) = (net.say(0, a, 2), net.say(0, a, 4));
+    net.pump();
+    let theirs: Vec<_> = net.node(1).got.iter().map(|got| got.exchange).collect();
+    net.node(0).manager.sessions_mut().close_when_settled(a);
+    net.node(0).manager.sessions_mut().close_when_settled(a);
+    assert!(net.nodes[0].manager.session(a).unwrap().is_closing());
+    assert_eq!(net.nodes[0].manager.session_with(Peer::new(index(1), NodeId::new(200))), None);
+    // The conversations that are open go on.
+    net.answer(1, theirs[0], 3);
+    net.run(1000);
+    assert_eq!(net.node(0).got.len(), 1);
+    net.close_exchange(0, first);
+    net.answer(1, theirs[1], 5);
+    net.run(1000);
+    assert_eq!(net.node(0).got.len(), 2);
+    assert_eq!(net.node(0).closed(), []);
+    net.close_exchange(0, second);
+    net.run(1000);
+    assert_eq!(net.node(0).closed(), [(a, 0, CloseReason::Local)]);
+    assert_eq!(net.node(1).closed(), [(b, 0, CloseReason::Peer)]);
+    net.assert_clean();
+}
+
+#[test]
+fn a_session_without_exchanges_closes_at_once_when_settled() {
+    let (mut net, a, _) = Net::with_case();
+    net.node(0).manager.sessions_mut().close_when_settled(a);
+    assert!(net.nodes[0].manager.session(a).is_none());
+    net.run(1000);
+    assert_eq!(net.node(0).closed(), [(a, 0, CloseReason::Local)]);
+    assert_eq!(net.node(1).manager.sessions().len(), 0);
+    net.node(0).manager.sessions_mut().close_when_settled(a);
+    net.assert_clean();
+}
+
+/// The last thing that leaves on the session is an acknowledgement, and then the CloseSession.
+#[test]
+fn what_a_closing_session_owes_is_acknowledged_before_it_closes() {
+    let (mut net, a, b) = Net::with_case();
+    let exchange = net.say(0, a, 2);
+    net.on_send(|d| if d.from == udp(2) { Fate::Late(10) } else { Fate::Arrives });
+    net.pump();
+    let theirs = net.node(1).got[0].exchange;
+    net.node(1).manager.sessions_mut().close_when_settled(b);
+    net.close_exchange(1, theirs);
+    let since = net.sent.len();
+    net.pump();
+    assert_eq!(net.sent_by(1, since).len(), 2, "both in one round");
+    net.run(1000);
+    assert!(net.node(0).acknowledged(exchange));
+    assert_eq!(net.node(0).closed(), [(a, 0, CloseReason::Peer)]);
+    assert_eq!(net.node(1).closed(), [(b, 0, CloseReason::Local)]);
     net.assert_clean();
 }

@@ -2,9 +2,9 @@
 
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{NodeId, Peer};
-use matter_session::manager::{CloseReason, FabricTableError};
+use matter_session::manager::{CloseReason, Event, FabricTableError, OpenError, SessionHandle};
 
-use crate::net::{Authority, Fate, Net, PASSCODE, index};
+use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
 
 fn members() -> (Net, Authority) {
     let mut net = Net::pair();
@@ -78,21 +78,184 @@ fn a_handshake_fails_when_its_fabric_goes_or_changes() {
     }
 }
 
-#[test]
-fn updated_credentials_serve_the_next_handshake_and_sessions_stay() {
-    let (mut net, mut authority) = members();
-    let (a, _) = net.case(200);
-    let member = authority.admit(200);
-    net.call(1, |manager, cx| manager.fabrics_mut().update(cx, index(1), &member.credentials()))
-        .unwrap();
+/// How a node leaves what it was on a fabric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Change {
+    Update,
+    Remove,
+}
+
+const CHANGES: [(Change, CloseReason); 2] =
+    [(Change::Update, CloseReason::FabricUpdated), (Change::Remove, CloseReason::FabricRemoved)];
+
+/// Node 1 gets new credentials on the fabric, or leaves it.
+fn change(net: &mut Net, authority: &mut Authority, what: Change, spared: Option<SessionHandle>) {
+    let member = authority.admit(201);
+    net.call(1, |manager, cx| {
+        let fabrics = manager.fabrics_mut();
+        let mut fabrics = match spared {
+            Some(session) => fabrics.sparing(session),
+            None => fabrics,
+        };
+        match what {
+            Change::Update => fabrics.update(cx, index(1), &member.credentials()).unwrap(),
+            Change::Remove => assert!(fabrics.remove(cx, index(1))),
+        }
+    });
     net.node(1).keys.insert(index(1), member.key);
-    let exchange = net.say(0, a, 2);
+}
+
+#[test]
+fn an_update_ends_all_that_was_of_the_former_node() {
+    let (mut net, mut authority) = members();
+    let mut other = Authority::new(2, false);
+    other.join(&mut net, 0, 100);
+    other.join(&mut net, 1, 200);
+    let former = [net.case(200), net.case(200)];
+    net.dial_case(0, 1, 2, 200);
     net.run(1000);
-    assert!(net.node(0).acknowledged(exchange));
-    assert_eq!(net.node(1).manager.records().len(), 0);
-    net.case(200);
-    assert_eq!(net.node(1).manager.sessions().len(), 2);
+    let kept = net.node(1).established();
+    change(&mut net, &mut authority, Change::Update, None);
+    net.run(1000);
+    let ends = former.map(|(_, session)| (session, 0, CloseReason::FabricUpdated));
+    assert_eq!(net.node(1).closed(), ends);
+    let peers = former.map(|(session, _)| (session, 0, CloseReason::Peer));
+    assert_eq!(net.node(0).closed(), peers, "each peer was told");
+    assert!(net.nodes[1].manager.session(kept).is_some(), "another fabric");
+    assert!(net.node(1).manager.dangerous_record(Peer::new(index(1), NodeId::new(100))).is_none());
+    // The new node serves, and the former does not.
+    net.node(0).events.clear();
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    let refused = HandshakeError::Refused(Refusal::NoSharedTrustRoots);
+    assert_eq!(net.node(0).failures(), [refused]);
+    net.case(201);
     net.assert_clean();
+}
+
+/// What undoes an addition or an update when the fail-safe expires is the same call.
+#[test]
+fn an_undone_addition_or_update_leaves_no_session_of_the_new_node() {
+    let (mut net, mut authority) = members();
+    change(&mut net, &mut authority, Change::Update, None);
+    let (_, session) = net.case(201);
+    let former = authority.admit(200);
+    net.call(1, |m, cx| m.fabrics_mut().update(cx, index(1), &former.credentials())).unwrap();
+    net.node(1).keys.insert(index(1), former.key);
+    net.run(1000);
+    assert_eq!(net.node(1).closed(), [(session, 0, CloseReason::FabricUpdated)]);
+    let (_, session) = net.case(200);
+    assert!(net.call(1, |m, cx| m.fabrics_mut().remove(cx, index(1))));
+    net.run(1000);
+    assert_eq!(net.node(1).closed(), [(session, 0, CloseReason::FabricRemoved)]);
+    assert_eq!(net.node(1).manager.sessions().len(), 0);
+    net.assert_clean();
+}
+
+#[test]
+fn the_session_that_a_change_is_asked_over_stays_until_its_answer_is_acknowledged() {
+    for (what, reason) in CHANGES {
+        let (mut net, mut authority) = members();
+        let (_, other) = net.case(200);
+        let (a, b) = net.case(200);
+        let request = net.say(0, a, 8);
+        net.pump();
+        let exchange = net.node(1).got[0].exchange;
+        change(&mut net, &mut authority, what, Some(b));
+        net.pump();
+        assert_eq!(net.node(1).closed(), [(other, 0, reason)], "{what:?}: the others at once");
+        // It is not offered, and nothing begins on it, neither here nor there.
+        let peer = Peer::new(index(1), NodeId::new(100));
+        assert_eq!(net.nodes[1].manager.session_with(peer), None);
+        assert!(net.nodes[1].manager.session(b).unwrap().is_closing());
+        let open = net.call(1, |m, cx| m.open_exchange(cx, b));
+        assert_eq!(open, Err(OpenError::Closed));
+        net.on_send(|d| if d.from == udp(2) { Fate::Lost } else { Fate::Arrives });
+        let late = net.say(0, a, 8);
+        net.pump();
+        assert_eq!(net.node(1).got.len(), 1, "{what:?}");
+        // The answer is lost once, and arrives.
+        net.answer(1, exchange, 9);
+        net.close_exchange(1, exchange);
+        net.pump();
+        assert!(net.nodes[1].manager.session(b).is_some(), "{what:?}: the answer is on its way");
+        net.on_send(|_| Fate::Arrives);
+        net.run(3000);
+        let answers: Vec<_> = net.node(0).got.iter().map(|got| got.opcode).collect();
+        assert_eq!(answers, [9], "{what:?}");
+        assert!(net.node(0).acknowledged(request) && !net.node(0).acknowledged(late));
+        assert_eq!(net.node(1).closed().last(), Some(&(b, 0, reason)), "{what:?}");
+        assert_eq!(net.node(0).closed().last(), Some(&(a, 0, CloseReason::Peer)), "told");
+        let events = &net.nodes[1].events;
+        let at = |wanted: fn(&Event<u32>) -> bool| events.iter().rposition(wanted).unwrap();
+        let acknowledged = at(|e| matches!(e, Event::Acknowledged { .. }));
+        assert!(acknowledged < at(|e| matches!(e, Event::Closed { .. })), "first the one");
+        assert_eq!(net.node(1).manager.sessions().len(), 0);
+        net.assert_clean();
+    }
+}
+
+#[test]
+fn a_spared_session_ends_when_its_answer_is_given_up() {
+    for (what, reason) in CHANGES {
+        let (mut net, mut authority) = members();
+        let (a, b) = net.case(200);
+        net.say(0, a, 8);
+        net.pump();
+        let exchange = net.node(1).got[0].exchange;
+        change(&mut net, &mut authority, what, Some(b));
+        net.on_send(|_| Fate::Lost);
+        net.answer(1, exchange, 9);
+        net.close_exchange(1, exchange);
+        net.run(20_000);
+        assert!(net.node(1).undelivered(exchange));
+        assert_eq!(net.node(1).closed(), [(b, 0, reason)], "{what:?}");
+        net.on_send(|_| Fate::Arrives);
+        net.assert_clean();
+    }
+}
+
+#[test]
+fn a_session_without_an_exchange_or_of_another_fabric_is_not_spared() {
+    for (what, reason) in CHANGES {
+        let (mut net, mut authority) = members();
+        let mut other = Authority::new(2, false);
+        other.join(&mut net, 0, 100);
+        other.join(&mut net, 1, 200);
+        let (_, session) = net.case(200);
+        net.dial_case(0, 1, 2, 200);
+        net.run(1000);
+        let foreign = net.node(1).established();
+        change(&mut net, &mut authority, what, Some(session));
+        net.pump();
+        assert_eq!(net.node(1).closed(), [(session, 0, reason)], "nothing is left to settle");
+        if what == Change::Remove {
+            authority.join(&mut net, 1, 201);
+        }
+        change(&mut net, &mut authority, what, Some(foreign));
+        net.run(1000);
+        let known = net.nodes[1].manager.session(foreign).unwrap();
+        assert!(!known.is_closing(), "{what:?}: the other fabric is as it was");
+    }
+}
+
+#[test]
+fn the_pase_session_over_which_a_fabric_was_added_can_be_spared_as_well() {
+    let (mut net, mut authority) = members();
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(1000);
+    let (a, b) = (net.node(0).established(), net.node(1).established());
+    net.node(1).manager.sessions_mut().associate_fabric(b, index(1)).unwrap();
+    net.say(0, a, 8);
+    net.pump();
+    let exchange = net.node(1).got[0].exchange;
+    change(&mut net, &mut authority, Change::Remove, Some(b));
+    net.answer(1, exchange, 9);
+    net.close_exchange(1, exchange);
+    net.run(1000);
+    assert_eq!(net.node(0).got.len(), 1);
+    assert_eq!(net.node(1).closed(), [(b, 0, CloseReason::FabricRemoved)]);
 }
 
 #[test]

@@ -26,7 +26,8 @@ type Tighter =
     Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<1300>>;
 
 fn members<S: Storage>() -> Net<S> {
-    let config = Config::default().with_handshakes(2, Duration::from_millis(300));
+    let config =
+        Config::default().with_handshakes(2, Duration::from_millis(300)).with_less_than_specified();
     let nodes = [udp(1), udp(2), udp(3)].map(|address| (address, config.clone()));
     let mut net = Net::stored(nodes.into());
     let mut authority = Authority::new(1, true);
@@ -137,7 +138,7 @@ fn a_manager_in_its_place_is_started_once_and_for_all() {
     const PLACE: Unstarted<RustCrypto, Tight, u32> = Unstarted::new(RustCrypto);
     let (mut place, mut rng) = (PLACE, Dice::new(1));
     let member = Authority::new(1, false).admit(100);
-    let node = place.start(Config::default(), &mut rng);
+    let node = place.start(Config::default().with_less_than_specified(), &mut rng);
     assert_eq!(node.fabrics_mut().add(&member.credentials()), Ok(index(1)));
     // Limits are those of the tables where they are lower than those of the settings.
     let second = Authority::new(2, false).admit(100);
@@ -176,6 +177,7 @@ fn settings_below_the_tables_lose_no_event_of_a_handshake() {
         MessageBytes<2600>,
     >;
     let config = Config::default()
+        .with_less_than_specified()
         .with_sessions(1)
         .with_records(0, Duration::ZERO)
         .with_handshakes(2, Duration::from_millis(300));

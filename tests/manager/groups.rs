@@ -24,7 +24,7 @@ const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
 const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
 
 type Small = WithGroups<
-    Fixed<Sessions<4>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
+    Fixed<Sessions<7>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
     KeySets<4>,
     Groups<4>,
     Senders<24>,
@@ -257,8 +257,38 @@ fn nothing_is_sent_before_its_counter_is_stored() {
 }
 
 #[test]
+fn ten_senders_are_known_under_a_key_set_whatever_the_limit() {
+    for (limit, known) in [(0, 10), (3, 10), (10, 10), (11, 11)] {
+        let config = Config::default().with_group_senders(limit, 4);
+        let mut net = lights_with::<Heap>(13, ONE, &config);
+        let heard = (0..12).filter(|n| {
+            let datagram = net.group_datagram(*n, index(1), 1, b"on");
+            hand(&mut net, 12, &datagram).is_ok()
+        });
+        assert_eq!(heard.count(), known, "{limit}");
+    }
+}
+
+/// The switch for privacy belongs to a group: its receivers are what counts.
+#[test]
+fn each_group_hides_its_headers_or_does_not() {
+    let mut net = lights::<Heap>(2, ONE);
+    for n in 0..2 {
+        net.join_group(n, index(1), 2, ONE, &[8]);
+    }
+    let hidden = GroupSettings::new(GroupKeySetId::new(2)).with_privacy();
+    let group = Group::new(index(1), GroupId::new(2));
+    net.node(0).manager.groups_mut().set(group, hidden).unwrap();
+    for (group, hides) in [(1, false), (2, true)] {
+        let datagram = net.group_datagram(0, index(1), group, b"on");
+        assert_eq!(datagram[3] & 0x80 != 0, hides, "group {group}");
+        assert_eq!(hand(&mut net, 1, &datagram), Ok(()), "a receiver needs no setting");
+    }
+}
+
+#[test]
 fn a_full_table_pushes_no_sender_out_and_says_so_once() {
-    let config = Config::default().with_group_senders(3, 4);
+    let config = Config::default().with_group_senders(3, 4).with_less_than_specified();
     let mut net = lights_with::<Heap>(6, ONE, &config);
     let from = |net: &mut Net, n| {
         let datagram = net.group_datagram(n, index(1), 1, &[n as u8]);
@@ -631,7 +661,7 @@ fn groups_and_key_sets_that_cannot_be_are_refused() {
 #[test]
 fn a_manager_without_tables_for_groups_has_none() {
     let mut net = Net::<
-        Fixed<Sessions<4>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
+        Fixed<Sessions<7>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
     >::stored(vec![(udp(1), Config::default())]);
     Authority::new(1, false).join(&mut net, 0, 100);
     let manager = &mut net.node(0).manager;

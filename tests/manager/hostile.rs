@@ -83,13 +83,13 @@ fn privacy_and_reserved_session_types_are_refused() {
     let (mut net, ..) = Net::with_case();
     let message = withheld(&mut net, 2);
     for (security, reason) in [
-        (0x80, DecodeError::Privacy),
-        (0x40, DecodeError::Shape),
-        (0x02, DecodeError::from(WireError::SessionType)),
+        (0x80, Dropped::PrivateUnicast),
+        (0x40, DecodeError::Shape.into()),
+        (0x02, DecodeError::from(WireError::SessionType).into()),
     ] {
         let mut octets = message.clone();
         octets[3] = security;
-        assert_eq!(net.hand(1, udp(1), &octets), Err(Dropped::Decode(reason)));
+        assert_eq!(net.hand(1, udp(1), &octets), Err(reason));
     }
 }
 
@@ -199,4 +199,21 @@ fn a_commissioner_that_begins_again_and_again_holds_one_slot() {
         net.node(2).events.clear();
         net.run(61_000);
     }
+}
+
+#[test]
+fn a_message_of_a_session_with_a_hidden_header_is_counted_by_a_reason_of_its_own() {
+    let (mut net, ..) = Net::with_case();
+    let mut message = withheld(&mut net, 2);
+    message[3] |= 0x80;
+    let before = net.node(1).facts();
+    assert_eq!(net.hand(1, udp(1), &message), Err(Dropped::PrivateUnicast));
+    // A handshake message that does so is another matter.
+    message[1..3].fill(0);
+    let private = Dropped::Decode(DecodeError::Privacy);
+    assert_eq!(net.hand(1, udp(1), &message), Err(private));
+    assert_eq!(net.node(1).facts(), before);
+    let statistics = net.node(1).manager.statistics();
+    assert_eq!(statistics.dropped(Dropped::PrivateUnicast), 1);
+    assert_eq!(statistics.dropped(private), 1);
 }

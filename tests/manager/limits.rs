@@ -6,9 +6,15 @@ use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::MessageType;
 use matter_session::ids::{NodeId, Peer};
-use matter_session::manager::{Config, ConnectError, Event, OpenError, SendError, WindowError};
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+};
+use matter_session::manager::{
+    Config, ConnectError, Event, FabricTableError, Fixed, Heap, OpenError, SendError, Storage,
+    WindowError,
+};
 
-use crate::net::{Fate, IM, Net, PASSCODE, index, udp, window};
+use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp, window};
 
 fn members(a: Config, b: Config) -> Net {
     Net::members_with(vec![(udp(1), a), (udp(2), b)])
@@ -220,4 +226,43 @@ fn a_flood_of_requests_leaves_room_behind() {
     net.node(0).events.clear();
     net.case(200);
     net.assert_clean();
+}
+
+/// How many fabrics a node can join, of five.
+fn joins<S: Storage>(config: Config) -> usize {
+    let mut net = Net::<S>::stored(vec![(udp(1), config)]);
+    let joined = (1..=5).filter(|n| {
+        let member = Authority::new(*n, false).admit(100);
+        match net.node(0).manager.fabrics_mut().add(&member.credentials()) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error, FabricTableError::TooMany);
+                false
+            }
+        }
+    });
+    joined.count()
+}
+
+#[test]
+fn a_node_joins_no_more_fabrics_than_it_has_three_case_sessions_for() {
+    type Device<const SESSIONS: usize> = Fixed<
+        Sessions<SESSIONS>,
+        Exchanges<4>,
+        Handshakes<2>,
+        Fabrics<5>,
+        Records<2>,
+        MessageBytes<2600>,
+    >;
+    for sessions in [1, 2, 3, 5, 6, 14, 15, 100] {
+        let config = Config::default().with_sessions(sessions);
+        assert_eq!(joins::<Heap>(config.clone()), (sessions / 3).min(5), "{sessions}");
+        assert_eq!(joins::<Heap>(config.with_less_than_specified()), 5, "{sessions}");
+    }
+    // One place is for PASE.
+    assert_eq!(joins::<Device<3>>(Config::default()), 0);
+    assert_eq!(joins::<Device<9>>(Config::default()), 2);
+    assert_eq!(joins::<Device<10>>(Config::default()), 3);
+    assert_eq!(joins::<Device<16>>(Config::default()), 5);
+    assert_eq!(joins::<Device<3>>(Config::default().with_less_than_specified()), 5);
 }

@@ -161,6 +161,7 @@ fn a_clock_that_leaps_past_everything_stops_nothing() {
         controller.send(cx, exchange, MessageType::READ_REQUEST, b"request").unwrap();
     });
     assert_eq!(pair.carry(To::Device).len(), 1);
+    pair.with(To::Device, |device, cx| device.window().arm_fail_safe(cx, None).unwrap());
     // The device sleeps while it owes the acknowledgement: the exchange ends with it.
     pair.now = Instant::from_millis(3_600_000);
     pair.with(To::Device, HeapSessionManager::handle_timeout);

@@ -10,6 +10,7 @@ mod fabrics;
 mod fixed;
 mod groups;
 mod hostile;
+mod ipks;
 mod limits;
 mod live;
 #[cfg(any(feature = "log", feature = "defmt"))]

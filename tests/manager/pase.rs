@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::manager::{Config, Event, WindowCloseReason, WindowError};
 use matter_session::session::SessionKind;
@@ -108,7 +109,7 @@ fn an_initiator_that_begins_again_as_the_same_node_is_not_locked_out() {
 
 #[test]
 fn a_full_node_can_be_commissioned() {
-    let config = Config::default().with_sessions(1).with_exchanges(8);
+    let config = Config::default().with_sessions(1).with_exchanges(8).with_less_than_specified();
     let mut net = Net::with(vec![(udp(1), Config::default()), (udp(2), config)]);
     let mut authority = crate::net::Authority::new(1, false);
     authority.join(&mut net, 0, 100);
@@ -127,4 +128,39 @@ fn a_full_node_can_be_commissioned() {
     let exchange = net.say(0, net.nodes[0].manager.sessions().pase().unwrap(), 2);
     net.settle();
     assert!(net.node(0).acknowledged(exchange));
+}
+
+#[test]
+fn a_window_is_open_for_three_to_fifteen_minutes_unless_told_otherwise() {
+    for (seconds, usual) in [(0, false), (179, false), (180, true), (900, true), (901, false)] {
+        let mut net = Net::pair();
+        let duration = Duration::from_secs(seconds);
+        let opened = net.call(1, |m, cx| m.window().open(cx, window().with_duration(duration)));
+        assert_eq!(opened, if usual { Ok(()) } else { Err(WindowError::Duration) }, "{seconds}");
+        assert_eq!(net.node(1).manager.window().is_open(), usual);
+        net.node(1).manager.window().close();
+        let passcode = Passcode::new(PASSCODE).unwrap();
+        let opened = net.call(1, |m, cx| m.window().open_for(cx, &passcode, Some(duration)));
+        assert_eq!(opened.is_ok(), usual, "{seconds}");
+        net.node(1).manager.window().close();
+        let any = window().with_any_duration(duration);
+        assert_eq!(net.call(1, |m, cx| m.window().open(cx, any)), Ok(()), "{seconds}");
+        net.run(seconds * 1000);
+        assert!(!net.node(1).manager.window().is_open());
+    }
+}
+
+#[test]
+fn a_request_at_a_closed_window_is_counted() {
+    let mut net = Net::pair();
+    for n in 1..=3 {
+        net.dial_pase(0, 1, PASSCODE);
+        net.run(1000);
+        let statistics = net.node(1).manager.statistics();
+        assert_eq!((statistics.window_closed, statistics.busy), (n, 0));
+    }
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(1000);
+    assert_eq!(net.node(1).manager.statistics().window_closed, 3);
 }

@@ -142,6 +142,7 @@ impl<S: Storage> World<S> {
             .with_fabrics(FABRICS)
             .with_groups(GROUPS, GROUPS)
             .with_group_senders(1, WAITING)
+            .with_less_than_specified()
             .with_records(RECORDS, core::time::Duration::from_secs(30))
             .with_handshakes(HANDSHAKES, core::time::Duration::from_millis(100));
         let mut net = Net::stored(vec![(udp(1), config.clone()), (udp(2), config)]);

@@ -1,11 +1,13 @@
 //! Operational keys that take their time.
 
+use core::time::Duration;
+
 use matter_session::crypto::{OperationalKey, SignError};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::Peer;
-use matter_session::manager::Event;
+use matter_session::manager::{Config, Event};
 
-use crate::net::{Net, index};
+use crate::net::{Net, index, udp};
 
 fn slow_keys() -> Net {
     let mut net = Net::members();
@@ -44,10 +46,47 @@ fn a_signature_that_comes_too_late_is_ignored() {
     net.dial_case(0, 1, 1, 200);
     net.run(70_000);
     assert_eq!(net.node(0).failures(), [HandshakeError::TimedOut]);
-    let failures = net.node(1).failures();
-    assert_eq!(failures.len(), 1);
+    assert_eq!(net.node(1).failures(), [HandshakeError::SignatureOverdue]);
     assert!(!sign(&mut net, 1));
     net.assert_clean();
+}
+
+#[test]
+fn a_handshake_says_when_it_has_ended_because_its_signature_did_not_come() {
+    for slow in 0..2 {
+        for late in [false, true] {
+            let mut net = slow_keys();
+            net.node(1 - slow).signs = true;
+            net.dial_case(0, 1, 1, 200);
+            if late {
+                // The deadline passes without a timer, and the signature comes after it.
+                net.pump();
+                net.now += 70_000;
+                assert!(sign(&mut net, slow));
+            }
+            net.run(70_000);
+            assert_eq!(net.node(slow).failures(), [HandshakeError::SignatureOverdue], "{slow}");
+            net.assert_clean();
+        }
+    }
+}
+
+#[test]
+fn a_node_whose_only_slot_waits_for_its_own_key_asks_others_to_come_back_soon() {
+    let config = Config::default().with_handshakes(1, Duration::from_secs(5));
+    let mut net = Net::members_with(vec![(udp(1), config), (udp(2), Config::default())]);
+    net.node(0).signs = false;
+    net.dial_case(0, 1, 1, 200);
+    net.run(1000);
+    assert_eq!(net.node(0).requests.len(), 1);
+    net.dial_case(1, 0, 1, 100);
+    net.run(1000);
+    let wait = Duration::from_secs(5);
+    assert_eq!(net.node(1).failures(), [HandshakeError::Refused(Refusal::Busy { wait })]);
+    // The key was slow, not lost.
+    assert!(sign(&mut net, 0));
+    net.run(1000);
+    net.node(0).established();
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn what_no_fabric_has_is_refused_whatever_the_checksum_says() {
     let one = [Ipk::EpochKey(Secret::new([1; 16]))];
     let bytes = encoded(fabric(false, &one).view());
     assert!(FabricBuf::decode(&RustCrypto, &resealed(bytes.clone())).is_ok());
-    for (at, value) in [(0, 0), (0, 2), (1, 0), (1, 255), (2, 0), (2, 4), (4, 0xFF), (7, 1)] {
+    for (at, value) in [(0, 1), (0, 3), (1, 0), (1, 255), (2, 0), (2, 4), (4, 0xFF), (7, 1)] {
         let mut bad = bytes.clone();
         bad[at] = value;
         let read = FabricBuf::decode(&RustCrypto, &resealed(bad));
@@ -131,8 +131,8 @@ fn what_no_fabric_has_is_refused_whatever_the_checksum_says() {
     let member = Authority::new(1, false).admit(100);
     let FabricCredentials { root, .. } = member.credentials();
     let len = (root.len() as u16).to_le_bytes();
-    let head = [&[1, 3, 1][..], &len, &[0, 0], &len].concat();
-    let bad = [&head[..], &[7; 16], root, root, &[0; 4]].concat();
+    let head = [&[2, 3, 1][..], &len, &[0, 0], &len].concat();
+    let bad = [&head[..], &[7; 24], root, root, &[0; 4]].concat();
     let error = ChainError { position: Position::Noc, fault: ChainFault::Kind };
     let read = FabricBuf::decode(&RustCrypto, &resealed(bad));
     assert_eq!(read.err(), Some(FabricError::Chain(error)));

@@ -11,7 +11,7 @@ use matter_session::manager::{Config, Event, RestoreError};
 use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
-use crate::net::{Authority, Manager, Net, index, udp};
+use crate::net::{Authority, Fate, Manager, Net, index, udp};
 
 /// What a database would hold, as bytes.
 #[derive(Default)]
@@ -250,8 +250,8 @@ fn a_peer_that_is_forgotten_while_it_resumes_does_not_come_back_to_the_store() {
             fleet.dial(0, 1, 200);
             let secret = fleet.stores[n].find(|_| true).unwrap().shared_secret;
             fleet.net.on_send(move |d| match d.handshake_opcode() {
-                Some(opcode) if opcode == on_its_way => crate::net::Fate::Late(50),
-                _ => crate::net::Fate::Arrives,
+                Some(opcode) if opcode == on_its_way => Fate::Late(50),
+                _ => Fate::Arrives,
             });
             fleet.net.dial_case(0, 1, 1, 200);
             fleet.net.pump();
@@ -324,8 +324,8 @@ fn of_two_processes_with_one_store_one_resumes_a_record() {
     // The attacker copies a Sigma1 to the other process, in the guise of another unsecured node.
     let since = fleet.net.sent.len();
     fleet.net.on_send(|d| match d.handshake_opcode() {
-        Some(0x40) if d.from == udp(1) => crate::net::Fate::Late(50),
-        _ => crate::net::Fate::Arrives,
+        Some(0x40) if d.from == udp(1) => Fate::Late(50),
+        _ => Fate::Arrives,
     });
     fleet.net.dial_case(0, 1, 1, 200);
     fleet.net.pump();
@@ -364,4 +364,21 @@ fn a_record_with_another_id_than_was_asked_for_is_not_resumed() {
     fleet.stores[1].0.borrow_mut().stale = true;
     assert_eq!(fleet.dial(0, 1, 200), [false, false]);
     fleet.net.assert_clean();
+}
+
+#[test]
+fn the_store_forgets_the_record_of_a_resumed_session_on_which_the_peer_is_never_heard() {
+    let mut fleet = Fleet::pair();
+    let peer = Peer::new(index(1), NodeId::new(200));
+    for resumed in [false, true] {
+        fleet.net.case(200);
+        fleet.net.on_send(|d| match d.handshake_opcode() {
+            Some(_) => Fate::Arrives,
+            None => Fate::Lost,
+        });
+        let session = fleet.net.nodes[0].manager.session_with(peer).unwrap();
+        fleet.net.say(0, session, 2);
+        fleet.net.run(20_000);
+        assert_eq!(fleet.stores[0].len(), usize::from(!resumed));
+    }
 }

@@ -1,7 +1,8 @@
 //! One call of any public method, with arguments that may be of another manager, old, or nonsense.
 
 use matter_session::crypto::{Passcode, PbkdfParameters, Secret, Verifier};
-use matter_session::fabric::Fabric;
+use matter_session::fabric::{Fabric, GroupKey};
+use matter_session::group::{EpochStart, GroupEpoch};
 use matter_session::ids::{
     FabricIndex, Group, GroupId, LocalSessionId, MessageType, NodeId, Peer, ProtocolId,
 };
@@ -61,7 +62,11 @@ fn any_window(dice: &mut Dice) -> CommissioningWindow {
     let pbkdf = PbkdfParameters::new(1000, &[7; 16]).expect("valid");
     let verifier = Verifier::generate(&Toy::<false>, &any_passcode(dice), &pbkdf).expect("one");
     let window = CommissioningWindow::new(verifier, pbkdf);
-    if coin(dice) { window.with_duration(any_duration(dice)) } else { window }
+    match dice.below(3) {
+        0 => window.with_duration(any_duration(dice)),
+        1 => window.with_any_duration(any_duration(dice)),
+        _ => window,
+    }
 }
 
 impl<S: Storage> World<S> {
@@ -222,7 +227,13 @@ impl<S: Storage> World<S> {
         match kind {
             20 => drop(node.manager.fabrics_mut().add(&credentials)),
             21 if coin(dice) => {
-                let _ = node.call(|m, cx| m.fabrics_mut().update(cx, index, &credentials));
+                let session = pick(&pool.sessions, dice).copied().filter(|_| coin(dice));
+                let _ = node.call(|m, cx| match session {
+                    Some(session) => {
+                        m.fabrics_mut().sparing(session).update(cx, index, &credentials)
+                    }
+                    None => m.fabrics_mut().update(cx, index, &credentials),
+                });
             }
             21 => {
                 let bytes = match pick(&pool.fabrics, dice) {
@@ -238,7 +249,20 @@ impl<S: Storage> World<S> {
                 }
             }
             22 if dice.below(4) == 0 => {
-                node.call(|m, cx| m.fabrics_mut().remove(cx, index));
+                let session = pick(&pool.sessions, dice).copied().filter(|_| coin(dice));
+                node.call(|m, cx| match session {
+                    Some(session) => m.fabrics_mut().sparing(session).remove(cx, index),
+                    None => m.fabrics_mut().remove(cx, index),
+                });
+            }
+            22 => {
+                let epochs: Vec<_> = (0..dice.below(5))
+                    .map(|_| GroupEpoch {
+                        key: GroupKey::EpochKey(Secret::new([dice.below(4) as u8; 16])),
+                        start: EpochStart::from_micros(dice.below(4)),
+                    })
+                    .collect();
+                let _ = node.manager.fabrics_mut().set_ipks(index, &epochs);
             }
             23 => {
                 let Some(record) = pick(&pool.records, dice).cloned() else { return };
@@ -303,6 +327,10 @@ impl<S: Storage> World<S> {
                 let duration = coin(dice).then(|| any_duration(dice));
                 let _ = node.call(|m, cx| m.window().open_for(cx, &passcode, duration));
             }
+            _ if coin(dice) => {
+                let duration = coin(dice).then(|| any_duration(dice));
+                let _ = node.call(|m, cx| m.window().arm_fail_safe(cx, duration));
+            }
             _ => {
                 if dice.below(3) == 0 {
                     node.manager.window().close();
@@ -326,6 +354,7 @@ impl<S: Storage> World<S> {
                 }
                 _ => node.call(|m, cx| m.close_session(cx, session)),
             },
+            34 if coin(dice) => node.manager.sessions_mut().close_when_settled(session),
             34 => drop(node.manager.sessions_mut().associate_fabric(session, any_fabric(dice))),
             _ => {
                 if let Some(data) = node.manager.data_mut(session) {
@@ -405,6 +434,7 @@ impl<S: Storage> World<S> {
         let handshakes = m.handshakes();
         let count = handshakes.len();
         assert_eq!(handshakes.is_empty(), count == 0);
+        let _ = handshakes.with_peer(peer);
         let _ = handshakes.peer_certificates();
         let id = LocalSessionId::new(1 + dice.below(0xFFFF) as u16).expect("not zero");
         let sessions = m.sessions();

@@ -179,6 +179,7 @@ pub fn any_parameters(dice: &mut Dice) -> SessionParameters {
 /// Settings of which each may have any value. The tables of the heap grow with what is in them.
 fn any_config(dice: &mut Dice) -> Config {
     let mut config = Config::default();
+    config.below_specification = dice.below(8) != 0;
     let times = [(); 4].map(|()| if coin(dice) { Some(any_duration(dice)) } else { None });
     let [boost, lifetime, record, busy] = times;
     config.retransmission_boost = boost.unwrap_or(config.retransmission_boost);

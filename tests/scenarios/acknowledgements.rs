@@ -219,7 +219,7 @@ fn an_owed_acknowledgement_leaves_once_although_a_send_fails() {
 
     let mut debt = Debt::<
         Fixed<Sessions<3>, Exchanges<6>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
-    >::new(Config::default(), false);
+    >::new(Config::default().with_less_than_specified(), false);
     let session = debt.session;
     loop {
         let sent = debt.net.call(0, |m, cx| {
@@ -270,7 +270,7 @@ fn an_owed_acknowledgement_leaves_once_at_the_timer_and_with_whatever_ends_the_w
         }),
     ];
     for (name, after, end) in cases {
-        let config = Config::default().with_sessions(1);
+        let config = Config::default().with_sessions(1).with_less_than_specified();
         let mut debt = Debt::new(config, false);
         let start = debt.net.now;
         end(&mut debt);

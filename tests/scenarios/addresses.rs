@@ -1,9 +1,12 @@
 //! Where a peer is: it moves with its newest authentic message, and with nothing else.
 
+use core::net::{Ipv6Addr, SocketAddrV6};
+
 use matter_session::manager::{Dropped, PeerAddress, SessionHandle};
 use matter_session::session::DecodeError;
 
-use crate::net::{Fate, Net, udp};
+use crate::net::{Fate, Net, PASSCODE, udp};
+use crate::raw::{ACK, PAKE1, PAKE3, Raw, SIGMA1, SIGMA3, parts};
 use crate::twin::{Plan, header};
 
 /// A datagram that node 0 has sent and that did not arrive.
@@ -107,4 +110,156 @@ fn a_message_that_comes_late_from_another_address_is_delivered_and_moves_nothing
     }
     assert_eq!(say(&mut net, 101, udp(9)), udp(9), "and again");
     assert_eq!(say(&mut net, 95, udp(8)), udp(9), "the late one from where it was");
+}
+
+const INITIATOR: usize = 0;
+const DEVICE: usize = 1;
+
+/// Two members; node 0 begins a handshake with node 1, of either kind.
+fn begin(pase: bool) -> Net {
+    let mut net = Net::members();
+    if pase {
+        net.open_window(DEVICE);
+        net.dial_pase(INITIATOR, DEVICE, PASSCODE);
+    } else {
+        net.dial_case(INITIATOR, DEVICE, 1, 200);
+    }
+    net
+}
+
+/// Withholds the messages of a handshake with this opcode. Returns the one that was withheld.
+fn withheld_message(net: &mut Net, opcode: u8) -> Vec<u8> {
+    net.on_send(move |d| match d.handshake_opcode() {
+        Some(other) if other == opcode => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    net.pump();
+    let sent = net.sent.iter().rev().find(|d| d.handshake_opcode() == Some(opcode));
+    sent.unwrap().octets.clone()
+}
+
+fn link_local(scope: u32, flow: u32) -> PeerAddress {
+    let ip = Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, 0, 1);
+    PeerAddress::Udp(SocketAddrV6::new(ip, 5540, flow, scope).into())
+}
+
+#[test]
+fn a_handshake_goes_on_from_whichever_address_its_initiator_sends_next() {
+    for opcode in [SIGMA3, PAKE1, PAKE3] {
+        let other_host = PeerAddress::Udp(([127, 0, 0, 9], 1).into());
+        for moved in [udp(9), other_host, link_local(2, 0)] {
+            let mut net = begin(opcode != SIGMA3);
+            let message = withheld_message(&mut net, opcode);
+            net.on_send(|_| Fate::Arrives);
+            net.nodes[INITIATOR].address = moved;
+            net.hand(DEVICE, moved, &message).unwrap();
+            net.run(1000);
+            let session = net.node(DEVICE).established();
+            assert_eq!(address(&net, DEVICE, session), moved, "{opcode:x}");
+            assert!(net.node(INITIATOR).try_established().is_some(), "{opcode:x}");
+            net.assert_clean();
+        }
+    }
+}
+
+#[test]
+fn scope_id_and_flow_label_are_no_identity() {
+    for opcode in [SIGMA3, PAKE1, PAKE3] {
+        let mut net = Net::members();
+        net.nodes[INITIATOR].address = link_local(2, 0);
+        net.open_window(DEVICE);
+        if opcode == SIGMA3 {
+            net.dial_case(INITIATOR, DEVICE, 1, 200);
+        } else {
+            net.dial_pase(INITIATOR, DEVICE, PASSCODE);
+        }
+        let message = withheld_message(&mut net, opcode);
+        net.on_send(|_| Fate::Arrives);
+        net.hand(DEVICE, link_local(0, 7), &message).unwrap();
+        net.nodes[INITIATOR].address = link_local(0, 7);
+        net.run(1000);
+        assert!(net.node(INITIATOR).try_established().is_some(), "{opcode:x}");
+        // The first message, repeated with another flow label, is the repetition that it is.
+        let mut net = begin(opcode != SIGMA3);
+        net.nodes[INITIATOR].address = link_local(2, 0);
+        net.on_send(|d| if d.from == udp(2) { Fate::Lost } else { Fate::Arrives });
+        net.pump();
+        let first = net.sent[0].octets.clone();
+        net.hand(DEVICE, link_local(2, 9), &first).unwrap();
+        net.run(100);
+        assert_eq!(net.node(DEVICE).manager.statistics().busy, 0, "{opcode:x}");
+        assert_eq!(net.node(DEVICE).manager.handshakes().len(), 1, "{opcode:x}");
+    }
+}
+
+/// Copies, acknowledgements and messages out of order are all that somebody can send who has seen
+/// a handshake and does not know its secrets.
+#[test]
+fn only_the_next_message_of_a_handshake_moves_its_address() {
+    let mut net = begin(false);
+    let sigma3 = withheld_message(&mut net, SIGMA3);
+    let sigma1 = net.sent[0].octets.clone();
+    assert_eq!(net.sent[0].handshake_opcode(), Some(SIGMA1));
+    let since = net.sent.len();
+    let _ = net.hand(DEVICE, udp(9), &sigma1);
+    let mut ack = Raw::like(&sigma1, ACK, b"");
+    ack.flags = 1;
+    let _ = net.hand(DEVICE, udp(9), &ack.octets());
+    net.run(1000);
+    assert!(net.sent[since..].iter().all(|sent| sent.to != udp(9)), "nothing is sent there");
+    net.on_send(|_| Fate::Arrives);
+    net.hand(DEVICE, udp(1), &sigma3).unwrap();
+    net.run(1000);
+    let session = net.node(DEVICE).established();
+    assert_eq!(address(&net, DEVICE, session), udp(1));
+    // A copy from elsewhere, afterwards: it may be acknowledged, as anything that asks for that.
+    let since = net.sent.len();
+    let _ = net.hand(DEVICE, udp(9), &sigma3);
+    net.run(1000);
+    let moved = net.sent[since..].iter().filter(|sent| sent.to == udp(9));
+    assert!(moved.into_iter().all(|sent| sent.handshake_opcode() == Some(ACK)));
+    assert_eq!(address(&net, DEVICE, session), udp(1));
+}
+
+/// Two initiators with one ephemeral node id and one exchange id: each goes on from its address.
+#[test]
+fn the_handshake_at_an_address_comes_before_one_elsewhere() {
+    let mut net = begin(false);
+    let sigma3 = withheld_message(&mut net, SIGMA3);
+    // Somebody who has seen the node and exchange ids begins as the same, with a Sigma1 of its own.
+    let mut sigma1 = net.sent[0].octets.clone();
+    let random = 22 + 4;
+    sigma1[random] ^= 1;
+    let _ = net.hand(DEVICE, udp(8), &sigma1);
+    net.on_send(|_| Fate::Arrives);
+    net.hand(DEVICE, udp(1), &sigma3).unwrap();
+    net.run(1000);
+    assert!(net.node(DEVICE).try_established().is_some());
+    assert!(net.node(INITIATOR).try_established().is_some());
+}
+
+/// What somebody sends from its own address who has seen a handshake, and does not know its secrets.
+#[test]
+fn a_forged_message_from_another_address_ends_no_handshake_and_moves_none() {
+    for opcode in [SIGMA3, PAKE3] {
+        let mut net = begin(opcode != SIGMA3);
+        let genuine = withheld_message(&mut net, opcode);
+        let since = net.sent.len();
+        let payload = parts(&genuine).unwrap().1.len();
+        for at in genuine.len() - payload..genuine.len() {
+            let mut forged = genuine.clone();
+            forged[at] ^= 1;
+            let _ = net.hand(DEVICE, udp(9), &forged);
+        }
+        net.pump();
+        assert!(net.nodes[DEVICE].failures().is_empty(), "{opcode:x}");
+        let moved = net.sent[since..].iter().filter(|sent| sent.to == udp(9));
+        assert!(moved.into_iter().all(|sent| sent.handshake_opcode() == Some(ACK)), "{opcode:x}");
+        net.on_send(|_| Fate::Arrives);
+        net.hand(DEVICE, udp(1), &genuine).unwrap();
+        net.run(1000);
+        let session = net.node(DEVICE).established();
+        assert_eq!(address(&net, DEVICE, session), udp(1), "{opcode:x}");
+        assert!(net.node(INITIATOR).try_established().is_some(), "{opcode:x}");
+    }
 }

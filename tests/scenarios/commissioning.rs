@@ -219,6 +219,7 @@ fn a_window_that_closes_at_any_step_ends_the_handshake_and_tells_the_peer_once()
             let what = format!("step {step}, by time: {by_time}");
             let mut net = Net::with((1..=2).map(|port| (udp(port), Config::default())).collect());
             let mut window = crate::net::window();
+            window.any_duration = true;
             window.duration = by_time.then_some(Duration::from_millis(10 * step + 5));
             net.call(DEVICE, |m, cx| m.window().open(cx, window)).unwrap();
             net.on_send(|_| Fate::Late(10));

@@ -32,17 +32,16 @@ struct Known {
 /// most sessions on the fabric; the newcomer's fabric; most sessions with the peer; the
 /// newcomer's peer, unless it is the only working session with it; defunct; idle longest; oldest.
 /// CASE sessions make room for CASE sessions, PASE sessions for PASE sessions; of several PASE
-/// sessions one for a CASE session. Of fabrics that the first two rules do not tell apart each has
-/// a candidate.
-fn victims(known: &[Known], newcomer: Option<(u8, u64)>, limits: Limits) -> Vec<usize> {
+/// sessions one for a CASE session.
+fn victim(known: &[Known], newcomer: Option<(u8, u64)>, limits: Limits) -> Option<usize> {
     let case = known.iter().filter(|k| k.peer.is_some()).count();
     let idle = |n: &usize| (known[*n].defunct, Reverse(known[*n].active), Reverse(*n));
     let own = |n: &usize| newcomer.is_some() && known[*n].peer == newcomer;
     if (0..known.len()).filter(own).count() >= limits.of_peer.max(1).into() {
-        return (0..known.len()).filter(own).max_by_key(idle).into_iter().collect();
+        return (0..known.len()).filter(own).max_by_key(idle);
     }
     if known.len() <= limits.sessions && (newcomer.is_none() || case < limits.sessions) {
-        return Vec::new();
+        return None;
     }
     let of = |peer: Option<(u8, u64)>| known.iter().filter(|k| k.peer == peer).count();
     let on = |fabric: u8| {
@@ -61,12 +60,7 @@ fn victims(known: &[Known], newcomer: Option<(u8, u64)>, limits: Limits) -> Vec<
     if candidates.is_empty() {
         candidates.extend(0..known.len());
     }
-    let fabric = |n: usize| known[n].peer.map(|(fabric, _)| fabric);
-    let most = candidates.iter().map(|n| rank(n).0).max();
-    candidates.retain(|n| Some(rank(n).0) == most);
-    let first =
-        |n: &usize| candidates.iter().filter(|m| fabric(**m) == fabric(*n)).max_by_key(|m| rank(m));
-    candidates.iter().filter(|n| first(n) == Some(n)).copied().collect()
+    candidates.into_iter().max_by_key(rank)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +144,7 @@ impl<S: Storage> World<S> {
     fn open(&mut self, peer: Option<(u8, u64)>) {
         let count =
             |f: u8| self.known.iter().filter(|k| k.peer.is_some_and(|(of, _)| of == f)).count();
-        let victims = victims(&self.known, peer, self.limits);
+        let victim = victim(&self.known, peer, self.limits);
         let before: Vec<usize> = (0..=4).map(count).collect();
         let pase = self.known.iter().filter(|k| k.peer.is_none()).count();
 
@@ -169,9 +163,9 @@ impl<S: Storage> World<S> {
         assert_eq!(handle.local_session_id().get(), self.last_id);
 
         let gone = self.net.node(0).closed().split_off(closed);
-        match victims.iter().find(|n| gone.iter().any(|gone| gone.0 == self.known[**n].handle)) {
-            None => assert!(gone.is_empty() && victims.is_empty(), "{gone:?}, {victims:?}"),
-            Some(&n) => {
+        match victim {
+            None => assert!(gone.is_empty(), "{gone:?}"),
+            Some(n) => {
                 let victim = self.known.remove(n);
                 assert_eq!(gone, [(victim.handle, 0, CloseReason::Evicted)]);
                 let sent = &self.net.sent[since..];
@@ -283,8 +277,9 @@ impl<S: Storage> World<S> {
                 found.sort_unstable();
                 expected.sort_unstable();
                 assert_eq!(found, expected);
-                // The newest of those that heard last, defunct ones only if there is no other.
-                let offered = of_peer.iter().max_by_key(|k| (!k.defunct, k.heard));
+                // The newest of those that heard last, and no defunct one.
+                let working = of_peer.iter().filter(|k| !k.defunct);
+                let offered = working.max_by_key(|k| k.heard);
                 assert_eq!(
                     manager.session_with(Peer::new(fabric, node)),
                     offered.map(|k| k.handle)
@@ -333,6 +328,66 @@ proptest! {
     ) {
         agrees::<Arrays>(limits, &ops);
     }
+}
+
+/// What has become of a session before the table is full.
+#[derive(Clone, Copy, Debug)]
+enum Fact {
+    Working,
+    Heard,
+    Defunct,
+}
+
+/// Fabrics with equally many sessions, and a newcomer that belongs to none of them.
+fn of_tied_fabrics_the_whole_order_decides<S: Storage>(each: usize, sessions: &[(u64, Fact)]) {
+    let fabrics = (sessions.len() / each).min(3);
+    let mut world = World::<S>::new(Limits::new(fabrics * each));
+    let tied = &sessions[..fabrics * each];
+    for (n, &(peer, _)) in tied.iter().enumerate() {
+        world.apply(Op::Case(u8::try_from(n % fabrics).unwrap() + 1, peer));
+    }
+    for (n, &(_, fact)) in tied.iter().enumerate() {
+        match fact {
+            Fact::Working => {}
+            Fact::Heard => world.apply(Op::Hear(n)),
+            Fact::Defunct => world.apply(Op::Lose(n)),
+        }
+    }
+    assert_eq!(world.known.len(), fabrics * each);
+    world.apply(Op::Case(4, 1));
+    world.check();
+}
+
+fn tied_sessions() -> impl Strategy<Value = Vec<(u64, Fact)>> {
+    let fact = prop_oneof![Just(Fact::Working), Just(Fact::Heard), Just(Fact::Defunct)];
+    prop::collection::vec((1..=3_u64, fact), 8..=12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 155, ..ProptestConfig::default() })]
+
+    #[test]
+    fn among_tied_fabrics_the_order_is_that_of_a_plain_list(
+        each in 2..=4_usize,
+        sessions in tied_sessions(),
+    ) {
+        of_tied_fabrics_the_whole_order_decides::<Heap>(each, &sessions);
+        of_tied_fabrics_the_whole_order_decides::<Arrays>(each, &sessions);
+    }
+}
+
+#[test]
+fn a_newcomer_of_a_third_fabric_ends_a_defunct_session_and_no_working_one() {
+    let mut net = Net::with(vec![(udp(1), Config::default().with_sessions(6))]);
+    let dead: Vec<_> = (0..3).map(|n| begin(&mut net, 1, n + 1, 10 + n as u16).0).collect();
+    for session in &dead {
+        make_defunct(&mut net, *session);
+    }
+    let working: Vec<_> = (0..3).map(|n| begin(&mut net, 2, n + 1, 20 + n as u16).0).collect();
+    begin(&mut net, 3, 1, 30);
+    net.pump();
+    assert_eq!(net.nodes[0].closed(), [(dead[0], 0, CloseReason::Evicted)]);
+    assert!(working.iter().all(|session| net.nodes[0].manager.session(*session).is_some()));
 }
 
 #[test]

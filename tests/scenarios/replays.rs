@@ -16,6 +16,7 @@ use crate::raw::{ACK, PBKDF_RESPONSE, REPORT, SIGMA2, SIGMA2_RESUME, disguised, 
 fn recorded(resumes: bool) -> (Party, Party, Vec<u8>) {
     let device = Config::default()
         .with_sessions(2)
+        .with_less_than_specified()
         .with_handshakes(2, Duration::from_millis(500))
         .with_records(2, Duration::from_secs(1_000_000));
     let (mut a, mut b) = members(Config::default(), device, true);

@@ -122,7 +122,7 @@ fn an_id_that_was_used_before_gets_the_full_handshake() {
 /// it in himself and report success. Once, and nobody can use what comes of it.
 #[test]
 fn an_offer_that_was_intercepted_makes_one_session_for_nobody() {
-    let one = Config::default().with_sessions(1);
+    let one = Config::default().with_sessions(1).with_less_than_specified();
     let (mut net, _) = members([Config::default(), one]);
     let (_, former) = net.case(200);
     net.settle();

@@ -227,7 +227,7 @@ fn of_ended_handshakes_the_one_that_ended_first_makes_room() {
 #[test]
 fn a_session_whose_messages_are_repeated_counts_as_used() {
     for repeats in [false, true] {
-        let device = Config::default().with_sessions(2);
+        let device = Config::default().with_sessions(2).with_less_than_specified();
         let nodes = [Config::default(), device, Config::default(), Config::default()];
         let mut net = Net::with((1..).map(udp).zip(nodes).collect());
         let mut authority = Authority::new(1, false);

@@ -77,14 +77,15 @@ impl Parts {
             at += len;
             stored[at - len..at].to_vec()
         };
-        let ipk = take(16);
+        // The key and its start.
+        let ipk = take(16 + 8);
         let [root, icac, noc] = lengths.map(&mut take);
         assert_eq!(at + 4, len);
         Self { root, icac, noc, ipk }
     }
 
     fn stored(&self, at: FabricIndex) -> Vec<u8> {
-        let mut octets = vec![1, at.get(), 1];
+        let mut octets = vec![2, at.get(), 1];
         for part in [&self.root, &self.icac, &self.noc] {
             octets.extend((part.len() as u16).to_le_bytes());
         }

@@ -38,6 +38,7 @@ fn config(dice: &mut Dice) -> Config {
         .with_groups(one_of(dice, &[1, 2, 3]), one_of(dice, &[1, 2, 2]))
         .with_group_senders(one_of(dice, &[1, 2, 8]), one_of(dice, &[1, 2, 8]))
         .with_retransmission_boost(millis(one_of(dice, &[0, 0, 200])));
+    let config = config.with_less_than_specified();
     let config = config.with_claim_wait(millis(one_of(dice, &[0, 500, 5_000])));
     let longest = one_of(dice, &[3_600, 3_600, 60]);
     let config = config.with_longest_interval(Duration::from_secs(longest));

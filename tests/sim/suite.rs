@@ -145,7 +145,7 @@ impl<K: OperationalKey> Pool<K> {
     pub fn window(&self, duration: Option<core::time::Duration>) -> CommissioningWindow {
         let window = CommissioningWindow::new(self.verifier.clone(), self.pbkdf);
         match duration {
-            Some(duration) => window.with_duration(duration),
+            Some(duration) => window.with_any_duration(duration),
             None => window,
         }
     }

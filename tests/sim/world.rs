@@ -371,6 +371,8 @@ impl<X: Suite> World<X> {
         {
             self.run(next.saturating_sub(self.now));
         }
+        // A commissioner that is idle loses its session: the fail-safe expires.
+        self.run(60_000);
         for node in &mut self.nodes {
             each!(node, node => node.check_quiet());
         }

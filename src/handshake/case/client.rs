@@ -146,7 +146,7 @@ impl<C: Crypto> CaseClient<C> {
     ) -> Result<(Self, Outgoing), HandshakeError> {
         let CaseStart { peer: Peer { fabric, node }, local, record } = start;
         let own = env.fabrics.by_index(fabric).ok_or(HandshakeError::UnknownFabric)?;
-        let ipk = own.current_ipk().ok_or(HandshakeError::UnknownFabric)?.clone();
+        let ipk = own.current_ipk(cx.wall).ok_or(HandshakeError::UnknownFabric)?.clone();
         let resuming =
             record.filter(|r| r.is_of(own) && r.peer == node && env.is_current(r, cx.wall));
         let mut random = [0; 32];
@@ -190,6 +190,12 @@ impl<C: Crypto> CaseClient<C> {
     #[must_use]
     pub const fn fabric(&self) -> FabricIndex {
         self.machine.target.fabric.index
+    }
+
+    /// Returns the peer that the handshake is for.
+    #[must_use]
+    pub const fn peer(&self) -> Peer {
+        Peer::new(self.fabric(), self.machine.target.node)
     }
 
     /// Withdraws the offer to resume if it rests on the record of this peer, or of any on the
@@ -481,6 +487,11 @@ impl<C: Crypto> Machine for Client<C> {
             State::Verified(Verified { stage: Stage::ExpectReport, .. }) => Some("ExpectReport"),
             State::Ended => None,
         }
+    }
+
+    fn awaits_signature(&self) -> bool {
+        let State::Verified(Verified { stage, .. }) = &self.state else { return false };
+        matches!(stage, Stage::AwaitSignature { .. })
     }
 
     fn end(&mut self) {

@@ -1,6 +1,6 @@
 //! The key schedule of CASE and its one-time keys.
 
-use super::messages::{RANDOM_LEN, TbeData};
+use super::messages::{MAX_ENCRYPTED3_LEN, RANDOM_LEN, Sigma3, TbeData};
 use crate::bytes::{Buffer, Counter, Sink};
 use crate::crypto::{
     Crypto, CryptoError, HASH_LEN, KEY_LEN, MIC_LEN, NONCE_LEN, OneTimeKey, PUBLIC_KEY_LEN,
@@ -148,6 +148,20 @@ pub(super) fn open_tbe<'m, C: Crypto>(
         encrypted.split_last_chunk_mut::<MIC_LEN>().ok_or(HandshakeError::Undecryptable)?;
     key.open(crypto, nonce, ciphertext, mic).map_err(|_| HandshakeError::Undecryptable)?;
     Ok(ciphertext)
+}
+
+/// Returns true if a Sigma3 was encrypted with this key. Not inlined: the copy leaves the stack
+/// before certificates are verified.
+#[inline(never)]
+pub(super) fn opens_sigma3<C: Crypto>(crypto: &C, key: OneTimeKey, payload: &[u8]) -> bool {
+    let opens = || {
+        let encrypted = payload.get(Sigma3::parse(payload).ok()?.encrypted)?;
+        let mut copy = [0; MAX_ENCRYPTED3_LEN];
+        let copy = copy.get_mut(..encrypted.len())?;
+        copy.copy_from_slice(encrypted);
+        open_tbe(crypto, key, TBE_DATA3_NONCE, copy).ok().map(|_| ())
+    };
+    opens().is_some()
 }
 
 /// Writes `tbe` encrypted, as the octet string `tag` of the message that `writer` writes.

@@ -2,7 +2,9 @@
 
 use super::admission::{accept_resumption, find_destination};
 use super::env::{BoundFabric, CaseEnv};
-use super::keys::{TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, s2k, s3k, session_keys, write_tbe};
+use super::keys::{
+    TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, opens_sigma3, s2k, s3k, session_keys, write_tbe,
+};
 use super::messages::{Sigma1, Sigma2, Sigma3, TbeData, TbsData};
 use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
 use super::proof::{Proof, establish};
@@ -186,6 +188,18 @@ impl<C: Crypto> CaseServer<C> {
     #[must_use]
     pub const fn fabric(&self) -> Option<FabricIndex> {
         self.machine.fabric
+    }
+
+    /// Returns true if a message is the Sigma3 that this handshake waits for: if it was encrypted with
+    /// the key that only the initiator has.
+    pub(crate) fn expects(&self, crypto: &C, opcode: Opcode, payload: &[u8]) -> bool {
+        let State::Full(Full { stage: Stage::ExpectSigma3, shared, ipk, transcript, .. }) =
+            &self.machine.state
+        else {
+            return false;
+        };
+        let key = s3k(crypto, shared, ipk, transcript);
+        opcode == Opcode::CASE_SIGMA3 && key.is_ok_and(|key| opens_sigma3(crypto, key, payload))
     }
 
     /// Handles the next message of the initiator. After an error the handshake has ended.
@@ -554,6 +568,10 @@ impl<C: Crypto> Machine for Server<C> {
             State::Resuming(state) => Some(state.name()),
             State::Ended => None,
         }
+    }
+
+    fn awaits_signature(&self) -> bool {
+        matches!(&self.state, State::Full(Full { stage: Stage::AwaitSignature { .. }, .. }))
     }
 
     fn end(&mut self) {

@@ -111,6 +111,17 @@ impl<C: Crypto> PaseServer<C> {
         self.machine.attempted
     }
 
+    /// Returns true if a message is the Pake1 that this handshake waits for, or the Pake3 with the
+    /// right confirmation. A Pake1 proves nothing.
+    pub(crate) fn expects(&self, opcode: Opcode, payload: &[u8]) -> bool {
+        match (&self.machine.state, opcode) {
+            (State::ExpectPake1(_), Opcode::PASE_PAKE1) => Pake1::parse(payload).is_ok(),
+            (State::ExpectPake3(state), Opcode::PASE_PAKE3) => Pake3::parse(payload)
+                .is_ok_and(|Pake3 { ca }| ConfirmationVerified::check(&state.ca, ca).is_ok()),
+            _ => false,
+        }
+    }
+
     /// Handles the next message of the initiator. After an error the handshake has ended.
     ///
     /// # Errors

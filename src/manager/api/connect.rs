@@ -103,6 +103,14 @@ impl<C: Crypto, S: Storage, T: Default> Handshakes<'_, C, S, T> {
         known.then_some(()).ok_or(HandshakeEnded)
     }
 
+    /// Returns the handshake with a peer that this node has begun with
+    /// [`connect_case`](SessionManager::connect_case), while it is under way. Ask before you connect,
+    /// so that there are not two.
+    #[must_use]
+    pub fn with_peer(&self, peer: Peer) -> Option<HandshakeHandle> {
+        self.0.handshakes.with_peer(peer)
+    }
+
     /// Ends a handshake that this node began. The peer gets no report: its own timer ends the
     /// handshake there. Returns false if the handshake has ended already.
     pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {

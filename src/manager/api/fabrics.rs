@@ -2,16 +2,20 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::fabric::{Fabric, FabricCredentials, FabricTable};
+use crate::fabric::{Fabric, FabricCredentials, FabricTable, GroupEpoch};
 use crate::ids::FabricIndex;
 use crate::manager::SessionManager;
 use crate::manager::error::FabricTableError;
+use crate::manager::handle::SessionHandle;
 use crate::manager::storage::Storage;
 
 /// The fabrics of this node, of a manager borrowed as `M`: shared to read them, mutably to change
 /// them. See [`SessionManager::fabrics`] and [`SessionManager::fabrics_mut`].
 #[derive(Clone, Copy, Debug)]
-pub struct Fabrics<M>(M);
+pub struct Fabrics<M> {
+    manager: M,
+    spared: Option<SessionHandle>,
+}
 
 // A view of `&SessionManager` and one of `&mut SessionManager`, so that reading needs no exclusive
 // borrow. Both are one type, so that the methods are documented on one page.
@@ -20,13 +24,13 @@ impl<C: Crypto, S: Storage, T> SessionManager<C, S, T> {
     /// Returns the fabrics of this node, to read them.
     #[must_use]
     pub const fn fabrics(&self) -> Fabrics<&Self> {
-        Fabrics(self)
+        Fabrics { manager: self, spared: None }
     }
 
     /// Returns the fabrics of this node, to add, update and remove them.
     #[must_use]
     pub const fn fabrics_mut(&mut self) -> Fabrics<&mut Self> {
-        Fabrics(self)
+        Fabrics { manager: self, spared: None }
     }
 }
 
@@ -34,18 +38,18 @@ impl<'a, C: Crypto, S: Storage, T> Fabrics<&'a SessionManager<C, S, T>> {
     /// Returns the fabric with this index.
     #[must_use]
     pub fn get(self, index: FabricIndex) -> Option<Fabric<'a>> {
-        self.0.node.fabrics.by_index(index)
+        self.manager.node.fabrics.by_index(index)
     }
 
     /// Returns all fabrics.
     pub fn iter(self) -> impl Iterator<Item = Fabric<'a>> + use<'a, C, S, T> {
-        self.0.node.fabrics.iter()
+        self.manager.node.fabrics.iter()
     }
 
     /// Returns the number of fabrics.
     #[must_use]
     pub fn len(self) -> usize {
-        self.0.node.fabrics.len()
+        self.manager.node.fabrics.len()
     }
 
     /// Returns true if this node is a member of no fabric.
@@ -66,7 +70,7 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         &mut self,
         credentials: &FabricCredentials<'_>,
     ) -> Result<FabricIndex, FabricTableError> {
-        let SessionManager { crypto, node, .. } = &mut *self.0;
+        let SessionManager { crypto, node, .. } = &mut *self.manager;
         node.fabrics.add(crypto, credentials, node.config.certificate_profile)
     }
 
@@ -76,8 +80,8 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///
     /// Restore fabrics before their records
     /// ([`Records::restore`](crate::manager::Records::restore)). No event says when to store a
-    /// fabric. Only [`add`](Self::add), [`update`](Self::update) and [`remove`](Self::remove)
-    /// change fabrics, so the application stores or deletes right after it calls one of them.
+    /// fabric. Only [`add`](Self::add), [`update`](Self::update), [`set_ipks`](Self::set_ipks)
+    /// and [`remove`](Self::remove) change fabrics, so the application stores or deletes right after it calls one of them.
     ///
     /// ```
     /// # use matter_session::crypto::Crypto;
@@ -115,12 +119,44 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// [`FabricTableError::Credentials`] if the bytes are damaged, [`FabricTableError::Exists`]
     /// if the index is taken or this node is a member already, [`FabricTableError::TooMany`].
     pub fn restore(&mut self, bytes: &[u8]) -> Result<FabricIndex, FabricTableError> {
-        self.0.node.fabrics.restore(&self.0.crypto, bytes)
+        self.manager.node.fabrics.restore(&self.manager.crypto, bytes)
     }
 
-    /// Gives this node new credentials on a fabric: another certificate, other keys. Handshakes on
-    /// the fabric end. Its resumption records are forgotten, also in the store that `cx` names.
-    /// Sessions stay.
+    /// Spares a session from the [update](Self::update) or [removal](Self::remove) that follows: the
+    /// one over which a command asks for it. The session stays until its last exchange is closed and
+    /// settled, so that the answer arrives. It is not offered, and no exchange begins on it.
+    ///
+    /// ```
+    /// # use matter_session::crypto::Crypto;
+    /// # use matter_session::manager::{SendError, Storage};
+    /// # use matter_session::{Context, ExchangeHandle, MessageType, Peer, SessionHandle};
+    /// # use matter_session::{FabricIndex, SessionManager};
+    /// /// Leaves a fabric because a message on this exchange asks for that.
+    /// fn leave<C: Crypto, S: Storage>(
+    ///     node: &mut SessionManager<C, S>,
+    ///     cx: &mut Context<'_>,
+    ///     (session, exchange): (SessionHandle, ExchangeHandle),
+    ///     fabric: FabricIndex,
+    ///     answer: &[u8],
+    /// ) -> Result<(), SendError> {
+    ///     node.fabrics_mut().sparing(session).remove(cx, fabric);
+    ///     node.send(cx, exchange, MessageType::INVOKE_RESPONSE, answer)?;
+    ///     node.close_exchange(exchange); // the session ends once the answer is acknowledged
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn sparing(self, session: SessionHandle) -> Self {
+        Self { spared: Some(session), ..self }
+    }
+
+    /// Gives this node new credentials on a fabric: another certificate, other keys. All that was of
+    /// the former node ends: the manager closes the sessions of the fabric
+    /// ([`CloseReason::FabricUpdated`](crate::manager::CloseReason::FabricUpdated)), ends the
+    /// handshakes, and forgets the resumption records, also in the store that `cx` names. To answer
+    /// the command that asks for it, [spare](Self::sparing) its session.
+    ///
+    /// To undo an update, update again with the former credentials. [Core, "UpdateNOC Command"]
     ///
     /// # Errors
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],
@@ -132,7 +168,27 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
     ) -> Result<(), FabricTableError> {
-        self.0.update_fabric(cx, index, credentials)
+        self.manager.update_fabric(cx, index, credentials, self.spared)
+    }
+
+    /// Replaces the identity protection keys of a fabric: one to three, the oldest first. They are
+    /// those of group key set 0, so call this when an administrator writes that set. Sessions,
+    /// records and handshakes under way stay. Store the fabric again after it.
+    ///
+    /// This node accepts handshakes under each of the keys. For its own handshakes it uses the newest
+    /// key that has started, by the calendar time ([`WallClock`](crate::WallClock)); without the
+    /// calendar time, or if no start times were given, the second newest. [Core, "Group Key
+    /// Management"]
+    ///
+    /// # Errors
+    /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`]. Nothing has changed then.
+    pub fn set_ipks(
+        &mut self,
+        index: FabricIndex,
+        epochs: &[GroupEpoch],
+    ) -> Result<(), FabricTableError> {
+        let SessionManager { crypto, node, .. } = &mut *self.manager;
+        node.fabrics.set_ipks(crypto, index, epochs)
     }
 
     /// Ends the membership of this node in a fabric. The manager closes the sessions of the fabric
@@ -140,10 +196,9 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// forgets the resumption records, also in the store that `cx` names. Returns false if there
     /// was no such fabric.
     ///
-    /// If a command over a session of this fabric asks the node to leave, send the answer first,
-    /// and remove the fabric once the answer is
-    /// [`Acknowledged`](crate::manager::Event::Acknowledged) or, over a reliable transport, sent.
+    /// If a command over a session of this fabric asks the node to leave, [spare](Self::sparing)
+    /// that session, so that the answer arrives. [Core, "RemoveFabric Command"]
     pub fn remove(&mut self, cx: &mut Context<'_>, index: FabricIndex) -> bool {
-        self.0.remove_fabric(cx, index)
+        self.manager.remove_fabric(cx, index, self.spared)
     }
 }

@@ -18,7 +18,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Returns the session that messages to a peer should use: the one that received a message of
-    /// the peer last. A defunct session is returned only if there is no other.
+    /// the peer last. No [defunct](SessionRef::is_defunct) session is returned: its peer does not
+    /// answer, so connect again. Before, ask [`Handshakes::with_peer`](super::Handshakes::with_peer)
+    /// whether a handshake is under way.
     #[must_use]
     pub fn session_with(&self, peer: Peer) -> Option<SessionHandle> {
         self.sessions.best_of_peer(peer)
@@ -118,6 +120,15 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
         fabric: FabricIndex,
     ) -> Result<(), NoPaseSession> {
         self.0.sessions.associate_fabric(session, fabric).then_some(()).ok_or(NoPaseSession)
+    }
+
+    /// Closes a session as soon as no exchange on it is left, with
+    /// [`CloseReason::Local`]: when the application has closed them, and what it sent is
+    /// acknowledged or given up. From now on no exchange begins on it, and it is not offered. Does
+    /// nothing if the session is closed already.
+    pub fn close_when_settled(&mut self, session: SessionHandle) {
+        let SessionManager { sessions, delivery, .. } = &mut *self.0;
+        sessions.end_when_settled(session, CloseReason::Local, delivery);
     }
 
     /// Closes all CASE sessions with a peer, as

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::context::Context;
 use crate::crypto::{Crypto, Passcode};
 use crate::manager::SessionManager;
-use crate::manager::error::WindowError;
+use crate::manager::error::{NoPaseSession, WindowError};
 use crate::manager::handshakes::CommissioningWindow;
 use crate::manager::storage::Storage;
 
@@ -29,7 +29,8 @@ impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
     }
 
     /// Opens the commissioning window: a peer that knows the passcode can establish a PASE
-    /// session, one peer at a time. Twenty failed attempts close the window.
+    /// session, one peer at a time. Twenty failed attempts close the window. The session ends after 60
+    /// seconds, unless the peer arms its fail-safe: [`arm_fail_safe`](Self::arm_fail_safe).
     ///
     /// ```
     /// use core::time::Duration;
@@ -68,6 +69,8 @@ impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
     /// computes the verifier, with the fewest iterations that the specification allows. A device
     /// that ships with a verifier uses [`open`](Self::open).
     ///
+    /// `duration` is 180 to 900 seconds; with `None` the window stays open until it is closed.
+    ///
     /// # Errors
     /// [`WindowError`].
     pub fn open_for(
@@ -78,6 +81,30 @@ impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
     ) -> Result<(), WindowError> {
         let SessionManager { crypto, handshakes, delivery, .. } = &mut *self.0;
         handshakes.open_window_for(crypto, cx, passcode, duration, delivery)
+    }
+
+    /// Sets when the fail-safe of the PASE session expires that the window has served: this long
+    /// from now, or never. Call it when the commissioner arms its fail-safe (`ArmFailSafe`; a
+    /// duration of zero ends the session at once), and with `None` when the session shall stay until
+    /// it is closed. By default it expires 60 seconds after the session was established:
+    /// [`CommissioningWindow::with_fail_safe`].
+    ///
+    /// When commissioning is complete, [close](SessionManager::close_session) the session.
+    ///
+    /// # Errors
+    /// [`NoPaseSession`]; nothing has changed then.
+    pub fn arm_fail_safe(
+        &mut self,
+        cx: &mut Context<'_>,
+        duration: Option<Duration>,
+    ) -> Result<(), NoPaseSession> {
+        let SessionManager { sessions, delivery, .. } = &mut *self.0;
+        sessions.fail_safe_timeout(cx.now, delivery);
+        if !sessions.set_fail_safe(duration.map(|duration| cx.now + duration)) {
+            return Err(NoPaseSession);
+        }
+        sessions.fail_safe_timeout(cx.now, delivery);
+        Ok(())
     }
 
     /// Closes the commissioning window. The handshake that it serves ends, with one report to the

@@ -15,8 +15,13 @@ pub struct GroupSettings {
     /// The multicast address that they are sent to.
     pub address: MulticastAddress,
     /// Whether this node hides header fields of what it sends (privacy). The specification demands
-    /// it, but receivers of connectedhomeip 1.0, rs-matter 0.4 and matter.js before 0.17 cannot
-    /// read such messages, so it is off by default. Received messages may always use it.
+    /// it, but receivers of connectedhomeip 1.0, rs-matter 0.4 and matter.js before 0.17 cannot read
+    /// such messages. A sender cannot find out, so it is off by default. Received messages may always
+    /// use it.
+    ///
+    /// Recommendation of November 2026: switch it on for each group whose receivers you know to be
+    /// newer, and for every group of a network of your own. connectedhomeip hides headers since July
+    /// 2026 on its main branch. The default changes with the first release after July 2028.
     pub privacy: bool,
 }
 

@@ -65,6 +65,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let wait = match self.turning_away.get() {
             Some(wait) => Err(*wait),
             None if first.is_pase() && self.window.is_vacant() => {
+                log_info!("PASE refused: the commissioning window is closed");
+                let count = &mut delivery.statistics.window_closed;
+                *count = count.saturating_add(1);
                 return Err(StatusReport::invalid_parameter());
             }
             None => self.make_room_for(crypto, first, commissioned, now, delivery, node),

@@ -29,6 +29,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         if delivery.is_backlogged() {
             return Err(WindowError::Backlog);
         }
+        if !window.has_usual_duration() {
+            return Err(WindowError::Duration);
+        }
         self.window.set(OpenWindow::new(window, now));
         log_info!("commissioning window opened");
         Ok(())
@@ -47,7 +50,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let pbkdf = PbkdfParameters::random(PbkdfParameters::MIN_ITERATIONS, cx.rng)
             .map_err(|_| CryptoError::Backend)?;
         let verifier = Verifier::generate(crypto, passcode, &pbkdf)?;
-        let window = CommissioningWindow { verifier, pbkdf, duration };
+        let window = CommissioningWindow { duration, ..CommissioningWindow::new(verifier, pbkdf) };
         self.open_window(cx.now, window, delivery)
     }
 
@@ -84,6 +87,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             self.close_window(delivery);
             delivery.push_event(Event::WindowClosed { reason: WindowCloseReason::Expired });
         }
+    }
+
+    /// Returns how long the session stays that the commissioning window serves, unless the
+    /// application says otherwise.
+    pub(in crate::manager) fn fail_safe(&self) -> Option<Duration> {
+        self.window.get().and_then(|window| window.fail_safe)
     }
 
     /// Returns the handshake that the commissioning window serves.

@@ -125,6 +125,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Ok(HandshakeHandle(id))
     }
 
+    /// Returns the CASE handshake with a peer that this node has begun and that is running; of
+    /// several, the one begun first.
+    pub(in crate::manager) fn with_peer(&self, peer: Peer) -> Option<HandshakeHandle> {
+        let mut running = self.slots.iter().filter(|(_, slot)| slot.ended.is_none());
+        running
+            .find(|(_, slot)| slot.machine.target() == Some(peer))
+            .map(|(id, _)| HandshakeHandle(*id))
+    }
+
     /// Uses the peer's timing as it was discovered until the peer declares its own. Returns false
     /// if the handshake has ended.
     pub(in crate::manager) fn expect_timing<T>(

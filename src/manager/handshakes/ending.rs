@@ -228,7 +228,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
                     match slot.machine.claim_request() {
                         Some(request) => self.refuse_claim(crypto, cx, id, request, delivery, node),
                         None => {
-                            self.abort(crypto, cx, id, HandshakeError::TimedOut, delivery, node)
+                            let error = slot.machine.overdue();
+                            self.abort(crypto, cx, id, error, delivery, node);
                         }
                     }
                 }

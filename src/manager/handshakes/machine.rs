@@ -8,6 +8,8 @@ use crate::handshake::{
     CaseEnv, CaseServer, ClaimRequest, Claimed, Failure, HandshakeError, Incoming, PaseServer,
     SignRequest, Signed, Step,
 };
+#[cfg(feature = "initiator")]
+use crate::ids::Peer;
 use crate::ids::{FabricIndex, NodeId};
 use crate::session::{ResumptionId, SessionParameters};
 use crate::time::Instant;
@@ -98,6 +100,17 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
+    /// Returns true if a message of the initiator is the one that the responder waits for, with the
+    /// proof in it if there is one. Nothing changes.
+    pub(in crate::manager) fn expects(&self, crypto: &C, opcode: Opcode, payload: &[u8]) -> bool {
+        match self {
+            Self::PaseServer(machine) => machine.expects(opcode, payload),
+            Self::CaseServer(machine) => machine.expects(crypto, opcode, payload),
+            #[cfg(feature = "initiator")]
+            _ => false,
+        }
+    }
+
     /// Wipes what the machine holds, wherever its handshake may stand.
     pub(in crate::manager) fn end(&mut self) {
         each!(self, machine => machine.end());
@@ -105,6 +118,20 @@ impl<C: Crypto> Machine<C> {
 
     pub(in crate::manager) fn poll_timeout(&self) -> Option<Instant> {
         each!(self, machine => machine.poll_timeout())
+    }
+
+    /// Returns why the handshake ends if its deadline passes now.
+    pub(in crate::manager) fn overdue(&self) -> HandshakeError {
+        each!(self, machine => machine.overdue())
+    }
+
+    /// Returns the peer that this node connects to by CASE.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) const fn target(&self) -> Option<Peer> {
+        match self {
+            Self::CaseClient(machine) => Some(machine.peer()),
+            _ => None,
+        }
     }
 
     /// Returns what the peer has declared, once it has.

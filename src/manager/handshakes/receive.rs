@@ -26,6 +26,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     #[inline(never)]
     pub(in crate::manager) fn receive<'b, T>(
         &mut self,
+        crypto: &C,
         now: Instant,
         from: PeerAddress,
         packet: Packet<'b>,
@@ -43,8 +44,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         if role == SessionRole::Responder && is_check_in(&message.header) {
             return Ok(Arrival::CheckIn(message.payload));
         }
-        match self.handshake_of(node, role, from, &message.header) {
-            Some(id) => self.receive_next(now, id, message, delivery),
+        let known = self.handshake_of(node, role, from, &message.header);
+        let known = match role {
+            SessionRole::Responder => known.or_else(|| self.moved(crypto, node, from, &message)),
+            SessionRole::Initiator => known,
+        };
+        match known {
+            Some(id) => self.receive_next(now, id, from, message, delivery),
             None if role == SessionRole::Responder => {
                 self.receive_other(now, from, node, message, delivery)
             }
@@ -53,8 +59,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     }
 
     /// Returns the handshake that an unsecured message belongs to: by its exchange and the
-    /// initiator's ephemeral node id, and on the responder also by the address, which another
-    /// sender cannot easily share. A responder may answer from another of its addresses.
+    /// initiator's ephemeral node id, and on the responder also by the address. A responder may
+    /// answer from another of its addresses.
     fn handshake_of(
         &self,
         node: EphemeralNodeId,
@@ -68,13 +74,31 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         };
         let mut slots = self.slots.iter();
         slots
-            .find(|(_, slot)| {
-                slot.exchange.matches(header)
-                    && slot.unsecured.role() == role
-                    && slot.unsecured.ephemeral_node_id() == node
-                    && is_peer(&slot.peer)
-            })
+            .find(|(_, slot)| slot.is_named(node, role, header) && is_peer(&slot.peer))
             .map(|(id, _)| *id)
+    }
+
+    /// Returns the handshake of an initiator that goes on from another address. Everybody who has
+    /// seen the ids of a handshake can send from elsewhere: only the message that it waits for is
+    /// taken, and where that proves who the sender is, only with this proof. Nothing else from
+    /// elsewhere changes a handshake.
+    #[inline(never)]
+    fn moved(
+        &self,
+        crypto: &C,
+        node: EphemeralNodeId,
+        from: PeerAddress,
+        message: &Unauthenticated<'_>,
+    ) -> Option<HandshakeId> {
+        let Unauthenticated { header, counter, payload, .. } = message;
+        let opcode = Opcode(header.opcode);
+        let mut slots = self.slots.iter().filter(|(_, slot)| {
+            slot.is_named(node, SessionRole::Responder, header)
+                && slot.ended.is_none()
+                && slot.peer.shares_sessions(&from)
+                && !slot.unsecured.is_duplicate(*counter)
+        });
+        slots.find(|(_, slot)| slot.machine.expects(crypto, opcode, payload)).map(|(id, _)| *id)
     }
 
     /// Handles a message of a handshake.
@@ -83,6 +107,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         now: Instant,
         id: HandshakeId,
+        from: PeerAddress,
         message: Unauthenticated<'b>,
         delivery: &mut Delivery<S, T>,
     ) -> Result<Arrival<'b>, Dropped> {
@@ -113,6 +138,10 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             slot.turn(true, now);
         }
         if receipt.deliver && running {
+            if !slot.is_ours() {
+                // The answer goes to where the initiator is now.
+                slot.peer = from;
+            }
             return Ok(Arrival::Next(id, Incoming { opcode, payload }));
         }
         if !running {

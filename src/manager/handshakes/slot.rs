@@ -12,7 +12,7 @@ use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::machine::Machine;
 use crate::manager::storage::{Held, Storage};
-use crate::session::{SessionRole, UnsecureSession};
+use crate::session::{EphemeralNodeId, SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{ProtocolHeader, StatusReport};
@@ -106,6 +106,19 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         self.unsecured.role() == SessionRole::Initiator
     }
 
+    /// Returns true if a message with this header names this handshake: the ephemeral node id and the
+    /// exchange are its own.
+    pub(in crate::manager) fn is_named(
+        &self,
+        node: EphemeralNodeId,
+        role: SessionRole,
+        header: &ProtocolHeader,
+    ) -> bool {
+        self.exchange.matches(header)
+            && self.unsecured.role() == role
+            && self.unsecured.ephemeral_node_id() == node
+    }
+
     /// Takes note that the peer's turn begins or that it has answered.
     pub(in crate::manager) const fn turn(&mut self, answered: bool, now: Instant) {
         self.since = now;
@@ -142,6 +155,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
     pub(in crate::manager) fn frees(&self, boost: Duration, longest: Duration) -> Option<Instant> {
         let over = match self.ended {
             Some(_) => self.goes(),
+            None if self.waits_here => None,
             None => self.machine.poll_timeout(),
         }?;
         if !self.exchange.is_in_flight() || self.peer.is_reliable() {

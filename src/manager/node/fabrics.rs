@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::cert::Profile;
 use crate::crypto::Crypto;
-use crate::fabric::{Fabric, FabricCredentials, FabricTable, Facts};
+use crate::fabric::{Fabric, FabricCredentials, FabricTable, Facts, GroupEpoch};
 use crate::ids::FabricIndex;
 use crate::manager::error::FabricTableError;
 use crate::manager::storage::{ByteStore, Map, Owner, Storage};
@@ -64,8 +64,8 @@ impl<S: Storage> Fabrics<S> {
         crypto: &impl Crypto,
         bytes: &[u8],
     ) -> Result<FabricIndex, FabricTableError> {
-        let index = Fabric::read(bytes, |index, credentials| {
-            let trusted = credentials.trust(crypto, index)?;
+        let index = Fabric::read(bytes, |index, credentials, starts| {
+            let trusted = credentials.trust(crypto, index, starts)?;
             let fabric = trusted.fabric();
             let taken = |other: Fabric<'_>| other.index() == index || other.is_same(fabric);
             if self.iter().any(taken) {
@@ -92,6 +92,17 @@ impl<S: Storage> Fabrics<S> {
             return Err(FabricTableError::OtherFabric);
         }
         self.keep(fabric)
+    }
+
+    /// Replaces the identity protection keys of a fabric.
+    pub(in crate::manager) fn set_ipks(
+        &mut self,
+        crypto: &impl Crypto,
+        index: FabricIndex,
+        epochs: &[GroupEpoch],
+    ) -> Result<(), FabricTableError> {
+        let entry = self.entries.get_mut(&index).ok_or(FabricTableError::Unknown)?;
+        Ok(entry.facts.set_ipks(crypto, epochs)?)
     }
 
     /// Stores a fabric, in place of the one with its index.

@@ -6,6 +6,7 @@ use crate::crypto::Crypto;
 use crate::ids::Peer;
 use crate::manager::config::Config;
 use crate::manager::error::SendError;
+use crate::manager::event::CloseReason;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::storage::{FabricOrPase, Holder};
 use crate::session::{Identity, SecureSession, SessionKind};
@@ -18,6 +19,11 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(in crate::manager) serial: u64,
     /// Whether the application was warned that the counter runs out.
     pub(super) warned: bool,
+    /// Set once the session only waits until it is settled: why it closes then. No exchange begins
+    /// on it.
+    pub(super) closing: Option<CloseReason>,
+    /// The session was resumed, and the peer was not heard on it yet. The peer may have other keys.
+    pub(super) is_unheard: bool,
     /// Up to this counter, messages may have been refused that the manager has forgotten.
     pub(super) forgotten: u32,
     pub(super) data: T,
@@ -28,7 +34,9 @@ impl<C: Crypto, T> Entry<C, T> {
     where
         T: Default,
     {
-        Self { session, address, serial, warned: false, forgotten: 0, data: T::default() }
+        let (closing, data) = (None, T::default());
+        let (warned, is_unheard, forgotten) = (false, false, 0);
+        Self { session, address, serial, warned, closing, is_unheard, forgotten, data }
     }
 
     pub(in crate::manager) const fn handle(&self) -> SessionHandle {

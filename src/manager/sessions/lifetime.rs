@@ -1,8 +1,7 @@
 //! How a session begins and ends in the table.
 
 use crate::crypto::Crypto;
-use crate::ids::FabricIndex;
-use crate::ids::Peer;
+use crate::ids::{FabricIndex, LocalSessionId, Peer};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{PeerAddress, SessionHandle, Source};
@@ -53,6 +52,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         self.refused.end_session(session.local);
         if let Some(data) = self.table.remove(session) {
+            self.fail_safe = self.fail_safe.filter(|_| self.commissioned != Some(session));
             delivery.push_event(Event::Closed { session, data, reason });
         }
     }
@@ -97,7 +97,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         now: Instant,
         delivery: &mut Delivery<S, T>,
     ) {
-        while let Some(session) = self.table.best_of_peer(peer) {
+        while let Some(session) = self.table.any_of_peer(peer) {
             self.end(session, CloseReason::Local, now, delivery);
         }
     }
@@ -123,16 +123,60 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
     }
 
-    /// Ends the sessions of a fabric that was removed: its CASE sessions, and the PASE sessions
-    /// that it was added over.
+    /// Ends the sessions of a fabric: its CASE sessions, and the PASE sessions that it was added
+    /// over. `spared` ends when it is settled.
+    #[inline(never)]
     pub(in crate::manager) fn end_fabric(
         &mut self,
         fabric: FabricIndex,
+        spared: Option<SessionHandle>,
+        reason: CloseReason,
         now: Instant,
         delivery: &mut Delivery<S, T>,
     ) {
-        while let Some(session) = self.table.first_of_fabric(fabric) {
-            self.end(session, CloseReason::FabricRemoved, now, delivery);
+        let mut first = 0;
+        while let Some(session) = self.table.next_of_fabric(fabric, spared, first) {
+            self.end(session, reason, now, delivery);
+            first = session.local.get();
+        }
+        let is_of = |entry: &Entry<C, T>| entry.session.identity().fabric() == Some(fabric);
+        if let Some(spared) = spared.filter(|spared| self.table.get(*spared).is_some_and(is_of)) {
+            self.end_when_settled(spared, reason, delivery);
+        }
+    }
+
+    /// Ends a session once it has no exchange. None begins on it from now on.
+    pub(in crate::manager) fn end_when_settled(
+        &mut self,
+        session: SessionHandle,
+        reason: CloseReason,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        if let Some(entry) = self.table.get_mut(session) {
+            entry.closing.get_or_insert(reason);
+            self.end_if_settled(session.local, delivery);
+        }
+    }
+
+    /// Ends the session that has sent its last acknowledgement, if there is one. To be called before
+    /// the next datagram is polled.
+    #[inline]
+    pub(in crate::manager) fn end_settled(&mut self, delivery: &mut Delivery<S, T>) {
+        if let Some(local) = self.settled.take() {
+            self.end_if_settled(local, delivery);
+        }
+    }
+
+    /// Ends a session that closes and has no exchange left. To be called after the end of each
+    /// exchange.
+    pub(super) fn end_if_settled(&mut self, local: LocalSessionId, delivery: &mut Delivery<S, T>) {
+        let Some(entry) = self.table.by_local(local) else { return };
+        if let Some(reason) = entry.closing
+            && self.exchanges.first_of(local).is_none()
+        {
+            // No other time is at hand where an exchange ends.
+            let now = entry.session.last_activity();
+            self.end(entry.handle(), reason, now, delivery);
         }
     }
 }

@@ -36,16 +36,11 @@ impl<S: Storage> UseOrder<S> {
         self.counts.iter().map(|(fabric, _)| *fabric)
     }
 
-    /// Returns the fabric with most sessions; of several, `preferred` or that with the largest
-    /// index.
-    pub(in crate::manager) fn largest_fabric(
-        &self,
-        preferred: FabricOrPase,
-    ) -> Option<FabricIndex> {
-        let fabrics = self.counts.iter().filter_map(|(fabric, count)| Some(((*fabric)?, *count)));
-        fabrics
-            .max_by_key(|(fabric, count)| (*count, preferred == Some(*fabric), *fabric))
-            .map(|(fabric, _)| fabric)
+    /// Returns the fabrics with most sessions.
+    pub(in crate::manager) fn largest_fabrics(&self) -> impl Iterator<Item = FabricIndex> {
+        let counts = || self.counts.iter().filter_map(|(fabric, count)| Some(((*fabric)?, *count)));
+        let most = counts().map(|(_, count)| count).max();
+        counts().filter(move |(_, count)| Some(*count) == most).map(|(fabric, _)| fabric)
     }
 
     /// Returns the session of a fabric to evict before all others, and its rank.

@@ -73,6 +73,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let session = SessionHandle { local, serial: entry.serial };
         let message = unopened(entry)?;
         let (holder, counter) = (entry.holder(), message.counter());
+        let closing = entry.closing.is_some();
         let was_refused = self.refused.recall(local, counter, now, &mut entry.forgotten);
         let is_unsure =
             (1..=entry.forgotten).contains(&counter.get()) && entry.session.is_behind(counter);
@@ -83,7 +84,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let (mut first, mut place) = (false, None);
         let opened = entry.session.decode_unopened(message, was_refused, now, |header| {
             first = begins_exchange(header) && exchanges.get(&key_of(local, header)).is_none();
-            place = if first { exchanges.place_for(local, holder, most) } else { None };
+            let begins = first && !closing;
+            place = if begins { exchanges.place_for(local, holder, most) } else { None };
             !first || place.is_some()
         })?;
         if first && place.is_none() {
@@ -160,11 +162,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 entry.exchange.ground();
                 delivery.bytes.release(owner_of(key));
             }
-            if !entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime) {
-                self.update(key, delivery, node);
-            }
+            // Before the end of the session that may follow.
             if receipt.acknowledged {
                 delivery.push_event(Event::Acknowledged { exchange });
+            }
+            if !entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime) {
+                self.update(key, delivery, node);
             }
             if is_handshake(&header) && !duplicate {
                 return Err(Dropped::Misplaced);

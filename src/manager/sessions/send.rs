@@ -23,7 +23,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<ExchangeHandle, OpenError> {
-        let holder = self.table.get(session).ok_or(OpenError::Closed)?.holder();
+        let known = self.table.get(session).filter(|known| known.closing.is_none());
+        let holder = known.ok_or(OpenError::Closed)?.holder();
         if !self.exchanges.has_room_for_own() {
             return Err(OpenError::TooMany);
         }
@@ -140,7 +141,13 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let output = self.next_output(key, now, delivery, node);
         match &output {
             Some(Output::InFlight) => {}
-            Some(Output::Ack { .. }) => self.finish_send(key, delivery, node),
+            Some(Output::Ack { .. }) => {
+                self.watch_counter(key.session, delivery);
+                if self.update_exchange(key, delivery, node) {
+                    // The acknowledgement is yet to be lent, with the address of the session.
+                    self.settled = Some(key.session);
+                }
+            }
             None => {
                 // It has no output after all: it must not stay ready for ever.
                 if let Some(entry) = self.exchanges.get_mut(&key) {

@@ -39,6 +39,12 @@ impl<'a, C: Crypto, T> SessionRef<'a, C, T> {
         self.defunct
     }
 
+    /// Returns true if the session closes as soon as it has no exchange. None can be opened on it.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.entry.closing.is_some()
+    }
+
     /// Returns the application's data.
     #[must_use]
     pub const fn data(&self) -> &'a T {

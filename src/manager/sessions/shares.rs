@@ -123,6 +123,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let exchange = ExchangeHandle { key, serial: entry.serial };
             delivery.push_event(Event::Undelivered { exchange });
         }
+        self.end_if_settled(key.session, delivery);
     }
 
     /// Returns how many bytes the next message of an exchange may take.

@@ -96,6 +96,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         let Some(seat) = self.entries.find(local) else { return };
         let Some(entry) = self.entries.get_mut(seat) else { return };
         entry.address = from.unwrap_or(entry.address);
+        entry.is_unheard = false;
         self.order.received_from(listed_under(entry.session.identity()), seat);
     }
 
@@ -155,20 +156,18 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             .filter(move |(_, entry)| entry.peer() == Some(peer))
     }
 
-    /// Returns the session that messages to a peer should use.
+    /// Returns the session that messages to a peer should use: none that is defunct, and none that
+    /// closes.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
-        let rank = |seat, entry: &Entry<C, T>| {
-            (!self.order.is_defunct(seat), entry.session.last_received(), entry.serial)
-        };
-        let mut sessions = self.of_peer(peer);
-        let (first, second) = (sessions.next()?, sessions.next());
-        // Most often there is one: no need to look up its rank, far away among all the others.
-        let Some(second) = second else { return Some(first.1.handle()) };
-        [first, second]
-            .into_iter()
-            .chain(sessions)
-            .max_by_key(|(seat, entry)| rank(*seat, entry))
+        self.of_peer(peer)
+            .filter(|(seat, entry)| entry.closing.is_none() && !self.order.is_defunct(*seat))
+            .max_by_key(|(_, entry)| (entry.session.last_received(), entry.serial))
             .map(|(_, entry)| entry.handle())
+    }
+
+    /// Returns any session with a peer.
+    pub(in crate::manager) fn any_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
+        self.of_peer(peer).next().map(|(_, entry)| entry.handle())
     }
 
     /// Returns the session with the lowest id.
@@ -214,11 +213,24 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         self.order.count(fabric) > of_peer
     }
 
-    /// Any session of a fabric: a CASE session, or a PASE session over which it was added.
-    pub(in crate::manager) fn first_of_fabric(&self, fabric: FabricIndex) -> Option<SessionHandle> {
-        let case = self.first_to_evict(Some(fabric)).map(|(_, session)| session);
-        let is_of = |entry: &&Entry<C, T>| entry.session.identity().fabric() == Some(fabric);
-        case.or_else(|| self.pase().find(is_of).map(Entry::handle))
+    /// Returns a session of a fabric other than `spared`, with a local id from `first` on: a CASE
+    /// session, or a PASE session over which the fabric was added.
+    pub(in crate::manager) fn next_of_fabric(
+        &self,
+        fabric: FabricIndex,
+        spared: Option<SessionHandle>,
+        first: u16,
+    ) -> Option<SessionHandle> {
+        let mut first = first;
+        loop {
+            let (id, seat) = self.entries.next(first)?;
+            let entry = self.entries.get(seat)?;
+            let is_of = entry.session.identity().fabric() == Some(fabric);
+            if is_of && Some(entry.handle()) != spared {
+                return Some(entry.handle());
+            }
+            first = id.get().checked_add(1)?;
+        }
     }
 
     /// Returns the PASE sessions, the one idle longest first.
@@ -326,10 +338,10 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     ///
     /// A full table evicts from the fabric with the most sessions; of several, from that of the new
     /// session. So a fabric keeps the three sessions that the specification guarantees, as long as
-    /// the table has room for three per fabric. Within the fabric, the table evicts from the peer
-    /// with the most sessions; of several, from the new session's peer, unless that peer would lose
-    /// its only working session. Within the peer, a defunct session is evicted before an active
-    /// one, then the session idle longest. [Core, "Session Eviction"]
+    /// the table has room for three per fabric. Of these sessions, the table evicts one with the peer
+    /// with the most sessions; of several, with the new session's peer, unless that peer would lose
+    /// its only working session. Of these, a defunct session is evicted before an active one, then
+    /// the session idle longest. [Core, "Session Eviction"]
     ///
     /// PASE and CASE sessions do not evict each other while the own kind has a session to evict. A
     /// CASE session finds its place where several PASE sessions are.
@@ -354,10 +366,25 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     }
 
     fn case_victim(&self, newcomer: Option<Peer>) -> Option<SessionHandle> {
-        let fabric = self.order.largest_fabric(newcomer.map(|peer| peer.fabric))?;
-        let (first, victim) = self.first_to_evict(Some(fabric))?;
-        let own = newcomer.filter(|peer| peer.fabric == fabric);
-        match own.and_then(|peer| self.worst_of_peer(peer)) {
+        let own = newcomer.filter(|own| self.order.largest_fabrics().any(|of| of == own.fabric));
+        if let Some(own) = own {
+            return self.victim_of_own_fabric(own);
+        }
+        // Each of these fabrics has as many sessions: whatever else counts is compared across them.
+        let first = |fabric| {
+            let (rank, seat) = self.order.first_to_evict(Some(fabric))?;
+            let entry = self.entries.get(seat)?;
+            Some((rank, entry.session.last_activity(), entry.serial, entry.handle()))
+        };
+        let firsts = self.order.largest_fabrics().filter_map(first);
+        firsts
+            .min_by_key(|(rank, used, serial, _)| (*rank, *used, *serial))
+            .map(|(.., first)| first)
+    }
+
+    fn victim_of_own_fabric(&self, newcomer: Peer) -> Option<SessionHandle> {
+        let (first, victim) = self.first_to_evict(Some(newcomer.fabric))?;
+        match self.worst_of_peer(newcomer) {
             // With as many sessions as any other peer, the newcomer's loses one, unless that is its
             // only working one.
             Some((own, session))

@@ -13,14 +13,19 @@ use crate::manager::sessions::refused::Refused;
 use crate::manager::sessions::session_ref::SessionRef;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::storage::Storage;
+use crate::time::Instant;
 
 /// The secure sessions of a node and their exchanges.
 pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
     pub(super) table: SessionTable<C, S, T>,
     pub(super) exchanges: Exchanges<S>,
     pub(super) refused: Refused<S>,
+    /// A session that closes, and may have sent its last acknowledgement.
+    pub(super) settled: Option<LocalSessionId>,
     /// The session that PASE as the responder established last.
-    commissioned: Option<SessionHandle>,
+    pub(super) commissioned: Option<SessionHandle>,
+    /// When that session ends unless the application says otherwise.
+    pub(super) fail_safe: Option<Instant>,
 }
 
 impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
@@ -28,7 +33,9 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         table: SessionTable::EMPTY,
         exchanges: Exchanges::EMPTY,
         refused: Refused::EMPTY,
+        settled: None,
         commissioned: None,
+        fail_safe: None,
     };
 
     /// Makes room as the configuration says. Any `last_id` sets where session ids start.
@@ -74,9 +81,36 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.commissioned.is_some_and(|session| self.table.get(session).is_some())
     }
 
-    /// Notes the session that PASE as the responder has established.
-    pub(in crate::manager) const fn set_commissioned(&mut self, session: SessionHandle) {
+    /// Notes the session that PASE as the responder has established, and when its fail-safe expires.
+    pub(in crate::manager) const fn set_commissioned(
+        &mut self,
+        session: SessionHandle,
+        fail_safe: Option<Instant>,
+    ) {
         self.commissioned = Some(session);
+        self.fail_safe = fail_safe;
+    }
+
+    /// Sets when the fail-safe of that session expires. Returns false if the session has ended.
+    pub(in crate::manager) fn set_fail_safe(&mut self, expires: Option<Instant>) -> bool {
+        let lives = self.is_commissioned();
+        if lives {
+            self.fail_safe = expires;
+        }
+        lives
+    }
+
+    /// Returns when the fail-safe expires.
+    pub(in crate::manager) const fn poll_timeout(&self) -> Option<Instant> {
+        self.fail_safe
+    }
+
+    /// Notes that a session was resumed: until its peer is heard on it, nothing shows that both have
+    /// the same keys.
+    pub(in crate::manager) fn set_unheard(&mut self, session: SessionHandle) {
+        if let Some(entry) = self.table.get_mut(session) {
+            entry.is_unheard = true;
+        }
     }
 
     /// Returns the next local session id that is neither in use nor `reserved`.

@@ -1,12 +1,14 @@
 //! How an exchange times out.
 
 use crate::crypto::Crypto;
+use crate::ids::Peer;
 use crate::manager::delivery::Delivery;
-use crate::manager::event::Event;
+use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey};
 use crate::manager::node::Node;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
+use crate::session::ResumptionId;
 use crate::time::Instant;
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
@@ -18,12 +20,30 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) {
-        let lives = self.table.by_local(key.session).is_some();
+        if self.update_exchange(key, delivery, node) {
+            self.end_if_settled(key.session, delivery);
+        }
+    }
+
+    /// Does the same, and leaves it to the caller to end the session if it is settled now. Returns
+    /// true if it closes.
+    pub(super) fn update_exchange(
+        &mut self,
+        key: ExchangeKey,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> bool {
+        let session = self.table.by_local(key.session);
+        let closes = session.is_some_and(|session| session.closing.is_some());
+        let lives = session.is_some();
         self.exchanges.update(key, lives, node.config.exchange_lifetime, delivery);
+        closes
     }
 
     /// Handles the deadline of an exchange: an acknowledgement or a retransmission is due, or the
-    /// exchange ends.
+    /// exchange ends. Returns the resumption record to forget, by peer and id, if it does not serve:
+    /// a message on a session that was resumed from it was given up, and the peer was never heard on
+    /// that session. So the two may have different keys.
     #[inline(never)]
     pub(in crate::manager) fn timeout(
         &mut self,
@@ -31,13 +51,16 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         now: Instant,
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
-    ) {
+    ) -> Option<(Peer, ResumptionId)> {
         let lifetime = node.config.exchange_lifetime;
-        let Some(entry) = self.exchanges.get_mut(&key) else { return };
+        let entry = self.exchanges.get_mut(&key)?;
         entry.filed.came_due();
-        if self.table.by_local(key.session).is_none() {
-            return self.update(key, delivery, node);
-        }
+        let Some(session) = self.table.by_local(key.session) else {
+            self.update(key, delivery, node);
+            return None;
+        };
+        let record = session.peer().zip(session.session.resumption_id().copied());
+        let unserved = record.filter(|_| session.is_unheard);
         let gave_up = entry.exchange.handle_timeout(now);
         // An acknowledgement that is owed still leaves: a closed exchange ends when it is settled.
         if !entry.exchange.is_in_flight() && now >= entry.exchange.last_used() + lifetime {
@@ -49,5 +72,20 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             delivery.push_event(Event::Undelivered { exchange });
         }
         self.update(key, delivery, node);
+        unserved.filter(|_| gave_up)
+    }
+
+    /// Ends the session that the commissioning window has served, if its fail-safe has expired.
+    pub(in crate::manager) fn fail_safe_timeout(
+        &mut self,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        if self.fail_safe.is_some_and(|expires| now >= expires)
+            && let Some(session) = self.commissioned
+        {
+            self.end(session, CloseReason::FailSafeExpired, now, delivery);
+            self.fail_safe = None;
+        }
     }
 }

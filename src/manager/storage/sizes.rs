@@ -4,7 +4,8 @@
 
 /// Maximum number of secure sessions. One place is for PASE, so `Sessions<1>` has no CASE session.
 ///
-/// A node of `n` fabrics must be able to hold `3 * n + 1`.
+/// A node of `n` fabrics must be able to hold `3 * n + 1`, and joins no more fabrics than that allows
+/// ([`Config::max_fabrics`](crate::manager::Config::max_fabrics)).
 #[derive(Clone, Copy, Debug)]
 pub enum Sessions<const N: usize> {}
 

@@ -27,7 +27,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         packet: Packet<'b>,
     ) -> Result<Received<'b>, Dropped> {
-        match self.handshakes.receive(cx.now, from, packet, &mut self.delivery)? {
+        let Self { crypto, handshakes, delivery, .. } = self;
+        match handshakes.receive(crypto, cx.now, from, packet, delivery)? {
             Arrival::CheckIn(payload) => return Ok(Received::CheckIn { payload }),
             Arrival::Handled => {}
             Arrival::Next(id, message) => {
@@ -69,6 +70,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         first: First<'b>,
         now: Instant,
     ) -> Result<(HandshakeId, Incoming<'b>), StatusReport<'static>> {
+        self.sessions.fail_safe_timeout(now, &mut self.delivery);
         let commissioned = self.sessions.is_commissioned();
         let Self { crypto, handshakes, delivery, node, .. } = self;
         handshakes.make_room(crypto, &first, commissioned, now, delivery, node)?;
@@ -152,7 +154,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             return self.handshakes.no_room(id, cx.now, &mut self.delivery);
         };
         if self.handshakes.established(id, session, cx.now, &mut self.delivery) {
-            self.sessions.set_commissioned(session);
+            let expires = self.handshakes.fail_safe().map(|fail_safe| cx.now + fail_safe);
+            self.sessions.set_commissioned(session, expires);
+        }
+        if resumed {
+            self.sessions.set_unheard(session);
         }
         self.delivery.push_event(Event::Established { session, handshake, resumed });
         if let Some(record) = record {

@@ -8,20 +8,24 @@ use crate::handshake::HandshakeError;
 use crate::ids::{FabricIndex, Peer};
 use crate::manager::SessionManager;
 use crate::manager::error::{FabricTableError, RestoreError};
-use crate::manager::event::Event;
+use crate::manager::event::{CloseReason, Event};
+use crate::manager::handle::SessionHandle;
 use crate::manager::node::records::Saved;
 use crate::manager::storage::{Optional, Storage};
 use crate::resumption::ResumptionRecord;
+use crate::session::ResumptionId;
 use crate::time::Instant;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Replaces the credentials of this node on a fabric. Handshakes on the fabric end, and its
-    /// records are forgotten.
+    /// Replaces the credentials of this node on a fabric. Sessions and handshakes on the fabric end,
+    /// and its records are forgotten: they are those of the former node. The session `spared` ends
+    /// when it is settled.
     pub(in crate::manager) fn update_fabric(
         &mut self,
         cx: &mut Context<'_>,
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
+        spared: Option<SessionHandle>,
     ) -> Result<(), FabricTableError> {
         let Self { crypto, node, groups, .. } = self;
         node.fabrics.update(crypto, index, credentials, node.config.certificate_profile)?;
@@ -29,31 +33,42 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             groups.rename(index, node);
         }
         log_info!("fabric {} updated", index);
-        self.fail_handshakes_of(cx, index);
-        self.forget_records_of(cx, index);
+        self.end_all_on(cx, index, spared, CloseReason::FabricUpdated);
         Ok(())
     }
 
     /// Ends the membership of this node in a fabric, with its sessions, handshakes, records and
-    /// groups. Returns false if there was none.
+    /// groups. The session `spared` ends when it is settled. Returns false if there was none.
     pub(in crate::manager) fn remove_fabric(
         &mut self,
         cx: &mut Context<'_>,
         index: FabricIndex,
+        spared: Option<SessionHandle>,
     ) -> bool {
         if !self.node.fabrics.remove(index) {
             return false;
         }
         log_info!("fabric {} removed", index);
-        self.fail_handshakes_of(cx, index);
-        self.sessions.end_fabric(index, cx.now, &mut self.delivery);
-        self.forget_records_of(cx, index);
+        self.end_all_on(cx, index, spared, CloseReason::FabricRemoved);
         if let Some(groups) = self.groups.get_mut() {
             groups.remove_fabric(index, &mut self.delivery);
         }
         // Certificates of other fabrics share this memory: they are verified once more.
         self.node.verified = RecentlyVerified::EMPTY;
         true
+    }
+
+    /// Ends the sessions and handshakes on a fabric, and forgets its records.
+    fn end_all_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: FabricIndex,
+        spared: Option<SessionHandle>,
+        reason: CloseReason,
+    ) {
+        self.fail_handshakes_of(cx, index);
+        self.sessions.end_fabric(index, spared, reason, cx.now, &mut self.delivery);
+        self.forget_records_of(cx, index);
     }
 
     /// Fails every running handshake on a fabric.
@@ -101,6 +116,26 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let Peer { fabric, node } = peer;
         self.handshakes.end_resumptions(fabric, Some(node), cx.now, &mut self.delivery);
         self.discard_record(peer);
+    }
+
+    /// Forgets the record of a peer if it is the one with this id, also in the store that `cx` names:
+    /// a session that was resumed from it does not work. Handshakes under way go on. If they make a
+    /// record, it is another one.
+    #[inline(never)]
+    pub(in crate::manager) fn forget_unserved(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: Peer,
+        id: &ResumptionId,
+    ) {
+        if let Some(store) = &mut cx.resumption
+            && store.by_peer(peer).is_some_and(|record| record.id == *id)
+        {
+            store.remove(peer);
+        }
+        if self.node.records.by_peer(peer).is_some_and(|record| record.id == *id) {
+            self.discard_record(peer);
+        }
     }
 
     /// Forgets the records of a fabric, also in the store that `cx` names. Handshakes that resume

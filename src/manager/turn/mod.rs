@@ -19,7 +19,7 @@ use crate::manager::storage::{Optional, Storage};
 use crate::manager::trace;
 use crate::session::DecodeError;
 use crate::time::Instant;
-use crate::wire::{Packet, SessionRoute};
+use crate::wire::{Packet, SessionRoute, WireError};
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Receives a datagram, and counts it if it is dropped.
@@ -61,7 +61,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 groups.receive(cx, from, session, datagram, delivery, node)
             }
             SessionRoute::Unicast(local) => {
-                let packet = Packet::parse(datagram).map_err(DecodeError::from)?;
+                let packet = Packet::parse(datagram).map_err(|error| match error {
+                    WireError::Privacy => Dropped::PrivateUnicast,
+                    other => DecodeError::from(other).into(),
+                })?;
                 let Self { sessions, delivery, node, .. } = self;
                 sessions.receive(cx.now, from, local, packet, delivery, node)
             }
@@ -108,9 +111,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Returns the first of all deadlines.
     pub(in crate::manager) fn next_deadline(&self) -> Option<Instant> {
         let window = self.handshakes.poll_timeout();
+        let fail_safe = self.sessions.poll_timeout();
         let records = self.node.records.expiry();
         let groups = self.groups.get().and_then(Groups::poll_timeout);
-        [self.delivery.poll_timeout(), window, records, groups].into_iter().flatten().min()
+        [self.delivery.poll_timeout(), window, fail_safe, records, groups]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles every deadline that has come.
@@ -119,7 +126,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         while let Some(source) = self.delivery.schedule.take_due(cx.now) {
             match source {
                 Source::Exchange(key) => {
-                    self.sessions.timeout(key, cx.now, &mut self.delivery, &self.node);
+                    let Self { sessions, delivery, node, .. } = self;
+                    if let Some((peer, id)) = sessions.timeout(key, cx.now, delivery, node) {
+                        self.forget_unserved(cx, peer, &id);
+                    }
                 }
                 Source::Handshake(id) => {
                     let (delivery, node) = (&mut self.delivery, &mut self.node);
@@ -128,6 +138,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             }
         }
         self.handshakes.window_timeout(cx.now, &mut self.delivery);
+        self.sessions.fail_safe_timeout(cx.now, &mut self.delivery);
         self.expire_records(cx.now);
         if let Some(groups) = self.groups.get_mut() {
             groups.timeout(cx, &mut self.delivery, &self.node);
@@ -137,6 +148,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Returns the next datagram to send.
     #[inline(never)]
     pub(in crate::manager) fn transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        self.sessions.end_settled(&mut self.delivery);
         let shorts_first = self.delivery.is_turn_of_shorts();
         while !shorts_first && let Some(source) = self.delivery.schedule.next_ready() {
             match self.output(source, now) {

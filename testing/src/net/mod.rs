@@ -338,9 +338,10 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         &mut self.nodes[n]
     }
 
-    /// Opens the commissioning window of a node.
+    /// Opens the commissioning window of a node. A session that it serves stays until it is closed.
     pub fn open_window(&mut self, n: usize) {
-        self.call(n, |m, cx| m.window().open(cx, window_on(&C::default()))).unwrap();
+        let window = window_on(&C::default()).with_fail_safe(None);
+        self.call(n, |m, cx| m.window().open(cx, window)).unwrap();
     }
 
     pub fn dial_pase(&mut self, from: usize, to: usize, passcode: u32) {

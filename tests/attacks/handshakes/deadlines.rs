@@ -96,7 +96,7 @@ fn expired(net: &Net) -> usize {
 }
 
 fn open_for(net: &mut Net, seconds: u64) {
-    let window = window().with_duration(Duration::from_secs(seconds));
+    let window = window().with_any_duration(Duration::from_secs(seconds));
     net.call(DEVICE, |m, cx| m.window().open(cx, window)).unwrap();
 }
 

@@ -25,7 +25,7 @@ const MAX_CERTIFICATE_LEN: usize = crate::cert::MAX_CERT_LEN;
 /// length need 912; the rest is room for fields of later revisions.
 const MAX_ENCRYPTED2_LEN: usize = 1030;
 /// The longest encrypted part of Sigma3 that is accepted, in bytes; 893 are needed.
-const MAX_ENCRYPTED3_LEN: usize = 1010;
+pub(super) const MAX_ENCRYPTED3_LEN: usize = 1010;
 
 /// The resumption fields of Sigma1: both or neither.
 #[derive(Clone, Copy, Debug)]
