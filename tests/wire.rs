@@ -260,10 +260,6 @@ fn unicast_messages_name_no_group_and_group_messages_name_both_ends() {
 }
 
 #[test]
-    }
-}
-
-#[test]
 fn busy_waits_round_up_and_saturate() {
     let wait = |wait| StatusReport::busy(wait).busy_wait().unwrap().as_millis();
     assert_eq!(wait(Duration::ZERO), 0);
