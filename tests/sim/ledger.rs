@@ -22,6 +22,10 @@ pub struct Ledger {
     /// Messages to groups, sealed and not sent yet: what stays in clear, with the whole before its
     /// header is hidden.
     group_outputs: HashMap<(usize, u64), u64>,
+    /// The keys of all messages to groups, by what stays in clear.
+    group_keys: HashMap<u64, [u8; KEY_LEN]>,
+    /// What the hostile node has sealed, with keys of groups that it is in.
+    forged: HashSet<([u8; KEY_LEN], [u8; NONCE_LEN], u64)>,
     /// By node and kind.
     group_counters: HashSet<(usize, bool, [u8; 4])>,
     unsecured: HashMap<(usize, u32, [u8; 4]), u64>,
@@ -36,6 +40,11 @@ struct Use {
 
 impl Ledger {
     fn seal(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
+        if aead.node == HOSTILE {
+            assert!(is_of_group(nonce), "the hostile node has a key of a session");
+            self.forged.insert((aead.key, nonce, message));
+            return;
+        }
         let before = self.sealed.insert((aead.key, nonce), (message, aead.node));
         assert!(
             before.is_none(),
@@ -60,6 +69,9 @@ impl Ledger {
     }
 
     fn open(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
+        if self.forged.contains(&(aead.key, nonce, message)) {
+            return;
+        }
         let sealed = self.sealed.get(&(aead.key, nonce));
         let octets = sealed.map(|sealed| sealed.0);
         assert_eq!(octets, Some(message), "node {} opened what nobody sealed", aead.node);
@@ -78,6 +90,11 @@ impl Ledger {
 }
 
 impl Ledger {
+    /// The key that a message to a group was sealed with.
+    pub fn group_key_of(&self, octets: &[u8]) -> Option<[u8; KEY_LEN]> {
+        (octets.len() > 24).then(|| self.group_keys.get(&visible(octets)).copied())?
+    }
+
     /// A datagram leaves a node: octets that were sealed, or an unsecured message that is the
     /// same whenever it is sent. A node begins another life with each restart.
     pub fn leave(&mut self, node: usize, life: u32, octets: &[u8]) {
@@ -96,6 +113,9 @@ impl Ledger {
         }
     }
 }
+
+/// Stands for the hostile node among those that seal.
+pub const HOSTILE: usize = usize::MAX;
 
 /// Of the security flags.
 const PRIVACY: u8 = 0x80;
@@ -168,7 +188,9 @@ impl Observer for Tag {
         let whole = digest(&datagram[..]);
         let mut ledger = self.ledger.borrow_mut();
         if is_of_group(nonce) {
-            ledger.group_outputs.insert((self.node, visible(&datagram)), whole);
+            let visible = visible(&datagram);
+            ledger.group_outputs.insert((self.node, visible), whole);
+            ledger.group_keys.insert(visible, self.key);
         } else {
             ledger.outputs.insert((self.node, whole));
         }

@@ -11,8 +11,9 @@ use matter_session::manager::{Fixed, Heap, PeerAddress, WithGroups};
 use matter_session::time::Instant;
 
 use super::book::{Book, Figures};
+use super::hostile::{self, Hostile};
 use super::ledger::{Ledger, is_control, is_group};
-use super::node::{Luck, Node, Scene};
+use super::node::{Finds, Luck, Node, Scene};
 use super::setting;
 use super::suite::{FABRICS, NODES, Suite};
 use super::wire::{Datagram, Wire, over_tcp, over_udp, udp};
@@ -80,6 +81,8 @@ pub struct World<X: Suite> {
     pub now: u64,
     pub nodes: Vec<AnyNode<X>>,
     pub addresses: Vec<PeerAddress>,
+    /// Every place where each node has been.
+    pub homes: Vec<Vec<PeerAddress>>,
     /// How much each node's clock is ahead.
     pub clocks: Vec<u64>,
     /// How late each node wakes up, in ms.
@@ -87,6 +90,7 @@ pub struct World<X: Suite> {
     /// Nodes that take datagrams in, and do nothing else.
     frozen: Vec<bool>,
     pub wire: Wire,
+    pub hostile: Hostile<X>,
     pub dice: Dice,
     pub book: Book,
     pub ledger: Rc<RefCell<Ledger>>,
@@ -106,16 +110,23 @@ impl<X: Suite> World<X> {
             setting::node(name, kind, luck, &mut dice, &ledger)
         });
         let nodes: Vec<_> = nodes.collect();
-        let wire = Wire::new(&mut dice);
+        let mut wire = Wire::new(&mut dice);
+        let book = Book::new(dice.below(2) == 0);
+        if book.is_hostile {
+            wire.altered = [0, 0, 3, 20][dice.below(4) as usize];
+        }
+        let addresses: Vec<_> = (0..count).map(|n| udp(100 + n as u16)).collect();
         let mut world = Self {
             now: 1_000_000,
-            addresses: (0..count).map(|n| udp(100 + n as u16)).collect(),
+            homes: addresses.iter().map(|address| vec![*address]).collect(),
+            addresses,
             clocks: (0..count).map(|_| dice.below(3) * 1_000_000).collect(),
             late: (0..count).map(|_| [0, 0, 0, 20, 300][dice.below(5) as usize]).collect(),
             frozen: vec![false; count],
             nodes,
             wire,
-            book: Book::new(dice.below(2) == 0),
+            hostile: Hostile::new(&ledger),
+            book,
             dice,
             ledger,
             next_port: 200,
@@ -160,7 +171,7 @@ impl<X: Suite> World<X> {
             0..74 => at!(self, n, node, scene => node.act(scene)),
             74..84 if self.book.is_hostile => {
                 for _ in 0..=self.dice.below(4) {
-                    let what = self.wire.harass(self.now, &self.addresses, &mut self.dice);
+                    let what = self.harass();
                     self.book.figures.hostile += u64::from(what.is_some());
                     self.tell(|| what.unwrap_or_default());
                 }
@@ -174,9 +185,13 @@ impl<X: Suite> World<X> {
             86..90 => self.wire.apart.clear(),
             90..92 => self.change_address(n),
             92..94 => {
-                let keeps_records = self.dice.below(3) != 0;
+                let finds = match self.dice.below(4) {
+                    0 => Finds::NoRecords,
+                    1 => Finds::Newest,
+                    _ => Finds::Older(self.dice.roll()),
+                };
                 self.disconnect_all(n);
-                at!(self, n, node, scene => node.restart(scene, keeps_records));
+                at!(self, n, node, scene => node.restart(scene, finds));
                 if self.dice.below(4) == 0 {
                     self.change_address(n);
                 }
@@ -207,6 +222,7 @@ impl<X: Suite> World<X> {
         self.disconnect_all(n);
         self.next_port += 1;
         self.addresses[n] = udp(self.next_port);
+        self.homes[n].push(self.addresses[n]);
         self.tell(|| format!("node {n} is at {} now", self.addresses[n]));
     }
 
@@ -244,7 +260,8 @@ impl<X: Suite> World<X> {
             }
             let from = if is_tcp { over_tcp(self.addresses[n]) } else { self.addresses[n] };
             let passes = self.wire.send(self.now, Datagram { from, to, octets }, &mut self.dice);
-            let known = self.addresses.iter().any(|address| *address == over_udp(to));
+            let mut places = self.addresses.iter();
+            let known = hostile::is_at(to) || places.any(|address| *address == over_udp(to));
             if is_tcp && !(passes && known) {
                 at!(self, n, node, scene => node.lose_connection(scene, to));
             }
@@ -321,7 +338,10 @@ impl<X: Suite> World<X> {
                     self.drain(n);
                 }
             }
-            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
+            // To look every time would take most of the time.
+            if self.wire.count.is_multiple_of(8) {
+                each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
+            }
         }
     }
 
@@ -333,6 +353,13 @@ impl<X: Suite> World<X> {
 
     /// Lets time pass.
     pub fn run(&mut self, millis: u64) {
+        self.pass(millis);
+        for n in 0..self.nodes.len() {
+            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
+        }
+    }
+
+    fn pass(&mut self, millis: u64) {
         let end = self.now + millis;
         self.settle();
         let mut steps = 0;
@@ -344,9 +371,6 @@ impl<X: Suite> World<X> {
         }
         self.now = end;
         self.settle();
-        for n in 0..self.nodes.len() {
-            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
-        }
     }
 
     /// Nothing is in the way any more: everything that is under way comes to its end.
@@ -369,7 +393,7 @@ impl<X: Suite> World<X> {
         while !self.is_quiet()
             && let Some(next) = self.next().filter(|next| *next <= end)
         {
-            self.run(next.saturating_sub(self.now));
+            self.pass(next.saturating_sub(self.now));
         }
         for node in &mut self.nodes {
             each!(node, node => node.check_quiet());

@@ -297,6 +297,24 @@ fn a_peer_that_does_not_acknowledge_its_session_keeps_no_slot_for_a_minute() {
     net.node(HONEST).established();
 }
 
+/// Both roles share the only slot, and a commissioner may compute for a while.
+#[test]
+fn with_one_slot_a_silent_commissioner_delays_own_handshakes_by_ten_seconds() {
+    let silent = PeerAddress::Tcp(1);
+    let device = Config::default().with_handshakes(1, Duration::from_millis(300));
+    let nodes = vec![(silent, Config::default()), (udp(2), device), (host(77), Config::default())];
+    let mut net = joined::<Heap>(nodes);
+    net.open_window(DEVICE);
+    net.on_send(move |sent| if sent.to == silent { Fate::Lost } else { Fate::Arrives });
+    net.dial_pase(SENDER, DEVICE, PASSCODE);
+    net.run(9_999);
+    assert_eq!(dial_own(&mut net), Err(ConnectError::TooMany));
+    net.run(1);
+    assert_eq!(dial_own(&mut net), Ok(()));
+    net.run(500);
+    net.node(DEVICE).established();
+}
+
 #[test]
 fn a_silent_commissioner_gives_way_to_another_one_after_ten_seconds() {
     let silent = PeerAddress::Tcp(1);
