@@ -1,7 +1,6 @@
 //! How a node takes in datagrams and events, and whether it agrees with its manager.
 
-use matter_session::handshake::ClaimRequest;
-use matter_session::ids::{MessageType, NodeId, Peer};
+use matter_session::ids::{MessageType, Peer};
 use matter_session::manager::{
     CloseReason, Dropped, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle,
     Storage,
@@ -268,31 +267,6 @@ impl<X: Suite, S: Storage> Node<X, S> {
             }
             _ => {}
         }
-    }
-
-    /// Deletes a record for the peer that claims it, or fails to.
-    pub fn complete_claim(&mut self, scene: &mut Scene<'_>, request: ClaimRequest, works: bool) {
-        if works {
-            self.delete_record(request.peer(), request.id());
-        }
-        let claimed = request.complete(works);
-        // It may come too late.
-        let waited = self
-            .call(scene, |manager, cx| manager.records_mut().complete_claim(cx, claimed).is_ok());
-        scene.tell(self.name, || format!("completes a claim with {works}: {waited}"));
-    }
-
-    fn store_record(&mut self, fabric: matter_session::ids::FabricIndex, peer: NodeId) {
-        match self.manager.records_mut().export(Peer::new(fabric, peer)) {
-            Some(bytes) => {
-                let bytes = bytes.as_bytes().to_vec();
-                self.app.stored_records.insert((fabric, peer), bytes);
-            }
-            None => {
-                self.app.stored_records.remove(&(fabric, peer));
-            }
-        }
-        self.keep_copy();
     }
 
     /// What holds after every step.

@@ -1,5 +1,6 @@
 //! Many nodes on a bad network, for many seeds: whatever happens, nothing is sealed twice under one
-//! nonce, no counter of a group message is used again, nothing arrives twice or elsewhere, everything has its end, and afterwards all works.
+//! nonce, no counter of a group message is used again, nothing arrives twice or elsewhere,
+//! everything has its end, and afterwards all works.
 //!
 //! ```text
 //! SIM_SEEDS=100000 SIM_START=7 cargo test --release --all-features --test sim

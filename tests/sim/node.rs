@@ -7,22 +7,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use matter_session::context::{Context, Services};
-use matter_session::fabric::Fabric;
 use matter_session::handshake::{ClaimRequest, SignRequest};
-use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, Peer, ProtocolId};
+use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
-    Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, RestoreError,
-    SessionHandle, SessionManager, Storage,
+    Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, SessionHandle,
+    SessionManager, Storage,
 };
 use matter_session::rand_core::{TryCryptoRng, TryRng};
-use matter_session::resumption::ResumptionRecord;
-use matter_session::session::{ResumptionId, SessionKind};
+use matter_session::session::SessionKind;
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::book::{Book, Challenge, End};
 use super::counters::Bounds;
 use super::ledger::{Ledger, Watched, watched};
-use super::store::{Copies, Stored, delete};
+use super::store::{Copies, Stored};
 use super::suite::{Suite, node_id, node_of};
 use super::vault::Vault;
 use matter_session_testing::rng::Dice;
@@ -70,7 +68,7 @@ pub struct Node<X: Suite, S: Storage> {
     pub name: usize,
     pub life: u32,
     pub manager: Manager<X, S>,
-    crypto: Watched<X::Crypto>,
+    pub crypto: Watched<X::Crypto>,
     pub rng: Luck,
     pub config: Config,
     pub limits: Limits,
@@ -82,17 +80,9 @@ pub struct Node<X: Suite, S: Storage> {
     /// What it knows of the time.
     pub wall: WallClock,
     /// What a restart may find, if it has no vault.
-    copies: Copies<Stored>,
-    memberships: u64,
-}
-
-/// What a restarted node finds in its store.
-#[derive(Clone, Copy, Debug)]
-pub enum Finds {
-    Newest,
-    NoRecords,
-    /// A state of former times, of all that there were.
-    Older(u64),
+    pub copies: Copies<Stored>,
+    /// How many there were so far.
+    pub memberships: u64,
 }
 
 /// The random numbers of a node. Narrow ones make the small numbers, counters above all, collide.
@@ -304,80 +294,6 @@ impl<X: Suite, S: Storage> Node<X, S> {
         self.call(scene, |manager, cx| manager.connections().handle_disconnect(cx, peer));
     }
 
-    /// A new life: nothing is left but what was stored, or what had been stored at some time.
-    pub fn restart(&mut self, scene: &mut Scene<'_>, finds: Finds) {
-        scene.tell(self.name, || format!("restarts and finds {finds:?}"));
-        scene.book.figures.restarts += 1;
-        let mut stored = self.stored();
-        match (finds, &mut self.vault) {
-            (Finds::NoRecords, Some(vault)) => vault.rows.clear(),
-            (Finds::NoRecords, None) => stored.records.clear(),
-            (Finds::Older(roll), Some(vault)) => vault.go_back(roll),
-            (Finds::Older(roll), None) => stored = self.copies.pick(roll).unwrap_or(stored),
-            (Finds::Newest, _) => {}
-        }
-        self.life += 1;
-        let crypto = self.crypto.clone();
-        self.manager = SessionManager::new(self.config.clone(), crypto, &mut self.rng);
-        self.app = App::default();
-        self.app.fabrics = stored.fabrics;
-        self.app.stored_fabrics = stored.memberships;
-        for (index, bytes) in &self.app.stored_fabrics {
-            assert_eq!(self.manager.fabrics_mut().restore(bytes), Ok(*index));
-            self.memberships += 1;
-            self.app.memberships.insert(*index, self.memberships);
-        }
-        (self.app.key_sets, self.app.groups) = (stored.key_sets, stored.groups);
-        self.install_groups_again();
-        // What the application had stored, which can be older than what the manager had.
-        let has_more = stored.records.len() > self.limits.records;
-        for (key, bytes) in stored.records {
-            let record = ResumptionRecord::from_bytes(&bytes).unwrap();
-            let fabric = self.manager.fabrics().get(record.fabric);
-            let is_known = fabric.is_some_and(|f| f.compressed_id() == record.compressed_fabric);
-            let (manager, mut services) = self.with_services();
-            let restored = manager.records_mut().restore(&mut services.at(scene.now), record);
-            match restored {
-                Ok(()) => assert!(is_known),
-                Err(RestoreError::UnknownFabric) => assert!(!is_known),
-                Err(RestoreError::TooMany) => assert!(has_more),
-                Err(error) => panic!("node {} cannot restore a record: {error}", self.name),
-            }
-            if restored.is_ok() {
-                self.app.stored_records.insert(key, bytes);
-            }
-        }
-        self.keep_copy();
-    }
-
-    fn stored(&self) -> Stored {
-        let app = &self.app;
-        Stored {
-            fabrics: app.fabrics.clone(),
-            memberships: app.stored_fabrics.clone(),
-            records: app.stored_records.clone(),
-            key_sets: app.key_sets.clone(),
-            groups: app.groups.clone(),
-        }
-    }
-
-    /// What is stored now may be found by a restart. With a vault only that may lag.
-    pub fn keep_copy(&mut self) {
-        if self.vault.is_none() {
-            let stored = self.stored();
-            self.copies.keep(&stored, self.rng.roll());
-        }
-    }
-
-    /// Deletes a claimed record, wherever it is: no restart finds it again.
-    pub fn delete_record(&mut self, peer: Peer, id: &ResumptionId) {
-        delete(&mut self.app.stored_records, peer, id);
-        self.copies.each(|copy| delete(&mut copy.records, peer, id));
-        if let Some(vault) = &mut self.vault {
-            vault.delete(peer, id);
-        }
-    }
-
     /// Makes the node a member of a fabric, if it has room for that.
     pub fn join(&mut self, fabric: usize, issue: usize) -> Option<FabricIndex> {
         let member = X::pool().member(fabric, self.name, issue);
@@ -387,16 +303,6 @@ impl<X: Suite, S: Storage> Node<X, S> {
         self.app.memberships.insert(index, self.memberships);
         self.store_fabric(index);
         Some(index)
-    }
-
-    pub fn store_fabric(&mut self, index: FabricIndex) {
-        let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
-        let len = self.manager.fabrics().get(index).unwrap().encode(&mut bytes).unwrap();
-        bytes.truncate(len);
-        // Records that rest on other certificates go first, also if their end was not told yet.
-        self.app.stored_records.retain(|(of, _), _| *of != index);
-        self.app.stored_fabrics.insert(index, bytes);
-        self.keep_copy();
     }
 
     /// The peers of whom it has a record.

@@ -3,50 +3,19 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use matter_session::manager::sizes::{
-    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
-};
-
-use matter_session::manager::{Fixed, Heap, PeerAddress, WithGroups};
+use matter_session::manager::PeerAddress;
 use matter_session::time::Instant;
 
 use super::book::{Book, Figures};
 use super::hostile::{self, Hostile};
 use super::ledger::{Ledger, is_control, is_group};
-use super::node::{Finds, Luck, Node, Scene};
+use super::node::{Luck, Scene};
 use super::setting;
+pub use super::setting::AnyNode;
+use super::store::Finds;
 use super::suite::{FABRICS, NODES, Suite};
 use super::wire::{Datagram, Wire, over_tcp, over_udp, udp};
 use matter_session_testing::rng::Dice;
-
-/// Tables of a device that has room for what it is asked to do.
-pub type Arrays = WithGroups<
-    Fixed<
-        Sessions<5>,
-        Exchanges<8>,
-        Handshakes<3>,
-        Fabrics<2>,
-        Records<2>,
-        MessageBytes<{ 14 * 1280 }>,
-    >,
-    KeySets<3>,
-    Groups<4>,
-    Senders<6>,
->;
-/// Less of everything.
-pub type Small = WithGroups<
-    Fixed<Sessions<3>, Exchanges<3>, Handshakes<2>, Fabrics<2>, Records<1>, MessageBytes<2600>>,
-    KeySets<1>,
-    Groups<2>,
-    Senders<3>,
->;
-
-/// A node with whatever storage.
-pub enum AnyNode<X: Suite> {
-    Heap(Box<Node<X, Heap>>),
-    Arrays(Box<Node<X, Arrays>>),
-    Small(Box<Node<X, Small>>),
-}
 
 /// The same of every node.
 macro_rules! each {
