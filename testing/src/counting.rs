@@ -4,11 +4,12 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use matter_session::crypto::{
-    Aead, AesCcm, Cipher, CryptoError, Curve, EphemeralKey, Hashing, KeyPair, MIC_LEN, OpenNonce,
-    PrivacyNonce, PublicKey, RustCrypto, SealNonce, Secret, Sha256State, Signature, Spake2p,
-    SpakeSecrets,
+    AesCcm, Cipher, CryptoError, Curve, EphemeralKey, Hashing, KeyPair, PublicKey, RustCrypto,
+    Secret, Sha256State, Signature, Spake2p, SpakeSecrets,
 };
 use matter_session::rand_core::CryptoRng;
+
+use crate::observed::{Observed, Observer};
 
 /// Operations since the last look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Counting {
 }
 
 /// Counts while it lives.
-struct Alive(Rc<Cell<usize>>);
+pub struct Alive(Rc<Cell<usize>>);
 
 impl Alive {
     fn new(count: &Rc<Cell<usize>>) -> Self {
@@ -65,49 +66,11 @@ impl Alive {
     }
 }
 
+impl Observer for Alive {}
+
 impl Drop for Alive {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
-    }
-}
-
-pub struct Key {
-    inner: AesCcm,
-    _alive: Alive,
-}
-
-impl Aead for Key {
-    fn seal(
-        &self,
-        nonce: SealNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-    ) -> Result<[u8; MIC_LEN], CryptoError> {
-        self.inner.seal(nonce, aad, in_out)
-    }
-
-    fn open(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        self.inner.open(nonce, aad, in_out, mic)
-    }
-
-    fn open_by_trial(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        self.inner.open_by_trial(nonce, aad, in_out, mic)
-    }
-
-    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
-        self.inner.apply_privacy(nonce, in_out)
     }
 }
 
@@ -129,11 +92,11 @@ impl KeyPair for Ephemeral {
 }
 
 impl Cipher for Counting {
-    type Aead = Key;
+    type Aead = Observed<AesCcm, Alive>;
 
-    fn aead(&self, key: &Secret<16>) -> Key {
+    fn aead(&self, key: &Secret<16>) -> Self::Aead {
         self.count(|work| work.aead += 1);
-        Key { inner: RustCrypto.aead(key), _alive: Alive::new(&self.keys) }
+        Observed { inner: RustCrypto.aead(key), observer: Alive::new(&self.keys) }
     }
 }
 

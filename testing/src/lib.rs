@@ -9,8 +9,10 @@
 //! | [`vectors`] | the recorded vectors of `tests/vectors` |
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
 //! | [`raw`] | unsecured datagrams, byte by byte |
+//! | [`forged`] | group messages of an attacker who has some keys |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
 //! | [`worlds`] | small worlds with an adversary, to be explored by every schedule |
+//! | [`observed`] | an AEAD that tells an observer what its keys seal and open |
 //! | [`counting`] | a crypto backend that counts what is asked of it |
 //! | [`twin`] | sessions that no handshake has made, and the peers at their other ends |
 //! | [`watch`] | an allocator that looks for secrets in freed memory |
@@ -30,10 +32,12 @@ with_std! {
     pub mod draft;
     pub mod drive;
     pub mod fabric_file;
+    pub mod forged;
     pub mod loss;
     pub mod net;
     pub mod new_fabric;
     pub mod node;
+    pub mod observed;
     pub mod program;
     pub mod rng;
     pub mod raw;

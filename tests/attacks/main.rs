@@ -3,7 +3,6 @@
 
 mod connections;
 mod exchanges;
-mod forged;
 mod groups;
 mod handshakes;
 mod memory;
@@ -11,4 +10,4 @@ mod misuse;
 mod records;
 mod synchronization;
 
-use matter_session_testing::{net, raw, twin};
+use matter_session_testing::{forged, net, raw, twin};

@@ -27,7 +27,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             self.app.lags = false;
             self.poll_events(scene);
         }
-        if self.app.requests.is_empty() && scene.dice.below(4) == 0 {
+        if self.app.requests.is_empty() && self.app.claims.is_empty() && scene.dice.below(4) == 0 {
             self.app.signs_late = false;
         }
         if scene.dice.below(5) == 0 {
@@ -196,8 +196,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
         }
     }
 
-    /// Signs something that was asked for long ago, or fails to.
+    /// Signs or deletes something that was asked for long ago, or fails to.
     fn sign(&mut self, scene: &mut Scene<'_>) {
+        if let Some(request) = self.app.claims.pop() {
+            let works = scene.dice.below(4) != 0;
+            return self.complete_claim(scene, request, works);
+        }
         if self.app.requests.is_empty() {
             return;
         }
@@ -257,6 +261,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             self.app.fabrics.remove(&index);
             self.app.stored_fabrics.remove(&index);
             self.forget_groups_of(index);
+            self.keep_copy();
         }
     }
 

@@ -1,9 +1,9 @@
 //! How a node takes in datagrams and events, and whether it agrees with its manager.
 
-use matter_session::ids::MessageType;
-use matter_session::ids::{NodeId, Peer};
+use matter_session::ids::{MessageType, Peer};
 use matter_session::manager::{
-    CloseReason, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle, Storage,
+    CloseReason, Dropped, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle,
+    Storage,
 };
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
@@ -12,6 +12,7 @@ use matter_session::wire::{HEADROOM, TAILROOM};
 
 use super::book::{Delivery, Sent};
 use super::group_book::Heard;
+use super::ledger::is_group;
 use super::node::{IM, Node, Scene, Talk};
 use super::suite::Suite;
 
@@ -23,9 +24,10 @@ const STEP: usize = 16;
 
 impl<X: Suite, S: Storage> Node<X, S> {
     pub fn receive(&mut self, scene: &mut Scene<'_>, from: PeerAddress, octets: &mut [u8]) {
+        let copy = is_group(octets).then(|| octets.to_vec());
         let (manager, mut services) = self.with_services();
         let mut cx = services.at(scene.now);
-        let mut heard = None;
+        let (mut heard, mut has_no_room) = (None, false);
         let received = match manager.handle_datagram(&mut cx, from, octets) {
             Received::Message(message) => {
                 let payload = message.payload.to_vec();
@@ -37,10 +39,14 @@ impl<X: Suite, S: Storage> Node<X, S> {
             }
             Received::Dropped(reason) => {
                 scene.tell(self.name, || format!("drops a datagram of {from}: {reason}"));
+                has_no_room = reason == Dropped::GroupSender;
                 None
             }
             _ => None,
         };
+        if let Some(octets) = copy.filter(|_| has_no_room) {
+            self.note_crowd(scene, &octets);
+        }
         self.look(scene);
         if let Some((session, exchange, first, payload)) = received {
             self.take_in(scene, session, exchange, first, &payload);
@@ -71,6 +77,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let number = scene.book.deliver(&known.end, known.challenge, to, payload);
         scene.tell(self.name, || format!("gets message {number} on {exchange:?}"));
         if self.app.is_silent {
+            if self.app.hangs_up && first {
+                self.close_exchange(scene, exchange);
+            }
             return;
         }
         match scene.dice.below(20) {
@@ -220,19 +229,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 let signed = X::pool().member(*fabric, self.name, *issue).sign(request);
                 self.call(scene, |manager, cx| manager.complete_signature(cx, signed).is_ok());
             }
-            Event::ClaimRequest(request) => {
-                // What is deleted here does not come back: a restart finds what is stored now.
-                let peer = request.peer();
-                self.app.stored_records.remove(&(peer.fabric, peer.node));
-                if let Some(vault) = &mut self.vault {
-                    vault.rows.remove(&(peer.fabric, peer.node));
-                }
-                let claimed = request.complete(true);
-                // It may come too late.
-                let _ = self.call(scene, |manager, cx| {
-                    manager.records_mut().complete_claim(cx, claimed).is_ok()
-                });
-            }
+            Event::ClaimRequest(request) if self.app.signs_late => self.app.claims.push(request),
+            Event::ClaimRequest(request) => self.complete_claim(scene, request, true),
             Event::Acknowledged { exchange, .. } => {
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 let number = talk.waits.pop_front().expect("nothing was in flight");
@@ -268,18 +266,6 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 assert!(self.app.full.insert(fabric), "told twice");
             }
             _ => {}
-        }
-    }
-
-    fn store_record(&mut self, fabric: matter_session::ids::FabricIndex, peer: NodeId) {
-        match self.manager.records_mut().export(Peer::new(fabric, peer)) {
-            Some(bytes) => {
-                let bytes = bytes.as_bytes().to_vec();
-                self.app.stored_records.insert((fabric, peer), bytes);
-            }
-            None => {
-                self.app.stored_records.remove(&(fabric, peer));
-            }
         }
     }
 

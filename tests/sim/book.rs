@@ -80,11 +80,20 @@ pub struct Figures {
     /// Messages to groups, how often they were heard, and how often after their sender was asked.
     pub told: u64,
     pub heard: u64,
+    /// How often the hostile node was heard in the name of others.
+    pub forged: u64,
     pub waited: u64,
     /// Requests for counters, and answers.
     pub syncs: u64,
     /// How often a table was found full in the end.
     pub full: u64,
+    /// First tries of honest nodes while the hostile one begins handshakes, and how many succeed:
+    /// with no slot, one slot, or more slots beside the one for PASE.
+    pub besieged: [u64; 3],
+    pub served: [u64; 3],
+    /// The same of handshakes that the besieged node begins, and of messages of sessions.
+    pub own: u64,
+    pub messages_in_siege: u64,
 }
 
 impl Figures {
@@ -103,9 +112,16 @@ impl Figures {
         self.hostile += other.hostile;
         self.told += other.told;
         self.heard += other.heard;
+        self.forged += other.forged;
         self.waited += other.waited;
         self.syncs += other.syncs;
         self.full += other.full;
+        for n in 0..3 {
+            self.besieged[n] += other.besieged[n];
+            self.served[n] += other.served[n];
+        }
+        self.own += other.own;
+        self.messages_in_siege += other.messages_in_siege;
     }
 
     /// Worlds in which little happens show little.
@@ -118,6 +134,13 @@ impl Figures {
             assert!(self.told.min(self.heard) > 5 * self.seeds, "{self:?}");
             assert!(self.syncs.min(3 * self.waited) > self.seeds, "{self:?}");
             assert!(self.full > 0, "{self:?}");
+            assert!(10 * self.forged > self.seeds, "{self:?}");
+            assert!(self.own.min(self.messages_in_siege) > self.seeds, "{self:?}");
+        }
+        // As `tests/attacks/handshakes/flood.rs` has it.
+        for (n, percent) in [(1, 68), (2, 95)] {
+            let (tries, served) = (self.besieged[n], self.served[n]);
+            assert!(tries < 500 || served * 100 >= tries * percent, "{self:?}");
         }
     }
 }
@@ -167,6 +190,10 @@ impl Book {
     /// The number that the next message shall carry.
     pub fn next_number(&self) -> u64 {
         self.sent.len() as u64
+    }
+
+    pub fn is_delivered(&self, number: u64) -> bool {
+        self.sent.get(number as usize).is_some_and(|sent| sent.delivered)
     }
 
     pub fn send(&mut self, sent: Sent) {

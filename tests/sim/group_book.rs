@@ -6,8 +6,14 @@ use super::suite::{FABRICS, node_id};
 
 /// The group key sets of each fabric: 1 trusts first, 2 asks.
 pub const SETS: u16 = 2;
-/// The groups of each fabric.
-pub const GROUPS: u16 = 3;
+/// The key set of guests, of which the hostile node has all keys.
+pub const GUESTS: u16 = 3;
+/// All of them.
+pub const KEY_SETS: u16 = 3;
+/// The group that has now the one key set, now the other.
+pub const MIXED_GROUP: u16 = 3;
+/// The group of the guests.
+pub const GUEST_GROUP: u16 = 4;
 /// How many keys a key set has in the course of time.
 pub const EPOCHS: usize = 6;
 /// How many of them it has at once.
@@ -23,6 +29,8 @@ pub struct Told {
     /// Of the key that it was sealed with.
     pub epoch: usize,
     pub payload: Vec<u8>,
+    /// Whether the hostile node has sent it, in the name of `node`.
+    pub is_forged: bool,
 }
 
 /// A message to a group as an application got it.
@@ -43,7 +51,7 @@ pub struct GroupBook {
     /// The message, who has heard it, and in which of its memberships.
     heard: BTreeSet<(usize, usize, u64)>,
     /// The oldest key that an administrator would install now.
-    current: [[usize; SETS as usize]; FABRICS],
+    current: [[usize; KEY_SETS as usize]; FABRICS],
 }
 
 /// Tells a message to a group from any other.

@@ -68,7 +68,7 @@ impl<X: Suite> World<X> {
 
     fn is_full(&self, n: usize, fabric: usize) -> bool {
         each!(&self.nodes[n], node => {
-            node.index_of(fabric).is_some_and(|index| node.app.full.contains(&index))
+            node.index_of(fabric).is_some_and(|index| node.app.crowded.contains(&index))
         })
     }
 }

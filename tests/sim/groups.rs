@@ -15,9 +15,11 @@ use matter_session::manager::{
 use matter_session::time::WallClock;
 use matter_session::wire::{HEADROOM, TAILROOM};
 
-use super::group_book::{AT_ONCE, EPOCHS, GROUPS, Heard, SETS, Told};
+use super::group_book::{
+    AT_ONCE, EPOCHS, GUEST_GROUP, GUESTS, Heard, KEY_SETS, MIXED_GROUP, SETS, Told,
+};
 use super::node::{IM, Node, Scene};
-use super::suite::{NODES, Suite, node_id};
+use super::suite::Suite;
 
 impl Heard {
     pub fn new(message: GroupMessage<'_>, waited: bool) -> Self {
@@ -33,8 +35,10 @@ impl Heard {
     }
 }
 
-const fn policy(set: u16) -> SecurityPolicy {
-    if set == 1 { SecurityPolicy::TrustFirst } else { SecurityPolicy::CacheAndSync }
+/// That of the guests differs by fabric.
+const fn policy(fabric: usize, set: u16) -> SecurityPolicy {
+    let trusts = if set == GUESTS { fabric == 0 } else { set == 1 };
+    if trusts { SecurityPolicy::TrustFirst } else { SecurityPolicy::CacheAndSync }
 }
 
 impl<X: Suite, S: Storage> Node<X, S> {
@@ -55,6 +59,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 scene.tell(self.name, || format!("leaves group {group} of {fabric}"));
                 assert!(self.manager.groups_mut().remove(Group::new(fabric, GroupId::new(group))));
                 self.app.groups.remove(&(fabric, group));
+                self.keep_copy();
             }
             13 => {
                 let sets: Vec<_> = self.app.key_sets.keys().copied().collect();
@@ -67,6 +72,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 self.app.key_sets.remove(&(fabric, set));
                 // Its senders have made room.
                 self.app.full.remove(&fabric);
+                self.keep_copy();
             }
             14 if !memberships.is_empty() => {
                 let to = some(scene);
@@ -84,15 +90,18 @@ impl<X: Suite, S: Storage> Node<X, S> {
             return;
         }
         let (fabric, of) = fabrics[scene.dice.below(fabrics.len() as u64) as usize];
-        let set = 1 + scene.dice.below(SETS.into()) as u16;
+        let set = 1 + scene.dice.below(KEY_SETS.into()) as u16;
         let current = scene.book.groups.current(of, set);
         *current = (*current + usize::from(scene.dice.below(6) == 0)).min(EPOCHS - AT_ONCE);
         let first = current.saturating_sub(scene.dice.below(5) as usize / 4);
         let epochs = first..first + 1 + scene.dice.below(AT_ONCE as u64) as usize;
         let installed = self.install(fabric, set, epochs.clone());
         scene.tell(self.name, || format!("key set {set} of {fabric}: {epochs:?}: {installed:?}"));
-        // Group 3 is at times with this set, at times with that.
-        let group = if scene.dice.below(3) == 0 { GROUPS } else { set };
+        let group = match set {
+            GUESTS => GUEST_GROUP,
+            _ if scene.dice.below(3) == 0 => MIXED_GROUP,
+            _ => set,
+        };
         let mut settings = GroupSettings::new(GroupKeySetId::new(set));
         if scene.dice.below(3) == 0 {
             settings = settings.with_privacy();
@@ -105,6 +114,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         for result in [installed, entered] {
             assert!(matches!(result, Ok(()) | Err(GroupError::TooMany)), "{result:?}");
         }
+        self.keep_copy();
     }
 
     /// Installs keys of a key set.
@@ -121,7 +131,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         };
         let keys: Vec<_> = epochs.clone().map(key).collect();
         let id = GroupKeySetId::new(set);
-        let keys = GroupKeySet { id, policy: policy(set), epochs: &keys };
+        let keys = GroupKeySet { id, policy: policy(of, set), epochs: &keys };
         let installed = self.manager.groups_mut().set_key_set(fabric, &keys);
         if installed.is_ok() {
             self.app.key_sets.insert((fabric, set), epochs);
@@ -174,13 +184,24 @@ impl<X: Suite, S: Storage> Node<X, S> {
 
     /// Forgets every sender. Only where nobody repeats what was sent.
     pub fn forget_senders(&mut self) {
-        for (fabric, (of, _)) in self.app.fabrics.clone() {
-            for node in 0..NODES {
-                self.manager.groups_mut().forget_sender(fabric, node_id(of, node));
+        for fabric in self.app.fabrics.keys().copied() {
+            let senders: Vec<_> = self.manager.groups().senders(fabric).collect();
+            for sender in senders {
+                self.manager.groups_mut().forget_sender(fabric, sender);
             }
             assert_eq!(self.manager.groups().senders(fabric).count(), 0);
         }
         self.app.full.clear();
+        self.app.crowded.clear();
+    }
+
+    /// Notes that a message was dropped because its key set has no room for another sender.
+    pub fn note_crowd(&mut self, scene: &Scene<'_>, octets: &[u8]) {
+        let key = scene.ledger.borrow().group_key_of(octets);
+        let owner = key.and_then(|key| X::pool().owner_of(&key)).filter(|(_, set)| *set <= SETS);
+        if let Some(index) = owner.and_then(|(fabric, _)| self.index_of(fabric)) {
+            self.app.crowded.insert(index);
+        }
     }
 
     /// Sends a message to a group, if there is a key for that. Returns its number.
@@ -240,7 +261,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
             _ => epochs.end.saturating_sub(2).max(epochs.start),
         };
         let fabric = self.app.fabrics[&fabric].0;
-        Some((Told { node: self.name, fabric, group, set, epoch, payload }, to, datagram))
+        Some((
+            Told { node: self.name, fabric, group, set, epoch, payload, is_forged: false },
+            to,
+            datagram,
+        ))
     }
 
     /// Says so much that the window of whoever listens is left behind, or the block of counters
@@ -263,7 +288,9 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let told = scene.book.groups.hear(self.name, membership, of, heard);
         // The keys may have changed while it waited.
         assert!(waited || epochs.contains(&told.epoch), "not a key that it has: {told:?}");
-        scene.book.figures.heard += 1;
+        let is_forged = told.is_forged;
+        scene.book.figures.forged += u64::from(is_forged);
+        scene.book.figures.heard += u64::from(!is_forged);
         scene.book.figures.waited += u64::from(waited);
         scene.tell(self.name, || format!("hears {heard:?}"));
     }

@@ -6,10 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::hash::DefaultHasher;
 use std::rc::Rc;
 
-use matter_session::crypto::{
-    Aead, Cipher, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce,
-    Secret, Suite,
-};
+use matter_session::crypto::{Cipher, KEY_LEN, MIC_LEN, NONCE_LEN, Secret, Suite};
+
+use matter_session_testing::observed::{Observed, Observer};
 
 /// What was sealed, under which keys and by whom. A restart of a node does not clear it.
 #[derive(Debug, Default)]
@@ -23,6 +22,10 @@ pub struct Ledger {
     /// Messages to groups, sealed and not sent yet: what stays in clear, with the whole before its
     /// header is hidden.
     group_outputs: HashMap<(usize, u64), u64>,
+    /// The keys of all messages to groups, by what stays in clear.
+    group_keys: HashMap<u64, [u8; KEY_LEN]>,
+    /// What the hostile node has sealed, with keys of groups that it is in.
+    forged: HashSet<([u8; KEY_LEN], [u8; NONCE_LEN], u64)>,
     /// By node and kind.
     group_counters: HashSet<(usize, bool, [u8; 4])>,
     unsecured: HashMap<(usize, u32, [u8; 4]), u64>,
@@ -37,6 +40,11 @@ struct Use {
 
 impl Ledger {
     fn seal(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
+        if aead.node == HOSTILE {
+            assert!(is_of_group(nonce), "the hostile node has a key of a session");
+            self.forged.insert((aead.key, nonce, message));
+            return;
+        }
         let before = self.sealed.insert((aead.key, nonce), (message, aead.node));
         assert!(
             before.is_none(),
@@ -61,6 +69,9 @@ impl Ledger {
     }
 
     fn open(&mut self, aead: &Tag, nonce: [u8; NONCE_LEN], message: u64) {
+        if self.forged.contains(&(aead.key, nonce, message)) {
+            return;
+        }
         let sealed = self.sealed.get(&(aead.key, nonce));
         let octets = sealed.map(|sealed| sealed.0);
         assert_eq!(octets, Some(message), "node {} opened what nobody sealed", aead.node);
@@ -79,6 +90,11 @@ impl Ledger {
 }
 
 impl Ledger {
+    /// The key that a message to a group was sealed with.
+    pub fn group_key_of(&self, octets: &[u8]) -> Option<[u8; KEY_LEN]> {
+        (octets.len() > 24).then(|| self.group_keys.get(&visible(octets)).copied())?
+    }
+
     /// A datagram leaves a node: octets that were sealed, or an unsecured message that is the
     /// same whenever it is sent. A node begins another life with each restart.
     pub fn leave(&mut self, node: usize, life: u32, octets: &[u8]) {
@@ -97,6 +113,9 @@ impl Ledger {
         }
     }
 }
+
+/// Stands for the hostile node among those that seal.
+pub const HOSTILE: usize = usize::MAX;
 
 /// Of the security flags.
 const PRIVACY: u8 = 0x80;
@@ -150,73 +169,40 @@ pub struct Watch<C> {
     node: usize,
 }
 
-/// A key that tells the ledger.
+/// Tells the ledger what one key does.
 #[derive(Debug)]
-pub struct WatchedKey<A> {
-    inner: A,
-    ledger: Rc<RefCell<Ledger>>,
-    tag: Tag,
-}
-
-#[derive(Debug)]
-struct Tag {
+pub struct Tag {
     key: [u8; KEY_LEN],
     node: usize,
     instance: u64,
+    ledger: Rc<RefCell<Ledger>>,
 }
 
-impl<A: Aead> Aead for WatchedKey<A> {
-    fn seal(
-        &self,
-        nonce: SealNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-    ) -> Result<[u8; MIC_LEN], CryptoError> {
+impl Observer for Tag {
+    fn seals(&self, nonce: [u8; NONCE_LEN], aad: &[u8], text: &[u8]) {
+        self.ledger.borrow_mut().seal(self, nonce, digest((aad, text)));
+    }
+
+    fn sealed(&self, nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8], mic: &[u8; MIC_LEN]) {
+        let datagram = [aad, sealed, mic].concat();
+        let whole = digest(&datagram[..]);
         let mut ledger = self.ledger.borrow_mut();
-        let octets = *nonce.as_bytes();
-        ledger.seal(&self.tag, octets, digest((aad, &*in_out)));
-        let mic = self.inner.seal(nonce, aad, in_out)?;
-        let datagram = [aad, in_out, &mic].concat();
-        let (node, whole) = (self.tag.node, digest(&datagram[..]));
-        if is_of_group(octets) {
-            ledger.group_outputs.insert((node, visible(&datagram)), whole);
+        if is_of_group(nonce) {
+            let visible = visible(&datagram);
+            ledger.group_outputs.insert((self.node, visible), whole);
+            ledger.group_keys.insert(visible, self.key);
         } else {
-            ledger.outputs.insert((node, whole));
+            ledger.outputs.insert((self.node, whole));
         }
-        Ok(mic)
     }
 
-    fn open(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        self.inner.open(nonce, aad, in_out, mic)?;
-        self.ledger.borrow_mut().open(&self.tag, *nonce.as_bytes(), digest((aad, &*in_out)));
-        Ok(())
-    }
-
-    fn open_by_trial(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        self.inner.open_by_trial(nonce, aad, in_out, mic)?;
-        self.ledger.borrow_mut().open(&self.tag, *nonce.as_bytes(), digest((aad, &*in_out)));
-        Ok(())
-    }
-
-    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
-        self.inner.apply_privacy(nonce, in_out)
+    fn opened(&self, nonce: [u8; NONCE_LEN], aad: &[u8], text: &[u8]) {
+        self.ledger.borrow_mut().open(self, nonce, digest((aad, text)));
     }
 }
 
 impl<C: Cipher> Cipher for Watch<C> {
-    type Aead = WatchedKey<C::Aead>;
+    type Aead = Observed<C::Aead, Tag>;
 
     fn aead(&self, key: &Secret<KEY_LEN>) -> Self::Aead {
         let instance = {
@@ -224,10 +210,8 @@ impl<C: Cipher> Cipher for Watch<C> {
             ledger.instances += 1;
             ledger.instances
         };
-        WatchedKey {
-            inner: self.inner.aead(key),
-            ledger: Rc::clone(&self.ledger),
-            tag: Tag { key: *key.as_bytes(), node: self.node, instance },
-        }
+        let (node, ledger) = (self.node, Rc::clone(&self.ledger));
+        let observer = Tag { key: *key.as_bytes(), node, instance, ledger };
+        Observed { inner: self.inner.aead(key), observer }
     }
 }

@@ -1,5 +1,6 @@
 //! Many nodes on a bad network, for many seeds: whatever happens, nothing is sealed twice under one
-//! nonce, no counter of a group message is used again, nothing arrives twice or elsewhere, everything has its end, and afterwards all works.
+//! nonce, no counter of a group message is used again, nothing arrives twice or elsewhere,
+//! everything has its end, and afterwards all works.
 //!
 //! ```text
 //! SIM_SEEDS=100000 SIM_START=7 cargo test --release --all-features --test sim
@@ -14,9 +15,11 @@ mod end;
 mod group_book;
 mod group_end;
 mod groups;
+mod hostile;
 mod ledger;
 mod node;
 mod setting;
+mod store;
 mod suite;
 mod vault;
 mod wire;
@@ -44,6 +47,7 @@ fn live<X: Suite>(seed: u64, traces: bool) -> Figures {
     let mut world = World::<X>::new(seed, traces);
     world.live(200);
     world.recover();
+    world.prove_under_siege();
     world.prove_alive();
     world.prove_groups();
     world.rest();
@@ -53,7 +57,7 @@ fn live<X: Suite>(seed: u64, traces: bool) -> Figures {
 #[test]
 fn nodes_on_a_bad_network_keep_every_promise() {
     /// After so many failures there is enough to look at.
-    const ENOUGH: usize = 5;
+    const ENOUGH: usize = 20;
     let (start, seeds) = (setting("SIM_START", 0), setting("SIM_SEEDS", SEEDS));
     let traces = std::env::var_os("SIM_TRACE").is_some();
     let next = AtomicU64::new(start);

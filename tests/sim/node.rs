@@ -7,21 +7,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use matter_session::context::{Context, Services};
-use matter_session::fabric::Fabric;
-use matter_session::handshake::SignRequest;
+use matter_session::handshake::{ClaimRequest, SignRequest};
 use matter_session::ids::{CaseAuthTag, FabricIndex, NodeId, ProtocolId};
 use matter_session::manager::{
-    Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, RestoreError,
-    SessionHandle, SessionManager, Storage,
+    Config, ExchangeHandle, GroupSettings, HandshakeHandle, PeerAddress, SessionHandle,
+    SessionManager, Storage,
 };
 use matter_session::rand_core::{TryCryptoRng, TryRng};
-use matter_session::resumption::ResumptionRecord;
 use matter_session::session::SessionKind;
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::book::{Book, Challenge, End};
 use super::counters::Bounds;
 use super::ledger::{Ledger, Watched, watched};
+use super::store::{Copies, Stored};
 use super::suite::{Suite, node_id, node_of};
 use super::vault::Vault;
 use matter_session_testing::rng::Dice;
@@ -69,7 +68,7 @@ pub struct Node<X: Suite, S: Storage> {
     pub name: usize,
     pub life: u32,
     pub manager: Manager<X, S>,
-    crypto: Watched<X::Crypto>,
+    pub crypto: Watched<X::Crypto>,
     pub rng: Luck,
     pub config: Config,
     pub limits: Limits,
@@ -80,7 +79,10 @@ pub struct Node<X: Suite, S: Storage> {
     pub bounds: Bounds,
     /// What it knows of the time.
     pub wall: WallClock,
-    memberships: u64,
+    /// What a restart may find, if it has no vault.
+    pub copies: Copies<Stored>,
+    /// How many there were so far.
+    pub memberships: u64,
 }
 
 /// The random numbers of a node. Narrow ones make the small numbers, counters above all, collide.
@@ -139,13 +141,18 @@ pub struct App {
     pub memberships: BTreeMap<FabricIndex, u64>,
     /// Fabrics that have no room for another sender, as it was told.
     pub full: BTreeSet<FabricIndex>,
+    /// Those among them that had no room for a sender of which the hostile node has no key.
+    pub crowded: BTreeSet<FabricIndex>,
     pub requests: Vec<SignRequest>,
+    pub claims: Vec<ClaimRequest>,
     /// What was sealed into a buffer of the application.
     pub outbox: VecDeque<(PeerAddress, Vec<u8>)>,
     pub lags: bool,
     pub signs_late: bool,
     /// Answers nothing any more.
     pub is_silent: bool,
+    /// Closes each exchange that a peer begins at once, where it is silent.
+    pub hangs_up: bool,
     pub acknowledged: BTreeSet<u64>,
 }
 
@@ -203,6 +210,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
             vault,
             bounds,
             wall,
+            copies: Copies::default(),
             memberships: 0,
         }
     }
@@ -286,41 +294,6 @@ impl<X: Suite, S: Storage> Node<X, S> {
         self.call(scene, |manager, cx| manager.connections().handle_disconnect(cx, peer));
     }
 
-    /// A new life: nothing is left but what was stored, with or without the records.
-    pub fn restart(&mut self, scene: &mut Scene<'_>, keeps_records: bool) {
-        scene.tell(self.name, || format!("restarts, keeps records: {keeps_records}"));
-        scene.book.figures.restarts += 1;
-        if let Some(vault) = self.vault.as_mut().filter(|_| !keeps_records) {
-            vault.rows.clear();
-        }
-        self.life += 1;
-        let crypto = self.crypto.clone();
-        self.manager = SessionManager::new(self.config.clone(), crypto, &mut self.rng);
-        let former = core::mem::take(&mut self.app);
-        self.app.fabrics = former.fabrics;
-        self.app.stored_fabrics = former.stored_fabrics;
-        for (index, bytes) in &self.app.stored_fabrics {
-            assert_eq!(self.manager.fabrics_mut().restore(bytes), Ok(*index));
-            self.memberships += 1;
-            self.app.memberships.insert(*index, self.memberships);
-        }
-        (self.app.key_sets, self.app.groups) = (former.key_sets, former.groups);
-        self.install_groups_again();
-        // What the application had stored, which can be older than what the manager had.
-        for (key, bytes) in former.stored_records.into_iter().filter(|_| keeps_records) {
-            let record = ResumptionRecord::from_bytes(&bytes).unwrap();
-            let fabric = self.manager.fabrics().get(record.fabric);
-            let is_known = fabric.is_some_and(|f| f.compressed_id() == record.compressed_fabric);
-            let (manager, mut services) = self.with_services();
-            let restored = manager.records_mut().restore(&mut services.at(scene.now), record);
-            let expected = if is_known { Ok(()) } else { Err(RestoreError::UnknownFabric) };
-            assert_eq!(restored, expected);
-            if is_known {
-                self.app.stored_records.insert(key, bytes);
-            }
-        }
-    }
-
     /// Makes the node a member of a fabric, if it has room for that.
     pub fn join(&mut self, fabric: usize, issue: usize) -> Option<FabricIndex> {
         let member = X::pool().member(fabric, self.name, issue);
@@ -330,15 +303,6 @@ impl<X: Suite, S: Storage> Node<X, S> {
         self.app.memberships.insert(index, self.memberships);
         self.store_fabric(index);
         Some(index)
-    }
-
-    pub fn store_fabric(&mut self, index: FabricIndex) {
-        let mut bytes = vec![0; Fabric::ENCODED_MAX_LEN];
-        let len = self.manager.fabrics().get(index).unwrap().encode(&mut bytes).unwrap();
-        bytes.truncate(len);
-        // Records that rest on other certificates go first, also if their end was not told yet.
-        self.app.stored_records.retain(|(of, _), _| *of != index);
-        self.app.stored_fabrics.insert(index, bytes);
     }
 
     /// The peers of whom it has a record.

@@ -4,14 +4,45 @@ use core::cell::RefCell;
 use core::time::Duration;
 use std::rc::Rc;
 
-use matter_session::manager::Config;
+use matter_session::manager::sizes::{
+    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
+};
+use matter_session::manager::{Config, Fixed, Heap, WithGroups};
 use matter_session::session::SessionParameters;
 
 use super::ledger::Ledger;
 use super::node::{Limits, Luck, Node};
 use super::suite::Suite;
-use super::world::AnyNode;
 use matter_session_testing::rng::Dice;
+
+/// Tables of a device that has room for what it is asked to do.
+pub type Arrays = WithGroups<
+    Fixed<
+        Sessions<5>,
+        Exchanges<8>,
+        Handshakes<3>,
+        Fabrics<2>,
+        Records<2>,
+        MessageBytes<{ 14 * 1280 }>,
+    >,
+    KeySets<3>,
+    Groups<4>,
+    Senders<6>,
+>;
+/// Less of everything.
+pub type Small = WithGroups<
+    Fixed<Sessions<3>, Exchanges<3>, Handshakes<2>, Fabrics<2>, Records<1>, MessageBytes<2600>>,
+    KeySets<1>,
+    Groups<2>,
+    Senders<3>,
+>;
+
+/// A node with whatever storage.
+pub enum AnyNode<X: Suite> {
+    Heap(Box<Node<X, Heap>>),
+    Arrays(Box<Node<X, Arrays>>),
+    Small(Box<Node<X, Small>>),
+}
 
 fn one_of<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
     of[dice.below(of.len() as u64) as usize]
@@ -35,7 +66,7 @@ fn config(dice: &mut Dice) -> Config {
         .with_records(one_of(dice, &[0, 1, 2, 10]), Duration::from_secs(lifetime))
         .with_handshakes(one_of(dice, &[1, 2, 4, 8]), millis(100))
         .with_exchange_lifetime(millis(one_of(dice, &[1_000, 10_000, 60_000])))
-        .with_groups(one_of(dice, &[1, 2, 3]), one_of(dice, &[1, 2, 2]))
+        .with_groups(one_of(dice, &[1, 2, 4]), one_of(dice, &[1, 2, 3]))
         .with_group_senders(one_of(dice, &[1, 2, 8]), one_of(dice, &[1, 2, 8]))
         .with_retransmission_boost(millis(one_of(dice, &[0, 0, 200])));
     let config = config.with_less_than_specified();

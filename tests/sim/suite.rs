@@ -15,7 +15,7 @@ use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, NodeId};
 use matter_session::manager::CommissioningWindow;
 use matter_session::time::MatterTime;
 
-use super::group_book::{EPOCHS, SETS};
+use super::group_book::{EPOCHS, KEY_SETS};
 use matter_session_testing::rng::Dice;
 use matter_session_testing::toy::{Toy, ToyKey};
 
@@ -87,10 +87,13 @@ pub struct Pool<K> {
     /// By fabric, node and issue.
     members: Vec<Vec<[Member<K>; ISSUES]>>,
     /// Of groups, by fabric, key set and epoch.
-    group_keys: Vec<[u8; KEY_LEN]>,
+    group_keys: Vec<KeysOfSets>,
     verifier: Verifier,
     pbkdf: PbkdfParameters,
 }
+
+/// A key of each key set of a fabric.
+type KeysOfSets = [[u8; KEY_LEN]; KEY_SETS as usize];
 
 /// What makes a node a member of a fabric.
 pub struct Member<K> {
@@ -136,10 +139,17 @@ impl<K: OperationalKey> Pool<K> {
         &self.members[fabric][node][issue]
     }
 
-    /// A key of a group key set. Those of the two sets of a fabric have the same session id in
-    /// every other epoch.
+    /// A key of a group key set. Those of all sets of a fabric have the same session id in every
+    /// other epoch.
     pub fn group_key(&self, fabric: usize, set: u16, epoch: usize) -> [u8; KEY_LEN] {
-        self.group_keys[(epoch * FABRICS + fabric) * usize::from(SETS) + usize::from(set) - 1]
+        self.group_keys[epoch * FABRICS + fabric][usize::from(set) - 1]
+    }
+
+    /// The fabric and the key set that a key belongs to.
+    pub fn owner_of(&self, key: &[u8; KEY_LEN]) -> Option<(usize, u16)> {
+        let owners = (0..).zip(&self.group_keys);
+        let mut owners = owners.map(|(n, keys)| (n, keys.iter().position(|other| other == key)));
+        owners.find_map(|(n, set)| Some((n % FABRICS, set? as u16 + 1)))
     }
 
     pub fn window(&self, duration: Option<core::time::Duration>) -> CommissioningWindow {
@@ -160,26 +170,29 @@ impl<K: OperationalKey> Pool<K> {
     }
 }
 
-/// Keys for every place, so that each pair of an even epoch has one session id.
-fn group_keys<C: Crypto>(crypto: &C) -> Vec<[u8; KEY_LEN]> {
+/// Keys for every place, so that those of an even epoch have one session id.
+fn group_keys<C: Crypto>(crypto: &C) -> Vec<KeysOfSets> {
     let dice = &mut Dice::new(99);
-    let mut by_id = HashMap::new();
+    let mut by_id: HashMap<_, Vec<_>> = HashMap::new();
     let mut key = || {
         let key: [u8; KEY_LEN] = core::array::from_fn(|_| dice.roll() as u8);
         let none = CompressedFabricId::from_bytes([0; 8]);
         let group_key = GroupKey::OperationalKey(Secret::new(key));
         (GroupSession::new(crypto, &group_key, none).unwrap().id(), key)
     };
-    let mut pair = |alike: bool| loop {
+    let mut keys = |alike: bool| loop {
+        if !alike {
+            return core::array::from_fn(|_| key().1);
+        }
         let (id, new) = key();
-        match by_id.insert(id, new) {
-            Some(old) if alike => return [old, new],
-            _ if !alike => return [new, key().1],
-            _ => {}
+        let known = by_id.entry(id).or_default();
+        known.push(new);
+        if let Ok(keys) = <KeysOfSets>::try_from(&known[..]) {
+            known.clear();
+            return keys;
         }
     };
-    let pairs = (0..EPOCHS * FABRICS).map(|n| pair((n / FABRICS).is_multiple_of(2)));
-    pairs.flatten().collect()
+    (0..EPOCHS * FABRICS).map(|n| keys((n / FABRICS).is_multiple_of(2))).collect()
 }
 
 /// Every certificate of a fabric. One of the fabrics has an intermediate authority.

@@ -1,28 +1,42 @@
 //! A store of resumption records that outlives its node.
 
-use std::collections::BTreeMap;
-
-use matter_session::ids::{FabricIndex, NodeId, Peer};
+use matter_session::ids::{FabricIndex, Peer};
 use matter_session::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use matter_session::session::ResumptionId;
 
+use super::store::{Copies, Rows, delete};
 use matter_session_testing::rng::Dice;
 
-/// The newest record of each peer, as bytes, except those that a responder has claimed.
+/// The newest record of each peer, except those that a responder has claimed.
 #[derive(Debug)]
 pub struct Vault {
-    pub rows: BTreeMap<(FabricIndex, NodeId), Vec<u8>>,
+    pub rows: Rows,
+    /// What it had before.
+    copies: Copies<Rows>,
     dice: Dice,
 }
 
 impl Vault {
-    pub const fn new(dice: Dice) -> Self {
-        Self { rows: BTreeMap::new(), dice }
+    pub fn new(dice: Dice) -> Self {
+        Self { rows: Rows::new(), copies: Copies::default(), dice }
     }
 
     fn find(&self, wanted: impl Fn(&ResumptionRecord) -> bool) -> Option<ResumptionRecord> {
         let mut records = self.rows.values().map(|row| ResumptionRecord::from_bytes(row).unwrap());
         records.find(wanted)
+    }
+
+    /// Deletes a claimed record in every copy: it never comes back.
+    pub fn delete(&mut self, peer: Peer, id: &ResumptionId) {
+        delete(&mut self.rows, peer, id);
+        self.copies.each(|rows| delete(rows, peer, id));
+    }
+
+    /// What it has written last is lost.
+    pub fn go_back(&mut self, roll: u64) {
+        if let Some(rows) = self.copies.pick(roll) {
+            self.rows = rows;
+        }
     }
 }
 
@@ -49,7 +63,7 @@ impl ResumptionStore for Vault {
         if self.dice.below(4) == 0 {
             return Claim::Pending;
         }
-        self.remove(peer);
+        self.delete(peer, id);
         Claim::Granted
     }
 
@@ -58,6 +72,7 @@ impl ResumptionStore for Vault {
         // Now and then it fails, and keeps what it had.
         if self.dice.below(8) != 0 {
             self.rows.insert(peer, record.to_bytes().as_bytes().to_vec());
+            self.copies.keep(&self.rows, self.dice.roll());
         }
     }
 
@@ -65,7 +80,10 @@ impl ResumptionStore for Vault {
         self.rows.remove(&(fabric, peer));
     }
 
+    /// Those are deleted for good, as the fabric may be joined again.
     fn remove_fabric(&mut self, fabric: FabricIndex) {
-        self.rows.retain(|(of, _), _| *of != fabric);
+        let is_kept = |rows: &mut Rows| rows.retain(|(of, _), _| *of != fabric);
+        is_kept(&mut self.rows);
+        self.copies.each(is_kept);
     }
 }

@@ -1,9 +1,11 @@
 //! The network between the nodes, and who listens there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use matter_session::manager::PeerAddress;
 
+use super::hostile::tape::Tape;
+use super::hostile::unsecured::{altered, is_unsecured};
 use matter_session_testing::rng::Dice;
 
 /// A datagram on its way.
@@ -13,12 +15,6 @@ pub struct Datagram {
     pub to: PeerAddress,
     pub octets: Vec<u8>,
 }
-
-/// How many datagrams the hostile node remembers.
-const MEMORY: usize = 200;
-
-/// Where the hostile node is.
-pub const HOSTILE: u16 = 9;
 
 pub fn udp(port: u16) -> PeerAddress {
     PeerAddress::Udp(([127, 0, 0, 1], port).into())
@@ -54,7 +50,9 @@ pub struct Wire {
     pub spread: u64,
     /// Addresses between which nothing passes.
     pub apart: Vec<(PeerAddress, PeerAddress)>,
-    overheard: VecDeque<Datagram>,
+    /// Of a hundred messages of handshakes so many are altered on their way.
+    pub altered: u64,
+    pub tape: Tape,
     pub count: u64,
 }
 
@@ -68,14 +66,15 @@ impl Wire {
             late: [0, 10, 40][dice.below(3) as usize],
             spread: [1, 30, 400, 3000][dice.below(4) as usize],
             apart: Vec::new(),
-            overheard: VecDeque::new(),
+            altered: 0,
+            tape: Tape::default(),
             count: 0,
         }
     }
 
     /// Nothing is in the way any more. What is late already still comes.
     pub fn heal(&mut self) {
-        (self.loss, self.copies, self.late) = (0, 0, 0);
+        (self.loss, self.copies, self.late, self.altered) = (0, 0, 0, 0);
         self.apart.clear();
     }
 
@@ -86,14 +85,13 @@ impl Wire {
     }
 
     /// Takes a datagram of a node. False if a connection cannot carry it.
-    pub fn send(&mut self, now: u64, datagram: Datagram, dice: &mut Dice) -> bool {
+    pub fn send(&mut self, now: u64, mut datagram: Datagram, dice: &mut Dice) -> bool {
         self.count += 1;
-        if self.overheard.len() == MEMORY {
-            self.overheard.pop_front();
-        }
         let Datagram { from, to, octets } = datagram.clone();
-        let heard = Datagram { from: over_udp(from), to: over_udp(to), octets };
-        self.overheard.push_back(heard);
+        self.tape.record(Datagram { from: over_udp(from), to: over_udp(to), octets });
+        if is_unsecured(&datagram.octets) && dice.below(100) < self.altered {
+            datagram.octets = altered(&datagram.octets, dice);
+        }
         let is_apart = self.are_apart(from, to);
         if to.is_reliable() {
             if !is_apart {
@@ -119,77 +117,9 @@ impl Wire {
         self.queue.retain(|_, datagram| ![(a, b), (b, a)].contains(&(datagram.from, datagram.to)));
     }
 
-    fn put(&mut self, at: u64, datagram: Datagram) {
+    pub fn put(&mut self, at: u64, datagram: Datagram) {
         self.serial += 1;
         self.queue.insert((at, self.serial), datagram);
-    }
-
-    /// The hostile node does something with what it has heard. Says what.
-    pub fn harass(
-        &mut self,
-        now: u64,
-        addresses: &[PeerAddress],
-        dice: &mut Dice,
-    ) -> Option<String> {
-        if self.overheard.is_empty() {
-            return None;
-        }
-        let n = dice.below(self.overheard.len() as u64) as usize;
-        let mut datagram = self.overheard[n].clone();
-        if dice.below(8) == 0 {
-            return self.impersonate(now, dice);
-        }
-        let anybody = addresses[dice.below(addresses.len() as u64) as usize];
-        let what = match dice.below(9) {
-            0 | 1 => "repeats",
-            2 => {
-                datagram.to = anybody;
-                "redirects"
-            }
-            3 => {
-                datagram.from = anybody;
-                "sends as somebody else"
-            }
-            4 => {
-                datagram.from = udp(HOSTILE);
-                "sends as itself"
-            }
-            5 => {
-                (datagram.from, datagram.to) = (datagram.to, datagram.from);
-                "reflects"
-            }
-            6 => {
-                let len = datagram.octets.len() as u64;
-                let _ = datagram.octets.drain(dice.below(len) as usize..);
-                "cuts"
-            }
-            7 => {
-                for _ in 0..=dice.below(2) {
-                    let at = dice.below(datagram.octets.len() as u64) as usize;
-                    datagram.octets[at] ^= 1 << dice.below(8);
-                }
-                "garbles"
-            }
-            _ => {
-                datagram.octets = forged_success(&datagram.octets, dice)?;
-                "reports success"
-            }
-        };
-        let what = format!("somebody {what}: {} to {}", datagram.from, datagram.to);
-        self.put(now + dice.below(3), datagram);
-        Some(what)
-    }
-
-    /// The hostile node begins the newest handshake once more, and says that it has succeeded.
-    fn impersonate(&mut self, now: u64, dice: &mut Dice) -> Option<String> {
-        let mut newest = self.overheard.iter().rev();
-        let first = newest.find(|datagram| begins_handshake(&datagram.octets))?.clone();
-        let octets = forged_success(&first.octets, dice)?;
-        let first = Datagram { from: udp(HOSTILE), ..first };
-        let what = format!("somebody begins a handshake of others with {}", first.to);
-        self.put(now, first.clone());
-        self.put(now + 1 + dice.below(20), Datagram { octets, ..first });
-        Some(what)
     }
 
     /// When the next datagram arrives.
@@ -202,23 +132,4 @@ impl Wire {
         let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= now)?;
         Some(entry.remove())
     }
-}
-
-/// Whether a datagram is a Sigma1 or a PBKDFParamRequest.
-fn begins_handshake(octets: &[u8]) -> bool {
-    matches!(octets, [0x04, 0, 0, 0, ..]) && matches!(octets.get(17), Some(0x20 | 0x30))
-}
-
-/// A report of success in the handshake that an initiator's unsecured message belongs to.
-fn forged_success(octets: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
-    // Flags (source node id present), session 0, counter, node id, exchange flags, opcode, exchange.
-    let [0x04, 0, 0, 0, _, _, _, _, node @ ..] = octets else { return None };
-    let (node, protocol) = node.split_first_chunk::<8>()?;
-    let [_, _, e0, e1, 0, 0, ..] = protocol else { return None };
-    let mut forged = vec![0x04, 0, 0, 0];
-    forged.extend((dice.roll() as u32).to_le_bytes());
-    forged.extend(node);
-    forged.extend([0x01, 0x40, *e0, *e1, 0, 0]);
-    forged.extend([0; 8]);
-    Some(forged)
 }

@@ -3,49 +3,19 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use matter_session::manager::sizes::{
-    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
-};
-
-use matter_session::manager::{Fixed, Heap, PeerAddress, WithGroups};
+use matter_session::manager::PeerAddress;
 use matter_session::time::Instant;
 
 use super::book::{Book, Figures};
+use super::hostile::{self, Hostile};
 use super::ledger::{Ledger, is_control, is_group};
-use super::node::{Luck, Node, Scene};
+use super::node::{Luck, Scene};
 use super::setting;
+pub use super::setting::AnyNode;
+use super::store::Finds;
 use super::suite::{FABRICS, NODES, Suite};
 use super::wire::{Datagram, Wire, over_tcp, over_udp, udp};
 use matter_session_testing::rng::Dice;
-
-/// Tables of a device that has room for what it is asked to do.
-pub type Arrays = WithGroups<
-    Fixed<
-        Sessions<5>,
-        Exchanges<8>,
-        Handshakes<3>,
-        Fabrics<2>,
-        Records<2>,
-        MessageBytes<{ 14 * 1280 }>,
-    >,
-    KeySets<3>,
-    Groups<4>,
-    Senders<6>,
->;
-/// Less of everything.
-pub type Small = WithGroups<
-    Fixed<Sessions<3>, Exchanges<3>, Handshakes<2>, Fabrics<2>, Records<1>, MessageBytes<2600>>,
-    KeySets<1>,
-    Groups<2>,
-    Senders<3>,
->;
-
-/// A node with whatever storage.
-pub enum AnyNode<X: Suite> {
-    Heap(Box<Node<X, Heap>>),
-    Arrays(Box<Node<X, Arrays>>),
-    Small(Box<Node<X, Small>>),
-}
 
 /// The same of every node.
 macro_rules! each {
@@ -80,6 +50,8 @@ pub struct World<X: Suite> {
     pub now: u64,
     pub nodes: Vec<AnyNode<X>>,
     pub addresses: Vec<PeerAddress>,
+    /// Every place where each node has been.
+    pub homes: Vec<Vec<PeerAddress>>,
     /// How much each node's clock is ahead.
     pub clocks: Vec<u64>,
     /// How late each node wakes up, in ms.
@@ -87,6 +59,7 @@ pub struct World<X: Suite> {
     /// Nodes that take datagrams in, and do nothing else.
     frozen: Vec<bool>,
     pub wire: Wire,
+    pub hostile: Hostile<X>,
     pub dice: Dice,
     pub book: Book,
     pub ledger: Rc<RefCell<Ledger>>,
@@ -106,16 +79,23 @@ impl<X: Suite> World<X> {
             setting::node(name, kind, luck, &mut dice, &ledger)
         });
         let nodes: Vec<_> = nodes.collect();
-        let wire = Wire::new(&mut dice);
+        let mut wire = Wire::new(&mut dice);
+        let book = Book::new(dice.below(2) == 0);
+        if book.is_hostile {
+            wire.altered = [0, 0, 3, 20][dice.below(4) as usize];
+        }
+        let addresses: Vec<_> = (0..count).map(|n| udp(100 + n as u16)).collect();
         let mut world = Self {
             now: 1_000_000,
-            addresses: (0..count).map(|n| udp(100 + n as u16)).collect(),
+            homes: addresses.iter().map(|address| vec![*address]).collect(),
+            addresses,
             clocks: (0..count).map(|_| dice.below(3) * 1_000_000).collect(),
             late: (0..count).map(|_| [0, 0, 0, 20, 300][dice.below(5) as usize]).collect(),
             frozen: vec![false; count],
             nodes,
             wire,
-            book: Book::new(dice.below(2) == 0),
+            hostile: Hostile::new(&ledger),
+            book,
             dice,
             ledger,
             next_port: 200,
@@ -160,7 +140,7 @@ impl<X: Suite> World<X> {
             0..74 => at!(self, n, node, scene => node.act(scene)),
             74..84 if self.book.is_hostile => {
                 for _ in 0..=self.dice.below(4) {
-                    let what = self.wire.harass(self.now, &self.addresses, &mut self.dice);
+                    let what = self.harass();
                     self.book.figures.hostile += u64::from(what.is_some());
                     self.tell(|| what.unwrap_or_default());
                 }
@@ -174,9 +154,13 @@ impl<X: Suite> World<X> {
             86..90 => self.wire.apart.clear(),
             90..92 => self.change_address(n),
             92..94 => {
-                let keeps_records = self.dice.below(3) != 0;
+                let finds = match self.dice.below(4) {
+                    0 => Finds::NoRecords,
+                    1 => Finds::Newest,
+                    _ => Finds::Older(self.dice.roll()),
+                };
                 self.disconnect_all(n);
-                at!(self, n, node, scene => node.restart(scene, keeps_records));
+                at!(self, n, node, scene => node.restart(scene, finds));
                 if self.dice.below(4) == 0 {
                     self.change_address(n);
                 }
@@ -207,6 +191,7 @@ impl<X: Suite> World<X> {
         self.disconnect_all(n);
         self.next_port += 1;
         self.addresses[n] = udp(self.next_port);
+        self.homes[n].push(self.addresses[n]);
         self.tell(|| format!("node {n} is at {} now", self.addresses[n]));
     }
 
@@ -244,7 +229,8 @@ impl<X: Suite> World<X> {
             }
             let from = if is_tcp { over_tcp(self.addresses[n]) } else { self.addresses[n] };
             let passes = self.wire.send(self.now, Datagram { from, to, octets }, &mut self.dice);
-            let known = self.addresses.iter().any(|address| *address == over_udp(to));
+            let mut places = self.addresses.iter();
+            let known = hostile::is_at(to) || places.any(|address| *address == over_udp(to));
             if is_tcp && !(passes && known) {
                 at!(self, n, node, scene => node.lose_connection(scene, to));
             }
@@ -321,7 +307,10 @@ impl<X: Suite> World<X> {
                     self.drain(n);
                 }
             }
-            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
+            // To look every time would take most of the time.
+            if self.wire.count.is_multiple_of(8) {
+                each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
+            }
         }
     }
 
@@ -333,6 +322,13 @@ impl<X: Suite> World<X> {
 
     /// Lets time pass.
     pub fn run(&mut self, millis: u64) {
+        self.pass(millis);
+        for n in 0..self.nodes.len() {
+            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
+        }
+    }
+
+    fn pass(&mut self, millis: u64) {
         let end = self.now + millis;
         self.settle();
         let mut steps = 0;
@@ -344,9 +340,6 @@ impl<X: Suite> World<X> {
         }
         self.now = end;
         self.settle();
-        for n in 0..self.nodes.len() {
-            each!(&mut self.nodes[n], node => node.check(self.frozen[n]));
-        }
     }
 
     /// Nothing is in the way any more: everything that is under way comes to its end.
@@ -369,7 +362,7 @@ impl<X: Suite> World<X> {
         while !self.is_quiet()
             && let Some(next) = self.next().filter(|next| *next <= end)
         {
-            self.run(next.saturating_sub(self.now));
+            self.pass(next.saturating_sub(self.now));
         }
         // A commissioner that is idle loses its session: the fail-safe expires.
         self.run(60_000);

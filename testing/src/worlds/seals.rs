@@ -4,11 +4,9 @@ use core::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use matter_session::crypto::{
-    Aead, Cipher, CryptoError, KEY_LEN, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce,
-    Secret, Suite,
-};
+use matter_session::crypto::{Cipher, KEY_LEN, NONCE_LEN, Secret, Suite};
 
+use crate::observed::{Observed, Observer};
 use crate::toy::{Toy, ToyAead};
 
 /// The toy backend, watched.
@@ -26,8 +24,8 @@ pub struct Seals {
 #[derive(Clone, Debug, Default)]
 pub struct Recorder(Rc<RefCell<Seals>>);
 
-pub struct RecordedKey {
-    inner: ToyAead<false>,
+/// Records what one key seals.
+pub struct Record {
     key: [u8; KEY_LEN],
     seals: Rc<RefCell<Seals>>,
 }
@@ -38,49 +36,20 @@ pub fn backend(seals: &Rc<RefCell<Seals>>) -> Backend {
 }
 
 impl Cipher for Recorder {
-    type Aead = RecordedKey;
+    type Aead = Observed<ToyAead<false>, Record>;
 
-    fn aead(&self, key: &Secret<KEY_LEN>) -> RecordedKey {
+    fn aead(&self, key: &Secret<KEY_LEN>) -> Self::Aead {
         let inner = Toy::<false>.aead(key);
-        RecordedKey { inner, key: *key.as_bytes(), seals: Rc::clone(&self.0) }
+        let observer = Record { key: *key.as_bytes(), seals: Rc::clone(&self.0) };
+        Observed { inner, observer }
     }
 }
 
-impl Aead for RecordedKey {
-    fn seal(
-        &self,
-        nonce: SealNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-    ) -> Result<[u8; MIC_LEN], CryptoError> {
-        let message = [aad, in_out].concat();
+impl Observer for Record {
+    fn seals(&self, nonce: [u8; NONCE_LEN], aad: &[u8], text: &[u8]) {
+        let message = [aad, text].concat();
         let mut seals = self.seals.borrow_mut();
-        let before = seals.messages.insert((self.key, *nonce.as_bytes()), message.clone());
+        let before = seals.messages.insert((self.key, nonce), message.clone());
         seals.repeats |= before.is_some_and(|before| before != message);
-        self.inner.seal(nonce, aad, in_out)
-    }
-
-    fn open(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        self.inner.open(nonce, aad, in_out, mic)
-    }
-
-    fn open_by_trial(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        self.inner.open_by_trial(nonce, aad, in_out, mic)
-    }
-
-    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
-        self.inner.apply_privacy(nonce, in_out)
     }
 }

@@ -1,7 +1,7 @@
 //! Group messages of an attacker who has some keys: any sender, any counter.
 
-use matter_session::crypto::Secret;
-use matter_session::fabric::{CompressedFabricId, GroupKey};
+use matter_session::crypto::{Crypto, Secret};
+use matter_session::fabric::GroupKey;
 use matter_session::group::{
     self, Challenge, CounterStore, Fresh, GroupCounter, GroupCounters, GroupSession, StoreError,
     SyncResponse,
@@ -11,13 +11,13 @@ use matter_session::ids::{
 };
 use matter_session::manager::Storage;
 use matter_session::wire::{Destination, MessageBuf, ProtocolHeader};
-use matter_session_testing::{BACKEND, Backend};
 
 use crate::net::{Dice, Net, index};
+use crate::{BACKEND, Backend};
 
 /// One epoch key of a fabric, and whoever has it.
-pub struct Holder {
-    session: GroupSession<Backend>,
+pub struct Holder<C: Crypto = Backend> {
+    session: GroupSession<C>,
 }
 
 /// Returns the counter that it is asked for, and stores nothing.
@@ -47,12 +47,14 @@ impl Holder {
     pub fn with_key<S: Storage>(net: &mut Net<S>, fabric: u8, key: [u8; 16]) -> Self {
         let fabric =
             net.call(1, |manager, _| manager.fabrics().get(index(fabric)).unwrap().compressed_id());
-        Self::on(fabric, key)
-    }
-
-    fn on(fabric: CompressedFabricId, key: [u8; 16]) -> Self {
         let key = GroupKey::EpochKey(Secret::new(key));
-        Self { session: GroupSession::new(&BACKEND, &key, fabric).unwrap() }
+        Self::with_session(GroupSession::new(&BACKEND, &key, fabric).unwrap())
+    }
+}
+
+impl<C: Crypto> Holder<C> {
+    pub const fn with_session(session: GroupSession<C>) -> Self {
+        Self { session }
     }
 
     fn seal<T: Into<Destination> + Copy>(
