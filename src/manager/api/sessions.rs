@@ -18,7 +18,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Returns the session that messages to a peer should use: the one that received a message of
-    /// the peer last. A defunct session is returned only if there is no other.
+    /// the peer last. A defunct session is returned only if there is no other, and none whose
+    /// message counter is used up.
     #[must_use]
     pub fn session_with(&self, peer: Peer) -> Option<SessionHandle> {
         self.sessions.best_of_peer(peer)

@@ -158,7 +158,8 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     /// Returns the session that messages to a peer should use.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
         let rank = |seat, entry: &Entry<C, T>| {
-            (!self.order.is_defunct(seat), entry.session.last_received(), entry.serial)
+            let is_usable = (!entry.is_exhausted(), !self.order.is_defunct(seat));
+            (is_usable, entry.session.last_received(), entry.serial)
         };
         let mut sessions = self.of_peer(peer);
         let (first, second) = (sessions.next()?, sessions.next());

@@ -19,6 +19,8 @@ pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
     pub(super) table: SessionTable<C, S, T>,
     pub(super) exchanges: Exchanges<S>,
     pub(super) refused: Refused<S>,
+    /// On how many sessions the application waits for an exchange.
+    pub(super) wanting: usize,
     /// The session that PASE as the responder established last.
     commissioned: Option<SessionHandle>,
 }
@@ -28,6 +30,7 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         table: SessionTable::EMPTY,
         exchanges: Exchanges::EMPTY,
         refused: Refused::EMPTY,
+        wanting: 0,
         commissioned: None,
     };
 
@@ -102,9 +105,10 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.table.refs()
     }
 
-    /// Returns the session that messages to a peer should use.
+    /// Returns the session that messages to a peer should use, if any can send.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
-        self.table.best_of_peer(peer)
+        let best = self.table.best_of_peer(peer)?;
+        (!self.table.get(best)?.is_exhausted()).then_some(best)
     }
 
     /// Returns all CASE sessions with a peer, in no particular order.
