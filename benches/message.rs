@@ -150,7 +150,8 @@ impl Pair {
         let mut rng = UnwrapErr(getrandom::SysRng);
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(NOW);
-        let mut a = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng());
+        let config = Config::default().with_own_exchanges_per_session(BATCH);
+        let mut a = HeapSessionManager::new(config, RustCrypto, cx.rng());
         let mut b = HeapSessionManager::new(Config::default(), RustCrypto, cx.rng());
         let passcode = Passcode::new(20_202_021).unwrap();
         b.window().open_for(&mut cx, &passcode, None).unwrap();

@@ -47,7 +47,7 @@
 //! ```
 //!
 //! The examples on this page keep their tables on the heap. [`Fixed`] keeps them in arrays, without
-//! an allocator: see [`guide::firmware`].
+//! an allocator: see [`guide::firmware`]. [`guide::pipelining`] is about many requests at once.
 //!
 //! # A session in one process
 //!

@@ -5,7 +5,7 @@ use core::time::Duration;
 use matter_session::exchange::{
     Exchange, MRP_MAX_TRANSMISSIONS, Receipt, backoff, max_transmission_time,
 };
-use matter_session::ids::{ExchangeId, MessageCounter, ProtocolId};
+use matter_session::ids::{ExchangeId, MessageCounter, MessageType, ProtocolId};
 use matter_session::time::Instant;
 use matter_session::wire::ProtocolHeader;
 use matter_session_testing::{chip, list, matterjs};
@@ -86,19 +86,48 @@ fn a_second_reliable_message_flushes_the_acknowledgement_of_the_first() {
 #[test]
 fn a_duplicate_is_answered_at_once_and_its_acknowledgement_is_not_looked_at() {
     let mut exchange = exchange();
+    let _ = exchange.receive(&message(true, None), counter(6), false, at(0));
     let _ = exchange.receive(&message(true, None), counter(7), false, at(0));
+    assert_eq!(settle(&mut exchange, 0), [6]);
     let header = exchange.header(ProtocolId::INTERACTION_MODEL, 3, true);
     exchange.sent(&header, at(0));
     exchange.launch(vec![1, 2, 3], 0..3, counter(50), true);
-    let receipt = exchange.receive(&message(true, Some(50)), counter(7), true, at(5));
+    let receipt = exchange.receive(&message(true, Some(50)), counter(6), true, at(5));
     assert_eq!(receipt, Receipt { deliver: false, acknowledged: false });
-    assert_eq!(settle(&mut exchange, 5), [7]);
+    assert_eq!(settle(&mut exchange, 5), [6]);
     assert!(exchange.is_in_flight());
     let quiet = exchange.receive(&message(false, None), counter(6), true, at(5));
     assert!(!quiet.deliver && exchange.next_ack().is_none());
     let receipt = exchange.receive(&message(false, Some(50)), counter(9), false, at(6));
     assert_eq!(receipt, Receipt { deliver: true, acknowledged: true });
     assert!(exchange.is_settled());
+}
+
+#[test]
+fn a_duplicate_brings_the_next_transmission_of_its_answer_forward_and_none_of_the_later_ones() {
+    let mut exchange = exchange();
+    let wait = |n: u8| Duration::from_millis(100 * (u64::from(n) + 1));
+    let _ = exchange.receive(&message(true, None), counter(7), false, at(0));
+    let header = exchange.header(ProtocolId::INTERACTION_MODEL, 3, true);
+    exchange.sent(&header, at(0));
+    exchange.launch(vec![1], 0..1, counter(50), true);
+    let mut sent = Vec::new();
+    let mut given_up = None;
+    for now in 0..2000 {
+        // A copy in each millisecond; the answer or an acknowledgement leaves for each.
+        let _ = exchange.receive(&message(true, None), counter(7), true, at(now));
+        assert!(exchange.has_output());
+        if exchange.take_transmission(at(now), wait) {
+            sent.push(now);
+        }
+        settle(&mut exchange, now);
+        if exchange.handle_timeout(at(now)) {
+            given_up = Some(now);
+            break;
+        }
+    }
+    assert_eq!(sent, [0, 1, 301, 302, 1002], "alone: 0, 100, 300, 600, 1000");
+    assert_eq!(given_up, Some(1502));
 }
 
 #[test]
@@ -172,14 +201,39 @@ fn over_a_reliable_transport_a_message_is_sent_once() {
 }
 
 #[test]
-fn the_acknowledgements_that_wait_are_bounded() {
+fn the_acknowledgements_that_wait_are_bounded_and_none_is_lost() {
     let mut exchange = exchange();
-    for value in 0..1000 {
-        let _ = exchange.receive(&message(true, None), counter(value), false, at(0));
+    let mut received = 0;
+    while exchange.has_room_for_ack() {
+        let _ = exchange.receive(&message(true, None), counter(received), false, at(0));
+        received += 1;
     }
-    assert_eq!(settle(&mut exchange, 0), [997, 998]);
+    // Nothing more is received, but copies are; and time passes.
+    for value in 0..received {
+        let _ = exchange.receive(&message(true, None), counter(value), true, at(0));
+    }
     exchange.flush_ack();
-    assert_eq!(settle(&mut exchange, 0), [999]);
+    assert!(!exchange.handle_timeout(at(1000)));
+    assert_eq!(exchange.poll_timeout(), Some(at(1200)), "later");
+    assert_eq!(exchange.acks_owed(), 3);
+    assert_eq!(settle(&mut exchange, 1000), [0, 1]);
+    assert!(!exchange.handle_timeout(at(1200)));
+    assert_eq!(settle(&mut exchange, 1200), [2]);
+    assert!(exchange.is_settled());
+}
+
+#[test]
+fn a_message_that_waits_to_be_sealed_counts_as_in_flight() {
+    let mut exchange = exchange();
+    exchange.hold(vec![1], MessageType::READ_REQUEST, at(5));
+    assert!(exchange.is_waiting() && exchange.is_in_flight() && !exchange.has_output());
+    assert_eq!((exchange.poll_timeout(), exchange.unacknowledged()), (None, None));
+    let _ = exchange.receive(&message(false, Some(50)), counter(1), false, at(6));
+    let (held, kind) = exchange.take_waiting().unwrap();
+    assert_eq!((held, kind), (vec![1], MessageType::READ_REQUEST));
+    exchange.launch(vec![1], 0..1, counter(50), true);
+    assert_eq!(exchange.unacknowledged(), Some(counter(50)));
+    assert!(exchange.take_waiting().is_none() && exchange.has_output());
 }
 
 /// Both ends of a row: `backoff` with the least and the most jitter lies between them, give or

@@ -67,12 +67,12 @@ fn come_and_go(net: &mut Net, dice: &mut Dice, sessions: usize) -> isize {
         forget(net);
     }
     assert_eq!(most, ALIVE);
-    net.run(90_000);
+    net.run(330_000);
     forget(net);
     let with_one = live(&region);
     let [(closer, session), _] = alive.remove(0);
     net.call(closer, |m, cx| m.close_session(cx, session));
-    net.run(90_000);
+    net.run(330_000);
     for n in 0..net.nodes.len() {
         net.call(n, |m, cx| m.records_mut().forget_all(cx));
     }

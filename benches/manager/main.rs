@@ -82,7 +82,7 @@ fn add<C: Crypto>(
 }
 
 fn manager_of<C: Crypto>(sessions: usize, crypto: C) -> SessionManager<C, Heap> {
-    let config = Config::default().with_sessions(sessions);
+    let config = Config::default().with_sessions(sessions).with_own_exchanges_per_session(BATCH);
     SessionManager::new(config, crypto, &mut UnwrapErr(getrandom::SysRng))
 }
 

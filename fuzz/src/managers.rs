@@ -572,7 +572,7 @@ impl World {
         }
         self.call(0, |m, _| m.window().close());
         self.call(1, |m, _| m.window().close());
-        self.run(200_000);
+        self.run(400_000);
         self.check();
         // All is silent, and works.
         for node in &mut self.nodes {

@@ -5,22 +5,24 @@
 //!                   └──any message sent carries it──▶ settled
 //!
 //! sent reliably ──▶ in flight ──acknowledged──▶ settled
-//!                     │   ▲ └──after five transmissions──▶ given up
+//!    └──▶ waits ──▶   │   ▲ └──after five transmissions──▶ given up
 //!                     └───┘ retransmitted: the same bytes, never encrypted again
 //! ```
-//! An [`Exchange`] holds at most one message in flight, as sealed bytes. It neither encrypts nor
-//! knows its session: its owner encodes the acknowledgements that it names and sends the bytes that
-//! it lends. [Core, "Message Exchanges"]
+//! An [`Exchange`] holds at most one message: in flight, as sealed bytes, or one that waits to be
+//! sealed. It neither encrypts nor knows its session: its owner encodes the acknowledgements that
+//! it names and sends the bytes that it lends. [Core, "Message Exchanges"]
 
+mod acks;
 mod mrp;
 
 use core::ops::Range;
 use core::time::Duration;
 
+use self::acks::Acks;
 pub use self::mrp::{
     Jitter, MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
 };
-use crate::ids::{ExchangeId, MessageCounter, ProtocolId};
+use crate::ids::{ExchangeId, MessageCounter, MessageType, ProtocolId};
 use crate::time::Instant;
 use crate::wire::ProtocolHeader;
 use crate::wire::secure_channel::Opcode;
@@ -34,25 +36,23 @@ pub struct Receipt {
     pub acknowledged: bool,
 }
 
-/// One end of a conversation. `M` holds the bytes of the message in flight.
+/// One end of a conversation. `M` holds the bytes of the message that is sent.
 #[derive(Debug)]
 pub struct Exchange<M> {
     id: ExchangeId,
     initiator: bool,
     acks: Acks,
-    flight: Option<Flight<M>>,
+    sending: Sending<M>,
     last_used: Instant,
 }
 
-/// Acknowledgements that this end owes.
-#[derive(Debug, Default)]
-struct Acks {
-    /// Waits for a message to travel on, until then.
-    owed: Option<(MessageCounter, Instant)>,
-    /// Leave on their own as soon as possible, oldest first.
-    due: [Option<MessageCounter>; 2],
-    /// Travels along with every further message, so that a lost one heals.
-    last: Option<MessageCounter>,
+/// The message that is sent.
+#[derive(Debug)]
+enum Sending<M> {
+    Nothing,
+    /// It is not sealed yet.
+    Waiting(M, MessageType),
+    Sealed(Flight<M>),
 }
 
 #[derive(Debug)]
@@ -61,6 +61,9 @@ struct Flight<M> {
     datagram: Range<usize>,
     counter: MessageCounter,
     transmit: bool,
+    /// Nothing new was received since it was sealed. So it carries the acknowledgement of the
+    /// newest message.
+    is_answer: bool,
     /// `None` where the transport is reliable by itself: the message is sent once.
     retry: Option<Retry>,
 }
@@ -70,13 +73,15 @@ struct Flight<M> {
 struct Retry {
     transmissions: u8,
     next: Instant,
+    /// The last transmission was made ahead of its time, for a duplicate.
+    ahead: bool,
 }
 
 impl<M> Exchange<M> {
     /// Makes an exchange that this node begins (`initiator`), or that the peer began.
     #[must_use]
     pub fn new(id: ExchangeId, initiator: bool, now: Instant) -> Self {
-        Self { id, initiator, acks: Acks::default(), flight: None, last_used: now }
+        Self { id, initiator, acks: Acks::default(), sending: Sending::Nothing, last_used: now }
     }
 
     /// Returns the exchange id.
@@ -91,6 +96,12 @@ impl<M> Exchange<M> {
         self.last_used
     }
 
+    /// Keeps an exchange for `more`, which has been idle for `lifetime` and is not to end yet.
+    pub fn defer_idle(&mut self, now: Instant, lifetime: Duration, more: Duration) {
+        let idle = now.saturating_since(self.last_used);
+        self.last_used = self.last_used + idle.saturating_sub(lifetime) + more;
+    }
+
     /// Returns true if a received header belongs to this exchange: same id, sent by the other role.
     #[must_use]
     pub fn matches(&self, header: &ProtocolHeader) -> bool {
@@ -100,7 +111,12 @@ impl<M> Exchange<M> {
     /// Processes a received message.
     ///
     /// A duplicate is acknowledged again at once if it asks for that and is never delivered; the
-    /// acknowledgement that it carries is not looked at.
+    /// acknowledgement that it carries is not looked at. If the message in flight answers what is
+    /// duplicated, this message is the acknowledgement: its next transmission is made now. The
+    /// peer may have lost the answer, and some peers take an answer that comes after a newer
+    /// acknowledgement for a duplicate. Of two transmissions in a row at most one is made ahead of
+    /// its time, and the message is given up no sooner. So recorded messages that are sent again
+    /// change little.
     pub fn receive(
         &mut self,
         header: &ProtocolHeader,
@@ -109,22 +125,73 @@ impl<M> Exchange<M> {
         now: Instant,
     ) -> Receipt {
         if duplicate {
-            if wants_ack(header) {
+            if wants_ack(header) && !self.answers_again(counter) {
                 self.acks.answer_now(counter);
             }
             return Receipt { deliver: false, acknowledged: false };
         }
         self.last_used = self.last_used.max(now);
-        let acknowledged =
-            self.flight.as_ref().is_some_and(|flight| header.ack == Some(flight.counter));
+        let acknowledged = self.flight().is_some_and(|flight| header.ack == Some(flight.counter));
         if acknowledged {
-            self.flight = None;
+            self.ground();
         }
         let standalone = is_standalone_ack(header);
         if wants_ack(header) {
             self.acks.owe(counter, now);
+            if let Some(flight) = self.flight_mut() {
+                flight.is_answer = false;
+            }
         }
         Receipt { deliver: !standalone, acknowledged }
+    }
+
+    /// Makes the next transmission of the answer to this message due at once. Returns false if the
+    /// message in flight is none, or if that was done for its last transmission already.
+    fn answers_again(&mut self, counter: MessageCounter) -> bool {
+        let is_newest = self.acks.last == Some(counter);
+        let Some(flight) = self.flight_mut().filter(|flight| is_newest && flight.is_answer) else {
+            return false;
+        };
+        if flight.transmit {
+            return true;
+        }
+        let Some(retry) = &mut flight.retry else { return false };
+        if retry.ahead || retry.transmissions >= MRP_MAX_TRANSMISSIONS {
+            return false;
+        }
+        retry.ahead = true;
+        retry.transmissions = retry.transmissions.saturating_add(1);
+        flight.transmit = true;
+        true
+    }
+
+    const fn flight(&self) -> Option<&Flight<M>> {
+        match &self.sending {
+            Sending::Sealed(flight) => Some(flight),
+            _ => None,
+        }
+    }
+
+    const fn flight_mut(&mut self) -> Option<&mut Flight<M>> {
+        match &mut self.sending {
+            Sending::Sealed(flight) => Some(flight),
+            _ => None,
+        }
+    }
+
+    /// Returns true if another message that asks for an acknowledgement may be received now. If
+    /// not, send the [next acknowledgement](Self::next_ack) first, or leave the message unreceived:
+    /// the peer repeats it. An acknowledgement would be lost otherwise.
+    #[must_use]
+    pub fn has_room_for_ack(&self) -> bool {
+        self.acks.due.contains(&None)
+    }
+
+    /// Returns how many acknowledgements are owed, alone or along with a message.
+    #[must_use]
+    pub fn acks_owed(&self) -> usize {
+        let due = self.acks.due.iter().flatten().count();
+        due.saturating_add(self.acks.owed.is_some().into())
     }
 
     /// Returns the header for a message on this exchange; it carries the acknowledgement that is
@@ -178,28 +245,61 @@ impl<M> Exchange<M> {
         counter: MessageCounter,
         repeated: bool,
     ) {
-        let retry = repeated.then_some(Retry { transmissions: 1, next: Instant::ZERO });
-        self.flight = Some(Flight { message, datagram, counter, retry, transmit: true });
+        let retry =
+            repeated.then_some(Retry { transmissions: 1, next: Instant::ZERO, ahead: false });
+        let (transmit, is_answer) = (true, true);
+        let flight = Flight { message, datagram, counter, transmit, is_answer, retry };
+        self.sending = Sending::Sealed(flight);
+    }
+
+    /// Keeps a message that cannot be sealed yet. It counts as in flight.
+    pub fn hold(&mut self, message: M, kind: MessageType, now: Instant) {
+        self.last_used = self.last_used.max(now);
+        self.sending = Sending::Waiting(message, kind);
+    }
+
+    /// Returns true if a message waits to be sealed.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self.sending, Sending::Waiting(..))
+    }
+
+    /// Takes the message that waits to be sealed. Seal it, and [`launch`](Self::launch) it.
+    pub fn take_waiting(&mut self) -> Option<(M, MessageType)> {
+        match core::mem::replace(&mut self.sending, Sending::Nothing) {
+            Sending::Waiting(message, kind) => Some((message, kind)),
+            other => {
+                self.sending = other;
+                None
+            }
+        }
+    }
+
+    /// Returns the counter of the message that is repeated until it is acknowledged.
+    #[must_use]
+    pub fn unacknowledged(&self) -> Option<MessageCounter> {
+        self.flight().filter(|flight| flight.retry.is_some()).map(|flight| flight.counter)
     }
 
     /// Waits until `next` for the acknowledgement of the message in flight, unless a
     /// transmission is due anyway.
     pub fn postpone(&mut self, next: Instant) {
-        if let Some(retry) = self.flight.as_mut().and_then(|flight| flight.retry.as_mut()) {
+        if let Some(retry) = self.flight_mut().and_then(|flight| flight.retry.as_mut()) {
             retry.next = next;
         }
     }
 
-    /// Returns true if a message waits for its acknowledgement or its first transmission. One that
-    /// is sent once counts until the next is launched.
+    /// Returns true if a message waits for its acknowledgement, its first transmission, or to be
+    /// sealed. One that is sent once counts until it is transmitted.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
-        self.flight.as_ref().is_some_and(|flight| flight.transmit || flight.retry.is_some())
+        self.is_waiting()
+            || self.flight().is_some_and(|flight| flight.transmit || flight.retry.is_some())
     }
 
     /// Forgets the message in flight, because the peer's answer supersedes it.
     pub fn ground(&mut self) {
-        self.flight = None;
+        self.sending = Sending::Nothing;
     }
 
     /// Returns true if nothing is left to do: no message in flight, no acknowledgement owed.
@@ -208,9 +308,10 @@ impl<M> Exchange<M> {
         !self.is_in_flight() && self.acks.owed.is_none() && !self.acks.is_due()
     }
 
-    /// Makes an owed acknowledgement leave at once: no message will carry it.
+    /// Makes an owed acknowledgement leave at once: no message will carry it. It leaves later if
+    /// others are due that nobody has taken.
     pub fn flush_ack(&mut self) {
-        if let Some((counter, _)) = self.acks.owed.take() {
+        if let Some((counter, _)) = self.acks.owed {
             self.acks.answer_now(counter);
         }
     }
@@ -219,7 +320,7 @@ impl<M> Exchange<M> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ack = self.acks.owed.map(|(_, due)| due);
-        let flight = self.flight.as_ref().filter(|flight| !flight.transmit);
+        let flight = self.flight().filter(|flight| !flight.transmit);
         let retry = flight.and_then(|flight| flight.retry.as_ref()).map(|retry| retry.next);
         [ack, retry].into_iter().flatten().min()
     }
@@ -230,18 +331,22 @@ impl<M> Exchange<M> {
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.acks.owed.is_some_and(|(_, due)| now >= due) {
             self.flush_ack();
+            if let Some((_, due)) = &mut self.acks.owed {
+                *due = now + MRP_STANDALONE_ACK_TIMEOUT;
+            }
         }
         // While nobody has taken the last transmission, nothing is waited for.
-        let Some(flight) = self.flight.as_mut().filter(|flight| !flight.transmit) else {
+        let Some(flight) = self.flight_mut().filter(|flight| !flight.transmit) else {
             return false;
         };
         let Some(retry) = flight.retry.as_mut().filter(|retry| now >= retry.next) else {
             return false;
         };
         if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
-            self.flight = None;
+            self.ground();
             return true;
         }
+        retry.ahead = false;
         retry.transmissions = retry.transmissions.saturating_add(1);
         flight.transmit = true;
         false
@@ -250,7 +355,7 @@ impl<M> Exchange<M> {
     /// Returns true if there is something to send now.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.acks.is_due() || self.flight.as_ref().is_some_and(|flight| flight.transmit)
+        self.acks.is_due() || self.flight().is_some_and(|flight| flight.transmit)
     }
 
     /// Takes the transmission that is due. Returns true if [`datagram`](Self::datagram) must be
@@ -260,12 +365,14 @@ impl<M> Exchange<M> {
     /// [`backoff`]; asked anew each time, as the peer may have fallen asleep.
     #[must_use = "what is taken counts as sent"]
     pub fn take_transmission(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) -> bool {
-        let Some(flight) = self.flight.as_mut().filter(|flight| flight.transmit) else {
+        let Some(flight) = self.flight_mut().filter(|flight| flight.transmit) else {
             return false;
         };
         flight.transmit = false;
         if let Some(retry) = &mut flight.retry {
-            retry.next = now + wait(retry.transmissions.saturating_sub(1));
+            // One that is made ahead of its time does not bring the later ones forward.
+            let since = if retry.ahead { now.max(retry.next) } else { now };
+            retry.next = since + wait(retry.transmissions.saturating_sub(1));
         }
         true
     }
@@ -273,7 +380,7 @@ impl<M> Exchange<M> {
     /// Returns the message in flight, or sent once and not forgotten yet, and where its bytes
     /// stand.
     pub fn message(&self) -> Option<(&M, Range<usize>)> {
-        self.flight.as_ref().map(|flight| (&flight.message, flight.datagram.clone()))
+        self.flight().map(|flight| (&flight.message, flight.datagram.clone()))
     }
 }
 
@@ -283,46 +390,6 @@ impl<M: AsRef<[u8]>> Exchange<M> {
     pub fn datagram(&self) -> &[u8] {
         let bytes = self.message().and_then(|(message, range)| message.as_ref().get(range));
         bytes.unwrap_or_default()
-    }
-}
-
-impl Acks {
-    fn owe(&mut self, counter: MessageCounter, now: Instant) {
-        if let Some((older, _)) = self.owed.take() {
-            self.answer_now(older);
-        }
-        self.owed = Some((counter, now + MRP_STANDALONE_ACK_TIMEOUT));
-    }
-
-    /// Queues a standalone acknowledgement. When two wait already the older one is dropped: the
-    /// peer will ask again.
-    fn answer_now(&mut self, counter: MessageCounter) {
-        if self.owed.is_some_and(|(owed, _)| owed == counter) {
-            self.owed = None;
-        }
-        self.remember(counter);
-        if self.due.contains(&Some(counter)) {
-            return;
-        }
-        self.due = match self.due {
-            [None, None] => [Some(counter), None],
-            [first, None] => [first, Some(counter)],
-            [_, second] => [second, Some(counter)],
-        };
-    }
-
-    /// Keeps the newest counter that was acknowledged; counters of unsecured messages wrap.
-    fn remember(&mut self, counter: MessageCounter) {
-        let newer = |last: MessageCounter| {
-            counter.get().wrapping_sub(last.get()).cast_signed().is_positive()
-        };
-        if self.last.is_none_or(newer) {
-            self.last = Some(counter);
-        }
-    }
-
-    fn is_due(&self) -> bool {
-        self.due.iter().any(Option::is_some)
     }
 }
 

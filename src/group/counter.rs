@@ -29,6 +29,23 @@ pub enum GroupCounter {
 #[error("the counter store failed")]
 pub struct StoreError;
 
+/// No counter is left, or none could be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum CounterError {
+    /// The counter store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Every value of the counter has been used. The next ones would repeat nonces under keys that
+    /// are still installed.
+    #[error("every value of the group counter has been used; reset the node")]
+    Exhausted,
+}
+
+/// No value comes twice before this position: the first is not 0.
+const END: u64 = 1 << 32;
+
 /// A store that keeps the bounds of group counters over restarts. [`PersistedCounter`] says what it
 /// promises. The manager calls it before the first message after a start, and every 1,000 messages.
 ///
@@ -90,12 +107,12 @@ impl GroupCounters {
     /// Returns the counter of the next message to a group.
     ///
     /// # Errors
-    /// [`StoreError`] if the store failed.
+    /// [`CounterError`].
     pub fn take_data(
         &mut self,
         store: &mut dyn CounterStore,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Fresh<GroupId>, StoreError> {
+    ) -> Result<Fresh<GroupId>, CounterError> {
         let counter = loaded(&mut self.data, GroupCounter::Data, store, rng)?;
         take(counter, GroupCounter::Data, store).map(Fresh::new)
     }
@@ -103,14 +120,25 @@ impl GroupCounters {
     /// Returns the counter of the next control message.
     ///
     /// # Errors
-    /// [`StoreError`] if the store failed.
+    /// [`CounterError`].
     pub fn take_control(
         &mut self,
         store: &mut dyn CounterStore,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Fresh<NodeId>, StoreError> {
+    ) -> Result<Fresh<NodeId>, CounterError> {
         let counter = loaded(&mut self.control, GroupCounter::Control, store, rng)?;
         take(counter, GroupCounter::Control, store).map(Fresh::new)
+    }
+
+    /// Returns how many more messages a counter serves for. `None` before it was used since the
+    /// start.
+    #[must_use]
+    pub fn remaining(&self, counter: GroupCounter) -> Option<u64> {
+        let counter = match counter {
+            GroupCounter::Data => self.data.as_ref(),
+            GroupCounter::Control => self.control.as_ref(),
+        };
+        counter.map(|counter| END.saturating_sub(counter.position()))
     }
 
     /// Returns the counter of the last message to a group, which the node sends when it is asked
@@ -157,7 +185,8 @@ fn take(
     counter: &mut PersistedCounter,
     kind: GroupCounter,
     store: &mut dyn CounterStore,
-) -> Result<FreshCounter, StoreError> {
+) -> Result<FreshCounter, CounterError> {
+    check_end(counter)?;
     if let Ok(fresh) = counter.take() {
         return Ok(fresh);
     }
@@ -165,9 +194,14 @@ fn take(
     // what is used comes after whatever is stored.
     let stored = store.load(kind)?.filter(|stored| *stored >= counter.position());
     *counter = PersistedCounter::restored(stored.ok_or(StoreError)?, COUNTER_BLOCK);
+    check_end(counter)?;
     if let Some(bound) = counter.bound_to_store() {
         store.store(kind, bound)?;
         counter.stored(bound);
     }
-    counter.take().map_err(|_| StoreError)
+    counter.take().map_err(|_| StoreError.into())
+}
+
+const fn check_end(counter: &PersistedCounter) -> Result<(), CounterError> {
+    if counter.position() < END { Ok(()) } else { Err(CounterError::Exhausted) }
 }

@@ -81,7 +81,7 @@ mod sync;
 
 pub use self::address::{GROUP_PORT, MulticastAddress};
 pub use self::counter::{
-    COUNTER_BLOCK, CounterStore, Fresh, GroupCounter, GroupCounters, StoreError,
+    COUNTER_BLOCK, CounterError, CounterStore, Fresh, GroupCounter, GroupCounters, StoreError,
 };
 pub use self::key_set::{GroupKeySet, KeySetError, MAX_EPOCHS, OperationalKeySet, SecurityPolicy};
 pub(crate) use self::session::KeyId;

@@ -45,8 +45,15 @@ pub struct Config {
     /// [`Event::Undelivered`](super::Event::Undelivered).
     pub max_exchanges: usize,
     /// Maximum number of exchanges that the peer of one session may begin: 16 by default. Nodes
-    /// should not have more than five at a time.
+    /// should not have more than five at a time, but some have 40.
     pub max_exchanges_per_session: usize,
+    /// Maximum number of exchanges that this node may have begun on one session: 5 by default, as
+    /// the specification advises; 0 counts as 1. One more is refused
+    /// ([`OpenError::SessionFull`](super::OpenError::SessionFull)), and
+    /// [`Event::ExchangeAvailable`](super::Event::ExchangeAvailable) says when there is a place.
+    /// With a higher limit, a peer that has room for fewer refuses messages until they are
+    /// retransmitted. [Core, "Exchange Message Processing"]
+    pub max_own_exchanges_per_session: usize,
     /// Maximum number of handshakes, both roles together: 32 by default. While all slots are taken,
     /// a handshake that a peer began gives its slot to one that this node begins, and after a grace
     /// period of up to a second to one that another peer begins. If none can, peers get a Busy
@@ -99,7 +106,9 @@ pub struct Config {
     /// handshakes that this node begins.
     pub claim_wait: Duration,
     /// Time after the last message for which an exchange is kept that the application has not
-    /// closed.
+    /// closed: five minutes by default, as a command can take 255 seconds. The application decides
+    /// how long it waits for a response. This limit frees what it forgot, and says so:
+    /// [`Event::ExchangeExpired`](super::Event::ExchangeExpired).
     pub exchange_lifetime: Duration,
     /// Time that is added to every wait for an acknowledgement, for networks that are slower than
     /// the session parameters say.
@@ -146,6 +155,7 @@ impl Default for Config {
             max_sessions_per_peer: 16,
             max_exchanges: 1024,
             max_exchanges_per_session: 16,
+            max_own_exchanges_per_session: 5,
             max_handshakes: 32,
             max_fabrics: 16,
             max_records: 1024,
@@ -158,7 +168,7 @@ impl Default for Config {
             max_message: MAX_UDP_MESSAGE,
             record_lifetime: Duration::from_secs(30 * 24 * 3600),
             claim_wait: Duration::ZERO,
-            exchange_lifetime: Duration::from_secs(60),
+            exchange_lifetime: Duration::from_secs(300),
             retransmission_boost: Duration::ZERO,
             longest_interval: Duration::from_secs(15),
             busy_wait: Duration::from_secs(5),
@@ -179,6 +189,7 @@ impl Config {
         max_sessions_per_peer: 0,
         max_exchanges: 0,
         max_exchanges_per_session: 0,
+        max_own_exchanges_per_session: 0,
         max_handshakes: 0,
         max_fabrics: 0,
         max_records: 0,
@@ -236,6 +247,13 @@ impl Config {
     #[must_use]
     pub const fn with_exchanges_per_session(mut self, exchanges: usize) -> Self {
         self.max_exchanges_per_session = exchanges;
+        self
+    }
+
+    /// Limits the number of exchanges that this node may have begun on one session; 0 counts as 1.
+    #[must_use]
+    pub const fn with_own_exchanges_per_session(mut self, exchanges: usize) -> Self {
+        self.max_own_exchanges_per_session = exchanges;
         self
     }
 
@@ -311,7 +329,7 @@ impl Config {
         self
     }
 
-    /// Sets the time for which an exchange without messages is kept.
+    /// Sets the time for which an exchange without messages is kept; at least 1 ms.
     #[must_use]
     pub const fn with_exchange_lifetime(mut self, lifetime: Duration) -> Self {
         self.exchange_lifetime = lifetime;
@@ -378,6 +396,7 @@ impl Config {
         if !self.below_specification {
             self.max_group_senders = self.max_group_senders.max(LEAST_SENDERS);
         }
+        self.exchange_lifetime = self.exchange_lifetime.max(Duration::from_millis(1));
         self.max_fabrics = self.max_fabrics.min(FabricIndex::MAX.get().into());
         for limit in [
             &mut self.max_exchanges,

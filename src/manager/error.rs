@@ -68,6 +68,12 @@ pub enum OpenError {
     /// quarter of [`Config::max_exchanges`](super::Config::max_exchanges) is kept for peers.
     #[error("too many exchanges; close one first")]
     TooMany,
+    /// This node has begun as many exchanges on this session as
+    /// [`Config::max_own_exchanges_per_session`](super::Config::max_own_exchanges_per_session)
+    /// allows. Close one, or wait for
+    /// [`Event::ExchangeAvailable`](super::Event::ExchangeAvailable).
+    #[error("too many exchanges on this session; wait for ExchangeAvailable")]
+    SessionFull,
 }
 
 /// No handshake was started.

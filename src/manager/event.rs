@@ -1,6 +1,7 @@
 //! Events: what happened, for the application to poll.
 
 use super::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
+use crate::group::GroupCounter;
 use crate::handshake::{ClaimRequest, HandshakeError, SignRequest};
 use crate::ids::{FabricIndex, Peer};
 
@@ -35,27 +36,46 @@ pub enum Event<T> {
     /// [`complete_signature`](super::SessionManager::complete_signature), now or later. If requests
     /// queue up, drop those that [no handshake waits for](super::Handshakes::is_awaited).
     SignRequest(SignRequest),
-    /// The peer acknowledged the message in flight on this exchange. The message has arrived,
-    /// unless more than 32 newer messages of its session arrived first: a message behind the peer's
-    /// replay window counts as a duplicate, and most implementations acknowledge it unread. (This
-    /// one does not, if it may have refused the message for want of room.) With at most five
-    /// exchanges at once on a session, as the specification advises, this cannot happen. [Core,
-    /// "Message Counter Processing"]
+    /// The peer acknowledged the message in flight on this exchange: the message has arrived. Only a
+    /// response tells that the peer's application has handled it.
+    ///
+    /// An acknowledgement that does not prove this is reported as `Undelivered`: a peer acknowledges
+    /// what is behind its replay window as well, and does not deliver it. This node sends no message
+    /// that puts another one there; but acknowledgements, which it sends as often as the peer asks
+    /// for them, and [unreliable](super::SessionManager::send_unreliable) messages can.
     #[non_exhaustive]
     Acknowledged {
         /// The exchange.
         exchange: ExchangeHandle,
     },
-    /// The peer did not acknowledge the message in flight after the last retransmission. A CASE
-    /// session counts as defunct until a message of the peer is received. Or the exchange, which
-    /// the peer had begun, was displaced by that of another peer
-    /// ([`Config::max_exchanges`](super::Config::max_exchanges)): then the session is not defunct.
+    /// The message in flight on this exchange is not known to have arrived, and is not sent again.
+    /// The peer may have received it. Either the peer did not acknowledge it after the last
+    /// retransmission: a CASE session then counts as defunct until a message of the peer is
+    /// received. Or the session has ended. Or the exchange, which the peer had begun, was displaced
+    /// by that of another peer ([`Config::max_exchanges`](super::Config::max_exchanges)). Or the
+    /// acknowledgement proves nothing: see `Acknowledged`.
     #[non_exhaustive]
     Undelivered {
         /// The exchange.
         exchange: ExchangeHandle,
     },
-    /// A session is closed, and its exchanges with it.
+    /// An exchange can be opened on this session, where
+    /// [`open_exchange`](super::SessionManager::open_exchange) was refused before. Reported once for
+    /// each session on which it was refused, when all other events have been polled.
+    #[non_exhaustive]
+    ExchangeAvailable {
+        /// The session.
+        session: SessionHandle,
+    },
+    /// The manager has closed an exchange that the application had left open, without a message,
+    /// for [`Config::exchange_lifetime`](super::Config::exchange_lifetime).
+    #[non_exhaustive]
+    ExchangeExpired {
+        /// The exchange.
+        exchange: ExchangeHandle,
+    },
+    /// A session is closed, and its exchanges with it. Messages in flight were reported before:
+    /// `Undelivered`.
     #[non_exhaustive]
     Closed {
         /// The session.
@@ -65,7 +85,9 @@ pub enum Event<T> {
         /// Why.
         reason: CloseReason,
     },
-    /// A session can send only few more messages. Establish a new one soon.
+    /// A session can send only two million more messages. Establish a new one soon. When all are
+    /// sent, [`session_with`](super::SessionManager::session_with) offers the session no more, and
+    /// it closes: [`CloseReason::CounterExhausted`].
     #[non_exhaustive]
     CounterLow {
         /// The session.
@@ -97,6 +119,15 @@ pub enum Event<T> {
     /// The counter of a sender to a group is known now. Take its queued messages with
     /// [`Groups::poll_message`](crate::manager::Groups::poll_message), until there is none.
     GroupMessages,
+    /// A counter of this node's group messages serves for two million messages more. No key may be
+    /// used with a value twice, and both counters belong to the node until its factory reset. So
+    /// the node sends no such message when all four billion values are used: after 136 years at one
+    /// message a second. Reported once after each start.
+    #[non_exhaustive]
+    GroupCounterLow {
+        /// Which counter.
+        counter: GroupCounter,
+    },
     /// Group messages of a fabric are dropped
     /// ([`Dropped::GroupSender`](super::Dropped::GroupSender)) because too many nodes send under
     /// one of its key sets. Entries of senders are not evicted while their key is installed, as
@@ -133,6 +164,8 @@ pub enum CloseReason {
     FailSafeExpired,
     /// The connection that carried it is lost.
     Disconnected,
+    /// Its message counter is used up. [`Event::CounterLow`] came two million messages earlier.
+    CounterExhausted,
 }
 
 impl CloseReason {

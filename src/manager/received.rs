@@ -196,8 +196,9 @@ pub enum Dropped {
     /// that would begin an exchange on a session that is closing.
     #[error("no room for another exchange")]
     NoExchange,
-    /// Too many events wait to be polled. The peer retransmits it.
-    #[error("too many events wait to be polled")]
+    /// Too many events wait to be polled, or acknowledgements on its exchange that nobody has taken
+    /// with [`poll_transmit`](super::SessionManager::poll_transmit). The peer retransmits it.
+    #[error("too many events or acknowledgements wait to be polled")]
     Backlog,
     /// Its session belongs to another connection, or to another kind of transport.
     #[error("session of another transport or connection")]

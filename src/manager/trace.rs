@@ -30,6 +30,12 @@ pub(super) fn event<T>(event: &Event<T>) {
                 exchange.key.session
             );
         }
+        Event::ExchangeAvailable { session } => {
+            log_trace!("session {} has room for an exchange", session.local);
+        }
+        Event::ExchangeExpired { exchange } => {
+            log_info!("expired: exchange {} of session {}", exchange.id(), exchange.key.session);
+        }
         Event::Closed { session, reason, .. } => {
             log_info!("session {} closed: {:?}", session.local, reason);
         }
@@ -47,6 +53,9 @@ pub(super) fn event<T>(event: &Event<T>) {
             log_warn!("commissioning window closed: too many failures");
         }
         Event::GroupMessages => log_debug!("group messages wait no more"),
+        Event::GroupCounterLow { counter } => {
+            log_warn!("the counter of group messages runs out: {:?}", counter);
+        }
         Event::GroupSendersFull { fabric } => {
             log_warn!("too many nodes send to groups of fabric {}", fabric);
         }

@@ -27,6 +27,7 @@ mod replay;
 mod sealing;
 mod secure;
 mod unsecure;
+mod window;
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Replay windows: which message counters are new.
+//! Replay windows: which message counters are new. Secure sessions have a longer one of their own.
 //!
 //! ```text
 //!            before window │  in window: a bit each  │ max │ future
@@ -12,7 +12,6 @@
 //! authentic, or on an unsecured session when the message was processed.
 //! [Core, "Message Reception State"]
 
-use super::opening::Authentic;
 use crate::ids::MessageCounter;
 
 /// Number of counters below the largest one that a window remembers.
@@ -52,7 +51,8 @@ enum Policy {
 }
 
 impl ReplayWindow {
-    /// Makes the window of a secure unicast session: every counter from 1 is new.
+    /// Makes the window of a secure unicast session as the specification has it: every counter from
+    /// 1 is new. [`SecureSession`](super::SecureSession) remembers more.
     #[must_use]
     pub const fn secure() -> Self {
         Self { max: 0, seen: ALL, start: 0, policy: Policy::Secure, synchronized: true }
@@ -180,55 +180,6 @@ impl ReplayWindow {
         } else {
             Position::Before
         }
-    }
-}
-
-/// The window of a secure session: what was seen changes by authentic messages alone.
-#[derive(Debug)]
-pub(super) struct AuthenticWindow {
-    max: u32,
-    seen: u32,
-}
-
-impl AuthenticWindow {
-    /// Makes a window that has seen everything up to this counter.
-    pub(super) const fn at(largest: MessageCounter) -> Self {
-        Self { max: largest.get(), seen: ALL }
-    }
-
-    pub(super) const fn new() -> Self {
-        let ReplayWindow { max, seen, .. } = ReplayWindow::secure();
-        Self { max, seen }
-    }
-
-    #[inline]
-    const fn window(&self) -> ReplayWindow {
-        let Self { max, seen } = *self;
-        ReplayWindow { max, seen, ..ReplayWindow::secure() }
-    }
-
-    #[inline]
-    pub(super) const fn check(&self, counter: MessageCounter) -> Verdict {
-        self.window().check(counter)
-    }
-
-    /// Returns true if no larger counter, nor this one, has been seen.
-    #[inline]
-    pub(super) const fn is_newest(&self, counter: MessageCounter) -> bool {
-        counter.get() > self.max
-    }
-
-    /// Returns true if the window does not reach back to this counter.
-    pub(super) const fn is_behind(&self, counter: MessageCounter) -> bool {
-        self.max.saturating_sub(counter.get()) > WINDOW
-    }
-
-    #[inline]
-    pub(super) const fn commit(&mut self, proof: &Authentic<'_>) {
-        let mut window = self.window();
-        window.commit(proof.counter());
-        let ReplayWindow { max, seen, .. } = window;
-        *self = Self { max, seen };
     }
 }
 

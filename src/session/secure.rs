@@ -13,8 +13,9 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use super::opening::{self, Unopened};
-use super::replay::{AuthenticWindow, Verdict};
+use super::replay::Verdict;
 use super::sealing::Unsealed;
+use super::window::AuthenticWindow;
 use super::{
     DecodeError, Identity, Opened, PeerActivity, ResumptionId, Sealed, SessionKeys, SessionKind,
     SessionParameters, SessionRole,

@@ -22,8 +22,8 @@ fn members(a: Config, b: Config) -> Net {
 
 #[test]
 fn one_peer_cannot_take_all_exchanges() {
-    let config = Config::default().with_exchanges_per_session(5);
-    let mut net = members(Config::default(), config);
+    let many = Config::default().with_own_exchanges_per_session(20);
+    let mut net = members(many.clone(), many.with_exchanges_per_session(5));
     let (a, b) = net.case(200);
     let (other, _) = net.case(200);
     for _ in 0..20 {
@@ -104,6 +104,7 @@ fn a_node_that_is_set_busy_turns_everybody_away() {
 #[test]
 fn no_event_is_lost_when_nobody_polls() {
     let config = Config::default().with_events(6).with_sessions(40).with_exchanges(64);
+    let config = config.with_own_exchanges_per_session(40);
     let mut net = members(Config::default(), config);
     let sessions: Vec<_> = (0..4).map(|_| net.case(200)).collect();
     net.settle();

@@ -200,6 +200,7 @@ fn any_config(dice: &mut Dice) -> Config {
         &mut config.max_sessions,
         &mut config.max_exchanges,
         &mut config.max_exchanges_per_session,
+        &mut config.max_own_exchanges_per_session,
         &mut config.max_handshakes,
         &mut config.max_fabrics,
         &mut config.max_records,

@@ -314,3 +314,39 @@ fn a_peer_that_says_goodbye_is_owed_nothing() {
     assert_eq!(debt.net.hand(0, udp(7), &octets), Err(Dropped::UnknownSession));
     debt.net.assert_clean();
 }
+
+/// Every message that was delivered is acknowledged, and every other one is still new when it is
+/// repeated.
+fn none_is_lost<S: Storage>() {
+    for burst in [3, 4, 5, 8, 20] {
+        let mut net = Net::<S>::stored(vec![(udp(1), Config::default())]);
+        let (_, mut twin) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
+        let mut waiting: Vec<_> = (0..burst).map(|_| twin.seal(&header(1, true, None))).collect();
+        let mut rounds = 0;
+        while !waiting.is_empty() {
+            let since = (net.node(0).got.len(), net.sent.len());
+            let taken = waiting.iter().filter(|(octets, _)| net.hand(0, udp(7), octets).is_ok());
+            let taken: Vec<_> = taken.map(|(_, counter)| *counter).collect();
+            assert!(!taken.is_empty());
+            assert_eq!(net.node(0).got.len(), since.0 + taken.len(), "{burst}: delivered once");
+            net.run(300);
+            let read = twin.read_all(&net, since.1);
+            for counter in &taken {
+                let acks = read.iter().filter(|read| read.acknowledges(*counter)).count();
+                assert_eq!(acks, 1, "{burst}: {counter}");
+            }
+            waiting.retain(|(_, counter)| !taken.contains(counter));
+            rounds += 1;
+        }
+        assert!(rounds <= burst, "{burst}: {rounds}");
+        net.assert_clean();
+    }
+}
+
+#[test]
+fn however_many_messages_come_between_two_polls_no_acknowledgement_is_lost() {
+    none_is_lost::<matter_session::manager::Heap>();
+    none_is_lost::<
+        Fixed<Sessions<3>, Exchanges<6>, Handshakes<2>, Fabrics<1>, Records<1>, MessageBytes<2600>>,
+    >();
+}

@@ -59,7 +59,7 @@ fn full_tables_get_it_later<S: Storage>() {
         assert_eq!(net.sent.len(), since, "{name}: nothing is acknowledged");
         assert_eq!(net.node(0).got.len(), delivered, "{name}: nothing is delivered");
         // A place becomes free.
-        net.run(60_000);
+        net.run(300_000);
         assert_eq!(net.node(0).manager.sessions().exchange_count(), 0, "{open} are gone");
         net.hand(0, udp(7), &octets).unwrap();
         net.run(300);

@@ -1,10 +1,13 @@
 //! The end of sessions leaves nothing behind.
 
-use matter_session::ids::MessageType;
-use matter_session::ids::{NodeId, Peer};
-use matter_session::manager::{CloseReason, HandshakeHandle, OpenError, SendError, SessionHandle};
+use matter_session::ids::{MessageType, NodeId, Peer, ProtocolId};
+use matter_session::manager::{
+    CloseReason, Config, Event, HandshakeHandle, OpenError, SendError, SessionHandle,
+};
+use matter_session::wire::ProtocolHeader;
 
 use crate::net::{Authority, Fate, IM, Net, index, udp};
+use crate::twin::{Plan, Twin, header};
 
 /// Two members of a fabric, one session, and the sizes before there was any.
 fn members() -> (Net, Authority, SessionHandle, SessionHandle, Vec<String>) {
@@ -144,5 +147,56 @@ fn whatever_ends_during_a_pending_signature_every_slot_is_freed() {
                 assert_eq!(net.table_sizes(), start, "{name}");
             }
         }
+    }
+}
+
+/// Whatever ends a session, each message in flight on it has one event, before the end of the
+/// session is told.
+#[test]
+fn a_message_in_flight_on_a_session_that_ends_is_reported_undelivered() {
+    type End = fn(&mut Net, SessionHandle, &mut Twin);
+    let ends: [(&str, End); 5] = [
+        ("eviction", |net, _, _| {
+            Plan::case(2, 6, udp(8)).begin(net, 0).unwrap();
+        }),
+        ("close by this node", |net, session, _| {
+            net.call(0, |m, cx| m.close_session(cx, session));
+        }),
+        ("close by the peer", |net, _, twin| {
+            let close = ProtocolHeader {
+                protocol: ProtocolId::SECURE_CHANNEL,
+                opcode: 0x40,
+                ..header(9, false, None)
+            };
+            let octets = twin.seal_payload(&close, &[0, 0, 0, 0, 0, 0, 3, 0]);
+            net.hand(0, udp(7), &octets).unwrap();
+        }),
+        ("removal of the fabric", |net, _, _| {
+            assert!(net.call(0, |m, cx| m.fabrics_mut().remove(cx, index(1))));
+        }),
+        ("close of all", |net, _, _| net.call(0, |m, cx| m.sessions_mut().close_all(cx))),
+    ];
+    for (name, end) in ends {
+        let mut net = Net::with(vec![(udp(1), Config::default().with_sessions(1))]);
+        Authority::new(1, false).join(&mut net, 0, 1);
+        let (session, mut twin) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
+        let own = net.say(0, session, 2);
+        net.hand(0, udp(7), &twin.seal(&header(1, true, None)).0).unwrap();
+        let answered = net.node(0).got[0].exchange;
+        net.answer(0, answered, 3);
+        net.close_exchange(0, answered);
+        net.pump();
+        let idle = net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap();
+        end(&mut net, session, &mut twin);
+        net.pump();
+        let place = |is: &dyn Fn(&Event<u32>) -> bool| net.nodes[0].events.iter().position(is);
+        let closed = place(&|event| matches!(event, Event::Closed { .. })).unwrap();
+        for exchange in [own, answered] {
+            let of = |event: &Event<u32>| matches!(event, Event::Undelivered { exchange: e, .. } if *e == exchange);
+            assert!(place(&of).is_some_and(|place| place < closed), "{name}");
+            assert!(!net.nodes[0].acknowledged(exchange), "{name}");
+        }
+        assert!(!net.node(0).undelivered(idle), "{name}");
+        net.assert_clean();
     }
 }

@@ -129,13 +129,8 @@ impl<X: Suite, S: Storage> Node<X, S> {
             exchange: exchange.id().get(),
             initiator: talk.is_ours,
             payload,
-            counters_left: self.counters_left(talk.session)?,
             delivered: false,
         })
-    }
-
-    fn counters_left(&self, session: SessionHandle) -> Option<u32> {
-        Some(self.manager.session(session)?.session().remaining_messages())
     }
 
     /// Sends a reliable message on an exchange, if that is possible.
@@ -234,20 +229,20 @@ impl<X: Suite, S: Storage> Node<X, S> {
             Event::Acknowledged { exchange, .. } => {
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 let number = talk.waits.pop_front().expect("nothing was in flight");
-                let session = talk.session;
                 self.app.acknowledged.insert(number);
-                // The session may have gone since.
-                let counters_left = self.counters_left(session);
-                scene.book.acknowledge(number, counters_left);
+                scene.book.acknowledge(number);
             }
             Event::Undelivered { exchange, .. } => {
                 scene.book.figures.undelivered += 1;
                 let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
                 let waited = talk.waits.pop_front().is_some();
-                // Over TCP, of one that was displaced before its message was sent.
+                // Over TCP, of one that was displaced, or whose session ended, before its message was
+                // sent.
                 let session = self.manager.session(talk.session);
+                let lives = session.is_some();
                 let over_tcp = session.is_none_or(|session| session.peer_address().is_reliable());
-                assert!(waited || over_tcp && !talk.is_ours, "nothing was in flight");
+                let ended = !talk.is_ours || !lives;
+                assert!(waited || over_tcp && ended, "nothing was in flight");
             }
             Event::Closed { session, data, reason, .. } => {
                 let known = self.app.sessions.remove(&session).expect("an unknown session closes");

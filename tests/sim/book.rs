@@ -42,13 +42,8 @@ pub struct Sent {
     /// Whether its sender began the exchange.
     pub initiator: bool,
     pub payload: Vec<u8>,
-    /// How many messages its session could still send then.
-    pub counters_left: u32,
     pub delivered: bool,
 }
-
-/// How many messages may overtake another, and it is still told from one that has arrived.
-const WINDOW: u32 = 32;
 
 #[derive(Debug, Default)]
 pub struct Book {
@@ -240,13 +235,9 @@ impl Book {
     }
 
     /// A message was acknowledged: it has arrived, unless its receiver had closed the exchange.
-    /// Behind the window it may not have, as what is there counts as a duplicate.
-    pub fn acknowledge(&mut self, number: u64, counters_left: Option<u32>) {
+    pub fn acknowledge(&mut self, number: u64) {
         self.figures.acknowledged += 1;
         let sent = &self.sent[number as usize];
-        if counters_left.is_none_or(|left| sent.counters_left - left > WINDOW) {
-            return;
-        }
         // What answers on an exchange that has lapsed meanwhile is acknowledged and dropped.
         if !sent.initiator || sent.delivered {
             return;

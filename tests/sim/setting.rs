@@ -60,6 +60,7 @@ fn config(dice: &mut Dice) -> Config {
         .with_sessions_per_peer(one_of(dice, &[1, 2, 3, 4, per_peer, per_peer]))
         .with_exchanges(one_of(dice, &[1, 3, 5, 10]))
         .with_exchanges_per_session(one_of(dice, &[1, 2, 4]))
+        .with_own_exchanges_per_session(one_of(dice, &[1, 5, 10]))
         .with_events(one_of(dice, &[1, 4, 50]))
         .with_replies(one_of(dice, &[1, 4, 50]))
         .with_fabrics(one_of(dice, &[2, 3, 5]))

@@ -11,13 +11,18 @@ use crate::manager::sessions::{BatchMessage, Content};
 use crate::manager::storage::Storage;
 
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Opens an exchange on a session. Close it when the conversation is over. A node should not
-    /// have more than five at a time on one session, as its peer may have no room for more. It is
-    /// never displaced, and peers leave room for it:
-    /// [`Config::max_exchanges`](crate::Config::max_exchanges).
+    /// Opens an exchange on a session. Close it when the conversation is over. A node has at most
+    /// five at a time on one session
+    /// ([`Config::max_own_exchanges_per_session`](crate::Config::max_own_exchanges_per_session)),
+    /// as its peer may have no room for more. It is never displaced, and peers leave room for it:
+    /// [`Config::max_exchanges`](crate::Config::max_exchanges). [`guide::pipelining`] shows how to
+    /// make many requests.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]. After `SessionFull` and `TooMany`,
+    /// [`Event::ExchangeAvailable`](crate::Event::ExchangeAvailable) says when to try again.
+    ///
+    /// [`guide::pipelining`]: crate::guide::pipelining
     pub fn open_exchange(
         &mut self,
         cx: &mut Context<'_>,
@@ -32,11 +37,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.close_exchange(exchange, &mut self.delivery, &self.node);
     }
 
-    /// Sends a message reliably. It is encrypted once, here, and retransmitted until the peer
+    /// Sends a message reliably. It is encrypted once, and retransmitted until the peer
     /// acknowledges it ([`Event::Acknowledged`](crate::Event::Acknowledged)) or five transmissions
     /// were in vain ([`Event::Undelivered`](crate::Event::Undelivered)). Over a reliable transport
-    /// it is sent once, and neither event follows, unless its exchange is displaced before it was
-    /// sent.
+    /// it is sent once, and neither event follows, unless its exchange ends before it was sent.
+    ///
+    /// While an older message of the session is in flight, and others could take it out of the
+    /// replay window of the peer, the message waits in its exchange. It is encrypted and sent when
+    /// the older one is acknowledged or given up, without another call.
     ///
     /// # Errors
     /// [`SendError`]; nothing is sent then.

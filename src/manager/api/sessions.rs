@@ -19,7 +19,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Returns the session that messages to a peer should use: the one that received a message of
     /// the peer last. No [defunct](SessionRef::is_defunct) session is returned: its peer does not
-    /// answer, so connect again. Before, ask [`Handshakes::with_peer`](super::Handshakes::with_peer)
+    /// answer, so connect again; nor one whose message counter is used up. Before, ask [`Handshakes::with_peer`](super::Handshakes::with_peer)
     /// whether a handshake is under way.
     #[must_use]
     pub fn session_with(&self, peer: Peer) -> Option<SessionHandle> {

@@ -20,6 +20,7 @@ enum Queued<T> {
     OfHandshake,
     Acknowledged(ExchangeHandle),
     Undelivered(ExchangeHandle),
+    Expired(ExchangeHandle),
     Closed(SessionHandle, T, CloseReason),
     CounterLow(SessionHandle),
     WindowClosed(WindowCloseReason),
@@ -62,6 +63,7 @@ impl<S: Storage, T> Events<S, T> {
         let queued = match event {
             Event::Acknowledged { exchange } => Queued::Acknowledged(exchange),
             Event::Undelivered { exchange } => Queued::Undelivered(exchange),
+            Event::ExchangeExpired { exchange } => Queued::Expired(exchange),
             Event::Closed { session, data, reason } => Queued::Closed(session, data, reason),
             Event::CounterLow { session } => Queued::CounterLow(session),
             Event::WindowClosed { reason } => Queued::WindowClosed(reason),
@@ -75,8 +77,12 @@ impl<S: Storage, T> Events<S, T> {
             Event::SignRequest(request) => {
                 return self.push_bulky(OfHandshake::SignRequest(request));
             }
-            // The parts of the handshakes and the groups keep these themselves.
-            Event::ClaimRequest(_) | Event::GroupMessages | Event::GroupSendersFull { .. } => {
+            // The other parts keep these themselves.
+            Event::ClaimRequest(_)
+            | Event::ExchangeAvailable { .. }
+            | Event::GroupCounterLow { .. }
+            | Event::GroupMessages
+            | Event::GroupSendersFull { .. } => {
                 return false;
             }
         };
@@ -103,6 +109,7 @@ impl<S: Storage, T> Events<S, T> {
             },
             Queued::Acknowledged(exchange) => Event::Acknowledged { exchange },
             Queued::Undelivered(exchange) => Event::Undelivered { exchange },
+            Queued::Expired(exchange) => Event::ExchangeExpired { exchange },
             Queued::Closed(session, data, reason) => Event::Closed { session, data, reason },
             Queued::CounterLow(session) => Event::CounterLow { session },
             Queued::WindowClosed(reason) => Event::WindowClosed { reason },

@@ -6,7 +6,7 @@ use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::fabric::FabricTable;
-use crate::group::StoreError;
+use crate::group::{CounterError, StoreError};
 use crate::ids::{ExchangeId, Group, MessageType, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
@@ -47,9 +47,23 @@ pub enum GroupSendError {
     /// The counter store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Every value of the counter of group messages has been used: this node sends to no group
+    /// until a factory reset. [`Event::GroupCounterLow`](crate::Event::GroupCounterLow) came two
+    /// million messages earlier.
+    #[error("the counter of group messages is exhausted")]
+    CounterExhausted,
     /// The crypto backend failed.
     #[error("crypto backend failed")]
     Crypto,
+}
+
+impl From<CounterError> for GroupSendError {
+    fn from(error: CounterError) -> Self {
+        match error {
+            CounterError::Store(error) => Self::Store(error),
+            CounterError::Exhausted => Self::CounterExhausted,
+        }
+    }
 }
 
 impl From<EncodeError> for GroupSendError {

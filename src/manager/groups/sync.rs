@@ -10,7 +10,7 @@ use super::send::header;
 use super::tables::Groups;
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::group::{self, Challenge, REQUEST_SPREAD, SYNC_TIMEOUT, SyncResponse};
+use crate::group::{self, Challenge, GroupCounter, REQUEST_SPREAD, SYNC_TIMEOUT, SyncResponse};
 use crate::ids::{ExchangeId, FabricIndex, MessageCounter, NodeId, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
@@ -210,8 +210,24 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         if core::mem::take(&mut self.news) {
             return Some(Event::GroupMessages);
         }
+        if let Some(counter) = self.next_low_counter() {
+            return Some(Event::GroupCounterLow { counter });
+        }
         let fabric: FabricIndex = self.full.give()?;
         Some(Event::GroupSendersFull { fabric })
+    }
+
+    /// Returns a counter that runs out, once.
+    fn next_low_counter(&mut self) -> Option<GroupCounter> {
+        /// A month at one message a second.
+        const FEW: u64 = 1 << 21;
+        let counters = [GroupCounter::Data, GroupCounter::Control];
+        let (warned, counter) =
+            self.warned.iter_mut().zip(counters).find(|(warned, counter)| {
+                !**warned && self.counters.remaining(*counter).is_some_and(|left| left < FEW)
+            })?;
+        *warned = true;
+        Some(counter)
     }
 }
 

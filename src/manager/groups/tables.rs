@@ -28,6 +28,9 @@ pub(in crate::manager) struct Groups<C: Crypto, S: Storage> {
     /// The earliest deadline of `syncs` and `waiting`.
     pub(super) due: Option<Instant>,
     pub(super) counters: GroupCounters,
+    /// Whether an event has said that a counter runs out: that of data, and that of control
+    /// messages.
+    pub(super) warned: [bool; 2],
     pub(super) challenges: Challenges,
     /// Whether an event is due that says that queued messages can be polled.
     pub(super) news: bool,
@@ -48,6 +51,7 @@ impl<C: Crypto, S: Storage> Empty for Groups<C, S> {
         share: Share::NONE,
         due: None,
         counters: GroupCounters::new(),
+        warned: [false; 2],
         challenges: Challenges::new(),
         news: false,
         lent: None,

@@ -26,6 +26,12 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(super) is_unheard: bool,
     /// Up to this counter, messages may have been refused that the manager has forgotten.
     pub(super) forgotten: u32,
+    /// No message in flight has a counter below this one.
+    pub(super) oldest: u32,
+    /// How many messages wait to be sealed.
+    pub(super) waiting: u16,
+    /// Whether the application was refused an exchange, and is to be told when it can have one.
+    pub(super) wants_exchange: bool,
     pub(super) data: T,
 }
 
@@ -34,9 +40,19 @@ impl<C: Crypto, T> Entry<C, T> {
     where
         T: Default,
     {
-        let (closing, data) = (None, T::default());
-        let (warned, is_unheard, forgotten) = (false, false, 0);
-        Self { session, address, serial, warned, closing, is_unheard, forgotten, data }
+        Self {
+            session,
+            address,
+            serial,
+            warned: false,
+            closing: None,
+            is_unheard: false,
+            forgotten: 0,
+            oldest: 0,
+            waiting: 0,
+            wants_exchange: false,
+            data: T::default(),
+        }
     }
 
     pub(in crate::manager) const fn handle(&self) -> SessionHandle {
@@ -53,6 +69,14 @@ impl<C: Crypto, T> Entry<C, T> {
             Some(Peer { fabric, node }) => Holder { fabric: Some(fabric), peer: node.get() },
             None => Holder { fabric: PASE, peer: self.session.local_session_id().get().into() },
         }
+    }
+
+    /// Returns true if the counters are used up but for those that are kept for acknowledgements
+    /// and for the end of the session.
+    pub(super) const fn is_exhausted(&self) -> bool {
+        /// A full window, and as many again.
+        const KEPT: u32 = 64;
+        self.session.remaining_messages() <= KEPT
     }
 
     /// Returns the longest payload in bytes of a message with this header.

@@ -9,7 +9,9 @@ use crate::ids::{LocalSessionId, MessageCounter, MessageType};
 use crate::manager::config::Config;
 use crate::manager::delivery::{Delivery, Filed, Schedule};
 use crate::manager::error::SendError;
+use crate::manager::event::Event;
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
+use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage, Take};
 use crate::time::Instant;
@@ -21,6 +23,8 @@ pub(super) struct Exchanges<S: Storage> {
     /// How many of them each peer has begun.
     holders: S::Holders,
     begun_by_peers: usize,
+    /// Whether an exchange has ended since the application was told that it can open one.
+    pub(super) have_ended: bool,
 }
 
 /// An exchange of a secure session.
@@ -50,7 +54,7 @@ pub(super) struct Room<'a, S: Storage> {
 
 impl<S: Storage> Exchanges<S> {
     pub(super) const EMPTY: Self =
-        Self { entries: Map::EMPTY, holders: Holders::EMPTY, begun_by_peers: 0 };
+        Self { entries: Map::EMPTY, holders: Holders::EMPTY, begun_by_peers: 0, have_ended: false };
 
     pub(super) fn limit(&mut self, limit: usize) {
         self.entries.limit(limit);
@@ -101,6 +105,7 @@ impl<S: Storage> Exchanges<S> {
     }
 
     fn uncount(&mut self, key: &ExchangeKey, holder: Holder) {
+        self.have_ended = true;
         if !key.initiator {
             self.holders.remove(holder);
             self.begun_by_peers = self.begun_by_peers.saturating_sub(1);
@@ -147,6 +152,15 @@ impl<S: Storage> Exchanges<S> {
             let key = ExchangeKey { session, id: delivery.exchange_id(), initiator: true };
             self.get(&key).is_none().then_some(key)
         })
+    }
+
+    /// Returns the exchanges of a session.
+    pub(super) fn on(
+        &self,
+        session: LocalSessionId,
+    ) -> impl Iterator<Item = (&ExchangeKey, &ExchangeEntry<S>)> {
+        let first = ExchangeKey::first_of(session);
+        self.from(first).take_while(move |(key, _)| key.session == session)
     }
 
     /// Returns true if no message is in flight and no acknowledgement is owed.
@@ -206,6 +220,14 @@ impl<S: Storage> ExchangeEntry<S> {
         true
     }
 
+    /// Reports the message in flight, because the exchange ends.
+    pub(super) fn report_undelivered<T>(&self, key: ExchangeKey, delivery: &mut Delivery<S, T>) {
+        if self.exchange.is_in_flight() {
+            let exchange = ExchangeHandle { key, serial: self.serial };
+            delivery.push_event(Event::Undelivered { exchange });
+        }
+    }
+
     /// Checks that a reliable message can be sent now on the exchange of this handle.
     pub(super) fn may_send(
         &mut self,
@@ -234,12 +256,55 @@ impl<S: Storage> ExchangeEntry<S> {
     ) -> Result<(ProtocolHeader, Held<S>), SendError> {
         let Content { kind: MessageType { protocol, opcode }, payload } = content;
         let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
+        if session.is_exhausted() {
+            return Err(SendError::CounterExhausted);
+        }
         let header = self.exchange.header(protocol, opcode, !session.address.is_reliable());
         session.check_payload(payload.len(), &header, config)?;
         let len = Config::buffer_len(payload.len());
         let fits = len <= room.most;
         let held = if fits { room.bytes.allocate(owner_of(key), len) } else { None };
         Ok((header, held.ok_or(SendError::NoRoom)?))
+    }
+
+    /// Keeps a reliable message that cannot be sealed yet.
+    #[inline(never)]
+    pub(super) fn hold<C: Crypto, T>(
+        &mut self,
+        key: ExchangeKey,
+        content: Content<'_>,
+        sessions: &SessionTable<C, S, T>,
+        mut room: Room<'_, S>,
+        config: &Config,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        let (_, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
+        MessageBuf::with_payload(room.bytes.get_mut(owner_of(key), &mut held), content.payload)?;
+        self.exchange.hold(held, content.kind, now);
+        Ok(())
+    }
+
+    /// Seals the message that waits, and puts it in flight.
+    #[inline(never)]
+    pub(super) fn seal_waiting<C: Crypto, T>(
+        &mut self,
+        key: ExchangeKey,
+        session: &mut Entry<C, T>,
+        bytes: &mut S::Bytes,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        let (mut held, kind) = self.exchange.take_waiting().ok_or(SendError::Closed)?;
+        if session.is_exhausted() {
+            return Err(SendError::CounterExhausted);
+        }
+        let header = self.exchange.header(kind.protocol, kind.opcode, true);
+        let mut message = MessageBuf::new(bytes.get_mut(owner_of(key), &mut held))?;
+        // The payload is in its place, and has all of it.
+        message.set_payload_len(message.payload_capacity())?;
+        let sealed = session.session.encode(&header, message, now)?;
+        let (datagram, counter) = (sealed.range(), sealed.counter());
+        self.launch(&header, held, datagram, counter, now);
+        Ok(())
     }
 
     /// Seals a reliable message and puts it in flight.

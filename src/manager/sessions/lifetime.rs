@@ -51,13 +51,15 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             self.push_report(session, &StatusReport::close_session(), now, delivery);
         }
         self.refused.end_session(session.local);
+        self.wants_none(session);
         if let Some(data) = self.table.remove(session) {
             self.fail_safe = self.fail_safe.filter(|_| self.commissioned != Some(session));
             delivery.push_event(Event::Closed { session, data, reason });
         }
     }
 
-    /// Ends the exchanges of a session. Acknowledgements that they owe are queued now.
+    /// Ends the exchanges of a session. Acknowledgements that they owe are queued now, and messages
+    /// in flight are reported.
     fn end_exchanges(
         &mut self,
         session: SessionHandle,
@@ -68,10 +70,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         while let Some(key) = self.exchanges.first_of(session.local) {
             let Some(mut entry) = self.exchanges.remove(&key) else { break };
             delivery.forget(Source::Exchange(key), entry.filed);
-            if !reason.notifies_peer() {
-                continue;
+            if reason.notifies_peer() {
+                self.acknowledge_all(session, &mut entry, now, delivery);
             }
-            self.acknowledge_all(session, &mut entry, now, delivery);
+            entry.report_undelivered(key, delivery);
         }
     }
 
@@ -87,6 +89,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         while let Some(header) = entry.exchange.next_ack() {
             self.push_ack(session, &header, now, delivery);
             entry.exchange.sent(&header, now);
+            // Now there is a place for one that is owed.
+            entry.exchange.flush_ack();
         }
     }
 

@@ -2,16 +2,18 @@
 //!
 //! ```text
 //! Sessions (tables) ─┬─ table ─── entry     a session; order: which one to evict
-//!                    ├─ exchanges           a conversation and its message in flight; shares: who
-//!                    │                      may have how many
+//!                    ├─ exchanges           a conversation and its message; shares: who may have how
+//!                    │                      many; own: how many this node may begin on a session
 //!                    └─ refused             messages for which there was no exchange
-//! what happens to them: lifetime, receive, send, timers, short, receive_batch, send_batch
+//! what happens to them: lifetime, receive, send, pace, timers, short, receive_batch, send_batch
 //! ```
 
 mod entry;
 mod exchanges;
 mod lifetime;
 mod order;
+mod own;
+mod pace;
 mod receive;
 mod receive_batch;
 mod refused;

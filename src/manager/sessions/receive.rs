@@ -1,7 +1,7 @@
 //! How a message of a secure session is received.
 
 use crate::crypto::Crypto;
-use crate::exchange::{Exchange, acknowledgement, wants_ack};
+use crate::exchange::{Exchange, acknowledgement, is_standalone_ack, wants_ack};
 use crate::ids::{LocalSessionId, MessageCounter, MessageType, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::event::{CloseReason, Event};
@@ -74,6 +74,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let message = unopened(entry)?;
         let (holder, counter) = (entry.holder(), message.counter());
         let closing = entry.closing.is_some();
+        let is_exhausted = entry.is_exhausted();
         let was_refused = self.refused.recall(local, counter, now, &mut entry.forgotten);
         let is_unsure =
             (1..=entry.forgotten).contains(&counter.get()) && entry.session.is_behind(counter);
@@ -81,18 +82,26 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let most = node.config.max_exchanges_per_session;
         // A message that asks for an acknowledgement must not be accepted unless it will be
         // delivered: the peer would not send it again.
-        let (mut first, mut place) = (false, None);
+        let (mut first, mut place, mut refusal) = (false, None, None);
         let opened = entry.session.decode_unopened(message, was_refused, now, |header| {
-            first = begins_exchange(header) && exchanges.get(&key_of(local, header)).is_none();
-            let begins = first && !closing;
-            place = if begins { exchanges.place_for(local, holder, most) } else { None };
-            !first || place.is_some()
+            let exchange = exchanges.get(&key_of(local, header));
+            first = begins_exchange(header) && exchange.is_none();
+            place = if first && !closing { exchanges.place_for(local, holder, most) } else { None };
+            let owes = exchange.is_some_and(|entry| !entry.exchange.has_room_for_ack());
+            refusal = if first && place.is_none() {
+                Some(Dropped::NoExchange)
+            } else if owes && wants_ack(header) {
+                Some(Dropped::Backlog)
+            } else {
+                None
+            };
+            refusal.is_none()
         })?;
-        if first && place.is_none() {
+        if let Some(refusal) = refusal {
             if !was_refused {
                 self.remember_refused(local, counter, now);
             }
-            return Err(Dropped::NoExchange);
+            return Err(refusal);
         }
         if was_refused {
             self.refused.remove(local, counter);
@@ -108,9 +117,13 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             self.table.received_from(local, opened.newest.then_some(from));
         }
         if let Some(Place::Of(holder)) = place {
-            self.displace(holder, now, delivery);
+            self.displace(holder, now, delivery, node);
         }
-        self.receive_opened(now, session, opened, first, delivery, node)
+        let received = self.receive_opened(now, session, opened, first, delivery, node);
+        if is_exhausted {
+            self.end_if_exhausted(local, now, delivery);
+        }
+        received
     }
 
     /// Remembers that a message was refused: its copy is to be delivered, however many newer ones
@@ -162,12 +175,16 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 entry.exchange.ground();
                 delivery.bytes.release(owner_of(key));
             }
+            let goes_on = entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
             // Before the end of the session that may follow.
             if receipt.acknowledged {
-                delivery.push_event(Event::Acknowledged { exchange });
+                self.acknowledged(exchange, &header, delivery);
             }
-            if !entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime) {
+            if !goes_on {
                 self.update(key, delivery, node);
+            }
+            if receipt.acknowledged {
+                self.seal_waiting(key.session, now, delivery, node);
             }
             if is_handshake(&header) && !duplicate {
                 return Err(Dropped::Misplaced);
@@ -187,6 +204,24 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             counter,
             payload,
         }))
+    }
+
+    /// Reports a message that the peer has acknowledged in a message with this header. It has
+    /// arrived if the peer could tell it from a duplicate, or has answered it.
+    fn acknowledged(
+        &self,
+        exchange: ExchangeHandle,
+        header: &ProtocolHeader,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let is_answer = exchange.key.initiator && !is_standalone_ack(header);
+        let session = self.table.by_local(exchange.key.session);
+        let has_arrived = is_answer
+            || header.ack.zip(session).is_some_and(|(ack, entry)| entry.was_within_reach(ack));
+        delivery.push_event(match has_arrived {
+            true => Event::Acknowledged { exchange },
+            false => Event::Undelivered { exchange },
+        });
     }
 
     /// Begins the exchange of a message of the peer. The message is for the application, as those

@@ -1,7 +1,7 @@
 //! Messages that were refused because there was no room for their exchange.
 //!
 //! A refused message is not counted as received, so that the copy which the peer sends next is new.
-//! But when more than 32 newer messages have been received, the replay window takes every counter
+//! But when very many newer messages have been received, the replay window takes every counter
 //! before them for one that it has seen. This table remembers the counters that
 //! were refused, a few for all sessions together.
 //!

@@ -25,9 +25,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<ExchangeHandle, OpenError> {
         let known = self.table.get(session).filter(|known| known.closing.is_none());
         let holder = known.ok_or(OpenError::Closed)?.holder();
-        if !self.exchanges.has_room_for_own() {
-            return Err(OpenError::TooMany);
-        }
+        self.check_own(session, &node.config)?;
         let key = self.exchanges.new_key(session.local, delivery).ok_or(OpenError::TooMany)?;
         let serial = delivery.serial();
         let exchange = Exchange::new(key.id, true, now);
@@ -52,7 +50,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
     }
 
-    /// Seals a reliable message and puts it in flight.
+    /// Seals a reliable message and puts it in flight, now or when others have arrived.
     #[inline(never)]
     pub(in crate::manager) fn send(
         &mut self,
@@ -65,11 +63,16 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let backlogged = delivery.is_backlogged();
         let key = exchange.key;
         let most = self.room_for(key, &delivery.bytes);
+        let may_seal = self.may_seal(key, &node.config);
         let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
         let room = Room { bytes: &mut delivery.bytes, most };
         let sessions = &mut self.table;
-        let sent = entry.put_in_flight(key, content, sessions, room, &node.config, now);
+        let sent = if may_seal {
+            entry.put_in_flight(key, content, sessions, room, &node.config, now)
+        } else {
+            entry.hold(key, content, sessions, room, &node.config, now)
+        };
         if sent.is_ok() {
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
@@ -77,6 +80,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             self.update(key, delivery, node);
         }
         self.watch_counter(key.session, delivery);
+        if sent == Err(SendError::CounterExhausted) {
+            self.end_if_exhausted(key.session, now, delivery);
+        } else if sent.is_ok() && !may_seal {
+            self.holds_another(key.session);
+            self.seal_waiting(key.session, now, delivery, node);
+        }
         sent
     }
 
@@ -97,6 +106,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let to = known.address;
         let header = entry.exchange.header(protocol, opcode, false);
         known.check_payload(payload.len(), &header, &node.config)?;
+        if known.is_exhausted() {
+            self.end_if_exhausted(key.session, now, delivery);
+            return Err(SendError::CounterExhausted);
+        }
         let session = self.table.in_use(key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;
         let datagram = session.session.encode(&header, message, now)?.as_bytes();

@@ -126,7 +126,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                     // Whether it may be sent depends on the result of the other.
                     break;
                 }
-                let tried = if together && message.is_long() {
+                let key = message.exchange.key;
+                let tried = if together && message.is_long() && self.may_seal(key, &node.config) {
                     self.lay_out(n, message, delivery, node).map(Some)
                 } else {
                     let (exchange, content) = (message.exchange, message.content());
@@ -221,6 +222,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let session = self.table.by_local_mut(key.session).ok_or(SendError::Closed)?;
             let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
             session.session.notify_activity(now);
+            session.oldest = session.oldest.min(counter.get());
             entry.launch(&header, held, datagram, counter, now);
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
             Ok(())

@@ -16,8 +16,8 @@ use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, NodeId, Peer};
 use crate::manager::config::Config;
 use crate::manager::delivery::{Delivery, HANDSHAKE_MESSAGE_LEN};
-use crate::manager::event::Event;
-use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
+use crate::manager::handle::{ExchangeKey, Source};
+use crate::manager::node::Node;
 use crate::manager::sessions::exchanges::{Exchanges, owner_of};
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
@@ -90,8 +90,7 @@ impl<S: Storage> Exchanges<S> {
 
     /// Returns the exchanges that the peer of a session has begun.
     fn of_session(&self, session: LocalSessionId) -> impl Iterator<Item = (ExchangeKey, Instant)> {
-        self.from(ExchangeKey::first_of(session))
-            .take_while(move |(key, _)| key.session == session)
+        self.on(session)
             .filter(|(key, _)| !key.initiator)
             .map(|(key, entry)| (*key, entry.exchange.last_used()))
     }
@@ -111,7 +110,13 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     /// Ends the exchange of a peer that was idle longest. What was delivered on it is acknowledged.
     /// A message in flight is reported as undelivered.
     #[inline(never)]
-    pub(super) fn displace(&mut self, holder: Holder, now: Instant, delivery: &mut Delivery<S, T>) {
+    pub(super) fn displace(
+        &mut self,
+        holder: Holder,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) {
         let of_peer = self.table.of_holder(holder).flat_map(|id| self.exchanges.of_session(id));
         let Some((key, _)) = of_peer.min_by_key(|(_, used)| *used) else { return };
         let Some(mut entry) = self.exchanges.remove(&key) else { return };
@@ -119,10 +124,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if let Some(session) = self.table.handle(key.session) {
             self.acknowledge_all(session, &mut entry, now, delivery);
         }
-        if entry.exchange.is_in_flight() {
-            let exchange = ExchangeHandle { key, serial: entry.serial };
-            delivery.push_event(Event::Undelivered { exchange });
-        }
+        entry.report_undelivered(key, delivery);
+        self.seal_waiting(key.session, now, delivery, node);
         self.end_if_settled(key.session, delivery);
     }
 

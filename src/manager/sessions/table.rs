@@ -160,7 +160,9 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     /// closes.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
         self.of_peer(peer)
-            .filter(|(seat, entry)| entry.closing.is_none() && !self.order.is_defunct(*seat))
+            .filter(|(seat, entry)| {
+                entry.closing.is_none() && !entry.is_exhausted() && !self.order.is_defunct(*seat)
+            })
             .max_by_key(|(_, entry)| (entry.session.last_received(), entry.serial))
             .map(|(_, entry)| entry.handle())
     }

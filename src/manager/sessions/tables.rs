@@ -22,6 +22,8 @@ pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
     pub(super) refused: Refused<S>,
     /// A session that closes, and may have sent its last acknowledgement.
     pub(super) settled: Option<LocalSessionId>,
+    /// On how many sessions the application waits for an exchange.
+    pub(super) wanting: usize,
     /// The session that PASE as the responder established last.
     pub(super) commissioned: Option<SessionHandle>,
     /// When that session ends unless the application says otherwise.
@@ -34,6 +36,7 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         exchanges: Exchanges::EMPTY,
         refused: Refused::EMPTY,
         settled: None,
+        wanting: 0,
         commissioned: None,
         fail_safe: None,
     };
@@ -136,9 +139,10 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.table.refs()
     }
 
-    /// Returns the session that messages to a peer should use.
+    /// Returns the session that messages to a peer should use, if any can send.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
-        self.table.best_of_peer(peer)
+        let best = self.table.best_of_peer(peer)?;
+        (!self.table.get(best)?.is_exhausted()).then_some(best)
     }
 
     /// Returns all CASE sessions with a peer, in no particular order.

@@ -1,5 +1,7 @@
 //! How an exchange times out.
 
+use core::time::Duration;
+
 use crate::crypto::Crypto;
 use crate::ids::Peer;
 use crate::manager::delivery::Delivery;
@@ -10,6 +12,9 @@ use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
 use crate::session::ResumptionId;
 use crate::time::Instant;
+
+/// How long an idle exchange is kept again while too many events wait.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     /// Re-arms the timer of an exchange and notes whether it has output. Removes the exchange when
@@ -63,15 +68,25 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let unserved = record.filter(|_| session.is_unheard);
         let gave_up = entry.exchange.handle_timeout(now);
         // An acknowledgement that is owed still leaves: a closed exchange ends when it is settled.
-        if !entry.exchange.is_in_flight() && now >= entry.exchange.last_used() + lifetime {
-            entry.closing = true;
-        }
         let exchange = ExchangeHandle { key, serial: entry.serial };
+        let is_idle =
+            !entry.exchange.is_in_flight() && now >= entry.exchange.last_used() + lifetime;
+        if is_idle && !gave_up && !entry.closing {
+            if delivery.is_backlogged() && now + RETRY > now {
+                // There is no room to tell of it.
+                entry.exchange.defer_idle(now, lifetime, RETRY);
+            } else {
+                entry.closing = true;
+                delivery.push_event(Event::ExchangeExpired { exchange });
+            }
+        }
         if gave_up {
             self.table.unanswered(key.session);
             delivery.push_event(Event::Undelivered { exchange });
         }
         self.update(key, delivery, node);
+        self.seal_waiting(key.session, now, delivery, node);
+        self.end_if_exhausted(key.session, now, delivery);
         unserved.filter(|_| gave_up)
     }
 

@@ -198,6 +198,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.end_lending(&mut self.delivery);
         let event = self.delivery.pop_event();
         let event = event.or_else(|| self.next_claim());
+        let event = event.or_else(|| self.next_available());
         let event = event.or_else(|| self.groups.get_mut()?.next_event());
         if let Some(Event::Established { session, .. }) = &event {
             self.handshakes.begin_lending(*session);
@@ -207,6 +208,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     fn next_claim(&mut self) -> Option<Event<T>> {
         let event = Event::ClaimRequest(self.handshakes.next_claim()?);
+        trace::event(&event);
+        Some(event)
+    }
+
+    fn next_available(&mut self) -> Option<Event<T>> {
+        let session = self.sessions.next_available(&self.node.config)?;
+        let event = Event::ExchangeAvailable { session };
         trace::event(&event);
         Some(event)
     }

@@ -25,6 +25,9 @@ use crate::{BACKEND, Backend};
 pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 pub const PASSCODE: u32 = 20_202_021;
 
+/// Longer than anything is kept that is not meant to last, in milliseconds.
+const LINGERS: u64 = 330_000;
+
 pub type Manager<S = Heap, C = Backend> = SessionManager<C, S, u32>;
 
 /// A message that an application got.
@@ -386,7 +389,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
 
     /// The sizes of all tables, once nothing is kept that is meant to last.
     pub fn table_sizes(&mut self) -> Vec<String> {
-        self.run(90_000);
+        self.run(LINGERS);
         for n in 0..self.nodes.len() {
             self.call(n, |m, cx| m.records_mut().forget_all(cx));
         }
@@ -400,7 +403,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
 
     /// After all that lingers has gone: nothing is left but sessions and records.
     pub fn assert_clean(&mut self) {
-        self.run(90_000);
+        self.run(LINGERS);
         for node in &self.nodes {
             node.assert_clean();
         }
