@@ -23,7 +23,7 @@ use matter_session::wire::{
     EncodeError, HEADROOM, MessageBuf, MessageKind, Packet, ProtocolHeader, TAILROOM,
 };
 use matter_session_testing::vectors::protocol_of;
-use matter_session_testing::{chip, hex, list, matterjs};
+use matter_session_testing::{Script, chip, hex, list, matterjs};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -399,6 +399,20 @@ fn the_counter_ends_for_good() {
         let msg = MessageBuf::new(&mut buf).unwrap();
         let error = alice.encode(&header(), msg, NOW).unwrap_err();
         assert_eq!(error, EncodeError::CounterExhausted);
+    }
+}
+
+#[test]
+fn counters_start_between_one_and_two_to_the_28() {
+    for (octet, first) in [(0, 1), (0xFF, 1 << 28)] {
+        let mut rng = Script::new(&[&[octet; 8]]);
+        assert_eq!(UnsecuredCounter::random(&mut rng).take().get(), first);
+        // All of the lower 28 bits count.
+        let mut rng = Script::seeded(u64::from(octet));
+        let drawn: Vec<_> =
+            (0..64).map(|_| UnsecuredCounter::random(&mut rng).take().get() - 1).collect();
+        assert_eq!(drawn.iter().fold(0, |any, start| any | start), (1 << 28) - 1);
+        assert_eq!(drawn.iter().fold(u32::MAX, |all, start| all & start), 0);
     }
 }
 
