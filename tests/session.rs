@@ -449,6 +449,20 @@ fn the_counter_ends_for_good() {
 }
 
 #[test]
+fn counters_start_between_one_and_two_to_the_28() {
+    for (octet, first) in [(0, 1), (0xFF, 1 << 28)] {
+        let mut rng = Script::new(&[&[octet; 8]]);
+        assert_eq!(UnsecuredCounter::random(&mut rng).take().get(), first);
+        // All of the lower 28 bits count.
+        let mut rng = Script::seeded(u64::from(octet));
+        let drawn: Vec<_> =
+            (0..64).map(|_| UnsecuredCounter::random(&mut rng).take().get() - 1).collect();
+        assert_eq!(drawn.iter().fold(0, |any, start| any | start), (1 << 28) - 1);
+        assert_eq!(drawn.iter().fold(u32::MAX, |all, start| all & start), 0);
+    }
+}
+
+#[test]
 fn what_the_cipher_cannot_take_is_refused() {
     let (mut alice, _) = pair(&[7; 48], true, 5);
     let mut buf = vec![0; 70_000];

@@ -1,5 +1,7 @@
 //! Fabrics that come, change and go.
 
+use matter_session::crypto::Secret;
+use matter_session::fabric::{FabricCredentials, FabricError, Ipk};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{CloseReason, Event, FabricTableError, OpenError, SessionHandle};
@@ -294,4 +296,34 @@ fn an_unknown_fabric_is_not_dialled() {
     assert_eq!(net.node(0).facts(), before);
     net.on_send(|_| Fate::Arrives);
     net.assert_clean();
+}
+
+#[test]
+fn a_fabric_has_one_to_three_identity_protection_keys() {
+    let (mut net, mut authority) = members();
+    let mut other = Authority::new(2, false);
+    let (own, new) = (authority.admit(200), other.admit(200));
+    let keys: [Ipk; 5] = core::array::from_fn(|n| Ipk::EpochKey(Secret::new([n as u8 + 1; 16])));
+    let wrong = Err(FabricTableError::Credentials(FabricError::Ipks));
+    for count in [0, 4, 5] {
+        let with = FabricCredentials { ipks: &keys[..count], ..new.credentials() };
+        assert_eq!(net.node(1).manager.fabrics_mut().add(&with).map(drop), wrong);
+        let with = FabricCredentials { ipks: &keys[..count], ..own.credentials() };
+        let update = net.call(1, |m, cx| m.fabrics_mut().update(cx, index(1), &with));
+        assert_eq!(update, wrong);
+        assert_eq!(net.node(1).manager.fabrics().len(), 1);
+    }
+    // The key of the authority may stand at any of the three places.
+    for place in 0..3 {
+        for count in place + 1..=3 {
+            let own = authority.admit(200);
+            let mut keys = keys.clone();
+            keys[place] = own.credentials().ipks[0].clone();
+            let with = FabricCredentials { ipks: &keys[..count], ..own.credentials() };
+            net.call(1, |m, cx| m.fabrics_mut().update(cx, index(1), &with)).unwrap();
+            net.node(1).keys.insert(index(1), own.key);
+            net.call(0, |m, cx| m.records_mut().forget_all(cx));
+            net.case(200);
+        }
+    }
 }

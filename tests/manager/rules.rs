@@ -6,6 +6,8 @@ use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Dropped, PeerAddress};
+use matter_session::wire::ProtocolHeader;
+use matter_session_testing::twin::{Plan, answer, header};
 
 use crate::net::{Fate, Net, PASSCODE, index, udp};
 
@@ -184,4 +186,58 @@ fn a_node_that_turns_handshakes_away_goes_on_with_the_one_it_has() {
     net.on_send(|_| Fate::Arrives);
     net.run(5000);
     assert_eq!(net.node(0).manager.sessions().len(), 1);
+}
+
+#[test]
+fn only_a_status_report_of_the_secure_channel_closes_a_session() {
+    let goodbye = [0, 0, 0, 0, 0, 0, 3, 0];
+    let mut net = Net::pair();
+    let (session, mut peer) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
+    let report = |exchange| ProtocolHeader {
+        protocol: CHANNEL,
+        opcode: 0x40,
+        ..header(exchange, false, None)
+    };
+    let others = [
+        (ProtocolHeader { protocol: ProtocolId::INTERACTION_MODEL, ..report(1) }, goodbye),
+        (ProtocolHeader { protocol: ProtocolId::standard(0x77), ..report(2) }, goodbye),
+        (ProtocolHeader { opcode: 0x41, ..report(3) }, goodbye),
+        // The session is established, the general code is not that of success, or another protocol
+        // says so.
+        (report(4), [0, 0, 0, 0, 0, 0, 0, 0]),
+        (report(5), [1, 0, 0, 0, 0, 0, 3, 0]),
+        (report(6), [0, 0, 1, 0, 0, 0, 3, 0]),
+    ];
+    for (header, payload) in others {
+        let _ = net.hand(0, udp(7), &peer.seal_payload(&header, &payload));
+        assert!(net.nodes[0].manager.session(session).is_some(), "{header:?} {payload:?}");
+    }
+    net.hand(0, udp(7), &peer.seal_payload(&report(7), &goodbye)).unwrap();
+    assert!(net.nodes[0].manager.session(session).is_none());
+}
+
+#[test]
+fn no_message_of_the_secure_channel_but_a_status_report_is_delivered() {
+    for opcode in 0..=u8::MAX {
+        let mut net = Net::pair();
+        let (session, mut peer) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
+        // Answers on an exchange of the node, on one of the peer, and a message that begins none.
+        let own = net.say(0, session, 2);
+        net.pump();
+        let sent = peer.read_all(&net, 0)[0].header.exchange.get();
+        net.hand(0, udp(7), &peer.seal(&header(9, true, None)).0).unwrap();
+        assert_eq!(net.node(0).got.len(), 1);
+        for header in [answer(sent, true, None), header(9, true, None), header(8, true, None)] {
+            let header = ProtocolHeader { protocol: CHANNEL, opcode, ..header };
+            let _ = net.hand(0, udp(7), &peer.seal(&header).0);
+        }
+        let got: Vec<_> = net.node(0).got.drain(1..).collect();
+        if opcode == 0x40 {
+            assert_eq!(got.len(), 2, "a report begins no exchange");
+            assert_eq!(got[0].exchange, own);
+        } else {
+            assert_eq!(got, [], "opcode {opcode:#x}");
+        }
+        assert_eq!(net.node(0).manager.sessions().exchange_count(), 2);
+    }
 }
