@@ -177,7 +177,10 @@ fn a_message_in_flight_on_a_session_that_ends_is_reported_undelivered() {
         ("close of all", |net, _, _| net.call(0, |m, cx| m.sessions_mut().close_all(cx))),
     ];
     for (name, end) in ends {
-        let mut net = Net::with(vec![(udp(1), Config::default().with_sessions(1))]);
+        let mut net = Net::with(vec![(
+            udp(1),
+            Config::default().with_sessions(1).with_less_than_specified(),
+        )]);
         Authority::new(1, false).join(&mut net, 0, 1);
         let (session, mut twin) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
         let own = net.say(0, session, 2);
