@@ -43,7 +43,7 @@ pub struct Config {
     /// peer with most, on the fabric with most: the one that was idle longest. What was received on it is acknowledged, and a message in
     /// flight is reported: [`Event::Undelivered`](super::Event::Undelivered).
     pub max_exchanges: usize,
-    /// Maximum number of exchanges that the peer of one session may begin: 16 by default. Nodes
+    /// Maximum number of exchanges that the peer of one session may begin: 64 by default. Nodes
     /// should not have more than five at a time, but some have 40.
     pub max_exchanges_per_session: usize,
     /// Maximum number of exchanges that this node may have begun on one session: 5 by default, as
@@ -144,7 +144,7 @@ impl Default for Config {
             max_sessions: 1024,
             max_sessions_per_peer: 16,
             max_exchanges: 1024,
-            max_exchanges_per_session: 16,
+            max_exchanges_per_session: 64,
             max_own_exchanges_per_session: 5,
             max_handshakes: 32,
             max_fabrics: 16,

@@ -139,7 +139,7 @@ mod tests {
         let (mut window, mut seen) = (Window::<WORDS>::at(start), BTreeSet::from([start]));
         for &counter in counters {
             let max = *seen.last().unwrap();
-            let is_recent = counter > start && max.saturating_sub(counter) <= 32 * WORDS as u32;
+            let is_recent = counter > start && max.saturating_sub(counter) <= Window::<WORDS>::LEN;
             let is_new = is_recent && !seen.contains(&counter);
             let verdict = if is_new { Verdict::New } else { Verdict::Duplicate };
             assert_eq!(window.check(counter), verdict, "{counter:#x} of {counters:x?}");

@@ -137,6 +137,7 @@ impl<S: Storage> World<S> {
             .with_sessions(SESSIONS)
             .with_exchanges(EXCHANGES)
             .with_exchanges_per_session(3)
+            .with_exchange_lifetime(core::time::Duration::from_secs(60))
             .with_events(4)
             .with_replies(SESSIONS + 1)
             .with_fabrics(FABRICS)

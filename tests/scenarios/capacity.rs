@@ -195,7 +195,9 @@ fn a_full_shard_has_ids_for_all_its_handshakes() {
 
 #[test]
 fn with_every_exchange_id_of_a_session_in_use_the_error_is_typed() {
-    let mut net = Net::with(vec![(udp(1), Config::default().with_exchanges(100_000))]);
+    let config = Config::default().with_exchanges(100_000);
+    let config = config.with_own_exchanges_per_session(usize::MAX);
+    let mut net = Net::with(vec![(udp(1), config)]);
     let (session, _) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
     let (other, _) = Plan::case(1, 5, udp(8)).begin(&mut net, 0).unwrap();
     let open = |net: &mut Net, session| net.call(0, |m, cx| m.open_exchange(cx, session));

@@ -11,7 +11,6 @@
 
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, MessageCounter};
-use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey};
@@ -46,13 +45,9 @@ impl<C: Crypto, T> Entry<C, T> {
 impl<S: Storage> Exchanges<S> {
     /// Returns true if another message of a session can be sealed: one on an exchange of this node
     /// (`own`), or of the peer.
-    fn may_seal<C: Crypto, T>(&self, entry: &mut Entry<C, T>, own: bool, config: &Config) -> bool {
-        let most = config
-            .max_own_exchanges_per_session
-            .saturating_add(config.max_exchanges_per_session)
-            .saturating_add(1);
+    fn may_seal<C: Crypto, T>(&self, entry: &mut Entry<C, T>, own: bool) -> bool {
         // Most often nothing in flight is old, and the exchanges need not be looked at.
-        if entry.reaches(entry.oldest, most) {
+        if entry.reaches(entry.oldest, self.len().saturating_add(1)) {
             return true;
         }
         let next = entry.next_counter();
@@ -78,11 +73,10 @@ impl<S: Storage> Exchanges<S> {
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     /// Returns true if a message on this exchange can be sealed at once.
-    pub(super) fn may_seal(&mut self, key: ExchangeKey, config: &Config) -> bool {
+    pub(super) fn may_seal(&mut self, key: ExchangeKey) -> bool {
         let Some(entry) = self.table.by_local_mut(key.session) else { return true };
         // A reliable transport repeats nothing. Messages that wait go first.
-        entry.address.is_reliable()
-            || entry.waiting == 0 && self.exchanges.may_seal(entry, false, config)
+        entry.address.is_reliable() || entry.waiting == 0 && self.exchanges.may_seal(entry, false)
     }
 
     /// Counts another message that waits to be sealed.
@@ -108,7 +102,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 entry.waiting = 0;
                 return;
             };
-            if !self.exchanges.may_seal(entry, key.initiator, &node.config) {
+            if !self.exchanges.may_seal(entry, key.initiator) {
                 return;
             }
             entry.waiting = entry.waiting.saturating_sub(1);

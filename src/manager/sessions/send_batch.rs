@@ -127,7 +127,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                     break;
                 }
                 let key = message.exchange.key;
-                let tried = if together && message.is_long() && self.may_seal(key, &node.config) {
+                let tried = if together && message.is_long() && self.may_seal(key) {
                     self.lay_out(n, message, delivery, node).map(Some)
                 } else {
                     let (exchange, content) = (message.exchange, message.content());
