@@ -16,14 +16,20 @@ export async function runDevice(scene) {
         }
         const to = { node, fabric: run.fabric ?? fabric };
         if (run.fabric) await announceIn(scene, run.fabric);
+        scene.runs.push(await succeeds(scene, () => meet(scene, to, run.passcode ?? PASSCODE)));
+    }
+}
+
+async function succeeds({ row, note }, attempt) {
+    for (let tries = row.tries ?? 1; tries > 0; tries--) {
         try {
-            await meet(scene, to, run.passcode ?? PASSCODE);
-            scene.runs.push(true);
+            await attempt();
+            return true;
         } catch (error) {
-            scene.note(error.message);
-            scene.runs.push(false);
+            note(error.message);
         }
     }
+    return false;
 }
 
 async function startDevice(scene, credentials) {
