@@ -2,10 +2,11 @@
 // reverse.
 //
 // Fields:  handshake, fabric ("icac", the default, or "plain", which has no ICAC), runs (attempts one after the other:
-//          passcode, fabric, restart our device before), times (handshakes per run), reads (at once per session),
-//          lose (see ../matrix/wire.mjs), lossy (one datagram in five is lost inside our device), busy, forget (options
-//          of our device), tries (how often connectedhomeip tries per run), held (connectedhomeip is in another handshake), renewed (a second controller of the same node
-//          takes the place of the record before the second handshake).
+//          passcode, fabric, restart our device before), tries (how often connectedhomeip tries in each run), times
+//          (handshakes per run), reads (at once per session), lose (see ../matrix/wire.mjs), lossy (our device loses one
+//          datagram in ten that it receives), busy, forget (options of our device), held (connectedhomeip is in another
+//          handshake), renewed (before the second handshake connectedhomeip makes a new record of our node),
+//          wrongKey (the keys of our controller's groups are not those of connectedhomeip).
 // expect:  see describe() in ../matrix/verdict.mjs, and `answers`: how many reads were answered.
 
 const ok = (...sessions) => ({ runs: [true], sessions });
@@ -53,7 +54,7 @@ const deviceRows = [
         runs: [{}, { restart: true }, {}],
         expect: { runs: [true, false, true], sessions: ["case", "case"] },
     },
-    { ...full, name: "case 40 reads, one in five lost", reads: 40, lossy: true, expect: { ...ok("case"), answers: 40 } },
+    { ...full, name: "case 40 reads, one in ten lost", reads: 40, lossy: true, expect: { ...ok("case"), answers: 40 } },
     ...paseRows,
     ...caseRows,
     { name: "case resumption refused", handshake: "case", times: 2, forget: true, expect: ok("case", "case") },
@@ -84,8 +85,8 @@ function loses(from, kind, { again = { from, kind }, ...rule } = {}, expect) {
     return { lose: { from, kind, ...rule }, expect: { ...expect, lost: { kind }, again } };
 }
 
-const groupsWrongKey = { name: "group messages, wrong key", handshake: "group", wrongKey: true, expect: { ...ok(), answers: 0 } };
 const groups = { name: "group messages", handshake: "group", expect: { ...ok(), answers: 6 } };
+const wrongKey = { name: "group wrong key", handshake: "group", wrongKey: true, expect: { ...ok(), answers: 0 } };
 
 // An acknowledgement is not acknowledged: when it is lost, the other side repeats what it should have acknowledged
 const repeatsReport = from => ({ after: "StatusReport", again: { from, kind: "StatusReport" } });
@@ -119,5 +120,5 @@ const lossyAck = lossy("case", full, "initiator", "EncryptedAck", { again: { fro
 const of = (ours, rows) => rows.map(row => ({ runs: [{}], ...row, ours, name: `${ours}: ${row.name}` }));
 export const rows = [
     ...of("device", [...deviceRows, ...lossyPase, ...lossyCase, lossyAck, groups]),
-    ...of("controller", [...controllerRows, ...lossyCase, groups, groupsWrongKey]),
+    ...of("controller", [...controllerRows, ...lossyCase, groups, wrongKey]),
 ];
