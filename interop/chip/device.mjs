@@ -16,14 +16,20 @@ export async function runDevice(scene) {
         }
         const to = { node, fabric: run.fabric ?? fabric };
         if (run.fabric) await announceIn(scene, run.fabric);
+        scene.runs.push(await succeeds(scene, () => meet(scene, to, run.passcode ?? PASSCODE)));
+    }
+}
+
+async function succeeds({ row, note }, attempt) {
+    for (let tries = row.tries ?? 1; tries > 0; tries--) {
         try {
-            await meet(scene, to, run.passcode ?? PASSCODE);
-            scene.runs.push(true);
+            await attempt();
+            return true;
         } catch (error) {
-            scene.note(error.message);
-            scene.runs.push(false);
+            note(error.message);
         }
     }
+    return false;
 }
 
 async function startDevice(scene, credentials) {
@@ -32,7 +38,7 @@ async function startDevice(scene, credentials) {
         ...(row.handshake === "case" ? ["--fabric", writeFabric(logs, "responder", credentials)] : []),
         ...(row.busy ? ["--busy", row.busy] : []),
         ...(row.forget ? ["--forget"] : []),
-        ...(row.lossy ? ["--drop", oneInFive()] : []),
+        ...(row.lossy ? ["--drop", oneInTen()] : []),
     ];
     const device = scene.start("device", ["--listen", `[${HOST}]:${responderPort}`, ...options]);
     await device.ready();
@@ -59,14 +65,16 @@ async function meet(scene, to, passcode) {
     }
 }
 
-/** Which datagrams are lost each way after the handshake: one in five, the same ones in each run. */
-function oneInFive() {
+/**
+ * Which datagrams our device loses after the handshake: one in ten, the same ones in each run. None of its own is lost:
+ * connectedhomeip acknowledges and drops an answer that comes again after 32 newer messages.
+ */
+function oneInTen() {
     const [HANDSHAKE, COUNT] = [4, 1000];
     let state = 1;
     const isLost = () => {
         state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-        return state < 2 ** 32 / 5;
+        return state < 2 ** 32 / 10;
     };
-    const lost = way => Array.from({ length: COUNT }, (_, n) => `${way}:${HANDSHAKE + n}`).filter(isLost);
-    return [...lost("rx"), ...lost("tx")].join(",");
+    return Array.from({ length: COUNT }, (_, n) => `rx:${HANDSHAKE + n}`).filter(isLost).join(",");
 }

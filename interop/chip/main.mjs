@@ -9,6 +9,7 @@ import { Peer } from "./peer.mjs";
 import { rows } from "./rows.mjs";
 import { runRow } from "./run-row.mjs";
 import { HOST } from "./scene.mjs";
+import { Turns } from "./turns.mjs";
 
 const INTERFACE = "v0";
 const TAIL = 25;
@@ -22,7 +23,7 @@ const { values: options } = parseArgs({
         logs: { type: "string" },
         only: { type: "string", default: "" },
         list: { type: "boolean", default: false },
-        jobs: { type: "string", default: "6" },
+        jobs: { type: "string", default: "5" },
     },
 });
 const width = Math.max(...rows.map(({ name }) => name.length));
@@ -45,20 +46,20 @@ const ends = ({ row, logs }) => [
     ...readdirSync(logs).flatMap(file => [`--- ${file}`, ...tail(join(logs, file))]),
 ];
 
-/** Rows share connectedhomeip, which serves one CASE handshake at a time: those of our controller follow each other. */
 async function runAll(selected, places) {
     const results = [];
-    const devices = selected.filter(({ ours }) => ours === "device");
-    const controllers = selected.filter(({ ours }) => ours === "controller");
-    const worker = async waiting => {
-        for (let row; (row = waiting.shift()); ) {
-            const result = await runRow(row, places);
-            results.push(result);
-            console.log(line(result));
-        }
+    const run = async row => {
+        const result = await runRow(row, places);
+        results.push(result);
+        console.log(line(result));
     };
-    const workers = Array.from({ length: Number(options.jobs) - 1 }, () => worker(devices));
-    await Promise.all([worker(controllers), ...workers]);
+    const devices = selected.filter(({ ours }) => ours === "device");
+    const worker = async () => {
+        for (let row; (row = devices.shift()); ) await run(row);
+    };
+    // Those of our controller take turns by themselves
+    const controllers = selected.filter(({ ours }) => ours === "controller").map(run);
+    await Promise.all([...controllers, ...Array.from({ length: Number(options.jobs) }, worker)]);
     return results;
 }
 
@@ -77,7 +78,7 @@ const { examples, logs } = options;
 mkdirSync(logs, { recursive: true });
 const discovery = await Discovery.open(HOST, INTERFACE);
 const chip = await Peer.start(options.python, logs);
-const results = await runAll(selected, { chip, discovery, examples, logs });
+const results = await runAll(selected, { chip, discovery, turns: new Turns(), examples, logs });
 chip.stop();
 for (const result of results.filter(({ pass }) => !pass)) console.log(ends(result).join("\n"));
 const held = results.filter(({ pass }) => pass).length;

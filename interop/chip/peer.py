@@ -87,6 +87,14 @@ class Peer:
         failed = [f"{type(result).__name__}: {result}" for result in results if isinstance(result, BaseException)]
         return {"answers": times - len(failed), "failed": failed}
 
+    async def do_join(self, controller):
+        """Joins the groups 257 and 258 of connectedhomeip's own tests."""
+        controller.InitGroupTestingData()
+
+    async def do_group(self, controller, group, times):
+        for _ in range(times):
+            controller.SendGroupCommand(group, Clusters.OnOff.Commands.Toggle())
+
     async def do_issue(self, controller, node):
         """Credentials for a node that is no connectedhomeip, signed by the controller's own authority."""
         key = ec.generate_private_key(ec.SECP256R1())

@@ -4,16 +4,18 @@ import { describe } from "../matrix/verdict.mjs";
 import { REFUSALS } from "../matrix/datagram.mjs";
 import { runController } from "./controller.mjs";
 import { runDevice } from "./device.mjs";
+import { runGroupController, runGroupDevice } from "./groups.mjs";
 import { Scene, SETTLE_LIMIT } from "./scene.mjs";
 
-/** @param places { chip, discovery, examples, logs } */
+/** @param places { chip, discovery, turns, examples, logs } */
 export async function runRow(row, places) {
-    const scene = await Scene.open(row, places);
+    const release = row.ours === "controller" ? await places.turns.take() : () => {};
+    const scene = await Scene.open(row, { ...places, release });
     const started = performance.now();
     const took = () => performance.now() - started;
     let result;
     try {
-        await (row.ours === "device" ? runDevice(scene) : runController(scene));
+        await runnerOf(row)(scene);
         result = { ms: took() };
         await settle(scene);
         Object.assign(result, judge(scene));
@@ -21,8 +23,14 @@ export async function runRow(row, places) {
         result = { ms: took(), want: "", got: `cannot run: ${error.message}`, pass: false };
     } finally {
         await scene.close();
+        release();
     }
     return { row, logs: scene.logs, ...result };
+}
+
+function runnerOf({ ours, handshake }) {
+    if (handshake === "group") return ours === "device" ? runGroupDevice : runGroupController;
+    return ours === "device" ? runDevice : runController;
 }
 
 /** Our program may still have to print its line, or either side to repeat its message. */
@@ -44,10 +52,10 @@ function judge({ row, runs, answers, ours, theirs, wire }) {
         again: expect.again && wire.repeatedAfterLoss(expect.again) ? expect.again : undefined,
         oversize: record.some(({ size }) => size > 1232),
     };
-    const expectedAnswers = expect.answers ?? expect.sessions.length;
-    const want = `${describe(expect)}; ${expectedAnswers} answered`;
+    const what = row.handshake === "group" ? "received" : "answered";
+    const want = `${describe(expect)}; ${expect.answers ?? expect.sessions.length} ${what}`;
     const problems = row.ours === "device" ? disagreements(ours, theirs) : [];
-    const got = [describe(observed), `${answers} answered`, ...problems, ...resumptions(ours, record)].join("; ");
+    const got = [describe(observed), `${answers} ${what}`, ...problems, ...resumptions(ours, record)].join("; ");
     return { want, got, pass: want === got };
 }
 

@@ -59,9 +59,8 @@ export class Scene {
         return parseSessions(this.#programs.flatMap(program => program.lines));
     }
 
-    note(text) {
-        this.#notes.write(`${text}\n`);
-    }
+    /** Keeps what went wrong in the log of the driver. */
+    note = text => this.#notes.write(`${text}\n`);
 
     async close() {
         await Promise.all([...this.#programs, ...this.#beside].map(program => program.stop()));
