@@ -23,7 +23,7 @@ pub use self::mrp::{
     Jitter, MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
 };
 use crate::ids::{ExchangeId, MessageCounter, MessageType, ProtocolId};
-use crate::time::Instant;
+use crate::time::{Instant, rounded_up};
 use crate::wire::ProtocolHeader;
 use crate::wire::secure_channel::Opcode;
 
@@ -98,8 +98,8 @@ impl<M> Exchange<M> {
 
     /// Keeps an exchange for `more`, which has been idle for `lifetime` and is not to end yet.
     pub fn defer_idle(&mut self, now: Instant, lifetime: Duration, more: Duration) {
-        let idle = now.saturating_since(self.last_used);
-        self.last_used = self.last_used + idle.saturating_sub(lifetime) + more;
+        let until = (now + more).as_millis();
+        self.last_used = Instant::from_millis(until.saturating_sub(rounded_up(lifetime)));
     }
 
     /// Returns true if a received header belongs to this exchange: same id, sent by the other role.
