@@ -11,7 +11,7 @@ use super::shard::Shard;
 use crate::cert::Profile;
 #[cfg(feature = "initiator")]
 use crate::crypto::CryptoError;
-use crate::ids::FabricIndex;
+use crate::ids::{FabricIndex, ProtocolId};
 #[cfg(feature = "initiator")]
 use crate::session::EphemeralNodeId;
 use crate::session::SessionParameters;
@@ -139,6 +139,12 @@ pub struct Config {
     /// fabrics than it has three CASE sessions for, and knows at least ten senders under each group
     /// key set.
     pub below_specification: bool,
+    /// The protocols that the application has: only their messages begin exchanges of peers and are
+    /// taken from groups. Messages of others that would are acknowledged and dropped
+    /// ([`Dropped::Unsolicited`](super::Dropped::Unsolicited)). `None` by default: all protocols, for
+    /// an application that looks at each message. On exchanges that this node has begun, every
+    /// protocol is delivered. [Core, "Exchange Message Dispatch"]
+    pub protocols: Option<&'static [ProtocolId]>,
     /// The part of a node that this manager is, if several managers share a port.
     #[cfg(feature = "alloc")]
     pub shard: Shard,
@@ -175,6 +181,7 @@ impl Default for Config {
             certificate_profile: Profile::default(),
             remember_certificates: false,
             below_specification: false,
+            protocols: None,
             #[cfg(feature = "alloc")]
             shard: Shard::WHOLE,
         }
@@ -209,6 +216,7 @@ impl Config {
         certificate_profile: Profile::UNSET,
         remember_certificates: false,
         below_specification: false,
+        protocols: None,
         #[cfg(feature = "alloc")]
         shard: Shard::WHOLE,
     };
@@ -376,6 +384,28 @@ impl Config {
     pub const fn with_less_than_specified(mut self) -> Self {
         self.below_specification = true;
         self
+    }
+
+    /// Names the protocols that the application has: see [`protocols`](Self::protocols).
+    ///
+    /// ```
+    /// use matter_session::ids::ProtocolId;
+    /// use matter_session::manager::Config;
+    ///
+    /// const PROTOCOLS: &[ProtocolId] = &[ProtocolId::INTERACTION_MODEL, ProtocolId::BDX];
+    /// let config = Config::default().with_protocols(PROTOCOLS);
+    /// ```
+    #[must_use]
+    pub const fn with_protocols(mut self, protocols: &'static [ProtocolId]) -> Self {
+        self.protocols = Some(protocols);
+        self
+    }
+
+    /// Returns true if a message of this protocol may begin an exchange. Those of the secure channel
+    /// all answer others or belong elsewhere.
+    pub(super) fn serves(&self, protocol: ProtocolId) -> bool {
+        protocol != ProtocolId::SECURE_CHANNEL
+            && self.protocols.is_none_or(|protocols| protocols.contains(&protocol))
     }
 
     /// Makes the manager one of several behind one port: see [`Shards`](super::Shards).

@@ -7,7 +7,7 @@ use matter_session::group::{
     EpochStart, GroupCounter, GroupEpoch, GroupKeySet, KeySetError, MulticastAddress,
     SecurityPolicy,
 };
-use matter_session::ids::{Group, GroupId, GroupKeySetId, NodeId};
+use matter_session::ids::{Group, GroupId, GroupKeySetId, NodeId, ProtocolId};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
 };
@@ -89,6 +89,18 @@ fn all_members_hear_a_message_once<S: Storage>() {
 fn all_members_hear_a_message_once_and_nobody_answers() {
     all_members_hear_a_message_once::<Heap>();
     all_members_hear_a_message_once::<Small>();
+}
+
+#[test]
+fn messages_of_a_protocol_that_the_application_has_not_named_are_not_taken_from_groups() {
+    const OTHERS: &[ProtocolId] = &[ProtocolId::BDX];
+    let mut net = lights::<Heap>(2, ONE);
+    let mut busy = lights_with::<Heap>(2, ONE, &Config::default().with_protocols(OTHERS));
+    let datagram = net.group_datagram(0, index(1), 1, b"on");
+    assert_eq!(hand(&mut busy, 1, &datagram), Err(Dropped::Unsolicited));
+    assert!(busy.heard(1).is_empty());
+    assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
+    assert_eq!(net.heard(1), [b"on"]);
 }
 
 #[test]

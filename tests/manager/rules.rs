@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{MessageType, NodeId, Peer, ProtocolId};
+use matter_session::ids::{MessageType, NodeId, Peer, ProtocolId, VendorId};
 use matter_session::manager::{Config, Dropped, PeerAddress};
 use matter_session::wire::ProtocolHeader;
 use matter_session_testing::twin::{Plan, answer, header};
@@ -240,4 +240,34 @@ fn no_message_of_the_secure_channel_but_a_status_report_is_delivered() {
         }
         assert_eq!(net.node(0).manager.sessions().exchange_count(), 2);
     }
+}
+
+/// Of a peer's messages, only those of registered protocols begin exchanges. The secure channel
+/// cannot be registered.
+#[test]
+fn a_protocol_that_the_application_has_not_named_begins_no_exchange() {
+    const SERVED: &[ProtocolId] = &[ProtocolId::INTERACTION_MODEL, CHANNEL];
+    let vendor = ProtocolId::vendor(VendorId::new(0xFFF1), 1);
+    let config = Config::default().with_protocols(SERVED);
+    let mut net = Net::with(vec![(udp(1), config)]);
+    let (session, mut twin) = Plan::case(1, 5, udp(7)).begin(&mut net, 0).unwrap();
+    for (n, protocol) in (1..).zip([vendor, ProtocolId::BDX, CHANNEL]) {
+        let first = ProtocolHeader { protocol, opcode: 0x55, ..header(n, true, None) };
+        let (octets, counter) = twin.seal(&first);
+        assert_eq!(net.hand(0, udp(7), &octets), Err(Dropped::Unsolicited), "{protocol:?}");
+        let since = net.sent.len();
+        net.pump();
+        let sent = twin.read_all(&net, since);
+        assert!(matches!(&sent[..], [ack] if ack.acknowledges(counter)), "{protocol:?}");
+    }
+    assert!(net.node(0).got.is_empty());
+    net.hand(0, udp(7), &twin.seal(&header(9, true, None)).0).unwrap();
+    assert_eq!(net.node(0).got.len(), 1);
+    // On an exchange that exists, whoever began it, every protocol is delivered.
+    let own = net.say(0, session, 2);
+    for answer in [header(9, false, None), answer(own.id().get(), false, None)] {
+        let octets = twin.seal(&ProtocolHeader { protocol: vendor, ..answer }).0;
+        net.hand(0, udp(7), &octets).unwrap();
+    }
+    assert_eq!(net.node(0).got.len(), 3);
 }

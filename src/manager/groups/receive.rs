@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::group::{self, Challenge, GroupOpened, SecurityPolicy, SyncResponse};
 use crate::ids::{Group, GroupId, GroupSessionId, MessageType, NodeId, ProtocolId};
+use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
@@ -48,7 +49,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             error => Dropped::Decode(error),
         })?;
         match opened.kind {
-            MessageKind::GroupData { group, .. } => match self.judge_data(&opened)? {
+            MessageKind::GroupData { group, .. } => match self.judge_data(&opened, &node.config)? {
                 Judged::New => {
                     self.discard_copies(&opened, &mut delivery.bytes);
                     Ok(Received::Group(deliver(group, opened)))
@@ -95,10 +96,13 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
     }
 
-    fn judge_data(&mut self, opened: &GroupOpened<'_, Candidate>) -> Result<Judged, Dropped> {
+    fn judge_data(
+        &mut self,
+        opened: &GroupOpened<'_, Candidate>,
+        config: &Config,
+    ) -> Result<Judged, Dropped> {
         let GroupOpened { key, source, header, counter, .. } = opened;
-        // Nothing of the secure channel protocol is sent to groups.
-        if !header.initiator || header.protocol == ProtocolId::SECURE_CHANNEL {
+        if !header.initiator || !config.serves(header.protocol) {
             return Err(Dropped::Unsolicited);
         }
         let (sender, set) = (key.sender(false, *source), key.key.set);

@@ -3,6 +3,7 @@
 use crate::crypto::Crypto;
 use crate::exchange::{Exchange, acknowledgement, is_standalone_ack, wants_ack};
 use crate::ids::{LocalSessionId, MessageCounter, MessageType, ProtocolId};
+use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress, SessionHandle, Source};
@@ -85,7 +86,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let (mut first, mut place, mut refusal) = (false, None, None);
         let opened = entry.session.decode_unopened(message, was_refused, now, |header| {
             let exchange = exchanges.get(&key_of(local, header));
-            first = begins_exchange(header) && exchange.is_none();
+            first = begins_exchange(header, &node.config) && exchange.is_none();
             place = if first && !closing { exchanges.place_for(local, holder, most) } else { None };
             let owes = exchange.is_some_and(|entry| !entry.exchange.has_room_for_ack());
             refusal = if first && place.is_none() {
@@ -106,7 +107,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if was_refused {
             self.refused.remove(local, counter);
         }
-        if opened.duplicate && is_unsure && begins_exchange(&opened.header) {
+        if opened.duplicate && is_unsure && begins_exchange(&opened.header, &node.config) {
             // It may be one that was refused, and forgotten. Its sender must not take it for
             // delivered.
             return Err(Dropped::NoExchange);
@@ -277,10 +278,10 @@ const fn key_of(session: LocalSessionId, header: &ProtocolHeader) -> ExchangeKey
     ExchangeKey { session, id: header.exchange, initiator: !header.initiator }
 }
 
-/// Returns true if a message that belongs to no exchange may begin one: its sender says so, and it
-/// is not of the secure channel protocol, whose messages all answer others or belong elsewhere.
-fn begins_exchange(header: &ProtocolHeader) -> bool {
-    header.initiator && header.protocol != ProtocolId::SECURE_CHANNEL
+/// Returns true if a message that belongs to no exchange may begin one: its sender says so, and the
+/// application has the protocol.
+fn begins_exchange(header: &ProtocolHeader, config: &Config) -> bool {
+    header.initiator && config.serves(header.protocol)
 }
 
 /// Returns true if a message of an exchange is delivered to the application. Of the secure channel
