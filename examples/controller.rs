@@ -32,6 +32,7 @@ use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
+use matter_session::session::Transports;
 
 use matter_session_testing::fabric_file::{FabricFile, Role};
 use matter_session_testing::loss::Loss;
@@ -47,7 +48,7 @@ use support::{Result, report};
 
 const USAGE: &str =
     "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
-       [--send echo|read|close] [--echo-size N] [--large] [--drop rx:N,tx:N]
+       [--send echo|read|close] [--echo-size N] [--large] [--announce-tcp] [--drop rx:N,tx:N]
 controller new-fabric FILE
 controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-clock]
        [--counters FILE] [--drop tx:N]
@@ -56,12 +57,15 @@ controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-
   --send       what to do with each session (default: echo)
   --echo-size  octets to be echoed (default: 32)
   --large      send messages of more than 1232 octets
+  --announce-tcp  say in handshakes that this node speaks TCP as well, which it does not
   --drop       lose the N-th datagram received or sent, on purpose
   --peer       of groups: send there, and not to their multicast addresses
   --privacy    hide the headers of messages to groups
   --no-clock   do not know the time, which tells which of a group's keys is for sending
   --counters   keep the counters of messages to groups in a file";
 
+/// The largest message over TCP that is announced.
+const MAX_TCP_MESSAGE: u32 = 64_000;
 /// How often a handshake is begun while the peer is busy.
 const TRIES: u32 = 3;
 /// How long an answer may take.
@@ -78,6 +82,7 @@ struct Args {
     send: Send,
     echo_size: usize,
     large: bool,
+    announce_tcp: bool,
     loss: Loss,
     privacy: bool,
     has_calendar: bool,
@@ -115,6 +120,7 @@ fn parse() -> Result<Option<Args>> {
         send: Send::Echo,
         echo_size: 32,
         large: false,
+        announce_tcp: false,
         loss: Loss::default(),
         privacy: false,
         has_calendar: true,
@@ -143,6 +149,7 @@ fn parse() -> Result<Option<Args>> {
             }
             Long("echo-size") => args.echo_size = args::value(&mut parser)?,
             Long("large") => args.large = true,
+            Long("announce-tcp") => args.announce_tcp = true,
             Long("drop") => args.loss = args::value(&mut parser)?,
             Long("privacy") => args.privacy = true,
             Long("no-clock") => args.has_calendar = false,
@@ -166,7 +173,12 @@ fn run(args: Args) -> Result<()> {
         Some(SocketAddr::V4(_)) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         Some(SocketAddr::V6(_)) | None => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let mut node = Node::bind(any, args::config(args.large), args.loss)?;
+    let mut config = args::config(args.large);
+    if args.announce_tcp {
+        let parameters = config.parameters.with_tcp(Transports::TCP_CLIENT, MAX_TCP_MESSAGE);
+        config = config.with_parameters(parameters);
+    }
+    let mut node = Node::bind(any, config, args.loss)?;
     node.has_calendar = args.has_calendar;
     node.counters = args.counters;
     let fabric = args.fabric.map(|path| FabricFile::read(&path, Role::Initiator)).transpose()?;

@@ -41,10 +41,11 @@ impl From<GroupMessage<'_>> for Heard {
 impl Node {
     /// Installs the keys of a group and makes this node a member.
     pub(crate) fn set_group(&mut self, fabric: FabricIndex, group: &Membership) -> Result<()> {
-        let Membership { id, key_set, policy, epochs } = group;
+        let Membership { id, key_set, policy, epochs, address } = group;
         let keys = GroupKeySet { id: *key_set, policy: *policy, epochs };
         self.manager.groups_mut().set_key_set(fabric, &keys)?;
-        Ok(self.manager.groups_mut().set(Group::new(fabric, *id), GroupSettings::new(*key_set))?)
+        let settings = GroupSettings::new(*key_set).with_address(*address);
+        Ok(self.manager.groups_mut().set(Group::new(fabric, *id), settings)?)
     }
 
     /// Listens to a multicast address, on the interface that the system chooses. Datagrams to it

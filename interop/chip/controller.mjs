@@ -11,7 +11,8 @@ export async function runController(scene) {
     const holder = row.held && (await holdHandshake(scene, file));
     for (const run of row.runs) {
         const own = run.fabric ? await newFabric(scene) : file;
-        const controller = connect(scene, own, wire.port, { options: ["--times", row.times ?? 1] });
+        const options = ["--times", row.times ?? 1, ...(row.announceTcp ? ["--announce-tcp"] : [])];
+        const controller = connect(scene, own, wire.port, { options });
         if (holder) await letOthersIn(scene, controller, holder);
         if (row.renewed) await renewRecord(scene, file);
         const code = await controller.end(RUN_LIMIT);

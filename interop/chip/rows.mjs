@@ -6,7 +6,7 @@
 //          (handshakes per run), reads (at once per session), lose (see ../matrix/wire.mjs), lossy (our device loses one
 //          datagram in ten that it receives), busy, forget (options of our device), held (connectedhomeip is in another
 //          handshake), renewed (before the second handshake connectedhomeip makes a new record of our node),
-//          wrongKey (the keys of our controller's groups are not those of connectedhomeip).
+//          announceTcp (option of our controller), wrongKey (our controller's groups have other keys).
 // expect:  see describe() in ../matrix/verdict.mjs, and `answers`: how many reads were answered.
 
 const ok = (...sessions) => ({ runs: [true], sessions });
@@ -64,6 +64,8 @@ const deviceRows = [
 ];
 
 const controllerRows = [
+    // Releases before 1.4.2 do not see that a Sigma1 resumes if its session parameters hold this announcement
+    { ...resumed, name: "case resumed, announcing tcp", announceTcp: true },
     { ...full, name: "case busy, then in", held: true, expect: { ...ok("case"), reports: ["Busy"] } },
     ...caseRows,
     {

@@ -8,12 +8,13 @@ const BEGUN = [1, 2, 3];
 const MICROS_OF_2000 = 946_684_800_000 * 1000;
 const TOMORROW = (Date.now() + 86_400_000) * 1000 - MICROS_OF_2000;
 
-const group = (groupId, keySetId, epochKeys, { startTimes = BEGUN.slice(0, epochKeys.length), policy = 0 } = {}) => ({
+const group = (groupId, keySetId, epochKeys, { startTimes = BEGUN.slice(0, epochKeys.length), policy = 0, shared = false } = {}) => ({
     groupId,
     keySetId,
     policy,
     epochKeys,
     startTimes,
+    shared,
 });
 
 /** Groups by the name of the fabric file that has them; keys by their names in group-keys.mjs. */
@@ -30,6 +31,7 @@ export const MEMBERSHIPS = {
     twin: [group(1, 1, ["twin"])],
     "other twin": [group(1, 1, ["other twin"])],
     twins: [group(1, 1, ["twin"]), group(2, 2, ["other twin"])],
+    "one group, shared address": [group(1, 1, ["a"], { shared: true })],
     "asks for counters": [group(1, 1, ["a"], { policy: 1 })],
 };
 
@@ -62,6 +64,8 @@ export const groupRows = [
     row("two", { fabric: "two groups", times: 2 }, two),
     row("two, hidden headers", { fabric: "two groups", times: 2, privacy: true }, { ...two, hidden: true }),
     row("two, one key set", { fabric: "two groups of one key set" }, all("1:a", "2:a")),
+
+    row("message, shared address", { fabric: "one group, shared address" }, { ...all("1:a"), shared: true }),
 
     row("three keys", { fabric: "three keys" }, all("1:c")),
     row("three keys, one of tomorrow", { fabric: "three keys, one of tomorrow" }, all("1:b")),
@@ -130,6 +134,11 @@ export const groupRows = [
         { sent: ["1:a", "1:a"], heard: ["1"], dropped: ["replay"] },
     ),
     row("sender restarts", { ...one, times: 2, runs: [{}, {}], counters: true }, all("1:a", "1:a", "1:a", "1:a")),
+    row(
+        "receiver restarts",
+        { ...one, times: 2, runs: [{}, { restart: true }], counters: true, only: "device" },
+        all("1:a", "1:a", "1:a", "1:a"),
+    ),
     // matter.js can neither ask nor answer: it trusts the first counter, and our device waits in vain
     row("asks for counters", { fabric: "asks for counters", only: "controller" }, all("1:a")),
     row(

@@ -7,20 +7,23 @@ const OUR_REASONS = {
     "group message that is not for this node": "not for it",
 };
 const INVOKE_REQUEST = "8";
+const SHARED_ADDRESS = "ff05::fa";
 
 /**
  * @param sent     for each message that was sent its group and the name of its key, "1:a"
  * @param heard    the group of each message that the receiver handed up
  * @param dropped  why the receiver dropped the others
  * @param hidden   whether every header was hidden
+ * @param shared   whether the messages were for the multicast address that all groups share
  * @param asked    whether the receiver asked for the sender's counter; `answered` whether it got it
  */
-export function describeGroups({ sent, heard, dropped = [], hidden, asked, answered }) {
+export function describeGroups({ sent, heard, dropped = [], hidden, shared, asked, answered }) {
     return [
         `sent ${sent.join(", ") || "nothing"}`,
         `heard ${heard.join(", ") || "nothing"}`,
         ...(dropped.length > 0 ? [`dropped ${dropped.join(", ")}`] : []),
         ...(hidden ? ["headers hidden"] : []),
+        ...(shared ? ["shared address"] : []),
         ...(asked ? ["asked for the counter"] : []),
         ...(answered ? ["was told it"] : []),
     ];
@@ -51,6 +54,7 @@ export function observeGroups({ sender, receiver, wire, keyNames, source }) {
             heard: heard.map(({ group }) => group),
             dropped: reasons(receiver),
             hidden: datagrams.length > 0 && datagrams.every(({ hidden }) => hidden),
+            shared: sent.length > 0 && sent.every(({ address }) => ipv6(address) === SHARED_ADDRESS),
             asked: control("responder"),
             answered: control("initiator"),
         },

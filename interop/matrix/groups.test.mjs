@@ -46,6 +46,14 @@ test("the right outcome holds", () => {
     fails({ receiver: [heardLine("01", 5), "DROPPED a datagram: no key"], expect }, /dropped no key/);
 });
 
+test("the shared address is told from that of a group", () => {
+    fails({ expect: { shared: true } }, /heard 1, 1$/);
+    const shared = ["01", "02"].map(payload => sentLine(payload, "[ff05::fa]:5540"));
+    const heard = [heardLine("01", 5), heardLine("02", 6)];
+    holds({ sender: shared, receiver: ["MEMBER group=1 address=ff05::fa", ...heard], expect: { shared: true } });
+    fails({ sender: shared, expect: { shared: true } }, /group 1 has addresses/);
+});
+
 test("what is heard must have been sent, and once", () => {
     fails({ receiver: [heardLine("01", 5), heardLine("03", 6)] }, /heard 03 .* not sent/);
     fails({ receiver: [heardLine("01", 5), heardLine("01", 6)] }, /heard 01 .* not sent/);

@@ -34,7 +34,14 @@ export async function runRow(row, places, host) {
     const address = row.ipv6 ? "::1" : "127.0.0.1";
     const responderPort = await freePort(address);
 
-    const responder = start(responderCommand(row, { host: address, port: responderPort }, places), join(logs, "responder.log"));
+    const responders = [];
+    const startResponder = () => {
+        const command = responderCommand(row, { host: address, port: responderPort }, places);
+        responders.push(start(command, join(logs, "responder.log")));
+        return responders.at(-1).ready();
+    };
+    // What all of them printed, as one
+    const responder = { get lines() { return responders.flatMap(program => program.lines); } };
     const initiators = [];
     const log = line => wireLog.write(line);
     const { lose, late, repeatAfter } = row;
@@ -42,9 +49,14 @@ export async function runRow(row, places, host) {
     const started = performance.now();
     let result;
     try {
-        await responder.ready();
+        await startResponder();
         const runsStarted = performance.now();
         for (const run of row.runs) {
+            if (run.restart) {
+                await settle(row, { wire, responder, initiators });
+                await responders.at(-1).stop();
+                await startResponder();
+            }
             const command = initiatorCommand({ ...row, logs }, run, { host: address, port: wire.port }, places);
             const initiator = start(command, join(logs, `initiator-${initiators.length + 1}.log`));
             initiators.push(initiator);
@@ -56,7 +68,7 @@ export async function runRow(row, places, host) {
     } catch (error) {
         result = { ms: performance.now() - started, want: "", got: `cannot run: ${error.message}`, pass: false };
     } finally {
-        await Promise.all([responder, ...initiators].map(program => program.stop()));
+        await Promise.all([...responders, ...initiators].map(program => program.stop()));
         wire.close();
         wireLog.end();
     }

@@ -41,6 +41,9 @@ async function makeMember(args, role, options) {
         await fabric.groups.setFromGroupKeySet(keySet);
     }
     fabric.groups.groupKeyIdMap = new Map(file.groups.map(({ groupId, keySetId }) => [GroupId(groupId), keySetId]));
+    for (const { groupId, shared } of file.groups) {
+        if (shared) fabric.groups.setGroupMulticastPolicy(GroupId(groupId), "ianaAddr");
+    }
     return { ...stack, fabric, groups: file.groups.map(({ groupId }) => GroupId(groupId)) };
 }
 

@@ -3,13 +3,14 @@
 //! Values are hexadecimal; private keys are 32-octet scalars. What the other node and the
 //! certificate authority alone should know may be null. `groups` are those that this node is in:
 //! numbers, keys, and for each key the time from which it is sent with, in microseconds since 2000.
+//! With `"shared": true` a group has the multicast address that all groups share.
 //! For tests only: real keys do not lie around in files.
 
 use std::fs;
 
 use matter_session::crypto::{Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, GroupKey, Ipk};
-use matter_session::group::{EpochStart, GroupEpoch, SecurityPolicy};
+use matter_session::group::{EpochStart, GroupEpoch, MulticastAddress, SecurityPolicy};
 use matter_session::ids::{GroupId, GroupKeySetId, NodeId};
 use serde_json::Value;
 
@@ -33,6 +34,7 @@ pub struct Membership {
     pub key_set: GroupKeySetId,
     pub policy: SecurityPolicy,
     pub epochs: Vec<GroupEpoch>,
+    pub address: MulticastAddress,
 }
 
 /// Which of the two nodes this is.
@@ -100,6 +102,10 @@ fn membership(group: &Value) -> Result<Membership> {
             policy => return Err(format!("a group has the unknown policy {policy}").into()),
         },
         epochs: epochs.collect::<Result<_>>()?,
+        address: match group["shared"].as_bool() {
+            Some(true) => MulticastAddress::Shared,
+            Some(false) | None => MulticastAddress::PerGroup,
+        },
     })
 }
 
