@@ -51,6 +51,7 @@ class Peer:
         return admin.NewController(nodeId=112200 + fabric)
 
     async def run(self):
+        self.pairing = asyncio.Lock()
         say(ready=True)
         loop = asyncio.get_running_loop()
         tasks = set()
@@ -67,7 +68,9 @@ class Peer:
             say(id=number, error=f"{type(error).__name__}: {error}")
 
     async def do_pase(self, controller, host, port, passcode, node, seconds=60):
-        await asyncio.wait_for(controller.EstablishPASESessionIP(host, passcode, node, port), seconds)
+        # A controller reports the end of one PASE at a time.
+        async with self.pairing:
+            await asyncio.wait_for(controller.EstablishPASESessionIP(host, passcode, node, port), seconds)
         return session(await controller.GetConnectedDevice(node, allowPASE=True, timeoutMs=5000))
 
     async def do_case(self, controller, node, seconds=60):
