@@ -48,7 +48,13 @@ impl Newcomer {
     /// Grace period for each slot, up to five: with few slots, new handshakes must not wait long
     /// for a slot that a silent peer holds.
     const GRACE: Duration = Duration::from_millis(200);
-    const MOST_GRACE: u8 = 5;
+    const MOST_GRACE: usize = 5;
+
+    /// Returns the grace period where there are so many slots, or so many handshakes of a source.
+    fn grace(count: usize) -> Duration {
+        (0..count.min(Self::MOST_GRACE))
+            .fold(Duration::ZERO, |sum, _| sum.saturating_add(Self::GRACE))
+    }
 }
 
 /// PASE is served to one peer at a time, so that it takes one slot at most. Its peer may compute
@@ -81,9 +87,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// Describes a handshake that needs a slot: of a peer at this address, or of this node.
     pub(super) fn newcomer(&self, peer: Option<PeerAddress>) -> Newcomer {
         let crowd = peer.as_ref().map_or(0, |peer| self.crowd(peer));
-        let slots = u8::try_from(self.slots.capacity()).unwrap_or(u8::MAX);
-        let grace = Newcomer::GRACE.saturating_mul(slots.min(Newcomer::MOST_GRACE).into());
-        Newcomer { peer, crowd, grace }
+        Newcomer { peer, crowd, grace: Newcomer::grace(self.slots.capacity()) }
     }
 
     /// Returns the number of handshakes that hang on the source of an address.
@@ -116,7 +120,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             return Some(standing(Instant::ZERO, false, others));
         }
         let grace = match slot.peer.shares_source(peer) {
-            true => Newcomer::GRACE.saturating_mul(newcomer.crowd.into()).min(newcomer.grace),
+            true => Newcomer::grace(newcomer.crowd.into()).min(newcomer.grace),
             false if others == newcomer.crowd => newcomer.grace,
             false => return None,
         };
