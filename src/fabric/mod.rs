@@ -312,7 +312,8 @@ impl Facts {
         epochs: &[GroupEpoch],
     ) -> Result<(), FabricError> {
         let ascending = epochs.is_sorted_by(|a, b| a.start < b.start);
-        if epochs.is_empty() || epochs.len() > Fabric::MAX_IPKS || !ascending {
+        let is_one_enabled = epochs.iter().any(|epoch| epoch.start != EpochStart::DISABLED);
+        if !is_one_enabled || epochs.len() > Fabric::MAX_IPKS || !ascending {
             return Err(FabricError::Ipks);
         }
         let mut ipks = [const { Secret::zero() }; Fabric::MAX_IPKS];

@@ -113,3 +113,24 @@ fn what_a_closing_session_owes_is_acknowledged_before_it_closes() {
     assert_eq!(net.node(1).closed(), [(b, 0, CloseReason::Local)]);
     net.assert_clean();
 }
+
+/// Who polls until the node is settled has sent the CloseSession.
+#[test]
+fn a_node_is_not_settled_while_a_session_has_its_end_to_tell() {
+    let (mut net, a, b) = Net::with_case();
+    net.say(0, a, 2);
+    net.pump();
+    let theirs = net.node(1).got[0].exchange;
+    net.node(1).manager.sessions_mut().close_when_settled(b);
+    net.close_exchange(1, theirs);
+    let now = net.instant();
+    let manager = &mut net.nodes[1].manager;
+    let mut sent = 0;
+    while !manager.is_settled() {
+        assert!(manager.poll_transmit(now).is_some());
+        sent += 1;
+    }
+    assert_eq!(sent, 2, "the acknowledgement and the CloseSession");
+    assert!(manager.poll_transmit(now).is_none());
+    assert_eq!(manager.sessions().len(), 0);
+}

@@ -1,7 +1,7 @@
 //! Fabrics that come, change and go.
 
 use matter_session::crypto::Secret;
-use matter_session::fabric::{FabricCredentials, FabricError, Ipk};
+use matter_session::fabric::{Fabric, FabricCredentials, FabricError, Ipk};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::{CloseReason, Event, FabricTableError, OpenError, SessionHandle};
@@ -326,4 +326,29 @@ fn a_fabric_has_one_to_three_identity_protection_keys() {
             net.case(200);
         }
     }
+}
+
+/// The peer of a session that was spared is an administrator of the fabric that is gone. It must not
+/// become one of the next fabric.
+#[test]
+fn the_index_of_a_fabric_is_not_given_again_while_a_session_of_it_lives() {
+    let (mut net, _) = members();
+    let (a, b) = net.case(200);
+    net.say(0, a, 8);
+    net.pump();
+    let exchange = net.node(1).got[0].exchange;
+    let mut stored = [0; Fabric::ENCODED_MAX_LEN];
+    let len = net.node(1).manager.fabrics().get(index(1)).unwrap().encode(&mut stored).unwrap();
+    assert!(net.call(1, |m, cx| m.fabrics_mut().sparing(b).remove(cx, index(1))));
+    let join = |net: &mut Net, fabric| {
+        let membership = Authority::new(fabric, false).admit(200);
+        net.node(1).manager.fabrics_mut().add(&membership.credentials()).unwrap()
+    };
+    assert_eq!(join(&mut net, 2), index(2));
+    let restored = net.node(1).manager.fabrics_mut().restore(&stored[..len]);
+    assert_eq!(restored, Err(FabricTableError::Exists));
+    net.close_exchange(1, exchange);
+    net.run(1000);
+    assert_eq!(net.node(1).manager.sessions().len(), 0);
+    assert_eq!(join(&mut net, 3), index(1));
 }

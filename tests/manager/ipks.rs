@@ -96,8 +96,10 @@ fn a_rotation_ends_no_session_and_no_handshake_and_keeps_the_records() {
 #[test]
 fn keys_that_are_no_set_are_refused_and_change_nothing() {
     let mut net = Net::members();
-    let sets: [&[GroupEpoch]; 4] = [
+    let disabled = GroupEpoch { start: EpochStart::DISABLED, ..epoch(0, 1) };
+    let sets: [&[GroupEpoch]; 5] = [
         &[],
+        &[disabled],
         &[epoch(0, 1), epoch(1, 1)],
         &[epoch(0, 2), epoch(1, 1)],
         &[epoch(0, 1), epoch(1, 2), epoch(2, 3), epoch(3, 4)],

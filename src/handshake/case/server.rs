@@ -198,8 +198,11 @@ impl<C: Crypto> CaseServer<C> {
         else {
             return false;
         };
+        if opcode != Opcode::CASE_SIGMA3 {
+            return false;
+        }
         let key = s3k(crypto, shared, ipk, transcript);
-        opcode == Opcode::CASE_SIGMA3 && key.is_ok_and(|key| opens_sigma3(crypto, key, payload))
+        key.is_ok_and(|key| opens_sigma3(crypto, key, payload))
     }
 
     /// Handles the next message of the initiator. After an error the handshake has ended.

@@ -61,7 +61,8 @@ impl<'a, C: Crypto, S: Storage, T> Fabrics<&'a SessionManager<C, S, T>> {
 
 impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// Makes this node a member of a fabric: it can connect to the nodes of the fabric, and they
-    /// can connect to it.
+    /// can connect to it. The fabric gets the smallest free index. That of a fabric that was removed
+    /// is free when no session of it is left.
     ///
     /// # Errors
     /// [`FabricTableError::Credentials`] if they do not verify, [`FabricTableError::Exists`] if
@@ -70,8 +71,10 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         &mut self,
         credentials: &FabricCredentials<'_>,
     ) -> Result<FabricIndex, FabricTableError> {
-        let SessionManager { crypto, node, .. } = &mut *self.manager;
-        node.fabrics.add(crypto, credentials, node.config.certificate_profile)
+        let SessionManager { crypto, node, sessions, .. } = &mut *self.manager;
+        // A session that was spared when its fabric was removed is of that fabric.
+        let in_use = |index| sessions.has_fabric(index);
+        node.fabrics.add(crypto, credentials, node.config.certificate_profile, in_use)
     }
 
     /// Adds a fabric that was stored in the form of [`Fabric::encode`]. The fabric keeps its index,
@@ -117,9 +120,11 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///
     /// # Errors
     /// [`FabricTableError::Credentials`] if the bytes are damaged, [`FabricTableError::Exists`]
-    /// if the index is taken or this node is a member already, [`FabricTableError::TooMany`].
+    /// if the index is taken, also by a session that was [spared](Self::sparing), or this node is a
+    /// member already, [`FabricTableError::TooMany`].
     pub fn restore(&mut self, bytes: &[u8]) -> Result<FabricIndex, FabricTableError> {
-        self.manager.node.fabrics.restore(&self.manager.crypto, bytes)
+        let SessionManager { crypto, node, sessions, .. } = &mut *self.manager;
+        node.fabrics.restore(crypto, bytes, |index| sessions.has_fabric(index))
     }
 
     /// Spares a session from the [update](Self::update) or [removal](Self::remove) that follows: the
@@ -139,10 +144,11 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///     fabric: FabricIndex,
     ///     answer: &[u8],
     /// ) -> Result<(), SendError> {
+    ///     // First, as no message is sent while many events wait.
+    ///     let sent = node.send(cx, exchange, MessageType::INVOKE_RESPONSE, answer);
     ///     node.fabrics_mut().sparing(session).remove(cx, fabric);
-    ///     node.send(cx, exchange, MessageType::INVOKE_RESPONSE, answer)?;
     ///     node.close_exchange(exchange); // the session ends once the answer is acknowledged
-    ///     Ok(())
+    ///     sent
     /// }
     /// ```
     #[must_use]

@@ -59,7 +59,7 @@ impl Newcomer {
 
 /// PASE is served to one peer at a time, so that it takes one slot at most. Its peer may compute
 /// for a while.
-const PASE_GRACE: Duration = Duration::from_secs(10);
+pub(super) const PASE_GRACE: Duration = Duration::from_secs(10);
 
 /// How long a handshake keeps its slot while the application works for it.
 const WORK: Duration = Duration::from_secs(3);

@@ -8,6 +8,7 @@ use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeHandle, HandshakeId, PeerAddress};
 use crate::manager::handshakes::Handshakes;
+use crate::manager::handshakes::contention::PASE_GRACE;
 use crate::manager::handshakes::machine::Input;
 use crate::manager::handshakes::reply::ReplyTo;
 use crate::manager::handshakes::slot::LINGER;
@@ -36,10 +37,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.machine.end();
         slot.kept = None;
         delivery.bytes.release(Owner::Certificates(id));
-        let (peer, attempted) = (slot.peer, slot.machine.attempted());
+        let (peer, attempted, since) = (slot.peer, slot.machine.attempted(), slot.since);
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
         delivery.push_event(Event::HandshakeFailed { handshake, address: peer, error });
-        let is_silence = matches!(error, HandshakeError::TimedOut | HandshakeError::Displaced);
+        // It may be displaced by a handshake of this node while it answers in time.
+        let is_silence = error == HandshakeError::TimedOut
+            || error == HandshakeError::Displaced && now >= since + PASE_GRACE;
         self.serving_failed(id, attempted, is_silence.then_some(peer), delivery);
     }
 

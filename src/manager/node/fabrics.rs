@@ -39,15 +39,16 @@ impl<S: Storage> Fabrics<S> {
         self.entries.len()
     }
 
-    /// Adds a fabric under the smallest free index.
+    /// Adds a fabric under the smallest index that is free and not `in_use`.
     #[inline(never)]
     pub(in crate::manager) fn add(
         &mut self,
         crypto: &impl Crypto,
         credentials: &FabricCredentials<'_>,
         profile: Profile,
+        in_use: impl Fn(FabricIndex) -> bool,
     ) -> Result<FabricIndex, FabricTableError> {
-        let index = self.free_index().ok_or(FabricTableError::TooMany)?;
+        let index = self.free_index(in_use).ok_or(FabricTableError::TooMany)?;
         let verified = credentials.verify(crypto, index, profile)?;
         let fabric = verified.fabric();
         if self.iter().any(|other| other.is_same(fabric)) {
@@ -63,12 +64,13 @@ impl<S: Storage> Fabrics<S> {
         &mut self,
         crypto: &impl Crypto,
         bytes: &[u8],
+        in_use: impl Fn(FabricIndex) -> bool,
     ) -> Result<FabricIndex, FabricTableError> {
         let index = Fabric::read(bytes, |index, credentials, starts| {
             let trusted = credentials.trust(crypto, index, starts)?;
             let fabric = trusted.fabric();
             let taken = |other: Fabric<'_>| other.index() == index || other.is_same(fabric);
-            if self.iter().any(taken) {
+            if in_use(index) || self.iter().any(taken) {
                 return Err(FabricTableError::Exists);
             }
             self.keep(fabric).map(|()| index)
@@ -143,11 +145,11 @@ impl<S: Storage> Fabrics<S> {
         self.entries.iter().map(|(_, entry)| self.view(entry))
     }
 
-    /// The smallest index that is free.
-    fn free_index(&self) -> Option<FabricIndex> {
+    /// The smallest index that is free and not `in_use`.
+    fn free_index(&self, in_use: impl Fn(FabricIndex) -> bool) -> Option<FabricIndex> {
         (1..=FabricIndex::MAX.get())
             .filter_map(FabricIndex::new)
-            .find(|index| self.entries.get(index).is_none())
+            .find(|index| self.entries.get(index).is_none() && !in_use(*index))
     }
 }
 

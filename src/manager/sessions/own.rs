@@ -48,6 +48,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         let found = self.table.refs().find(|session| {
             session.entry.wants_exchange
+                && session.entry.closing.is_none()
                 && self.exchanges.is_session_free(session.handle().local, config)
         });
         let Some(session) = found.map(|session| session.handle()) else {

@@ -73,9 +73,15 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.exchanges.len()
     }
 
-    /// Returns true if no message is in flight and no acknowledgement is owed.
+    /// Returns true if no message is in flight, no acknowledgement is owed, and no session is about
+    /// to end for it.
     pub(in crate::manager) fn are_settled(&self) -> bool {
-        self.exchanges.are_settled()
+        self.settled.is_none() && self.exchanges.are_settled()
+    }
+
+    /// Returns true if a session is of this fabric.
+    pub(in crate::manager) fn has_fabric(&self, fabric: FabricIndex) -> bool {
+        self.table.next_of_fabric(fabric, None, 0).is_some()
     }
 
     /// Returns true while the session lives that PASE as the responder established last. No other
