@@ -26,6 +26,7 @@ const _: () = {
     is_error::<crypto::StoreFirst>();
     is_error::<crypto::check::CheckError>();
     is_error::<fabric::FabricError>();
+    is_error::<group::CounterError>();
     is_error::<group::KeySetError>();
     is_error::<group::StoreError>();
     is_error::<handshake::HandshakeError>();
