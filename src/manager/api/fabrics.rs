@@ -83,8 +83,9 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///
     /// Restore fabrics before their records
     /// ([`Records::restore`](crate::manager::Records::restore)). No event says when to store a
-    /// fabric. Only [`add`](Self::add), [`update`](Self::update), [`set_ipks`](Self::set_ipks)
-    /// and [`remove`](Self::remove) change fabrics, so the application stores or deletes right after it calls one of them.
+    /// fabric. Only [`add`](Self::add), [`update`](Self::update), [`set_ipks`](Self::set_ipks) and
+    /// [`remove`](Self::remove) change fabrics, so the application stores or deletes right after it
+    /// calls one of them.
     ///
     /// ```
     /// # use matter_session::crypto::Crypto;
@@ -162,7 +163,9 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// handshakes, and forgets the resumption records, also in the store that `cx` names. To answer
     /// the command that asks for it, [spare](Self::sparing) its session.
     ///
-    /// To undo an update, update again with the former credentials. [Core, "UpdateNOC Command"]
+    /// To undo an update, update again with the former credentials. The identity protection keys are
+    /// those of the credentials, without start times: call [`set_ipks`](Self::set_ipks) afterwards
+    /// if they have any. [Core, "UpdateNOC Command"]
     ///
     /// # Errors
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],

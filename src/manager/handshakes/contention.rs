@@ -90,15 +90,36 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Newcomer { peer, crowd, grace: Newcomer::grace(self.slots.capacity()) }
     }
 
-    /// Returns the number of handshakes that hang on the source of an address.
+    /// Returns the number of handshakes that peers at the source of an address have begun.
     fn crowd(&self, peer: &PeerAddress) -> u16 {
-        let slots = self.slots.iter().filter(|(_, slot)| slot.hangs());
+        let slots = self.slots.iter().filter(|(_, slot)| !slot.is_ours());
         let of_source = slots.filter(|(_, slot)| slot.peer.shares_source(peer));
         u16::try_from(of_source.count()).unwrap_or(u16::MAX)
     }
 
+    /// Updates the count in each handshake of a source, after one of them was added or removed. The
+    /// counts are kept because all of them are needed at once: whoever fills the slots must not
+    /// make this node compare each handshake with each other one.
+    #[inline(never)]
+    pub(super) fn recount(&mut self, source: &PeerAddress) {
+        let count = self.crowd(source);
+        let mut next = self.next_of_source(source, 0);
+        while let Some(id) = next {
+            if let Some(slot) = self.slots.get_mut(&id) {
+                slot.crowd = count;
+            }
+            next = self.next_of_source(source, id.wrapping_add(1));
+        }
+    }
+
+    fn next_of_source(&self, source: &PeerAddress, first: HandshakeId) -> Option<HandshakeId> {
+        let mut slots = self.slots.from(first).filter(|(_, slot)| !slot.is_ours());
+        slots.find(|(_, slot)| slot.peer.shares_source(source)).map(|(id, _)| *id)
+    }
+
     /// Returns how a handshake stands to a newcomer; `None` if it keeps its slot.
     fn standing(&self, slot: &Slot<C, S>, newcomer: &Newcomer) -> Option<Standing> {
+        debug_assert!(slot.is_ours() || slot.crowd == self.crowd(&slot.peer), "counted");
         if slot.is_ours() && slot.ended.is_none() || slot.lends_to.is_some() {
             return None;
         }
@@ -109,13 +130,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         };
         let Some(peer) = newcomer.peer.as_ref() else {
             let is_pase = slot.ended.is_none() && slot.machine.is_pase();
-            return Some(standing(Instant::ZERO, is_pase, self.crowd(&slot.peer)));
+            return Some(standing(Instant::ZERO, is_pase, slot.crowd));
         };
         if !slot.hangs() {
             return Some(standing(slot.since + PASE_GRACE, true, 0));
         }
         // Those that its source keeps without it.
-        let others = self.crowd(&slot.peer).saturating_sub(1);
+        let others = slot.crowd.saturating_sub(1);
         if others > newcomer.crowd {
             return Some(standing(Instant::ZERO, false, others));
         }
@@ -157,8 +178,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     }
 
     /// Returns when the handshake that the commissioning window serves may lose its slot to another
-    /// one of its kind, of a peer at this address. One whose source has let the window down before
-    /// gives way to another source at once.
+    /// one of its kind, of a peer at this address: at once if a former handshake of its source fell
+    /// silent, and the new one comes from another source.
     pub(super) fn pase_yields(&self, id: HandshakeId, newcomer: &PeerAddress) -> Option<Instant> {
         let slot = self.slots.get(&id).filter(|slot| slot.ended.is_none())?;
         let unreliable = self.window.get().and_then(|window| window.fell_silent);

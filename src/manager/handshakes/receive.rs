@@ -138,9 +138,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             slot.turn(true, now);
         }
         if receipt.deliver && running {
-            if !slot.is_ours() {
+            let former = slot.peer;
+            if !slot.is_ours() && former != from {
                 // The answer goes to where the initiator is now.
                 slot.peer = from;
+                self.recount(&former);
+                self.recount(&from);
             }
             return Ok(Arrival::Next(id, Incoming { opcode, payload }));
         }

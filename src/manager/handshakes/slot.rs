@@ -53,6 +53,8 @@ pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     pub(in crate::manager) since: Instant,
     /// Whether the peer has answered anything that this node sent.
     pub(in crate::manager) answered: bool,
+    /// How many handshakes peers at its source have begun, if a peer began it.
+    pub(in crate::manager) crowd: u16,
     /// What tells the Sigma1 that began it from others.
     pub(in crate::manager) sigma1: Option<Sigma1Mark>,
     /// Whether it waits for the application, for a signature say, and not for the peer.
@@ -89,6 +91,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             peer,
             since: now,
             answered: false,
+            crowd: 0,
             sigma1: None,
             waits_here: false,
             sent: None,

@@ -62,14 +62,22 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// Adds a handshake. Returns false if there is no free slot.
     pub(super) fn add(&mut self, id: HandshakeId, slot: Slot<C, S>) -> bool {
         log_debug!("handshake {} with {} begins", id, slot.peer);
-        self.slots.insert(id, slot).is_ok()
+        let source = (!slot.is_ours()).then_some(slot.peer);
+        let added = self.slots.insert(id, slot).is_ok();
+        if let Some(source) = source {
+            self.recount(&source);
+        }
+        added
     }
 
     /// Frees a slot. The commissioning window is not told.
     pub(super) fn discard<T>(&mut self, id: HandshakeId, delivery: &mut Delivery<S, T>) {
         let Some(slot) = self.slots.get(&id) else { return };
-        let filed = slot.filed;
+        let (filed, source) = (slot.filed, (!slot.is_ours()).then_some(slot.peer));
         self.slots.discard(&id);
+        if let Some(source) = source {
+            self.recount(&source);
+        }
         delivery.forget(Source::Handshake(id), filed);
     }
 }

@@ -156,8 +156,8 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             .filter(move |(_, entry)| entry.peer() == Some(peer))
     }
 
-    /// Returns the session that messages to a peer should use: none that is defunct, and none that
-    /// closes.
+    /// Returns the session that messages to a peer should use: none that is defunct, none that
+    /// closes, and none whose counter is used up.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
         self.of_peer(peer)
             .filter(|(seat, entry)| {

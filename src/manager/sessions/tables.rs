@@ -145,10 +145,10 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.table.refs()
     }
 
-    /// Returns the session that messages to a peer should use, if any can send.
+    /// Returns the session that messages to a peer should use: none that is defunct, none that
+    /// closes, and none whose counter is used up.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
-        let best = self.table.best_of_peer(peer)?;
-        (!self.table.get(best)?.is_exhausted()).then_some(best)
+        self.table.best_of_peer(peer)
     }
 
     /// Returns all CASE sessions with a peer, in no particular order.
