@@ -39,8 +39,9 @@ const GUEST: [Act; 2] = [Act::Other(0), Act::Other(1)];
 /// The sender tells the first group something.
 const TELL: Act = Act::Other(2);
 
-/// The first counter of the sender, and of each guest: half the space ahead, and nearly all of it.
-const COUNTERS: [u64; 4] = [5_000, 0, 5_000 + 0x7FFF_FF00, 5_000 + 0xFFFF_FE00];
+/// The first counter of the sender, and of each guest: half the space ahead, and a little behind,
+/// which is nearly all of the space ahead.
+const COUNTERS: [u64; 4] = [5_000, 0, 5_000 + 0x7FFF_FF00, 5_000 - 0x200];
 
 /// How often the sender tells something in the story.
 const MESSAGES: u8 = 2;
