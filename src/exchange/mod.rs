@@ -96,10 +96,9 @@ impl<M> Exchange<M> {
         self.last_used
     }
 
-    /// Keeps an exchange for `more`, which has been idle for `lifetime` and is not to end yet.
-    pub fn defer_idle(&mut self, now: Instant, lifetime: Duration, more: Duration) {
-        let idle = now.saturating_since(self.last_used);
-        self.last_used = self.last_used + idle.saturating_sub(lifetime) + more;
+    /// Counts an exchange as used later than it was, by so much: it is idle and not to end yet.
+    pub fn defer_idle(&mut self, by: Duration) {
+        self.last_used = self.last_used + by;
     }
 
     /// Returns true if a received header belongs to this exchange: same id, sent by the other role.

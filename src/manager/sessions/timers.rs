@@ -46,12 +46,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let gave_up = entry.exchange.handle_timeout(now);
         // An acknowledgement that is owed still leaves: a closed exchange ends when it is settled.
         let exchange = ExchangeHandle { key, serial: entry.serial };
-        let is_idle =
-            !entry.exchange.is_in_flight() && now >= entry.exchange.last_used() + lifetime;
+        let ends = entry.exchange.last_used() + lifetime;
+        let is_idle = !entry.exchange.is_in_flight() && now >= ends;
         if is_idle && !gave_up && !entry.closing {
             if delivery.is_backlogged() && now + RETRY > now {
                 // There is no room to tell of it.
-                entry.exchange.defer_idle(now, lifetime, RETRY);
+                entry.exchange.defer_idle(now.saturating_since(ends).saturating_add(RETRY));
             } else {
                 entry.closing = true;
                 delivery.push_event(Event::ExchangeExpired { exchange });
