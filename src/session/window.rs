@@ -98,22 +98,17 @@ impl<const WORDS: usize> Window<WORDS> {
         }
     }
 
-    /// Moves the bits by so many counters; new ones are not seen.
+    /// Moves the bits by so many counters; new ones are not seen. One by one, as it is one most
+    /// often.
     #[inline]
     fn advance(&mut self, by: u32) {
-        for _ in 0..(by / u32::BITS).min(Self::LEN / u32::BITS) {
+        for _ in 0..by.min(Self::LEN) {
             let mut carried = 0;
             for word in &mut self.seen {
-                carried = core::mem::replace(word, carried);
+                let next = *word >> 31;
+                *word = *word << 1 | carried;
+                carried = next;
             }
-        }
-        let bits = by % u32::BITS;
-        let mut carried = 0;
-        for word in &mut self.seen {
-            // Nothing is carried if there is nothing to shift.
-            let next = word.checked_shr(u32::BITS.saturating_sub(bits)).unwrap_or(0);
-            *word = word.wrapping_shl(bits) | carried;
-            carried = next;
         }
     }
 }

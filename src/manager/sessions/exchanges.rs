@@ -50,6 +50,8 @@ pub(super) struct Room<'a, S: Storage> {
     pub(super) bytes: &'a mut S::Bytes,
     /// How many of the bytes the message may take.
     pub(super) most: usize,
+    /// Whether the message may be sealed now. If not, it waits.
+    pub(super) may_seal: bool,
 }
 
 impl<S: Storage> Exchanges<S> {
@@ -152,15 +154,6 @@ impl<S: Storage> Exchanges<S> {
             let key = ExchangeKey { session, id: delivery.exchange_id(), initiator: true };
             self.get(&key).is_none().then_some(key)
         })
-    }
-
-    /// Returns the exchanges of a session.
-    pub(super) fn on(
-        &self,
-        session: LocalSessionId,
-    ) -> impl Iterator<Item = (&ExchangeKey, &ExchangeEntry<S>)> {
-        let first = ExchangeKey::first_of(session);
-        self.from(first).take_while(move |(key, _)| key.session == session)
     }
 
     /// Returns true if no message is in flight and no acknowledgement is owed.
@@ -267,23 +260,6 @@ impl<S: Storage> ExchangeEntry<S> {
         Ok((header, held.ok_or(SendError::NoRoom)?))
     }
 
-    /// Keeps a reliable message that cannot be sealed yet.
-    #[inline(never)]
-    pub(super) fn hold<C: Crypto, T>(
-        &mut self,
-        key: ExchangeKey,
-        content: Content<'_>,
-        sessions: &SessionTable<C, S, T>,
-        mut room: Room<'_, S>,
-        config: &Config,
-        now: Instant,
-    ) -> Result<(), SendError> {
-        let (_, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
-        MessageBuf::with_payload(room.bytes.get_mut(owner_of(key), &mut held), content.payload)?;
-        self.exchange.hold(held, content.kind, now);
-        Ok(())
-    }
-
     /// Seals the message that waits, and puts it in flight.
     #[inline(never)]
     pub(super) fn seal_waiting<C: Crypto, T>(
@@ -307,7 +283,7 @@ impl<S: Storage> ExchangeEntry<S> {
         Ok(())
     }
 
-    /// Seals a reliable message and puts it in flight.
+    /// Seals a reliable message and puts it in flight, or keeps it if it may not be sealed yet.
     #[inline(never)]
     pub(super) fn put_in_flight<C: Crypto, T>(
         &mut self,
@@ -322,6 +298,10 @@ impl<S: Storage> ExchangeEntry<S> {
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
         let place = room.bytes.get_mut(owner_of(key), &mut held);
         let message = MessageBuf::with_payload(place, content.payload)?;
+        if !room.may_seal {
+            self.exchange.hold(held, content.kind, now);
+            return Ok(());
+        }
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         self.launch(&header, held, datagram, counter, now);

@@ -14,8 +14,7 @@ impl<S: Storage> Exchanges<S> {
     fn is_session_free(&self, session: LocalSessionId, config: &Config) -> bool {
         let most = config.max_own_exchanges_per_session.max(1);
         // Where there are fewer in all, they need not be counted.
-        self.len().saturating_sub(self.begun_by_peers()) < most
-            || self.on(session).filter(|(key, _)| key.initiator).count() < most
+        self.len().saturating_sub(self.begun_by_peers()) < most || self.traffic(session).own < most
     }
 }
 
@@ -46,12 +45,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if self.wanting == 0 || !self.exchanges.have_ended || !self.exchanges.has_room_for_own() {
             return None;
         }
-        let found = self.table.refs().find(|session| {
-            session.entry.wants_exchange
-                && session.entry.closing.is_none()
-                && self.exchanges.is_session_free(session.handle().local, config)
+        let found = self.table.find(|entry| {
+            entry.wants_exchange
+                && entry.closing.is_none()
+                && self.exchanges.is_session_free(entry.handle().local, config)
         });
-        let Some(session) = found.map(|session| session.handle()) else {
+        let Some(session) = found else {
             self.exchanges.have_ended = false;
             return None;
         };

@@ -16,7 +16,7 @@ use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey};
 use crate::manager::node::Node;
 use crate::manager::sessions::entry::Entry;
-use crate::manager::sessions::exchanges::Exchanges;
+use crate::manager::sessions::exchanges::{ExchangeEntry, Exchanges};
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
 use crate::session::WINDOW;
@@ -42,32 +42,57 @@ impl<C: Crypto, T> Entry<C, T> {
     }
 }
 
-impl<S: Storage> Exchanges<S> {
-    /// Returns true if another message of a session can be sealed: one on an exchange of this node
-    /// (`own`), or of the peer.
-    fn may_seal<C: Crypto, T>(&self, entry: &mut Entry<C, T>, own: bool) -> bool {
-        // Most often nothing in flight is old, and the exchanges need not be looked at.
-        if entry.reaches(entry.oldest, self.len().saturating_add(1)) {
-            return true;
-        }
-        let next = entry.next_counter();
-        let (mut oldest, mut acks) = (next, usize::from(own));
-        for (key, exchange) in self.on(entry.session.local_session_id()) {
-            let exchange = &exchange.exchange;
-            // What the peer answers on an exchange of this node is acknowledged.
-            let answer = key.initiator && !exchange.is_waiting();
-            acks = acks.saturating_add(exchange.acks_owed()).saturating_add(answer.into());
-            let counter = exchange.unacknowledged().map_or(next, MessageCounter::get);
-            oldest = oldest.min(counter);
-        }
-        entry.oldest = oldest;
-        oldest == next || entry.reaches(oldest, acks)
-    }
+/// What is under way on the exchanges of a session.
+pub(super) struct Traffic {
+    /// The counter of the oldest message in flight.
+    oldest: Option<u32>,
+    /// How many acknowledgements this node owes, or may owe before it seals many messages more.
+    acks: usize,
+    /// The exchange whose message waits longest to be sealed.
+    waiting: Option<(Instant, ExchangeKey)>,
+    /// Whether a message is in flight or waits.
+    is_under_way: bool,
+    /// How many exchanges this node has begun.
+    pub(super) own: usize,
+}
 
-    /// Returns the exchange whose message waits longest to be sealed.
-    fn waiting_longest(&self, session: LocalSessionId) -> Option<ExchangeKey> {
-        let waiting = self.on(session).filter(|(_, entry)| entry.exchange.is_waiting());
-        waiting.min_by_key(|(_, entry)| entry.exchange.last_used()).map(|(key, _)| *key)
+impl<S: Storage> Exchanges<S> {
+    #[inline(never)]
+    pub(super) fn traffic(&self, session: LocalSessionId) -> Traffic {
+        let mut traffic =
+            Traffic { oldest: None, acks: 0, waiting: None, is_under_way: false, own: 0 };
+        let first = ExchangeKey::first_of(session);
+        for (key, ExchangeEntry { exchange, .. }) in
+            self.from(first).take_while(|(key, _)| key.session == session)
+        {
+            let is_waiting = exchange.is_waiting();
+            if is_waiting {
+                let since = (exchange.last_used(), *key);
+                traffic.waiting = traffic.waiting.or(Some(since)).min(Some(since));
+            }
+            if let Some(counter) = exchange.unacknowledged() {
+                let counter = counter.get();
+                traffic.oldest = Some(traffic.oldest.unwrap_or(counter).min(counter));
+            }
+            // What the peer answers on an exchange of this node is acknowledged.
+            let answer = key.initiator && !is_waiting;
+            let acks = exchange.acks_owed().saturating_add(answer.into());
+            traffic.acks = traffic.acks.saturating_add(acks);
+            traffic.is_under_way |= exchange.is_in_flight();
+            traffic.own = traffic.own.saturating_add(key.initiator.into());
+        }
+        traffic
+    }
+}
+
+impl<C: Crypto, T> Entry<C, T> {
+    /// Returns true if another message can be sealed, after which this node may owe `more`
+    /// acknowledgements besides.
+    fn may_seal(&mut self, traffic: &Traffic, more: bool) -> bool {
+        let next = self.next_counter();
+        self.oldest = traffic.oldest.unwrap_or(next);
+        traffic.oldest.is_none()
+            || self.reaches(self.oldest, traffic.acks.saturating_add(more.into()))
     }
 }
 
@@ -75,8 +100,15 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     /// Returns true if a message on this exchange can be sealed at once.
     pub(super) fn may_seal(&mut self, key: ExchangeKey) -> bool {
         let Some(entry) = self.table.by_local_mut(key.session) else { return true };
-        // A reliable transport repeats nothing. Messages that wait go first.
-        entry.address.is_reliable() || entry.waiting == 0 && self.exchanges.may_seal(entry, false)
+        // A reliable transport repeats nothing.
+        if entry.address.is_reliable() {
+            return true;
+        }
+        // Messages that wait go first. Most often none does, and nothing in flight is old: the
+        // exchanges need not be looked at.
+        entry.waiting == 0
+            && (entry.reaches(entry.oldest, self.exchanges.len().saturating_add(1))
+                || entry.may_seal(&self.exchanges.traffic(key.session), false))
     }
 
     /// Counts another message that waits to be sealed.
@@ -98,11 +130,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         while let Some(entry) = self.table.by_local_mut(local)
             && entry.waiting > 0
         {
-            let Some(key) = self.exchanges.waiting_longest(local) else {
+            let traffic = self.exchanges.traffic(local);
+            let Some((_, key)) = traffic.waiting else {
                 entry.waiting = 0;
                 return;
             };
-            if !self.exchanges.may_seal(entry, key.initiator) {
+            if !entry.may_seal(&traffic, key.initiator) {
                 return;
             }
             entry.waiting = entry.waiting.saturating_sub(1);
@@ -113,7 +146,6 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 delivery.push_event(Event::Undelivered { exchange });
             }
             self.update(key, delivery, node);
-            self.watch_counter(local, delivery);
         }
     }
 
@@ -131,8 +163,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let Some(entry) = self.table.by_local(local).filter(|entry| entry.is_exhausted()) else {
             return;
         };
-        let is_in_flight = self.exchanges.on(local).any(|(_, e)| e.exchange.is_in_flight());
-        if !is_in_flight || entry.session.remaining_messages() <= FEW {
+        let is_under_way = self.exchanges.traffic(local).is_under_way;
+        if !is_under_way || entry.session.remaining_messages() <= FEW {
             self.end(entry.handle(), CloseReason::CounterExhausted, now, delivery);
         }
     }

@@ -66,13 +66,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let may_seal = self.may_seal(key);
         let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let room = Room { bytes: &mut delivery.bytes, most };
+        let room = Room { bytes: &mut delivery.bytes, most, may_seal };
         let sessions = &mut self.table;
-        let sent = if may_seal {
-            entry.put_in_flight(key, content, sessions, room, &node.config, now)
-        } else {
-            entry.hold(key, content, sessions, room, &node.config, now)
-        };
+        let sent = entry.put_in_flight(key, content, sessions, room, &node.config, now);
         if sent.is_ok() {
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {

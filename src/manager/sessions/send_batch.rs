@@ -175,7 +175,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let most = self.room_for(exchange.key, &delivery.bytes);
         let entry = self.exchanges.get_mut(&exchange.key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
-        let room = Room { bytes: &mut delivery.bytes, most };
+        let room = Room { bytes: &mut delivery.bytes, most, may_seal: true };
         let (sessions, content) = (&mut self.table, message.content());
         let laid_out = entry.lay_out(number, exchange, content, sessions, room, &node.config);
         if laid_out.is_err() {

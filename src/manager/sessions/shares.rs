@@ -90,7 +90,8 @@ impl<S: Storage> Exchanges<S> {
 
     /// Returns the exchanges that the peer of a session has begun.
     fn of_session(&self, session: LocalSessionId) -> impl Iterator<Item = (ExchangeKey, Instant)> {
-        self.on(session)
+        self.from(ExchangeKey::first_of(session))
+            .take_while(move |(key, _)| key.session == session)
             .filter(|(key, _)| !key.initiator)
             .map(|(key, entry)| (*key, entry.exchange.last_used()))
     }

@@ -136,6 +136,11 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         self.entries.iter().map(move |(seat, entry)| SessionRef { entry, defunct: defunct(seat) })
     }
 
+    /// Returns the session with the lowest id that `which` picks.
+    pub(super) fn find(&self, which: impl Fn(&Entry<C, T>) -> bool) -> Option<SessionHandle> {
+        self.entries.iter().map(|(_, entry)| entry).find(|entry| which(entry)).map(Entry::handle)
+    }
+
     /// Returns the handle of the session that has this id now.
     pub(in crate::manager) fn handle(&self, local: LocalSessionId) -> Option<SessionHandle> {
         self.by_local(local).map(Entry::handle)
