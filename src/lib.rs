@@ -274,7 +274,7 @@
 //! | `rustcrypto` | yes | `RustCrypto` and `CompactRustCrypto`, backends on the RustCrypto crates; `SigningKey` |
 //! | `aws-lc-rs` | no | `AwsLcCrypto` and `AwsLcSigningKey`: CASE on AWS-LC, for controllers with many nodes. It needs a C compiler; implies `std` and `rustcrypto` |
 //! | `initiator` | yes | `connect_pase` and `connect_case`; a device that only answers does without |
-//! | `issue` | no | issuing certificates, as a controller does |
+//! | `issue` | no | issuing certificates, as a controller does; verifying requests for them; reading those of X.509 |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |
 //! | `defmt` | no | the same for `defmt`, and `defmt::Format` of events, errors, handles and ids |
 //!

@@ -2,8 +2,8 @@
 
 use matter_session::bytes::{Buffer, Counter};
 use matter_session::cert::{
-    CertError, Certificate, ChainPolicy, MAX_X509_LEN, NoCache, Profile, RecentlyVerified,
-    Tolerance, verify_chain, verify_root,
+    CertError, Certificate, CertificateBuf, ChainPolicy, MAX_X509_LEN, NoCache, Profile,
+    RecentlyVerified, Tolerance, verify_chain, verify_csr, verify_root,
 };
 use matter_session::crypto::{Hashing, Sha256};
 use matter_session::time::{MatterTime, WallClock};
@@ -26,6 +26,7 @@ pub fn certificate(data: &[u8]) {
 }
 
 fn one(data: &[u8]) {
+    other_forms(data);
     let certificate = match Certificate::parse(data) {
         Ok(certificate) => certificate,
         Err(error) => return assert_ne!(error, CertError::Signature),
@@ -39,6 +40,7 @@ fn one(data: &[u8]) {
     certificate.write_x509(&mut buffer).unwrap();
     let x509 = buffer.into_written().to_vec();
     assert_eq!(x509.len(), counter.len());
+    other_forms(&x509);
     assert!(certificate.write_x509(&mut Buffer::new(&mut octets[1..])).is_err());
     let mut octets = vec![0; x509.len()];
     let mut buffer = Buffer::new(&mut octets);
@@ -133,5 +135,16 @@ fn der_tree(mut octets: &[u8], depth: usize) {
             der_tree(content, depth + 1);
         }
         octets = rest;
+    }
+}
+
+/// What other tools write: whatever converts, converts back to the same bytes.
+fn other_forms(data: &[u8]) {
+    let _ = verify_csr(&Toy::<false>, data);
+    if let Ok(tlv) = CertificateBuf::from_x509(data) {
+        let mut octets = [0; MAX_X509_LEN];
+        let mut buffer = Buffer::new(&mut octets);
+        tlv.certificate().unwrap().write_x509(&mut buffer).unwrap();
+        assert_eq!(buffer.into_written(), data);
     }
 }

@@ -128,6 +128,13 @@ impl ExtendedKeyUsage {
         (6, Self::OCSP_SIGNING, 9),
     ];
 
+    /// Returns the TLV value of the purpose with this object identifier.
+    #[cfg(feature = "issue")]
+    pub(super) fn value_of(oid: &[u8]) -> Option<u8> {
+        let is_of = |arc| purpose_oid(arc) == oid;
+        Self::PURPOSES.iter().find(|(.., arc)| is_of(*arc)).map(|(value, ..)| *value)
+    }
+
     /// The TLV values of what every NOC has, in the order of other stacks.
     #[cfg(feature = "issue")]
     pub(super) const OF_A_NODE: [u8; 2] = [2, 1];
@@ -219,7 +226,7 @@ impl<'a> Extension<'a> {
                 let mut rest = purposes;
                 while let Ok(Some(element)) = rest.element() {
                     if let Ok((_, arc)) = ExtendedKeyUsage::purpose(element) {
-                        der.oid(&[0x2B, 6, 1, 5, 5, 7, 3, arc])?;
+                        der.oid(&purpose_oid(arc))?;
                     }
                 }
                 Ok(())
@@ -315,16 +322,21 @@ fn is_critical(extension: &[u8]) -> Option<bool> {
     Some(critical)
 }
 
+/// 1.3.6.1.5.5.7.3.`arc`
+const fn purpose_oid(arc: u8) -> [u8; 8] {
+    [0x2B, 6, 1, 5, 5, 7, 3, arc]
+}
+
 /// 2.5.29.`arc`
-const fn certificate_extension(arc: u8) -> [u8; 3] {
+pub(super) const fn certificate_extension(arc: u8) -> [u8; 3] {
     [0x55, 29, arc]
 }
 
-const SUBJECT_KEY_ID: u8 = 14;
-const KEY_USAGE: u8 = 15;
-const BASIC_CONSTRAINTS: u8 = 19;
-const AUTHORITY_KEY_ID: u8 = 35;
-const EXTENDED_KEY_USAGE: u8 = 37;
+pub(super) const SUBJECT_KEY_ID: u8 = 14;
+pub(super) const KEY_USAGE: u8 = 15;
+pub(super) const BASIC_CONSTRAINTS: u8 = 19;
+pub(super) const AUTHORITY_KEY_ID: u8 = 35;
+pub(super) const EXTENDED_KEY_USAGE: u8 = 37;
 
 /// `[0] IMPLICIT OCTET STRING` in an AuthorityKeyIdentifier.
 const KEY_ID_OF_AUTHORITY: u8 = 0x80;

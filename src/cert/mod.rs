@@ -1,4 +1,5 @@
-//! Operational certificates: reading, verifying and (feature `issue`) making them.
+//! Operational certificates: reading and verifying them; requests for them; and, with the feature
+//! `issue`, making them and converting those of X.509.
 //!
 //! A node proves its identity with a chain of two or three certificates that ends in a root which
 //! the verifier trusts already:
@@ -37,9 +38,12 @@
 mod buf;
 mod certificate;
 mod chain;
+mod csr;
 mod der;
 mod extensions;
 mod fault;
+#[cfg(feature = "issue")]
+mod import;
 #[cfg(feature = "issue")]
 mod issue;
 mod name;
@@ -55,10 +59,13 @@ pub use self::buf::CertificateBuf;
 pub use self::certificate::Certificate;
 pub(crate) use self::chain::{ChainClaim, KeyClaim, RootClaim, check_chain, check_new_root};
 pub use self::chain::{ChainPolicy, ChainVerified, verify_chain, verify_root};
+pub use self::csr::{CsrError, MAX_CSR_LEN, NocsrElements, write_csr};
 pub use self::extensions::{
     BasicConstraints, ExtendedKeyUsage, KEY_ID_LEN, KeyIdentifier, KeyUsage,
 };
 pub use self::fault::{ChainError, ChainFault, Position};
+#[cfg(feature = "issue")]
+pub use self::import::{X509Error, verify_csr};
 #[cfg(feature = "issue")]
 pub use self::issue::{CertificateRequest, IssueError, Issuer, SerialNumber, Validity};
 pub use self::name::{Attribute, CertKind, DistinguishedName, TextAttribute};
@@ -78,8 +85,8 @@ pub enum CertError {
     /// More than [`MAX_CERT_LEN`] bytes, or [`MAX_X509_LEN`] once converted.
     #[error("certificate longer than 400 bytes in Matter TLV, or 600 in X.509")]
     TooLong,
-    /// It is X.509 in DER. This library takes Matter TLV: convert it, for example with
-    /// `chip-cert convert-cert --chip`.
+    /// It is X.509 in DER. Convert it to Matter TLV with `CertificateBuf::from_x509` (feature
+    /// `issue`), or with `chip-cert convert-cert --chip`.
     #[error("certificate is X.509 DER: convert it to Matter TLV first")]
     Der,
     /// It is text: PEM, Base64 or hexadecimal digits. This library takes the bytes of Matter TLV.

@@ -97,7 +97,7 @@ pub enum Attribute<'a> {
 
 impl<'a> Attribute<'a> {
     /// The flag in an attribute's tag that makes it a PrintableString.
-    const PRINTABLE: u8 = 0x80;
+    pub(super) const PRINTABLE: u8 = 0x80;
 
     /// The next one of a name. Parsing has read every attribute once, so none fails here.
     // Not inlined: names are walked in many places.
@@ -239,6 +239,11 @@ impl TextAttribute {
         Self::TABLE.iter().map(|(attribute, _)| *attribute).find(|a| a.tag() == tag)
     }
 
+    #[cfg(feature = "issue")]
+    pub(super) fn from_oid(oid: &[u8]) -> Option<Self> {
+        Self::TABLE.iter().find(|(_, known)| *known == oid).map(|(attribute, _)| *attribute)
+    }
+
     /// Returns the attribute's tag in a TLV name.
     pub(super) const fn tag(self) -> u8 {
         self as u8
@@ -252,7 +257,7 @@ impl TextAttribute {
         !text.is_empty() && (text.is_ascii() || !is_ascii.contains(&self))
     }
 
-    fn oid(self) -> &'static [u8] {
+    pub(super) fn oid(self) -> &'static [u8] {
         Self::TABLE.iter().find(|(attribute, _)| *attribute == self).map_or(&[], |(_, oid)| oid)
     }
 }
@@ -325,6 +330,12 @@ impl Subject {
 
 /// The most attributes that one name may hold.
 const MAX_ATTRIBUTES: usize = 5;
+
+/// Returns the tag in a TLV name of the attribute of Matter that has this object identifier.
+#[cfg(feature = "issue")]
+pub(super) fn matter_tag(oid: &[u8]) -> Option<u8> {
+    (1..=7).find(|&number| oid == matter_oid(number)).map(|number| 16 + number)
+}
 
 /// 1.3.6.1.4.1.37244.1.`attribute`
 const fn matter_oid(attribute: u8) -> [u8; 10] {

@@ -3,7 +3,7 @@
 use super::certificate::Certificate;
 use super::der::{self, Der};
 use crate::bytes::{Overflow, Sink};
-use crate::crypto::{Crypto, HASH_LEN, HashSink};
+use crate::crypto::{Crypto, HASH_LEN, HashSink, PUBLIC_KEY_LEN, Signature};
 
 impl Certificate<'_> {
     /// Writes the TBSCertificate in DER: the bytes that the issuer signs.
@@ -52,18 +52,9 @@ impl Certificate<'_> {
     }
 
     fn x509(&self, der: &mut Der<'_>) -> Result<(), Overflow> {
-        let signature = self.signature();
-        let (r, s) = signature.as_bytes().split_at(32);
         der.nested(der::SEQUENCE, |der| {
             self.tbs(der, SerialForm::Verbatim)?;
-            signature_algorithm(der)?;
-            der.nested(der::BIT_STRING, |der| {
-                der.raw(&[0])?; // no unused bits
-                der.nested(der::SEQUENCE, |der| {
-                    der.unsigned(r)?;
-                    der.unsigned(s)
-                })
-            })
+            signed(der, &self.signature())
         })
     }
 
@@ -81,16 +72,7 @@ impl Certificate<'_> {
                 time(der, self.not_after)
             })?;
             self.subject().write_der(der)?;
-            der.nested(der::SEQUENCE, |der| {
-                der.nested(der::SEQUENCE, |der| {
-                    der.oid(&EC_PUBLIC_KEY)?;
-                    der.oid(&PRIME256V1)
-                })?;
-                der.nested(der::BIT_STRING, |der| {
-                    der.raw(&[0])?; // no unused bits
-                    der.raw(self.public_key().as_bytes())
-                })
-            })?;
+            public_key_info(der, self.public_key_octets())?;
             self.extensions.write_der(der)
         })
     }
@@ -117,6 +99,36 @@ pub(super) fn is_non_negative_integer(content: &[u8]) -> bool {
 
 fn signature_algorithm(der: &mut Der<'_>) -> Result<(), Overflow> {
     der.nested(der::SEQUENCE, |der| der.oid(&ECDSA_WITH_SHA256))
+}
+
+/// What follows the part that is signed: the algorithm and the signature.
+pub(super) fn signed(der: &mut Der<'_>, signature: &Signature) -> Result<(), Overflow> {
+    let (r, s) = signature.as_bytes().split_at(32);
+    signature_algorithm(der)?;
+    der.nested(der::BIT_STRING, |der| {
+        der.raw(&[0])?; // no unused bits
+        der.nested(der::SEQUENCE, |der| {
+            der.unsigned(r)?;
+            der.unsigned(s)
+        })
+    })
+}
+
+/// The SubjectPublicKeyInfo of a key.
+pub(super) fn public_key_info(
+    der: &mut Der<'_>,
+    key: &[u8; PUBLIC_KEY_LEN],
+) -> Result<(), Overflow> {
+    der.nested(der::SEQUENCE, |der| {
+        der.nested(der::SEQUENCE, |der| {
+            der.oid(&EC_PUBLIC_KEY)?;
+            der.oid(&PRIME256V1)
+        })?;
+        der.nested(der::BIT_STRING, |der| {
+            der.raw(&[0])?; // no unused bits
+            der.raw(key)
+        })
+    })
 }
 
 /// A point in time: two digits for the year before 2050, four from then on.
@@ -175,14 +187,14 @@ const SECONDS_PER_DAY: u32 = 86_400;
 const VERSION_3: u8 = 2;
 
 /// How X.509 writes that a certificate has no expiry.
-const NO_EXPIRY: &[u8] = b"99991231235959Z";
+pub(super) const NO_EXPIRY: &[u8] = b"99991231235959Z";
 
 /// 1.2.840.10045.4.3.2
-const ECDSA_WITH_SHA256: [u8; 8] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
+pub(super) const ECDSA_WITH_SHA256: [u8; 8] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
 /// 1.2.840.10045.2.1
-const EC_PUBLIC_KEY: [u8; 7] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
+pub(super) const EC_PUBLIC_KEY: [u8; 7] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
 /// 1.2.840.10045.3.1.7
-const PRIME256V1: [u8; 8] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
+pub(super) const PRIME256V1: [u8; 8] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
 
 #[cfg(test)]
 mod tests {

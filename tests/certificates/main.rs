@@ -4,8 +4,12 @@ mod chains;
 mod decoding;
 mod ecosystems;
 #[cfg(feature = "issue")]
+mod import;
+#[cfg(feature = "issue")]
 mod issuing;
 mod properties;
+#[cfg(feature = "issue")]
+mod requests;
 mod shapes;
 mod tolerances;
 mod vectors;
