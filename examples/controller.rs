@@ -48,7 +48,7 @@ use support::{Result, report};
 
 const USAGE: &str =
     "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
-       [--send echo|read|close] [--echo-size N] [--large] [--announce-tcp] [--drop rx:N,tx:N]
+       [--send echo|read|close] [--echo-size N] [--announce-tcp] [--drop rx:N,tx:N]
 controller new-fabric FILE
 controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-clock]
        [--counters FILE] [--drop tx:N]
@@ -56,7 +56,6 @@ controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-
   --times      so many handshakes, one after the other; so many commands to each group
   --send       what to do with each session (default: echo)
   --echo-size  octets to be echoed (default: 32)
-  --large      send messages of more than 1232 octets
   --announce-tcp  say in handshakes that this node speaks TCP as well, which it does not
   --drop       lose the N-th datagram received or sent, on purpose
   --peer       of groups: send there, and not to their multicast addresses
@@ -81,7 +80,6 @@ struct Args {
     times: u32,
     send: Send,
     echo_size: usize,
-    large: bool,
     announce_tcp: bool,
     loss: Loss,
     privacy: bool,
@@ -119,7 +117,6 @@ fn parse() -> Result<Option<Args>> {
         times: 1,
         send: Send::Echo,
         echo_size: 32,
-        large: false,
         announce_tcp: false,
         loss: Loss::default(),
         privacy: false,
@@ -148,7 +145,6 @@ fn parse() -> Result<Option<Args>> {
                 }
             }
             Long("echo-size") => args.echo_size = args::value(&mut parser)?,
-            Long("large") => args.large = true,
             Long("announce-tcp") => args.announce_tcp = true,
             Long("drop") => args.loss = args::value(&mut parser)?,
             Long("privacy") => args.privacy = true,
@@ -173,7 +169,7 @@ fn run(args: Args) -> Result<()> {
         Some(SocketAddr::V4(_)) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         Some(SocketAddr::V6(_)) | None => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let mut config = args::config(args.large);
+    let mut config = Config::default();
     if args.announce_tcp {
         let parameters = config.parameters.with_tcp(Transports::TCP_CLIENT, MAX_TCP_MESSAGE);
         config = config.with_parameters(parameters);

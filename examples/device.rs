@@ -36,12 +36,11 @@ use support::udp::{Happening, Message, Node};
 use support::{Result, report};
 
 const USAGE: &str = "device --listen ADDR:PORT [--passcode N] [--fabric FILE] [--drop rx:N,tx:N]
-       [--busy N] [--forget] [--large] [--seconds S]
+       [--busy N] [--forget] [--seconds S]
 
   --drop     lose the N-th datagram received or sent, on purpose
   --busy     turn the first N handshakes away as busy
   --forget   forget resumption records as soon as they are made
-  --large    send messages of more than 1232 octets
   --seconds  end after that time";
 
 /// How long a commissioner may take: then its session ends, and another one gets its turn.
@@ -58,7 +57,6 @@ struct Args {
     loss: Loss,
     busy: u32,
     forget: bool,
-    large: bool,
     seconds: Option<Duration>,
 }
 
@@ -76,7 +74,6 @@ fn parse() -> Result<Option<Args>> {
         loss: Loss::default(),
         busy: 0,
         forget: false,
-        large: false,
         seconds: None,
     };
     while let Some(arg) = parser.next()? {
@@ -87,7 +84,6 @@ fn parse() -> Result<Option<Args>> {
             Long("drop") => args.loss = args::value(&mut parser)?,
             Long("busy") => args.busy = args::value(&mut parser)?,
             Long("forget") => args.forget = true,
-            Long("large") => args.large = true,
             Long("seconds") => args.seconds = Some(args::seconds(&mut parser)?),
             Long("help") => {
                 println!("{USAGE}");
@@ -101,7 +97,7 @@ fn parse() -> Result<Option<Args>> {
 }
 
 fn run(args: Args) -> Result<()> {
-    let mut node = Node::bind(args.listen, args::config(args.large), args.loss)?;
+    let mut node = Node::bind(args.listen, Config::default(), args.loss)?;
     if let Some(path) = &args.fabric {
         let fabric = node.join(FabricFile::read(path, Role::Responder)?)?;
         listen_to_groups(&node, fabric);

@@ -4,6 +4,7 @@
 use core::fmt;
 
 use thiserror::Error;
+use zeroize::Zeroize;
 
 /// Implements `Debug` for a struct with bytes of messages: their length is printed and not the
 /// bytes, which may have been encrypted for a reason.
@@ -32,6 +33,38 @@ pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
 impl fmt::Debug for Hidden<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// Keeps the bytes of a message that is not encrypted, and wipes them when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Cleartext<M: AsMut<[u8]>>(M);
+
+impl<M: AsMut<[u8]>> Cleartext<M> {
+    pub(crate) const fn new(message: M) -> Self {
+        Self(message)
+    }
+
+    pub(crate) const fn get(&self) -> &M {
+        &self.0
+    }
+
+    pub(crate) const fn get_mut(&mut self) -> &mut M {
+        &mut self.0
+    }
+
+    /// Takes the bytes out: they are encrypted now, or somebody else wipes them.
+    pub(crate) fn take(&mut self) -> M
+    where
+        M: Default,
+    {
+        core::mem::take(&mut self.0)
+    }
+}
+
+impl<M: AsMut<[u8]>> Drop for Cleartext<M> {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
     }
 }
 

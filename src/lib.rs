@@ -291,8 +291,8 @@
 //!   table holds, evicts another: [`CloseReason::Evicted`].
 //! - A session sends at least four billion messages, then no more: its counter starts at random,
 //!   below 2^28, and ends at 2^32. [`Event::CounterLow`] comes well before.
-//! - Over UDP a message has at most 1,232 bytes unless [`Config::with_max_message`] sets another
-//!   limit. This leaves 1,196 bytes or a little more for the payload:
+//! - Over UDP a message has at most 1,232 bytes, or fewer if [`Config::with_max_message`] says so.
+//!   This leaves 1,196 bytes or a little more for the payload:
 //!   [`manager::Sessions::max_payload`] returns how many. Over TCP the limit is what the peer
 //!   declared, 63,996 bytes with the headers if it declared nothing.
 //! - An exchange has one reliable message in flight at a time. A session may have several

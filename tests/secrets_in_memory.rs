@@ -13,7 +13,9 @@ use matter_session::crypto::{
 };
 use matter_session::fabric::{CompressedFabricId, FabricCredentials, GroupKey};
 use matter_session::group::{EpochStart, GroupEpoch, GroupKeySet, SecurityPolicy};
-use matter_session::ids::{CaseAuthTags, FabricIndex, Group, GroupId, GroupKeySetId, NodeId, Peer};
+use matter_session::ids::{
+    CaseAuthTags, FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, Peer,
+};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
 };
@@ -23,7 +25,7 @@ use matter_session::manager::{
 use matter_session::rand_core::Rng;
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{ResumptionId, SessionParameters};
-use matter_session_testing::net::{Authority, Dice, Network, PASSCODE, index, udp};
+use matter_session_testing::net::{Authority, Dice, IM, Network, PASSCODE, index, udp};
 use matter_session_testing::watch::{Found, Kind, Noting, Watch, Watching, note, note_passcode};
 
 #[global_allocator]
@@ -360,6 +362,123 @@ where
 #[test]
 fn windows_leave_no_passcode_and_no_verifier() {
     leaves_nothing!(windows);
+}
+
+/// A text that is looked for, at the caller's.
+fn noted_text(dice: &mut Dice, text: &mut [u8; 200]) {
+    dice.fill_bytes(text);
+    note(text, Kind::Named);
+}
+
+/// Messages wait to be sealed, and end in every way: with their exchange, with their session, with
+/// their fabric, with their manager; or they are sealed after all.
+fn messages<S: Storage, C>() -> Net<S, C>
+where
+    Noting<C>: Crypto + Default,
+{
+    let mut net: Net<S, C> = members(2);
+    let mut dice = Dice::new(12);
+    let mut text = [0; 200];
+    let kind = MessageType::new(IM, 2);
+    for turn in 0..12 {
+        net.on_send(|_| matter_session_testing::net::Fate::Arrives);
+        net.call(0, |m, cx| m.records_mut().forget_all(cx));
+        let (session, _) = net.case(200);
+        net.cut();
+        // So many messages follow one that is lost that no more are sealed before it is given up.
+        let first = net.say(0, session, 2);
+        for _ in 0..40 {
+            net.call(0, |m, cx| {
+                m.send_unreliable(cx, first, kind, &[7; 20], &mut [0; 100]).unwrap();
+            });
+        }
+        let mut exchanges = vec![first];
+        net.pump();
+        let since = net.sent.len();
+        for _ in 0..2 {
+            noted_text(&mut dice, &mut text);
+            net.call(0, |m, cx| {
+                let exchange = m.open_exchange(cx, session).unwrap();
+                m.send(cx, exchange, kind, &text).unwrap();
+                exchanges.push(exchange);
+            });
+        }
+        net.pump();
+        assert_eq!(net.sent.len(), since, "they wait");
+        match turn % 4 {
+            0 => net.call(0, |m, cx| m.close_session(cx, session)),
+            1 => net.run(300_000),
+            2 => {
+                net.call(0, |m, cx| m.fabrics_mut().remove(cx, FABRIC));
+                net.pump();
+                return_to(&mut net);
+            }
+            _ => {
+                for exchange in exchanges {
+                    net.close_exchange(0, exchange);
+                }
+                net.run(60_000);
+            }
+        }
+        net.call(0, |m, cx| m.close_session(cx, session));
+        net.pump();
+        for node in &mut net.nodes {
+            node.events.clear();
+        }
+    }
+    net
+}
+
+/// Node 0 is a member again.
+fn return_to<S: Storage, C>(net: &mut Net<S, C>)
+where
+    Noting<C>: Crypto + Default,
+{
+    Authority::new(1, true).join(net, 0, 100);
+}
+
+#[test]
+fn messages_that_wait_to_be_sealed_are_wiped_when_they_are_given_up() {
+    leaves_nothing!(messages);
+}
+
+/// Group messages wait for the counter of their sender, which does not answer. Buffers of callers
+/// are on the stack, which is not looked at.
+fn group_messages<S: Storage, C>() -> Net<S, C>
+where
+    Noting<C>: Crypto + Default,
+{
+    let mut net: Net<S, C> = members(2);
+    let mut dice = Dice::new(13);
+    let mut text = [0; 200];
+    for n in 0..2 {
+        net.join_group(n, FABRIC, 1, SecurityPolicy::CacheAndSync, &[7]);
+    }
+    net.cut();
+    for turn in 0..30 {
+        noted_text(&mut dice, &mut text);
+        let mut buf = [0; 300];
+        let (mut datagram, mut len) = ([0; 300], 0);
+        net.call(0, |m, cx| {
+            let (to, kind) = (Group::new(FABRIC, GroupId::new(1)), MessageType::new(IM, 8));
+            let sent = m.groups_mut().send(cx, to, kind, &text, &mut buf).unwrap();
+            len = sent.datagram.len();
+            datagram[..len].copy_from_slice(sent.datagram);
+        });
+        // Decrypted in the caller's buffer.
+        let dropped =
+            net.call(1, |m, cx| m.handle_datagram(cx, udp(1), &mut datagram[..len]).dropped());
+        assert_eq!(dropped, None, "it waits");
+        if turn % 10 == 9 {
+            net.run(5000);
+        }
+    }
+    net
+}
+
+#[test]
+fn group_messages_that_wait_for_a_counter_are_wiped_when_they_are_given_up() {
+    leaves_nothing!(group_messages);
 }
 
 #[test]

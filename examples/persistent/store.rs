@@ -179,18 +179,34 @@ impl Store {
         })
     }
 
-    fn holder(
+    /// An index entry says where to look, and no more: what counts is the id in the record, which
+    /// has a check value.
+    fn find_by_id(
         &mut self,
         of: FabricIndex,
         id: &ResumptionId,
         n: usize,
-    ) -> Result<Option<Key>, Error> {
-        let (fabric, id) = (of.get(), *id.as_bytes());
+    ) -> Result<Option<ResumptionRecord>, Error> {
+        self.or_default(Self::forget);
+        let unforgotten = &self.unforgotten;
+        let (fabric, octets) = (of.get(), *id.as_bytes());
         self.database.attempt(|database| {
             let read = database.begin_read()?;
-            let ids = read.open_table(IDS)?;
-            let mut holders = ids.range((fabric, id, 0)..=(fabric, id, u64::MAX))?;
-            Ok(holders.nth(n).transpose()?.map(|(key, _)| (fabric, key.value().2)))
+            let (ids, records) = (read.open_table(IDS)?, read.open_table(RECORDS)?);
+            let mut left = n;
+            for entry in ids.range((fabric, octets, 0)..=(fabric, octets, u64::MAX))? {
+                let key = (fabric, entry?.0.value().2);
+                if unforgotten.contains(key) {
+                    continue;
+                }
+                let record = records.get(key)?.and_then(|row| decode(key, row.value()));
+                match record.filter(|record| record.id == *id) {
+                    Some(record) if left == 0 => return Ok(Some(record)),
+                    Some(_) => left -= 1,
+                    None => {}
+                }
+            }
+            Ok(None)
         })
     }
 
@@ -198,12 +214,13 @@ impl Store {
     /// answer from the record a second time.
     fn try_claim(&mut self, peer: Peer, id: &ResumptionId) -> Result<bool, Error> {
         self.forget()?;
-        let key = (peer.fabric.get(), *id.as_bytes(), peer.node.get());
+        let key = (peer.fabric.get(), peer.node.get());
         self.database.attempt(|database| {
             let write = begin(database)?;
-            let claimed = write.open_table(IDS)?.remove(key)?.is_some();
+            let found = write.open_table(IDS)?.remove((key.0, *id.as_bytes(), key.1))?.is_some();
+            let row = write.open_table(RECORDS)?.get(key)?.and_then(|row| decode(key, row.value()));
             write.commit()?;
-            Ok(claimed)
+            Ok(found && row.is_some_and(|record| record.id == *id))
         })
     }
 
@@ -314,8 +331,7 @@ impl ResumptionStore for Store {
         id: &ResumptionId,
         n: usize,
     ) -> Option<ResumptionRecord> {
-        let holder = self.or_default(|store| store.holder(fabric, id, n))?;
-        self.or_default(|store| store.find(holder)).filter(|record| record.id == *id)
+        self.or_default(|store| store.find_by_id(fabric, id, n))
     }
 
     fn by_peer(&mut self, Peer { fabric, node: peer }: Peer) -> Option<ResumptionRecord> {
@@ -338,5 +354,18 @@ impl ResumptionStore for Store {
 
     fn remove_fabric(&mut self, fabric: FabricIndex) {
         self.or_default(|store| store.try_remove_fabric(fabric));
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Adds an entry to the index, as damage could.
+    pub(crate) fn damage_index(&mut self, fabric: u8, id: u8, peer: u64) {
+        let added = self.database.attempt(|database| {
+            let write = begin(database)?;
+            write.open_table(IDS)?.insert((fabric, [id; 16], peer), ())?;
+            Ok(write.commit()?)
+        });
+        assert!(added.is_ok());
     }
 }

@@ -137,6 +137,28 @@ fn peers_with_the_same_id_have_a_record_each() {
     assert!(claims(&mut store, 1, 2, 7));
 }
 
+/// An entry of the index that is damaged, or was copied, names the record of another id or none.
+#[test]
+fn a_damaged_index_gives_out_no_record_of_another_id_and_hides_none() {
+    let file = File::new("index");
+    let mut store = Store::open(&file.0).unwrap();
+    store.save(&record(1, 2, 2));
+    store.save(&record(1, 5, 5));
+    for (id, peer) in [(2, 1), (2, 5), (5, 2), (7, 2)] {
+        store.damage_index(1, id, peer);
+    }
+    for id in [2, 5] {
+        let id_of = ResumptionId::new([id; 16]);
+        let found = |store: &mut Store, n| store.by_id(fabric(1), &id_of, n);
+        assert_eq!([0, 1].map(|n| found(&mut store, n)), [Some(record(1, id, id)), None]);
+    }
+    assert_eq!(by_id(&mut store, 1, 7), None);
+    for (peer, id) in [(5, 2), (2, 5), (2, 7), (1, 2)] {
+        assert!(!claims(&mut store, 1, peer, id), "{peer} has another record than {id}");
+    }
+    assert!(claims(&mut store, 1, 2, 2) && claims(&mut store, 1, 5, 5));
+}
+
 #[test]
 fn a_record_is_claimed_once_also_over_a_restart() {
     let file = File::new("claims");

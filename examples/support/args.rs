@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use lexopt::ValueExt;
 use matter_session::crypto::Passcode;
-use matter_session::manager::Config;
 
 use super::Result;
 
@@ -22,10 +21,4 @@ pub(crate) fn seconds(parser: &mut lexopt::Parser) -> Result<Duration> {
 
 pub(crate) fn passcode(parser: &mut lexopt::Parser) -> Result<Passcode> {
     Ok(Passcode::new(value(parser)?)?)
-}
-
-/// `--large`: messages that need more than the smallest MTU of IPv6.
-pub(crate) fn config(large: bool) -> Config {
-    const LARGEST_UDP_PAYLOAD: usize = 65_507;
-    if large { Config::default().with_max_message(LARGEST_UDP_PAYLOAD) } else { Config::default() }
 }

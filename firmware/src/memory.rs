@@ -25,6 +25,14 @@ pub enum Kept<'b> {
     Record(ResumptionRecord),
 }
 
+/// What is under the key of a record.
+enum Row {
+    Free,
+    Record(ResumptionRecord),
+    /// Damaged, or of another version.
+    Unreadable,
+}
+
 /// The store on a flash.
 pub struct Memory<F>(Store<F>);
 
@@ -45,8 +53,22 @@ impl<F: NorFlash> Memory<F> {
 
     /// Keeps the record of a peer in place of its former one, or deletes that. Returns whether it
     /// is done.
+    ///
+    /// What cannot be read is deleted, too: it may be the former record of this peer, and a bit that
+    /// was read wrongly can be right the next time.
     pub fn keep_record(&mut self, peer: Peer, record: Option<&Stored>) -> bool {
-        let Ok((own, free)) = self.places(peer) else { return false };
+        let (mut own, mut free) = (None, None);
+        for place in places() {
+            match self.row(place) {
+                Ok(Row::Record(record)) if Peer::new(record.fabric, record.peer) == peer => {
+                    own = Some(place);
+                }
+                Ok(Row::Record(_)) => {}
+                Ok(Row::Unreadable) if self.0.remove(place).is_err() => return false,
+                Ok(Row::Unreadable | Row::Free) => free = free.or(Some(place)),
+                Err(()) => return false,
+            }
+        }
         match (own, record) {
             (Some(place), None) => self.0.remove(place).is_ok(),
             (None, None) => true,
@@ -61,10 +83,12 @@ impl<F: NorFlash> Memory<F> {
     pub fn retain_records(&mut self, is_current: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
         let mut done = true;
         for place in places() {
-            let stale = match self.record(place) {
-                Ok(Some(record)) => !is_current(Peer::new(record.fabric, record.peer), &record.id),
-                // What is no record takes the place of one.
-                Ok(None) => true,
+            let stale = match self.row(place) {
+                Ok(Row::Record(record)) => {
+                    !is_current(Peer::new(record.fabric, record.peer), &record.id)
+                }
+                Ok(Row::Unreadable) => true,
+                Ok(Row::Free) => false,
                 Err(()) => {
                     done = false;
                     continue;
@@ -75,28 +99,15 @@ impl<F: NorFlash> Memory<F> {
         done
     }
 
-    /// The key under which the record of a peer is, and one under which none is.
-    fn places(&mut self, peer: Peer) -> Result<(Option<u16>, Option<u16>), ()> {
-        let mut free = None;
-        for place in places() {
-            match self.record(place)? {
-                Some(record) if Peer::new(record.fabric, record.peer) == peer => {
-                    return Ok((Some(place), free));
-                }
-                Some(_) => {}
-                None => free = free.or(Some(place)),
-            }
-        }
-        Ok((None, free))
-    }
-
-    /// The record under a key. What is damaged or too long for a record is none, so its place is
-    /// free. An error says that the flash cannot be read.
-    fn record(&mut self, place: u16) -> Result<Option<ResumptionRecord>, ()> {
+    /// What is under a key. An error says that the flash cannot be read.
+    fn row(&mut self, place: u16) -> Result<Row, ()> {
         let mut octets = Secret::<{ ResumptionRecord::ENCODED_LEN }>::zero();
         match self.0.get(place, octets.as_mut_bytes()) {
-            Ok(found) => Ok(found.and_then(|octets| ResumptionRecord::from_bytes(octets).ok())),
-            Err(Error::BufferTooSmall { .. } | Error::Damaged { .. }) => Ok(None),
+            Ok(None) => Ok(Row::Free),
+            Ok(Some(octets)) => {
+                Ok(ResumptionRecord::from_bytes(octets).map_or(Row::Unreadable, Row::Record))
+            }
+            Err(Error::BufferTooSmall { .. } | Error::Damaged { .. }) => Ok(Row::Unreadable),
             Err(_) => Err(()),
         }
     }

@@ -68,7 +68,7 @@ export function initiatorCommand(row, run, { host, port }, places) {
 }
 
 const groupPeer = (places, role) => [process.execPath, join(places.peers, "peer-group.mjs"), role];
-const ourFlags = row => ({ large: row.large, drop: row.ourDrop });
+const ourFlags = row => ({ drop: row.ourDrop });
 const theirFlags = row => ({ "bare-headers": row.bare });
 
 export const fabricFile = (places, name = "plain", role) => join(places.fabrics, `${name}-${role}.json`);

@@ -2,7 +2,7 @@
 // Those of groups are in group-rows.mjs.
 //
 // Fields:  handshake, runs (passcode / fabric per run of the initiator; default one run), times (handshakes per run),
-//          send, echoSize, ipv6, fabric, lose (see wire.mjs), ourDrop (--drop of our program), large, busy, forget,
+//          send, echoSize, ipv6, fabric, lose (see wire.mjs), ourDrop (--drop of our program), busy, forget,
 //          bare (matter.js omits node ids), fullNode (matter.js's whole device instead of its bare session layer),
 //          only ("device" | "controller": which of our programs the row is for).
 // expect:  see describe() in verdict.mjs.
@@ -74,13 +74,6 @@ const plainRows = [
     },
     { name: "case busy, then in", handshake: "case", busy: 1, expect: { ...ok("case"), reports: ["Busy"] } },
     { name: "case echo of 1178", handshake: "case", echoSize: 1178, expect: ok("case") },
-    {
-        name: "case echo of 1200, larger limit",
-        handshake: "case",
-        echoSize: 1200,
-        large: true,
-        expect: { ...ok("case"), oversize: true },
-    },
     { name: "case echo without vendor id", handshake: "case", echoProtocol: 0x00f1, only: "device", expect: ok("case") },
     { name: "case own losses", handshake: "case", ourDrop: "tx:2,rx:1", expect: { ...ok("case"), repeats: true } },
 ];

@@ -22,6 +22,7 @@ use self::acks::Acks;
 pub use self::mrp::{
     Jitter, MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
 };
+use crate::bytes::Cleartext;
 use crate::ids::{ExchangeId, MessageCounter, MessageType, ProtocolId};
 use crate::time::{Instant, rounded_up};
 use crate::wire::ProtocolHeader;
@@ -38,7 +39,7 @@ pub struct Receipt {
 
 /// One end of a conversation. `M` holds the bytes of the message that is sent.
 #[derive(Debug)]
-pub struct Exchange<M> {
+pub struct Exchange<M: AsMut<[u8]>> {
     id: ExchangeId,
     initiator: bool,
     acks: Acks,
@@ -48,10 +49,10 @@ pub struct Exchange<M> {
 
 /// The message that is sent.
 #[derive(Debug)]
-enum Sending<M> {
+enum Sending<M: AsMut<[u8]>> {
     Nothing,
-    /// It is not sealed yet.
-    Waiting(M, MessageType),
+    /// It is not sealed yet. It is wiped if it never is.
+    Waiting(Cleartext<M>, MessageType),
     Sealed(Flight<M>),
 }
 
@@ -77,7 +78,7 @@ struct Retry {
     ahead: bool,
 }
 
-impl<M> Exchange<M> {
+impl<M: AsMut<[u8]> + Default> Exchange<M> {
     /// Makes an exchange that this node begins (`initiator`), or that the peer began.
     #[must_use]
     pub fn new(id: ExchangeId, initiator: bool, now: Instant) -> Self {
@@ -252,10 +253,11 @@ impl<M> Exchange<M> {
         self.sending = Sending::Sealed(flight);
     }
 
-    /// Keeps a message that cannot be sealed yet. It counts as in flight.
+    /// Keeps a message that cannot be sealed yet. It counts as in flight. If it is given up before
+    /// it is taken, its bytes are wiped.
     pub fn hold(&mut self, message: M, kind: MessageType, now: Instant) {
         self.last_used = self.last_used.max(now);
-        self.sending = Sending::Waiting(message, kind);
+        self.sending = Sending::Waiting(Cleartext::new(message), kind);
     }
 
     /// Returns true if a message waits to be sealed.
@@ -267,7 +269,7 @@ impl<M> Exchange<M> {
     /// Takes the message that waits to be sealed. Seal it, and [`launch`](Self::launch) it.
     pub fn take_waiting(&mut self) -> Option<(M, MessageType)> {
         match core::mem::replace(&mut self.sending, Sending::Nothing) {
-            Sending::Waiting(message, kind) => Some((message, kind)),
+            Sending::Waiting(mut message, kind) => Some((message.take(), kind)),
             other => {
                 self.sending = other;
                 None
@@ -384,7 +386,7 @@ impl<M> Exchange<M> {
     }
 }
 
-impl<M: AsRef<[u8]>> Exchange<M> {
+impl<M: AsRef<[u8]> + AsMut<[u8]> + Default> Exchange<M> {
     /// Returns the bytes of the message in flight.
     #[must_use]
     pub fn datagram(&self) -> &[u8] {

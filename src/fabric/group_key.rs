@@ -23,15 +23,26 @@ impl GroupKey {
         crypto: &C,
         fabric: CompressedFabricId,
     ) -> Result<Secret<KEY_LEN>, CryptoError> {
+        let mut key = Secret::zero();
+        self.derive(crypto, fabric, &mut key)?;
+        Ok(key)
+    }
+
+    /// Writes the operational key on a fabric to its place, so that no copy is left elsewhere.
+    pub(crate) fn derive<C: Crypto>(
+        &self,
+        crypto: &C,
+        fabric: CompressedFabricId,
+        to: &mut Secret<KEY_LEN>,
+    ) -> Result<(), CryptoError> {
+        let to = to.as_mut_bytes();
         match self {
-            Self::OperationalKey(key) => Ok(key.clone()),
+            Self::OperationalKey(key) => *to = *key.as_bytes(),
             Self::EpochKey(epoch) => {
-                let mut key = Secret::zero();
-                let info = b"GroupKey v1.0";
-                crypto.hkdf(epoch.as_bytes(), fabric.as_bytes(), info, key.as_mut_bytes())?;
-                Ok(key)
+                crypto.hkdf(epoch.as_bytes(), fabric.as_bytes(), b"GroupKey v1.0", to)?;
             }
         }
+        Ok(())
     }
 }
 

@@ -74,7 +74,8 @@ pub struct FabricCredentials<'a> {
     pub noc: &'a [u8],
     /// One to three identity protection keys, oldest first. A command that adds a fabric brings one.
     /// To rotate them later, with their start times:
-    /// [`Fabrics::set_ipks`](crate::manager::Fabrics::set_ipks).
+    /// [`Fabrics::set_ipks`](crate::manager::Fabrics::set_ipks). None at all for
+    /// [`Fabrics::update`](crate::manager::Fabrics::update): the fabric keeps its keys.
     pub ipks: &'a [Ipk],
 }
 
@@ -83,7 +84,8 @@ debug_lengths!(FabricCredentials[]['_]: ipks; root, noc);
 impl<'a> FabricCredentials<'a> {
     /// Verifies the credentials (root self-signed, chain complete, every key a point of the curve,
     /// as strict as `profile` says; validity periods are not checked) and derives the operational
-    /// identity protection keys.
+    /// identity protection keys. If there are none, those of `former` stay, with their start times:
+    /// the same fabric before an update.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong.
@@ -92,6 +94,7 @@ impl<'a> FabricCredentials<'a> {
         crypto: &C,
         index: FabricIndex,
         profile: Profile,
+        former: Option<&Facts>,
     ) -> Result<CredentialsVerified<'a>, FabricError> {
         let checked = self.check(crypto, profile)?;
         checked.root.verify(crypto)?;
@@ -106,7 +109,11 @@ impl<'a> FabricCredentials<'a> {
         let names = Names { index, id, node, cats };
         // Peers can be strict: they do not get an ICAC that is empty or did not issue the NOC.
         let kept = Self { icac: self.icac.filter(|_| chain.uses_icac()), ..*self };
-        kept.credentials(crypto, names, checked.root_key, checked.key)
+        let mut verified = kept.credentials(crypto, names, checked.root_key, checked.key)?;
+        if let Some(former) = former.filter(|_| self.ipks.is_empty()) {
+            verified.facts.copy_ipks(&former.ipks, &former.starts, former.ipk_count);
+        }
+        if verified.facts.ipk_count == 0 { Err(FabricError::Ipks) } else { Ok(verified) }
     }
 
     /// Trusts the store that the credentials were verified: parses them, and verifies no signature.
@@ -122,7 +129,7 @@ impl<'a> FabricCredentials<'a> {
         let (names, root_key, key) = self.read(index)?;
         let mut trusted = self.credentials(crypto, names, root_key, key)?;
         trusted.facts.starts = *starts;
-        Ok(trusted)
+        if self.ipks.is_empty() { Err(FabricError::Ipks) } else { Ok(trusted) }
     }
 
     #[inline(never)]
@@ -171,7 +178,7 @@ impl<'a> FabricCredentials<'a> {
         key: KeyPlace,
     ) -> Result<CredentialsVerified<'a>, FabricError> {
         let compressed_id = CompressedFabricId::derive(crypto, &root_key.read(self.root), id)?;
-        if self.ipks.is_empty() || self.ipks.len() > Fabric::MAX_IPKS {
+        if self.ipks.len() > Fabric::MAX_IPKS {
             return Err(FabricError::Ipks);
         }
         let mut fingerprint = crypto.sha256();
@@ -192,7 +199,7 @@ impl<'a> FabricCredentials<'a> {
             fingerprint: Fingerprint(fingerprint.finish()),
         };
         for (slot, ipk) in facts.ipks.iter_mut().zip(self.ipks) {
-            *slot = ipk.operational(crypto, compressed_id)?;
+            ipk.derive(crypto, compressed_id, slot)?;
         }
         let Self { root, icac, noc, .. } = *self;
         Ok(CredentialsVerified { facts, root, icac: icac.unwrap_or_default(), noc })
@@ -316,16 +323,30 @@ impl Facts {
         if !is_one_enabled || epochs.len() > Fabric::MAX_IPKS || !ascending {
             return Err(FabricError::Ipks);
         }
-        let mut ipks = [const { Secret::zero() }; Fabric::MAX_IPKS];
+        // All of them, before the first one changes: the backend can fail.
+        let mut ipks = [const { Secret::<16>::zero() }; Fabric::MAX_IPKS];
         for (ipk, epoch) in ipks.iter_mut().zip(epochs) {
-            *ipk = epoch.key.operational(crypto, self.compressed_id)?;
+            epoch.key.derive(crypto, self.compressed_id, ipk)?;
         }
-        self.starts = [EpochStart::default(); Fabric::MAX_IPKS];
-        for (start, epoch) in self.starts.iter_mut().zip(epochs) {
+        let mut starts = [EpochStart::default(); Fabric::MAX_IPKS];
+        for (start, epoch) in starts.iter_mut().zip(epochs) {
             *start = epoch.start;
         }
-        (self.ipks, self.ipk_count) = (ipks, epochs.len());
+        self.copy_ipks(&ipks, &starts, epochs.len());
         Ok(())
+    }
+
+    /// Copies keys to their place: a move would leave them where they were.
+    fn copy_ipks(
+        &mut self,
+        ipks: &[Secret<16>; Fabric::MAX_IPKS],
+        starts: &[EpochStart; Fabric::MAX_IPKS],
+        count: usize,
+    ) {
+        for (to, ipk) in self.ipks.iter_mut().zip(ipks) {
+            *to.as_mut_bytes() = *ipk.as_bytes();
+        }
+        (self.starts, self.ipk_count) = (*starts, count);
     }
 }
 
@@ -375,7 +396,7 @@ impl FabricBuf {
         credentials: &FabricCredentials<'_>,
         profile: Profile,
     ) -> Result<Self, FabricError> {
-        Ok(Self::of(credentials.verify(crypto, index, profile)?.fabric()))
+        Ok(Self::of(credentials.verify(crypto, index, profile, None)?.fabric()))
     }
 
     fn of(fabric: Fabric<'_>) -> Self {

@@ -106,8 +106,9 @@ pub enum HandshakeError {
     /// The commissioning window was closed.
     #[error("the commissioning window was closed")]
     WindowClosed,
-    /// There is no room for the session; close one first.
-    #[error("no room for the session; close one first")]
+    /// There is no room for the session or for the next message of the handshake; close a session
+    /// first.
+    #[error("no room for the session or its handshake; close a session first")]
     NoRoom,
     /// The connection that carried the handshake is lost.
     #[error("the connection is lost")]

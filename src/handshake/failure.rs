@@ -26,6 +26,13 @@ impl Failure {
         Self { error, reply: report.and_then(|report| Outgoing::report(&report, out).ok()) }
     }
 
+    /// Names the failure as the caller of a manager knows it: the buffer is not the caller's, but
+    /// what was free of the room that messages share.
+    pub(crate) fn in_shared_room(self) -> Self {
+        let is_short = self.error == HandshakeError::BufferTooSmall;
+        Self { error: if is_short { HandshakeError::NoRoom } else { self.error }, ..self }
+    }
+
     /// Makes a failure that the peer is not informed of.
     pub(crate) const fn silent(error: HandshakeError) -> Self {
         Self { error, reply: None }

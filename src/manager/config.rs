@@ -93,7 +93,9 @@ pub struct Config {
     /// for a CloseSession to every session. [`Fixed`](super::Fixed) has room for eight.
     pub max_replies: usize,
     /// Maximum length of a message that is sent over UDP, in bytes, with headers and integrity
-    /// code: 1,232 by default. Messages of handshakes are never longer than that.
+    /// code: 1,232 by default. A larger value counts as 1,232: no node has to accept more, as IPv6
+    /// guarantees packets of 1,280 bytes, headers of IPv6 and UDP included. [Core, "Message Size
+    /// Requirements"]
     pub max_message: usize,
     /// Lifetime of a resumption record after its full handshake, however often it was resumed: 30
     /// days by default. A restored record, and one of a
@@ -304,8 +306,9 @@ impl Config {
         self
     }
 
-    /// Sends messages of up to `bytes` over UDP. Longer messages than 1,232 bytes exceed the
-    /// minimum MTU of IPv6, may be fragmented, and peers need not accept them.
+    /// Sends messages of up to `bytes` over UDP, headers and integrity code included. The default
+    /// is 1,232, which is also the largest value: see [`max_message`](Self::max_message). Set less
+    /// if packets on the path must be shorter.
     #[must_use]
     pub const fn with_max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
@@ -426,6 +429,7 @@ impl Config {
         if !self.below_specification {
             self.max_group_senders = self.max_group_senders.max(LEAST_SENDERS);
         }
+        self.max_message = self.max_message.min(MAX_UDP_MESSAGE);
         self.exchange_lifetime = self.exchange_lifetime.max(Duration::from_millis(1));
         self.max_fabrics = self.max_fabrics.min(FabricIndex::MAX.get().into());
         for limit in [

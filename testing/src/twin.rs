@@ -161,7 +161,7 @@ fn seal(
     header: &ProtocolHeader,
     payload: &[u8],
 ) -> (Vec<u8>, u32) {
-    let mut buf = [0; 128];
+    let mut buf = vec![0; payload.len() + 64];
     let message = MessageBuf::with_payload(&mut buf, payload).unwrap();
     let sealed = session.encode(header, message, Instant::ZERO).unwrap();
     (sealed.as_bytes().to_vec(), sealed.counter().get())

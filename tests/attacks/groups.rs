@@ -28,8 +28,8 @@ pub type Small = WithGroups<
 >;
 
 /// The key of the group that matters, and that of the group for guests.
-const HOME: u8 = 7;
-const GUESTS: u8 = 9;
+pub const HOME: u8 = 7;
+pub const GUESTS: u8 = 9;
 /// The largest advance that the specification takes for one.
 const HALF: u32 = (1 << 31) - 1;
 pub const ATTACKER: u16 = 66;
@@ -49,7 +49,7 @@ pub fn home<S: Storage>(policy: SecurityPolicy, config: &Config) -> Net<S> {
 }
 
 /// The receiver as it is after a restart: its counters are all that it has kept.
-fn restart<S: Storage>(net: &mut Net<S>, policy: SecurityPolicy) {
+pub fn restart<S: Storage>(net: &mut Net<S>, policy: SecurityPolicy) {
     let bounds = net.node(1).bounds.clone();
     *net.node(1) = home::<S>(policy, &Config::default()).nodes.remove(1);
     net.node(1).bounds = bounds;
@@ -64,7 +64,7 @@ pub fn hand<S: Storage>(
 }
 
 /// Sends messages to a group, of which all are heard. Returns the datagrams.
-fn heard_messages<S: Storage>(net: &mut Net<S>, group: u16, count: usize) -> Vec<Vec<u8>> {
+pub fn heard_messages<S: Storage>(net: &mut Net<S>, group: u16, count: usize) -> Vec<Vec<u8>> {
     let first = net.group_datagram(0, index(1), group, b"first");
     let _ = hand(net, udp(1), &first);
     net.run(3000);
@@ -296,7 +296,7 @@ fn changes_of_sets_and_groups_let_no_message_come_twice() {
 }
 
 /// Fills what it can with senders that it invents.
-fn invent_senders<S: Storage>(net: &mut Net<S>, holder: &Holder) {
+pub fn invent_senders<S: Storage>(net: &mut Net<S>, holder: &Holder) {
     for source in 1000..1200 {
         let _ = hand(net, udp(ATTACKER), &holder.tell(source, 5, 2, b"invented"));
         let _ = hand(net, udp(ATTACKER), &holder.ask(source, 5, 101));

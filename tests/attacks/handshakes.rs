@@ -6,7 +6,9 @@ mod ephemeral;
 mod flood;
 mod guesses;
 mod held;
+mod oneself;
 mod randomness;
+mod replies;
 mod scarce;
 
 use core::time::Duration;

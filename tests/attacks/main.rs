@@ -5,9 +5,13 @@ mod connections;
 mod exchanges;
 mod groups;
 mod handshakes;
+mod late;
 mod memory;
 mod misuse;
 mod records;
+mod room;
+mod shared_ids;
 mod synchronization;
+mod work;
 
-use matter_session_testing::{forged, net, raw, twin};
+use matter_session_testing::{counting, forged, net, raw, twin};

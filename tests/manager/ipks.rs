@@ -1,12 +1,12 @@
 //! Identity protection keys that change: which one is used, and which are accepted.
 
 use matter_session::crypto::Secret;
-use matter_session::fabric::{Fabric, FabricError, GroupKey};
+use matter_session::fabric::{Fabric, FabricCredentials, FabricError, GroupKey};
 use matter_session::group::{EpochStart, GroupEpoch};
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::manager::FabricTableError;
+use matter_session::manager::{Config, FabricTableError, Heap};
 
-use crate::net::{Net, index};
+use crate::net::{Authority, Net, index, udp};
 
 /// Seconds since 2000 at which the keys of these tests start.
 const STARTS: [u64; 3] = [1000, 2000, 3000];
@@ -156,4 +156,44 @@ fn a_peer_whose_key_has_been_removed_resumes_nothing() {
         matches!(event, matter_session::manager::Event::Established { resumed: true, .. })
     };
     assert!(net.node(0).events.iter().any(resumed));
+}
+
+/// The command that updates a node's certificate brings no keys.
+#[test]
+fn an_update_without_keys_keeps_them_and_their_start_times() {
+    let epochs = [epoch(0, STARTS[0]), epoch(1, STARTS[1]), epoch(2, STARTS[2])];
+    let mut authority = Authority::new(1, false);
+    for with_keys in [false, true] {
+        let mut net =
+            Net::<Heap>::stored(vec![(udp(1), Config::default()), (udp(2), Config::default())]);
+        let members = [100, 200].map(|node| authority.admit(node));
+        for (n, member) in members.into_iter().enumerate() {
+            let index = net.node(n).manager.fabrics_mut().add(&member.credentials()).unwrap();
+            net.node(n).keys.insert(index, member.key);
+        }
+        set(&mut net, 0, &epochs);
+        // The oldest key, which only the clock leads to.
+        set(&mut net, 1, &[epoch(0, 0)]);
+        net.node(0).epoch = Some(1500 - u32::try_from(net.now / 1000).unwrap());
+        let updated = authority.admit(101);
+        let keys = [0, 1, 2].map(|key| epoch(key, 0).key);
+        let ipks = if with_keys { &keys[..] } else { &[] };
+        let credentials = FabricCredentials { ipks, ..updated.credentials() };
+        net.call(0, |m, cx| m.fabrics_mut().update(cx, index(1), &credentials)).unwrap();
+        net.node(0).keys.insert(index(1), updated.key);
+        net.dial_case(0, 1, 1, 200);
+        net.run(1000);
+        // Keys of the credentials have no start times: the second newest is used.
+        assert_eq!(net.node(0).try_established().is_some(), !with_keys);
+        assert_eq!(net.node(0).failures() == [NOBODY], with_keys);
+    }
+}
+
+#[test]
+fn a_fabric_is_not_added_without_keys() {
+    let mut net = Net::<Heap>::stored(vec![(udp(1), Config::default())]);
+    let member = Authority::new(1, false).admit(100);
+    let credentials = FabricCredentials { ipks: &[], ..member.credentials() };
+    let added = net.node(0).manager.fabrics_mut().add(&credentials);
+    assert_eq!(added, Err(FabricTableError::Credentials(FabricError::Ipks)));
 }

@@ -28,4 +28,4 @@ mod stores;
 mod timing;
 mod transports;
 
-use matter_session_testing::net;
+use matter_session_testing::{net, twin};

@@ -3,12 +3,13 @@
 use matter_session::handshake::HandshakeError;
 use matter_session::ids::MessageType;
 use matter_session::manager::PeerAddress::{self, Btp, Tcp};
-use matter_session::manager::{CloseReason, Config, Dropped, SendError};
+use matter_session::manager::{CloseReason, Config, Dropped, Heap, SendError};
 use matter_session::session::{SessionParameters, Transports};
 use matter_session::stream::StreamDecoder;
 use matter_session::wire::GeneralCode;
 
 use crate::net::{Fate, IM, Net, PASSCODE, udp};
+use crate::twin::{Plan, header};
 
 fn over(a: PeerAddress, b: PeerAddress) -> Net {
     Net::members_with(vec![(a, Config::default()), (b, Config::default())])
@@ -254,15 +255,31 @@ fn a_message_that_is_too_long_is_reported_on_a_session_before_its_connection_clo
 /// A test case of older specifications wants it ignored.
 #[test]
 fn a_message_over_udp_of_more_than_1280_bytes_is_received_and_acknowledged() {
-    let long = Config::default().with_max_message(1400);
-    let mut net = Net::members_with(vec![(udp(1), long), (udp(2), Config::default())]);
-    let (a, _) = net.case(200);
-    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
-    let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
-    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max])).unwrap();
+    let mut net = Net::<Heap>::stored(vec![(udp(1), Config::default())]);
+    let (_, mut twin) = Plan::case(1, 5, udp(2)).begin(&mut net, 0).unwrap();
+    let long = twin.seal_payload(&header(7, true, None), &[7; 1366]);
+    assert_eq!(long.len(), 1396);
+    net.hand(0, udp(2), &long).unwrap();
     net.run(1000);
-    assert!(net.sent.iter().any(|datagram| datagram.octets.len() == 1400));
-    assert_eq!(net.node(1).got[0].payload.len(), max);
-    assert!(net.node(0).acknowledged(exchange));
-    net.assert_clean();
+    assert_eq!(net.node(0).got[0].payload, [7; 1366]);
+    assert_eq!(twin.read_all(&net, 0).len(), 1, "the acknowledgement");
+}
+
+/// Nobody has to accept more: IPv6 guarantees packets of 1,280 bytes with its headers.
+#[test]
+fn no_message_over_udp_is_longer_than_ipv6_guarantees_whatever_is_configured() {
+    for (configured, longest) in [(usize::MAX, 1232), (1400, 1232), (1232, 1232), (600, 600)] {
+        let config = Config::default().with_max_message(configured);
+        let mut net = Net::members_with(vec![(udp(1), config), (udp(2), Config::default())]);
+        let (a, _) = net.case(200);
+        let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
+        let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
+        let kind = MessageType::new(IM, 2);
+        let refused = net.call(0, |m, cx| m.send(cx, exchange, kind, &vec![7; max + 1]));
+        assert_eq!(refused, Err(SendError::TooLong { max }));
+        let since = net.sent.len();
+        net.call(0, |m, cx| m.send(cx, exchange, kind, &vec![7; max])).unwrap();
+        net.run(1000);
+        assert_eq!(net.sent[since].octets.len(), longest, "{configured}");
+    }
 }

@@ -117,6 +117,38 @@ fn a_damaged_record_is_none_and_hinders_no_other() {
     assert_eq!(kept(&mut memory), [(1, 1), (4, 4)]);
 }
 
+/// A bit is read wrongly, and rightly later.
+#[test]
+fn a_record_that_could_not_be_read_while_it_was_given_up_does_not_come_back() {
+    for newer in [None, Some(record(2, 20))] {
+        let (flash, mut memory) = new();
+        for n in 1..=3 {
+            assert!(keep(&mut memory, &record(n, n)));
+        }
+        let secret = [2; 32];
+        let at = flash.0.borrow().as_bytes().windows(32).position(|bytes| bytes == secret).unwrap();
+        flash.0.borrow_mut().as_mut_bytes()[at] ^= 0x40;
+        let newer_bytes = newer.as_ref().map(ResumptionRecord::to_bytes);
+        assert!(memory.keep_record(peer(2), newer_bytes.as_ref()));
+        flash.0.borrow_mut().as_mut_bytes()[at] ^= 0x40;
+        let (mut memory, lost) = Memory::open(flash, REGION).unwrap();
+        assert!(!lost);
+        let left: &[_] = if newer.is_some() { &[(1, 1), (2, 20), (3, 3)] } else { &[(1, 1), (3, 3)] };
+        assert_eq!(kept(&mut memory), left);
+    }
+}
+
+/// Nobody is told that it is gone.
+#[test]
+fn a_record_that_cannot_be_read_nor_erased_is_not_given_up() {
+    let (flash, mut memory) = new();
+    assert!(keep(&mut memory, &record(2, 2)));
+    let at = flash.0.borrow().as_bytes().windows(32).position(|bytes| bytes == [2; 32]).unwrap();
+    flash.0.borrow_mut().as_mut_bytes()[at] ^= 0x40;
+    flash.0.borrow_mut().cut_after(0, 0);
+    assert!(!memory.keep_record(peer(2), None));
+}
+
 #[test]
 fn a_record_that_could_not_be_deleted_is_deleted_when_that_is_repeated() {
     let (flash, mut memory) = new();

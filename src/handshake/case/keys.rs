@@ -156,8 +156,9 @@ pub(super) fn open_tbe<'m, C: Crypto>(
 pub(super) fn opens_sigma3<C: Crypto>(crypto: &C, key: OneTimeKey, payload: &[u8]) -> bool {
     let opens = || {
         let encrypted = payload.get(Sigma3::parse(payload).ok()?.encrypted)?;
-        let mut copy = [0; MAX_ENCRYPTED3_LEN];
-        let copy = copy.get_mut(..encrypted.len())?;
+        // Wiped when it is dropped: it is decrypted here.
+        let mut copy = Secret::<MAX_ENCRYPTED3_LEN>::zero();
+        let copy = copy.as_mut_bytes().get_mut(..encrypted.len())?;
         copy.copy_from_slice(encrypted);
         open_tbe(crypto, key, TBE_DATA3_NONCE, copy).ok().map(|_| ())
     };

@@ -163,9 +163,10 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// handshakes, and forgets the resumption records, also in the store that `cx` names. To answer
     /// the command that asks for it, [spare](Self::sparing) its session.
     ///
-    /// To undo an update, update again with the former credentials. The identity protection keys are
-    /// those of the credentials, without start times: call [`set_ipks`](Self::set_ipks) afterwards
-    /// if they have any. [Core, "UpdateNOC Command"]
+    /// The command brings no identity protection keys: leave those of the credentials empty, and the
+    /// fabric keeps the keys that it has, with their start times. Keys in the credentials replace
+    /// them, without start times, as in [`add`](Self::add). To undo an update, update again with
+    /// the former credentials. [Core, "UpdateNOC Command"]
     ///
     /// # Errors
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],

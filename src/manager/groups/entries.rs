@@ -1,6 +1,7 @@
 //! The values in the tables of groups.
 
 use super::rate_limit::RateLimit;
+use crate::bytes::Cleartext;
 use crate::crypto::Crypto;
 use crate::group::{GroupOpened, KeyId, OperationalKeySet, SecurityPolicy};
 use crate::ids::{GroupId, GroupKeySetId, MessageCounter, NodeId};
@@ -69,7 +70,7 @@ pub(in crate::manager) struct Waiting<S: Storage> {
     pub(super) key_set: GroupKeySetId,
     pub(super) header: ProtocolHeader,
     pub(super) counter: MessageCounter,
-    pub(super) held: Held<S>,
+    pub(super) held: Cleartext<Held<S>>,
     /// When it is dropped; `None` if it can be delivered.
     pub(super) until: Option<Instant>,
 }
@@ -88,7 +89,7 @@ impl<S: Storage> Waiting<S> {
             key_set: key.key.set,
             header: *header,
             counter: *counter,
-            held,
+            held: Cleartext::new(held),
             until: Some(until),
         }
     }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use rand_core::CryptoRng;
+
 use super::control::Control;
 use super::crowd::Crowd;
 use super::entries::{Candidate, Known, Syncing};
@@ -53,7 +55,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             until: group::request_at(cx.rng, now),
         };
         let Some(syncing) = self.syncs.get_mut(&sender) else {
-            if self.syncs.len() >= self.syncs.capacity() && !self.displace(sender) {
+            if self.syncs.len() >= self.syncs.capacity() && !self.displace(sender, cx.rng) {
                 return Err(Dropped::GroupSender);
             }
             return self.syncs.insert(sender, new).map_err(|_| Dropped::GroupSender);
@@ -75,8 +77,10 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     }
 
     /// Frees a place for a sender to be asked. Senders that were asked need none. If all are still
-    /// to be asked, a fabric or a key that has more of them than that of the new sender loses one.
-    fn displace(&mut self, new: Sender) -> bool {
+    /// to be asked, a fabric or a key that has more of them than that of the new sender loses one;
+    /// otherwise its own key does. That is a random one: if the newest were refused, replays at the
+    /// right moments would take every place that becomes free.
+    fn displace(&mut self, new: Sender, rng: &mut dyn CryptoRng) -> bool {
         let asked = self.syncs.iter().filter(|(_, syncing)| syncing.asked);
         let asked = asked.min_by_key(|(_, syncing)| syncing.until);
         let displaced = asked.map(|(sender, _)| *sender).or_else(|| {
@@ -90,7 +94,14 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
                     crowd.fabric > own.fabric
                 }
             };
-            senders().filter(is_crowded).max_by_key(|sender| Crowd::of(*sender, senders()))
+            let crowded = senders().filter(is_crowded);
+            crowded.max_by_key(|sender| Crowd::of(*sender, senders())).or_else(|| {
+                let same = |sender: &Sender| (sender.fabric, sender.key) == (new.fabric, new.key);
+                let count = u64::try_from(senders().filter(same).count()).unwrap_or_default();
+                // Below `count`, without a division.
+                let chosen = u64::from(rng.next_u32()).saturating_mul(count) >> 32;
+                senders().filter(same).nth(usize::try_from(chosen).ok()?)
+            })
         });
         displaced.is_some_and(|sender| self.syncs.discard(&sender))
     }

@@ -87,7 +87,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             exchange: header.exchange,
             kind: MessageType::new(header.protocol, header.opcode),
             counter: *counter,
-            payload: bytes.get_mut(Owner::GroupMessage(serial), held),
+            payload: bytes.get_mut(Owner::GroupMessage(serial), held.get_mut()),
         })
     }
 
@@ -159,8 +159,9 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let needed =
             len.saturating_add(Config::HANDSHAKE_MESSAGE).saturating_add(S::Bytes::OVERHEAD);
         let evicted = self.waiting.iter().filter(|(_, message)| !message.is_admitted());
-        let evicted = evicted
-            .map(|(serial, message)| bytes.get(Owner::GroupMessage(*serial), &message.held).len());
+        let evicted = evicted.map(|(serial, message)| {
+            bytes.get(Owner::GroupMessage(*serial), message.held.get()).len()
+        });
         if evicted.fold(bytes.room(owner), usize::saturating_add) < needed {
             return Err(Dropped::GroupSender);
         }

@@ -103,6 +103,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let result = node.with_env(cx, &mut keeper, |env, cx| {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
+        let result = result.map_err(Failure::in_shared_room);
         if let Ok(Step::Claim(_)) = &result {
             let wait = node.config.claim_wait;
             slot.claims = !wait.is_zero();

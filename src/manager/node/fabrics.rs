@@ -49,7 +49,7 @@ impl<S: Storage> Fabrics<S> {
         in_use: impl Fn(FabricIndex) -> bool,
     ) -> Result<FabricIndex, FabricTableError> {
         let index = self.free_index(in_use).ok_or(FabricTableError::TooMany)?;
-        let verified = credentials.verify(crypto, index, profile)?;
+        let verified = credentials.verify(crypto, index, profile, None)?;
         let fabric = verified.fabric();
         if self.iter().any(|other| other.is_same(fabric)) {
             return Err(FabricTableError::Exists);
@@ -88,7 +88,7 @@ impl<S: Storage> Fabrics<S> {
         profile: Profile,
     ) -> Result<(), FabricTableError> {
         let former = self.by_index(index).ok_or(FabricTableError::Unknown)?;
-        let verified = credentials.verify(crypto, index, profile)?;
+        let verified = credentials.verify(crypto, index, profile, Some(former.facts()))?;
         let fabric = verified.fabric();
         if !former.is_same(fabric) {
             return Err(FabricTableError::OtherFabric);

@@ -3,6 +3,7 @@
 use core::ops::Range;
 use core::time::Duration;
 
+use crate::bytes::Cleartext;
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::ids::{LocalSessionId, MessageCounter, MessageType};
@@ -246,7 +247,7 @@ impl<S: Storage> ExchangeEntry<S> {
         sessions: &SessionTable<C, S, T>,
         room: &mut Room<'_, S>,
         config: &Config,
-    ) -> Result<(ProtocolHeader, Held<S>), SendError> {
+    ) -> Result<(ProtocolHeader, Cleartext<Held<S>>), SendError> {
         let Content { kind: MessageType { protocol, opcode }, payload } = content;
         let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
         if session.is_exhausted() {
@@ -257,7 +258,7 @@ impl<S: Storage> ExchangeEntry<S> {
         let len = Config::buffer_len(payload.len());
         let fits = len <= room.most;
         let held = if fits { room.bytes.allocate(owner_of(key), len) } else { None };
-        Ok((header, held.ok_or(SendError::NoRoom)?))
+        Ok((header, Cleartext::new(held.ok_or(SendError::NoRoom)?)))
     }
 
     /// Seals the message that waits, and puts it in flight.
@@ -269,17 +270,18 @@ impl<S: Storage> ExchangeEntry<S> {
         bytes: &mut S::Bytes,
         now: Instant,
     ) -> Result<(), SendError> {
-        let (mut held, kind) = self.exchange.take_waiting().ok_or(SendError::Closed)?;
+        let (held, kind) = self.exchange.take_waiting().ok_or(SendError::Closed)?;
+        let mut held = Cleartext::new(held);
         if session.is_exhausted() {
             return Err(SendError::CounterExhausted);
         }
         let header = self.exchange.header(kind.protocol, kind.opcode, true);
-        let mut message = MessageBuf::new(bytes.get_mut(owner_of(key), &mut held))?;
+        let mut message = MessageBuf::new(bytes.get_mut(owner_of(key), held.get_mut()))?;
         // The payload is in its place, and has all of it.
         message.set_payload_len(message.payload_capacity())?;
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
-        self.launch(&header, held, datagram, counter, now);
+        self.launch(&header, held.take(), datagram, counter, now);
         Ok(())
     }
 
@@ -296,15 +298,15 @@ impl<S: Storage> ExchangeEntry<S> {
     ) -> Result<(), SendError> {
         let (header, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let place = room.bytes.get_mut(owner_of(key), &mut held);
+        let place = room.bytes.get_mut(owner_of(key), held.get_mut());
         let message = MessageBuf::with_payload(place, content.payload)?;
         if !room.may_seal {
-            self.exchange.hold(held, content.kind, now);
+            self.exchange.hold(held.take(), content.kind, now);
             return Ok(());
         }
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
-        self.launch(&header, held, datagram, counter, now);
+        self.launch(&header, held.take(), datagram, counter, now);
         log_trace!(
             "message {} sealed: session {}, exchange {}",
             counter,

@@ -1,6 +1,6 @@
 //! Messages that are sent together.
 
-use crate::bytes::debug_lengths;
+use crate::bytes::{Cleartext, debug_lengths};
 use crate::crypto::Crypto;
 use crate::ids::MessageType;
 use crate::manager::config::Config;
@@ -63,7 +63,7 @@ struct LaidOut<S: Storage> {
     number: usize,
     exchange: ExchangeHandle,
     header: ProtocolHeader,
-    held: Held<S>,
+    held: Cleartext<Held<S>>,
     message: Unsealed,
 }
 
@@ -80,7 +80,7 @@ impl<S: Storage> ExchangeEntry<S> {
         let key = exchange.key;
         let (header, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
         let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
-        let place = room.bytes.get_mut(owner_of(key), &mut held);
+        let place = room.bytes.get_mut(owner_of(key), held.get_mut());
         let buf = MessageBuf::with_payload(place, content.payload)?;
         let message = session.session.lay_out(&header, buf)?;
         Ok(LaidOut { number, exchange, header, held, message })
@@ -199,7 +199,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let place = places.next()?;
             let LaidOut { exchange, held, message, .. } = laid_out.as_mut()?;
             *place = Some((exchange.key.session, message));
-            Some((owner_of(exchange.key), held))
+            Some((owner_of(exchange.key), held.get_mut()))
         });
         let bytes = delivery.bytes.get_many_mut(owners);
         let messages = messages.into_iter().zip(bytes).filter_map(|(message, bytes)| {
@@ -217,13 +217,14 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<(), SendError> {
-        let LaidOut { exchange: ExchangeHandle { key, .. }, header, held, message, .. } = laid_out;
+        let LaidOut { exchange: ExchangeHandle { key, .. }, header, mut held, message, .. } =
+            laid_out;
         let sent = message.finish().map_err(SendError::from).and_then(|(datagram, counter)| {
             let session = self.table.by_local_mut(key.session).ok_or(SendError::Closed)?;
             let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
             session.session.notify_activity(now);
             session.oldest = session.oldest.min(counter.get());
-            entry.launch(&header, held, datagram, counter, now);
+            entry.launch(&header, held.take(), datagram, counter, now);
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
             Ok(())
         });

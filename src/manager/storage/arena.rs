@@ -2,6 +2,8 @@
 
 use core::cell::Cell;
 
+use zeroize::Zeroize;
+
 use super::{ByteStore, Owner};
 use crate::ids::FabricIndex;
 use crate::manager::handle::{ExchangeKey, Source};
@@ -12,7 +14,7 @@ use crate::manager::handle::{ExchangeKey, Source};
 /// owner (9) │ length LE (2) │ bytes │ owner │ ... │ free
 /// ```
 #[derive(Debug)]
-pub struct Arena<A> {
+pub struct Arena<A: Array> {
     array: A,
     used: usize,
 }
@@ -93,7 +95,8 @@ impl<A: Array> Arena<A> {
         A::LEN.saturating_sub(self.used).saturating_add(own)
     }
 
-    /// Removes bytes; those behind them move up.
+    /// Removes bytes; those behind them move up. What is free then is wiped: messages that wait to
+    /// be sealed are not encrypted.
     #[inline(never)]
     fn cut(&mut self, start: usize, end: usize) {
         let gap = end.saturating_sub(start);
@@ -105,8 +108,16 @@ impl<A: Array> Arena<A> {
             for (to, from) in tail.iter().zip(tail.iter().skip(gap)) {
                 to.set(from.get());
             }
+            let (_, free) = tail.split_at(tail.len().saturating_sub(gap));
+            free.iter().for_each(|octet| octet.set(0));
             self.used = self.used.saturating_sub(gap);
         }
+    }
+}
+
+impl<A: Array> Drop for Arena<A> {
+    fn drop(&mut self) {
+        self.array.octets_mut().zeroize();
     }
 }
 
@@ -120,7 +131,7 @@ impl<A: Array> ByteStore for Arena<A> {
     const OVERHEAD: usize = HEADER_LEN;
 
     /// The bytes stay here; the owner finds them by its name.
-    type Held = ();
+    type Held = [u8; 0];
 
     fn owners(&self) -> impl Iterator<Item = (Owner, usize)> {
         self.items().filter_map(|(owner, item)| {
@@ -133,7 +144,7 @@ impl<A: Array> ByteStore for Arena<A> {
     }
 
     #[inline(never)]
-    fn allocate(&mut self, owner: Owner, len: usize) -> Option<()> {
+    fn allocate(&mut self, owner: Owner, len: usize) -> Option<[u8; 0]> {
         if HEADER_LEN.saturating_add(len) > self.free(owner) {
             return None;
         }
@@ -142,7 +153,7 @@ impl<A: Array> ByteStore for Arena<A> {
         *to = encode(owner);
         *rest.first_chunk_mut()? = u16::try_from(len).ok()?.to_le_bytes();
         self.used = self.used.saturating_add(HEADER_LEN).saturating_add(len);
-        Some(())
+        Some([])
     }
 
     #[inline(never)]
@@ -159,12 +170,12 @@ impl<A: Array> ByteStore for Arena<A> {
         }
     }
 
-    fn get<'a>(&'a self, owner: Owner, (): &'a ()) -> &'a [u8] {
+    fn get<'a>(&'a self, owner: Owner, _: &'a [u8; 0]) -> &'a [u8] {
         let item = self.find(owner);
         item.and_then(|item| self.array.bytes().get(item.start..item.end)).unwrap_or_default()
     }
 
-    fn get_mut<'a>(&'a mut self, owner: Owner, (): &'a mut ()) -> &'a mut [u8] {
+    fn get_mut<'a>(&'a mut self, owner: Owner, _: &'a mut [u8; 0]) -> &'a mut [u8] {
         let item = self.find(owner);
         item.and_then(|item| self.array.octets_mut().get_mut(item.start..item.end))
             .unwrap_or_default()
@@ -172,9 +183,9 @@ impl<A: Array> ByteStore for Arena<A> {
 
     fn get_many_mut<'a, const N: usize>(
         &'a mut self,
-        owners: [Option<(Owner, &'a mut ())>; N],
+        owners: [Option<(Owner, &'a mut [u8; 0])>; N],
     ) -> [&'a mut [u8]; N] {
-        let items = owners.map(|owner| owner.and_then(|(owner, ())| self.find(owner)));
+        let items = owners.map(|owner| owner.and_then(|(owner, _)| self.find(owner)));
         let ranges = items.map(|item| item.map_or(0..0, |item| item.start..item.end));
         // Items of different owners never overlap.
         let many = self.array.octets_mut().get_disjoint_mut(ranges);
@@ -269,7 +280,7 @@ mod tests {
                         let fits = arena.allocate(owner(n), len).is_some();
                         prop_assert_eq!(fits, used + HEADER_LEN + len <= ROOM);
                         if fits {
-                            arena.get_mut(owner(n), &mut ()).fill(octet);
+                            arena.get_mut(owner(n), &mut []).fill(octet);
                             model.insert(n, std::vec![octet; len]);
                         }
                     }
@@ -289,7 +300,7 @@ mod tests {
                     && a != b
                 {
                     for (a, b) in [(a, b), (b, a)] {
-                        let (mut first, mut second) = ((), ());
+                        let (mut first, mut second) = ([], []);
                         let owners = [Some((owner(a), &mut first)), None, Some((owner(b), &mut second))];
                         let [first, none, second] = arena.get_many_mut(owners);
                         prop_assert_eq!(&*first, model[&a].as_slice());
@@ -304,9 +315,11 @@ mod tests {
                     .map(|(n, held)| (encode(owner(*n)), held.len() + HEADER_LEN))
                     .collect();
                 prop_assert_eq!(owned, expected);
+                let free = &arena.array[arena.used..];
+                prop_assert!(free.iter().all(|octet| *octet == 0), "what is free is wiped");
                 for n in 1..7 {
                     let held = model.get(&n).map(Vec::as_slice).unwrap_or_default();
-                    prop_assert_eq!(arena.get(owner(n), &()), held);
+                    prop_assert_eq!(arena.get(owner(n), &[]), held);
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 
+use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
@@ -129,6 +130,46 @@ fn strangers_take_no_slot_while_the_application_works_for_it() {
     for slots in [1, 2, 4, 16] {
         what_the_application_works_for_stays(false, slots);
         what_the_application_works_for_stays(true, slots);
+    }
+}
+
+/// The wait in a Busy report is not that for the end of a claim: then the handshake goes on, and its
+/// slot is not free.
+#[test]
+fn a_node_that_is_busy_with_a_claim_names_a_wait_after_which_a_newcomer_gets_in() {
+    for claim_wait in [500, 1500, 2500] {
+        let mut device = Config::default().with_handshakes(1, Duration::from_millis(100));
+        device.claim_wait = Duration::from_millis(claim_wait);
+        let nodes = [(udp(1), Config::default()), (udp(2), device), (host(77), Config::default())];
+        let mut net = joined::<Heap>(nodes.into());
+        let peer = Peer::new(index(1), NodeId::new(300));
+        net.dial_case(HONEST, DEVICE, 1, 200);
+        net.settle();
+        assert!(net.node(DEVICE).manager.records_mut().export(peer).is_some());
+        (net.node(DEVICE).signs, net.node(DEVICE).grants) = (false, false);
+        // The peer falls silent after its Sigma1, and the application answers nothing.
+        net.on_send(|sent| if sent.to == host(77) { Fate::Lost } else { Fate::Arrives });
+        net.dial_case(HONEST, DEVICE, 1, 200);
+        net.pump();
+        assert_eq!(net.nodes[DEVICE].claims.len(), 1);
+        net.run(50);
+        net.dial_case(SENDER, DEVICE, 1, 200);
+        net.pump();
+        let failures = net.nodes[SENDER].failures();
+        let [HandshakeError::Refused(Refusal::Busy { wait })] = failures[..] else {
+            panic!("{failures:?}")
+        };
+        net.node(SENDER).events.clear();
+        net.run(wait.as_millis() as u64);
+        net.node(DEVICE).signs = true;
+        net.dial_case(SENDER, DEVICE, 1, 200);
+        net.run(500);
+        let served = net.nodes[SENDER].try_established().is_some();
+        assert!(
+            served,
+            "a claim of {claim_wait} ms, told {wait:?}: {:?}",
+            net.nodes[SENDER].failures()
+        );
     }
 }
 
