@@ -5,6 +5,7 @@ use core::time::Duration;
 use lexopt::ValueExt;
 use matter_session::crypto::Passcode;
 use matter_session::manager::Config;
+use matter_session::session::Transports;
 
 use super::Result;
 
@@ -28,4 +29,13 @@ pub(crate) fn passcode(parser: &mut lexopt::Parser) -> Result<Passcode> {
 pub(crate) fn config(large: bool) -> Config {
     const LARGEST_UDP_PAYLOAD: usize = 65_507;
     if large { Config::default().with_max_message(LARGEST_UDP_PAYLOAD) } else { Config::default() }
+}
+
+/// The longest message in bytes that the programs take over TCP.
+pub(crate) const MAX_TCP_MESSAGE: u32 = 64_000;
+
+/// `--tcp`: handshakes say which transports this node has.
+pub(crate) fn announcing(config: Config, transports: Transports) -> Config {
+    let parameters = config.parameters.with_tcp(transports, MAX_TCP_MESSAGE);
+    config.with_parameters(parameters)
 }
