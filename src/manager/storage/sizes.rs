@@ -58,6 +58,8 @@ pub enum Groups<const N: usize> {}
 /// Senders to groups whose counters are remembered until a restart: once for each key that they
 /// send with, and once more if they ask for this node's counter. Each key set that a node can have
 /// has an equal part. A node must support 12 for each fabric: 12 for each of the [`KeySets`] are
-/// enough for all groups of a fabric, whichever key set they have.
+/// enough for all groups of a fabric, whichever key set they have. With fewer the node joins fewer
+/// fabrics, unless
+/// [`Config::with_less_than_specified`](crate::manager::Config::with_less_than_specified) is set.
 #[derive(Clone, Copy, Debug)]
 pub enum Senders<const N: usize> {}
