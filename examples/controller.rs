@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example controller -- pase --peer 127.0.0.1:5540 --send read
 //! cargo run --release --example controller -- case --peer [::1]:5540 --fabric fabric.json --times 3
+//! cargo run --release --example controller -- case --peer [::1]:5540 --fabric fabric.json --tcp
 //! cargo run --release --example controller -- group --fabric fabric.json --counters counters
 //! cargo run --release --example controller -- new-fabric fabric.json
 //! ```
@@ -13,24 +14,27 @@
 //! resumed if the peer agrees. The exit code is 0 if every handshake gave a session and every
 //! answer came, else 1.
 //!
+//! With `--tcp` each handshake has a TCP connection of its own, and messages may have 64,000 bytes.
+//! If the connection is lost, the program connects again and repeats the request once.
+//!
 //! `group` needs no session: it sends commands to the groups of the fabric file, which nobody
 //! answers. Without `--counters` their counters begin anew in each run, which serves for tests of
 //! one run alone: two that use one counter under one key give their messages away.
 //!
-//! `examples/device.rs` is its counterpart; `examples/support/udp.rs` holds the loop.
+//! `examples/device.rs` is its counterpart; `examples/support/node.rs` holds the loop.
 
 mod support;
 
+use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
-use matter_session::Group;
 use std::process::ExitCode;
 
 use lexopt::Arg::{Long, Value};
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId};
-use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
+use matter_session::manager::{CloseReason, Config, Event, HandshakeHandle, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::Transports;
 
@@ -39,33 +43,35 @@ use matter_session_testing::loss::Loss;
 use matter_session_testing::new_fabric;
 use matter_session_testing::program::{self, TEST_PASSCODE};
 use matter_session_testing::protocols::{
-    ECHO, ECHO_REQUEST, ON_OFF_COMMANDS, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA, invoke_on_off,
+    ECHO, ECHO_REQUEST, READ_REQUEST, READ_VENDOR_NAME, REPORT_DATA, echo_payload,
 };
 use support::args;
 use support::counters::Counters;
-use support::udp::{Happening, Message, Node};
-use support::{Result, report};
+use support::link::Link;
+use support::node::{Happening, Message, Node};
+use support::{Result, groups, report};
 
 const USAGE: &str =
     "controller pase|case --peer ADDR:PORT [--passcode N] [--fabric FILE] [--times N]
-       [--send echo|read|close] [--echo-size N] [--announce-tcp] [--drop rx:N,tx:N]
+       [--send echo|read|close] [--requests N] [--echo-size N] [--tcp]
+       [--announce-tcp] [--drop rx:N,tx:N]
 controller new-fabric FILE
 controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-clock]
        [--counters FILE] [--drop tx:N]
 
   --times      so many handshakes, one after the other; so many commands to each group
   --send       what to do with each session (default: echo)
+  --requests   how many of them on each session (default: 1)
   --echo-size  octets to be echoed (default: 32)
-  --announce-tcp  say in handshakes that this node speaks TCP as well, which it does not
+  --tcp        speak TCP
+  --announce-tcp  say in handshakes that this node speaks TCP as well, though it does not
   --drop       lose the N-th datagram received or sent, on purpose
   --peer       of groups: send there, and not to their multicast addresses
   --privacy    hide the headers of messages to groups
   --no-clock   do not know the time, which tells which of a group's keys is for sending
   --counters   keep the counters of messages to groups in a file";
 
-/// The largest message over TCP that is announced.
-const MAX_TCP_MESSAGE: u32 = 64_000;
-/// How often a handshake is begun while the peer is busy.
+/// How often a handshake is begun while the peer is busy, or connections are lost.
 const TRIES: u32 = 3;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,8 +84,8 @@ struct Args {
     passcode: Passcode,
     fabric: Option<String>,
     times: u32,
-    send: Send,
-    echo_size: usize,
+    use_for: Use,
+    tcp: bool,
     announce_tcp: bool,
     loss: Loss,
     privacy: bool,
@@ -102,6 +108,26 @@ enum Send {
     Close,
 }
 
+/// What to do with each session.
+#[derive(Clone, Copy)]
+struct Use {
+    send: Send,
+    requests: u32,
+    echo_size: usize,
+}
+
+/// The peer may have received the request, or not.
+#[derive(Debug)]
+struct ConnectionLost;
+
+impl fmt::Display for ConnectionLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection was lost before the answer came")
+    }
+}
+
+impl core::error::Error for ConnectionLost {}
+
 fn main() -> ExitCode {
     program::start("controller", parse(), run)
 }
@@ -115,8 +141,8 @@ fn parse() -> Result<Option<Args>> {
         passcode: Passcode::new(TEST_PASSCODE)?,
         fabric: None,
         times: 1,
-        send: Send::Echo,
-        echo_size: 32,
+        use_for: Use { send: Send::Echo, requests: 1, echo_size: 32 },
+        tcp: false,
         announce_tcp: false,
         loss: Loss::default(),
         privacy: false,
@@ -137,14 +163,16 @@ fn parse() -> Result<Option<Args>> {
             Long("fabric") => args.fabric = Some(args::value(&mut parser)?),
             Long("times") => args.times = args::value(&mut parser)?,
             Long("send") => {
-                args.send = match args::value::<String>(&mut parser)?.as_str() {
+                args.use_for.send = match args::value::<String>(&mut parser)?.as_str() {
                     "echo" => Send::Echo,
                     "read" => Send::Read,
                     "close" => Send::Close,
                     other => return Err(format!("cannot send {other:?}").into()),
                 }
             }
-            Long("echo-size") => args.echo_size = args::value(&mut parser)?,
+            Long("requests") => args.use_for.requests = args::value(&mut parser)?,
+            Long("echo-size") => args.use_for.echo_size = args::value(&mut parser)?,
+            Long("tcp") => args.tcp = true,
             Long("announce-tcp") => args.announce_tcp = true,
             Long("drop") => args.loss = args::value(&mut parser)?,
             Long("privacy") => args.privacy = true,
@@ -170,11 +198,11 @@ fn run(args: Args) -> Result<()> {
         Some(SocketAddr::V6(_)) | None => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let mut config = Config::default();
-    if args.announce_tcp {
-        let parameters = config.parameters.with_tcp(Transports::TCP_CLIENT, MAX_TCP_MESSAGE);
-        config = config.with_parameters(parameters);
+    if args.tcp || args.announce_tcp {
+        config = args::announcing(config, Transports::TCP_CLIENT);
     }
-    let mut node = Node::bind(any, config, args.loss)?;
+    let link = if args.tcp { Link::tcp(None, args::MAX_TCP_MESSAGE)? } else { Link::udp(any)? };
+    let mut node = Node::new(link, config, args.loss);
     node.has_calendar = args.has_calendar;
     node.counters = args.counters;
     let fabric = args.fabric.map(|path| FabricFile::read(&path, Role::Initiator)).transpose()?;
@@ -188,39 +216,16 @@ fn run(args: Args) -> Result<()> {
         }
         What::Group => {
             let fabric = node.join(fabric()?)?;
-            return send_to_groups(&mut node, fabric, args.times, args.privacy, args.peer);
+            return groups::send_to_all(&mut node, fabric, args.times, args.privacy, args.peer);
         }
         What::NewFabric => return Err("which file?".into()),
     };
     let peer = args.peer.ok_or("--peer is missing")?;
     let mut controller = Controller { node, peer, way, sessions: Vec::new() };
-    let outcome = controller.meet(args.times, args.send, args.echo_size);
+    let outcome = controller.meet(args.times, args.use_for);
     // Also after a failure: the peer shall know of it.
     controller.leave()?;
     outcome
-}
-
-/// Sends commands to each group of a fabric. Whether anybody hears them, nobody knows.
-fn send_to_groups(
-    node: &mut Node,
-    fabric: FabricIndex,
-    times: u32,
-    privacy: bool,
-    instead: Option<SocketAddr>,
-) -> Result<()> {
-    let groups: Vec<_> = node.manager.groups().iter(fabric).collect();
-    for (group, settings) in groups.iter().filter(|_| privacy) {
-        node.manager.groups_mut().set(Group::new(fabric, *group), settings.with_privacy())?;
-    }
-    for (_, command) in (0..times).zip(ON_OFF_COMMANDS.into_iter().cycle()) {
-        for (group, _) in &groups {
-            let payload = invoke_on_off(command);
-            let to = Group::new(fabric, *group);
-            let address = node.send_group(to, MessageType::INVOKE_REQUEST, &payload, instead)?;
-            println!("SENT group={group} address={address} payload={}", report::hex(&payload));
-        }
-    }
-    Ok(())
 }
 
 struct Controller {
@@ -237,22 +242,35 @@ enum Way {
 }
 
 impl Controller {
-    fn meet(&mut self, times: u32, send: Send, echo_size: usize) -> Result<()> {
+    fn meet(&mut self, times: u32, use_for: Use) -> Result<()> {
         for time in 1..=times {
-            let session = self.establish()?;
-            self.sessions.push(session);
-            match send {
-                Send::Echo => self.echo(session, echo_size)?,
-                Send::Read => self.read(session)?,
-                Send::Close => {}
+            let mut session = self.establish()?;
+            for _ in 0..use_for.requests {
+                match self.request(session, use_for) {
+                    // An echo and a report change nothing, so that the peer may do them twice.
+                    Err(error) if error.is::<ConnectionLost>() => {
+                        println!("LOST {error}");
+                        session = self.establish()?;
+                        self.request(session, use_for)?;
+                    }
+                    outcome => outcome?,
+                }
             }
             // A device serves one commissioner at a time: the next session needs the place.
-            if send == Send::Close || (time < times && matches!(self.way, Way::Pase(_))) {
+            if use_for.send == Send::Close || (time < times && matches!(self.way, Way::Pase(_))) {
                 self.close(session);
                 self.sessions.pop();
             }
         }
         Ok(())
+    }
+
+    fn request(&mut self, session: SessionHandle, use_for: Use) -> Result<()> {
+        match use_for.send {
+            Send::Echo => self.echo(session, use_for.echo_size),
+            Send::Read => self.read(session),
+            Send::Close => Ok(()),
+        }
     }
 
     /// Settles what is in flight and then closes the sessions, so that the peer need not keep them.
@@ -268,22 +286,30 @@ impl Controller {
         self.node.with(|manager, cx| manager.close_session(cx, session));
     }
 
-    /// A session with the peer. If it is busy this waits as told, and tries three times in all.
+    /// A session with the peer. Tries three times in all if connections are lost, or if the peer is
+    /// busy: then this waits as told.
     fn establish(&mut self) -> Result<SessionHandle> {
-        for _ in 1..TRIES {
+        for tries in 1.. {
             let handshake = self.connect()?;
-            let wait = match self.outcome(handshake)? {
-                Err(HandshakeError::Refused(Refusal::Busy { wait })) => wait,
-                outcome => return Ok(outcome?),
-            };
-            println!("BUSY wait={}", wait.as_millis());
-            let until = self.node.now() + self.spread(wait);
-            while self.node.now() < until {
-                self.node.turn(Some(until))?;
+            match self.outcome(handshake)? {
+                Ok(session) => {
+                    self.sessions.push(session);
+                    return Ok(session);
+                }
+                Err(HandshakeError::Refused(Refusal::Busy { wait })) if tries < TRIES => {
+                    println!("BUSY wait={}", wait.as_millis());
+                    let until = self.node.now() + self.spread(wait);
+                    while self.node.now() < until {
+                        self.node.turn(Some(until))?;
+                    }
+                }
+                Err(error @ HandshakeError::Disconnected) if tries < TRIES => {
+                    println!("FAILED handshake: {error}");
+                }
+                Err(error) => return Err(error.into()),
             }
         }
-        let handshake = self.connect()?;
-        Ok(self.outcome(handshake)??)
+        Err("no try is left".into())
     }
 
     /// A wait, and up to a quarter more: others were told the same one, and would come back with
@@ -293,12 +319,12 @@ impl Controller {
         wait + wait / 4 * random / 255
     }
 
-    fn connect(&mut self) -> Result<HandshakeHandle, ConnectError> {
-        let (way, peer) = (&self.way, self.peer.into());
-        self.node.with(|manager, cx| match way {
+    fn connect(&mut self) -> Result<HandshakeHandle> {
+        let (way, peer) = (&self.way, self.node.reach(self.peer)?);
+        Ok(self.node.with(|manager, cx| match way {
             Way::Pase(passcode) => manager.connect_pase(cx, peer, passcode.clone()),
             Way::Case(fabric, node) => manager.connect_case(cx, peer, Peer::new(*fabric, *node)),
-        })
+        })?)
     }
 
     /// What becomes of a handshake. The manager sees to it that something does, in time.
@@ -325,7 +351,7 @@ impl Controller {
     }
 
     fn echo(&mut self, session: SessionHandle, size: usize) -> Result<()> {
-        let payload: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
+        let payload = echo_payload(size);
         let answer = self.ask(session, ECHO, ECHO_REQUEST, &payload)?;
         let kind = (answer.protocol, answer.opcode);
         if kind != (ECHO, ECHO_REQUEST + 1) || answer.payload != payload {
@@ -362,15 +388,21 @@ impl Controller {
                 Some(Happening::Message(message)) => {
                     self.acknowledge(&message);
                     if message.exchange == exchange {
-                        println!("ANSWER opcode={} size={}", message.opcode, message.payload.len());
+                        println!("{}", report::message_line("ANSWER", &message));
                         return Ok(message);
                     }
                 }
                 Some(Happening::Event(Event::Undelivered { exchange: e, .. })) if e == exchange => {
                     return Err("the request was not acknowledged".into());
                 }
-                Some(Happening::Event(Event::Closed { session: s, .. })) if s == session => {
-                    return Err("the session was closed before the answer came".into());
+                Some(Happening::Event(Event::Closed { session: s, reason, .. }))
+                    if s == session =>
+                {
+                    println!("CLOSED local={} {reason:?}", s.local_session_id().get());
+                    return Err(match reason {
+                        CloseReason::Disconnected => ConnectionLost.into(),
+                        _ => "the session was closed before the answer came".into(),
+                    });
                 }
                 _ => {}
             }

@@ -3,14 +3,16 @@
 //! ```text
 //! cargo run --release --example device -- --listen 127.0.0.1:5540
 //! cargo run --release --example device -- --listen [::1]:5540 --fabric fabric.json
+//! cargo run --release --example device -- --listen [::1]:5540 --fabric fabric.json --tcp
 //! ```
 //! `controller new-fabric fabric.json` makes such a file.
 //!
-//! It prints `READY`, then a line for each session. Peers may send to its echo protocol, or read,
+//! It prints `READY`, then a line for each session and message. Peers may send to its echo protocol, or read,
 //! write and invoke anything: reports are empty, everything else succeeds. It hears the groups that
 //! the fabric file puts it in, by multicast if it listens on `[::]:5540`, and prints `HEARD` for each
 //! message. It sends to no group; when it asks a sender for its counter, its own is one in memory.
-//! `examples/controller.rs` is its counterpart; `examples/support/udp.rs` holds the loop.
+//! `examples/controller.rs` is its counterpart; `examples/support/node.rs` holds the loop. With
+//! `--tcp` it accepts TCP connections instead of datagrams, and messages of up to 64,000 bytes.
 
 mod support;
 
@@ -20,9 +22,9 @@ use std::process::ExitCode;
 
 use lexopt::Arg::Long;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
-use matter_session::manager::{CommissioningWindow, Event, SessionHandle};
+use matter_session::manager::{CommissioningWindow, Config, Event, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
-use matter_session::session::SessionKind;
+use matter_session::session::{SessionKind, Transports};
 use matter_session::time::Instant;
 use matter_session::{FabricIndex, Group, MessageType};
 
@@ -32,15 +34,17 @@ use matter_session_testing::program::{self, TEST_PASSCODE};
 use matter_session_testing::protocols;
 use support::args;
 use support::groups::Heard;
-use support::udp::{Happening, Message, Node};
+use support::link::Link;
+use support::node::{Happening, Message, Node};
 use support::{Result, report};
 
 const USAGE: &str = "device --listen ADDR:PORT [--passcode N] [--fabric FILE] [--drop rx:N,tx:N]
-       [--busy N] [--forget] [--seconds S]
+       [--busy N] [--forget] [--tcp] [--seconds S]
 
   --drop     lose the N-th datagram received or sent, on purpose
   --busy     turn the first N handshakes away as busy
   --forget   forget resumption records as soon as they are made
+  --tcp      accept TCP connections, and no datagrams
   --seconds  end after that time";
 
 /// How long a commissioner may take: then its session ends, and another one gets its turn.
@@ -57,6 +61,7 @@ struct Args {
     loss: Loss,
     busy: u32,
     forget: bool,
+    tcp: bool,
     seconds: Option<Duration>,
 }
 
@@ -74,6 +79,7 @@ fn parse() -> Result<Option<Args>> {
         loss: Loss::default(),
         busy: 0,
         forget: false,
+        tcp: false,
         seconds: None,
     };
     while let Some(arg) = parser.next()? {
@@ -84,6 +90,7 @@ fn parse() -> Result<Option<Args>> {
             Long("drop") => args.loss = args::value(&mut parser)?,
             Long("busy") => args.busy = args::value(&mut parser)?,
             Long("forget") => args.forget = true,
+            Long("tcp") => args.tcp = true,
             Long("seconds") => args.seconds = Some(args::seconds(&mut parser)?),
             Long("help") => {
                 println!("{USAGE}");
@@ -97,7 +104,14 @@ fn parse() -> Result<Option<Args>> {
 }
 
 fn run(args: Args) -> Result<()> {
-    let mut node = Node::bind(args.listen, Config::default(), args.loss)?;
+    let mut config = Config::default();
+    let link = if args.tcp {
+        config = args::announcing(config, Transports::TCP_SERVER);
+        Link::tcp(Some(args.listen), args::MAX_TCP_MESSAGE)?
+    } else {
+        Link::udp(args.listen)?
+    };
+    let mut node = Node::new(link, config, args.loss);
     if let Some(path) = &args.fabric {
         let fabric = node.join(FabricFile::read(path, Role::Responder)?)?;
         listen_to_groups(&node, fabric);
@@ -197,6 +211,7 @@ impl Device {
 
     /// Answers a request, which acknowledges it; what gets no answer is acknowledged alone.
     fn on_message(&mut self, message: &Message) {
+        println!("{}", report::message_line("MESSAGE", message));
         let Message { exchange, protocol, .. } = *message;
         let answer = protocols::answer(protocol, message.opcode, &message.payload);
         let sent = self.node.with(|manager, cx| {

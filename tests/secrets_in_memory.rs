@@ -36,7 +36,7 @@ type Small = WithGroups<
     Fixed<Sessions<8>, Exchanges<4>, Handshakes<3>, Fabrics<5>, Records<12>, MessageBytes<5120>>,
     KeySets<15>,
     Groups<15>,
-    Senders<30>,
+    Senders<180>,
 >;
 
 type Net<S, C = RustCrypto> = Network<S, Noting<C>>;

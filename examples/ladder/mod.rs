@@ -8,6 +8,8 @@ mod diagram;
 mod fields;
 mod link;
 mod pair;
+#[path = "../support/tcp.rs"]
+mod tcp;
 mod wire;
 
 pub(crate) use self::authority::Authority;
@@ -16,8 +18,9 @@ pub(crate) use self::diagram::{
     draw_session, hex,
 };
 pub(crate) use self::fields::{Description, describe};
-pub(crate) use self::link::{Arrival, Link, Tcp, Udp};
+pub(crate) use self::link::{Link, Tcp, Udp};
 pub(crate) use self::pair::{CONTROLLER, DEVICE, Delivered, Node, Pair};
+pub(crate) use self::tcp::Arrival;
 pub(crate) use self::wire::Wire;
 
 use getrandom::SysRng;

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use lexopt::ValueExt;
 use matter_session::crypto::Passcode;
+use matter_session::manager::Config;
+use matter_session::session::Transports;
 
 use super::Result;
 
@@ -21,4 +23,13 @@ pub(crate) fn seconds(parser: &mut lexopt::Parser) -> Result<Duration> {
 
 pub(crate) fn passcode(parser: &mut lexopt::Parser) -> Result<Passcode> {
     Ok(Passcode::new(value(parser)?)?)
+}
+
+/// The longest message in bytes that the programs take over TCP.
+pub(crate) const MAX_TCP_MESSAGE: u32 = 64_000;
+
+/// `--tcp`: handshakes say which transports this node has.
+pub(crate) fn announcing(config: Config, transports: Transports) -> Config {
+    let parameters = config.parameters.with_tcp(transports, MAX_TCP_MESSAGE);
+    config.with_parameters(parameters)
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::io;
 
-use super::udp::Node;
+use super::node::Node;
 
 impl Node {
     /// Goes on until nothing waits for an acknowledgement any more, but no longer than `patience`.

@@ -10,9 +10,10 @@ use matter_session::ids::{FabricIndex, GroupId, GroupKeySetId, NodeId};
 use matter_session::manager::{GroupMessage, GroupSettings, PeerAddress};
 use matter_session::wire::{HEADROOM, TAILROOM};
 
-use super::Result;
-use super::udp::Node;
+use super::node::Node;
+use super::{Result, report};
 use matter_session_testing::fabric_file::Membership;
+use matter_session_testing::protocols::{ON_OFF_COMMANDS, invoke_on_off};
 
 /// A message to a group, copied out so that nothing is borrowed while it is acted on.
 #[derive(Debug)]
@@ -51,10 +52,9 @@ impl Node {
     /// Listens to a multicast address, on the interface that the system chooses. Datagrams to it
     /// come to sockets that are bound to its port and to no address.
     pub(crate) fn listen_to(&self, group: SocketAddr) -> io::Result<()> {
-        match (group.ip(), self.address()?.ip()) {
-            (_, own) if own.is_loopback() => Err(io::Error::other("no multicast on loopback")),
-            (IpAddr::V6(group), IpAddr::V6(_)) => self.join_multicast(&group),
-            _ => Err(io::Error::other("a socket of IPv4")),
+        match group.ip() {
+            IpAddr::V6(group) => self.join_multicast(&group),
+            IpAddr::V4(_) => Err(io::Error::other("Matter groups are of IPv6")),
         }
     }
 
@@ -74,4 +74,27 @@ impl Node {
         self.send_to(sent.datagram, instead.unwrap_or(group))?;
         Ok(group)
     }
+}
+
+/// Sends commands to each group of a fabric. Whether anybody hears them, nobody knows.
+pub(crate) fn send_to_all(
+    node: &mut Node,
+    fabric: FabricIndex,
+    times: u32,
+    privacy: bool,
+    instead: Option<SocketAddr>,
+) -> Result<()> {
+    let groups: Vec<_> = node.manager.groups().iter(fabric).collect();
+    for (group, settings) in groups.iter().filter(|_| privacy) {
+        node.manager.groups_mut().set(Group::new(fabric, *group), settings.with_privacy())?;
+    }
+    for (_, command) in (0..times).zip(ON_OFF_COMMANDS.into_iter().cycle()) {
+        for (group, _) in &groups {
+            let payload = invoke_on_off(command);
+            let to = Group::new(fabric, *group);
+            let address = node.send_group(to, MessageType::INVOKE_REQUEST, &payload, instead)?;
+            println!("SENT group={group} address={address} payload={}", report::hex(&payload));
+        }
+    }
+    Ok(())
 }

@@ -1,11 +1,13 @@
-//! What the examples share: a node behind a UDP socket, its fabric file, its command line.
+//! What the examples share: a node behind its sockets, its fabric file, its command line.
 #![allow(dead_code, reason = "each example uses its part")]
 
 pub(crate) mod args;
 pub(crate) mod counters;
 pub(crate) mod drain;
 pub(crate) mod groups;
+pub(crate) mod link;
+pub(crate) mod node;
 pub(crate) mod report;
-pub(crate) mod udp;
+pub(crate) mod tcp;
 
 pub(crate) use matter_session_testing::program::Result;

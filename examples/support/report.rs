@@ -2,8 +2,11 @@
 
 use core::fmt::Write;
 
+use matter_session::crypto::{Hashing, RustCrypto, Sha256};
 use matter_session::manager::{HeapSessionManager, SessionHandle};
 use matter_session::session::SessionKind;
+
+use super::node::Message;
 
 /// The line that names a session: `SESSION kind=case local=1 peer=2 attestation=...`.
 ///
@@ -28,6 +31,20 @@ pub(crate) fn session_line(
         local.get(),
         peer.get()
     ))
+}
+
+/// The line on a message that was handed up: `MESSAGE protocol=0xfff10001 opcode=1 size=32
+/// sha256=...`.
+pub(crate) fn message_line(what: &str, message: &Message) -> String {
+    let mut digest = RustCrypto.sha256();
+    digest.update(&message.payload);
+    format!(
+        "{what} protocol={:#x} opcode={} size={} sha256={}",
+        message.protocol.to_u32(),
+        message.opcode,
+        message.payload.len(),
+        hex(&digest.finish())
+    )
 }
 
 pub(crate) fn hex(octets: &[u8]) -> String {

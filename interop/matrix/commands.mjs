@@ -27,6 +27,7 @@ export function responderCommand(row, { host, port }, places) {
             fabric: row.handshake === "case" && fabricFile(places, row.fabric, "responder"),
             busy: row.busy,
             forget: row.forget,
+            tcp: row.tcp,
             ...(ours ? ourFlags(row) : theirFlags(row)),
         }),
     ];
@@ -60,6 +61,8 @@ export function initiatorCommand(row, run, { host, port }, places) {
             fabric: row.handshake === "case" && fabricFile(places, run.fabric ?? row.fabric, "initiator"),
             times: row.times,
             send: row.send ?? "echo",
+            requests: row.requests,
+            tcp: row.tcp,
             "echo-size": row.echoSize,
             "echo-protocol": row.echoProtocol,
             ...(ours ? ourFlags(row) : theirFlags(row)),

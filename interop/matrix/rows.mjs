@@ -4,7 +4,7 @@
 // Fields:  handshake, runs (passcode / fabric per run of the initiator; default one run), times (handshakes per run),
 //          send, echoSize, ipv6, fabric, lose (see wire.mjs), ourDrop (--drop of our program), busy, forget,
 //          bare (matter.js omits node ids), fullNode (matter.js's whole device instead of its bare session layer),
-//          only ("device" | "controller": which of our programs the row is for).
+//          tcp, requests (on each session), only ("device" | "controller": which of our programs the row is for).
 // expect:  see describe() in verdict.mjs.
 
 import { groupRows } from "./group-rows.mjs";
@@ -91,6 +91,42 @@ const [wrongPasscode, wrongFabric, busy] = ["pase wrong", "case wrong", "case bu
     plainRows.find(row => row.name.startsWith(start)),
 );
 
+// Over TCP both sides take messages of up to 64 kB
+const large = { handshake: "case", tcp: true, requests: 2, echoSize: 60_000 };
+const tcp = (name, fields, { sessions = ["case"], ...expect }) => ({
+    name: `tcp: ${name}`,
+    ...large,
+    ...fields,
+    expect: { ...ok(...sessions), oversize: true, ...expect },
+});
+const twice = { sessions: ["case", "case-resumed"], connections: 2 };
+
+const tcpRows = [
+    tcp("two echoes of 60000", {}, { connections: 1 }),
+    tcp("two echoes of 60000, ipv6", { ipv6: true }, { connections: 1 }),
+    // With the node ids that matter.js adds, 63996 bytes
+    tcp("the longest echo", { echoSize: 63_948 }, { connections: 1 }),
+    tcp("resumed", { times: 2, requests: 1, only: "controller" }, twice),
+    // matter.js makes its second session over the connection that it has
+    tcp("two sessions, one connection", { times: 2, requests: 1, only: "device" }, { ...twice, connections: 1 }),
+    tcp("pase", { handshake: "pase", requests: 1 }, { sessions: ["pase"], connections: 1 }),
+    tcp("cut at the second request", { lose: { from: "initiator", kind: "Request", nth: 2 } }, {
+        ...twice,
+        lost: { kind: "Request" },
+        disconnected: true,
+        handedUp: { requests: 2, answers: 2 },
+    }),
+    // The responder has served the request when the connection goes, and does so again
+    tcp("cut at the second answer", { lose: { from: "responder", kind: "Answer", nth: 2 } }, {
+        ...twice,
+        lost: { kind: "Answer" },
+        disconnected: true,
+        handedUp: { requests: 3, answers: 2 },
+    }),
+    tcp("cut at Sigma2", { lose: { from: "responder", kind: "Sigma2" } }, { connections: 2, lost: { kind: "Sigma2" } }),
+    tcp("cut at Sigma3", { lose: { from: "initiator", kind: "Sigma3" } }, { connections: 2, lost: { kind: "Sigma3" } }),
+];
+
 // An ack is not acked: when it is lost the other side repeats what it should have acknowledged
 const repeatsReport = from => ({ after: "StatusReport", again: { from, kind: "StatusReport" } });
 // Our controller closes the session behind its last ack, so there nobody repeats the answer
@@ -131,7 +167,7 @@ const lossyRows = [
     lossy("case busy", busy, "responder", "Busy", { again: { from: "initiator", kind: "Sigma1" } }),
 ];
 
-export const rows = [...plainRows, ...lossyRows, ...groupRows].flatMap(row =>
+export const rows = [...plainRows, ...tcpRows, ...lossyRows, ...groupRows].flatMap(row =>
     ["device", "controller"]
         .filter(ours => (row.only ?? ours) === ours)
         .map(ours => ({

@@ -8,6 +8,7 @@ import { eventually, Host, Process } from "./program.mjs";
 import { parseSessions } from "./sessions.mjs";
 import { observeGroups } from "./groups.mjs";
 import { observe, verdict } from "./verdict.mjs";
+import { TcpWire } from "./tcp-wire.mjs";
 import { Wire } from "./wire.mjs";
 
 // matter.js waits 30 s and more for some answers that never come; such a row fails, but by itself
@@ -45,7 +46,7 @@ export async function runRow(row, places, host) {
     const initiators = [];
     const log = line => wireLog.write(line);
     const { lose, late, repeatAfter } = row;
-    const wire = await Wire.open({ host: address, responderPort, lose, late, repeatAfter, log });
+    const wire = await (row.tcp ? TcpWire : Wire).open({ host: address, responderPort, lose, late, repeatAfter, log });
     const started = performance.now();
     let result;
     try {
@@ -110,6 +111,7 @@ function judge(row, { wire, responder, initiators, groups }) {
         runs,
         initiator: sessionsOf(initiators),
         responder: sessionsOf([responder]),
+        lines: { initiator: initiators.flatMap(program => program.lines), responder: responder.lines },
         matterjs: { lines: theirs.flatMap(program => program.lines), sessions: sessionsOf(theirs) },
         wire,
     });

@@ -33,3 +33,10 @@ export function disagreements(initiator, responder) {
             .concat(/^[0-9a-f]{32}$/.test(mine.attestation) ? [] : [`session ${i + 1}: attestation challenge is not 16 octets`]);
     });
 }
+
+/** Whether a program closed its first session before it had another. */
+export function hasEndedBeforeNext(lines) {
+    const [first] = parseSessions(lines);
+    const facts = lines.filter(line => /^(SESSION|CLOSED) /.test(line));
+    return first !== undefined && /^CLOSED local=(\d+)( Disconnected)?$/.exec(facts[1] ?? "")?.[1] === String(first.local);
+}

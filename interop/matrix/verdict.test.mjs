@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rows } from "./rows.mjs";
 import { disagreements, parseSessions } from "./sessions.mjs";
-import { describe, observe, verdict } from "./verdict.mjs";
+import { describe, echoFacts, observe, verdict } from "./verdict.mjs";
 
 const A = "00112233445566778899aabbccddeeff";
 const sessionLine = (kind, local, peer, attestation = A) =>
@@ -12,9 +12,12 @@ const agree = () => [parseSessions([sessionLine("case", 1, 2)]), parseSessions([
 
 const silentWire = { record: [], repeatedAfterLoss: () => false, hasRepeats: () => false };
 
+const echoed = { initiator: [`ANSWER ${echoFacts()}`], responder: [`MESSAGE ${echoFacts()}`] };
+
 function judge(row, changes = {}) {
     const [initiator, responder] = agree();
-    const seen = { row, runs: [true], initiator, responder, matterjs: { lines: [], sessions: [] }, wire: silentWire };
+    const matterjs = { lines: [], sessions: [] };
+    const seen = { row, runs: [true], initiator, responder, lines: echoed, matterjs, wire: silentWire };
     return verdict(row.expect, observe({ ...seen, ...changes }));
 }
 
@@ -81,11 +84,52 @@ test("an unexpected refusal fails a row", () => {
     assert.equal(judge(plain, { wire }).pass, false);
 });
 
-test("a request handed up twice, or cut, fails a row", () => {
-    const row = { ...plain, matterjsRole: "responder", echoSize: 9 };
-    const served = (...lines) => judge(row, { matterjs: { lines, sessions: [] } }).pass;
-    assert.equal(served("MESSAGE size=9"), true);
-    assert.equal(served("MESSAGE size=9", "MESSAGE size=9"), false);
-    assert.equal(served("MESSAGE size=8"), false);
-    assert.equal(served(), false);
+test("a request or an answer that is handed up twice, never, cut or altered fails a row", () => {
+    const row = { ...plain, echoSize: 9 };
+    const [right, cut] = [9, 8].map(size => echoFacts(size));
+    const altered = right.replace(/.$/, digit => (digit === "0" ? "1" : "0"));
+    const pass = (requests, answers) => {
+        const lines = {
+            responder: requests.map(facts => `MESSAGE protocol=0x1 ${facts}`),
+            initiator: answers.map(facts => `ANSWER protocol=0x1 ${facts}`),
+        };
+        return judge(row, { lines }).pass;
+    };
+    assert.equal(pass([right], [right]), true);
+    for (const wrong of [[], [cut], [altered], [right, right]]) {
+        assert.equal(pass(wrong, [right]), false);
+        assert.equal(pass([right], wrong), false);
+    }
+});
+
+test("each request of a session counts", () => {
+    const row = { ...plain, requests: 2 };
+    const twice = { responder: [0, 1].flatMap(() => echoed.responder), initiator: [0, 1].flatMap(() => echoed.initiator) };
+    assert.equal(judge(row, { lines: twice }).pass, true);
+    assert.equal(judge(row).pass, false);
+    const again = { ...row, expect: { ...row.expect, handedUp: { requests: 3, answers: 2 } } };
+    assert.equal(judge(again, { lines: twice }).pass, false);
+    assert.equal(judge(again, { lines: { ...twice, responder: [...twice.responder, ...echoed.responder] } }).pass, true);
+});
+
+test("over TCP an acknowledgement, a repetition, or another number of connections fails a row", () => {
+    const row = { ...plain, tcp: true, expect: { ...plain.expect, connections: 1 } };
+    const pass = changes => judge(row, { wire: { ...silentWire, connections: 1, ...changes } }).pass;
+    assert.equal(pass({}), true);
+    assert.equal(pass({ connections: 2 }), false);
+    assert.equal(pass({ hasRepeats: () => true }), false);
+    assert.equal(pass({ record: [{ kind: "EncryptedAck", size: 34 }] }), false);
+});
+
+test("both sides must close the session of a lost connection before they make another", () => {
+    const row = { ...plain, expect: { ...plain.expect, disconnected: true } };
+    const [first, second] = [sessionLine("case", 7, 8), sessionLine("case-resumed", 9, 10)];
+    const ours = [first, "CLOSED local=7 Disconnected", second, ...echoed.responder];
+    const theirs = [first, "CLOSED local=7", second, ...echoed.initiator];
+    const pass = (initiator, responder) => judge(row, { lines: { initiator, responder } }).pass;
+    assert.equal(pass(theirs, ours), true);
+    for (const closed of ["CLOSED local=7 Peer", "CLOSED local=8 Disconnected", ""]) {
+        const wrong = [first, closed, second, "CLOSED local=7 Disconnected", ...echoed.responder];
+        assert.equal(pass(theirs, wrong), false);
+    }
 });

@@ -3,30 +3,22 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { classify } from "./datagram.mjs";
+import { Recorder } from "./recorder.mjs";
 
-export class Wire {
+export class Wire extends Recorder {
     #listening;
     #upstreams = new Map();
-    #started = performance.now();
-    #log;
-    #lose;
     #late;
     #repeatAfter;
     #groupMessages = [];
 
-    /** Every datagram in order: what classify() tells, and whether it was `lost`, or `repeated` by the wire. */
-    record = [];
-
     /**
-     * @param lose { from, kind, after?, nth? }: lose the first datagram of this kind, once; `after` only count those
-     *     following a message of that kind, `nth` the n-th different message (told by its counter), not the first
+     * @param lose         see Recorder
      * @param late         which group message, counted from 1, is overtaken by the next
      * @param repeatAfter  once so many group messages came, all of them are sent again
      */
     static async open({ host, responderPort, lose, late, repeatAfter, log }) {
-        const wire = new Wire();
-        wire.#log = log;
-        wire.#lose = lose;
+        const wire = new Wire({ lose, log });
         wire.#late = late;
         wire.#repeatAfter = repeatAfter;
         const type = host.includes(":") ? "udp6" : "udp4";
@@ -58,15 +50,7 @@ export class Wire {
     }
 
     #forward(from, data, send, repeated = false) {
-        const datagram = { ...classify(data, from), repeated };
-        datagram.lost = this.#isToLose(datagram);
-        this.record.push(datagram);
-        const at = (performance.now() - this.#started).toFixed(1).padStart(8);
-        this.#log(
-            `${at} ms ${from.padEnd(9)} ${datagram.kind} counter=${datagram.counter} ${data.length} octets` +
-                `${datagram.lost ? " LOST" : ""}${repeated ? " REPEATED" : ""} ${data.toString("hex")}\n`,
-        );
-        if (!datagram.lost) send();
+        if (!this.note(from, data, repeated)) send();
     }
 
     #forwardToGroup(data, send) {
@@ -75,30 +59,6 @@ export class Wire {
         if (count !== this.#late) forward(data);
         if (count === this.#late + 1) forward(this.#groupMessages[this.#late - 1]);
         if (count === this.#repeatAfter) for (const again of this.#groupMessages) forward(again, true);
-    }
-
-    #isToLose({ from, kind, counter }) {
-        const rule = this.#lose;
-        if (!rule || from !== rule.from || kind !== rule.kind || this.record.some(datagram => datagram.lost)) return false;
-        const armedAt = rule.after ? this.record.findIndex(datagram => datagram.kind === rule.after) : 0;
-        if (armedAt < 0) return false;
-        const earlier = this.record.slice(armedAt).filter(datagram => datagram.from === from && datagram.kind === kind);
-        const counters = new Set(earlier.map(datagram => datagram.counter));
-        return !counters.has(counter) && counters.size + 1 === (rule.nth ?? 1);
-    }
-
-    /** Whether, after the loss, `from` sent a message of that kind which it had sent before: a retransmission. */
-    repeatedAfterLoss({ from, kind }) {
-        const lossAt = this.record.findIndex(datagram => datagram.lost);
-        const same = datagram => datagram.from === from && datagram.kind === kind;
-        const first = new Set(this.record.slice(0, lossAt + 1).filter(same).map(datagram => datagram.counter));
-        return lossAt >= 0 && this.record.slice(lossAt + 1).some(datagram => same(datagram) && first.has(datagram.counter));
-    }
-
-    /** Whether anybody sent anything twice. */
-    hasRepeats() {
-        const ids = this.record.map(({ from, secured, counter }) => `${from} ${secured} ${counter}`);
-        return new Set(ids).size < ids.length;
     }
 
     close() {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { test } from "node:test";
 import { classify } from "./datagram.mjs";
+import { TcpWire } from "./tcp-wire.mjs";
 import { Wire } from "./wire.mjs";
 
 const unsecured = (opcode, counter, { ack = false, payload = "" } = {}) => {
@@ -99,4 +101,52 @@ test("group messages are repeated once, when so many have come, and nothing else
         wire.record.map(({ repeated }) => repeated),
         [false, false, false, true, true, false],
     );
+});
+
+const frame = message => {
+    const prefix = Buffer.alloc(4);
+    prefix.writeUInt32LE(message.length);
+    return Buffer.concat([prefix, message]);
+};
+
+/** What arrives behind a TCP wire, until its connection ends. */
+async function throughTcp(lose, pieces) {
+    const host = "127.0.0.1";
+    let arrived = Buffer.alloc(0);
+    let ended;
+    const end = new Promise(resolve => (ended = resolve));
+    const server = createServer(socket => {
+        socket.on("data", data => (arrived = Buffer.concat([arrived, data])));
+        socket.on("close", ended);
+    }).listen(0, host);
+    await once(server, "listening");
+    const wire = await TcpWire.open({ host, responderPort: server.address().port, lose, log() {} });
+    const socket = connect({ host, port: wire.port, noDelay: true });
+    socket.on("error", () => {});
+    for (const piece of pieces) {
+        socket.write(piece);
+        await new Promise(resolve => setTimeout(resolve, 5));
+    }
+    socket.end();
+    await end;
+    wire.close();
+    server.close();
+    return { arrived, wire };
+}
+
+test("a TCP wire forwards messages that come in pieces, or several at once", async () => {
+    const bytes = Buffer.concat([unsecured(0x30, 1), unsecured(0x32, 2), secured(60_000)].map(frame));
+    const pieces = [bytes.subarray(0, 3), bytes.subarray(3, 70), bytes.subarray(70, 20_000), bytes.subarray(20_000)];
+    const { arrived, wire } = await throughTcp(undefined, pieces);
+    assert.deepEqual(arrived, bytes);
+    assert.deepEqual(wire.record.map(({ kind }) => kind), ["Sigma1", "Sigma3", "Request"]);
+    assert.equal(wire.record[2].size, 60_008);
+    assert.equal(wire.connections, 1);
+});
+
+test("a TCP wire cuts the connection at the chosen message", async () => {
+    const [first, second] = [unsecured(0x30, 1), unsecured(0x32, 2)].map(frame);
+    const { arrived, wire } = await throughTcp({ from: "initiator", kind: "Sigma3" }, [first, second, first]);
+    assert.deepEqual(arrived, first);
+    assert.deepEqual(wire.record.map(({ lost }) => lost), [false, true]);
 });

@@ -1,6 +1,6 @@
 // matter.js as responder of PASE and CASE on the session layer alone; takes the options of our `device` example.
 //
-//   node responder.mjs --listen ADDR:PORT [--passcode N] [--fabric FILE] [--busy N] [--forget] [--bare-headers]
+//   node responder.mjs --listen ADDR:PORT [--passcode N] [--fabric FILE] [--busy N] [--forget] [--bare-headers] [--tcp]
 //
 // Prints READY, a SESSION line per session, and MESSAGE per request it serves:
 //   echo protocols      payload back with opcode + 1
@@ -10,7 +10,7 @@ import { Bytes, Millis } from "@matter/general";
 import { PaseServer, SecureChannelMessenger, SecureChannelProtocol } from "@matter/protocol";
 import { INTERACTION_PROTOCOL_ID, SecureMessageType } from "@matter/types";
 import { fabricConfig } from "./make-fabric.mjs";
-import { announceSessions, ECHO_PROTOCOLS, isMain, logToStderr, makeStack, parseAddress, parseArgs, say } from "./stack.mjs";
+import { announceSessions, ECHO_PROTOCOLS, isMain, logToStderr, makeStack, parseAddress, parseArgs, say, sayMessage } from "./stack.mjs";
 
 const READ_REQUEST = 0x02;
 const STATUS_RESPONSE = 0x01;
@@ -21,6 +21,7 @@ const EMPTY_REPORT = Bytes.fromHex("15290424ff0c18"); // ReportData { 4: Suppres
 /** Returns what stops it. */
 export async function respond(args) {
     const stack = await makeStack({
+        tcp: !!args.tcp,
         ...parseAddress(args.listen),
         fabrics: args.fabric ? [fabricConfig(JSON.parse(readFileSync(args.fabric, "utf8")), "responder")] : [],
     });
@@ -58,7 +59,7 @@ export async function respond(args) {
             id: protocol,
             requiresSecureSession: true,
             async onNewExchange(exchange, { payload, payloadHeader }) {
-                say(`MESSAGE protocol=0x${protocol.toString(16)} opcode=${payloadHeader.messageType} size=${payload.byteLength}`);
+                sayMessage("MESSAGE", protocol, payloadHeader.messageType, payload);
                 await exchange.nextMessage(); // take the request off the queue
                 await exchange.send(...answer(payloadHeader.messageType, payload));
                 await exchange.close();

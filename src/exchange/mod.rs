@@ -283,6 +283,11 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         self.flight().filter(|flight| flight.retry.is_some()).map(|flight| flight.counter)
     }
 
+    /// Returns true if a message acknowledges the one that is repeated until it is acknowledged.
+    pub(crate) fn is_answered_by(&self, header: &ProtocolHeader) -> bool {
+        header.ack.is_some() && header.ack == self.unacknowledged()
+    }
+
     /// Waits until `next` for the acknowledgement of the message in flight, unless a
     /// transmission is due anyway.
     pub fn postpone(&mut self, next: Instant) {

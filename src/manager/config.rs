@@ -61,7 +61,8 @@ pub struct Config {
     /// attacker: SECURITY.md has figures.
     pub max_handshakes: usize,
     /// Maximum number of fabrics. Not more than a third of the CASE sessions for which there is room:
-    /// the specification guarantees each fabric three. See
+    /// the specification guarantees each fabric three. With [`WithGroups`](super::WithGroups), not
+    /// more than there are [`Senders`](super::sizes::Senders) for. See
     /// [`with_less_than_specified`](Self::with_less_than_specified).
     pub max_fabrics: usize,
     /// Maximum number of resumption records in the manager's own table. A full table evicts
@@ -139,7 +140,7 @@ pub struct Config {
     pub remember_certificates: bool,
     /// Whether limits may be below the minima of the specification. Otherwise a node is in no more
     /// fabrics than it has three CASE sessions for, and knows at least ten senders under each group
-    /// key set.
+    /// key set: arrays that are too small for that limit the number of fabrics.
     pub below_specification: bool,
     /// The protocols that the application has: only their messages begin exchanges of peers and are
     /// taken from groups. Messages of others that would are acknowledged and dropped
@@ -423,11 +424,9 @@ impl Config {
     pub(super) fn usable(mut self) -> Self {
         /// Sums of limits must not overflow. No table grows so large.
         const MOST: usize = 1 << 20;
-        /// The specification has each node keep the counters of so many.
-        const LEAST_SENDERS: usize = 10;
         self.longest_interval = self.longest_interval.max(SHORTEST_INTERVAL);
         if !self.below_specification {
-            self.max_group_senders = self.max_group_senders.max(LEAST_SENDERS);
+            self.max_group_senders = self.max_group_senders.max(Self::LEAST_SENDERS);
         }
         self.max_message = self.max_message.min(MAX_UDP_MESSAGE);
         self.exchange_lifetime = self.exchange_lifetime.max(Duration::from_millis(1));
@@ -494,6 +493,9 @@ impl Config {
         #[cfg(not(feature = "alloc"))]
         return EphemeralNodeId::random(rng);
     }
+
+    /// The specification has each node keep the counters of this number of senders to groups.
+    pub(super) const LEAST_SENDERS: usize = 10;
 
     /// The room that a message of a handshake needs while it is put together.
     pub(super) const HANDSHAKE_MESSAGE: usize = Self::buffer_len(MAX_UDP_PAYLOAD);

@@ -199,7 +199,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         let case_sessions = self.sessions.capacity().saturating_sub(1);
         self.node.fabrics.limit(config.fabrics(case_sessions));
         if let Some(groups) = self.groups.get_mut() {
-            groups.limit(&config, self.node.fabrics.capacity());
+            let fabrics = groups.limit(&config, self.node.fabrics.capacity());
+            self.node.fabrics.limit(fabrics);
         }
         self.node.records.limit(config.max_records);
         let reserve = (self.event_reserve(), self.handshake_event_reserve());

@@ -9,6 +9,13 @@ pub const ECHO: ProtocolId = ProtocolId::vendor(VendorId::new(0xFFF1), 1);
 pub const ECHO_WITHOUT_VENDOR: ProtocolId = ProtocolId::standard(0x00F1);
 pub const ECHO_REQUEST: u8 = 1;
 
+/// A payload to be echoed. No two blocks of 256 bytes are equal up to 64 kB, so that lost, repeated
+/// and exchanged parts of a message show.
+#[must_use]
+pub fn echo_payload(size: usize) -> Vec<u8> {
+    (0..size).map(|index| (index ^ (index >> 8)).to_le_bytes()[0]).collect()
+}
+
 pub const STATUS_RESPONSE: u8 = 1;
 pub const READ_REQUEST: u8 = 2;
 pub const REPORT_DATA: u8 = 5;

@@ -24,7 +24,7 @@ pub type Small = WithGroups<
     Fixed<Sessions<7>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
     KeySets<4>,
     Groups<4>,
-    Senders<24>,
+    Senders<48>,
 >;
 
 /// The key of the group that matters, and that of the group for guests.

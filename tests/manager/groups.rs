@@ -27,7 +27,7 @@ type Small = WithGroups<
     Fixed<Sessions<7>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
     KeySets<4>,
     Groups<4>,
-    Senders<24>,
+    Senders<48>,
 >;
 
 /// Nodes 100, 101, ... on one fabric, all in group 1 under one key.

@@ -7,11 +7,11 @@ use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::MessageType;
 use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::sizes::{
-    Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
+    Exchanges, Fabrics, Groups, Handshakes, KeySets, MessageBytes, Records, Senders, Sessions,
 };
 use matter_session::manager::{
     Config, ConnectError, Event, FabricTableError, Fixed, Heap, OpenError, SendError, Storage,
-    WindowError,
+    WindowError, WithGroups,
 };
 
 use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp, window};
@@ -266,4 +266,36 @@ fn a_node_joins_no_more_fabrics_than_it_has_three_case_sessions_for() {
     assert_eq!(joins::<Device<10>>(Config::default()), 3);
     assert_eq!(joins::<Device<16>>(Config::default()), 5);
     assert_eq!(joins::<Device<3>>(Config::default().with_less_than_specified()), 5);
+}
+
+#[test]
+fn a_node_joins_no_more_fabrics_than_it_has_twelve_senders_for_under_each_key_set() {
+    type Light<const KEY_SETS: usize, const SENDERS: usize> = WithGroups<
+        Fixed<
+            Sessions<16>,
+            Exchanges<4>,
+            Handshakes<2>,
+            Fabrics<5>,
+            Records<2>,
+            MessageBytes<2600>,
+        >,
+        KeySets<KEY_SETS>,
+        Groups<5>,
+        Senders<SENDERS>,
+    >;
+    let config = Config::default;
+    assert_eq!(joins::<Light<15, 180>>(config()), 5, "the default");
+    assert_eq!(joins::<Light<15, 179>>(config()), 4);
+    assert_eq!(joins::<Light<5, 60>>(config()), 5);
+    assert_eq!(joins::<Light<5, 59>>(config()), 4);
+    assert_eq!(joins::<Light<1, 12>>(config()), 1);
+    assert_eq!(joins::<Light<1, 11>>(config()), 0);
+    assert_eq!(joins::<Light<1, 1>>(config().with_less_than_specified()), 5);
+    // A fabric that may have fewer key sets needs fewer places.
+    let one = config().with_groups(1, 5);
+    assert_eq!(joins::<Light<15, 60>>(one), 5);
+    // Where there are no key sets there are no senders.
+    assert_eq!(joins::<Light<1, 1>>(config().with_groups(0, 5)), 5);
+    assert_eq!(joins::<Heap>(config().with_groups(0, 0)), 5);
+    assert_eq!(joins::<Heap>(config().with_group_senders(0, 4)), 5);
 }

@@ -6,7 +6,7 @@ use matter_session::manager::{Dropped, PeerAddress, SessionHandle};
 use matter_session::session::DecodeError;
 
 use crate::net::{Fate, Net, PASSCODE, udp};
-use crate::raw::{ACK, PAKE1, PAKE3, Raw, SIGMA1, SIGMA3, parts};
+use crate::raw::{ACK, PAKE1, PAKE3, REPORT, Raw, SIGMA1, SIGMA3, parts};
 use crate::twin::{Plan, header};
 
 /// A datagram that node 0 has sent and that did not arrive.
@@ -262,4 +262,85 @@ fn a_forged_message_from_another_address_ends_no_handshake_and_moves_none() {
         assert_eq!(address(&net, DEVICE, session), udp(1), "{opcode:x}");
         assert!(net.node(INITIATOR).try_established().is_some(), "{opcode:x}");
     }
+}
+
+/// Two members that resume their session, and the report of success, which did not arrive.
+fn resuming() -> (Net, Vec<u8>) {
+    let mut net = Net::members();
+    net.case(200);
+    for node in &mut net.nodes {
+        node.events.clear();
+    }
+    net.dial_case(INITIATOR, DEVICE, 1, 200);
+    let report = withheld_message(&mut net, REPORT);
+    assert_eq!(net.sent.last().unwrap().from, udp(1));
+    (net, report)
+}
+
+#[test]
+fn a_resumption_goes_on_from_whichever_address_its_initiator_reports_success() {
+    let other_host = PeerAddress::Udp(([127, 0, 0, 9], 1).into());
+    for moved in [udp(9), other_host, link_local(2, 0)] {
+        let (mut net, report) = resuming();
+        net.on_send(|_| Fate::Arrives);
+        net.nodes[INITIATOR].address = moved;
+        net.hand(DEVICE, moved, &report).unwrap();
+        net.run(1000);
+        let session = net.node(DEVICE).established();
+        assert_eq!(address(&net, DEVICE, session), moved);
+        assert!(net.node(INITIATOR).try_established().is_some());
+        net.assert_clean();
+    }
+}
+
+/// A report proves that its sender has received Sigma2Resume: it acknowledges that. One that does
+/// not, or that reports a failure, can be of anybody who has seen a Sigma1.
+#[test]
+fn a_report_from_another_address_that_proves_nothing_or_no_success_ends_no_resumption() {
+    let (ack, payload) = (22..26, 26..34);
+    for at in ack.chain(payload) {
+        let (mut net, report) = resuming();
+        let since = net.sent.len();
+        let mut forged = report.clone();
+        forged[at] ^= 1;
+        let _ = net.hand(DEVICE, udp(9), &forged);
+        // Without an acknowledgement at all.
+        let mut silent = report.clone();
+        silent[16] &= !2;
+        silent.drain(22..26);
+        let _ = net.hand(DEVICE, udp(9), &silent);
+        net.pump();
+        assert!(net.node(DEVICE).try_established().is_none(), "byte {at}");
+        assert!(net.nodes[DEVICE].failures().is_empty(), "byte {at}");
+        let moved = net.sent[since..].iter().filter(|sent| sent.to == udp(9));
+        assert!(moved.into_iter().all(|sent| sent.handshake_opcode() == Some(ACK)), "byte {at}");
+        net.on_send(|_| Fate::Arrives);
+        net.hand(DEVICE, udp(1), &report).unwrap();
+        net.run(1000);
+        let session = net.node(DEVICE).established();
+        assert_eq!(address(&net, DEVICE, session), udp(1), "byte {at}");
+        net.assert_clean();
+    }
+}
+
+/// Somebody who has seen the Sigma2Resume can report success. The keys are not known to them.
+#[test]
+fn a_peer_gets_its_session_back_from_whoever_reported_success_for_it() {
+    let (mut net, report) = resuming();
+    let mut forged = report.clone();
+    forged[4] ^= 1;
+    net.hand(DEVICE, udp(9), &forged).unwrap();
+    net.pump();
+    let (a, b) = (net.node(INITIATOR).established(), net.node(DEVICE).established());
+    assert_eq!(address(&net, DEVICE, b), udp(9));
+    net.on_send(|_| Fate::Arrives);
+    net.say(INITIATOR, a, 2);
+    net.pump();
+    assert_eq!(address(&net, DEVICE, b), udp(1));
+    let since = net.sent.len();
+    net.say(DEVICE, b, 4);
+    net.run(2000);
+    assert_eq!([net.node(DEVICE).got.len(), net.node(INITIATOR).got.len()], [1, 1]);
+    let moved = net.sent[since..].iter().filter(|sent| sent.to == udp(9));
+    assert_eq!(moved.count(), 0);
 }

@@ -2,11 +2,13 @@
 
 use core::time::Duration;
 
+use matter_session::ids::MessageType;
 use matter_session::manager::{
-    CloseReason, CommissioningWindow, Config, NoPaseSession, SessionHandle,
+    CloseReason, CommissioningWindow, Config, Datagram, Dropped, NoPaseSession, OpenError,
+    SendError, SessionHandle,
 };
 
-use crate::net::{Net, PASSCODE, udp, window};
+use crate::net::{Fate, IM, Net, PASSCODE, udp, window};
 
 const DEVICE: usize = 1;
 
@@ -58,6 +60,57 @@ fn an_expired_fail_safe_frees_the_device_without_a_timer() {
     net.now += 60_000;
     assert!(serves(&mut net));
     assert!(net.nodes[DEVICE].manager.session(session).is_none());
+}
+
+/// A message that has waited in the socket while the device slept: no timer was handled before it.
+#[test]
+fn a_message_over_the_session_of_an_expired_fail_safe_is_not_delivered() {
+    for batched in [false, true] {
+        for (late, delivered) in [(0, true), (1, false)] {
+            let mut net = net();
+            let session = commission(&mut net);
+            let theirs = net.node(0).established();
+            net.on_send(|_| Fate::Lost);
+            net.say(0, theirs, 2);
+            net.pump();
+            let mut message = net.sent.last().unwrap().octets.clone();
+            net.now += 59_999 + late;
+            let received = net.call(DEVICE, |m, cx| {
+                if !batched {
+                    return m.handle_datagram(cx, udp(1), &mut message).dropped();
+                }
+                let mut batch = [Datagram::new(udp(1), &mut message)];
+                m.handle_datagrams(cx, &mut batch);
+                let [datagram] = &mut batch;
+                datagram.take().unwrap().dropped()
+            });
+            assert_eq!(received, (!delivered).then_some(Dropped::UnknownSession));
+            assert_eq!(net.nodes[DEVICE].manager.session(session).is_some(), delivered);
+            net.pump();
+            let ended = [(session, 0, CloseReason::FailSafeExpired)];
+            assert_eq!(net.node(DEVICE).closed(), if delivered { &[] } else { &ended[..] });
+        }
+    }
+}
+
+#[test]
+fn nothing_is_sent_over_the_session_of_an_expired_fail_safe() {
+    let mut net = net();
+    let session = commission(&mut net);
+    let exchange = net.call(DEVICE, |m, cx| m.open_exchange(cx, session)).unwrap();
+    let kind = MessageType::new(IM, 2);
+    net.now += 60_000;
+    let since = net.sent.len();
+    net.call(DEVICE, |m, cx| {
+        let mut buf = [0; 200];
+        let unreliable = m.send_unreliable(cx, exchange, kind, b"x", &mut buf).map(drop);
+        assert_eq!(unreliable, Err(SendError::Closed));
+        assert_eq!(m.send(cx, exchange, kind, b"x"), Err(SendError::Closed));
+        assert_eq!(m.open_exchange(cx, session), Err(OpenError::Closed));
+    });
+    net.pump();
+    assert_eq!(net.sent_by(DEVICE, since).len(), 1, "its end is reported");
+    assert_eq!(net.node(DEVICE).closed(), [(session, 0, CloseReason::FailSafeExpired)]);
 }
 
 #[test]

@@ -190,19 +190,24 @@ impl<C: Crypto> CaseServer<C> {
         self.machine.fabric
     }
 
-    /// Returns true if a message is the Sigma3 that this handshake waits for: if it was encrypted with
-    /// the key that only the initiator has.
+    /// Returns true if a message is the one that this handshake waits for: a Sigma3 that was
+    /// encrypted with the key that only the initiator has, or a report that the resumption
+    /// succeeded, which proves nothing.
     pub(crate) fn expects(&self, crypto: &C, opcode: Opcode, payload: &[u8]) -> bool {
-        let State::Full(Full { stage: Stage::ExpectSigma3, shared, ipk, transcript, .. }) =
-            &self.machine.state
-        else {
-            return false;
-        };
-        if opcode != Opcode::CASE_SIGMA3 {
-            return false;
+        match (&self.machine.state, opcode) {
+            (
+                State::Full(Full { stage: Stage::ExpectSigma3, shared, ipk, transcript, .. }),
+                Opcode::CASE_SIGMA3,
+            ) => {
+                let key = s3k(crypto, shared, ipk, transcript);
+                key.is_ok_and(|key| opens_sigma3(crypto, key, payload))
+            }
+            (
+                State::Resuming(Resuming { stage: ResumingStage::ExpectReport, .. }),
+                Opcode::STATUS_REPORT,
+            ) => read_report(payload).is_ok(),
+            _ => false,
         }
-        let key = s3k(crypto, shared, ipk, transcript);
-        key.is_ok_and(|key| opens_sigma3(crypto, key, payload))
     }
 
     /// Handles the next message of the initiator. After an error the handshake has ended.

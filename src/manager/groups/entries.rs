@@ -5,6 +5,7 @@ use crate::bytes::Cleartext;
 use crate::crypto::Crypto;
 use crate::group::{GroupOpened, KeyId, OperationalKeySet, SecurityPolicy};
 use crate::ids::{GroupId, GroupKeySetId, MessageCounter, NodeId};
+use crate::manager::config::Config;
 use crate::manager::handle::PeerAddress;
 use crate::manager::storage::{Held, KeyRef, Sender, Storage};
 use crate::session::ReplayWindow;
@@ -112,6 +113,14 @@ pub(super) struct Share {
 
 impl Share {
     pub(super) const NONE: Self = Self { key_sets: 0, groups: 0, data: 0, control: 0 };
+
+    /// Returns true if there is room under each key set for ten senders of data messages and two of
+    /// control messages, or if there need not be.
+    pub(super) const fn is_enough(self, config: &Config) -> bool {
+        const LEAST_CONTROL: usize = 2;
+        let has_room = self.data >= Config::LEAST_SENDERS && self.control >= LEAST_CONTROL;
+        has_room || self.key_sets == 0 || config.below_specification
+    }
 
     /// Returns how many senders of all kinds a fabric may have.
     pub(super) const fn senders(self) -> usize {

@@ -60,7 +60,10 @@ impl<C: Crypto, S: Storage> Empty for Groups<C, S> {
 }
 
 impl<C: Crypto, S: Storage> Groups<C, S> {
-    pub(in crate::manager) fn limit(&mut self, config: &Config, fabrics: usize) {
+    /// Limits the tables, and divides them among this number of fabrics. Returns the number of
+    /// fabrics that the node may join: as many as have room for the senders that the specification
+    /// demands.
+    pub(in crate::manager) fn limit(&mut self, config: &Config, fabrics: usize) -> usize {
         let of_all = |per_fabric: usize| per_fabric.saturating_mul(config.max_fabrics);
         self.key_sets.limit(of_all(config.max_group_key_sets));
         self.keys.limit(of_all(config.max_group_key_sets).saturating_mul(MAX_EPOCHS));
@@ -69,18 +72,26 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         self.senders.limit(of_all(senders).saturating_mul(2));
         self.syncs.limit(config.max_waiting_group_messages);
         self.waiting.limit(config.max_waiting_group_messages);
+        let is_enough = |fabrics: &usize| self.share_of(config, *fabrics).is_enough(config);
+        let fabrics = (1..=fabrics).rev().find(is_enough).unwrap_or(0);
+        self.share = self.share_of(config, fabrics);
+        fabrics
+    }
+
+    /// Returns the part of the tables that each of this number of fabrics has.
+    fn share_of(&self, config: &Config, fabrics: usize) -> Share {
         let share = |capacity: usize| capacity.checked_div(fabrics).unwrap_or(0).max(1);
         let key_sets = share(self.key_sets.capacity()).min(config.max_group_key_sets);
         let senders = share(self.senders.capacity()).checked_div(key_sets).unwrap_or(0).max(1);
         // Ten of twelve places are for data, two for control: the specification demands as many.
         let data = senders.saturating_sub((senders / 6).max(1)).max(1);
         let data = data.min(config.max_group_senders);
-        self.share = Share {
+        Share {
             key_sets,
             groups: share(self.groups.capacity()).min(config.max_groups),
             data,
             control: senders.saturating_sub(data).max(1).min(config.max_group_senders),
-        };
+        }
     }
 
     /// Returns the keys that a message of this session may have been sealed with.

@@ -80,8 +80,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
 
     /// Returns the handshake of an initiator that goes on from another address. Everybody who has
     /// seen the ids of a handshake can send from elsewhere: only the message that it waits for is
-    /// taken, and where that proves who the sender is, only with this proof. Nothing else from
-    /// elsewhere changes a handshake.
+    /// taken, and where that proves who the sender is, only with this proof. A StatusReport proves
+    /// at least that its sender has received the message before it, which it acknowledges. Nothing
+    /// else from elsewhere changes a handshake.
     #[inline(never)]
     fn moved(
         &self,
@@ -97,6 +98,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
                 && slot.ended.is_none()
                 && slot.peer.shares_sessions(&from)
                 && !slot.unsecured.is_duplicate(*counter)
+                && (opcode != Opcode::STATUS_REPORT || slot.exchange.is_answered_by(header))
         });
         slots.find(|(_, slot)| slot.machine.expects(crypto, opcode, payload)).map(|(id, _)| *id)
     }

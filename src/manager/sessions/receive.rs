@@ -70,6 +70,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<Received<'b>, Dropped> {
+        // The message may have waited in the socket while no timer was handled.
+        self.fail_safe_timeout(now, delivery);
         let entry = self.table.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
         let session = SessionHandle { local, serial: entry.serial };
         let message = unopened(entry)?;

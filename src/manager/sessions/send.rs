@@ -23,6 +23,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<ExchangeHandle, OpenError> {
+        self.fail_safe_timeout(now, delivery);
         let known = self.table.get(session).filter(|known| known.closing.is_none());
         let holder = known.ok_or(OpenError::Closed)?.holder();
         self.check_own(session, &node.config)?;
@@ -60,6 +61,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<(), SendError> {
+        self.fail_safe_timeout(now, delivery);
         let backlogged = delivery.is_backlogged();
         let key = exchange.key;
         let most = self.room_for(key, &delivery.bytes);
@@ -95,6 +97,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<Transmit<'b>, SendError> {
+        self.fail_safe_timeout(now, delivery);
         let Content { kind: MessageType { protocol, opcode }, payload } = content;
         let key = exchange.key;
         let entry = self.exchanges.open(exchange).ok_or(SendError::Closed)?;

@@ -97,6 +97,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) {
+        self.fail_safe_timeout(now, delivery);
         let mut later = messages;
         while !later.is_empty() {
             let len = self.send_together(crypto, now, later, delivery, node);

@@ -12,6 +12,11 @@ pub enum Sessions<const N: usize> {}
 /// Exchanges of secure sessions at once. A quarter, and one at least, is kept for those that this
 /// node begins, and as many for those of peers. Four places for each three fabrics let every fabric
 /// have one, whatever other fabrics have begun, while this node has begun no more than a quarter.
+///
+/// A place is taken until the peer has acknowledged the answer. A request that finds none is refused
+/// and comes again. If a peer has as many requests at once as there are places, and many datagrams
+/// are lost, one of them can be refused each time that it arrives: its sender learns that it is
+/// undelivered. Many peers send five at once, and some more.
 #[derive(Clone, Copy, Debug)]
 pub enum Exchanges<const N: usize> {}
 
@@ -58,6 +63,8 @@ pub enum Groups<const N: usize> {}
 /// Senders to groups whose counters are remembered until a restart: once for each key that they
 /// send with, and once more if they ask for this node's counter. Each key set that a node can have
 /// has an equal part. A node must support 12 for each fabric: 12 for each of the [`KeySets`] are
-/// enough for all groups of a fabric, whichever key set they have.
+/// enough for all groups of a fabric, whichever key set they have. With fewer the node joins fewer
+/// fabrics, unless
+/// [`Config::with_less_than_specified`](crate::manager::Config::with_less_than_specified) is set.
 #[derive(Clone, Copy, Debug)]
 pub enum Senders<const N: usize> {}

@@ -1,12 +1,11 @@
-//! A node behind a UDP socket: the loop to copy.
+//! A node behind a UDP socket, or behind TCP connections: the loop to copy.
 //!
-//! Each turn lets time pass, sends what is due, tells one event, and then sleeps until a datagram
-//! or the manager's next deadline. There is no other thread and no other timer.
+//! Each turn lets time pass, sends what is due, tells one event, and then sleeps until a message
+//! or the manager's next deadline. There is no other timer, and over UDP no other thread.
 
 use core::net::{Ipv6Addr, SocketAddr};
 use core::time::Duration;
-use std::io::{self, ErrorKind};
-use std::net::UdpSocket;
+use std::io;
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use matter_session::context::{Context, Services};
@@ -21,22 +20,23 @@ use matter_session::time::{Instant, MatterTime, WallClock};
 use super::Result;
 use super::counters::Counters;
 use super::groups::Heard;
+use super::link::{Link, is_passing};
+use super::tcp::Arrival;
 use matter_session_testing::fabric_file::FabricFile;
 use matter_session_testing::loss::Loss;
 
-/// A session manager, and what it asks of its surroundings: socket, clocks, randomness, keys.
+/// A session manager, and what it asks of its surroundings: sockets, clocks, randomness, keys.
 pub(crate) struct Node {
     pub(crate) manager: HeapSessionManager,
     /// Those of what it sends to groups.
     pub(crate) counters: Counters,
     /// Whether it knows the calendar time.
     pub(crate) has_calendar: bool,
-    socket: UdpSocket,
+    link: Link,
     started: Clock,
     rng: UnwrapErr<getrandom::SysRng>,
     keys: Vec<(FabricIndex, SigningKey)>,
     loss: Loss,
-    datagram: Vec<u8>,
 }
 
 /// What the application hears of.
@@ -58,19 +58,18 @@ pub(crate) struct Message {
 }
 
 impl Node {
-    pub(crate) fn bind(address: SocketAddr, config: Config, loss: Loss) -> io::Result<Self> {
+    pub(crate) fn new(link: Link, config: Config, loss: Loss) -> Self {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        Ok(Self {
+        Self {
             manager: HeapSessionManager::new(config, RustCrypto, &mut rng),
             counters: Counters::default(),
             has_calendar: true,
-            socket: UdpSocket::bind(address)?,
+            link,
             started: Clock::now(),
             rng,
             keys: Vec::new(),
             loss,
-            datagram: vec![0; 0xFFFF],
-        })
+        }
     }
 
     /// Makes this node a member of a fabric, and of its groups.
@@ -101,18 +100,19 @@ impl Node {
         call(&mut self.manager, &mut cx)
     }
 
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    /// Returns the address of a peer for the manager. Over TCP, connects to the peer.
+    pub(crate) fn reach(&mut self, peer: SocketAddr) -> io::Result<PeerAddress> {
+        self.link.reach(peer)
     }
 
-    pub(super) fn join_multicast(&self, address: &Ipv6Addr) -> io::Result<()> {
-        self.socket.join_multicast_v6(address, 0)
+    pub(super) fn join_multicast(&self, group: &Ipv6Addr) -> io::Result<()> {
+        self.link.join_multicast(group)
     }
 
     /// Sends a datagram that is no answer to anybody, so that no error of it is passing.
     pub(super) fn send_to(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         if self.loss.sends() {
-            self.socket.send_to(datagram, to)?;
+            self.link.send(to.into(), datagram)?;
         }
         Ok(())
     }
@@ -133,18 +133,19 @@ impl Node {
         }
     }
 
-    /// Sends everything that the manager has ready.
+    /// Sends everything that the manager has ready, and closes connections that it does not need.
     fn transmit(&mut self) -> io::Result<()> {
         let now = self.now();
         while let Some(transmit) = self.manager.poll_transmit(now) {
-            let PeerAddress::Udp(to) = transmit.to else { continue };
             if self.loss.sends()
-                && let Err(error) = self.socket.send_to(transmit.datagram, to)
+                && let Err(error) = self.link.send(transmit.to, transmit.datagram)
                 && !is_passing(&error)
             {
                 return Err(error);
             }
         }
+        let Self { link, manager, .. } = self;
+        link.close_unused(|connection| manager.connections().is_in_use(connection));
         Ok(())
     }
 
@@ -159,41 +160,62 @@ impl Node {
         None
     }
 
-    /// Waits for a datagram, but not beyond the next deadline.
+    /// Waits for a message, but not beyond the next deadline.
     fn receive(&mut self, until: Option<Instant>) -> io::Result<Option<Happening>> {
         let now = self.now();
         let deadline = [self.manager.poll_timeout(), until].into_iter().flatten().min();
         // A timeout of zero would be none at all.
         let wait = deadline.map(|due| due.saturating_since(now).max(Duration::from_millis(1)));
-        self.socket.set_read_timeout(wait)?;
-        let (len, from) = match self.socket.recv_from(&mut self.datagram) {
-            Ok(received) => received,
-            Err(error) if is_passing(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if !self.loss.receives() {
-            return Ok(None);
+        match self.link.receive(wait)? {
+            Some(Arrival::Message(from, mut message)) if self.loss.receives() => {
+                Ok(self.handle(from, &mut message))
+            }
+            Some(Arrival::Broken(connection, error)) => {
+                println!("BROKEN {connection}: {error}");
+                if let Some(report) = error.report() {
+                    // A peer without a session gets no report.
+                    let _ = self.with(|manager, cx| {
+                        manager.connections().send_status_report(cx, connection, &report)
+                    });
+                    self.transmit()?;
+                }
+                self.end(connection);
+                Ok(None)
+            }
+            Some(Arrival::Lost(connection)) => {
+                self.end(connection);
+                Ok(None)
+            }
+            Some(Arrival::Message(..)) | None => Ok(None),
         }
+    }
+
+    /// Ends what ran over a connection, which is lost or of no use.
+    fn end(&mut self, connection: PeerAddress) {
+        self.with(|manager, cx| manager.connections().handle_disconnect(cx, connection));
+        self.link.close(connection);
+    }
+
+    fn handle(&mut self, from: PeerAddress, message: &mut [u8]) -> Option<Happening> {
         let now = self.now();
         let mut services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
         let mut cx = services.at(now);
-        let datagram = self.datagram.get_mut(..len).unwrap_or_default();
-        match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Received::Message(message) => Ok(Some(Happening::Message(Message {
+        match self.manager.handle_datagram(&mut cx, from, message) {
+            Received::Message(message) => Some(Happening::Message(Message {
                 session: message.session,
                 exchange: message.exchange,
                 protocol: message.kind.protocol,
                 opcode: message.kind.opcode,
                 payload: message.payload.to_vec(),
-            }))),
-            Received::Group(message) => Ok(Some(Happening::Group(message.into()))),
+            })),
+            Received::Group(message) => Some(Happening::Group(message.into())),
             Received::Dropped(reason) => {
                 println!("DROPPED a datagram of {from}: {reason}");
-                Ok(None)
+                None
             }
-            _ => Ok(None),
+            _ => None,
         }
     }
 }
@@ -203,18 +225,4 @@ fn wall_clock(is_known: bool) -> WallClock {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).ok().filter(|_| is_known);
     let time = unix.and_then(|unix| MatterTime::from_unix_seconds(unix.as_secs()));
     time.map_or(WallClock::Unknown, WallClock::Known)
-}
-
-/// Errors of one datagram, not of the socket: a timeout, a peer that has gone.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock
-            | ErrorKind::TimedOut
-            | ErrorKind::Interrupted
-            | ErrorKind::ConnectionRefused
-            | ErrorKind::ConnectionReset
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-    )
 }
