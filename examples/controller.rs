@@ -30,7 +30,7 @@ use lexopt::Arg::{Long, Value};
 use matter_session::crypto::Passcode;
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId};
-use matter_session::manager::{ConnectError, Event, HandshakeHandle, SessionHandle};
+use matter_session::manager::{Config, ConnectError, Event, HandshakeHandle, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::Transports;
 

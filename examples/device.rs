@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use lexopt::Arg::Long;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
-use matter_session::manager::{CommissioningWindow, Event, SessionHandle};
+use matter_session::manager::{CommissioningWindow, Config, Event, SessionHandle};
 use matter_session::rand_core::UnwrapErr;
 use matter_session::session::SessionKind;
 use matter_session::time::Instant;
