@@ -133,7 +133,8 @@ fn a_record_that_could_not_be_read_while_it_was_given_up_does_not_come_back() {
         flash.0.borrow_mut().as_mut_bytes()[at] ^= 0x40;
         let (mut memory, lost) = Memory::open(flash, REGION).unwrap();
         assert!(!lost);
-        let left: &[_] = if newer.is_some() { &[(1, 1), (2, 20), (3, 3)] } else { &[(1, 1), (3, 3)] };
+        let left: &[_] =
+            if newer.is_some() { &[(1, 1), (2, 20), (3, 3)] } else { &[(1, 1), (3, 3)] };
         assert_eq!(kept(&mut memory), left);
     }
 }
