@@ -5,6 +5,7 @@ mod acknowledgements;
 mod addresses;
 mod at_once;
 mod bystanders;
+mod cancelled;
 mod capacity;
 mod clocks;
 mod closing;
