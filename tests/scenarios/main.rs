@@ -29,5 +29,6 @@ mod silent;
 mod sleepy;
 mod strangers;
 mod twins;
+mod unanswered;
 
 use matter_session_testing::{counting, net, raw, twin};
