@@ -7,7 +7,8 @@ use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
 use matter_session::manager::{
-    Config, Event, ExchangeHandle, Fixed, Heap, PeerAddress, SendError, SessionHandle, Storage,
+    BatchMessage, Config, Event, ExchangeHandle, Fixed, Heap, PeerAddress, SendError,
+    SessionHandle, Storage,
 };
 use matter_session::session::SessionParameters;
 use matter_session::wire::ProtocolHeader;
@@ -471,6 +472,94 @@ fn a_deadline_that_passes_while_events_are_not_polled_is_told_of_afterwards() {
     talk.net.run(20_000);
     assert!(exchanges.iter().all(|exchange| talk.count(*exchange) == 1));
     talk.net.assert_clean();
+}
+
+#[test]
+fn messages_that_are_sent_together_have_deadlines_too() {
+    let mut talk = Talk::<Heap>::new(Config::default());
+    let (session, payload) = (talk.session, [7; 600]);
+    let exchanges: Vec<_> =
+        (0..4).map(|_| talk.net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap()).collect();
+    let kind = MessageType::new(IM, 2);
+    let mut batch: Vec<_> =
+        exchanges.iter().map(|exchange| BatchMessage::new(*exchange, kind, &payload)).collect();
+    let (since, due) = (talk.net.sent.len(), talk.both_ways() + 2000);
+    talk.net.call(0, |m, cx| m.send_all(cx, &mut batch));
+    assert!(batch.iter().all(|message| message.result() == Some(Ok(()))));
+    talk.net.pump();
+    for request in talk.twin.read_all(&talk.net, since) {
+        let ack = answer(request.header.exchange.get(), false, Some(request.counter));
+        talk.hand(&bare(ack));
+    }
+    talk.net.run(due - 1);
+    assert!(exchanges.iter().all(|exchange| talk.count(*exchange) == 0));
+    talk.net.run(1);
+    assert!(exchanges.iter().all(|exchange| talk.count(*exchange) == 1));
+}
+
+/// A message that waits, because an older one is in flight, has not been sent yet.
+#[test]
+fn of_a_request_that_waits_to_be_sent_no_response_is_missed() {
+    let config = Config::default().with_own_exchanges_per_session(60);
+    let mut talk = Talk::<Heap>::new(config);
+    // The first one is not acknowledged, so that the last ones wait.
+    let (first, _) = talk.request();
+    let others: Vec<_> = (0..40).map(|_| talk.net.say(0, talk.session, 2)).collect();
+    talk.net.pump();
+    assert!(talk.twin.read_all(&talk.net, 0).len() < 41);
+    let (mut since, mut ends) = (0, Vec::new());
+    for _ in 0..500 {
+        for request in talk.twin.read_all(&talk.net, since) {
+            let id = request.header.exchange;
+            if id != first.id() && !ends.iter().any(|(other, _)| *other == id) {
+                ends.push((id, talk.net.now));
+                talk.hand(&bare(answer(id.get(), false, Some(request.counter))));
+            }
+        }
+        since = talk.net.sent.len();
+        talk.net.run(10);
+    }
+    assert!(talk.net.nodes[0].undelivered(first));
+    assert_eq!(ends.len(), 40);
+    let last = ends.iter().map(|(_, at)| *at).max().unwrap();
+    assert!(last > talk.heard - 2000, "some have waited for the first one");
+    talk.net.run(20_000);
+    assert!(others.iter().all(|exchange| talk.count(*exchange) == 1));
+    assert_eq!(talk.count(first), 0);
+}
+
+/// One event is enough: what is not known to have arrived is waited for no longer.
+#[test]
+fn a_request_whose_acknowledgement_proves_nothing_is_undelivered_and_no_more() {
+    let mut talk = Talk::<Heap>::new(Config::default());
+    let (exchange, request) = talk.request();
+    let other = talk.net.call(0, |m, cx| m.open_exchange(cx, talk.session)).unwrap();
+    let mut buf = [0; 100];
+    for _ in 0..40 {
+        talk.net.call(0, |m, cx| {
+            m.send_unreliable(cx, other, MessageType::new(IM, 2), b"once", &mut buf).unwrap();
+        });
+    }
+    talk.acknowledge(exchange, request);
+    talk.net.run(100_000);
+    assert!(talk.net.nodes[0].undelivered(exchange));
+    assert_eq!(talk.count(exchange), 0);
+}
+
+#[test]
+fn a_session_that_ends_is_told_of_and_its_requests_are_not() {
+    for in_flight in [false, true] {
+        let mut talk = Talk::<Heap>::new(Config::default());
+        let exchange = if in_flight { talk.request().0 } else { talk.acknowledged() };
+        let session = talk.session;
+        talk.net.call(0, |m, cx| m.close_session(cx, session));
+        talk.net.run(100_000);
+        assert_eq!(talk.net.node(0).closed().len(), 1);
+        assert_eq!(talk.net.nodes[0].undelivered(exchange), in_flight);
+        assert_eq!(talk.count(exchange), 0);
+        assert!(!talk.expect(exchange, MINUTE));
+        talk.net.assert_clean();
+    }
 }
 
 /// Between two managers, with losses: every request is told of by one event, or answered.
