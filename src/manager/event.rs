@@ -60,8 +60,8 @@ pub enum Event<T> {
         exchange: ExchangeHandle,
     },
     /// No response has come to a request that has arrived: the peer has acknowledged it, or the
-    /// transport has taken it, and no message of the peer followed on this exchange in time. Over
-    /// UDP, a CASE session does not count as defunct for it.
+    /// transport has taken it, and no message of the peer followed on this exchange in time. The
+    /// session does not count as defunct for it.
     ///
     /// What [`send`](super::SessionManager::send) sends on an exchange of this node is a request. The
     /// time is that of a request, of the peer's work
@@ -96,7 +96,8 @@ pub enum Event<T> {
         exchange: ExchangeHandle,
     },
     /// A session is closed, and its exchanges with it. Messages in flight were reported before:
-    /// `Undelivered`.
+    /// `Undelivered`. Responses that were waited for do not come any more, and no `NoResponse` is
+    /// reported for them.
     #[non_exhaustive]
     Closed {
         /// The session.
