@@ -34,6 +34,7 @@ enum Op {
     Say(bool, u8, u8),
     Answer(bool, u8),
     CloseExchange(bool, u8),
+    Expect(bool, u8, u16),
     Close(bool, u8),
     Forget(bool),
     RemoveFabric(bool),
@@ -98,6 +99,7 @@ impl Op {
             23 => Self::Tell(n, input.octet()),
             29 => Self::Rotate(n, input.octet()),
             30 => Self::Leave(n, input.octet()),
+            28 => Self::Expect(n, input.octet(), input.word()),
             24 => Self::CheckIn(n, octet & 0x40 == 0, input.octets().to_vec()),
             _ => Self::Deliver(octet >> 5),
         }
@@ -260,6 +262,14 @@ impl World {
             Op::CloseExchange(n, which) => {
                 if let Some((_, exchange)) = self.heard(n.into(), which) {
                     self.call(n.into(), |m, _| m.close_exchange(exchange));
+                }
+            }
+            Op::Expect(n, which, millis) => {
+                if let Some((_, exchange)) = self.heard(n.into(), which) {
+                    let processing = Duration::from_millis(millis.into());
+                    self.call(n.into(), |m, cx| {
+                        m.sessions_mut().expect_response(cx, exchange, processing)
+                    });
                 }
             }
             Op::Close(n, which) => {
@@ -572,7 +582,7 @@ impl World {
         }
         self.call(0, |m, _| m.window().close());
         self.call(1, |m, _| m.window().close());
-        self.run(400_000);
+        self.run(500_000);
         self.check();
         // All is silent, and works.
         for node in &mut self.nodes {

@@ -304,6 +304,14 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
             || self.flight().is_some_and(|flight| flight.transmit || flight.retry.is_some())
     }
 
+    /// Returns true if the message in flight was transmitted, once at least.
+    #[must_use]
+    pub fn is_transmitted(&self) -> bool {
+        self.flight().is_some_and(|flight| {
+            !flight.transmit || flight.retry.as_ref().is_some_and(|retry| retry.transmissions > 1)
+        })
+    }
+
     /// Forgets the message in flight, because the peer's answer supersedes it.
     pub fn ground(&mut self) {
         self.sending = Sending::Nothing;

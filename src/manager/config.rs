@@ -108,9 +108,21 @@ pub struct Config {
     /// handshake. Zero by default: the application is not asked, and stored records serve
     /// handshakes that this node begins.
     pub claim_wait: Duration,
-    /// Time after the last message for which an exchange is kept that the application has not
-    /// closed: five minutes by default, as a command can take 255 seconds. The application decides
-    /// how long it waits for a response. This limit frees what it forgot, and says so:
+    /// Time that a peer may need for its response to a request: two seconds by default, which suits
+    /// reads and most commands. When the transmission of the request, this time and the transmission
+    /// of the response can all have passed, the application is told:
+    /// [`Event::NoResponse`](super::Event::NoResponse).
+    /// [`Sessions::expect_response`](super::Sessions::expect_response) sets another time for one
+    /// request. With [`Duration::MAX`] no request has a deadline.
+    ///
+    /// Over UDP both transmissions are five, at the intervals that peer and node declare: 11 s in
+    /// all with the default values. Each takes 30 s over TCP and 15 s over BTP. See
+    /// [`guide::pipelining`](crate::guide::pipelining).
+    pub processing_time: Duration,
+    /// Time after the last message, or after [`Event::NoResponse`](super::Event::NoResponse), for
+    /// which an exchange is kept that the application has not closed: five minutes by default, as a
+    /// command can take 255 seconds. No exchange ends while a response is waited for. This limit
+    /// frees what the application forgot, and says so:
     /// [`Event::ExchangeExpired`](super::Event::ExchangeExpired).
     pub exchange_lifetime: Duration,
     /// Time that is added to every wait for an acknowledgement, for networks that are slower than
@@ -177,6 +189,7 @@ impl Default for Config {
             max_message: MAX_UDP_MESSAGE,
             record_lifetime: Duration::from_secs(30 * 24 * 3600),
             claim_wait: Duration::ZERO,
+            processing_time: Duration::from_secs(2),
             exchange_lifetime: Duration::from_secs(300),
             retransmission_boost: Duration::ZERO,
             longest_interval: Duration::from_secs(15),
@@ -212,6 +225,7 @@ impl Config {
         max_message: 0,
         record_lifetime: Duration::ZERO,
         claim_wait: Duration::ZERO,
+        processing_time: Duration::ZERO,
         exchange_lifetime: Duration::ZERO,
         retransmission_boost: Duration::ZERO,
         longest_interval: Duration::ZERO,
@@ -338,6 +352,14 @@ impl Config {
     pub const fn with_group_senders(mut self, senders: usize, waiting: usize) -> Self {
         self.max_group_senders = senders;
         self.max_waiting_group_messages = waiting;
+        self
+    }
+
+    /// Sets the time that a peer may need for its response:
+    /// see [`processing_time`](Self::processing_time).
+    #[must_use]
+    pub const fn with_processing_time(mut self, time: Duration) -> Self {
+        self.processing_time = time;
         self
     }
 

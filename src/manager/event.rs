@@ -59,6 +59,27 @@ pub enum Event<T> {
         /// The exchange.
         exchange: ExchangeHandle,
     },
+    /// No response has come to a request that has arrived: the peer has acknowledged it, or the
+    /// transport has taken it, and no message of the peer followed on this exchange in time. The
+    /// session does not count as defunct for it.
+    ///
+    /// What [`send`](super::SessionManager::send) sends on an exchange of this node is a request. The
+    /// time is that of a request, of the peer's work
+    /// ([`Config::processing_time`](super::Config::processing_time)) and of a response, with all
+    /// retransmissions;
+    /// [`Sessions::expect_response`](super::Sessions::expect_response) sets another one for a
+    /// request. Each message of the peer on the exchange ends it. If the request itself is not
+    /// acknowledged, or the acknowledgement proves nothing, `Undelivered` is reported instead, and
+    /// if the session ends, `Closed`.
+    ///
+    /// The exchange stays open: a late response is received for another
+    /// [`Config::exchange_lifetime`](super::Config::exchange_lifetime). Close it to give up, or call
+    /// `expect_response` to wait for longer.
+    #[non_exhaustive]
+    NoResponse {
+        /// The exchange.
+        exchange: ExchangeHandle,
+    },
     /// An exchange can be opened on this session, where
     /// [`open_exchange`](super::SessionManager::open_exchange) was refused before. Reported once for
     /// each session on which it was refused, when all other events have been polled.
@@ -75,7 +96,8 @@ pub enum Event<T> {
         exchange: ExchangeHandle,
     },
     /// A session is closed, and its exchanges with it. Messages in flight were reported before:
-    /// `Undelivered`.
+    /// `Undelivered`. Responses that were waited for do not come any more, and no `NoResponse` is
+    /// reported for them.
     #[non_exhaustive]
     Closed {
         /// The session.

@@ -30,6 +30,13 @@ pub(super) fn event<T>(event: &Event<T>) {
                 exchange.key.session
             );
         }
+        Event::NoResponse { exchange } => {
+            log_info!(
+                "no response: exchange {} of session {}",
+                exchange.id(),
+                exchange.key.session
+            );
+        }
         Event::ExchangeAvailable { session } => {
             log_trace!("session {} has room for an exchange", session.local);
         }

@@ -117,7 +117,8 @@ impl UnsecureSession {
         Self::new(SessionRole::Responder, ephemeral, now)
     }
 
-    fn new(role: SessionRole, ephemeral: EphemeralNodeId, now: Instant) -> Self {
+    /// Makes the end of this role.
+    pub(crate) fn new(role: SessionRole, ephemeral: EphemeralNodeId, now: Instant) -> Self {
         Self {
             role,
             ephemeral,

@@ -1,9 +1,9 @@
 //! The end of sessions.
 
-use matter_session::ids::{NodeId, Peer};
-use matter_session::manager::CloseReason;
+use matter_session::ids::{MessageType, NodeId, Peer};
+use matter_session::manager::{CloseReason, SendError};
 
-use crate::net::{Fate, Net, index, udp};
+use crate::net::{Fate, IM, Net, index, udp};
 
 #[test]
 fn a_goodbye_counts_only_when_it_is_authentic_and_new() {
@@ -133,4 +133,45 @@ fn a_node_is_not_settled_while_a_session_has_its_end_to_tell() {
     assert_eq!(sent, 2, "the acknowledgement and the CloseSession");
     assert!(manager.poll_transmit(now).is_none());
     assert_eq!(manager.sessions().len(), 0);
+}
+
+/// As `close_when_settled` is for a session. What it owes leaves at once, and what is in flight is
+/// retransmitted until it is acknowledged, which is still reported.
+#[test]
+fn a_closed_exchange_ends_when_it_is_settled_and_nothing_of_it_is_lost() {
+    let (mut net, a, _) = Net::with_case();
+    let exchange = net.say(0, a, 2);
+    net.pump();
+    let theirs = net.node(1).got[0].exchange;
+    // The answer carries the acknowledgement. Its first transmission gets lost.
+    net.on_send(|datagram| if datagram.from == udp(2) { Fate::Lost } else { Fate::Arrives });
+    net.answer(1, theirs, 3);
+    net.close_exchange(1, theirs);
+    net.run(250);
+    net.on_send(|_| Fate::Arrives);
+    assert_eq!(net.node(1).manager.sessions().exchange_count(), 1, "it is in flight");
+    let more = net.call(1, |m, cx| m.send(cx, theirs, MessageType::new(IM, 5), b"more"));
+    assert_eq!(more, Err(SendError::Closed));
+    net.run(5000);
+    assert!(net.node(0).acknowledged(exchange), "what it owed has left");
+    assert_eq!(net.node(0).got.len(), 1, "the answer has arrived");
+    assert!(net.node(1).acknowledged(theirs), "and its sender is told so");
+    assert_eq!(net.node(1).manager.sessions().exchange_count(), 0);
+    // One that owes an acknowledgement alone sends it at once, and is gone.
+    net.say(0, a, 2);
+    net.pump();
+    let theirs = net.node(1).got.last().unwrap().exchange;
+    let since = net.sent.len();
+    net.close_exchange(1, theirs);
+    net.pump();
+    assert_eq!(net.sent_by(1, since).len(), 1, "not 200 ms later");
+    assert_eq!(net.node(1).manager.sessions().exchange_count(), 0);
+    // One whose message does not arrive is kept until that is clear.
+    let exchange = net.say(0, a, 2);
+    net.on_send(|_| Fate::Lost);
+    net.close_exchange(0, exchange);
+    net.run(20_000);
+    assert!(net.node(0).undelivered(exchange));
+    net.on_send(|_| Fate::Arrives);
+    net.assert_clean();
 }

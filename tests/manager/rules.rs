@@ -115,6 +115,8 @@ fn local_session_ids_go_round_without_zero() {
             let handshake = manager.connect_pase(cx, to, passcode).unwrap();
             let sent = manager.poll_transmit(cx.now()).unwrap().datagram.to_vec();
             manager.handshakes().cancel(handshake);
+            // The report for the peer.
+            assert!(manager.poll_transmit(cx.now()).is_some());
             sent
         });
         // Behind the headers: a structure, 32 random octets under tag 1, the id under tag 2.

@@ -144,7 +144,8 @@ fn a_cancelled_handshake_makes_no_session_and_no_event() {
     assert!(sign(&mut net, 1));
     net.run(60_000);
     assert!(net.node(0).events.is_empty());
-    assert_eq!(net.node(1).failures(), [HandshakeError::TimedOut]);
+    let refused = HandshakeError::Refused(Refusal::InvalidParameter);
+    assert_eq!(net.node(1).failures(), [refused]);
     assert!(!net.nodes[1].events.iter().any(|e| matches!(e, Event::Established { .. })));
     net.assert_clean();
 }

@@ -58,6 +58,9 @@ fn an_exchange_of_which_nobody_speaks_is_closed_after_five_minutes() {
     net.run(299_000);
     assert_eq!(net.node(1).manager.sessions().exchange_count(), 1);
     net.run(3_000);
+    // Here it has begun when the response was overdue.
+    assert_eq!(net.node(0).manager.sessions().exchange_count(), 1);
+    net.run(10_000);
     assert_eq!(net.node(0).manager.sessions().exchange_count(), 0);
     assert_eq!(net.node(1).manager.sessions().exchange_count(), 0);
 }

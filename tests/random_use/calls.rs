@@ -143,6 +143,11 @@ impl<S: Storage> World<S> {
                     self.send(n, to, bytes);
                 }
             }
+            _ if coin(dice) => {
+                let Some(exchange) = picked else { return };
+                let processing = any_duration(dice);
+                node.call(|m, cx| m.sessions_mut().expect_response(cx, exchange, processing));
+            }
             _ => {
                 let Some(exchange) = picked else { return };
                 let _ = node.manager.sessions().max_payload(exchange, any_kind(dice).protocol);

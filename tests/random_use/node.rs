@@ -180,11 +180,12 @@ pub fn any_parameters(dice: &mut Dice) -> SessionParameters {
 fn any_config(dice: &mut Dice) -> Config {
     let mut config = Config::default();
     config.below_specification = dice.below(8) != 0;
-    let times = [(); 4].map(|()| if coin(dice) { Some(any_duration(dice)) } else { None });
-    let [boost, lifetime, record, busy] = times;
+    let times = [(); 5].map(|()| if coin(dice) { Some(any_duration(dice)) } else { None });
+    let [boost, lifetime, record, busy, processing] = times;
     config.retransmission_boost = boost.unwrap_or(config.retransmission_boost);
     config.exchange_lifetime = lifetime.unwrap_or(config.exchange_lifetime);
     config.record_lifetime = record.unwrap_or(config.record_lifetime);
+    config.processing_time = processing.unwrap_or(config.processing_time);
     config.busy_wait = busy.unwrap_or(config.busy_wait);
     if coin(dice) {
         config.parameters = any_parameters(dice);

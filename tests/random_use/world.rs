@@ -55,6 +55,7 @@ pub struct Figures {
     pub messages: u64,
     pub acknowledged: u64,
     pub undelivered: u64,
+    pub unanswered: u64,
     pub group_messages: u64,
     pub synchronized: u64,
     pub check_ins: u64,
@@ -63,9 +64,9 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub const fn all(&self) -> [u64; 14] {
+    pub const fn all(&self) -> [u64; 15] {
         let Self { calls, pase, full, resumed, failed, closed, messages, .. } = *self;
-        let Self { acknowledged, undelivered, group_messages, .. } = *self;
+        let Self { acknowledged, undelivered, unanswered, group_messages, .. } = *self;
         let Self { synchronized, check_ins, refused, claims, .. } = *self;
         [
             calls,
@@ -77,6 +78,7 @@ impl Figures {
             messages,
             acknowledged,
             undelivered,
+            unanswered,
             group_messages,
             synchronized,
             check_ins,
@@ -249,6 +251,7 @@ impl<S: Storage> World<S> {
             Event::Closed { .. } => self.figures.closed += 1,
             Event::Acknowledged { .. } => self.figures.acknowledged += 1,
             Event::Undelivered { .. } => self.figures.undelivered += 1,
+            Event::NoResponse { .. } => self.figures.unanswered += 1,
             Event::RecordChanged { peer, .. } => {
                 let stored = self.nodes[n].manager.records_mut().export(peer);
                 if let Some(bytes) = stored {

@@ -5,6 +5,7 @@ mod acknowledgements;
 mod addresses;
 mod at_once;
 mod bystanders;
+mod cancelled;
 mod capacity;
 mod clocks;
 mod closing;
@@ -28,5 +29,6 @@ mod silent;
 mod sleepy;
 mod strangers;
 mod twins;
+mod unanswered;
 
 use matter_session_testing::{counting, net, raw, twin};

@@ -97,6 +97,8 @@ fn a_thousand_recorded_sigma1_cost_a_bounded_amount_of_work() {
             let handshake = a.dial(b.address, 200);
             let sigma1 = a.take().remove(0).1;
             assert!(a.manager.handshakes().cancel(handshake));
+            // The report of that gets lost, too.
+            a.take();
             sigma1
         })
         .collect();
@@ -155,6 +157,7 @@ fn a_replayed_resumption_is_answered_once_at_a_time_and_the_genuine_node_gets_a_
     let handshake = a.dial(b.address, 200);
     let sigma1 = a.take()[0].1.clone();
     assert!(a.manager.handshakes().cancel(handshake));
+    a.take();
     let before = (b.sessions(), b.records());
     b.crypto.take();
     let (mut resumptions, mut copies) = (0, 0);
@@ -216,6 +219,7 @@ fn what_a_pbkdf_param_request_costs_a_device() {
         let handshake = a.call(|m, cx| m.connect_pase(cx, to, passcode)).unwrap();
         let request = a.take().remove(0).1;
         assert!(a.manager.handshakes().cancel(handshake));
+        a.take();
         request
     };
     let mut answered = |b: &mut Party| {

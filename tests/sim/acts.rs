@@ -49,7 +49,12 @@ impl<X: Suite, S: Storage> Node<X, S> {
                     self.say_unreliably(scene, exchange);
                 }
             }
-            59..70 => {
+            59..61 => {
+                if let Some(exchange) = self.some_exchange(scene) {
+                    self.expect_response(scene, exchange);
+                }
+            }
+            61..70 => {
                 if let Some(exchange) = self.some_exchange(scene) {
                     self.close_exchange(scene, exchange);
                 }

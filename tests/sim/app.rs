@@ -1,5 +1,7 @@
 //! How a node takes in datagrams and events, and whether it agrees with its manager.
 
+use core::time::Duration;
+
 use matter_session::ids::{MessageType, Peer};
 use matter_session::manager::{
     CloseReason, Dropped, Event, ExchangeHandle, PeerAddress, Received, SendError, SessionHandle,
@@ -65,7 +67,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
         payload: &[u8],
     ) {
         if first {
-            let talk = Talk { session, is_ours: false, is_closed: false, waits: [].into() };
+            let talk = Talk::on(session, false);
             let known = self.app.exchanges.insert(exchange, talk);
             assert!(known.is_none(), "an exchange begins twice");
         }
@@ -100,7 +102,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
     ) -> Option<ExchangeHandle> {
         let (manager, mut services) = self.with_services();
         let exchange = manager.open_exchange(&mut services.at(scene.now), session).ok()?;
-        let talk = Talk { session, is_ours: true, is_closed: false, waits: [].into() };
+        let talk = Talk::on(session, true);
         let known = self.app.exchanges.insert(exchange, talk);
         assert!(known.is_none(), "a handle names two exchanges");
         Some(exchange)
@@ -150,6 +152,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 if !session.peer_address().is_reliable() {
                     talk.waits.push_back(number);
                 }
+                talk.requests += u32::from(talk.is_ours);
             }
             // Whether its last message has an end is asked when all is quiet.
             Err(
@@ -176,6 +179,17 @@ impl<X: Suite, S: Storage> Node<X, S> {
             self.app.outbox.push_back(sent);
             scene.book.send(message);
         }
+    }
+
+    /// Waits for a message on an exchange.
+    pub fn expect_response(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
+        let processing = Duration::from_millis(scene.dice.below(20_000));
+        let waits =
+            self.call(scene, |m, cx| m.sessions_mut().expect_response(cx, exchange, processing));
+        let talk = self.app.exchanges.get_mut(&exchange).expect("an exchange of its own");
+        assert!(!waits || !talk.is_closed, "a closed exchange waits");
+        talk.requests += u32::from(waits);
+        scene.tell(self.name, || format!("waits {processing:?} on {exchange:?}: {waits}"));
     }
 
     pub fn close_exchange(&mut self, scene: &mut Scene<'_>, exchange: ExchangeHandle) {
@@ -243,6 +257,11 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 let over_tcp = session.is_none_or(|session| session.peer_address().is_reliable());
                 let ended = !talk.is_ours || !lives;
                 assert!(waited || over_tcp && ended, "nothing was in flight");
+            }
+            Event::NoResponse { exchange, .. } => {
+                scene.book.figures.unanswered += 1;
+                let talk = self.app.exchanges.get_mut(&exchange).expect("an unknown exchange");
+                talk.requests = talk.requests.checked_sub(1).expect("nothing was asked for");
             }
             Event::Closed { session, data, reason, .. } => {
                 let known = self.app.sessions.remove(&session).expect("an unknown session closes");

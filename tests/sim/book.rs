@@ -68,6 +68,7 @@ pub struct Figures {
     pub delivered: u64,
     pub acknowledged: u64,
     pub undelivered: u64,
+    pub unanswered: u64,
     pub failed: u64,
     pub evicted: u64,
     pub restarts: u64,
@@ -101,6 +102,7 @@ impl Figures {
         self.delivered += other.delivered;
         self.acknowledged += other.acknowledged;
         self.undelivered += other.undelivered;
+        self.unanswered += other.unanswered;
         self.failed += other.failed;
         self.evicted += other.evicted;
         self.restarts += other.restarts;
@@ -124,8 +126,9 @@ impl Figures {
         if self.seeds >= 100 {
             assert!(self.sessions.min(self.delivered) >= 10 * self.seeds, "{self:?}");
             let rare = [self.resumed, self.acknowledged, self.undelivered, self.failed];
+            let rare = rare.into_iter().chain([self.unanswered]);
             let rarer = [self.evicted, self.restarts, self.hostile];
-            assert!(rare.iter().chain(&rarer).all(|count| *count > self.seeds), "{self:?}");
+            assert!(rare.chain(rarer).all(|count| count > self.seeds), "{self:?}");
             assert!(self.told.min(self.heard) > 5 * self.seeds, "{self:?}");
             assert!(self.syncs.min(3 * self.waited) > self.seeds, "{self:?}");
             assert!(self.full > 0, "{self:?}");

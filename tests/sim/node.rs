@@ -179,6 +179,14 @@ pub struct Talk {
     pub is_closed: bool,
     /// The messages that were sent reliably and of which it has heard nothing, by their numbers.
     pub waits: VecDeque<u64>,
+    /// How often it has begun to wait for a response of which it was not told that it is overdue.
+    pub requests: u32,
+}
+
+impl Talk {
+    pub fn on(session: SessionHandle, is_ours: bool) -> Self {
+        Self { session, is_ours, is_closed: false, waits: VecDeque::new(), requests: 0 }
+    }
 }
 
 impl<X: Suite, S: Storage> Node<X, S> {

@@ -67,6 +67,10 @@ fn config(dice: &mut Dice) -> Config {
         .with_records(one_of(dice, &[0, 1, 2, 10]), Duration::from_secs(lifetime))
         .with_handshakes(one_of(dice, &[1, 2, 4, 8]), millis(100))
         .with_exchange_lifetime(millis(one_of(dice, &[1_000, 10_000, 60_000])))
+        .with_processing_time(one_of(
+            dice,
+            &[millis(0), millis(2_000), millis(20_000), Duration::MAX],
+        ))
         .with_groups(one_of(dice, &[1, 2, 4]), one_of(dice, &[1, 2, 3]))
         .with_group_senders(one_of(dice, &[1, 2, 8]), one_of(dice, &[1, 2, 8]))
         .with_retransmission_boost(millis(one_of(dice, &[0, 0, 200])));

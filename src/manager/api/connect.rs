@@ -111,8 +111,15 @@ impl<C: Crypto, S: Storage, T: Default> Handshakes<'_, C, S, T> {
         self.0.handshakes.with_peer(peer)
     }
 
-    /// Ends a handshake that this node began. The peer gets no report: its own timer ends the
-    /// handshake there. Returns false if the handshake has ended already.
+    /// Ends a handshake that this node began, without an event. Returns false if the handshake has
+    /// ended already.
+    ///
+    /// The peer gets a StatusReport (`INVALID_PARAMETER`, as after every failure), so that its slot
+    /// or its commissioning window is free for the next initiator at once. A device counts a failed
+    /// attempt if it has answered the Pake1. The report is sent once, without an acknowledgement: if
+    /// it is lost, the peer's own timer ends the handshake there. A session that the peer has
+    /// established already stays there until the peer closes or evicts it. Nothing is sent if the
+    /// peer was sent nothing yet. [Core, "Secure Channel Status Report Messages"]
     pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
         self.0.handshakes.cancel(handshake, &mut self.0.delivery)
     }

@@ -31,8 +31,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.open_exchange(cx.now, session, &mut self.delivery, &self.node)
     }
 
-    /// Closes an exchange: the conversation is over. A message in flight is still retransmitted
-    /// until it is acknowledged. An acknowledgement that is owed leaves at once.
+    /// Closes an exchange: the conversation is over. Nothing more can be sent on it, and what the
+    /// peer sends is acknowledged and not received. An acknowledgement that is owed leaves at once.
+    ///
+    /// The exchange ends when it is settled, as a session does after
+    /// [`close_when_settled`](super::Sessions::close_when_settled): a message in flight is still
+    /// retransmitted, and [`Event::Acknowledged`](crate::Event::Acknowledged) or
+    /// [`Event::Undelivered`](crate::Event::Undelivered) is still reported. No response is waited
+    /// for.
     pub fn close_exchange(&mut self, exchange: ExchangeHandle) {
         self.sessions.close_exchange(exchange, &mut self.delivery, &self.node);
     }
@@ -41,6 +47,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// acknowledges it ([`Event::Acknowledged`](crate::Event::Acknowledged)) or five transmissions
     /// were in vain ([`Event::Undelivered`](crate::Event::Undelivered)). Over a reliable transport
     /// it is sent once, and neither event follows, unless its exchange ends before it was sent.
+    ///
+    /// On an exchange that this node began, the message is a request: if it arrives and no message
+    /// of the peer follows in time, [`Event::NoResponse`](crate::Event::NoResponse) is reported.
+    /// After the last message of a conversation, close the exchange.
     ///
     /// While an older message of the session is in flight, and others could take it out of the
     /// replay window of the peer, the message waits in its exchange. It is encrypted and sent when

@@ -1,5 +1,7 @@
 //! Secure sessions: finding and closing them.
 
+use core::time::Duration;
+
 use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::ids::{FabricIndex, LocalSessionId, Peer, ProtocolId};
@@ -120,6 +122,49 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
         fabric: FabricIndex,
     ) -> Result<(), NoPaseSession> {
         self.0.sessions.associate_fabric(session, fabric).then_some(()).ok_or(NoPaseSession)
+    }
+
+    /// Sets how long the peer may work on the response that is due on an exchange, in place of
+    /// [`Config::processing_time`](crate::Config::processing_time). If none comes in that time,
+    /// counted from now, and in the time that both transmissions can take,
+    /// [`Event::NoResponse`](crate::Event::NoResponse) is reported. With [`Duration::MAX`] there is no
+    /// deadline. Returns false if the exchange is closed.
+    ///
+    /// Call it after [`send`](SessionManager::send), which sets the default; after an event
+    /// `NoResponse`, to wait for longer; after a message of the peer, if another one is to follow;
+    /// and on an exchange that the peer began, where nothing is waited for by default.
+    ///
+    #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
+    #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
+    /// use core::time::Duration;
+    ///
+    /// use matter_session::manager::SendError;
+    /// use matter_session::{Context, ExchangeHandle, HeapSessionManager, MessageType};
+    ///
+    /// /// Has a device join a network, which takes it up to a minute.
+    /// fn connect_network(
+    ///     node: &mut HeapSessionManager,
+    ///     cx: &mut Context<'_>,
+    ///     exchange: ExchangeHandle,
+    ///     command: &[u8],
+    /// ) -> Result<(), SendError> {
+    ///     node.send(cx, exchange, MessageType::INVOKE_REQUEST, command)?;
+    ///     node.sessions_mut().expect_response(cx, exchange, Duration::from_secs(60));
+    ///     Ok(())
+    /// }
+    /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
+    /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
+    /// # let node = HeapSessionManager::<()>::new(config, crypto, &mut rng);
+    /// # let _ = (node, connect_network);
+    /// ```
+    pub fn expect_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: ExchangeHandle,
+        processing: Duration,
+    ) -> bool {
+        let SessionManager { sessions, delivery, node, .. } = &mut *self.0;
+        sessions.expect_response(exchange, processing, cx.now, delivery, node)
     }
 
     /// Closes a session as soon as no exchange on it is left, with

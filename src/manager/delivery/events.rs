@@ -20,6 +20,7 @@ enum Queued<T> {
     OfHandshake,
     Acknowledged(ExchangeHandle),
     Undelivered(ExchangeHandle),
+    NoResponse(ExchangeHandle),
     Expired(ExchangeHandle),
     Closed(SessionHandle, T, CloseReason),
     CounterLow(SessionHandle),
@@ -63,6 +64,7 @@ impl<S: Storage, T> Events<S, T> {
         let queued = match event {
             Event::Acknowledged { exchange } => Queued::Acknowledged(exchange),
             Event::Undelivered { exchange } => Queued::Undelivered(exchange),
+            Event::NoResponse { exchange } => Queued::NoResponse(exchange),
             Event::ExchangeExpired { exchange } => Queued::Expired(exchange),
             Event::Closed { session, data, reason } => Queued::Closed(session, data, reason),
             Event::CounterLow { session } => Queued::CounterLow(session),
@@ -109,6 +111,7 @@ impl<S: Storage, T> Events<S, T> {
             },
             Queued::Acknowledged(exchange) => Event::Acknowledged { exchange },
             Queued::Undelivered(exchange) => Event::Undelivered { exchange },
+            Queued::NoResponse(exchange) => Event::NoResponse { exchange },
             Queued::Expired(exchange) => Event::ExchangeExpired { exchange },
             Queued::Closed(session, data, reason) => Event::Closed { session, data, reason },
             Queued::CounterLow(session) => Event::CounterLow { session },

@@ -42,6 +42,7 @@ impl First<'_> {
         ReplyTo {
             peer: self.peer,
             node: self.unsecured.ephemeral_node_id(),
+            role: self.unsecured.role(),
             header: acknowledgement(&self.message.header, self.message.counter),
         }
     }

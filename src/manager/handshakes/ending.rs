@@ -97,7 +97,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
     }
 
-    /// Ends a handshake that this node began. Returns false if it has ended already.
+    /// Ends a handshake that this node began, and reports that to the peer once, if anything was
+    /// sent to it. Returns false if it has ended already.
     #[cfg(feature = "initiator")]
     pub(in crate::manager) fn cancel<T>(
         &mut self,
@@ -106,11 +107,14 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) -> bool {
         let slot = self.slots.get(&handshake.0);
         // A handle of another manager may have the number of a handshake that a peer began.
-        let running = slot.is_some_and(|slot| slot.is_ours() && slot.ended.is_none());
-        if running {
-            self.abandon(handshake.0, delivery);
+        let Some(slot) = slot.filter(|slot| slot.is_ours() && slot.ended.is_none()) else {
+            return false;
+        };
+        if slot.answered || slot.exchange.is_transmitted() {
+            self.report(handshake.0, &StatusReport::invalid_parameter(), delivery);
         }
-        running
+        self.abandon(handshake.0, delivery);
+        true
     }
 
     /// Reports to the peer of a handshake once that it has failed.
@@ -125,18 +129,19 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
     }
 
-    /// Sends a report once to the peer that began a handshake.
+    /// Sends a report once to the peer of a handshake.
     pub(super) fn report<T>(
         &mut self,
         id: HandshakeId,
         report: &StatusReport<'_>,
         delivery: &mut Delivery<S, T>,
     ) {
-        if let Some(slot) = self.slots.get(&id).filter(|slot| !slot.is_ours()) {
+        if let Some(slot) = self.slots.get(&id) {
             let opcode = Opcode::STATUS_REPORT.0;
             let to = ReplyTo {
                 peer: slot.peer,
                 node: slot.unsecured.ephemeral_node_id(),
+                role: slot.unsecured.role(),
                 header: slot.exchange.header(ProtocolId::SECURE_CHANNEL, opcode, false),
             };
             to.push_report(report, slot.exchange.last_used(), delivery);

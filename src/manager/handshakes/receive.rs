@@ -186,7 +186,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
         // Most likely the end of a handshake that this node has forgotten.
         let header = acknowledgement(&header, message.counter);
-        ReplyTo { peer: from, node, header }.push_header(now, delivery);
+        let role = SessionRole::Responder;
+        ReplyTo { peer: from, node, role, header }.push_header(now, delivery);
         Ok(Arrival::Handled)
     }
 

@@ -1,23 +1,27 @@
-//! Short unsecured replies that belong to no handshake: refusals and acknowledgements.
+//! Short unsecured messages that are sent once, beside the message in flight of a handshake or
+//! without one: refusals, acknowledgements, and the report that a handshake was cancelled.
 
 use crate::bytes::Buffer;
 use crate::manager::delivery::{Delivery, SHORT_LEN};
 use crate::manager::handle::PeerAddress;
 use crate::manager::storage::Storage;
-use crate::session::{EphemeralNodeId, UnsecureSession};
+use crate::session::{EphemeralNodeId, SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, ProtocolHeader, StatusReport};
 
-/// The initiator that a reply goes to, and the header that answers its message.
+/// The peer that a reply goes to, and the header of the reply.
 pub(in crate::manager) struct ReplyTo {
     pub(in crate::manager) peer: PeerAddress,
+    /// The id of the initiator, and whether this node is the initiator.
     pub(in crate::manager) node: EphemeralNodeId,
+    pub(in crate::manager) role: SessionRole,
     pub(in crate::manager) header: ProtocolHeader,
 }
 
 impl ReplyTo {
-    /// Queues a report that refuses a handshake: once, without asking for an acknowledgement.
+    /// Queues a report that refuses or ends a handshake: once, without asking for an
+    /// acknowledgement.
     pub(in crate::manager) fn push_report<S: Storage, T>(
         &self,
         report: &StatusReport<'_>,
@@ -51,7 +55,7 @@ impl ReplyTo {
     ) {
         let mut buf = [0; SHORT_LEN];
         let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
-        let mut unsecured = UnsecureSession::responder(self.node, now);
+        let mut unsecured = UnsecureSession::new(self.role, self.node, now);
         let counter = &mut delivery.unsecured_counter;
         if let Ok(encoded) = unsecured.encode(counter, header, message, now) {
             delivery.push_reply(self.peer, encoded.as_bytes());

@@ -13,6 +13,7 @@ use crate::manager::error::SendError;
 use crate::manager::event::Event;
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
 use crate::manager::sessions::entry::Entry;
+use crate::manager::sessions::response::Awaited;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage, Take};
 use crate::time::Instant;
@@ -35,6 +36,8 @@ pub(super) struct ExchangeEntry<S: Storage> {
     pub(super) filed: Filed,
     /// The application has closed it. The entry is removed when nothing is left to do.
     pub(super) closing: bool,
+    /// The response that the application waits for.
+    pub(super) awaited: Option<Awaited>,
     /// The peer that it counts for.
     pub(super) holder: Holder,
 }
@@ -187,7 +190,7 @@ impl<S: Storage> Exchanges<S> {
 
 impl<S: Storage> ExchangeEntry<S> {
     pub(super) const fn new(exchange: Exchange<Held<S>>, serial: u64, holder: Holder) -> Self {
-        Self { exchange, serial, filed: Filed::NONE, closing: false, holder }
+        Self { exchange, serial, filed: Filed::NONE, closing: false, awaited: None, holder }
     }
 
     const fn is_open_as(&self, exchange: ExchangeHandle) -> bool {
@@ -206,9 +209,10 @@ impl<S: Storage> ExchangeEntry<S> {
         if self.closing && is_settled {
             return false;
         }
-        // A settled exchange waits for nothing but its own end.
+        // A settled exchange waits for a response, or for nothing but its own end.
         let idle = is_settled.then(|| self.exchange.last_used() + lifetime);
-        let deadline = self.exchange.poll_timeout().or(idle);
+        let deadlines = [self.exchange.poll_timeout(), self.response_due()];
+        let deadline = deadlines.into_iter().flatten().min().or(idle);
         let has_output = self.exchange.has_output();
         schedule.file(Source::Exchange(key), &mut self.filed, deadline, has_output);
         true

@@ -5,7 +5,8 @@
 //!                    ├─ exchanges           a conversation and its message; shares: who may have how
 //!                    │                      many; own: how many this node may begin on a session
 //!                    └─ refused             messages for which there was no exchange
-//! what happens to them: lifetime, receive, send, pace, timers, short, receive_batch, send_batch
+//! what happens to them: lifetime, receive, send, response, pace, timers, short, receive_batch,
+//! send_batch
 //! ```
 
 mod entry;
@@ -17,6 +18,7 @@ mod pace;
 mod receive;
 mod receive_batch;
 mod refused;
+mod response;
 mod send;
 mod send_batch;
 mod session_ref;

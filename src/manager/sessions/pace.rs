@@ -142,6 +142,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let Some(session) = self.table.in_use(local) else { return };
             let Some(exchange) = self.exchanges.get_mut(&key) else { return };
             if exchange.seal_waiting(key, session, &mut delivery.bytes, now).is_err() {
+                exchange.awaited = None;
                 let exchange = ExchangeHandle { key, serial: exchange.serial };
                 delivery.push_event(Event::Undelivered { exchange });
             }

@@ -173,6 +173,17 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 // acknowledgement.
                 entry.exchange.flush_ack();
             }
+            let known = self.table.by_local(key.session).filter(|_| receipt.acknowledged);
+            let has_arrived = known.is_some_and(|known| known.has_delivered(key, &header));
+            let delivers = receipt.deliver && !closing && is_for_application(&header);
+            if delivers && !entry.exchange.is_in_flight() {
+                entry.awaited = None;
+            } else if let Some(session) = known {
+                match has_arrived {
+                    true => entry.request_arrived(session, now, &node.config),
+                    false => entry.awaited = None,
+                }
+            }
             let holds = receipt.acknowledged || entry.exchange.message().is_some();
             if holds && !entry.exchange.is_in_flight() {
                 entry.exchange.ground();
@@ -181,7 +192,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let goes_on = entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
             // Before the end of the session that may follow.
             if receipt.acknowledged {
-                self.acknowledged(exchange, &header, delivery);
+                delivery.push_event(match has_arrived {
+                    true => Event::Acknowledged { exchange },
+                    false => Event::Undelivered { exchange },
+                });
             }
             if !goes_on {
                 self.update(key, delivery, node);
@@ -192,7 +206,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             if is_handshake(&header) && !duplicate {
                 return Err(Dropped::Misplaced);
             }
-            if !receipt.deliver || closing || !is_for_application(&header) {
+            if !delivers {
                 return Ok(Received::Handled);
             }
             exchange
@@ -207,24 +221,6 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             counter,
             payload,
         }))
-    }
-
-    /// Reports a message that the peer has acknowledged in a message with this header. It has
-    /// arrived if the peer could tell it from a duplicate, or has answered it.
-    fn acknowledged(
-        &self,
-        exchange: ExchangeHandle,
-        header: &ProtocolHeader,
-        delivery: &mut Delivery<S, T>,
-    ) {
-        let is_answer = exchange.key.initiator && !is_standalone_ack(header);
-        let session = self.table.by_local(exchange.key.session);
-        let has_arrived = is_answer
-            || header.ack.zip(session).is_some_and(|(ack, entry)| entry.was_within_reach(ack));
-        delivery.push_event(match has_arrived {
-            true => Event::Acknowledged { exchange },
-            false => Event::Undelivered { exchange },
-        });
     }
 
     /// Begins the exchange of a message of the peer. The message is for the application, as those
@@ -272,6 +268,15 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             false if is_handshake(header) => Err(Dropped::Misplaced),
             false => Err(Dropped::Unsolicited),
         }
+    }
+}
+
+impl<C: Crypto, T> Entry<C, T> {
+    /// Returns true if the message has arrived that a message with this header acknowledges: if the
+    /// peer could tell it from a duplicate, or answers it.
+    fn has_delivered(&self, key: ExchangeKey, header: &ProtocolHeader) -> bool {
+        let is_answer = key.initiator && !is_standalone_ack(header);
+        is_answer || header.ack.is_some_and(|ack| self.was_within_reach(ack))
     }
 }
 

@@ -46,6 +46,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) {
         if let Some(entry) = self.exchanges.open_mut(exchange) {
             entry.closing = true;
+            entry.awaited = None;
             entry.exchange.flush_ack();
             self.update(exchange.key, delivery, node);
         }
@@ -72,6 +73,11 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let sessions = &mut self.table;
         let sent = entry.put_in_flight(key, content, sessions, room, &node.config, now);
         if sent.is_ok() {
+            if key.initiator
+                && let Some(session) = self.table.by_local(key.session)
+            {
+                entry.await_response(session, node.config.processing_time, now, &node.config);
+            }
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
             // Gives back what was allocated for the message.
@@ -196,6 +202,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if entry.exchange.is_in_flight() {
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
+            entry.request_arrived(session, now, &node.config);
             let has_output = entry.exchange.has_output();
             let source = Source::Exchange(key);
             delivery.schedule.file(source, &mut entry.filed, Some(now), has_output);

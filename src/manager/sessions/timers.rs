@@ -8,13 +8,49 @@ use crate::manager::delivery::Delivery;
 use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey};
 use crate::manager::node::Node;
+use crate::manager::sessions::exchanges::ExchangeEntry;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
 use crate::session::ResumptionId;
 use crate::time::Instant;
 
-/// How long an idle exchange is kept again while too many events wait.
+/// How long a deadline of an exchange is put off while too many events wait.
 const RETRY: Duration = Duration::from_secs(1);
+
+impl<S: Storage> ExchangeEntry<S> {
+    /// Reports that a response is overdue, after which the exchange is kept for its whole lifetime
+    /// again; or closes the exchange if it is idle.
+    fn expire<T>(
+        &mut self,
+        exchange: ExchangeHandle,
+        now: Instant,
+        lifetime: Duration,
+        delivery: &mut Delivery<S, T>,
+    ) {
+        let due = match self.response_due() {
+            Some(due) => due,
+            None if self.exchange.is_in_flight() => return,
+            None => self.exchange.last_used() + lifetime,
+        };
+        if now < due {
+            return;
+        }
+        let has_no_room = delivery.is_backlogged() && now + RETRY > now;
+        match self.awaited {
+            Some(_) if has_no_room => self.defer_response(now + RETRY),
+            None if has_no_room => self.exchange.defer_idle(now, lifetime, RETRY),
+            Some(_) => {
+                self.awaited = None;
+                self.exchange.defer_idle(now, lifetime, lifetime);
+                delivery.push_event(Event::NoResponse { exchange });
+            }
+            None => {
+                self.closing = true;
+                delivery.push_event(Event::ExchangeExpired { exchange });
+            }
+        }
+    }
+}
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     /// Re-arms the timer of an exchange and notes whether it has output. Removes the exchange when
@@ -69,20 +105,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let gave_up = entry.exchange.handle_timeout(now);
         // An acknowledgement that is owed still leaves: a closed exchange ends when it is settled.
         let exchange = ExchangeHandle { key, serial: entry.serial };
-        let is_idle =
-            !entry.exchange.is_in_flight() && now >= entry.exchange.last_used() + lifetime;
-        if is_idle && !gave_up && !entry.closing {
-            if delivery.is_backlogged() && now + RETRY > now {
-                // There is no room to tell of it.
-                entry.exchange.defer_idle(now, lifetime, RETRY);
-            } else {
-                entry.closing = true;
-                delivery.push_event(Event::ExchangeExpired { exchange });
-            }
-        }
         if gave_up {
+            entry.awaited = None;
             self.table.unanswered(key.session);
             delivery.push_event(Event::Undelivered { exchange });
+        } else if !entry.closing {
+            entry.expire(exchange, now, lifetime, delivery);
         }
         self.update(key, delivery, node);
         self.seal_waiting(key.session, now, delivery, node);

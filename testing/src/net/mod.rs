@@ -26,7 +26,7 @@ pub const IM: ProtocolId = ProtocolId::INTERACTION_MODEL;
 pub const PASSCODE: u32 = 20_202_021;
 
 /// Longer than anything is kept that is not meant to last, in milliseconds.
-const LINGERS: u64 = 330_000;
+const LINGERS: u64 = 400_000;
 
 pub type Manager<S = Heap, C = Backend> = SessionManager<C, S, u32>;
 

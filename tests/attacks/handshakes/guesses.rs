@@ -29,6 +29,7 @@ fn send(net: &mut Net, payload: &[u8], n: u32) -> Option<u8> {
     let handshake = net.call(SENDER, |m, cx| m.connect_pase(cx, to, passcode)).unwrap();
     net.pump();
     assert!(net.node(SENDER).manager.handshakes().cancel(handshake));
+    net.pump();
     let request = net.sent[since].octets.clone();
     net.hand(DEVICE, udp(1), &request).unwrap();
     net.pump();

@@ -1,0 +1,136 @@
+//! Until when the response to a request is waited for.
+//!
+//! ```text
+//! sent reliably on an exchange of this node ──▶ waits ──a message of the peer──▶ answered
+//!    or: the application waits for a message      │ │
+//!                                                 │ └──the deadline──▶ Event::NoResponse
+//!                                                 └──given up────────▶ Event::Undelivered
+//! ```
+//! The deadline is the time of the request, of the peer's work and of the response, each as long as
+//! it can take. While the request is in flight, its own retransmissions decide, and nothing is
+//! computed: most often the response acknowledges the request. If it arrives later than planned, the
+//! time of the peer's work begins then.
+
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use crate::crypto::Crypto;
+use crate::exchange::{MRP_MAX_TRANSMISSIONS, max_transmission_time};
+use crate::manager::config::Config;
+use crate::manager::delivery::Delivery;
+use crate::manager::handle::{ExchangeHandle, PeerAddress};
+use crate::manager::node::Node;
+use crate::manager::sessions::entry::Entry;
+use crate::manager::sessions::exchanges::ExchangeEntry;
+use crate::manager::sessions::tables::Sessions;
+use crate::manager::storage::Storage;
+use crate::time::{Instant, as_millis, from_millis};
+
+/// A response that is waited for. Times are in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    /// While the request is in flight: when it was sent. Afterwards: when the response is overdue.
+    at: Instant,
+    /// The interval at which the peer listened when the request was sent.
+    interval: NonZeroU32,
+    /// The time of the peer's work.
+    processing: u32,
+}
+
+impl Config {
+    /// Returns how long a message can take over this transport, in milliseconds, retransmissions
+    /// included. Over UDP the recipient listens at the `first` interval when the first transmission
+    /// is made, and at the `later` one after.
+    fn transfer_time(&self, over: &PeerAddress, first: Duration, later: Duration) -> u64 {
+        /// A TCP connection that delivers nothing for so long is broken.
+        const TCP: u64 = 30_000;
+        /// `BTP_ACK_TIMEOUT`.
+        const BTP: u64 = 15_000;
+        match over {
+            PeerAddress::Udp(_) => {
+                let boost = as_millis(self.retransmission_boost);
+                let boosts = boost.saturating_mul(MRP_MAX_TRANSMISSIONS.into());
+                as_millis(max_transmission_time(first, later)).saturating_add(boosts)
+            }
+            PeerAddress::Tcp(_) => TCP,
+            PeerAddress::Btp(_) => BTP,
+        }
+    }
+}
+
+impl<S: Storage> ExchangeEntry<S> {
+    /// Waits for a message of the peer, which has this time for its work from the moment on in which
+    /// it has what was sent. [`Duration::MAX`] waits without a deadline.
+    pub(super) fn await_response<C: Crypto, T>(
+        &mut self,
+        session: &Entry<C, T>,
+        processing: Duration,
+        now: Instant,
+        config: &Config,
+    ) {
+        let millis = |time| u32::try_from(as_millis(time)).unwrap_or(u32::MAX);
+        let interval = session.session.base_interval(now).min(config.longest_interval);
+        let awaited = NonZeroU32::new(millis(interval)).map(|interval| Awaited {
+            at: now,
+            interval,
+            processing: millis(processing),
+        });
+        self.awaited = awaited.filter(|_| processing != Duration::MAX);
+        if !self.exchange.is_in_flight() {
+            self.request_arrived(session, now, config);
+        }
+    }
+
+    /// Notes that the request has arrived, and computes the deadline.
+    #[inline(never)]
+    pub(super) fn request_arrived<C: Crypto, T>(
+        &mut self,
+        session: &Entry<C, T>,
+        now: Instant,
+        config: &Config,
+    ) {
+        let Some(awaited) = &mut self.awaited else { return };
+        let first = from_millis(awaited.interval.get().into());
+        let later = session.session.peer_parameters().active_interval();
+        let over = &session.address;
+        let request = config.transfer_time(over, first, later.min(config.longest_interval));
+        // This node is awake while it has an exchange.
+        let own = config.parameters.active_interval();
+        let response = config.transfer_time(over, own, own);
+        let arrived = awaited.at.as_millis().saturating_add(request).max(now.as_millis());
+        let answered = arrived.saturating_add(awaited.processing.into());
+        awaited.at = Instant::from_millis(answered.saturating_add(response));
+    }
+
+    /// Returns when the response is overdue, if one is waited for and the request has arrived.
+    pub(super) fn response_due(&self) -> Option<Instant> {
+        self.awaited.filter(|_| !self.exchange.is_in_flight()).map(|awaited| awaited.at)
+    }
+
+    /// Puts the deadline off.
+    pub(super) fn defer_response(&mut self, until: Instant) {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.at = until;
+        }
+    }
+}
+
+impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
+    /// Waits for a message of the peer on an exchange. Returns false if the exchange is closed.
+    pub(in crate::manager) fn expect_response(
+        &mut self,
+        exchange: ExchangeHandle,
+        processing: Duration,
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+        node: &Node<S>,
+    ) -> bool {
+        let session = self.table.by_local(exchange.key.session);
+        let Some((session, entry)) = session.zip(self.exchanges.open_mut(exchange)) else {
+            return false;
+        };
+        entry.await_response(session, processing, now, &node.config);
+        self.update(exchange.key, delivery, node);
+        true
+    }
+}
