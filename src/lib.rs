@@ -380,10 +380,10 @@ pub use crate::manager::HeapSessionManager;
 pub use crate::manager::{
     BatchMessage, CloseReason, CommissioningWindow, Config, ConnectError, Datagram, Dropped, Event,
     ExchangeHandle, FabricTableError, Fixed, GroupError, GroupMessage, GroupSendError,
-    GroupSettings, HandshakeEnded, HandshakeHandle, Message, NoPaseSession, NoSession, OpenError,
-    PeerAddress, Received, RecordInfo, RestoreError, SendError, SessionHandle, SessionManager,
-    SessionRef, Statistics, Storage, Transmit, Unstarted, WindowCloseReason, WindowError,
-    WithGroups,
+    GroupSettings, HandshakeEnded, HandshakeHandle, Message, MoveError, NoPaseSession, NoSession,
+    OpenError, PeerAddress, Received, RecordInfo, RestoreError, SendError, SessionHandle,
+    SessionManager, SessionRef, Statistics, Storage, Transmit, Unstarted, WindowCloseReason,
+    WindowError, WithGroups,
 };
 #[cfg(feature = "alloc")]
 pub use crate::manager::{Heap, Shard, Shards};

@@ -14,6 +14,7 @@
 
 mod acks;
 mod mrp;
+mod retry;
 
 use core::ops::Range;
 use core::time::Duration;
@@ -22,6 +23,7 @@ use self::acks::Acks;
 pub use self::mrp::{
     Jitter, MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
 };
+pub(crate) use self::retry::Retry;
 use crate::ids::{ExchangeId, MessageCounter, MessageType, ProtocolId};
 use crate::time::{Instant, rounded_up};
 use crate::wire::ProtocolHeader;
@@ -66,15 +68,6 @@ struct Flight<M> {
     is_answer: bool,
     /// `None` where the transport is reliable by itself: the message is sent once.
     retry: Option<Retry>,
-}
-
-/// Waits from the moment on in which a transmission is taken.
-#[derive(Debug)]
-struct Retry {
-    transmissions: u8,
-    next: Instant,
-    /// The last transmission was made ahead of its time, for a duplicate.
-    ahead: bool,
 }
 
 impl<M> Exchange<M> {
@@ -155,14 +148,8 @@ impl<M> Exchange<M> {
         if flight.transmit {
             return true;
         }
-        let Some(retry) = &mut flight.retry else { return false };
-        if retry.ahead || retry.transmissions >= MRP_MAX_TRANSMISSIONS {
-            return false;
-        }
-        retry.ahead = true;
-        retry.transmissions = retry.transmissions.saturating_add(1);
-        flight.transmit = true;
-        true
+        flight.transmit = flight.retry.as_mut().is_some_and(Retry::repeat_ahead);
+        flight.transmit
     }
 
     const fn flight(&self) -> Option<&Flight<M>> {
@@ -245,8 +232,7 @@ impl<M> Exchange<M> {
         counter: MessageCounter,
         repeated: bool,
     ) {
-        let retry =
-            repeated.then_some(Retry { transmissions: 1, next: Instant::ZERO, ahead: false });
+        let retry = repeated.then_some(Retry::FIRST);
         let (transmit, is_answer) = (true, true);
         let flight = Flight { message, datagram, counter, transmit, is_answer, retry };
         self.sending = Sending::Sealed(flight);
@@ -286,6 +272,75 @@ impl<M> Exchange<M> {
     pub fn postpone(&mut self, next: Instant) {
         if let Some(retry) = self.flight_mut().and_then(|flight| flight.retry.as_mut()) {
             retry.next = next;
+        }
+    }
+
+    /// The peer listens from now on, and `wait` says how long it is waited for then at most, after
+    /// so many repetitions: a message whose wait would be longer is transmitted at once, or given up after
+    /// that wait if this was its last transmission. It is never transmitted more often.
+    pub fn hasten(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) {
+        let Some(flight) = self.flight_mut().filter(|flight| !flight.transmit) else { return };
+        if let Some(retry) = &mut flight.retry
+            && retry.hasten(now, wait)
+        {
+            retry.repeat_for_sleeper();
+            flight.transmit = true;
+        }
+    }
+
+    /// Returns true if [`take_silence`](Self::take_silence) does.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let retry = self.flight().and_then(|flight| flight.retry.as_ref());
+        retry.is_some_and(Retry::is_silent)
+    }
+
+    /// Returns true once for each message that is repeated until it is acknowledged: when the wait
+    /// after a transmission has ended without an acknowledgement for the first time.
+    #[must_use = "it is returned once"]
+    pub fn take_silence(&mut self) -> bool {
+        let retry = self.flight_mut().and_then(|flight| flight.retry.as_mut());
+        retry.is_some_and(Retry::take_silence)
+    }
+
+    /// Returns the transmissions of the message in flight, while an acknowledgement is waited for
+    /// and none is due.
+    #[cfg(feature = "initiator")]
+    pub(crate) const fn waiting(&self) -> Option<&Retry> {
+        match self.flight() {
+            Some(Flight { transmit: false, retry: Some(retry), .. }) => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// Returns the same, to be changed.
+    #[cfg(feature = "initiator")]
+    pub(crate) const fn waiting_mut(&mut self) -> Option<&mut Retry> {
+        match self.flight_mut() {
+            Some(Flight { transmit: false, retry: Some(retry), .. }) => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// Stops the transmissions of the message in flight: it has arrived, but stays.
+    #[cfg(feature = "initiator")]
+    pub(crate) const fn stop(&mut self) {
+        if let Some(flight) = self.flight_mut()
+            && let Some(retry) = &mut flight.retry
+        {
+            flight.transmit = false;
+            retry.stop();
+        }
+    }
+
+    /// Goes on with other transmissions of the message in flight. If the first one is not made yet,
+    /// it is due now.
+    #[cfg(feature = "initiator")]
+    pub(crate) fn go_on_with(&mut self, mut retry: Retry, now: Instant) {
+        retry.start(now);
+        if let Some(flight) = self.flight_mut() {
+            flight.transmit = false;
+            flight.retry = Some(retry);
         }
     }
 
@@ -342,14 +397,12 @@ impl<M> Exchange<M> {
         let Some(retry) = flight.retry.as_mut().filter(|retry| now >= retry.next) else {
             return false;
         };
-        if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
+        flight.transmit = retry.repeat();
+        let gave_up = !flight.transmit;
+        if gave_up {
             self.ground();
-            return true;
         }
-        retry.ahead = false;
-        retry.transmissions = retry.transmissions.saturating_add(1);
-        flight.transmit = true;
-        false
+        gave_up
     }
 
     /// Returns true if there is something to send now.
@@ -370,9 +423,7 @@ impl<M> Exchange<M> {
         };
         flight.transmit = false;
         if let Some(retry) = &mut flight.retry {
-            // One that is made ahead of its time does not bring the later ones forward.
-            let since = if retry.ahead { now.max(retry.next) } else { now };
-            retry.next = since + wait(retry.transmissions.saturating_sub(1));
+            retry.taken(now, wait);
         }
         true
     }

@@ -8,6 +8,7 @@ mod handshakes;
 mod memory;
 mod misuse;
 mod records;
+mod several_addresses;
 mod synchronization;
 
 use matter_session_testing::{forged, net, raw, twin};

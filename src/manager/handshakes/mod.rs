@@ -19,6 +19,8 @@ mod machine;
 mod message;
 mod output;
 mod progress;
+#[cfg(feature = "initiator")]
+mod race;
 mod receive;
 mod reply;
 mod slot;
@@ -34,11 +36,15 @@ use crate::crypto::Crypto;
 use crate::manager::handle::HandshakeId;
 use crate::manager::storage::{Map, Place, SecretPlace, Storage};
 
+#[cfg(feature = "initiator")]
+pub(super) use self::arrival::Answer;
 pub(super) use self::arrival::{Arrival, First};
 #[cfg(feature = "initiator")]
 pub(super) use self::destination::Destination;
 pub(super) use self::machine::Input;
 pub(super) use self::progress::{NewlyEstablished, Progress, Stepped};
+#[cfg(feature = "initiator")]
+pub(super) use self::race::MAX_ADDRESSES;
 pub use self::window::CommissioningWindow;
 
 /// The handshakes in progress, and the commissioning window.

@@ -120,6 +120,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             None => slot.machine.poll_timeout(),
         };
         let deadline = [life, slot.exchange.poll_timeout()].into_iter().flatten().min();
+        #[cfg(feature = "initiator")]
+        let deadline = [deadline, slot.race_timeout()].into_iter().flatten().min();
         let has_output = slot.exchange.has_output();
         delivery.schedule.file(Source::Handshake(id), &mut slot.filed, deadline, has_output);
     }

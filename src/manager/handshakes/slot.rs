@@ -11,6 +11,8 @@ use crate::manager::delivery::Filed;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::machine::Machine;
+#[cfg(feature = "initiator")]
+use crate::manager::handshakes::race::Race;
 use crate::manager::storage::{Held, Storage};
 use crate::session::{EphemeralNodeId, SessionRole, UnsecureSession};
 use crate::time::Instant;
@@ -49,6 +51,9 @@ pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     pub(in crate::manager) unsecured: UnsecureSession,
     pub(in crate::manager) exchange: Exchange<Held<S>>,
     pub(in crate::manager) peer: PeerAddress,
+    /// The attempts at other addresses of the peer.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) race: Race,
     /// When the peer last answered, or was sent something new to answer.
     pub(in crate::manager) since: Instant,
     /// Whether the peer has answered anything that this node sent.
@@ -89,6 +94,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             unsecured,
             exchange,
             peer,
+            #[cfg(feature = "initiator")]
+            race: Race::NONE,
             since: now,
             answered: false,
             crowd: 0,

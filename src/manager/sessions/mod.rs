@@ -5,7 +5,7 @@
 //!                    ├─ exchanges           a conversation and its message; shares: who may have how
 //!                    │                      many; own: how many this node may begin on a session
 //!                    └─ refused             messages for which there was no exchange
-//! what happens to them: lifetime, receive, send, pace, timers, short, receive_batch, send_batch
+//! what happens to them: lifetime, receive, send, pace, reach, timers, short, receive_batch, send_batch
 //! ```
 
 mod entry;
@@ -14,6 +14,7 @@ mod lifetime;
 mod order;
 mod own;
 mod pace;
+mod reach;
 mod receive;
 mod receive_batch;
 mod refused;
