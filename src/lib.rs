@@ -47,7 +47,8 @@
 //! ```
 //!
 //! The examples on this page keep their tables on the heap. [`Fixed`] keeps them in arrays, without
-//! an allocator: see [`guide::firmware`]. [`guide::pipelining`] is about many requests at once.
+//! an allocator: see [`guide::firmware`]. [`guide::pipelining`] is about many requests at once,
+//! [`guide::reaching`] about peers that sleep, move and have several addresses.
 //!
 //! # A session in one process
 //!

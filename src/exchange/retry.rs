@@ -56,6 +56,12 @@ impl Retry {
         }
     }
 
+    /// Makes nothing due before this time.
+    #[cfg(feature = "initiator")]
+    pub(crate) fn defer(&mut self, until: Instant) {
+        self.next = self.next.max(until);
+    }
+
     /// Stops the transmissions: the message has arrived. It is not given up, either.
     #[cfg(feature = "initiator")]
     pub(crate) const fn stop(&mut self) {

@@ -200,39 +200,6 @@ fn the_peer_wins_over_altered_answers_to_a_resumption() {
 }
 
 #[test]
-fn a_member_of_the_fabric_that_is_another_node_does_not_win() {
-    // The attacker has the identity protection key and a certificate of the fabric.
-    let config = || Config::default().with_less_than_specified();
-    let nodes = [udp(1), udp(HONEST), udp(ATTACKER)].map(|at| (at, config()));
-    let mut net = Net::<Heap>::stored(nodes.into());
-    let mut authority = Authority::new(1, true);
-    for (n, node) in [100, 200, 300].into_iter().enumerate() {
-        authority.join(&mut net, n, node);
-    }
-    // It answers Sigma1 as if that were for itself.
-    let for_attacker = Peer::new(index(1), NodeId::new(300));
-    net.cut();
-    net.call(0, |m, cx| m.connect_case(cx, udp(ATTACKER), for_attacker)).unwrap();
-    net.pump();
-    let other = net.sent[0].octets.clone();
-    net.on_send(|_| Fate::Arrives);
-    net.hand(2, udp(1), &other).unwrap();
-    net.nodes[2].poll_events(net.instant());
-    let begin = net.sent.len();
-    let first = connect(&mut net, Kind::Case, &[udp(ATTACKER), udp(HONEST)]);
-    let is_sigma2 = |sent: &&crate::net::Datagram| sent.handshake_opcode() == Some(SIGMA2);
-    let sigma2 = net.sent.iter().find(is_sigma2).map(|sent| sent.octets.clone());
-    let foreign = answer(&first, 5, 4, SIGMA2, parts(&sigma2.unwrap()).unwrap().1);
-    let _ = net.hand(0, udp(ATTACKER), &foreign);
-    net.run(20_000);
-    let with_peer = net.nodes[0].manager.sessions();
-    let peer = Peer::new(index(1), NodeId::new(200));
-    let session = with_peer.with_peer(peer).next().expect("the honest peer");
-    assert_eq!(net.nodes[0].manager.session(session).unwrap().peer_address(), udp(HONEST));
-    assert!(net.sent.len() > begin);
-}
-
-#[test]
 fn only_refusals_fail_the_handshake_with_the_last_of_them() {
     let mut net = members::<Heap>();
     let first = connect(&mut net, Kind::Case, &[udp(8), udp(ATTACKER)]);

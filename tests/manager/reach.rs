@@ -85,7 +85,8 @@ fn the_application_moves_a_silent_session_to_a_discovered_address() {
     net.nodes[1].address = udp(20);
     let since = net.sent.len();
     let exchange = net.say(0, a, 2);
-    net.run(700);
+    // An active peer: 300 ms and a tenth, and up to a quarter of jitter.
+    net.run(430);
     assert_eq!(silent(&net, 0), [(a, exchange)]);
     assert_eq!(move_session(&mut net, a, udp(20)), Ok(()));
     assert_eq!(net.nodes[0].manager.session(a).unwrap().peer_address(), udp(20));

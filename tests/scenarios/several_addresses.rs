@@ -278,9 +278,30 @@ fn a_sleeper_at_several_addresses_is_sent_its_message_at_each_when_it_is_awake()
     net.run(30_000);
     assert_eq!(net.sent.len(), 2);
     net.call(0, |m, cx| m.sessions_mut().peer_is_awake(cx, device()));
-    net.run(0);
+    net.run(1);
+    // One after the other.
     assert_eq!(times(&net, udp(2), begin), [0, 30_000]);
-    assert_eq!(times(&net, udp(3), begin), [250, 30_000]);
+    assert_eq!(times(&net, udp(3), begin), [250, 30_001]);
+}
+
+#[test]
+fn attempts_that_are_all_late_are_made_one_after_the_other() {
+    let mut net = members::<matter_session::Heap>(Config::default());
+    net.cut();
+    let begin = net.now;
+    connect(&mut net, &[udp(2), udp(3), udp(4)]);
+    // Nobody calls the node for a while.
+    net.now += 10_000;
+    net.run(0);
+    for (n, port) in (2..5).enumerate() {
+        assert_eq!(times(&net, udp(port), begin).len(), usize::from(n == 0));
+        let next = net.nodes[0].manager.poll_timeout().unwrap();
+        assert!(next > net.instant(), "no timer is left that is over");
+        net.run(1);
+    }
+    for (at, port) in [10_000, 10_001, 10_002].into_iter().zip(2..) {
+        assert_eq!(times(&net, udp(port), begin), [at]);
+    }
 }
 
 #[test]

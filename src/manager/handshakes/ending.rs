@@ -34,7 +34,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.ended = Some(now + LINGER);
         slot.failed = true;
         #[cfg(feature = "initiator")]
-        slot.end_race();
+        slot.race.end();
         slot.claims = false;
         slot.machine.end();
         slot.kept = None;
@@ -44,7 +44,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let told = (peer, error);
         // A refusal says more than that no other address has answered.
         #[cfg(feature = "initiator")]
-        let told = match slot.race.refusal() {
+        let told = match slot.race.refusal {
             Some(refusal) if error == HandshakeError::TimedOut => refusal,
             _ => told,
         };

@@ -6,6 +6,8 @@
 
 mod admit;
 mod arrival;
+#[cfg(feature = "initiator")]
+mod attempts;
 mod certificates;
 mod commissioning;
 #[cfg(feature = "initiator")]
@@ -40,11 +42,11 @@ use crate::manager::storage::{Map, Place, SecretPlace, Storage};
 pub(super) use self::arrival::Answer;
 pub(super) use self::arrival::{Arrival, First};
 #[cfg(feature = "initiator")]
+pub(super) use self::attempts::MAX_ADDRESSES;
+#[cfg(feature = "initiator")]
 pub(super) use self::destination::Destination;
 pub(super) use self::machine::Input;
 pub(super) use self::progress::{NewlyEstablished, Progress, Stepped};
-#[cfg(feature = "initiator")]
-pub(super) use self::race::MAX_ADDRESSES;
 pub use self::window::CommissioningWindow;
 
 /// The handshakes in progress, and the commissioning window.

@@ -73,6 +73,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let interval = slot.unsecured.base_interval(now);
         if slot.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
+            #[cfg(feature = "initiator")]
+            slot.stagger(now);
             return Some(Output::InFlight);
         }
         if let Some(header) = slot.exchange.next_ack() {

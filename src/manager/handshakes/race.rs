@@ -11,17 +11,19 @@
 //! the other addresses.
 //!
 //! The exchange always holds the transmissions that are due first, and the slot their address. The
-//! others are parked here.
+//! others are parked in [`Race`](super::attempts::Race).
+
+use core::time::Duration;
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::exchange::Retry;
 use crate::handshake::{HandshakeError, Incoming};
 use crate::ids::Peer;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::PeerAddress;
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::arrival::Answer;
+use crate::manager::handshakes::attempts::Attempt;
 use crate::manager::handshakes::certificates::{CERTIFICATES_LEN, Keeper, Kept};
 use crate::manager::handshakes::message::{allocate, message_of};
 use crate::manager::handshakes::progress::Stepped;
@@ -32,33 +34,15 @@ use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
-/// Maximum number of addresses of one handshake.
-pub(in crate::manager) const MAX_ADDRESSES: usize = if cfg!(feature = "alloc") { 8 } else { 4 };
-
 /// How many answers from elsewhere are tried: a responder may answer from an address that was not
 /// discovered, and each attempt costs a key agreement.
 const STRAYS: u8 = 4;
 
+/// How far apart attempts are made that are due at the same time.
+const STEP: Duration = Duration::from_millis(1);
+
 /// The messages that can follow the first answer at once fit: Pake1 and reports.
 const REPLY_LEN: usize = 96;
-
-/// The attempts at several addresses.
-pub(in crate::manager) struct Race {
-    /// Whether no answer was accepted yet. Never set with a single address.
-    is_on: bool,
-    /// The attempts besides that of the exchange.
-    parked: [Option<Attempt>; MAX_ADDRESSES - 1],
-    /// How many answers from elsewhere were tried.
-    strays: u8,
-    /// The answer refused last.
-    refusal: Option<(PeerAddress, HandshakeError)>,
-}
-
-/// The transmissions to one address.
-struct Attempt {
-    address: PeerAddress,
-    retry: Retry,
-}
 
 /// Whose answer it is.
 enum Sender {
@@ -81,69 +65,18 @@ pub(super) enum Judgement {
     Refused,
 }
 
-impl Race {
-    /// One address alone.
-    pub(in crate::manager) const NONE: Self = Self {
-        is_on: false,
-        parked: [const { None }; MAX_ADDRESSES - 1],
-        strays: 0,
-        refusal: None,
-    };
-
-    /// Tries the addresses behind the first one too, each at a time that `start` names. An address
-    /// that comes twice is tried once.
-    pub(in crate::manager) fn among(
-        addresses: &[PeerAddress],
-        mut start: impl FnMut() -> Instant,
-    ) -> Self {
-        let mut race = Self::NONE;
-        let mut places = race.parked.iter_mut();
-        for (at, address) in addresses.iter().enumerate().skip(1) {
-            let is_known = addresses.iter().take(at).any(|known| known == address);
-            if is_known {
-                continue;
-            }
-            let Some(place) = places.next() else { break };
-            *place = Some(Attempt { address: *address, retry: Retry::starting_at(start()) });
-            race.is_on = true;
-        }
-        race
-    }
-
-    /// Returns the last refusal, if no answer was accepted.
-    pub(in crate::manager) const fn refusal(&self) -> Option<(PeerAddress, HandshakeError)> {
-        self.refusal
-    }
-
-    /// Returns when a parked attempt is due.
-    fn next(&self) -> Option<Instant> {
-        self.parked.iter().flatten().map(|attempt| attempt.retry.next()).min()
-    }
-
-    fn first_mut(&mut self) -> Option<&mut Option<Attempt>> {
-        let next = self.next()?;
-        let is_first = |place: &&mut Option<Attempt>| {
-            place.as_ref().is_some_and(|attempt| attempt.retry.next() == next)
-        };
-        self.parked.iter_mut().find(is_first)
-    }
-
-    fn take_first(&mut self) -> Option<Attempt> {
-        self.first_mut()?.take()
-    }
-}
-
 impl<C: Crypto, S: Storage> Slot<C, S> {
-    /// Tries no other address from now on.
-    pub(super) const fn end_race(&mut self) {
-        self.race.is_on = false;
-        self.race.parked = [const { None }; MAX_ADDRESSES - 1];
-    }
-
     /// Returns when an attempt at another address is due. While a transmission waits to be taken,
     /// the others wait too.
     pub(super) fn race_timeout(&self) -> Option<Instant> {
         self.race.next().filter(|_| self.exchange.waiting().is_some())
+    }
+
+    /// A transmission was taken: attempts that are due as well follow a millisecond later each.
+    pub(super) fn stagger(&mut self, now: Instant) {
+        for attempt in self.race.parked.iter_mut().flatten() {
+            attempt.retry.defer(now + STEP);
+        }
     }
 
     /// Lets time pass: the attempt that is due first becomes that of the exchange, in place of one
@@ -284,7 +217,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             }
         };
         slot.kept = kept;
-        slot.end_race();
+        slot.race.end();
         slot.race.refusal = None;
         slot.peer = from;
         slot.unsecured.commit(counter, cx.now);
@@ -321,7 +254,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
                 let (interval, wait) = (slot.unsecured.base_interval(now), node.longest_wait());
                 slot.exchange.hasten(now, |n| wait(interval, n));
                 for attempt in slot.race.parked.iter_mut().flatten() {
-                    // It is transmitted when the time of handshakes is handled.
+                    // It is transmitted when its deadline is handled, which is now.
                     let _ = attempt.retry.hasten(now, |n| wait(interval, n));
                 }
                 self.update(id, delivery);

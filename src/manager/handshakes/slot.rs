@@ -9,10 +9,10 @@ use crate::handshake::case::messages::Sigma1;
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::manager::delivery::Filed;
 use crate::manager::handle::{PeerAddress, SessionHandle};
+#[cfg(feature = "initiator")]
+use crate::manager::handshakes::attempts::Race;
 use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::machine::Machine;
-#[cfg(feature = "initiator")]
-use crate::manager::handshakes::race::Race;
 use crate::manager::storage::{Held, Storage};
 use crate::session::{EphemeralNodeId, SessionRole, UnsecureSession};
 use crate::time::Instant;

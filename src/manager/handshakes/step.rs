@@ -84,7 +84,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) -> Stepped<S> {
         let Some(slot) = self.slots.get_mut(&id) else { return Stepped::NOTHING };
         #[cfg(feature = "initiator")]
-        slot.end_race();
+        slot.race.end();
         // Whatever the peer sent, it answers the message in flight.
         slot.exchange.ground();
         let Some(mut message) = allocate(id, delivery) else {
