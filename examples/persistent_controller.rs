@@ -150,7 +150,7 @@ fn control(path: &Path, devices: &[SocketAddr]) -> Outcome {
     for (device, id) in devices.iter().zip(DEVICES).cycle() {
         let mut services = Services::new(&mut rng).with_resumption(&mut store);
         let mut cx = services.at(node.now());
-        node.manager.connect_case(&mut cx, (*device).into(), Peer::new(fabric, id))?;
+        node.manager.connect_case(&mut cx, PeerAddress::Udp(*device), Peer::new(fabric, id))?;
         let (session, resumed) = node.await_session(&mut store)?;
         let how = if resumed { "resumed" } else { "in full" };
         writeln!(stdout(), "{id} {how}")?;

@@ -216,7 +216,11 @@ impl Node {
             let mut services = Services::new(&mut rng);
             let mut cx = services.at(self.now());
             // Full handshakes and resumed ones, as it happens.
-            self.manager.connect_case(&mut cx, node.into(), Peer::new(FabricIndex::MIN, NODE))?;
+            self.manager.connect_case(
+                &mut cx,
+                PeerAddress::Udp(node),
+                Peer::new(FabricIndex::MIN, NODE),
+            )?;
             let wanted = sessions.len() + 1;
             while sessions.len() < wanted {
                 for event in self.turn()? {

@@ -47,7 +47,8 @@
 //! ```
 //!
 //! The examples on this page keep their tables on the heap. [`Fixed`] keeps them in arrays, without
-//! an allocator: see [`guide::firmware`]. [`guide::pipelining`] is about many requests at once.
+//! an allocator: see [`guide::firmware`]. [`guide::pipelining`] is about many requests at once,
+//! [`guide::reaching`] about peers that sleep, move and have several addresses.
 //!
 //! # A session in one process
 //!
@@ -380,10 +381,10 @@ pub use crate::manager::HeapSessionManager;
 pub use crate::manager::{
     BatchMessage, CloseReason, CommissioningWindow, Config, ConnectError, Datagram, Dropped, Event,
     ExchangeHandle, FabricTableError, Fixed, GroupError, GroupMessage, GroupSendError,
-    GroupSettings, HandshakeEnded, HandshakeHandle, Message, NoPaseSession, NoSession, OpenError,
-    PeerAddress, Received, RecordInfo, RestoreError, SendError, SessionHandle, SessionManager,
-    SessionRef, Statistics, Storage, Transmit, Unstarted, WindowCloseReason, WindowError,
-    WithGroups,
+    GroupSettings, HandshakeEnded, HandshakeHandle, Message, MoveError, NoPaseSession, NoSession,
+    OpenError, PeerAddress, Received, RecordInfo, RestoreError, SendError, SessionHandle,
+    SessionManager, SessionRef, Statistics, Storage, Transmit, Unstarted, WindowCloseReason,
+    WindowError, WithGroups,
 };
 #[cfg(feature = "alloc")]
 pub use crate::manager::{Heap, Shard, Shards};

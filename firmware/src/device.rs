@@ -157,7 +157,7 @@ impl<'n, B: Board> Device<'n, B> {
         let Ok(passcode) = Passcode::new(passcode) else { return false };
         let mut services = services(&mut self.board, &mut self.rng, self.booted);
         let mut cx = services.at(self.board.now());
-        self.node.connect_pase(&mut cx, peer.into(), passcode).is_ok()
+        self.node.connect_pase(&mut cx, PeerAddress::Udp(peer), passcode).is_ok()
     }
 
     /// Begins CASE with a node of the fabric joined first; returns whether it was begun.
@@ -167,7 +167,7 @@ impl<'n, B: Board> Device<'n, B> {
         let Some(fabric) = FabricIndex::new(1) else { return false };
         let mut services = services(&mut self.board, &mut self.rng, self.booted);
         let mut cx = services.at(self.board.now());
-        self.node.connect_case(&mut cx, peer.into(), Peer::new(fabric, node)).is_ok()
+        self.node.connect_case(&mut cx, PeerAddress::Udp(peer), Peer::new(fabric, node)).is_ok()
     }
 
     /// Takes a datagram in, and answers the request that it may hold.

@@ -13,7 +13,7 @@ use matter_session::ids::{
     FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, Peer, ProtocolId,
 };
 use matter_session::manager::{
-    Config, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
+    Config, ConnectError, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
     Received, SessionHandle, SessionManager,
 };
 use matter_session::time::Instant;
@@ -63,6 +63,10 @@ enum Op {
     Rotate(bool, u8),
     /// Leaves a group, or enters it again.
     Leave(bool, u8),
+    /// A handshake at several addresses, one of which leads to the other node.
+    CaseAtSeveral(bool, u8),
+    /// The application says where a peer is, that it listens, or that its network is slow.
+    Reach(bool, u8, u8),
     /// A Check-In message, with this payload and with or without a request for acknowledgement.
     CheckIn(bool, bool, Vec<u8>),
 }
@@ -100,6 +104,8 @@ impl Op {
             29 => Self::Rotate(n, input.octet()),
             30 => Self::Leave(n, input.octet()),
             28 => Self::Expect(n, input.octet(), input.word()),
+            25 => Self::CaseAtSeveral(n, input.octet()),
+            26 => Self::Reach(n, input.octet(), input.octet()),
             24 => Self::CheckIn(n, octet & 0x40 == 0, input.octets().to_vec()),
             _ => Self::Deliver(octet >> 5),
         }
@@ -236,6 +242,29 @@ impl World {
     fn apply(&mut self, op: Op) {
         match op {
             Op::Case(n) => self.dial(n.into()),
+            Op::CaseAtSeveral(n, which) => {
+                let n = usize::from(n);
+                let mut to = [9, 8, 7].map(|port| self.address(port));
+                to[usize::from(which) % 3] = self.address(1 - n);
+                let peer = Peer::new(FabricIndex::MIN, NodeId::new(IDS[1 - n]));
+                let begun = self.call(n, |m, cx| m.connect_case(cx, to, peer));
+                assert!(!self.over_tcp || begun == Err(ConnectError::SeveralConnections));
+            }
+            Op::Reach(n, which, how) => {
+                let n = usize::from(n);
+                let peer = Peer::new(FabricIndex::MIN, NodeId::new(IDS[1 - n]));
+                let Some(session) = self.session(n, which) else { return };
+                let (to, boost) = (self.address(1 - n), Duration::from_millis(how.into()));
+                self.call(n, |m, cx| match how % 4 {
+                    0 => m.sessions_mut().peer_is_awake(cx, peer),
+                    1 => m.sessions_mut().set_retransmission_boost(session, boost),
+                    2 => assert!(m.sessions_mut().move_session(session, to).is_ok()),
+                    _ => {
+                        let elsewhere = PeerAddress::Udp(([127, 0, 0, 1], 9).into());
+                        let _ = m.sessions_mut().move_session(session, elsewhere);
+                    }
+                });
+            }
             Op::Pase(n, right) => {
                 let passcode = Passcode::new(if right { 20_202_021 } else { 20_202_022 }).unwrap();
                 let to = self.address(1 - usize::from(n));

@@ -14,6 +14,7 @@
 
 mod acks;
 mod mrp;
+mod retry;
 
 use core::ops::Range;
 use core::time::Duration;
@@ -22,6 +23,7 @@ use self::acks::Acks;
 pub use self::mrp::{
     Jitter, MRP_MAX_TRANSMISSIONS, MRP_STANDALONE_ACK_TIMEOUT, backoff, max_transmission_time,
 };
+pub(crate) use self::retry::Retry;
 use crate::bytes::Cleartext;
 use crate::ids::{ExchangeId, MessageCounter, MessageType, ProtocolId};
 use crate::time::{Instant, rounded_up};
@@ -67,15 +69,6 @@ struct Flight<M> {
     is_answer: bool,
     /// `None` where the transport is reliable by itself: the message is sent once.
     retry: Option<Retry>,
-}
-
-/// Waits from the moment on in which a transmission is taken.
-#[derive(Debug)]
-struct Retry {
-    transmissions: u8,
-    next: Instant,
-    /// The last transmission was made ahead of its time, for a duplicate.
-    ahead: bool,
 }
 
 impl<M: AsMut<[u8]> + Default> Exchange<M> {
@@ -156,14 +149,8 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         if flight.transmit {
             return true;
         }
-        let Some(retry) = &mut flight.retry else { return false };
-        if retry.ahead || retry.transmissions >= MRP_MAX_TRANSMISSIONS {
-            return false;
-        }
-        retry.ahead = true;
-        retry.transmissions = retry.transmissions.saturating_add(1);
-        flight.transmit = true;
-        true
+        flight.transmit = flight.retry.as_mut().is_some_and(Retry::repeat_ahead);
+        flight.transmit
     }
 
     const fn flight(&self) -> Option<&Flight<M>> {
@@ -246,8 +233,7 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         counter: MessageCounter,
         repeated: bool,
     ) {
-        let retry =
-            repeated.then_some(Retry { transmissions: 1, next: Instant::ZERO, ahead: false });
+        let retry = repeated.then_some(Retry::FIRST);
         let (transmit, is_answer) = (true, true);
         let flight = Flight { message, datagram, counter, transmit, is_answer, retry };
         self.sending = Sending::Sealed(flight);
@@ -296,6 +282,75 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         }
     }
 
+    /// The peer listens from now on, and `wait` says how long it is waited for then at most, after
+    /// so many repetitions: a message whose wait would be longer is transmitted at once, or given up after
+    /// that wait if this was its last transmission. It is never transmitted more often.
+    pub fn hasten(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) {
+        let Some(flight) = self.flight_mut().filter(|flight| !flight.transmit) else { return };
+        if let Some(retry) = &mut flight.retry
+            && retry.hasten(now, wait)
+        {
+            retry.repeat_for_sleeper();
+            flight.transmit = true;
+        }
+    }
+
+    /// Returns true if [`take_silence`](Self::take_silence) does.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let retry = self.flight().and_then(|flight| flight.retry.as_ref());
+        retry.is_some_and(Retry::is_silent)
+    }
+
+    /// Returns true once for each message that is repeated until it is acknowledged: when the wait
+    /// after a transmission has ended without an acknowledgement for the first time.
+    #[must_use = "it is returned once"]
+    pub fn take_silence(&mut self) -> bool {
+        let retry = self.flight_mut().and_then(|flight| flight.retry.as_mut());
+        retry.is_some_and(Retry::take_silence)
+    }
+
+    /// Returns the transmissions of the message in flight, while an acknowledgement is waited for
+    /// and none is due.
+    #[cfg(feature = "initiator")]
+    pub(crate) const fn waiting(&self) -> Option<&Retry> {
+        match self.flight() {
+            Some(Flight { transmit: false, retry: Some(retry), .. }) => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// Returns the same, to be changed.
+    #[cfg(feature = "initiator")]
+    pub(crate) const fn waiting_mut(&mut self) -> Option<&mut Retry> {
+        match self.flight_mut() {
+            Some(Flight { transmit: false, retry: Some(retry), .. }) => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// Stops the transmissions of the message in flight: it has arrived, but stays.
+    #[cfg(feature = "initiator")]
+    pub(crate) const fn stop(&mut self) {
+        if let Some(flight) = self.flight_mut()
+            && let Some(retry) = &mut flight.retry
+        {
+            flight.transmit = false;
+            retry.stop();
+        }
+    }
+
+    /// Goes on with other transmissions of the message in flight. If the first one is not made yet,
+    /// it is due now.
+    #[cfg(feature = "initiator")]
+    pub(crate) fn go_on_with(&mut self, mut retry: Retry, now: Instant) {
+        retry.start(now);
+        if let Some(flight) = self.flight_mut() {
+            flight.transmit = false;
+            flight.retry = Some(retry);
+        }
+    }
+
     /// Returns true if a message waits for its acknowledgement, its first transmission, or to be
     /// sealed. One that is sent once counts until it is transmitted.
     #[must_use]
@@ -308,7 +363,7 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
     #[must_use]
     pub fn is_transmitted(&self) -> bool {
         self.flight().is_some_and(|flight| {
-            !flight.transmit || flight.retry.as_ref().is_some_and(|retry| retry.transmissions > 1)
+            !flight.transmit || flight.retry.as_ref().is_some_and(Retry::is_repeated)
         })
     }
 
@@ -357,14 +412,12 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         let Some(retry) = flight.retry.as_mut().filter(|retry| now >= retry.next) else {
             return false;
         };
-        if retry.transmissions >= MRP_MAX_TRANSMISSIONS {
+        flight.transmit = retry.repeat();
+        let gave_up = !flight.transmit;
+        if gave_up {
             self.ground();
-            return true;
         }
-        retry.ahead = false;
-        retry.transmissions = retry.transmissions.saturating_add(1);
-        flight.transmit = true;
-        false
+        gave_up
     }
 
     /// Returns true if there is something to send now.
@@ -385,9 +438,7 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         };
         flight.transmit = false;
         if let Some(retry) = &mut flight.retry {
-            // One that is made ahead of its time does not bring the later ones forward.
-            let since = if retry.ahead { now.max(retry.next) } else { now };
-            retry.next = since + wait(retry.transmissions.saturating_sub(1));
+            retry.taken(now, wait);
         }
         true
     }

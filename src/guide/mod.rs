@@ -2,3 +2,4 @@
 
 pub mod firmware;
 pub mod pipelining;
+pub mod reaching;

@@ -71,6 +71,15 @@ impl<M: Machine> Handshake<M> {
         outcome.map_err(|error| Failure::new(error, out))
     }
 
+    /// Ends the handshake if a step that was accepted was the last one.
+    #[cfg(feature = "initiator")]
+    pub(super) fn accept(&mut self, step: Step) -> Result<Step, HandshakeError> {
+        if matches!(step, Step::Established { .. }) {
+            self.machine.end();
+        }
+        Ok(step)
+    }
+
     /// Ends the handshake and wipes its secrets. The peer is not informed.
     pub fn end(&mut self) {
         self.machine.end();

@@ -126,8 +126,14 @@ pub struct Config {
     /// [`Event::ExchangeExpired`](super::Event::ExchangeExpired).
     pub exchange_lifetime: Duration,
     /// Time that is added to every wait for an acknowledgement, for networks that are slower than
-    /// the session parameters say.
+    /// the session parameters say. One session can have more:
+    /// [`set_retransmission_boost`](super::Sessions::set_retransmission_boost).
     pub retransmission_boost: Duration,
+    /// How long a handshake that this node begins at several addresses waits for an answer from one
+    /// before it tries the next one as well: 250 ms by default, 10 ms at least.
+    /// [RFC 8305, "Connection Attempts"]
+    #[cfg(feature = "initiator")]
+    pub connection_attempt_delay: Duration,
     /// Maximum interval from which the wait for an acknowledgement is computed, whatever the peer
     /// declared: 15 s by default, 100 ms at least. With the default, a message that is not
     /// acknowledged keeps its exchange and its bytes for four minutes at most, unless
@@ -168,6 +174,10 @@ pub struct Config {
 /// The shortest interval that a wait is computed from, whatever peers declare.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The shortest delay between attempts at several addresses.
+#[cfg(feature = "initiator")]
+const SHORTEST_DELAY: Duration = Duration::from_millis(10);
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -192,6 +202,8 @@ impl Default for Config {
             processing_time: Duration::from_secs(2),
             exchange_lifetime: Duration::from_secs(300),
             retransmission_boost: Duration::ZERO,
+            #[cfg(feature = "initiator")]
+            connection_attempt_delay: Duration::from_millis(250),
             longest_interval: Duration::from_secs(15),
             busy_wait: Duration::from_secs(5),
             certificate_profile: Profile::default(),
@@ -228,6 +240,8 @@ impl Config {
         processing_time: Duration::ZERO,
         exchange_lifetime: Duration::ZERO,
         retransmission_boost: Duration::ZERO,
+        #[cfg(feature = "initiator")]
+        connection_attempt_delay: Duration::ZERO,
         longest_interval: Duration::ZERO,
         busy_wait: Duration::ZERO,
         certificate_profile: Profile::UNSET,
@@ -378,6 +392,15 @@ impl Config {
         self
     }
 
+    /// Sets how long a handshake waits for an answer from one address of the peer before it tries the
+    /// next one as well, 10 ms at least. [RFC 8305, "Connection Attempts"]
+    #[cfg(feature = "initiator")]
+    #[must_use]
+    pub const fn with_connection_attempt_delay(mut self, delay: Duration) -> Self {
+        self.connection_attempt_delay = delay;
+        self
+    }
+
     /// Assumes that every peer listens at least this often, 100 ms at least. With 15 s, the default,
     /// a message that is not acknowledged is given up after four minutes, whatever intervals its
     /// peer declared. A peer that does sleep longer may miss it.
@@ -447,6 +470,10 @@ impl Config {
         /// Sums of limits must not overflow. No table grows so large.
         const MOST: usize = 1 << 20;
         self.longest_interval = self.longest_interval.max(SHORTEST_INTERVAL);
+        #[cfg(feature = "initiator")]
+        {
+            self.connection_attempt_delay = self.connection_attempt_delay.max(SHORTEST_DELAY);
+        }
         if !self.below_specification {
             self.max_group_senders = self.max_group_senders.max(Self::LEAST_SENDERS);
         }

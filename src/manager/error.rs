@@ -81,6 +81,12 @@ pub enum OpenError {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The list of addresses is empty.
+    #[error("no address to connect to")]
+    NoAddress,
+    /// Several addresses are named, and one is a connection: only UDP addresses are tried together.
+    #[error("connect over one connection, or at several UDP addresses")]
+    SeveralConnections,
     /// The table of handshakes is full; wait for one to end.
     #[error("too many handshakes; wait for one to end")]
     TooMany,
@@ -96,6 +102,21 @@ pub enum ConnectError {
     /// The storage has no room for the first message.
     #[error("no room for the first message")]
     NoRoom,
+}
+
+/// The session was not moved. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum MoveError {
+    /// The session is closed.
+    #[error("the session is closed")]
+    Closed,
+    /// The address is of another transport, or of another connection. A session over UDP moves
+    /// between UDP addresses; one over TCP or BTP ends with its connection. Establish a new session
+    /// there.
+    #[error("the address is of another transport or connection; establish a new session there")]
+    OtherTransport,
 }
 
 /// The commissioning window was not opened.

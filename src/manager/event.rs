@@ -27,7 +27,7 @@ pub enum Event<T> {
     HandshakeFailed {
         /// The handshake, if this node began it.
         handshake: Option<HandshakeHandle>,
-        /// The peer's address.
+        /// The peer's address; of several, the one that refused, or one that did not answer.
         address: PeerAddress,
         /// Why.
         error: HandshakeError,
@@ -77,6 +77,18 @@ pub enum Event<T> {
     /// `expect_response` to wait for longer.
     #[non_exhaustive]
     NoResponse {
+        /// The exchange.
+        exchange: ExchangeHandle,
+    },
+    /// The message in flight on this exchange was not acknowledged in time, and is transmitted
+    /// again. Reported once for each message, when all other events have been polled and unless the
+    /// message was acknowledged or given up meanwhile. The peer may have another address now:
+    /// discover it, and name it with
+    /// [`move_session`](super::Sessions::move_session). [Core, "Operational Discovery"]
+    #[non_exhaustive]
+    PeerSilent {
+        /// The session.
+        session: SessionHandle,
         /// The exchange.
         exchange: ExchangeHandle,
     },

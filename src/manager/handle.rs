@@ -58,6 +58,13 @@ impl PeerAddress {
     }
 }
 
+impl AsRef<[Self]> for PeerAddress {
+    /// A list of this address alone.
+    fn as_ref(&self) -> &[Self] {
+        core::slice::from_ref(self)
+    }
+}
+
 impl From<SocketAddr> for PeerAddress {
     /// A UDP address.
     fn from(address: SocketAddr) -> Self {

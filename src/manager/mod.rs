@@ -75,7 +75,7 @@ use rand_core::CryptoRng;
 pub use self::api::{Connections, Fabrics, Groups, Handshakes, Records, Sessions, Window};
 pub use self::config::Config;
 pub use self::error::{
-    ConnectError, FabricTableError, HandshakeEnded, NoPaseSession, NoSession, OpenError,
+    ConnectError, FabricTableError, HandshakeEnded, MoveError, NoPaseSession, NoSession, OpenError,
     RestoreError, SendError, WindowError,
 };
 pub use self::event::{CloseReason, Event, WindowCloseReason};

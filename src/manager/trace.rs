@@ -37,6 +37,13 @@ pub(super) fn event<T>(event: &Event<T>) {
                 exchange.key.session
             );
         }
+        Event::PeerSilent { session, exchange } => {
+            log_debug!(
+                "no acknowledgement: exchange {} of session {}",
+                exchange.id(),
+                session.local
+            );
+        }
         Event::ExchangeAvailable { session } => {
             log_trace!("session {} has room for an exchange", session.local);
         }

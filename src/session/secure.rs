@@ -104,6 +104,8 @@ pub struct SecureSession<C: Crypto> {
     attestation_challenge: Secret<16>,
     created_at: Instant,
     last_received: Instant,
+    /// When the peer was last known to listen, other than by a message of the session.
+    peer_awake_at: Instant,
     last_activity: Instant,
 }
 
@@ -144,6 +146,7 @@ impl<C: Crypto> SecureSession<C> {
             attestation_challenge: keys.attestation_challenge(),
             created_at: now,
             last_received: now,
+            peer_awake_at: now,
             last_activity: now,
         }
     }
@@ -368,8 +371,14 @@ impl<C: Crypto> SecureSession<C> {
         self.activity().base_interval(now, &self.peer_parameters)
     }
 
-    const fn activity(&self) -> PeerActivity {
-        PeerActivity::heard(self.last_received)
+    fn activity(&self) -> PeerActivity {
+        PeerActivity::heard(self.last_received.max(self.peer_awake_at))
+    }
+
+    /// Counts the peer as active from `now` on: it has said so elsewhere, by a Check-In message for
+    /// example. [`last_received`](Self::last_received) stays.
+    pub fn mark_peer_active(&mut self, now: Instant) {
+        self.peer_awake_at = self.peer_awake_at.max(now);
     }
 
     /// Counts `now` as a moment of use: a retransmission, which no encoding sees.

@@ -10,6 +10,7 @@ mod memory;
 mod misuse;
 mod records;
 mod room;
+mod several_addresses;
 mod shared_ids;
 mod synchronization;
 mod work;

@@ -17,6 +17,7 @@ mod live;
 mod logging;
 mod pase;
 mod properties;
+mod reach;
 mod records;
 mod reliability;
 mod restarts;

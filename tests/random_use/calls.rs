@@ -166,7 +166,13 @@ impl<S: Storage> World<S> {
         if dice.below(8) == 0 {
             (to, peer) = (any_address(dice), any_peer(dice));
         }
+        let several: Vec<_> = (0..dice.below(12)).map(|_| any_address(dice)).chain([to]).collect();
         let begun = match kind {
+            12 if coin(dice) => {
+                let passcode = any_passcode(dice);
+                node.call(|m, cx| m.connect_pase(cx, &several, passcode))
+            }
+            13 if coin(dice) => node.call(|m, cx| m.connect_case(cx, &several, peer)),
             12 => {
                 let passcode = any_passcode(dice);
                 node.call(|m, cx| m.connect_pase(cx, to, passcode))
@@ -360,6 +366,17 @@ impl<S: Storage> World<S> {
                 _ => node.call(|m, cx| m.close_session(cx, session)),
             },
             34 if coin(dice) => node.manager.sessions_mut().close_when_settled(session),
+            34 if coin(dice) => match dice.below(3) {
+                0 => {
+                    let peer = any_peer(dice);
+                    node.call(|m, cx| m.sessions_mut().peer_is_awake(cx, peer));
+                }
+                1 => {
+                    let boost = any_duration(dice);
+                    node.manager.sessions_mut().set_retransmission_boost(session, boost);
+                }
+                _ => drop(node.manager.sessions_mut().move_session(session, any_address(dice))),
+            },
             34 => drop(node.manager.sessions_mut().associate_fabric(session, any_fabric(dice))),
             _ => {
                 if let Some(data) = node.manager.data_mut(session) {
@@ -448,6 +465,9 @@ impl<S: Storage> World<S> {
         assert_eq!(handles.is_empty(), sessions.is_empty());
         let _ = (sessions.by_id(id), sessions.with_peer(peer).count(), sessions.pase());
         let _ = sessions.exchange_count();
+        let (protocol, len) = (any_kind(dice).protocol, dice.below(20_000) as usize);
+        let chosen = sessions.for_payload(peer, protocol, len);
+        assert!(chosen.is_none() || sessions.for_payload(peer, protocol, 0).is_some());
         for handle in handles {
             assert!(m.session(handle).is_some());
             keep(&mut pool.sessions, handle);

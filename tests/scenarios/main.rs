@@ -24,6 +24,7 @@ mod repeated;
 mod replays;
 mod restarts;
 mod resumption;
+mod several_addresses;
 mod sigma3;
 mod silent;
 mod sleepy;

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use matter_session::ids::{NodeId, Peer};
-use matter_session::manager::{Config, SessionHandle};
+use matter_session::manager::{Config, Event, ExchangeHandle, SessionHandle};
 use matter_session::session::SessionParameters;
 
 use crate::net::{Fate, Net, index, udp};
@@ -188,4 +188,147 @@ fn the_wait_for_an_acknowledgement_begins_when_the_message_leaves() {
         // Ten seconds without a word: the idle interval of 500 ms.
         assert_waits(&at, &grown.map(|grown| (500, grown)));
     }
+}
+
+/// A device that listens once an hour, has been silent for long, and loses the first message of a
+/// node that waits for it as long. Returns the exchange too.
+fn asleep() -> (Net, SessionHandle, ExchangeHandle) {
+    let sleepy = SessionParameters::matter_1_6().with_intervals(3_600_000, 300, 2000);
+    let mut net = members(1, sleepy);
+    let (a, _) = net.case(200);
+    net.run(20_000);
+    net.cut();
+    let exchange = net.say(0, a, 2);
+    net.run(60_000);
+    (net, a, exchange)
+}
+
+fn device() -> Peer {
+    Peer::new(index(1), NodeId::new(200))
+}
+
+fn wake(net: &mut Net) {
+    net.call(0, |m, cx| m.sessions_mut().peer_is_awake(cx, device()));
+}
+
+#[test]
+fn a_message_that_waits_for_a_sleeper_is_sent_at_once_when_the_application_says_it_is_awake() {
+    let (mut net, a, exchange) = asleep();
+    let since = net.sent.len();
+    let begin = net.now;
+    net.run(1_000_000);
+    assert!(times(&net, 0, since).is_empty(), "it would be repeated after more than an hour");
+    net.on_send(|_| Fate::Arrives);
+    wake(&mut net);
+    net.pump();
+    assert_eq!(times(&net, 0, since), [begin + 1_000_000]);
+    let session = net.nodes[0].manager.session(a).unwrap().session();
+    assert!(session.is_peer_active(net.instant()));
+    let received = session.last_received().unwrap().as_millis();
+    assert!(received < begin, "nothing was received on the session");
+    net.run(1_000);
+    assert!(net.node(0).acknowledged(exchange));
+    let silent = |event: &&Event<u32>| matches!(event, Event::PeerSilent { .. });
+    assert_eq!(net.node(0).events.iter().filter(silent).count(), 0, "it slept");
+    net.assert_clean();
+}
+
+#[test]
+fn after_a_peer_woke_up_its_active_interval_counts_until_the_threshold() {
+    let (mut net, _, exchange) = asleep();
+    let since = net.sent.len();
+    wake(&mut net);
+    net.run(20_000_000);
+    // The second transmission of five at once; the others at the active interval, until it has been
+    // awake for two seconds.
+    let at = times(&net, 0, since);
+    assert_waits(&at, &[(300, 0), (300, 1), (300, 2)]);
+    assert!(net.node(0).undelivered(exchange));
+}
+
+#[test]
+fn however_often_a_peer_is_said_to_be_awake_a_message_is_sent_five_times() {
+    let (mut net, _, exchange) = asleep();
+    let since = net.sent.len();
+    for _ in 0..100 {
+        wake(&mut net);
+        net.pump();
+    }
+    assert_eq!(times(&net, 0, since).len(), 1, "it is waited for as an active peer already");
+    let begin = net.now;
+    while !net.node(0).undelivered(exchange) {
+        net.run(10);
+        wake(&mut net);
+    }
+    let at = times(&net, 0, since);
+    assert_waits(&at, &[(300, 0), (300, 1), (300, 2)]);
+    let all: u64 = [0, 1, 2, 3].iter().map(|&grown| *wait(300, grown).start()).sum();
+    assert!(net.now - begin >= all, "it is given up no sooner");
+    net.run(20_000_000);
+    assert_eq!(times(&net, 0, since).len(), 4);
+    net.on_send(|_| Fate::Arrives);
+    net.assert_clean();
+}
+
+#[test]
+fn a_message_sent_five_times_to_a_sleeper_is_given_up_if_it_does_not_answer_awake() {
+    let sleepy = SessionParameters::matter_1_6().with_intervals(60_000, 300, 2000);
+    let mut net = members(1, sleepy);
+    let (a, _) = net.case(200);
+    net.run(20_000);
+    let since = net.cut();
+    let exchange = net.say(0, a, 2);
+    while times(&net, 0, since).len() < 5 {
+        net.run(1_000);
+    }
+    wake(&mut net);
+    net.run(*wait(300, 3).start() - 1);
+    assert!(!net.node(0).undelivered(exchange));
+    net.run(*wait(300, 3).end() - *wait(300, 3).start() + 2);
+    assert!(net.node(0).undelivered(exchange));
+    assert_eq!(times(&net, 0, since).len(), 5);
+}
+
+#[test]
+fn replays_do_not_keep_a_message_from_a_peer_that_woke_up() {
+    let sleepy = SessionParameters::matter_1_6().with_intervals(3_600_000, 300, 2000);
+    let mut net = members(1, sleepy);
+    let (_, b) = net.case(200);
+    net.say(1, b, 2);
+    net.pump();
+    let request = net.sent.last().unwrap().octets.clone();
+    let ours = net.node(0).got[0].exchange;
+    net.run(20_000);
+    let since = net.cut();
+    net.answer(0, ours, 3);
+    net.run(60_000);
+    // A recording brings one transmission ahead of its time.
+    net.hand(0, udp(2), &request).unwrap();
+    net.run(60_000);
+    assert_eq!(times(&net, 0, since).len(), 2);
+    wake(&mut net);
+    net.run(100);
+    assert_eq!(times(&net, 0, since).len(), 3);
+}
+
+#[test]
+fn a_handshake_with_a_sleeper_goes_on_when_it_is_awake_and_other_peers_are_not_concerned() {
+    let sleepy = SessionParameters::matter_1_6().with_intervals(3_600_000, 300, 2000);
+    let mut net = members(1, sleepy);
+    net.cut();
+    net.call(0, |m, cx| {
+        for node in [200, 201] {
+            let peer = Peer::new(index(1), NodeId::new(node));
+            let handshake = m.connect_case(cx, udp(2), peer).unwrap();
+            assert!(m.handshakes().expect_timing(cx, handshake, sleepy).is_ok());
+        }
+    });
+    net.run(30_000);
+    assert_eq!(net.sent.len(), 2);
+    net.on_send(|_| Fate::Arrives);
+    wake(&mut net);
+    net.run(2_000);
+    assert!(net.node(0).try_established().is_some());
+    let sigma1 = net.sent.iter().filter(|sent| sent.handshake_opcode() == Some(0x30)).count();
+    assert_eq!(sigma1, 3);
 }

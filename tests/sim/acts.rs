@@ -82,6 +82,7 @@ impl<X: Suite, S: Storage> Node<X, S> {
                 scene.tell(self.name, || format!("gives {peer} up"));
                 self.lose_connection(scene, peer);
             }
+            98 if scene.dice.below(4) != 0 => self.reach(scene),
             98 => self.associate(scene),
             _ => self.close_many(scene),
         }
@@ -121,7 +122,42 @@ impl<X: Suite, S: Storage> Node<X, S> {
         let at = if scene.dice.below(20) == 0 { self.somebody_else(scene) } else { peer };
         let over_tcp = scene.dice.below(5) == 0;
         let at = scene.addresses[at];
+        if scene.dice.below(4) == 0 {
+            let count = 1 + scene.dice.below(3);
+            let others = (0..count).map(|_| scene.addresses[self.somebody_else(scene)]);
+            let mut several: Vec<_> = others.collect();
+            several.insert(scene.dice.below(count) as usize, at);
+            let _ = self.dial_at(scene, &several, fabric, peer);
+            return;
+        }
         let _ = self.dial(scene, if over_tcp { wire::over_tcp(at) } else { at }, fabric, peer);
+    }
+
+    /// Says that a peer listens, where it may be, or that its network is slow.
+    fn reach(&mut self, scene: &mut Scene<'_>) {
+        let Some(session) = self.some_session(scene) else { return };
+        let address = scene.addresses[self.somebody_else(scene)];
+        match scene.dice.below(3) {
+            0 => {
+                let moved = self.manager.sessions_mut().move_session(session, address);
+                scene.tell(self.name, || format!("moves {session:?} to {address}: {moved:?}"));
+                let was_reliable =
+                    self.manager.session(session).is_some_and(|s| s.peer_address().is_reliable());
+                assert_eq!(moved.is_err(), was_reliable);
+            }
+            1 => {
+                let boost = Duration::from_millis(scene.dice.below(200));
+                self.manager.sessions_mut().set_retransmission_boost(session, boost);
+            }
+            _ => {
+                let identity = self.manager.session(session).map(|s| *s.session().identity());
+                let identity = identity.expect("a session");
+                let Some(fabric) = identity.fabric() else { return };
+                let peer = Peer::new(fabric, identity.peer_node());
+                scene.tell(self.name, || format!("learns that {peer} is awake"));
+                self.call(scene, |manager, cx| manager.sessions_mut().peer_is_awake(cx, peer));
+            }
+        }
     }
 
     /// Dials somebody with whom it has a record, or else anybody.
@@ -140,6 +176,17 @@ impl<X: Suite, S: Storage> Node<X, S> {
         &mut self,
         scene: &mut Scene<'_>,
         to: PeerAddress,
+        fabric: usize,
+        peer: usize,
+    ) -> Result<HandshakeHandle, ConnectError> {
+        self.dial_at(scene, &[to], fabric, peer)
+    }
+
+    /// Dials a node that is at one of these addresses.
+    pub fn dial_at(
+        &mut self,
+        scene: &mut Scene<'_>,
+        to: &[PeerAddress],
         fabric: usize,
         peer: usize,
     ) -> Result<HandshakeHandle, ConnectError> {

@@ -19,8 +19,13 @@ impl<X: Suite> World<X> {
             let b = (a + 1 + self.dice.below(members.len() as u64 - 1) as usize) % members.len();
             let (a, b) = (members[a], members[b]);
             let to = self.addresses[b];
-            let to = if self.dice.below(4) == 0 { over_tcp(to) } else { to };
-            let dialled = at!(self, a, node, scene => node.dial(scene, to, fabric, b));
+            let to = match self.dice.below(4) {
+                0 => vec![over_tcp(to)],
+                // The other one is of a node that refuses.
+                1 => vec![self.addresses[self.dice.below(self.nodes.len() as u64) as usize], to],
+                _ => vec![to],
+            };
+            let dialled = at!(self, a, node, scene => node.dial_at(scene, &to, fabric, b));
             self.talk(a, dialled.expect("a quiet node dials"));
         }
         let a = self.dice.below(self.nodes.len() as u64) as usize;

@@ -112,8 +112,8 @@ enum State<C: Crypto> {
 
 struct ExpectSigma2<C: Crypto> {
     random: [u8; 32],
-    /// Dropped after the one key agreement.
-    ephemeral: Option<C::Ephemeral>,
+    /// Dropped with the state, once an answer was accepted.
+    ephemeral: C::Ephemeral,
     resuming: Option<ResumptionRecord>,
 }
 
@@ -171,7 +171,6 @@ impl<C: Crypto> CaseClient<C> {
         let first = Outgoing::message(Opcode::CASE_SIGMA1, out, |w| sigma1.write(w))?;
         let mut transcript = crypto.sha256();
         transcript.update(first.payload(out));
-        let ephemeral = Some(ephemeral);
         let state = State::ExpectSigma2(ExpectSigma2 { random, ephemeral, resuming });
         let target = Target { fabric: BoundFabric::to(own), node, ipk, local };
         Ok((Self::begin(Client { state, transcript, target }, cx.now), first))
@@ -228,6 +227,23 @@ impl<C: Crypto> CaseClient<C> {
         let outcome = self.machine.step(crypto, cx, env, message, out);
         self.restart_timeout(cx.now);
         self.settle(outcome, out)
+    }
+
+    /// Handles an answer to Sigma1 that may not be the peer's, as Sigma1 was sent to several
+    /// addresses. After an error the handshake waits for another answer.
+    #[inline(never)]
+    #[cfg(feature = "initiator")]
+    pub(crate) fn try_answer(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+        message: Incoming<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, HandshakeError> {
+        let step = self.machine.step(crypto, cx, env, message, out)?;
+        self.restart_timeout(cx.now);
+        self.accept(step)
     }
 
     /// Continues with the signature that [`Step::Sign`] asked for: the next message is Sigma3.
@@ -321,11 +337,14 @@ impl<C: Crypto> Client<C> {
         let fabric = target.fabric.find(env)?;
         let agreed = state.agree(&sigma2.responder_public_key);
         let agreed = agreed.as_ref().map_err(|error| *error)?;
-        let plain = open(crypto, sigma2, &agreed.shared, (target, transcript), payload)?;
+        // The answer may be refused, and another one come.
+        let mut heard = transcript.clone();
+        let plain = open(crypto, sigma2, &agreed.shared, (target, &mut heard), payload)?;
         let tbe = TbeData::parse2(plain)?;
         let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
         let keys = Keys { own: &agreed.own_key, peer: &sigma2.responder_public_key };
         let peer = verify_peer(crypto, cx, env, fabric, Some(target.node), &tbe, keys)?;
+        *transcript = heard;
         self.ask(crypto, fabric, sigma2, agreed, peer, resumption_id)
     }
 
@@ -363,12 +382,9 @@ struct Agreed {
 
 impl<C: Crypto> ExpectSigma2<C> {
     #[inline(never)]
-    fn agree(&mut self, responder_key: &PublicKey) -> Result<Agreed, HandshakeError> {
-        let ephemeral = self.ephemeral.as_ref().ok_or(HandshakeError::Ended)?;
-        let (own_key, shared) = (ephemeral.public(), ephemeral.agree(responder_key));
-        // Dropped in its place: `take` would leave its bytes there.
-        self.ephemeral = None;
-        Ok(Agreed { own_key, shared: shared? })
+    fn agree(&self, responder_key: &PublicKey) -> Result<Agreed, HandshakeError> {
+        let shared = self.ephemeral.agree(responder_key)?;
+        Ok(Agreed { own_key: self.ephemeral.public(), shared })
     }
 
     /// Sigma2Resume: the responder holds our record.

@@ -125,6 +125,19 @@ impl<C: Crypto> PaseClient<C> {
         let outcome = self.machine.step(crypto, cx, &message, out);
         self.settle(outcome, out)
     }
+
+    /// Handles an answer to the request that may not be the device's, as the request was sent to
+    /// several addresses. After an error the handshake waits for another answer.
+    #[cfg(feature = "initiator")]
+    pub(crate) fn try_answer(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        message: Incoming<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, HandshakeError> {
+        self.machine.step(crypto, cx, &message, out)
+    }
 }
 
 impl<C: Crypto> Client<C> {
@@ -162,7 +175,7 @@ impl<C: Crypto> Client<C> {
 impl<C: Crypto> ExpectResponse<C> {
     #[inline(never)]
     fn handle(
-        &mut self,
+        &self,
         crypto: &C,
         cx: &mut Context<'_>,
         local: LocalSessionId,
@@ -173,7 +186,9 @@ impl<C: Crypto> ExpectResponse<C> {
         if response.initiator_random != &self.random {
             return Err(HandshakeError::RandomMismatch);
         }
-        self.transcript.add(payload);
+        // The answer may be refused, and another one come.
+        let mut transcript = self.transcript.clone();
+        transcript.add(payload);
         let parameters = self.known.or(response.pbkdf).ok_or(TlvError::UnexpectedTag)?;
         let (w0, w1) = self.passcode.scalars(crypto, &parameters)?;
         let x = crypto.random_scalar(cx.rng)?;
@@ -185,7 +200,7 @@ impl<C: Crypto> ExpectResponse<C> {
             peer: response.responder_session_id,
             peer_parameters: response.session_parameters.unwrap_or_default(),
         };
-        let context = self.transcript.context();
+        let context = transcript.context();
         Ok((ExpectPake2 { ends, context, x, w0, w1, pa }, pake1))
     }
 }

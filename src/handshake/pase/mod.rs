@@ -38,6 +38,7 @@ pub const DEFAULT_PASSCODE_ID: u16 = 0;
 pub const SPAKE_CONTEXT: &[u8; 26] = b"CHIP PAKE V1 Commissioning";
 
 /// The hash over [`SPAKE_CONTEXT`], request and response, as it grows.
+#[derive(Clone)]
 struct Transcript<H>(H);
 
 impl<H: Sha256> Transcript<H> {

@@ -15,6 +15,8 @@ use crate::manager::error::ConnectError;
 use crate::manager::error::HandshakeEnded;
 #[cfg(feature = "initiator")]
 use crate::manager::handle::{HandshakeHandle, PeerAddress};
+#[cfg(feature = "initiator")]
+use crate::manager::handshakes::MAX_ADDRESSES;
 use crate::manager::storage::Storage;
 #[cfg(feature = "initiator")]
 use crate::session::SessionParameters;
@@ -22,7 +24,12 @@ use crate::session::SessionParameters;
 /// Handshakes that this node begins.
 #[cfg(feature = "initiator")]
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
-    /// Begins PASE with a device whose passcode is known.
+    /// Maximum number of addresses at which one handshake is tried: 8, or 4 without the feature
+    /// `alloc`.
+    pub const MAX_ADDRESSES: usize = MAX_ADDRESSES;
+
+    /// Begins PASE with a device whose passcode is known, at one address or several UDP addresses: see
+    /// [`connect_case`](Self::connect_case).
     ///
     /// It ends in [`Event::Established`](crate::manager::Event::Established) or
     /// [`Event::HandshakeFailed`](crate::manager::Event::HandshakeFailed) with the handle returned.
@@ -32,10 +39,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     pub fn connect_pase(
         &mut self,
         cx: &mut Context<'_>,
-        address: PeerAddress,
+        to: impl AsRef<[PeerAddress]>,
         passcode: Passcode,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let to = self.reserve_to_connect(cx.now, address)?;
+        let to = self.reserve_to_connect(cx.now, to.as_ref())?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_pase(&self.crypto, cx, to, passcode, delivery, node)
     }
@@ -43,15 +50,42 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Begins CASE with a node of a fabric. Offers resumption if there is a resumption record of
     /// that node. The event says whether the session was resumed or made anew.
     ///
+    /// `to` is an address, or a list of UDP addresses at which the node may be: the best one first,
+    /// at most [`MAX_ADDRESSES`](Self::MAX_ADDRESSES) of them; the others are not tried. Each is sent
+    /// the same first message, with retransmissions, a
+    /// [`connection_attempt_delay`](crate::Config::connection_attempt_delay) after the one before.
+    /// The handshake goes on with the sender of the first answer that is in order, and nothing more
+    /// is sent to the others. It is one handshake: one handle, and one event at its end. An address
+    /// that refuses, or answers with what is no answer of the node, is given up, and the next one
+    /// tried at once. If no other answers, the event names that address and its refusal. The
+    /// application races TCP connections itself, and names the one that was accepted first.
+    /// [RFC 8305, "Connection Attempts"]
+    ///
+    /// ```
+    /// # use matter_session::{ConnectError, Context, Event, HandshakeHandle, Peer, PeerAddress};
+    /// # use matter_session::{Crypto, SessionManager, Storage};
+    /// # use core::net::SocketAddr;
+    /// /// Connects to a node at all addresses that discovery has found.
+    /// fn connect<C: Crypto, S: Storage>(
+    ///     manager: &mut SessionManager<C, S>,
+    ///     cx: &mut Context<'_>,
+    ///     found: &[SocketAddr],
+    ///     peer: Peer,
+    /// ) -> Result<HandshakeHandle, ConnectError> {
+    ///     let found: Vec<_> = found.iter().map(|at| PeerAddress::Udp(*at)).collect();
+    ///     manager.connect_case(cx, found, peer)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`ConnectError`]; no handshake is begun then.
     pub fn connect_case(
         &mut self,
         cx: &mut Context<'_>,
-        address: PeerAddress,
+        to: impl AsRef<[PeerAddress]>,
         peer: Peer,
     ) -> Result<HandshakeHandle, ConnectError> {
-        let to = self.reserve_to_connect(cx.now, address)?;
+        let to = self.reserve_to_connect(cx.now, to.as_ref())?;
         let (delivery, node) = (&mut self.delivery, &mut self.node);
         self.handshakes.connect_case(&self.crypto, cx, to, peer, delivery, node)
     }

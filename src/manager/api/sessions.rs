@@ -6,9 +6,9 @@ use crate::context::Context;
 use crate::crypto::Crypto;
 use crate::ids::{FabricIndex, LocalSessionId, Peer, ProtocolId};
 use crate::manager::SessionManager;
-use crate::manager::error::NoPaseSession;
+use crate::manager::error::{MoveError, NoPaseSession};
 use crate::manager::event::CloseReason;
-use crate::manager::handle::{ExchangeHandle, SessionHandle};
+use crate::manager::handle::{ExchangeHandle, PeerAddress, SessionHandle};
 use crate::manager::sessions::SessionRef;
 use crate::manager::storage::Storage;
 
@@ -55,7 +55,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 }
 
 /// The secure sessions of a manager borrowed as `M`: shared to find, list and count them, mutably
-/// to close several at once. See [`SessionManager::sessions`] and
+/// to close several at once and to say where a peer is and when it listens. See [`SessionManager::sessions`] and
 /// [`SessionManager::sessions_mut`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sessions<M>(M);
@@ -94,6 +94,24 @@ impl<'a, C: Crypto, S: Storage, T: Default> Sessions<&'a SessionManager<C, S, T>
     /// use [`session_with`](SessionManager::session_with).
     pub fn with_peer(self, peer: Peer) -> impl Iterator<Item = SessionHandle> + use<'a, C, S, T> {
         self.0.sessions.of_peer(peer)
+    }
+
+    /// Returns the session that a message to a peer should use which begins an exchange, if it may
+    /// be too long for some: as [`session_with`](SessionManager::session_with) does, but a session
+    /// on which a payload of `len` bytes can be sent. So that is one over TCP if the payload is too
+    /// long for UDP. `None` if there is no such session: connect over TCP, if the peer
+    /// [accepts that](crate::SessionParameters::accepts_tcp).
+    ///
+    /// With acknowledgements, later messages of the exchange have room for four bytes less:
+    /// [`max_payload`](Self::max_payload).
+    #[must_use]
+    pub fn for_payload(
+        self,
+        peer: Peer,
+        protocol: ProtocolId,
+        len: usize,
+    ) -> Option<SessionHandle> {
+        self.0.sessions.best_for_payload(peer, protocol, len, &self.0.node.config)
     }
 
     /// Returns the PASE session, if there is one; the newest, if this node commissions several
@@ -165,6 +183,46 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
     ) -> bool {
         let SessionManager { sessions, delivery, node, .. } = &mut *self.0;
         sessions.expect_response(exchange, processing, cx.now, delivery, node)
+    }
+
+    /// Counts a peer as active from now on, for its active threshold, as if a message of it had
+    /// been received on each session with it. Call it when the peer has said elsewhere that it
+    /// listens: after [`check_in::open`](crate::check_in::open). A message in flight that would be
+    /// waited for longer than an active peer is retransmitted at once, and further ones follow at
+    /// the active interval. No message is transmitted more than five times: one that was is given up
+    /// if the active peer does not acknowledge it. The same holds for CASE handshakes with the peer
+    /// that this node began.
+    ///
+    /// Nothing that the manager receives has this effect. Call it for messages that are authentic
+    /// and new, and an attacker cannot make this node send. [Core, "Check-In Protocol"]
+    pub fn peer_is_awake(&mut self, cx: &mut Context<'_>, peer: Peer) {
+        self.0.peer_is_awake(peer, cx.now);
+    }
+
+    /// Sends the messages of a session to this address from now on, those in flight included:
+    /// discovery has found the peer there. A newer authentic message of the peer moves the session
+    /// to where that comes from, as always. See [`Event::PeerSilent`](crate::Event::PeerSilent).
+    ///
+    /// Nothing authenticates what discovery announces. A wrong address gets messages that it cannot
+    /// read, and the peer gets none until it sends one itself.
+    ///
+    /// # Errors
+    /// [`MoveError`]; nothing has changed then.
+    pub fn move_session(
+        &mut self,
+        session: SessionHandle,
+        address: PeerAddress,
+    ) -> Result<(), MoveError> {
+        self.0.sessions.move_to(session, address)
+    }
+
+    /// Adds a time to every wait for an acknowledgement on this session, besides
+    /// [`Config::retransmission_boost`](crate::Config::retransmission_boost): for a peer behind a
+    /// slow network, or while bulk data is transferred. Zero by default, counted in milliseconds and
+    /// at most 65,535 of them. It counts from the next transmission on. Does nothing if the session
+    /// is closed.
+    pub fn set_retransmission_boost(&mut self, session: SessionHandle, boost: Duration) {
+        self.0.sessions.set_boost(session, boost);
     }
 
     /// Closes a session as soon as no exchange on it is left, with

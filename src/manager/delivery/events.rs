@@ -82,6 +82,7 @@ impl<S: Storage, T> Events<S, T> {
             // The other parts keep these themselves.
             Event::ClaimRequest(_)
             | Event::ExchangeAvailable { .. }
+            | Event::PeerSilent { .. }
             | Event::GroupCounterLow { .. }
             | Event::GroupMessages
             | Event::GroupSendersFull { .. } => {

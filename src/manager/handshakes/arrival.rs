@@ -1,8 +1,12 @@
 //! The values that a received unsecured message ends in.
 
 use crate::handshake::Incoming;
+#[cfg(feature = "initiator")]
+use crate::ids::MessageCounter;
 use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::session::{Unauthenticated, UnsecureSession};
+#[cfg(feature = "initiator")]
+use crate::wire::ProtocolHeader;
 
 /// A received unsecured message, after the part has handled its share.
 #[must_use]
@@ -15,6 +19,19 @@ pub(in crate::manager) enum Arrival<'b> {
     Next(HandshakeId, Incoming<'b>),
     /// A message that begins a handshake.
     First(First<'b>),
+    /// An answer to a first message that was sent to several addresses.
+    #[cfg(feature = "initiator")]
+    Answer(Answer<'b>),
+}
+
+/// An answer from one of several addresses, and its handshake.
+#[cfg(feature = "initiator")]
+pub(in crate::manager) struct Answer<'b> {
+    pub(in crate::manager) id: HandshakeId,
+    pub(in crate::manager) from: PeerAddress,
+    pub(in crate::manager) header: ProtocolHeader,
+    pub(in crate::manager) counter: MessageCounter,
+    pub(in crate::manager) payload: &'b mut [u8],
 }
 
 /// A Sigma1 or PBKDFParamRequest, and the unsecured session that it is part of.

@@ -10,6 +10,7 @@ use crate::manager::delivery::Delivery;
 use crate::manager::error::ConnectError;
 use crate::manager::handle::HandshakeHandle;
 use crate::manager::handshakes::Handshakes;
+use crate::manager::handshakes::attempts::Race;
 use crate::manager::handshakes::destination::Destination;
 use crate::manager::handshakes::machine::Machine;
 use crate::manager::handshakes::message::{allocate, has_room, message_of};
@@ -47,7 +48,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         crypto: &C,
         cx: &mut Context<'_>,
-        to: Destination,
+        to: Destination<'_>,
         passcode: Passcode,
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
@@ -64,7 +65,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &mut self,
         crypto: &C,
         cx: &mut Context<'_>,
-        to: Destination,
+        to: Destination<'_>,
         peer: Peer,
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
@@ -83,7 +84,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     fn connect<T>(
         &mut self,
         cx: &mut Context<'_>,
-        to: Destination,
+        to: Destination<'_>,
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
         start: impl FnOnce(
@@ -114,7 +115,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             unsecured.mark_peer_active(cx.now);
         }
         let exchange = Exchange::new(delivery.exchange_id(), true, cx.now);
-        if !self.add(id, Slot::new(machine, unsecured, exchange, to.peer, to.local, cx.now)) {
+        let mut slot = Slot::new(machine, unsecured, exchange, to.first, to.local, cx.now);
+        let (delay, mut start) = (node.config.connection_attempt_delay, cx.now);
+        slot.race = Race::among(to.addresses, || {
+            start = start + delay;
+            start
+        });
+        if !self.add(id, slot) {
             delivery.bytes.release(message_of(id));
             return Err(ConnectError::TooMany);
         }

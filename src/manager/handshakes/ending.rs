@@ -33,13 +33,23 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         };
         slot.ended = Some(now + LINGER);
         slot.failed = true;
+        #[cfg(feature = "initiator")]
+        slot.race.end();
         slot.claims = false;
         slot.machine.end();
         slot.kept = None;
         delivery.bytes.release(Owner::Certificates(id));
         let (peer, attempted, since) = (slot.peer, slot.machine.attempted(), slot.since);
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
-        delivery.push_event(Event::HandshakeFailed { handshake, address: peer, error });
+        let told = (peer, error);
+        // A refusal says more than that no other address has answered.
+        #[cfg(feature = "initiator")]
+        let told = match slot.race.refusal {
+            Some(refusal) if error == HandshakeError::TimedOut => refusal,
+            _ => told,
+        };
+        let (address, reason) = told;
+        delivery.push_event(Event::HandshakeFailed { handshake, address, error: reason });
         // It may be displaced by a handshake of this node while it answers in time.
         let is_silence = error == HandshakeError::TimedOut
             || error == HandshakeError::Displaced && now >= since + PASE_GRACE;
@@ -223,6 +233,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.filed.came_due();
+        #[cfg(feature = "initiator")]
+        slot.advance_race(cx.now);
         let gave_up = slot.exchange.handle_timeout(cx.now);
         match slot.ended {
             Some(_) if slot.goes().is_some_and(|goes| cx.now >= goes) => {

@@ -100,6 +100,24 @@ impl<C: Crypto> Machine<C> {
         }
     }
 
+    /// Handles an answer to the first message, which was sent to several addresses. After an error
+    /// the state machine waits for another answer.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) fn try_answer(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+        message: Incoming<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, HandshakeError> {
+        match self {
+            Self::PaseClient(machine) => machine.try_answer(crypto, cx, message, out),
+            Self::CaseClient(machine) => machine.try_answer(crypto, cx, env, message, out),
+            _ => Err(HandshakeError::UnexpectedMessage(message.opcode)),
+        }
+    }
+
     /// Returns true if a message of the initiator is the one that the responder waits for, with the
     /// proof in it if there is one. Nothing changes.
     pub(in crate::manager) fn expects(&self, crypto: &C, opcode: Opcode, payload: &[u8]) -> bool {

@@ -6,6 +6,8 @@
 
 mod admit;
 mod arrival;
+#[cfg(feature = "initiator")]
+mod attempts;
 mod certificates;
 mod commissioning;
 #[cfg(feature = "initiator")]
@@ -19,6 +21,8 @@ mod machine;
 mod message;
 mod output;
 mod progress;
+#[cfg(feature = "initiator")]
+mod race;
 mod receive;
 mod reply;
 mod slot;
@@ -34,7 +38,11 @@ use crate::crypto::Crypto;
 use crate::manager::handle::HandshakeId;
 use crate::manager::storage::{Map, Place, SecretPlace, Storage};
 
+#[cfg(feature = "initiator")]
+pub(super) use self::arrival::Answer;
 pub(super) use self::arrival::{Arrival, First};
+#[cfg(feature = "initiator")]
+pub(super) use self::attempts::MAX_ADDRESSES;
 #[cfg(feature = "initiator")]
 pub(super) use self::destination::Destination;
 pub(super) use self::machine::Input;

@@ -73,6 +73,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let interval = slot.unsecured.base_interval(now);
         if slot.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
+            #[cfg(feature = "initiator")]
+            slot.stagger(now);
             return Some(Output::InFlight);
         }
         if let Some(header) = slot.exchange.next_ack() {
@@ -120,6 +122,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             None => slot.machine.poll_timeout(),
         };
         let deadline = [life, slot.exchange.poll_timeout()].into_iter().flatten().min();
+        #[cfg(feature = "initiator")]
+        let deadline = [deadline, slot.race_timeout()].into_iter().flatten().min();
         let has_output = slot.exchange.has_output();
         delivery.schedule.file(Source::Handshake(id), &mut slot.filed, deadline, has_output);
     }

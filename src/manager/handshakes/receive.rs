@@ -11,7 +11,11 @@ use crate::ids::{MessageCounter, ProtocolId};
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::manager::handshakes::Handshakes;
+#[cfg(feature = "initiator")]
+use crate::manager::handshakes::arrival::Answer;
 use crate::manager::handshakes::arrival::{Arrival, First};
+#[cfg(feature = "initiator")]
+use crate::manager::handshakes::race::Judgement;
 use crate::manager::handshakes::reply::ReplyTo;
 use crate::manager::handshakes::slot::{Sigma1Mark, Slot};
 use crate::manager::received::Dropped;
@@ -128,6 +132,18 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         }
         if running && slot.is_mistaken(&header, payload) {
             return Err(Dropped::UnknownHandshake);
+        }
+        #[cfg(feature = "initiator")]
+        match slot.judge(&header, &from, now) {
+            Judgement::Answer => {}
+            Judgement::MayAnswer => {
+                return Ok(Arrival::Answer(Answer { id, from, header, counter, payload }));
+            }
+            Judgement::Noted => {
+                self.update(id, delivery);
+                return Ok(Arrival::Handled);
+            }
+            Judgement::Refused => return Err(Dropped::UnknownHandshake),
         }
         // The message that began the handshake is a duplicate even if its counter has left the
         // window.

@@ -9,6 +9,8 @@ use crate::handshake::case::messages::Sigma1;
 use crate::ids::{LocalSessionId, MessageCounter};
 use crate::manager::delivery::Filed;
 use crate::manager::handle::{PeerAddress, SessionHandle};
+#[cfg(feature = "initiator")]
+use crate::manager::handshakes::attempts::Race;
 use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::machine::Machine;
 use crate::manager::storage::{Held, Storage};
@@ -49,6 +51,9 @@ pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     pub(in crate::manager) unsecured: UnsecureSession,
     pub(in crate::manager) exchange: Exchange<Held<S>>,
     pub(in crate::manager) peer: PeerAddress,
+    /// The attempts at other addresses of the peer.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) race: Race,
     /// When the peer last answered, or was sent something new to answer.
     pub(in crate::manager) since: Instant,
     /// Whether the peer has answered anything that this node sent.
@@ -89,6 +94,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             unsecured,
             exchange,
             peer,
+            #[cfg(feature = "initiator")]
+            race: Race::NONE,
             since: now,
             answered: false,
             crowd: 0,

@@ -83,6 +83,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         node: &mut Node<S>,
     ) -> Stepped<S> {
         let Some(slot) = self.slots.get_mut(&id) else { return Stepped::NOTHING };
+        #[cfg(feature = "initiator")]
+        slot.race.end();
         // Whatever the peer sent, it answers the message in flight.
         slot.exchange.ground();
         let Some(mut message) = allocate(id, delivery) else {

@@ -65,6 +65,15 @@ impl<S: Storage> Node<S> {
     /// repetitions so far. Draws the jitter.
     pub(super) const fn retry_wait(&mut self) -> impl Fn(Duration, u8) -> Duration + use<S> {
         let jitter = self.jitter.next_byte();
+        self.jittered_wait(jitter)
+    }
+
+    /// Returns the longest wait that [`retry_wait`](Self::retry_wait) can return, and draws nothing.
+    pub(super) const fn longest_wait(&self) -> impl Fn(Duration, u8) -> Duration + use<S> {
+        self.jittered_wait(u8::MAX)
+    }
+
+    const fn jittered_wait(&self, jitter: u8) -> impl Fn(Duration, u8) -> Duration + use<S> {
         let Config { retransmission_boost: boost, longest_interval: longest, .. } = self.config;
         move |interval, repetitions| {
             boosted_backoff(interval.min(longest), repetitions, jitter, boost)

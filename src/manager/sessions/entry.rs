@@ -1,6 +1,7 @@
 //! A secure session as the manager holds it.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::crypto::Crypto;
 use crate::ids::Peer;
@@ -10,6 +11,7 @@ use crate::manager::event::CloseReason;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::storage::{FabricOrPase, Holder};
 use crate::session::{Identity, SecureSession, SessionKind};
+use crate::time::{Instant, from_millis};
 use crate::wire::{MIN_MESSAGE_HEADER, ProtocolHeader, TAILROOM};
 
 /// A secure session with the address of its peer and the data of the application.
@@ -30,6 +32,8 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(super) oldest: u32,
     /// How many messages wait to be sealed.
     pub(super) waiting: u16,
+    /// What is added to every wait for an acknowledgement here, in milliseconds.
+    pub(super) boost: u16,
     /// Whether the application was refused an exchange, and is to be told when it can have one.
     pub(super) wants_exchange: bool,
     pub(super) data: T,
@@ -50,6 +54,7 @@ impl<C: Crypto, T> Entry<C, T> {
             forgotten: 0,
             oldest: 0,
             waiting: 0,
+            boost: 0,
             wants_exchange: false,
             data: T::default(),
         }
@@ -69,6 +74,18 @@ impl<C: Crypto, T> Entry<C, T> {
             Some(Peer { fabric, node }) => Holder { fabric: Some(fabric), peer: node.get() },
             None => Holder { fabric: PASE, peer: self.session.local_session_id().get().into() },
         }
+    }
+
+    /// Returns how long to wait for an acknowledgement after so many repetitions. `wait` says how
+    /// long that is on any session.
+    pub(super) fn retry_wait(
+        &self,
+        now: Instant,
+        wait: impl FnOnce(Duration, u8) -> Duration,
+        repetitions: u8,
+    ) -> Duration {
+        let wait = wait(self.session.base_interval(now), repetitions);
+        wait.saturating_add(from_millis(self.boost.into()))
     }
 
     /// Returns true if the counters are used up but for those that are kept for acknowledgements

@@ -5,8 +5,8 @@
 //!                    ├─ exchanges           a conversation and its message; shares: who may have how
 //!                    │                      many; own: how many this node may begin on a session
 //!                    └─ refused             messages for which there was no exchange
-//! what happens to them: lifetime, receive, send, response, pace, timers, short, receive_batch,
-//! send_batch
+//! what happens to them: lifetime, receive, send, response, pace, reach, timers, short,
+//! receive_batch, send_batch
 //! ```
 
 mod entry;
@@ -15,6 +15,7 @@ mod lifetime;
 mod order;
 mod own;
 mod pace;
+mod reach;
 mod receive;
 mod receive_batch;
 mod refused;

@@ -188,8 +188,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let entry = self.exchanges.get_mut(&key)?;
         let session = self.table.in_use(key.session)?;
         // The message first: a recorded datagram can make an acknowledgement due at any time.
-        let interval = session.session.base_interval(now);
-        if !entry.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
+        let known = &*session;
+        if !entry.exchange.take_transmission(now, |n| known.retry_wait(now, node.retry_wait(), n)) {
             let header = entry.exchange.next_ack()?;
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;

@@ -162,14 +162,25 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
     }
 
     /// Returns the session that messages to a peer should use: none that is defunct, none that
-    /// closes, and none whose counter is used up.
-    pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
+    /// closes, and none whose counter is used up; of those that `suits` picks.
+    pub(in crate::manager) fn best_of_peer(
+        &self,
+        peer: Peer,
+        suits: impl Fn(&Entry<C, T>) -> bool,
+    ) -> Option<SessionHandle> {
         self.of_peer(peer)
             .filter(|(seat, entry)| {
-                entry.closing.is_none() && !entry.is_exhausted() && !self.order.is_defunct(*seat)
+                let is_usable = entry.closing.is_none() && !entry.is_exhausted();
+                is_usable && !self.order.is_defunct(*seat) && suits(entry)
             })
             .max_by_key(|(_, entry)| (entry.session.last_received(), entry.serial))
             .map(|(_, entry)| entry.handle())
+    }
+
+    /// Returns the session with a peer that has the lowest id from `first` on.
+    pub(super) fn next_of_peer(&self, peer: Peer, first: u16) -> Option<LocalSessionId> {
+        let ids = self.of_peer(peer).map(|(_, entry)| entry.handle().local);
+        ids.filter(|id| id.get() >= first).min()
     }
 
     /// Returns any session with a peer.

@@ -3,10 +3,11 @@
 use rand_core::CryptoRng;
 
 use crate::crypto::Crypto;
+use crate::exchange::Exchange;
 use crate::ids::Peer;
-use crate::ids::{FabricIndex, LocalSessionId};
+use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, ProtocolId};
 use crate::manager::config::Config;
-use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::handle::{ExchangeKey, PeerAddress, SessionHandle};
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::Exchanges;
 use crate::manager::sessions::refused::Refused;
@@ -24,6 +25,9 @@ pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
     pub(super) settled: Option<LocalSessionId>,
     /// On how many sessions the application waits for an exchange.
     pub(super) wanting: usize,
+    /// No exchange below this one has a message whose peer is silent and the application was not
+    /// told of; `None` if there is no such exchange at all.
+    pub(super) first_silent: Option<ExchangeKey>,
     /// The session that PASE as the responder established last.
     pub(super) commissioned: Option<SessionHandle>,
     /// When that session ends unless the application says otherwise.
@@ -37,6 +41,7 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         refused: Refused::EMPTY,
         settled: None,
         wanting: 0,
+        first_silent: None,
         commissioned: None,
         fail_safe: None,
     };
@@ -148,7 +153,20 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
     /// Returns the session that messages to a peer should use: none that is defunct, none that
     /// closes, and none whose counter is used up.
     pub(in crate::manager) fn best_of_peer(&self, peer: Peer) -> Option<SessionHandle> {
-        self.table.best_of_peer(peer)
+        self.table.best_of_peer(peer, |_| true)
+    }
+
+    /// Returns that session among those on which this payload can be sent on a new exchange.
+    pub(in crate::manager) fn best_for_payload(
+        &self,
+        peer: Peer,
+        protocol: ProtocolId,
+        len: usize,
+        config: &Config,
+    ) -> Option<SessionHandle> {
+        let header = Exchange::<[u8; 0]>::new(ExchangeId::default(), true, Instant::ZERO);
+        let header = header.header(protocol, 0, true);
+        self.table.best_of_peer(peer, |entry| entry.max_payload(&header, config) >= len)
     }
 
     /// Returns all CASE sessions with a peer, in no particular order.

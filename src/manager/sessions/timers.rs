@@ -103,6 +103,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let record = session.peer().zip(session.session.resumption_id().copied());
         let unserved = record.filter(|_| session.is_unheard);
         let gave_up = entry.exchange.handle_timeout(now);
+        if entry.exchange.is_silent() {
+            self.first_silent = Some(self.first_silent.map_or(key, |first| first.min(key)));
+        }
         // An acknowledgement that is owed still leaves: a closed exchange ends when it is settled.
         let exchange = ExchangeHandle { key, serial: entry.serial };
         if gave_up {

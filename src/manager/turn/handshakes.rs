@@ -11,7 +11,7 @@ use crate::manager::error::ConnectError;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeId, PeerAddress};
 #[cfg(feature = "initiator")]
-use crate::manager::handshakes::Destination;
+use crate::manager::handshakes::{Answer, Destination};
 use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress, Stepped};
 use crate::manager::received::{Dropped, Received};
 use crate::manager::storage::Storage;
@@ -35,6 +35,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 self.advance(cx, id, Input::Message(message));
             }
             Arrival::First(first) => self.begin_handshake(cx, first),
+            #[cfg(feature = "initiator")]
+            Arrival::Answer(answer) => self.try_answer(cx, answer),
         }
         Ok(Received::Handled)
     }
@@ -124,6 +126,15 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.conclude(cx, id, stepped)
     }
 
+    /// Tries an answer from one of several addresses.
+    #[cfg(feature = "initiator")]
+    #[inline(never)]
+    fn try_answer(&mut self, cx: &mut Context<'_>, answer: Answer<'_>) {
+        let (id, delivery, node) = (answer.id, &mut self.delivery, &mut self.node);
+        let stepped = self.handshakes.try_answer(&self.crypto, cx, answer, delivery, node);
+        self.conclude(cx, id, stepped);
+    }
+
     /// Does what a step of a handshake asks for. Returns the error if the handshake failed.
     #[inline(never)]
     fn conclude(
@@ -175,14 +186,28 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Makes room for a handshake that this node begins, and reserves the id of its session.
     #[cfg(feature = "initiator")]
-    pub(in crate::manager) fn reserve_to_connect(
+    pub(in crate::manager) fn reserve_to_connect<'a>(
         &mut self,
         now: Instant,
-        peer: PeerAddress,
-    ) -> Result<Destination, ConnectError> {
+        addresses: &'a [PeerAddress],
+    ) -> Result<Destination<'a>, ConnectError> {
+        let first = *addresses.first().ok_or(ConnectError::NoAddress)?;
+        if addresses.len() > 1 && addresses.iter().any(PeerAddress::is_reliable) {
+            return Err(ConnectError::SeveralConnections);
+        }
         self.handshakes.make_room_to_connect(now, &mut self.delivery, &self.node)?;
         let local = self.free_session_id().ok_or(ConnectError::NoSessionId)?;
-        Ok(Destination { peer, local })
+        Ok(Destination { first, addresses, local })
+    }
+
+    /// Counts a peer as active from now on, on its sessions and in handshakes with it that this node
+    /// began, and transmits what waits for it.
+    #[inline(never)]
+    pub(in crate::manager) fn peer_is_awake(&mut self, peer: Peer, now: Instant) {
+        let Self { sessions, delivery, node, .. } = self;
+        sessions.peer_is_awake(peer, now, delivery, node);
+        #[cfg(feature = "initiator")]
+        self.handshakes.peer_is_awake(peer, now, delivery, node);
     }
 
     /// Returns a session id that neither a session nor a running handshake has.

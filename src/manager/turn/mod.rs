@@ -198,6 +198,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.handshakes.end_lending(&mut self.delivery);
         let event = self.delivery.pop_event();
         let event = event.or_else(|| self.next_claim());
+        let event = event.or_else(|| self.next_silent());
         let event = event.or_else(|| self.next_available());
         let event = event.or_else(|| self.groups.get_mut()?.next_event());
         if let Some(Event::Established { session, .. }) = &event {
@@ -208,6 +209,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     fn next_claim(&mut self) -> Option<Event<T>> {
         let event = Event::ClaimRequest(self.handshakes.next_claim()?);
+        trace::event(&event);
+        Some(event)
+    }
+
+    fn next_silent(&mut self) -> Option<Event<T>> {
+        let (session, exchange) = self.sessions.next_silent()?;
+        let event = Event::PeerSilent { session, exchange };
         trace::event(&event);
         Some(event)
     }

@@ -94,7 +94,7 @@ impl Live {
         let passcode = Passcode::new(20_202_021).ok()?;
         let mut services = services(&mut self.rng);
         let mut cx = services.at(self.now);
-        self.controller.connect_pase(&mut cx, AT_DEVICE.into(), passcode).ok()?;
+        self.controller.connect_pase(&mut cx, PeerAddress::Udp(AT_DEVICE), passcode).ok()?;
         self.establish(meters, false)
     }
 
@@ -136,7 +136,7 @@ impl Live {
         let mut services = services(&mut self.rng);
         let mut cx = services.at(self.now);
         self.controller
-            .connect_case(&mut cx, AT_DEVICE.into(), Peer::new(self.fabric?, peer))
+            .connect_case(&mut cx, PeerAddress::Udp(AT_DEVICE), Peer::new(self.fabric?, peer))
             .ok()?;
         self.establish(meters, resumed)
     }
