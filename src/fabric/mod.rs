@@ -73,8 +73,7 @@ pub struct FabricCredentials<'a> {
     /// This node's operational certificate (NOC).
     pub noc: &'a [u8],
     /// One to three identity protection keys, oldest first. A command that adds a fabric brings one.
-    /// To rotate them later, with their start times:
-    /// [`Fabrics::set_ipks`](crate::manager::Fabrics::set_ipks). None at all for
+    /// [`Fabrics::set_ipks`](crate::manager::Fabrics::set_ipks) rotates them. None for
     /// [`Fabrics::update`](crate::manager::Fabrics::update): the fabric keeps its keys.
     pub ipks: &'a [Ipk],
 }
@@ -323,15 +322,12 @@ impl Facts {
         if !is_one_enabled || epochs.len() > Fabric::MAX_IPKS || !ascending {
             return Err(FabricError::Ipks);
         }
-        // All of them, before the first one changes: the backend can fail.
         let mut ipks = [const { Secret::<16>::zero() }; Fabric::MAX_IPKS];
         for (ipk, epoch) in ipks.iter_mut().zip(epochs) {
             epoch.key.derive(crypto, self.compressed_id, ipk)?;
         }
-        let mut starts = [EpochStart::default(); Fabric::MAX_IPKS];
-        for (start, epoch) in starts.iter_mut().zip(epochs) {
-            *start = epoch.start;
-        }
+        let start = |n| epochs.get(n).map(|epoch: &GroupEpoch| epoch.start).unwrap_or_default();
+        let starts = core::array::from_fn(start);
         self.copy_ipks(&ipks, &starts, epochs.len());
         Ok(())
     }
