@@ -36,6 +36,12 @@ impl Retry {
         Self { transmissions: 0, next, ..Self::FIRST }
     }
 
+    /// Returns true if a transmission was due.
+    #[cfg(feature = "initiator")]
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.transmissions > 0
+    }
+
     /// Returns when the next transmission is due, or the message is given up.
     #[cfg(feature = "initiator")]
     pub(crate) const fn next(&self) -> Instant {

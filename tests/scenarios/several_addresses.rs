@@ -14,6 +14,7 @@ use matter_session::manager::{
 use matter_session::session::SessionParameters;
 
 use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
+use crate::raw::{REPORT, SIGMA1};
 
 type Arrays =
     Fixed<Sessions<4>, Exchanges<8>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<3000>>;
@@ -218,15 +219,21 @@ fn a_session_is_resumed_at_several_addresses() {
 }
 
 #[test]
-fn a_cancelled_handshake_sends_to_no_further_address() {
+fn a_cancelled_handshake_is_reported_where_it_was_sent_and_sends_to_no_further_address() {
     let mut net = members::<matter_session::Heap>(Config::default());
     net.cut();
     let handshake = connect(&mut net, &[udp(2), udp(3), udp(4)]);
     net.run(300);
-    assert_eq!(net.sent.len(), 2);
+    let to = |net: &Net<_>| net.sent.iter().map(|sent| sent.to).collect::<Vec<_>>();
+    assert_eq!(to(&net), [udp(2), udp(3)]);
     assert!(net.node(0).manager.handshakes().cancel(handshake));
     net.run(60_000);
-    assert_eq!(net.sent.len(), 2);
+    let mut reported = to(&net).split_off(2);
+    reported.sort();
+    assert_eq!(reported, [udp(2), udp(3)]);
+    let opcodes = net.sent.iter().map(|sent| sent.handshake_opcode());
+    let opcodes: Vec<_> = opcodes.map(Option::unwrap).collect();
+    assert_eq!(opcodes, [SIGMA1, SIGMA1, REPORT, REPORT]);
     net.on_send(|_| Fate::Arrives);
     net.assert_clean();
 }

@@ -230,6 +230,7 @@ fn a_message_that_waits_for_a_sleeper_is_sent_at_once_when_the_application_says_
     assert!(net.node(0).acknowledged(exchange));
     let silent = |event: &&Event<u32>| matches!(event, Event::PeerSilent { .. });
     assert_eq!(net.node(0).events.iter().filter(silent).count(), 0, "it slept");
+    net.close_exchange(0, exchange);
     net.assert_clean();
 }
 

@@ -61,6 +61,12 @@ impl Race {
         self.parked = [const { None }; MAX_ADDRESSES - 1];
     }
 
+    /// Returns the parked addresses to which the message was sent.
+    pub(super) fn reached(&self) -> [Option<PeerAddress>; MAX_ADDRESSES - 1] {
+        let address = |attempt: &Attempt| attempt.retry.has_begun().then_some(attempt.address);
+        self.parked.each_ref().map(|place| place.as_ref().and_then(address))
+    }
+
     /// Returns when a parked attempt is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.parked.iter().flatten().map(|attempt| attempt.retry.next()).min()

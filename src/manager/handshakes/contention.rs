@@ -198,8 +198,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         busy_wait: Duration,
         delivery: &mut Delivery<S, T>,
     ) {
-        if self.slots.get(&id).is_some_and(|slot| slot.ended.is_none()) {
-            self.report(id, &StatusReport::busy(busy_wait), delivery);
+        if let Some(slot) = self.slots.get(&id).filter(|slot| slot.ended.is_none()) {
+            self.report(id, slot.peer, &StatusReport::busy(busy_wait), delivery);
             self.fail(id, HandshakeError::Displaced, now, delivery);
         }
         self.discard(id, delivery);

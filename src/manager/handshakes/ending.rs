@@ -120,8 +120,11 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let Some(slot) = slot.filter(|slot| slot.is_ours() && slot.ended.is_none()) else {
             return false;
         };
-        if slot.answered || slot.exchange.is_transmitted() {
-            self.report(handshake.0, &StatusReport::invalid_parameter(), delivery);
+        let was_sent = slot.answered || slot.exchange.is_transmitted();
+        let current = was_sent.then_some(slot.peer);
+        let report = StatusReport::invalid_parameter();
+        for address in slot.race.reached().into_iter().chain([current]).flatten() {
+            self.report(handshake.0, address, &report, delivery);
         }
         self.abandon(handshake.0, delivery);
         true
@@ -134,22 +137,24 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         error: &HandshakeError,
         delivery: &mut Delivery<S, T>,
     ) {
-        if let Some(report) = error.status_report() {
-            self.report(id, &report, delivery);
+        let peer = self.slots.get(&id).map(|slot| slot.peer);
+        if let Some((report, peer)) = error.status_report().zip(peer) {
+            self.report(id, peer, &report, delivery);
         }
     }
 
-    /// Sends a report once to the peer of a handshake.
+    /// Sends a report of a handshake once to this address.
     pub(super) fn report<T>(
         &mut self,
         id: HandshakeId,
+        peer: PeerAddress,
         report: &StatusReport<'_>,
         delivery: &mut Delivery<S, T>,
     ) {
         if let Some(slot) = self.slots.get(&id) {
             let opcode = Opcode::STATUS_REPORT.0;
             let to = ReplyTo {
-                peer: slot.peer,
+                peer,
                 node: slot.unsecured.ephemeral_node_id(),
                 role: slot.unsecured.role(),
                 header: slot.exchange.header(ProtocolId::SECURE_CHANNEL, opcode, false),
