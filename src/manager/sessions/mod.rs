@@ -9,6 +9,7 @@
 //! send_batch
 //! ```
 
+mod awaited;
 mod entry;
 mod exchanges;
 mod lifetime;
