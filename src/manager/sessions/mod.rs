@@ -9,6 +9,7 @@
 //! receive_batch, send_batch
 //! ```
 
+mod awaited;
 mod entry;
 mod exchanges;
 mod lifetime;

@@ -20,22 +20,12 @@ use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::{ExchangeHandle, PeerAddress};
 use crate::manager::node::Node;
+use crate::manager::sessions::awaited::Awaited;
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::ExchangeEntry;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
 use crate::time::{Instant, as_millis, from_millis};
-
-/// A response that is waited for. Times are in milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Awaited {
-    /// While the request is in flight: when it was sent. Afterwards: when the response is overdue.
-    at: Instant,
-    /// The interval at which the peer listened when the request was sent.
-    interval: NonZeroU32,
-    /// The time of the peer's work.
-    processing: u32,
-}
 
 impl Config {
     /// Returns how long a message can take over this transport, in milliseconds, retransmissions
