@@ -286,9 +286,9 @@ fn a_sleeper_at_several_addresses_is_sent_its_message_at_each_when_it_is_awake()
     assert_eq!(net.sent.len(), 2);
     net.call(0, |m, cx| m.sessions_mut().peer_is_awake(cx, device()));
     net.run(1);
-    // One after the other.
-    assert_eq!(times(&net, udp(2), begin), [0, 30_000]);
-    assert_eq!(times(&net, udp(3), begin), [250, 30_001]);
+    // One after the other: that which was tried last is first.
+    assert_eq!(times(&net, udp(3), begin), [250, 30_000]);
+    assert_eq!(times(&net, udp(2), begin), [0, 30_001]);
 }
 
 #[test]
@@ -301,14 +301,12 @@ fn attempts_that_are_all_late_are_made_one_after_the_other() {
     net.now += 10_000;
     net.run(0);
     for (n, port) in (2..5).enumerate() {
-        assert_eq!(times(&net, udp(port), begin).len(), usize::from(n == 0));
+        assert_eq!(times(&net, udp(port), begin), [10_000 + n as u64]);
         let next = net.nodes[0].manager.poll_timeout().unwrap();
         assert!(next > net.instant(), "no timer is left that is over");
         net.run(1);
     }
-    for (at, port) in [10_000, 10_001, 10_002].into_iter().zip(2..) {
-        assert_eq!(times(&net, udp(port), begin), [at]);
-    }
+    assert_eq!(net.sent.len(), 3);
 }
 
 #[test]
