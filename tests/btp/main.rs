@@ -3,6 +3,8 @@
 
 mod handshake;
 mod hostile;
+mod live;
+mod matterjs;
 mod properties;
 mod segments;
 mod timers;
