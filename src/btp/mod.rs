@@ -51,7 +51,7 @@
 //! lamp.window().open_for(&mut cx, &passcode, None)?;
 //!
 //! // Each side gives its connection a number.
-//! let (to_lamp, to_phone) = (PeerAddress::Btp(1), PeerAddress::Btp(1));
+//! let (to_lamp, to_phone) = (PeerAddress::Link(1), PeerAddress::Link(1));
 //! let config = BtpConfig::default().with_att_mtu(247);
 //! let mut central = BtpSession::client(config, [0; 1280], [0; 1280]);
 //! let mut peripheral = BtpSession::server(config, [0; 1280], [0; 1280]);
