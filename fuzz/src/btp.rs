@@ -104,7 +104,10 @@ fn take(
 ) -> Result<(), BtpError> {
     let expected = plain.receive(packet);
     let message = session.handle_packet(packet, now);
-    assert_eq!(message.as_ref().map(|message| message.as_deref()), expected.as_ref().map(|message| message.as_deref()));
+    assert_eq!(
+        message.as_ref().map(|message| message.as_deref()),
+        expected.as_ref().map(|message| message.as_deref())
+    );
     // The application writes over it.
     message.map(|message| message.map_or((), |bytes| bytes.fill(0xFF)))
 }

@@ -3,12 +3,12 @@
 use core::time::Duration;
 
 use super::packet::{Request, Response};
-use super::{
-    BTP_CONN_IDLE_TIMEOUT, BTP_MAX_SEGMENT, BTP_MIN_SEGMENT, BTP_VERSION, BtpError, GATT_HEADER_LEN,
-};
+use super::{BTP_CONN_IDLE_TIMEOUT, BTP_VERSION, BtpError, GATT_HEADER_LEN};
 
-const MIN: u16 = BTP_MIN_SEGMENT as u16;
-const MAX: u16 = BTP_MAX_SEGMENT as u16;
+/// [`BTP_MIN_SEGMENT`](super::BTP_MIN_SEGMENT), as the handshake has it.
+pub(super) const MIN: u16 = 20;
+/// [`BTP_MAX_SEGMENT`](super::BTP_MAX_SEGMENT), as the handshake has it.
+pub(super) const MAX: u16 = 244;
 
 /// What a node offers for a BTP session.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,10 @@ impl Default for BtpConfig {
 
 impl BtpConfig {
     /// The ATT_MTU of this connection in bytes, as the Bluetooth stacks of both sides have
-    /// exchanged it. The longest packets have three bytes less, and at most [`BTP_MAX_SEGMENT`]:
-    /// 247 is enough. Unknown by default: a client asks for [`BTP_MIN_SEGMENT`], and a server
-    /// relies on the client.
+    /// exchanged it. The longest packets have three bytes less, from
+    /// [`BTP_MIN_SEGMENT`](super::BTP_MIN_SEGMENT) to [`BTP_MAX_SEGMENT`](super::BTP_MAX_SEGMENT)
+    /// bytes: 247 is enough. Unknown by default: a client asks for the shortest packets, and a
+    /// server relies on what the client names.
     #[must_use]
     pub const fn with_att_mtu(mut self, att_mtu: u16) -> Self {
         let segment = att_mtu.saturating_sub(GATT_HEADER_LEN);

@@ -100,6 +100,8 @@ mod windows;
 
 use core::time::Duration;
 
+use crate::time::Instant;
+
 pub use self::config::BtpConfig;
 pub use self::error::{BtpError, BtpSendError};
 pub use self::session::BtpSession;
@@ -108,10 +110,10 @@ pub use self::session::BtpSession;
 pub const BTP_VERSION: u8 = 4;
 
 /// Maximum length in bytes of a packet: the longest value of C1 and C2 that BTP uses.
-pub const BTP_MAX_SEGMENT: usize = 244;
+pub const BTP_MAX_SEGMENT: usize = config::MAX as usize;
 
 /// Length in bytes of a packet that every connection carries: that of an ATT_MTU of 23.
-pub const BTP_MIN_SEGMENT: usize = 20;
+pub const BTP_MIN_SEGMENT: usize = config::MIN as usize;
 
 /// How long each side waits for the other during the handshake: a client for the response, a
 /// server for the subscription.
@@ -142,3 +144,9 @@ pub const BTP_C3_UUID: u128 = 0x6463_0238_8772_45F2_B87D_748A_8321_8F04;
 
 /// Length in bytes of the header that GATT puts in front of a value.
 const GATT_HEADER_LEN: u16 = 3;
+
+/// A sum that saturates.
+#[allow(clippy::arithmetic_side_effects)]
+fn after(now: Instant, wait: Duration) -> Instant {
+    now + wait
+}

@@ -43,8 +43,7 @@ impl Request {
     }
 
     pub(super) fn parse(packet: &[u8]) -> Result<Self, BtpError> {
-        let [a, b, c, d, e, f, g, h, window] =
-            *packet.first_chunk().ok_or(BtpError::Handshake)?;
+        let [a, b, c, d, e, f, g, h, window] = *packet.first_chunk().ok_or(BtpError::Handshake)?;
         if [a, b] != HANDSHAKE_PREFIX {
             return Err(BtpError::Handshake);
         }

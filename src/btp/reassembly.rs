@@ -27,11 +27,12 @@ impl<R: AsMut<[u8]>> Reassembly<R> {
             (None, Some(len)) => (len, self.received),
             _ => return Err(BtpError::Segment),
         };
-        if usize::from(len) > buffer.len() {
+        let all = usize::from(len);
+        if all > buffer.len() {
             return Err(BtpError::MessageTooLarge { len, max: buffer.len() });
         }
         let end = received.saturating_add(segment.payload.len());
-        if end > len.into() || (segment.ends && end != len.into()) {
+        if end > all || (segment.ends && end != all) {
             return Err(BtpError::Length { len });
         }
         let to = buffer.get_mut(received..end).unwrap_or_default();

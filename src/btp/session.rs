@@ -6,6 +6,7 @@ use super::reassembly::Reassembly;
 use super::windows::Windows;
 use super::{
     BTP_CONN_RSP_TIMEOUT, BTP_MAX_SEGMENT, BtpConfig, BtpError, BtpSendError, GATT_HEADER_LEN,
+    after,
 };
 use crate::bytes::{debug_lengths, write_parts};
 use crate::time::Instant;
@@ -76,7 +77,7 @@ impl<R: AsMut<[u8]>, T: AsMut<[u8]>> BtpSession<R, T> {
     pub fn handle_subscription(&mut self, now: Instant) {
         if let Phase::Accept { is_subscribed, deadline, .. } = &mut self.phase {
             *is_subscribed = true;
-            deadline.get_or_insert(now + BTP_CONN_RSP_TIMEOUT);
+            deadline.get_or_insert(after(now, BTP_CONN_RSP_TIMEOUT));
         }
     }
 
@@ -103,13 +104,13 @@ impl<R: AsMut<[u8]>, T: AsMut<[u8]>> BtpSession<R, T> {
                 let response = Response::parse(packet)?;
                 let (to_peer, from_peer) = self.config.accept(&response)?;
                 let windows = Windows::of_client(response.window, now);
-                let idle_deadline = Some(now + self.config.idle_timeout);
+                let idle_deadline = Some(after(now, self.config.idle_timeout));
                 self.phase = Phase::Open(Open { windows, to_peer, from_peer, idle_deadline });
                 Ok(false)
             }
             Phase::Accept { answer: answer @ None, deadline, .. } => {
                 *answer = Some(self.config.answer(&Request::parse(packet)?)?);
-                deadline.get_or_insert(now + BTP_CONN_RSP_TIMEOUT);
+                deadline.get_or_insert(after(now, BTP_CONN_RSP_TIMEOUT));
                 Ok(false)
             }
             Phase::Accept { .. } => Err(BtpError::Handshake),
@@ -158,7 +159,7 @@ impl<R: AsMut<[u8]>, T: AsMut<[u8]>> BtpSession<R, T> {
     ) -> Option<&'p [u8]> {
         let len = match &mut self.phase {
             Phase::Request => {
-                self.phase = Phase::Response { deadline: now + BTP_CONN_RSP_TIMEOUT };
+                self.phase = Phase::Response { deadline: after(now, BTP_CONN_RSP_TIMEOUT) };
                 write_parts(packet, &[&self.config.request().encode()]);
                 Request::LEN
             }
@@ -197,7 +198,9 @@ impl<R: AsMut<[u8]>, T: AsMut<[u8]>> BtpSession<R, T> {
             Phase::Accept { answer: Some(_), is_subscribed: true, .. } => None,
             Phase::Accept { deadline, .. } => *deadline,
             Phase::Response { deadline } => Some(*deadline),
-            Phase::Open(open) => open.windows.poll_timeout().into_iter().chain(open.idle_deadline).min(),
+            Phase::Open(open) => {
+                open.windows.poll_timeout().into_iter().chain(open.idle_deadline).min()
+            }
         }
     }
 
@@ -269,7 +272,7 @@ impl Open {
     /// A message is on its way, in either direction.
     fn postpone_idle(&mut self, config: &BtpConfig, now: Instant) {
         if let Some(deadline) = &mut self.idle_deadline {
-            *deadline = now + config.idle_timeout;
+            *deadline = after(now, config.idle_timeout);
         }
     }
 }

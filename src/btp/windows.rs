@@ -1,15 +1,15 @@
 //! Sequence numbers, the windows of both sides, acknowledgements and their timers.
 
 use super::packet::Packet;
-use super::{BTP_ACK_TIMEOUT, BTP_SEND_ACK_TIMEOUT, BtpError};
+use super::{BTP_ACK_TIMEOUT, BTP_SEND_ACK_TIMEOUT, BtpError, after};
 use crate::time::Instant;
 
 /// With so many free places or fewer in its own window, a node acknowledges at once.
-const LOW: u16 = 2;
+const LOW: u8 = 2;
 
 /// With a window of so many packets or fewer, every packet leaves few places free. If each were
 /// acknowledged at once, so would be the acknowledgement, without end.
-const SMALL: u8 = LOW as u8 + 1;
+const SMALL: u8 = LOW + 1;
 
 /// What both sides of an open session have in flight.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ impl Windows {
             ack_deadline: None,
             expected: 1,
             owed: 1,
-            send_ack_deadline: Some(now + BTP_SEND_ACK_TIMEOUT),
+            send_ack_deadline: Some(after(now, BTP_SEND_ACK_TIMEOUT)),
             ack_is_due: false,
         }
     }
@@ -57,7 +57,7 @@ impl Windows {
             next: 1,
             in_flight: 1,
             behind_message: 1,
-            ack_deadline: Some(now + BTP_ACK_TIMEOUT),
+            ack_deadline: Some(after(now, BTP_ACK_TIMEOUT)),
             expected: 0,
             owed: 0,
             send_ack_deadline: None,
@@ -83,7 +83,7 @@ impl Windows {
                 return Err(BtpError::Acknowledgement { number });
             }
             self.in_flight = left;
-            self.ack_deadline = (left != 0).then(|| now + BTP_ACK_TIMEOUT);
+            self.ack_deadline = (left != 0).then(|| after(now, BTP_ACK_TIMEOUT));
         }
         if packet.sequence != self.expected {
             let (expected, received) = (self.expected, packet.sequence);
@@ -96,8 +96,8 @@ impl Windows {
         }
         self.expected = self.expected.wrapping_add(1);
         self.owed = self.owed.saturating_add(1);
-        self.send_ack_deadline.get_or_insert(now + BTP_SEND_ACK_TIMEOUT);
-        let is_low = size.saturating_sub(self.owed) <= LOW;
+        self.send_ack_deadline.get_or_insert(after(now, BTP_SEND_ACK_TIMEOUT));
+        let is_low = size.saturating_sub(self.owed) <= LOW.into();
         self.ack_is_due |= is_low && (packet.segment.is_some() || self.size > SMALL);
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Windows {
         self.next = number.wrapping_add(1);
         self.in_flight = self.in_flight.saturating_add(1);
         self.behind_message = if has_segment { 0 } else { self.behind_message.saturating_add(1) };
-        self.ack_deadline.get_or_insert(now + BTP_ACK_TIMEOUT);
+        self.ack_deadline.get_or_insert(after(now, BTP_ACK_TIMEOUT));
         let ack = (self.owed != 0).then(|| self.expected.wrapping_sub(1));
         self.owed = 0;
         self.send_ack_deadline = None;

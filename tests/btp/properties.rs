@@ -77,7 +77,8 @@ struct Run {
 
 fn runs() -> impl Strategy<Value = Run> {
     let window = prop_oneof![3 => 1_u8..8, 1 => any::<u8>()];
-    let config = (proptest::option::of(prop_oneof![Just(23_u16), 20..100_u16, any::<u16>()]), window);
+    let config =
+        (proptest::option::of(prop_oneof![Just(23_u16), 20..100_u16, any::<u16>()]), window);
     let len = prop_oneof![1..40_usize, 1..300_usize, 1000..=ROOM - 2];
     let message = (0..60_000_u64, len, any::<u8>())
         .prop_map(|(from, len, step)| (from, message(len).iter().map(|n| n ^ step).collect()));
