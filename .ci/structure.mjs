@@ -10,7 +10,7 @@ import { join } from "node:path";
 
 const FLOORS = [
   ["ids", "time", "bytes", "trace"],
-  ["tlv", "wire", "stream"],
+  ["tlv", "wire", "stream", "btp"],
   ["crypto"],
   ["session", "exchange", "cert"],
   ["fabric"],

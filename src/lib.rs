@@ -24,7 +24,7 @@
 //! The manager drives all the others. Each also works alone: it takes bytes and returns bytes. More
 //! parts for use without the manager are in [`exchange`], [`group`], [`cert`], [`tlv`] and
 //! [`wire`]. [`check_in`] has the messages by which intermittently connected devices announce that
-//! they are awake. [`stream`] frames messages for TCP.
+//! they are awake. [`stream`] frames messages for TCP, [`btp`] for Bluetooth.
 //!
 //! ```text
 //!  application             SessionManager               socket            peer
@@ -331,6 +331,7 @@ extern crate std;
 #[macro_use]
 mod trace;
 
+pub mod btp;
 pub mod bytes;
 pub mod cert;
 pub mod check_in;

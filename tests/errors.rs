@@ -6,10 +6,12 @@ const fn is_error<E: Error + Copy + Eq + Send + Sync + 'static>() {}
 
 const _: () = {
     use matter_session::{
-        cert, check_in, crypto, fabric, group, handshake, manager, resumption, session, stream,
-        tlv, wire,
+        btp, cert, check_in, crypto, fabric, group, handshake, manager, resumption, session,
+        stream, tlv, wire,
     };
 
+    is_error::<btp::BtpError>();
+    is_error::<btp::BtpSendError>();
     is_error::<cert::CertError>();
     is_error::<cert::ChainError>();
     is_error::<cert::ChainFault>();

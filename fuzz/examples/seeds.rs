@@ -5,6 +5,7 @@ use std::path::Path;
 
 use libfuzzer_sys as _;
 use matter_session_fuzz as fuzz;
+use matter_session_testing::vectors::{matterjs_btp, number};
 use matter_session_testing::{hex, matterjs};
 
 fn main() {
@@ -173,6 +174,39 @@ fn main() {
     write("manager", "tcp", &[&[255, 0][..], &run, &talk, &lost, &run, &talk].concat());
     let check_ins = [0, 24, 2, 0, 5, 6, 0x98, 0, 0, 25, 88, 1, 0, 7];
     write("manager", "check_in", &[&check_ins[..], &run, &talk].concat());
+
+    // What matter.js has sent, as the target reads it: 0 is a packet of the peer, 4 sends, 5 polls.
+    for run in matterjs_btp()["runs"].as_array().unwrap() {
+        let is_client = run["role"] == "client";
+        let (window, segment) = (number(&run["window"]), number::<u8>(&run["segment"]));
+        let mut octets = vec![if is_client { 3 } else { 1 }, window, segment + 3];
+        let mut is_first = true;
+        for event in run["events"].as_array().unwrap() {
+            if event["in"].is_string() {
+                let packet = hex(&event["in"]);
+                octets.extend((!is_first).then_some(0));
+                octets.extend((packet.len() as u16).to_le_bytes());
+                octets.extend(packet);
+                is_first = false;
+            } else if event["send"].is_number() {
+                octets.push(4);
+                octets.extend(number::<u16>(&event["send"]).to_le_bytes());
+            } else if event["out"].is_string() && !is_first {
+                octets.extend([5, 0]);
+            }
+            if octets.len() > 1200 {
+                break;
+            }
+        }
+        let name = format!("{}-{segment}", run["role"].as_str().unwrap());
+        write("btp", &name, &octets);
+    }
+    // 1 is a packet with the right number, 7 lets time pass.
+    let start = [&[1, 6, 247, 9, 0][..], &[0x65, 0x6C, 4, 0, 0, 0, 244, 0, 6]].concat();
+    let message = [1, 13, 0, 3, 0, 3, 0, 7, 8, 9];
+    let parts = [1, 1, 0, 3, 0, 2, 0, 7, 8, 1, 6, 0, 1, 0, 9];
+    write("btp", "numbered", &[&start[..], &message, &[5, 0, 7, 25, 5, 0], &parts].concat());
+    write("btp", "silent", &[&start[..], &message, &[5, 0, 7, 75, 7, 75]].concat());
 
     // Each world with its story alone, and with an act of its adversary.
     for world in 0..6 {

@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their input. Each states properties; that nothing panics is only
 //! the least of them.
 
+mod btp;
 mod certificates;
 mod check_in;
 mod groups;
@@ -12,6 +13,7 @@ mod sessions;
 mod stored;
 mod stream;
 
+pub use btp::btp;
 pub use certificates::certificate;
 pub use check_in::check_in;
 pub use groups::group;

@@ -116,7 +116,7 @@ pub struct Config {
     /// request. With [`Duration::MAX`] no request has a deadline.
     ///
     /// Over UDP both transmissions are five, at the intervals that peer and node declare: 11 s in
-    /// all with the default values. Each takes 30 s over TCP and 15 s over BTP. See
+    /// all with the default values. Each takes 30 s over TCP and 15 s over another link. See
     /// [`guide::pipelining`](crate::guide::pipelining).
     pub processing_time: Duration,
     /// Time after the last message, or after [`Event::NoResponse`](super::Event::NoResponse), for

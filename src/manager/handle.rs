@@ -17,9 +17,10 @@ pub enum PeerAddress {
     /// off. Give every connection a number of its own, also two to one address. Use a number again
     /// only after [`handle_disconnect`](super::Connections::handle_disconnect) was called for it.
     Tcp(u32),
-    /// A BTP connection (Bluetooth Low Energy, NFC), numbered in the same way. It is reliable by
-    /// itself.
-    Btp(u32),
+    /// Any other link that delivers every message once and in order, numbered in the same way:
+    /// Bluetooth ([`btp`](crate::btp)), Wi-Fi Public Action Frames, NFC, or a proxy. MRP is off, and
+    /// messages are as long as over UDP.
+    Link(u32),
 }
 
 impl PeerAddress {
@@ -77,7 +78,7 @@ impl fmt::Display for PeerAddress {
         match self {
             Self::Udp(address) => write!(f, "udp:{address}"),
             Self::Tcp(connection) => write!(f, "tcp:{connection}"),
-            Self::Btp(connection) => write!(f, "btp:{connection}"),
+            Self::Link(connection) => write!(f, "link:{connection}"),
         }
     }
 }

@@ -47,7 +47,7 @@
 //! | [`Fabrics`] | [`fabrics`](SessionManager::fabrics), [`fabrics_mut`](SessionManager::fabrics_mut) | adds, restores, updates and removes fabrics |
 //! | [`Records`] | [`records`](SessionManager::records), [`records_mut`](SessionManager::records_mut) | reads, exports, restores and forgets resumption records, completes claims |
 //! | [`Groups`] | [`groups`](SessionManager::groups), [`groups_mut`](SessionManager::groups_mut) | sets keys and groups, sends to groups, returns queued messages |
-//! | [`Connections`] | [`connections`](SessionManager::connections) | ends what ran over a lost TCP or BTP connection, and reports on one |
+//! | [`Connections`] | [`connections`](SessionManager::connections) | ends what ran over a lost TCP connection or other link, and reports on one |
 
 mod api;
 mod config;

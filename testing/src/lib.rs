@@ -10,6 +10,7 @@
 //! | [`tlv`] | messages taken apart, to be put together wrongly |
 //! | [`raw`] | unsecured datagrams, byte by byte |
 //! | [`forged`] | group messages of an attacker who has some keys |
+//! | [`btp`] | a plain count of what a BTP session must do |
 //! | [`toy`] | an insecure crypto backend that makes handshakes cheap |
 //! | [`worlds`] | small worlds with an adversary, to be explored by every schedule |
 //! | [`observed`] | an AEAD that tells an observer what its keys seal and open |
@@ -28,6 +29,7 @@ macro_rules! with_std {
 }
 
 with_std! {
+    pub mod btp;
     pub mod counting;
     pub mod draft;
     pub mod drive;

@@ -40,6 +40,11 @@ pub fn matterjs() -> Value {
     read("matterjs.json")
 }
 
+/// BTP sessions between this library and matter.js 0.17.9.
+pub fn matterjs_btp() -> Value {
+    read("matterjs-btp.json")
+}
+
 /// Those of Wycheproof's test vectors of AES-CCM that have the lengths of Matter.
 pub fn wycheproof() -> Value {
     read("wycheproof-aes-ccm.json")

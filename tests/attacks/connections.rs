@@ -61,7 +61,7 @@ fn connections_are_those_of_a_list<S: Storage>(seed: u64, most: usize) {
     let mut list = Vec::<(SessionHandle, PeerAddress)>::new();
     let address = |dice: &mut Dice| match dice.below(3) {
         0 => PeerAddress::Tcp(dice.below(4) as u32),
-        1 => PeerAddress::Btp(dice.below(4) as u32),
+        1 => PeerAddress::Link(dice.below(4) as u32),
         _ => udp(2 + dice.below(4) as u16),
     };
     for step in 0..600 {
@@ -93,7 +93,7 @@ fn connections_are_those_of_a_list<S: Storage>(seed: u64, most: usize) {
         assert_eq!(net.node(0).manager.sessions().len(), list.len(), "{step}");
         for number in 0..4 {
             for connection in
-                [PeerAddress::Tcp(number), PeerAddress::Btp(number), udp(2 + number as u16)]
+                [PeerAddress::Tcp(number), PeerAddress::Link(number), udp(2 + number as u16)]
             {
                 let used = list.iter().any(|(_, at)| *at == connection);
                 let found = net.node(0).manager.connections().is_in_use(connection);
@@ -116,7 +116,7 @@ fn the_sessions_over_a_connection_are_those_of_a_plain_list() {
 /// A number of a connection is used again after it is lost. Nothing that was for the first peer is
 /// sent to the second.
 fn nothing_goes_to_the_next<S: Storage>() {
-    for connection in [PeerAddress::Tcp(4), PeerAddress::Btp(4)] {
+    for connection in [PeerAddress::Tcp(4), PeerAddress::Link(4)] {
         let mut net = server::<S>();
         let (first, mut twin) = begin(&mut net, 5, connection);
         let (second, other) = begin(&mut net, 6, connection);

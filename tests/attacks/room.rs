@@ -87,7 +87,7 @@ fn full(address: PeerAddress) -> (Net, Twin) {
 
 #[test]
 fn a_message_that_is_refused_over_a_reliable_transport_is_lost_and_closes_nothing() {
-    for address in [PeerAddress::Tcp(7), PeerAddress::Btp(7)] {
+    for address in [PeerAddress::Tcp(7), PeerAddress::Link(7)] {
         let (mut net, mut twin) = full(address);
         let refused = twin.seal(&header(2, false, None)).0;
         assert_eq!(net.hand(0, address, &refused), Err(Dropped::NoExchange));

@@ -273,8 +273,8 @@ fn lower_settings_of_a_second_start_hide_no_session() {
 
 #[test]
 fn what_a_reliable_transport_has_taken_gives_its_octets_back() {
-    let btp = PeerAddress::Btp;
-    let nodes = [btp(1), btp(2)].map(|address| (address, Config::default()));
+    let link = PeerAddress::Link;
+    let nodes = [link(1), link(2)].map(|address| (address, Config::default()));
     let mut net = Net::<Tight>::stored(nodes.into());
     let mut authority = Authority::new(1, true);
     authority.join(&mut net, 0, 100);

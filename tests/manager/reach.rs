@@ -123,7 +123,7 @@ fn authentic_messages_have_the_last_word_about_an_address() {
 #[test]
 fn a_session_does_not_move_to_another_transport_or_connection() {
     let (mut net, a, _) = Net::with_case();
-    for elsewhere in [PeerAddress::Tcp(1), PeerAddress::Btp(1)] {
+    for elsewhere in [PeerAddress::Tcp(1), PeerAddress::Link(1)] {
         assert_eq!(move_session(&mut net, a, elsewhere), Err(MoveError::OtherTransport));
     }
     assert_eq!(net.nodes[0].manager.session(a).unwrap().peer_address(), udp(2));
@@ -133,7 +133,7 @@ fn a_session_does_not_move_to_another_transport_or_connection() {
     let [one, other] = [1, 2].map(|n| (PeerAddress::Tcp(n), Config::default()));
     let mut net = Net::members_with(vec![one, other]);
     let (a, _) = net.case(200);
-    for elsewhere in [PeerAddress::Tcp(3), PeerAddress::Btp(2), udp(2)] {
+    for elsewhere in [PeerAddress::Tcp(3), PeerAddress::Link(2), udp(2)] {
         assert_eq!(move_session(&mut net, a, elsewhere), Err(MoveError::OtherTransport));
     }
     assert_eq!(move_session(&mut net, a, PeerAddress::Tcp(2)), Ok(()), "it is there");

@@ -2,7 +2,7 @@
 
 use matter_session::handshake::HandshakeError;
 use matter_session::ids::MessageType;
-use matter_session::manager::PeerAddress::{self, Btp, Tcp};
+use matter_session::manager::PeerAddress::{self, Link, Tcp};
 use matter_session::manager::{CloseReason, Config, Dropped, Heap, SendError};
 use matter_session::session::{SessionParameters, Transports};
 use matter_session::stream::StreamDecoder;
@@ -16,8 +16,8 @@ fn over(a: PeerAddress, b: PeerAddress) -> Net {
 }
 
 #[test]
-fn tcp_and_btp_carry_each_message_once_and_unacknowledged() {
-    for (a, b) in [(Tcp(1), Tcp(2)), (Btp(1), Btp(2))] {
+fn tcp_and_links_carry_each_message_once_and_unacknowledged() {
+    for (a, b) in [(Tcp(1), Tcp(2)), (Link(1), Link(2))] {
         let mut net = over(a, b);
         net.dial_case(0, 1, 1, 200);
         net.run(10_000);
@@ -84,12 +84,27 @@ fn a_session_stays_on_its_connection() {
     net.pump();
     let message = net.sent.last().unwrap().octets.clone();
     let before = net.node(1).facts();
-    for stranger in [Tcp(9), udp(1), Btp(1)] {
+    for stranger in [Tcp(9), udp(1), Link(1)] {
         assert_eq!(net.hand(1, stranger, &message), Err(Dropped::OtherTransport));
     }
     assert_eq!(net.node(1).facts(), before);
     net.hand(1, Tcp(1), &message).unwrap();
     net.assert_clean();
+}
+
+#[test]
+fn messages_over_a_link_are_as_long_as_over_udp() {
+    let mut net = over(Link(1), Link(2));
+    let (a, _) = net.case(200);
+    let exchange = net.call(0, |m, cx| m.open_exchange(cx, a)).unwrap();
+    let max = net.node(0).manager.sessions().max_payload(exchange, IM).unwrap();
+    net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max])).unwrap();
+    net.run(1000);
+    assert_eq!(net.node(1).got[0].payload.len(), max);
+    assert_eq!(net.sent.last().unwrap().octets.len(), 1232);
+    let send =
+        net.call(0, |m, cx| m.send(cx, exchange, MessageType::new(IM, 2), &vec![7; max + 1]));
+    assert_eq!(send, Err(SendError::TooLong { max }));
 }
 
 #[test]
@@ -174,7 +189,7 @@ fn a_connection_is_in_use_from_the_first_handshake_to_the_end_of_the_last_sessio
     assert!(in_use(&mut net, 0) && in_use(&mut net, 1));
     assert!(
         !net.node(0).manager.connections().is_in_use(Tcp(9))
-            && !net.node(0).manager.connections().is_in_use(Btp(2))
+            && !net.node(0).manager.connections().is_in_use(Link(2))
     );
     net.call(0, |m, cx| m.close_session(cx, second));
     assert!(!in_use(&mut net, 0));
@@ -196,7 +211,7 @@ fn a_connection_that_is_lost_amid_a_handshake_takes_it_along_and_its_number_serv
     net.pump();
     let sigma3 = net.sent.last().unwrap().octets.clone();
     // Over another connection it is a stranger's.
-    for stranger in [Tcp(9), Btp(1), udp(1)] {
+    for stranger in [Tcp(9), Link(1), udp(1)] {
         assert_eq!(net.hand(1, stranger, &sigma3), Err(Dropped::Unsolicited));
     }
     assert!(net.node(1).manager.connections().is_in_use(Tcp(1)));

@@ -123,7 +123,7 @@ pub fn pick<'a, T>(pool: &'a VecDeque<T>, dice: &mut Dice) -> Option<&'a T> {
 pub fn address(n: usize, kind: u64) -> PeerAddress {
     match kind {
         0 => PeerAddress::Tcp(n as u32),
-        1 => PeerAddress::Btp(n as u32),
+        1 => PeerAddress::Link(n as u32),
         _ => PeerAddress::Udp(([127, 0, 0, 1], n as u16).into()),
     }
 }
@@ -208,7 +208,7 @@ impl<S: Storage> World<S> {
     pub fn send(&mut self, n: usize, to: PeerAddress, bytes: Vec<u8>) {
         let from = match to {
             PeerAddress::Tcp(_) => address(n, 0),
-            PeerAddress::Btp(_) => address(n, 1),
+            PeerAddress::Link(_) => address(n, 1),
             _ => address(n, 2),
         };
         self.wire.push_back(Datagram { from, to, bytes });
@@ -280,7 +280,7 @@ impl<S: Storage> World<S> {
 
     pub fn arrive(&mut self, datagram: &Datagram) {
         let to = match datagram.to {
-            PeerAddress::Tcp(n) | PeerAddress::Btp(n) => vec![n as usize],
+            PeerAddress::Tcp(n) | PeerAddress::Link(n) => vec![n as usize],
             PeerAddress::Udp(to) if to.ip().is_multicast() => (0..NODES).collect(),
             PeerAddress::Udp(to) => vec![to.port().into()],
             _ => return,

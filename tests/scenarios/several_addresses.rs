@@ -245,7 +245,7 @@ fn lists_without_an_address_or_with_a_connection_are_refused_and_take_no_slot() 
         net.call(0, |m, cx| m.connect_case(cx, to, device()).map(drop))
     };
     assert_eq!(connect(&mut net, &[]), Err(ConnectError::NoAddress));
-    for to in [[udp(2), PeerAddress::Tcp(1)], [PeerAddress::Btp(1), PeerAddress::Btp(2)]] {
+    for to in [[udp(2), PeerAddress::Tcp(1)], [PeerAddress::Link(1), PeerAddress::Link(2)]] {
         assert_eq!(connect(&mut net, &to), Err(ConnectError::SeveralConnections));
     }
     assert_eq!(net.node(0).manager.handshakes().len(), 0);

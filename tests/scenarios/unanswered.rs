@@ -177,7 +177,7 @@ fn the_boost_of_retransmissions_counts_for_both_ways() {
 
 #[test]
 fn over_tcp_and_btp_the_deadline_is_that_of_the_transport() {
-    for (address, each_way) in [(PeerAddress::Tcp(3), 30_000), (PeerAddress::Btp(3), 15_000)] {
+    for (address, each_way) in [(PeerAddress::Tcp(3), 30_000), (PeerAddress::Link(3), 15_000)] {
         let peer = SessionParameters::default();
         let mut talk = Talk::<Heap>::over(address, Config::default(), peer);
         let (exchange, _) = talk.request();

@@ -8,6 +8,7 @@
 #![no_std]
 #![no_main]
 
+mod btp;
 mod check_in;
 mod managers;
 mod steps;

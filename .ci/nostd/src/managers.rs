@@ -25,7 +25,7 @@ pub fn run() -> Option<()> {
     let mut cx = services.at(NOW);
     let passcode = Passcode::new(20_202_021).ok()?;
     b.window().open_for(&mut cx, &passcode, None).ok()?;
-    a.connect_pase(&mut cx, PeerAddress::Btp(1), passcode).ok()?;
+    a.connect_pase(&mut cx, PeerAddress::Link(1), passcode).ok()?;
     let session = loop {
         carry(a, b, &mut cx)?;
         carry(b, a, &mut cx)?;
@@ -53,7 +53,7 @@ fn carry(from: &mut Manager, to: &mut Manager, cx: &mut Context<'_>) -> Option<u
     while let Some(sent) = from.poll_transmit(NOW) {
         let octets = datagram.get_mut(..sent.datagram.len())?;
         octets.copy_from_slice(sent.datagram);
-        if let Received::Message(message) = to.handle_datagram(cx, PeerAddress::Btp(1), octets) {
+        if let Received::Message(message) = to.handle_datagram(cx, PeerAddress::Link(1), octets) {
             messages += usize::from(*message.payload == *b"octets");
         }
     }

@@ -25,7 +25,7 @@ use matter_session::time::{Instant, MatterTime};
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
 
 pub static STEPS: &[fn() -> Option<()>] =
-    &[certificates, pase, case, crate::managers::run, crate::check_in::run];
+    &[certificates, pase, case, crate::managers::run, crate::check_in::run, crate::btp::run];
 
 pub const NOW: Instant = Instant::from_millis(1);
 

@@ -1,4 +1,4 @@
-//! Connections of reliable transports: TCP and BTP.
+//! Connections of reliable transports: TCP and other links.
 
 use crate::context::Context;
 use crate::crypto::Crypto;

@@ -101,12 +101,11 @@ impl<C: Crypto, T> Entry<C, T> {
         /// What the cipher takes, with the protocol header.
         const CIPHER_LIMIT: usize = 0xFFFF;
         let message = match self.address {
-            PeerAddress::Udp(_) => config.max_message,
+            PeerAddress::Udp(_) | PeerAddress::Link(_) => config.max_message,
             PeerAddress::Tcp(_) => {
                 let declared = self.session.peer_parameters().max_tcp_message;
                 usize::try_from(declared).unwrap_or(usize::MAX)
             }
-            PeerAddress::Btp(_) => usize::MAX,
         };
         let sealed = message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM);
         sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())

@@ -34,8 +34,8 @@ impl Config {
     fn transfer_time(&self, over: &PeerAddress, first: Duration, later: Duration) -> u64 {
         /// A TCP connection that delivers nothing for so long is broken.
         const TCP: u64 = 30_000;
-        /// `BTP_ACK_TIMEOUT`.
-        const BTP: u64 = 15_000;
+        /// As over Bluetooth: `BTP_ACK_TIMEOUT`.
+        const LINK: u64 = 15_000;
         match over {
             PeerAddress::Udp(_) => {
                 let boost = as_millis(self.retransmission_boost);
@@ -43,7 +43,7 @@ impl Config {
                 as_millis(max_transmission_time(first, later)).saturating_add(boosts)
             }
             PeerAddress::Tcp(_) => TCP,
-            PeerAddress::Btp(_) => BTP,
+            PeerAddress::Link(_) => LINK,
         }
     }
 }

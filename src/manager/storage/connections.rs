@@ -35,7 +35,7 @@ impl Connected {
         match connection {
             PeerAddress::Udp(_) => None,
             PeerAddress::Tcp(number) => Some((false, number)),
-            PeerAddress::Btp(number) => Some((true, number)),
+            PeerAddress::Link(number) => Some((true, number)),
         }
     }
 }

@@ -47,7 +47,7 @@ pub enum Records<const N: usize> {}
 /// unacknowledged. With fewer bytes, as many fabrics as have room can have one, and no fabric has a
 /// second while others have sessions. Handshakes can take more than those 1,243 while bytes are
 /// free: count 1,243 for each of [`Handshakes`] where long messages must be sent at once although
-/// strangers leave handshakes half open. A longer message, over TCP or BTP, can take all bytes that
+/// strangers leave handshakes half open. A longer message, over TCP, can take all bytes that
 /// are free while no other is in flight.
 #[derive(Clone, Copy, Debug)]
 pub enum MessageBytes<const N: usize> {}

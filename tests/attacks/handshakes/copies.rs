@@ -35,7 +35,7 @@ fn a_copy_of_a_sigma1_that_is_answered_begins_nothing_from_wherever_it_comes() {
             0 => host(1),
             1 => host(1000 + n),
             2 => PeerAddress::Tcp(n as u32),
-            _ => PeerAddress::Btp(n as u32),
+            _ => PeerAddress::Link(n as u32),
         };
         // Other node ids, exchanges, counters; and parameters that nothing protects.
         let copy = disguised(&sigma1, n);
