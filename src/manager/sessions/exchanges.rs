@@ -14,6 +14,7 @@ use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage, Take};
+use crate::manager::trace::{self, Way};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
@@ -280,6 +281,7 @@ impl<S: Storage> ExchangeEntry<S> {
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         self.launch(&header, held, datagram, counter, now);
+        trace::message(Way::Out, key.session.get(), &header, counter);
         Ok(())
     }
 
@@ -305,12 +307,7 @@ impl<S: Storage> ExchangeEntry<S> {
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         self.launch(&header, held, datagram, counter, now);
-        log_trace!(
-            "message {} sealed: session {}, exchange {}",
-            counter,
-            key.session,
-            header.exchange
-        );
+        trace::message(Way::Out, key.session.get(), &header, counter);
         Ok(())
     }
 
