@@ -3,6 +3,7 @@
 
 mod certificates;
 mod check_in;
+mod describe;
 mod groups;
 mod handshakes;
 mod managers;
@@ -14,6 +15,7 @@ mod stream;
 
 pub use certificates::certificate;
 pub use check_in::check_in;
+pub use describe::describe;
 pub use groups::group;
 pub use handshakes::{case_client, case_server, honest, pase_client, pase_server};
 pub use managers::manager;
