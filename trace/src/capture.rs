@@ -121,7 +121,7 @@ impl Link {
     fn datagram(self, at: Duration, frame: &[u8]) -> Option<Datagram> {
         let packet = match self {
             Self::Ethernet => SlicedPacket::from_ethernet(frame),
-            Self::Cooked => SlicedPacket::from_linux_sll(frame),
+            Self::Cooked => SlicedPacket::from_ip(frame.get(16..)?),
             Self::Cooked2 => SlicedPacket::from_ip(frame.get(20..)?),
             Self::Loopback => SlicedPacket::from_ip(frame.get(4..)?),
             Self::Ip => SlicedPacket::from_ip(frame),
