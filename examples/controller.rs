@@ -62,7 +62,9 @@ controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-
   --peer       of groups: send there, and not to their multicast addresses
   --privacy    hide the headers of messages to groups
   --no-clock   do not know the time, which tells which of a group's keys is for sending
-  --counters   keep the counters of messages to groups in a file";
+  --counters   keep the counters of messages to groups in a file
+  --pcap FILE    record what is sent and received
+  --keylog FILE  log all keys, to read the recording: a build with the feature `keylog` can";
 
 /// The largest message over TCP that is announced.
 const MAX_TCP_MESSAGE: u32 = 64_000;
@@ -87,6 +89,8 @@ struct Args {
     privacy: bool,
     has_calendar: bool,
     counters: Counters,
+    pcap: Option<String>,
+    keylog: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -125,6 +129,8 @@ fn parse() -> Result<Option<Args>> {
         privacy: false,
         has_calendar: true,
         counters: Counters::default(),
+        pcap: None,
+        keylog: None,
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -154,6 +160,8 @@ fn parse() -> Result<Option<Args>> {
             Long("privacy") => args.privacy = true,
             Long("no-clock") => args.has_calendar = false,
             Long("counters") => args.counters = Counters::open(parser.value()?.as_ref())?,
+            Long("pcap") => args.pcap = Some(args::value(&mut parser)?),
+            Long("keylog") => args.keylog = Some(args::value(&mut parser)?),
             Long("help") => {
                 println!("{USAGE}");
                 return Ok(None);
@@ -181,6 +189,7 @@ fn run(args: Args) -> Result<()> {
     let mut node = Node::bind(any, config, args.loss)?;
     node.has_calendar = args.has_calendar;
     node.counters = args.counters;
+    node.watch(args.pcap.as_deref(), args.keylog.as_deref())?;
     let fabric = args.fabric.map(|path| FabricFile::read(&path, Role::Initiator)).transpose()?;
     let fabric = || fabric.ok_or("--fabric is missing");
     let way = match args.what {

@@ -36,13 +36,15 @@ use support::udp::{Happening, Message, Node};
 use support::{Result, report};
 
 const USAGE: &str = "device --listen ADDR:PORT [--passcode N] [--fabric FILE] [--drop rx:N,tx:N]
-       [--busy N] [--forget] [--large] [--seconds S]
+       [--busy N] [--forget] [--large] [--seconds S] [--pcap FILE] [--keylog FILE]
 
   --drop     lose the N-th datagram received or sent, on purpose
   --busy     turn the first N handshakes away as busy
   --forget   forget resumption records as soon as they are made
   --large    send messages of more than 1232 octets
-  --seconds  end after that time";
+  --seconds  end after that time
+  --pcap     record what is sent and received
+  --keylog   log all keys, to read the recording: a build with the feature `keylog` can";
 
 /// How long a commissioner may take: then its session ends, and another one gets its turn.
 const FAIL_SAFE: Duration = Duration::from_secs(60);
@@ -60,6 +62,8 @@ struct Args {
     forget: bool,
     large: bool,
     seconds: Option<Duration>,
+    pcap: Option<String>,
+    keylog: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -78,6 +82,8 @@ fn parse() -> Result<Option<Args>> {
         forget: false,
         large: false,
         seconds: None,
+        pcap: None,
+        keylog: None,
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -89,6 +95,8 @@ fn parse() -> Result<Option<Args>> {
             Long("forget") => args.forget = true,
             Long("large") => args.large = true,
             Long("seconds") => args.seconds = Some(args::seconds(&mut parser)?),
+            Long("pcap") => args.pcap = Some(args::value(&mut parser)?),
+            Long("keylog") => args.keylog = Some(args::value(&mut parser)?),
             Long("help") => {
                 println!("{USAGE}");
                 return Ok(None);
@@ -102,6 +110,7 @@ fn parse() -> Result<Option<Args>> {
 
 fn run(args: Args) -> Result<()> {
     let mut node = Node::bind(args.listen, args::config(args.large), args.loss)?;
+    node.watch(args.pcap.as_deref(), args.keylog.as_deref())?;
     if let Some(path) = &args.fabric {
         let fabric = node.join(FabricFile::read(path, Role::Responder)?)?;
         listen_to_groups(&node, fabric);

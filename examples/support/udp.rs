@@ -19,8 +19,10 @@ use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::Result;
+use super::capture::Capture;
 use super::counters::Counters;
 use super::groups::Heard;
+use super::keylog::KeyFile;
 use matter_session_testing::fabric_file::FabricFile;
 use matter_session_testing::loss::Loss;
 
@@ -31,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) counters: Counters,
     /// Whether it knows the calendar time.
     pub(crate) has_calendar: bool,
+    key_file: KeyFile,
+    capture: Option<Capture>,
     socket: UdpSocket,
     started: Clock,
     rng: UnwrapErr<getrandom::SysRng>,
@@ -64,6 +68,8 @@ impl Node {
             manager: HeapSessionManager::new(config, RustCrypto, &mut rng),
             counters: Counters::default(),
             has_calendar: true,
+            key_file: KeyFile::default(),
+            capture: None,
             socket: UdpSocket::bind(address)?,
             started: Clock::now(),
             rng,
@@ -71,6 +77,17 @@ impl Node {
             loss,
             datagram: vec![0; 0xFFFF],
         })
+    }
+
+    /// Records what passes the socket from now on in a pcap, and the keys in a key log.
+    pub(crate) fn watch(&mut self, pcap: Option<&str>, keylog: Option<&str>) -> io::Result<()> {
+        if let Some(path) = pcap {
+            self.capture = Some(Capture::create(path, self.socket.local_addr()?)?);
+        }
+        if let Some(path) = keylog {
+            self.key_file = KeyFile::create(path)?;
+        }
+        Ok(())
     }
 
     /// Makes this node a member of a fabric, and of its groups.
@@ -94,9 +111,10 @@ impl Node {
         call: impl FnOnce(&mut HeapSessionManager, &mut Context<'_>) -> R,
     ) -> R {
         let now = self.now();
-        let mut services = Services::new(&mut self.rng)
+        let services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut services = self.key_file.equip(services);
         let mut cx = services.at(now);
         call(&mut self.manager, &mut cx)
     }
@@ -113,6 +131,9 @@ impl Node {
     pub(super) fn send_to(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         if self.loss.sends() {
             self.socket.send_to(datagram, to)?;
+            if let Some(capture) = &mut self.capture {
+                capture.sent(to, datagram)?;
+            }
         }
         Ok(())
     }
@@ -138,11 +159,16 @@ impl Node {
         let now = self.now();
         while let Some(transmit) = self.manager.poll_transmit(now) {
             let PeerAddress::Udp(to) = transmit.to else { continue };
-            if self.loss.sends()
-                && let Err(error) = self.socket.send_to(transmit.datagram, to)
+            if !self.loss.sends() {
+                continue;
+            }
+            if let Err(error) = self.socket.send_to(transmit.datagram, to)
                 && !is_passing(&error)
             {
                 return Err(error);
+            }
+            if let Some(capture) = &mut self.capture {
+                capture.sent(to, transmit.datagram)?;
             }
         }
         Ok(())
@@ -171,13 +197,17 @@ impl Node {
             Err(error) if is_passing(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
+        if let Some(capture) = &mut self.capture {
+            capture.received(from, self.datagram.get(..len).unwrap_or_default())?;
+        }
         if !self.loss.receives() {
             return Ok(None);
         }
         let now = self.now();
-        let mut services = Services::new(&mut self.rng)
+        let services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut services = self.key_file.equip(services);
         let mut cx = services.at(now);
         let datagram = self.datagram.get_mut(..len).unwrap_or_default();
         match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
