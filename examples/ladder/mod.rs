@@ -5,7 +5,6 @@
 
 mod authority;
 mod diagram;
-mod fields;
 mod link;
 mod pair;
 mod wire;
@@ -15,7 +14,6 @@ pub(crate) use self::diagram::{
     Direction, draw_datagram, draw_field, draw_gap, draw_heading, draw_line, draw_note,
     draw_session, hex,
 };
-pub(crate) use self::fields::{Description, describe};
 pub(crate) use self::link::{Arrival, Link, Tcp, Udp};
 pub(crate) use self::pair::{CONTROLLER, DEVICE, Delivered, Node, Pair};
 pub(crate) use self::wire::Wire;
