@@ -45,9 +45,9 @@ pub struct Opened {
     pub session: Option<usize>,
 }
 
-/// What the keys say of a message.
+/// What became of opening a message.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum Outcome {
     /// There is no key with its session id.
     NoKey,
     /// Keys with its session id are known, and none opens it.
@@ -92,40 +92,40 @@ impl Keys {
 
     /// Opens an encrypted message.
     #[must_use]
-    pub fn open(&self, datagram: &[u8]) -> Verdict {
+    pub fn open(&self, datagram: &[u8]) -> Outcome {
         match Packet::peek(datagram).map(|preamble| preamble.route()) {
             Ok(SessionRoute::Unicast(id)) => self.open_unicast(id, datagram),
             Ok(SessionRoute::Group(id)) => {
                 let candidates = self.groups.iter().filter(|group| group.id() == id);
                 if candidates.clone().next().is_none() {
-                    return Verdict::NoKey;
+                    return Outcome::NoKey;
                 }
                 let mut copy = datagram.to_vec();
                 let candidates = candidates.map(|group| ((), group));
                 match group::decode(&mut copy, candidates, |(), _| true) {
-                    Ok(opened) => Verdict::Opened(Opened {
+                    Ok(opened) => Outcome::Opened(Opened {
                         header: opened.header,
                         payload: opened.payload.to_vec(),
                         session: None,
                     }),
-                    Err(_) => Verdict::WrongKey,
+                    Err(_) => Outcome::WrongKey,
                 }
             }
-            _ => Verdict::NoKey,
+            _ => Outcome::NoKey,
         }
     }
 
-    fn open_unicast(&self, id: LocalSessionId, datagram: &[u8]) -> Verdict {
-        let mut verdict = Verdict::NoKey;
+    fn open_unicast(&self, id: LocalSessionId, datagram: &[u8]) -> Outcome {
+        let mut verdict = Outcome::NoKey;
         for (session, keys) in self.sessions.iter().enumerate() {
             let receivers = [
                 (SessionRole::Responder, keys.responder_session_id),
                 (SessionRole::Initiator, keys.initiator_session_id),
             ];
             for (receiver, _) in receivers.into_iter().filter(|(_, own)| *own == id.get()) {
-                verdict = Verdict::WrongKey;
+                verdict = Outcome::WrongKey;
                 if let Some((header, payload)) = open(keys, receiver, datagram) {
-                    return Verdict::Opened(Opened { header, payload, session: Some(session) });
+                    return Outcome::Opened(Opened { header, payload, session: Some(session) });
                 }
             }
         }

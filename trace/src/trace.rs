@@ -10,7 +10,7 @@ use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{MessageHeader, ProtocolHeader, StatusReport};
 
 use crate::capture::Datagram;
-use crate::keys::{Keys, Verdict};
+use crate::keys::{Keys, Outcome};
 
 /// The port of Matter nodes.
 pub const MATTER_PORT: u16 = 5540;
@@ -90,12 +90,12 @@ impl Message {
         let (mut session, mut wrong_key) = (None, false);
         if inner.is_none() {
             match keys.open(&bytes) {
-                Verdict::Opened(opened) => {
+                Outcome::Opened(opened) => {
                     (inner, payload, session) =
                         (Some(opened.header), opened.payload, opened.session);
                 }
-                Verdict::WrongKey => wrong_key = true,
-                Verdict::NoKey => {}
+                Outcome::WrongKey => wrong_key = true,
+                Outcome::NoKey => {}
             }
         }
         Self {

@@ -335,3 +335,24 @@ fn in_a_fair_trace_nothing_went_wrong() {
         assert_eq!(said, ["Nothing went wrong."]);
     }
 }
+
+/// Ids are numbers of 16 bits: two sessions of other nodes may have the one that a key log has.
+#[test]
+fn a_session_of_other_nodes_with_the_same_id_is_no_key_mismatch() {
+    let mut net = pair();
+    let keys = log(net.node(0));
+    let (session, _) = net.case(200);
+    let exchange = net.say(0, session, 8);
+    net.run(1000);
+    net.close_exchange(0, exchange);
+    net.run(1000);
+    let request = net.sent_by(0, 0).into_iter().find(|sent| sent.octets[1..3] != [0, 0]).unwrap();
+    // The same header between two others, under another key.
+    let mut octets = request.octets.clone();
+    octets[20] ^= 1;
+    let at = net.now + 1;
+    let other = Datagram { from: udp(5540), to: udp(7777), octets, at };
+    let mut seen = net.sent.clone();
+    seen.push(other);
+    assert_eq!(explain(&pcap(&seen), &[keys]), ["Nothing went wrong."]);
+}

@@ -22,6 +22,7 @@ type Flow = (SocketAddr, SocketAddr, u16);
 
 pub(super) fn findings(trace: &Trace) -> Vec<Finding> {
     let mut found = Vec::new();
+    let owners = owners(trace);
     let mut newest: HashMap<Flow, u32> = HashMap::new();
     let mut mistaken: HashSet<Flow> = HashSet::new();
     for (index, message) in trace.messages.iter().enumerate() {
@@ -38,7 +39,7 @@ pub(super) fn findings(trace: &Trace) -> Vec<Finding> {
         let newest = newest.entry(flow).or_insert(0);
         let behind = newest.saturating_sub(message.counter());
         *newest = message.counter().max(*newest);
-        let text = if message.wrong_key {
+        let text = if message.wrong_key && is_known(&owners, message) {
             // Nothing on such a session can arrive: said once.
             mistaken.insert(flow).then(|| mismatch(message))
         } else {
@@ -47,6 +48,21 @@ pub(super) fn findings(trace: &Trace) -> Vec<Finding> {
         found.extend(text.map(|text| Finding::new(message.at, text)));
     }
     found
+}
+
+/// The nodes that are known to receive by a session id, as a message to them was opened.
+fn owners(trace: &Trace) -> HashMap<u16, HashSet<SocketAddr>> {
+    let mut owners: HashMap<_, HashSet<_>> = HashMap::new();
+    for message in trace.messages.iter().filter(|message| message.session.is_some()) {
+        owners.entry(message.session_id()).or_default().insert(message.to);
+    }
+    owners
+}
+
+/// Whether the key log speaks of the session of a message that it does not open. Ids are not
+/// unique: the session may be one of two other nodes.
+fn is_known(owners: &HashMap<u16, HashSet<SocketAddr>>, message: &Message) -> bool {
+    owners.get(&message.session_id()).is_none_or(|nodes| nodes.contains(&message.to))
 }
 
 fn is_unicast(message: &Message) -> bool {
