@@ -14,9 +14,9 @@ const FLOORS = [
   ["crypto"],
   ["session", "exchange", "cert"],
   ["fabric"],
-  ["resumption", "group", "check_in"],
+  ["resumption", "group", "check_in", "keylog"],
   ["context"],
-  ["handshake"],
+  ["handshake", "describe"],
   ["manager"],
   ["guide"],
 ];

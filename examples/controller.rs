@@ -69,7 +69,9 @@ controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-
   --peer       of groups: send there, and not to their multicast addresses
   --privacy    hide the headers of messages to groups
   --no-clock   do not know the time, which tells which of a group's keys is for sending
-  --counters   keep the counters of messages to groups in a file";
+  --counters   keep the counters of messages to groups in a file
+  --pcap FILE    record what is sent and received
+  --keylog FILE  log all keys, to read the recording: a build with the feature `keylog` can";
 
 /// How often a handshake is begun while the peer is busy, or connections are lost.
 const TRIES: u32 = 3;
@@ -91,6 +93,8 @@ struct Args {
     privacy: bool,
     has_calendar: bool,
     counters: Counters,
+    pcap: Option<String>,
+    keylog: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -148,6 +152,8 @@ fn parse() -> Result<Option<Args>> {
         privacy: false,
         has_calendar: true,
         counters: Counters::default(),
+        pcap: None,
+        keylog: None,
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -178,6 +184,8 @@ fn parse() -> Result<Option<Args>> {
             Long("privacy") => args.privacy = true,
             Long("no-clock") => args.has_calendar = false,
             Long("counters") => args.counters = Counters::open(parser.value()?.as_ref())?,
+            Long("pcap") => args.pcap = Some(args::value(&mut parser)?),
+            Long("keylog") => args.keylog = Some(args::value(&mut parser)?),
             Long("help") => {
                 println!("{USAGE}");
                 return Ok(None);
@@ -205,6 +213,7 @@ fn run(args: Args) -> Result<()> {
     let mut node = Node::new(link, config, args.loss);
     node.has_calendar = args.has_calendar;
     node.counters = args.counters;
+    node.watch(args.pcap.as_deref(), args.keylog.as_deref())?;
     let fabric = args.fabric.map(|path| FabricFile::read(&path, Role::Initiator)).transpose()?;
     let fabric = || fabric.ok_or("--fabric is missing");
     let way = match args.what {

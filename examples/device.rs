@@ -39,13 +39,15 @@ use support::node::{Happening, Message, Node};
 use support::{Result, report};
 
 const USAGE: &str = "device --listen ADDR:PORT [--passcode N] [--fabric FILE] [--drop rx:N,tx:N]
-       [--busy N] [--forget] [--tcp] [--seconds S]
+       [--busy N] [--forget] [--tcp] [--seconds S] [--pcap FILE] [--keylog FILE]
 
   --drop     lose the N-th datagram received or sent, on purpose
   --busy     turn the first N handshakes away as busy
   --forget   forget resumption records as soon as they are made
   --tcp      accept TCP connections, and no datagrams
-  --seconds  end after that time";
+  --seconds  end after that time
+  --pcap     record what is sent and received; not over TCP
+  --keylog   log all keys, to read the recording: a build with the feature `keylog` can";
 
 /// How long a commissioner may take: then its session ends, and another one gets its turn.
 const FAIL_SAFE: Duration = Duration::from_secs(60);
@@ -63,6 +65,8 @@ struct Args {
     forget: bool,
     tcp: bool,
     seconds: Option<Duration>,
+    pcap: Option<String>,
+    keylog: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -81,6 +85,8 @@ fn parse() -> Result<Option<Args>> {
         forget: false,
         tcp: false,
         seconds: None,
+        pcap: None,
+        keylog: None,
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -92,6 +98,8 @@ fn parse() -> Result<Option<Args>> {
             Long("forget") => args.forget = true,
             Long("tcp") => args.tcp = true,
             Long("seconds") => args.seconds = Some(args::seconds(&mut parser)?),
+            Long("pcap") => args.pcap = Some(args::value(&mut parser)?),
+            Long("keylog") => args.keylog = Some(args::value(&mut parser)?),
             Long("help") => {
                 println!("{USAGE}");
                 return Ok(None);
@@ -112,6 +120,7 @@ fn run(args: Args) -> Result<()> {
         Link::udp(args.listen)?
     };
     let mut node = Node::new(link, config, args.loss);
+    node.watch(args.pcap.as_deref(), args.keylog.as_deref())?;
     if let Some(path) = &args.fabric {
         let fabric = node.join(FabricFile::read(path, Role::Responder)?)?;
         listen_to_groups(&node, fabric);

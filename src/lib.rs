@@ -278,6 +278,8 @@
 //! | `issue` | no | issuing certificates, as a controller does; verifying requests for them; reading those of X.509 |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |
 //! | `defmt` | no | the same for `defmt`, and `defmt::Format` of events, errors, handles and ids |
+//! | `describe` | no | `describe`: datagrams as lines of text; names of opcodes in the records of `log` |
+//! | `keylog` | no | **discloses keys**: `keylog`, a hook that gets the keys of each session, to read recorded traffic. Never in a product |
 //!
 //! Features add items and never change others. Without `rustcrypto` you implement
 //! [`Crypto`].
@@ -337,6 +339,8 @@ pub mod cert;
 pub mod check_in;
 pub mod context;
 pub mod crypto;
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod exchange;
 pub mod fabric;
 pub mod group;
@@ -344,6 +348,10 @@ pub mod group;
 pub mod guide;
 pub mod handshake;
 pub mod ids;
+#[cfg(feature = "keylog")]
+pub mod keylog;
+#[cfg(not(feature = "keylog"))]
+mod keylog;
 pub mod manager;
 pub mod resumption;
 pub mod session;

@@ -3,10 +3,9 @@
 use core::fmt::Write;
 
 use matter_session::crypto::Crypto;
+use matter_session::describe::Description;
 use matter_session::session::{SecureSession, SessionKind};
 use matter_session::time::Instant;
-
-use super::{Description, describe};
 
 /// Columns between the two rails.
 const WIDTH: usize = 86;
@@ -32,8 +31,8 @@ pub(crate) fn draw_note(text: &str) {
 
 /// An arrow with the message's name and length in octets above it, and its fields below.
 pub(crate) fn draw_datagram(now: Instant, direction: Direction, datagram: &[u8]) {
-    let Description { name, fields } = describe(datagram);
-    let label = format!(" {name}, {} octets", datagram.len());
+    let description = Description::of(datagram);
+    let label = format!(" {}, {} octets", description.name(), datagram.len());
     let time = format!("{now} ");
     rung(&format!("{label}{time:>rest$}", rest = WIDTH - label.chars().count()));
     let shaft = "─".repeat(WIDTH - 1);
@@ -41,9 +40,11 @@ pub(crate) fn draw_datagram(now: Instant, direction: Direction, datagram: &[u8])
         Direction::ToDevice => rung(&format!("{shaft}▶")),
         Direction::ToController => rung(&format!("◀{shaft}")),
     }
-    for (name, value) in fields {
-        draw_field(name, &value);
-    }
+    // Drawing does not fail.
+    let _ = description.for_each_field(&mut |name, value| {
+        draw_field(name, &value.to_string());
+        Ok(())
+    });
 }
 
 /// A datagram in one line; `lost` if it does not arrive.

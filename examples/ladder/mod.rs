@@ -5,7 +5,6 @@
 
 mod authority;
 mod diagram;
-mod fields;
 mod link;
 mod pair;
 #[path = "../support/tcp.rs"]
@@ -17,7 +16,6 @@ pub(crate) use self::diagram::{
     Direction, draw_datagram, draw_field, draw_gap, draw_heading, draw_line, draw_note,
     draw_session, hex,
 };
-pub(crate) use self::fields::{Description, describe};
 pub(crate) use self::link::{Link, Tcp, Udp};
 pub(crate) use self::pair::{CONTROLLER, DEVICE, Delivered, Node, Pair};
 pub(crate) use self::tcp::Arrival;

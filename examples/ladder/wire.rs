@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time;
 
+use matter_session::describe::Description;
 use matter_session::time::Instant;
 
-use super::{Direction, describe, draw_line};
+use super::{Direction, draw_line};
 
 /// The network. Nodes on several threads share it.
 pub(crate) struct Wire {
@@ -35,7 +36,7 @@ impl Wire {
     /// Draws a message that is sent. False if it gets lost.
     pub(crate) fn carry(&self, direction: Direction, datagram: &[u8]) -> bool {
         let mut state = self.state();
-        let name = describe(datagram).name;
+        let name = Description::of(datagram).name().to_string();
         // A retransmission repeats the very octets.
         let again = !state.seen.insert(datagram.to_vec());
         state.repeated += usize::from(again);

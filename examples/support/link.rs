@@ -28,6 +28,14 @@ impl Link {
         Ok(Self::Tcp(connections))
     }
 
+    /// Returns the address of the socket. Connections have one each.
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(_) => Err(io::Error::other("connections are not recorded")),
+        }
+    }
+
     /// Returns the address of the peer for the manager. Over TCP, connects to it.
     pub(crate) fn reach(&mut self, to: SocketAddr) -> io::Result<PeerAddress> {
         match self {

@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "each example uses its part")]
 
 pub(crate) mod args;
+pub(crate) mod capture;
 pub(crate) mod counters;
 pub(crate) mod drain;
 pub(crate) mod groups;
+pub(crate) mod keylog;
 pub(crate) mod link;
 pub(crate) mod node;
 pub(crate) mod report;

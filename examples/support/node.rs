@@ -18,8 +18,10 @@ use matter_session::rand_core::UnwrapErr;
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 use super::Result;
+use super::capture::Capture;
 use super::counters::Counters;
 use super::groups::Heard;
+use super::keylog::KeyFile;
 use super::link::{Link, is_passing};
 use super::tcp::Arrival;
 use matter_session_testing::fabric_file::FabricFile;
@@ -32,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) counters: Counters,
     /// Whether it knows the calendar time.
     pub(crate) has_calendar: bool,
+    key_file: KeyFile,
+    capture: Option<Capture>,
     link: Link,
     started: Clock,
     rng: UnwrapErr<getrandom::SysRng>,
@@ -64,12 +68,25 @@ impl Node {
             manager: HeapSessionManager::new(config, RustCrypto, &mut rng),
             counters: Counters::default(),
             has_calendar: true,
+            key_file: KeyFile::default(),
+            capture: None,
             link,
             started: Clock::now(),
             rng,
             keys: Vec::new(),
             loss,
         }
+    }
+
+    /// Records what passes the socket from now on in a pcap, and the keys in a key log.
+    pub(crate) fn watch(&mut self, pcap: Option<&str>, keylog: Option<&str>) -> io::Result<()> {
+        if let Some(path) = pcap {
+            self.capture = Some(Capture::create(path, self.link.local_address()?)?);
+        }
+        if let Some(path) = keylog {
+            self.key_file = KeyFile::create(path)?;
+        }
+        Ok(())
     }
 
     /// Makes this node a member of a fabric, and of its groups.
@@ -93,9 +110,10 @@ impl Node {
         call: impl FnOnce(&mut HeapSessionManager, &mut Context<'_>) -> R,
     ) -> R {
         let now = self.now();
-        let mut services = Services::new(&mut self.rng)
+        let services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut services = self.key_file.equip(services);
         let mut cx = services.at(now);
         call(&mut self.manager, &mut cx)
     }
@@ -113,6 +131,9 @@ impl Node {
     pub(super) fn send_to(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         if self.loss.sends() {
             self.link.send(to.into(), datagram)?;
+            if let Some(capture) = &mut self.capture {
+                capture.sent(to, datagram)?;
+            }
         }
         Ok(())
     }
@@ -137,11 +158,16 @@ impl Node {
     fn transmit(&mut self) -> io::Result<()> {
         let now = self.now();
         while let Some(transmit) = self.manager.poll_transmit(now) {
-            if self.loss.sends()
-                && let Err(error) = self.link.send(transmit.to, transmit.datagram)
+            if !self.loss.sends() {
+                continue;
+            }
+            if let Err(error) = self.link.send(transmit.to, transmit.datagram)
                 && !is_passing(&error)
             {
                 return Err(error);
+            }
+            if let (PeerAddress::Udp(to), Some(capture)) = (transmit.to, &mut self.capture) {
+                capture.sent(to, transmit.datagram)?;
             }
         }
         let Self { link, manager, .. } = self;
@@ -166,7 +192,13 @@ impl Node {
         let deadline = [self.manager.poll_timeout(), until].into_iter().flatten().min();
         // A timeout of zero would be none at all.
         let wait = deadline.map(|due| due.saturating_since(now).max(Duration::from_millis(1)));
-        match self.link.receive(wait)? {
+        let arrival = self.link.receive(wait)?;
+        if let (Some(Arrival::Message(PeerAddress::Udp(from), message)), Some(capture)) =
+            (&arrival, &mut self.capture)
+        {
+            capture.received(*from, message)?;
+        }
+        match arrival {
             Some(Arrival::Message(from, mut message)) if self.loss.receives() => {
                 Ok(self.handle(from, &mut message))
             }
@@ -198,9 +230,10 @@ impl Node {
 
     fn handle(&mut self, from: PeerAddress, message: &mut [u8]) -> Option<Happening> {
         let now = self.now();
-        let mut services = Services::new(&mut self.rng)
+        let services = Services::new(&mut self.rng)
             .with_wall(wall_clock(self.has_calendar))
             .with_counters(&mut self.counters);
+        let mut services = self.key_file.equip(services);
         let mut cx = services.at(now);
         match self.manager.handle_datagram(&mut cx, from, message) {
             Received::Message(message) => Some(Happening::Message(Message {

@@ -2,11 +2,11 @@
 //!
 //! Shared by the examples; not an example itself.
 
-use matter_session::ids::{ExchangeId, MessageType, ProtocolId};
+use matter_session::describe::MessageName;
+use matter_session::ids::{ExchangeId, MessageType};
 use matter_session::rand_core::CryptoRng;
 use matter_session::session::{Session, UnsecuredCounter};
 use matter_session::time::Instant;
-use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{MessageBuf, Packet, ProtocolHeader};
 
 /// Examples fail with whatever error comes first.
@@ -51,10 +51,7 @@ impl Wire {
 
 /// The name of the message, its length, and its first bytes as they cross the wire.
 fn print(from: usize, session: &dyn Session, header: &ProtocolHeader, datagram: &[u8]) {
-    let name = match header.protocol {
-        ProtocolId::SECURE_CHANNEL => Opcode(header.opcode).to_string(),
-        _ => format!("opcode 0x{:02x}", header.opcode),
-    };
+    let name = MessageName(MessageType::new(header.protocol, header.opcode));
     let seal = if session.is_secure() { "encrypted" } else { "in clear" };
     let first: String = datagram.iter().take(16).map(|byte| format!("{byte:02x} ")).collect();
     let arrow = if from == 0 { "──▶" } else { "◀──" };

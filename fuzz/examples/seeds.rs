@@ -22,12 +22,14 @@ fn main() {
             let octets = hex(&vector["packet"]);
             let name = vector["name"].as_str().unwrap();
             write("message_header", name, &octets);
+            write("describe", name, &octets);
             if let Some(protocol) = octets.get(16..) {
                 write("protocol_header", name, protocol);
             }
         }
     }
     write("message_header", "group", &hex(&vectors["groupHeaderUnsecuredForm"]["packet"]));
+    write("describe", "key-log", format!("SIGMA2 {}", "5a".repeat(16)).as_bytes());
     for vector in vectors["statusReports"].as_array().unwrap() {
         write("protocol_header", vector["name"].as_str().unwrap(), &hex(&vector["payload"]));
     }

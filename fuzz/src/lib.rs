@@ -4,6 +4,7 @@
 mod btp;
 mod certificates;
 mod check_in;
+mod describe;
 mod groups;
 mod handshakes;
 mod managers;
@@ -16,6 +17,7 @@ mod stream;
 pub use btp::btp;
 pub use certificates::certificate;
 pub use check_in::check_in;
+pub use describe::describe;
 pub use groups::group;
 pub use handshakes::{case_client, case_server, honest, pase_client, pase_server};
 pub use managers::manager;

@@ -13,6 +13,7 @@ use rand_core::CryptoRng;
 pub use self::policy::{AcceptAll, PeerCertificates, PeerIdentity, PeerPolicy, Rejected};
 pub use self::services::Services;
 use crate::group::CounterStore;
+use crate::keylog::KeyHook;
 use crate::resumption::ResumptionStore;
 use crate::time::{Instant, WallClock};
 
@@ -33,6 +34,8 @@ pub struct Context<'a> {
     pub(crate) resumption: Option<&'a mut dyn ResumptionStore>,
     /// Where the bounds of group counters are kept. Without it nothing is sent to groups.
     pub(crate) counters: Option<&'a mut dyn CounterStore>,
+    /// Where keys are logged; without the feature `keylog` nowhere.
+    pub(crate) keys: KeyHook<'a>,
 }
 
 impl Context<'_> {

@@ -6,6 +6,9 @@ use rand_core::CryptoRng;
 
 use super::{AcceptAll, Context, PeerPolicy};
 use crate::group::CounterStore;
+use crate::keylog::KeyHook;
+#[cfg(feature = "keylog")]
+use crate::keylog::KeyLog;
 use crate::resumption::ResumptionStore;
 use crate::time::{Instant, WallClock};
 
@@ -28,13 +31,21 @@ pub struct Services<'a> {
     policy: &'a dyn PeerPolicy,
     resumption: Option<&'a mut dyn ResumptionStore>,
     counters: Option<&'a mut dyn CounterStore>,
+    keys: KeyHook<'a>,
 }
 
 impl<'a> Services<'a> {
     /// Makes services without calendar time and without stores, which accept every authenticated
     /// peer.
     pub const fn new(rng: &'a mut dyn CryptoRng) -> Self {
-        Self { wall: WallClock::Unknown, rng, policy: &AcceptAll, resumption: None, counters: None }
+        Self {
+            wall: WallClock::Unknown,
+            rng,
+            policy: &AcceptAll,
+            resumption: None,
+            counters: None,
+            keys: KeyHook::NONE,
+        }
     }
 
     /// Adds a policy, which decides on every peer that CASE has authenticated: a revocation list,
@@ -57,6 +68,18 @@ impl<'a> Services<'a> {
     #[must_use]
     pub fn with_counters(mut self, store: &'a mut dyn CounterStore) -> Self {
         self.counters = Some(store);
+        self
+    }
+
+    /// Adds a log of keys. **It discloses every session and every group of the node**: see
+    /// [`keylog`](crate::keylog).
+    ///
+    /// The keys of a session are logged when it begins, those of groups in the next call of
+    /// [`handle_timeout`](crate::SessionManager::handle_timeout).
+    #[cfg(feature = "keylog")]
+    #[must_use]
+    pub const fn with_hazmat_key_log(mut self, log: &'a dyn KeyLog) -> Self {
+        self.keys = KeyHook::to(log);
         self
     }
 
@@ -88,6 +111,7 @@ impl<'a> Services<'a> {
                 Some(store) => Some(&mut **store),
                 None => None,
             },
+            keys: self.keys,
         }
     }
 }

@@ -23,6 +23,18 @@ impl OneTimeKey {
         Ok(Self(key))
     }
 
+    /// Takes a key from the log of keys.
+    #[cfg(feature = "describe")]
+    pub(crate) const fn of(key: Secret<16>) -> Self {
+        Self(key)
+    }
+
+    /// Returns the key, for the log of keys.
+    #[cfg(feature = "keylog")]
+    pub(crate) fn disclose(&self) -> Secret<16> {
+        self.0.clone()
+    }
+
     /// Encrypts in place, no associated data.
     pub(crate) fn seal<C: Crypto>(
         self,

@@ -50,6 +50,9 @@ pub struct GroupSession<C: Crypto> {
     key_id: KeyId,
     key: C::Aead,
     privacy: C::Aead,
+    /// For the log of keys.
+    #[cfg(feature = "keylog")]
+    operational: Secret<16>,
 }
 
 impl<C: Crypto> GroupSession<C> {
@@ -70,7 +73,20 @@ impl<C: Crypto> GroupSession<C> {
         let mut privacy = Secret::zero();
         crypto.hkdf(key.as_bytes(), &[], b"PrivacyKey", privacy.as_mut_bytes())?;
         let id = key_id.session();
-        Ok(Self { id, key_id, key: crypto.aead(&key), privacy: crypto.aead(&privacy) })
+        Ok(Self {
+            id,
+            key_id,
+            key: crypto.aead(&key),
+            privacy: crypto.aead(&privacy),
+            #[cfg(feature = "keylog")]
+            operational: key,
+        })
+    }
+
+    /// Returns the key, for the log of keys.
+    #[cfg(feature = "keylog")]
+    pub(crate) fn disclose(&self) -> Secret<16> {
+        self.operational.clone()
     }
 
     pub(crate) const fn key_id(&self) -> KeyId {

@@ -70,6 +70,7 @@ pub struct NewSession {
 impl NewSession {
     /// Begins the session. `cx` gives the time and draws the first message counter.
     pub fn begin<C: Crypto>(self, crypto: &C, cx: &mut Context<'_>) -> SecureSession<C> {
+        cx.keys.session(&self.keys, &self.setup);
         SecureSession::new(crypto, &self.keys, self.setup, cx.rng, cx.now)
     }
 

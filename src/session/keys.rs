@@ -35,16 +35,16 @@ impl SessionKeys {
     }
 
     /// Returns what the initiator encrypts with.
-    pub(super) fn i2r(&self) -> Secret<KEY_LEN> {
+    pub(crate) fn i2r(&self) -> Secret<KEY_LEN> {
         self.part(0)
     }
 
     /// Returns what the responder encrypts with.
-    pub(super) fn r2i(&self) -> Secret<KEY_LEN> {
+    pub(crate) fn r2i(&self) -> Secret<KEY_LEN> {
         self.part(1)
     }
 
-    pub(super) fn attestation_challenge(&self) -> Secret<16> {
+    pub(crate) fn attestation_challenge(&self) -> Secret<16> {
         self.part(2)
     }
 

@@ -12,9 +12,15 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     let mut authority = Authority::new(0xA5, true);
     authority.join(&mut net, 0, 100);
     authority.join(&mut net, 1, 200);
+    let keys = keys::log(&mut net);
+    // The window is closed.
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(5000);
     net.open_window(1);
     net.dial_pase(0, 1, PASSCODE + 1);
     net.run(5000);
+    // The first answer gets lost.
+    net.lose(&[1]);
     net.dial_pase(0, 1, PASSCODE);
     net.run(5000);
     let (session, _) = net.case(200);
@@ -40,7 +46,58 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     net.dial_case(0, 1, 1, 200);
     net.settle();
     net.call(0, |m, cx| m.records_mut().forget_all(cx));
+    secrets.extend(keys());
     secrets
+}
+
+/// The keys themselves, as far as the build discloses them to a hook.
+#[cfg(not(feature = "keylog"))]
+mod keys {
+    use crate::net::Net;
+
+    pub(super) fn log(_: &mut Net) -> impl FnOnce() -> Vec<Vec<u8>> + use<> {
+        Vec::new
+    }
+}
+
+/// The keys of all sessions and handshakes.
+#[cfg(feature = "keylog")]
+mod keys {
+    use core::cell::RefCell;
+
+    use matter_session::context::Services;
+    use matter_session::keylog::{KeyLog, KeyLogEntry};
+
+    use crate::net::Net;
+
+    #[derive(Default)]
+    struct Keys(RefCell<Vec<Vec<u8>>>);
+
+    impl KeyLog for Keys {
+        fn log(&self, entry: &KeyLogEntry) {
+            self.0.borrow_mut().extend(match entry {
+                KeyLogEntry::Session(session) => {
+                    vec![session.i2r.as_bytes().to_vec(), session.r2i.as_bytes().to_vec()]
+                }
+                KeyLogEntry::Sigma2(key) | KeyLogEntry::Sigma3(key) => {
+                    vec![key.as_bytes().to_vec()]
+                }
+                other => panic!("{other:?}"),
+            });
+        }
+    }
+
+    pub(super) fn log(net: &mut Net) -> impl FnOnce() -> Vec<Vec<u8>> + use<> {
+        let keys: &'static Keys = Box::leak(Box::default());
+        for node in &mut net.nodes {
+            node.equip =
+                Some(Box::new(|services: Services<'_>| services.with_hazmat_key_log(keys)));
+        }
+        || {
+            assert!(keys.0.borrow().len() > 8, "the keys are known");
+            keys.0.take()
+        }
+    }
 }
 
 #[cfg(feature = "log")]
@@ -94,8 +151,12 @@ mod through_log {
             (Level::Info, "handshake failed: wrong passcode"),
             (Level::Info, "resumed: false"),
             (Level::Info, "resumed: true"),
-            (Level::Trace, "sealed: session "),
-            (Level::Trace, "received: session "),
+            (Level::Trace, "sent: session 0, exchange "),
+            (Level::Trace, "sent again: session 0, exchange "),
+            (Level::Trace, "received: session 0, exchange "),
+            (Level::Trace, "received again: session 0, exchange "),
+            (Level::Debug, "handshake refused: FAILURE, code 2"),
+            (Level::Debug, "handshake refused: FAILURE, code 1"),
             (Level::Trace, "acknowledged: exchange "),
             (Level::Debug, "the operational key of fabric 1 is to sign"),
             (Level::Debug, "resumption record of 00000000000000c8 on fabric 1 changed"),

@@ -19,6 +19,7 @@ use crate::handshake::{
     Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
+use crate::keylog::KeyHook;
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::tlv::TlvError;
@@ -266,7 +267,7 @@ impl<C: Crypto> CaseClient<C> {
         let Client { state, transcript, target } = &mut self.machine;
         let outcome = match state {
             State::Verified(state) if state.awaits(signed) => {
-                state.sigma3(crypto, env, (target, transcript), signed, out)
+                state.sigma3(crypto, (cx.keys, env), (target, transcript), signed, out)
             }
             _ => return Err(Failure::silent(HandshakeError::StaleSignature)),
         };
@@ -339,7 +340,7 @@ impl<C: Crypto> Client<C> {
         let agreed = agreed.as_ref().map_err(|error| *error)?;
         // The answer may be refused, and another one come.
         let mut heard = transcript.clone();
-        let plain = open(crypto, sigma2, &agreed.shared, (target, &mut heard), payload)?;
+        let plain = open(crypto, cx.keys, sigma2, &agreed.shared, (target, &mut heard), payload)?;
         let tbe = TbeData::parse2(plain)?;
         let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
         let keys = Keys { own: &agreed.own_key, peer: &sigma2.responder_public_key };
@@ -431,6 +432,7 @@ impl<C: Crypto> ExpectSigma2<C> {
 #[inline(never)]
 fn open<'m, C: Crypto>(
     crypto: &C,
+    log: KeyHook<'_>,
     sigma2: &Sigma2,
     shared: &Secret<32>,
     (target, transcript): (&Target, &mut C::Sha256),
@@ -438,6 +440,7 @@ fn open<'m, C: Crypto>(
 ) -> Result<&'m [u8], HandshakeError> {
     let (random, key) = (&sigma2.responder_random, &sigma2.responder_public_key);
     let key = s2k(crypto, shared, &target.ipk, random, key, transcript)?;
+    log.sigma2(&key);
     transcript.update(payload);
     let encrypted = payload.get_mut(sigma2.encrypted.clone()).ok_or(TlvError::Truncated)?;
     open_tbe(crypto, key, TBE_DATA2_NONCE, encrypted)
@@ -451,7 +454,7 @@ impl Verified {
     fn sigma3<C: Crypto>(
         &mut self,
         crypto: &C,
-        env: &CaseEnv<'_>,
+        (log, env): (KeyHook<'_>, &CaseEnv<'_>),
         (target, transcript): (&Target, &mut C::Sha256),
         signed: &Signed,
         out: &mut [u8],
@@ -461,6 +464,7 @@ impl Verified {
         let tbe =
             TbeData { noc: fabric.noc(), icac: fabric.icac(), signature, resumption_id: None };
         let key = s3k(crypto, &self.shared, &target.ipk, transcript)?;
+        log.sigma3(&key);
         let sigma3 = Outgoing::try_message(Opcode::CASE_SIGMA3, out, |writer| {
             Sigma3 { encrypted: () }.write_with(writer, |writer, tag| {
                 write_tbe(crypto, writer, tag, &tbe, key, TBE_DATA3_NONCE)

@@ -138,7 +138,7 @@ impl ResumeMic {
 pub(super) struct ResumptionVerified(());
 
 /// Decrypts the encrypted part of Sigma2 or Sigma3 in place and returns the plaintext.
-pub(super) fn open_tbe<'m, C: Crypto>(
+pub(crate) fn open_tbe<'m, C: Crypto>(
     crypto: &C,
     key: OneTimeKey,
     nonce: &[u8; NONCE_LEN],

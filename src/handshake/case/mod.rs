@@ -35,6 +35,8 @@ mod start;
 pub(crate) use self::admission::is_addressed;
 pub use self::client::CaseClient;
 pub use self::env::{CaseEnv, KeepCertificates, KeepNone};
+#[cfg(feature = "describe")]
+pub(crate) use self::keys::open_tbe;
 pub use self::keys::{
     RESUME1_MIC_NONCE, RESUME2_MIC_NONCE, RSEKEYS_INFO, S1RK_INFO, S2K_INFO, S2RK_INFO, S3K_INFO,
     TBE_DATA2_NONCE, TBE_DATA3_NONCE,

@@ -20,6 +20,7 @@ use crate::handshake::{
     Signed, Step,
 };
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
+use crate::keylog::KeyHook;
 use crate::resumption::Claim;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
 use crate::time::Instant;
@@ -247,7 +248,9 @@ impl<C: Crypto> CaseServer<C> {
             self.handle_timeout(cx.now, out)?;
         }
         let outcome = match &mut self.machine.state {
-            State::Full(state) if state.awaits(signed) => state.sigma2(crypto, env, signed, out),
+            State::Full(state) if state.awaits(signed) => {
+                state.sigma2(crypto, cx.keys, env, signed, out)
+            }
             _ => return Err(Failure::silent(HandshakeError::StaleSignature)),
         };
         if outcome.is_ok() {
@@ -480,6 +483,7 @@ impl<C: Crypto> Full<C> {
     fn sigma2(
         &mut self,
         crypto: &C,
+        log: KeyHook<'_>,
         env: &CaseEnv<'_>,
         signed: &Signed,
         out: &mut [u8],
@@ -497,6 +501,7 @@ impl<C: Crypto> Full<C> {
         };
         let (shared, ipk, own_key) = (&self.shared, &self.ipk, &self.own_key);
         let key = s2k(crypto, shared, ipk, random, own_key, &self.transcript)?;
+        log.sigma2(&key);
         let message = Sigma2 {
             responder_random: *random,
             responder_session_id: self.ends.local.as_seen_by_peer(),
@@ -524,7 +529,7 @@ impl<C: Crypto> Full<C> {
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
         let fabric = self.fabric.find(env)?;
-        let tbe = TbeData::parse3(self.open(crypto, payload)?)?;
+        let tbe = TbeData::parse3(self.open(crypto, cx.keys, payload)?)?;
         let keys = Keys { own: &self.own_key, peer: &self.peer_key };
         let peer = verify_peer(crypto, cx, env, fabric, None, &tbe, keys)?;
         self.established(crypto, fabric, &peer, out)
@@ -532,9 +537,15 @@ impl<C: Crypto> Full<C> {
 
     /// Decrypts the encrypted part of Sigma3, which is then part of the transcript.
     #[inline(never)]
-    fn open<'m>(&mut self, crypto: &C, payload: &'m mut [u8]) -> Result<&'m [u8], HandshakeError> {
+    fn open<'m>(
+        &mut self,
+        crypto: &C,
+        log: KeyHook<'_>,
+        payload: &'m mut [u8],
+    ) -> Result<&'m [u8], HandshakeError> {
         let sigma3 = Sigma3::parse(payload)?;
         let key = s3k(crypto, &self.shared, &self.ipk, &self.transcript)?;
+        log.sigma3(&key);
         self.transcript.update(payload);
         let encrypted = payload.get_mut(sigma3.encrypted).ok_or(TlvError::Truncated)?;
         open_tbe(crypto, key, TBE_DATA3_NONCE, encrypted)

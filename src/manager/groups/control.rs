@@ -9,6 +9,7 @@ use crate::manager::delivery::{Delivery, SHORT_LEN, Short};
 use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
 use crate::manager::storage::{KeyRef, Map, Storage};
+use crate::manager::trace::{self, Way};
 use crate::wire::{MessageBuf, ProtocolHeader};
 
 /// The destination of a control message and the key that seals it.
@@ -38,6 +39,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let mut buf = [0; SHORT_LEN];
         let payload = MessageBuf::with_payload(&mut buf, payload).ok()?;
         let sealed = session.encode(counter, source, receiver, privacy, header, payload).ok()?;
+        trace::message(Way::Out, session.id().get(), header, sealed.counter());
         delivery.push_short(to, Short::Group(key), sealed.as_bytes());
         Some(())
     }

@@ -22,6 +22,9 @@ pub(in crate::manager) struct KeySet<C: Crypto> {
     pub(super) answers: RateLimit,
     /// How often this node asks senders for theirs.
     pub(super) requests: RateLimit,
+    /// Whether its keys have been logged.
+    #[cfg(feature = "keylog")]
+    pub(super) is_logged: bool,
 }
 
 /// A key that may have sealed a received message, and what receiving needs to know of its set.

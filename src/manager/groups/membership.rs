@@ -30,7 +30,14 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             Some(KeySet { answers, requests, .. }) => (*answers, *requests),
             None => (RateLimit::new(), RateLimit::new()),
         };
-        let key_set = KeySet { keys, own: known.node_id(), answers, requests };
+        let key_set = KeySet {
+            keys,
+            own: known.node_id(),
+            answers,
+            requests,
+            #[cfg(feature = "keylog")]
+            is_logged: false,
+        };
         self.keep_key_set(fabric, set.id, key_set)
     }
 

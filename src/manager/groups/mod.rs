@@ -15,6 +15,8 @@
 mod control;
 mod crowd;
 mod entries;
+#[cfg(feature = "keylog")]
+mod keys;
 mod membership;
 mod notices;
 mod rate_limit;

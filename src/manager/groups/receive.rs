@@ -13,6 +13,7 @@ use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
 use crate::manager::received::{Dropped, GroupMessage, Received};
 use crate::manager::storage::{Map, Storage};
+use crate::manager::trace::{self, Way};
 use crate::session::{DecodeError, Verdict};
 use crate::wire::MessageKind;
 use crate::wire::secure_channel::Opcode;
@@ -48,6 +49,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             DecodeError::WrongSession => Dropped::Group,
             error => Dropped::Decode(error),
         })?;
+        trace::message(Way::In, session.get(), &opened.header, opened.counter);
         match opened.kind {
             MessageKind::GroupData { group, .. } => match self.judge_data(&opened, &node.config)? {
                 Judged::New => {

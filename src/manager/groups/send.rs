@@ -13,6 +13,7 @@ use crate::manager::handle::PeerAddress;
 use crate::manager::node::Node;
 use crate::manager::received::Transmit;
 use crate::manager::storage::{Map, Storage};
+use crate::manager::trace::{self, Way};
 use crate::wire::{
     EncodeError, MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageBuf, ProtocolHeader, TAILROOM,
 };
@@ -110,7 +111,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let counter = counters.take_data(store, cx.rng)?;
         let source = known.node_id();
         let sealed = session.encode(counter, source, group, settings.privacy, &header, message)?;
-        log_trace!("message {} sealed to group {}", sealed.counter(), group);
+        trace::message(Way::Out, session.id().get(), &header, sealed.counter());
         let to = PeerAddress::Udp(settings.address.socket_address(known.id(), group));
         Ok(Transmit { to, datagram: sealed.as_bytes() })
     }

@@ -10,6 +10,7 @@ use crate::manager::handshakes::message::message_of;
 use crate::manager::handshakes::slot::Slot;
 use crate::manager::node::Node;
 use crate::manager::storage::{ByteStore, Held, Map, Storage};
+use crate::manager::trace::{self, Way};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
 
@@ -34,6 +35,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         let counter = &mut delivery.unsecured_counter;
         let Ok(encoded) = self.unsecured.encode(counter, &header, buf, now) else { return };
         let (datagram, counter) = (encoded.range(), encoded.counter());
+        trace::message(Way::Out, 0, &header, counter);
         self.sent = Some(counter);
         self.turn(false, now);
         delivery.bytes.shrink(message_of(id), datagram.end);
@@ -72,7 +74,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let slot = self.slots.get_mut(&id)?;
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let interval = slot.unsecured.base_interval(now);
-        if slot.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
+        let exchange = slot.exchange.id();
+        let wait = |n| {
+            trace::in_flight(0, exchange, n);
+            node.retry_wait()(interval, n)
+        };
+        if slot.exchange.take_transmission(now, wait) {
             #[cfg(feature = "initiator")]
             slot.stagger(now);
             return Some(Output::InFlight);
@@ -81,8 +88,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             slot.exchange.sent(&header, now);
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
             let counter = &mut delivery.unsecured_counter;
-            let range = slot.unsecured.encode(counter, &header, message, now).ok()?.range();
-            return Some(Output::Ack(range));
+            let encoded = slot.unsecured.encode(counter, &header, message, now).ok()?;
+            trace::message(Way::Out, 0, &header, encoded.counter());
+            return Some(Output::Ack(encoded.range()));
         }
         None
     }

@@ -20,6 +20,7 @@ use crate::manager::handshakes::reply::ReplyTo;
 use crate::manager::handshakes::slot::{Sigma1Mark, Slot};
 use crate::manager::received::Dropped;
 use crate::manager::storage::{Map, Storage};
+use crate::manager::trace::{self, Way};
 use crate::session::{DecodeError, EphemeralNodeId, SessionRole, Unauthenticated, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -46,6 +47,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let node = EphemeralNodeId::received(node).ok_or(Dropped::EphemeralNodeId)?;
         let message = UnsecureSession::read(packet)?;
         if role == SessionRole::Responder && is_check_in(&message.header) {
+            trace::message(Way::In, 0, &message.header, message.counter);
             return Ok(Arrival::CheckIn(message.payload));
         }
         let known = self.handshake_of(node, role, from, &message.header);
@@ -148,6 +150,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // The message that began the handshake is a duplicate even if its counter has left the
         // window.
         let duplicate = opcode.begins_handshake() || slot.unsecured.is_duplicate(counter);
+        trace::message(if duplicate { Way::InAgain } else { Way::In }, 0, &header, counter);
         if !duplicate {
             slot.unsecured.commit(counter, now);
         }
@@ -183,6 +186,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery: &mut Delivery<S, T>,
     ) -> Result<Arrival<'b>, Dropped> {
         let header = message.header;
+        trace::message(Way::In, 0, &header, message.counter);
         let begins = header.protocol == ProtocolId::SECURE_CHANNEL
             && header.initiator
             && Opcode(header.opcode).begins_handshake();

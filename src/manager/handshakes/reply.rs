@@ -5,6 +5,7 @@ use crate::bytes::Buffer;
 use crate::manager::delivery::{Delivery, SHORT_LEN};
 use crate::manager::handle::PeerAddress;
 use crate::manager::storage::Storage;
+use crate::manager::trace::{self, Way};
 use crate::session::{EphemeralNodeId, SessionRole, UnsecureSession};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -58,6 +59,7 @@ impl ReplyTo {
         let mut unsecured = UnsecureSession::new(self.role, self.node, now);
         let counter = &mut delivery.unsecured_counter;
         if let Ok(encoded) = unsecured.encode(counter, header, message, now) {
+            trace::message(Way::Out, 0, header, encoded.counter());
             delivery.push_reply(self.peer, encoded.as_bytes());
         }
     }

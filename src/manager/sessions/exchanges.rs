@@ -16,6 +16,7 @@ use crate::manager::sessions::awaited::Awaited;
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage, Take};
+use crate::manager::trace::{self, Way};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
@@ -286,6 +287,7 @@ impl<S: Storage> ExchangeEntry<S> {
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         self.launch(&header, held.take(), datagram, counter, now);
+        trace::message(Way::Out, key.session.get(), &header, counter);
         Ok(())
     }
 
@@ -311,12 +313,7 @@ impl<S: Storage> ExchangeEntry<S> {
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         self.launch(&header, held.take(), datagram, counter, now);
-        log_trace!(
-            "message {} sealed: session {}, exchange {}",
-            counter,
-            key.session,
-            header.exchange
-        );
+        trace::message(Way::Out, key.session.get(), &header, counter);
         Ok(())
     }
 

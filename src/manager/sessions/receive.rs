@@ -14,6 +14,7 @@ use crate::manager::sessions::exchanges::{ExchangeEntry, owner_of};
 use crate::manager::sessions::shares::Place;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Storage};
+use crate::manager::trace::{self, Way};
 use crate::session::{Opened, Unopened};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
@@ -155,6 +156,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<Received<'b>, Dropped> {
         let Opened { header, counter, payload, duplicate, .. } = opened;
         let key = key_of(session.local, &header);
+        let way = if duplicate { Way::InAgain } else { Way::In };
+        trace::message(way, session.local.get(), &header, counter);
         if !duplicate && is_close_session(&header, payload) {
             self.end(session, CloseReason::Peer, now, delivery);
             return Ok(Received::Handled);
@@ -211,7 +214,6 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             }
             exchange
         };
-        log_trace!("message {} received: session {}, exchange {}", counter, session.local, key.id);
         Ok(Received::Message(Message {
             session,
             exchange,

@@ -11,6 +11,7 @@ use crate::manager::received::Transmit;
 use crate::manager::sessions::exchanges::{Content, ExchangeEntry, Room, owner_of};
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Storage};
+use crate::manager::trace::{self, Way};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
 
@@ -117,7 +118,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         let session = self.table.in_use(key.session).ok_or(SendError::Closed)?;
         let message = MessageBuf::with_payload(buf, payload)?;
-        let datagram = session.session.encode(&header, message, now)?.as_bytes();
+        let sealed = session.session.encode(&header, message, now)?;
+        trace::message(Way::Out, key.session.get(), &header, sealed.counter());
+        let datagram = sealed.as_bytes();
         if let Some(entry) = self.exchanges.open_mut(exchange) {
             entry.exchange.sent(&header, now);
         }
@@ -189,12 +192,17 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let session = self.table.in_use(key.session)?;
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let known = &*session;
-        if !entry.exchange.take_transmission(now, |n| known.retry_wait(now, node.retry_wait(), n)) {
+        let wait = |n| {
+            trace::in_flight(key.session.get(), key.id, n);
+            known.retry_wait(now, node.retry_wait(), n)
+        };
+        if !entry.exchange.take_transmission(now, wait) {
             let header = entry.exchange.next_ack()?;
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
-            let range = session.session.encode(&header, message, now).ok()?.range();
-            return Some(Output::Ack(range));
+            let sealed = session.session.encode(&header, message, now).ok()?;
+            trace::message(Way::Out, key.session.get(), &header, sealed.counter());
+            return Some(Output::Ack(sealed.range()));
         }
         session.session.notify_activity(now);
         // The message is kept while it is lent. The next call of `handle_timeout` releases one that

@@ -12,6 +12,7 @@ use crate::manager::sessions::exchanges::{Content, ExchangeEntry, Room, owner_of
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Held, Storage};
+use crate::manager::trace::{self, Way};
 use crate::session::{SHORTEST_TOGETHER, TOGETHER, Unsealed, seal_together};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
@@ -229,6 +230,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             if key.initiator {
                 entry.await_response(session, node.config.processing_time, now, &node.config);
             }
+            trace::message(Way::Out, key.session.get(), &header, counter);
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
             Ok(())
         });

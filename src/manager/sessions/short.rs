@@ -9,6 +9,7 @@ use crate::manager::event::Event;
 use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
+use crate::manager::trace::{self, Way};
 use crate::time::Instant;
 use crate::wire::secure_channel::Opcode;
 use crate::wire::{MessageBuf, ProtocolHeader, StatusReport};
@@ -88,6 +89,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let Ok(message) = MessageBuf::with_payload(&mut buf, payload) else { return };
         if let Ok(sealed) = entry.session.encode(header, message, now) {
             let to = entry.address;
+            trace::message(Way::Out, session.local.get(), header, sealed.counter());
             delivery.push_short(to, kind, sealed.as_bytes());
             self.watch_counter(session.local, delivery);
         }

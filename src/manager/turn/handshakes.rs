@@ -15,6 +15,7 @@ use crate::manager::handshakes::{Answer, Destination};
 use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress, Stepped};
 use crate::manager::received::{Dropped, Received};
 use crate::manager::storage::Storage;
+use crate::manager::trace;
 use crate::time::Instant;
 use crate::wire::{Packet, StatusReport};
 
@@ -58,6 +59,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             Err(refusal) => Some(refusal),
         };
         if let Some(report) = report {
+            trace::refused(reply_to.peer, &report);
             reply_to.push_report(&report, cx.now, &mut self.delivery);
         }
     }

@@ -141,6 +141,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.sessions.fail_safe_timeout(cx.now, &mut self.delivery);
         self.expire_records(cx.now);
         if let Some(groups) = self.groups.get_mut() {
+            #[cfg(feature = "keylog")]
+            groups.log_keys(cx.keys, &self.node);
             groups.timeout(cx, &mut self.delivery, &self.node);
         }
     }

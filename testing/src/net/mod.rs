@@ -69,6 +69,8 @@ pub struct Node<S: Storage = Heap, C: Crypto = Backend> {
     /// The calendar time at the zero of its monotonic clock, in seconds since 2000, if it knows
     /// that.
     pub epoch: Option<u32>,
+    /// Adds to the services of every call what a feature of the library has.
+    pub equip: Option<Equip>,
 }
 
 /// A datagram on its way.
@@ -98,6 +100,9 @@ pub enum Fate {
     Copies(u8, u64),
     Late(u64),
 }
+
+/// Adds something to the services of a call.
+pub type Equip = Box<dyn for<'a> Fn(Services<'a>) -> Services<'a>>;
 
 type Hook = Box<dyn FnMut(&Datagram) -> Fate>;
 type Route = Box<dyn Fn(&Datagram) -> Option<usize>>;
@@ -207,7 +212,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         let now = self.instant();
         let node = &mut self.nodes[n];
         let wall = node.wall(now);
-        let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds);
+        let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds, &node.equip);
         f(&mut node.manager, &mut services.at(now).with_wall(wall))
     }
 
@@ -225,7 +230,7 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         let now = self.instant();
         let node = &mut self.nodes[n];
         let wall = node.wall(now);
-        let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds);
+        let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds, &node.equip);
         let mut cx = services.at(now).with_wall(wall);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
         match received {
@@ -424,8 +429,13 @@ fn services<'a>(
     rng: &'a mut Dice,
     store: &'a mut Option<Box<dyn ResumptionStore>>,
     bounds: &'a mut Bounds,
+    equip: &Option<Equip>,
 ) -> Services<'a> {
     let services = Services::new(rng).with_counters(bounds);
+    let services = match equip {
+        Some(equip) => equip(services),
+        None => services,
+    };
     match store {
         Some(store) => services.with_resumption(&mut **store),
         None => services,
@@ -464,6 +474,7 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
             bounds: Bounds::default(),
             heard: Vec::new(),
             epoch: None,
+            equip: None,
         }
     }
 
@@ -484,7 +495,7 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
                     let key = self.keys.get_mut(&request.fabric()).unwrap();
                     let signed = request.sign_with(key);
                     let wall = self.wall(now);
-                    let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds);
+                    let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds, &self.equip);
                     let mut cx = services.at(now).with_wall(wall);
                     // False when the handshake has ended before its request was polled.
                     let _ = self.manager.complete_signature(&mut cx, signed);
@@ -492,7 +503,7 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
                 Event::SignRequest(request) => self.requests.push(request),
                 Event::ClaimRequest(request) if self.grants => {
                     let wall = self.wall(now);
-                    let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds);
+                    let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds, &self.equip);
                     let mut cx = services.at(now).with_wall(wall);
                     let _ = self.manager.records_mut().complete_claim(&mut cx, request.complete(true));
                 }
