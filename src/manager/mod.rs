@@ -84,7 +84,7 @@ pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHand
 pub use self::handshakes::CommissioningWindow;
 pub use self::node::records::RecordInfo;
 pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
-pub use self::sessions::{BatchMessage, Datagram, SessionRef};
+pub use self::sessions::{BatchMessage, Datagram, PeerVerification, SessionRef};
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
 pub use self::statistics::Statistics;

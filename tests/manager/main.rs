@@ -7,6 +7,7 @@ mod check_in;
 mod claims;
 mod closing;
 mod fabrics;
+mod facts;
 mod fixed;
 mod groups;
 mod hostile;

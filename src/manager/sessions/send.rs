@@ -130,7 +130,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         let header = entry.exchange.header(protocol, 0, true);
         let session = self.table.by_local(exchange.key.session)?;
-        Some(session.max_payload(&header, &node.config))
+        Some(session.max_payload(header.encoded_len(), &node.config))
     }
 
     fn finish_send(&mut self, key: ExchangeKey, delivery: &mut Delivery<S, T>, node: &Node<S>) {
