@@ -87,7 +87,7 @@ pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
 pub use self::sessions::{BatchMessage, Datagram, PeerVerification, SessionRef};
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
-pub use self::statistics::Statistics;
+pub use self::statistics::{Evictions, HandshakeStatistics, Histogram, Statistics};
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
 pub use self::storage::{Fixed, Storage, WithGroups, sizes};

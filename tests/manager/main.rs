@@ -24,6 +24,7 @@ mod restarts;
 mod rules;
 mod shards;
 mod signing;
+mod statistics;
 mod stored;
 mod stores;
 mod timing;

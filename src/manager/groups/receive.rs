@@ -43,9 +43,12 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             }
             _ => false,
         };
-        let opened = group::decode(datagram, self.candidates(session), accept);
+        let mut has_key = false;
+        let candidates = self.candidates(session).inspect(|_| has_key = true);
+        let opened = group::decode(datagram, candidates, accept);
         let opened = opened.map_err(|error| match error {
-            DecodeError::WrongSession => Dropped::Group,
+            DecodeError::WrongSession if has_key => Dropped::Group,
+            DecodeError::WrongSession => Dropped::GroupKey,
             error => Dropped::Decode(error),
         })?;
         match opened.kind {
@@ -139,6 +142,7 @@ fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'
     GroupMessage {
         group: Group::new(key.fabric, group),
         key_set: key.set,
+        epoch: key.place,
         source,
         exchange: header.exchange,
         kind: MessageType::new(header.protocol, header.opcode),

@@ -39,6 +39,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery.bytes.release(Owner::Certificates(id));
         let (peer, attempted, since) = (slot.peer, slot.machine.attempted(), slot.since);
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
+        delivery.statistics.handshakes.count_failed(&error);
         delivery.push_event(Event::HandshakeFailed { handshake, address: peer, error });
         // It may be displaced by a handshake of this node while it answers in time.
         let is_silence = error == HandshakeError::TimedOut

@@ -72,8 +72,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let slot = self.slots.get_mut(&id)?;
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let interval = slot.unsecured.base_interval(now);
-        if slot.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
-            return Some(Output::InFlight);
+        let mut repetitions = 0;
+        let wait = |n| {
+            repetitions = n;
+            node.retry_wait()(interval, n)
+        };
+        if slot.exchange.take_transmission(now, wait) {
+            return Some(Output::InFlight { repeated: repetitions > 0 });
         }
         if let Some(header) = slot.exchange.next_ack() {
             slot.exchange.sent(&header, now);

@@ -130,7 +130,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // The message that began the handshake is a duplicate even if its counter has left the
         // window.
         let duplicate = opcode.begins_handshake() || slot.unsecured.is_duplicate(counter);
-        if !duplicate {
+        if duplicate {
+            delivery.statistics.count_duplicate();
+        } else {
             slot.unsecured.commit(counter, now);
         }
         let receipt = slot.exchange.receive(&header, counter, duplicate, now);

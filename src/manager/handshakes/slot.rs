@@ -49,6 +49,9 @@ pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     pub(in crate::manager) unsecured: UnsecureSession,
     pub(in crate::manager) exchange: Exchange<Held<S>>,
     pub(in crate::manager) peer: PeerAddress,
+    /// When it began, and when its state machine made its last step.
+    pub(in crate::manager) began: Instant,
+    pub(in crate::manager) stepped: Instant,
     /// When the peer last answered, or was sent something new to answer.
     pub(in crate::manager) since: Instant,
     /// Whether the peer has answered anything that this node sent.
@@ -89,6 +92,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             unsecured,
             exchange,
             peer,
+            began: now,
+            stepped: now,
             since: now,
             answered: false,
             crowd: 0,

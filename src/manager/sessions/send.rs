@@ -112,6 +112,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if let Some(entry) = self.exchanges.open_mut(exchange) {
             entry.exchange.sent(&header, now);
         }
+        delivery.statistics.count_sent(false);
         self.finish_send(key, delivery, node);
         Ok(Transmit { to, datagram })
     }
@@ -149,7 +150,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Option<Output> {
         let output = self.next_output(key, now, delivery, node);
         match &output {
-            Some(Output::InFlight) => {}
+            Some(Output::InFlight { .. }) => {}
             Some(Output::Ack { .. }) => {
                 self.watch_counter(key.session, delivery);
                 if self.update_exchange(key, delivery, node) {
@@ -180,7 +181,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let session = self.table.in_use(key.session)?;
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let interval = session.session.base_interval(now);
-        if !entry.exchange.take_transmission(now, |n| node.retry_wait()(interval, n)) {
+        let mut repetitions = 0;
+        let wait = |n| {
+            repetitions = n;
+            node.retry_wait()(interval, n)
+        };
+        if !entry.exchange.take_transmission(now, wait) {
             let header = entry.exchange.next_ack()?;
             entry.exchange.sent(&header, now);
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
@@ -197,7 +203,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let source = Source::Exchange(key);
             delivery.schedule.file(source, &mut entry.filed, Some(now), has_output);
         }
-        Some(Output::InFlight)
+        Some(Output::InFlight { repeated: repetitions > 0 })
     }
 
     /// Returns the address of the peer of an exchange.

@@ -22,6 +22,31 @@ use crate::wire::MAX_PROTOCOL_HEADER;
 /// Keys, counters, the peer's parameters and the times of use are those of the
 /// [`SecureSession`](Self::session). What depends on the node is here: the peer's certificates, the
 /// record to resume from, the own fabric.
+///
+/// ```
+/// use matter_session::manager::{SessionRef, Storage};
+/// use matter_session::Crypto;
+///
+/// /// Describes a session to somebody who looks for a fault.
+/// fn describe<C: Crypto, S: Storage, T>(session: &SessionRef<'_, C, S, T>) -> String {
+///     let inside = session.session();
+///     let mut text = format!("{inside} at {:?}\n", session.peer_address());
+///     text += &format!("{}, {}\n", inside.cipher_suite(), inside.curve());
+///     text += &format!("established at {}", inside.created_at());
+///     if session.resumed_at().is_some() {
+///         text += ", by resumption";
+///     }
+///     text += &format!(", last used at {}\n", inside.last_activity());
+///     text += &format!("peer declares {:?}\n", inside.peer_parameters());
+///     if let Some(verification) = session.verification() {
+///         text += &format!("{verification:?}\n");
+///     }
+///     match session.ticket() {
+///         Some(ticket) => text + &format!("can be resumed until {}", ticket.expires),
+///         None => text + "cannot be resumed",
+///     }
+/// }
+/// ```
 pub struct SessionRef<'a, C: Crypto, S: Storage, T> {
     pub(super) entry: &'a Entry<C, T>,
     pub(super) defunct: bool,

@@ -370,6 +370,11 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         len < capacity && (kind == SessionKind::Pase || case.saturating_add(1) < capacity)
     }
 
+    /// Returns true if the peer of a new session has as many as a peer may have.
+    pub(in crate::manager) fn is_peer_full(&self, newcomer: &Identity, most_of_peer: u8) -> bool {
+        peer_of(newcomer).is_some_and(|peer| self.count_of(peer) >= most_of_peer.max(1))
+    }
+
     /// Returns the session to evict for a new one; `None` if none must be. One must be evicted when
     /// the table is full, or when the new session's peer has as many sessions as a peer may have.
     ///
@@ -388,7 +393,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         most_of_peer: u8,
     ) -> Option<SessionHandle> {
         let own = peer_of(newcomer);
-        if let Some(peer) = own.filter(|peer| self.count_of(*peer) >= most_of_peer.max(1)) {
+        if let Some(peer) = own.filter(|_| self.is_peer_full(newcomer, most_of_peer)) {
             return self.worst_of_peer(peer).map(|(_, session)| session);
         }
         if self.has_room(newcomer.kind()) {

@@ -9,6 +9,7 @@ use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::{ExchangeHandle, ExchangeKey};
 use crate::manager::node::Node;
 use crate::manager::sessions::tables::Sessions;
+use crate::manager::statistics::increment;
 use crate::manager::storage::Storage;
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -82,6 +83,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         if gave_up {
             self.table.unanswered(key.session);
+            increment(&mut delivery.statistics.given_up);
             delivery.push_event(Event::Undelivered { exchange });
         }
         self.update(key, delivery, node);

@@ -158,6 +158,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let expires = self.handshakes.fail_safe().map(|fail_safe| cx.now + fail_safe);
             self.sessions.set_commissioned(session, expires);
         }
+        self.delivery.statistics.handshakes.count_established(record.is_some(), resumed);
         self.delivery.push_event(Event::Established { session, handshake, resumed });
         if let Some(record) = record {
             self.sessions.set_origin(session, &record, resumed);
