@@ -377,7 +377,7 @@ mod tests {
             let mut found = false;
             for (limit, count) in histogram.iter() {
                 let here = is_below(limit) && !found;
-                assert_eq!(count, here.into(), "{millis} ms, {limit:?}");
+                assert_eq!(count, u32::from(here), "{millis} ms, {limit:?}");
                 found |= here;
             }
             assert_eq!(histogram.count(), 1);

@@ -91,6 +91,7 @@ impl<S: Storage> Records<S> {
         self.by_peer.len()
     }
 
+    #[cfg(feature = "_test-util")]
     pub(in crate::manager) fn iter(&self) -> impl Iterator<Item = &ResumptionRecord> {
         self.by_peer.iter().map(|(_, entry)| &entry.record)
     }
