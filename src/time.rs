@@ -113,6 +113,14 @@ impl MatterTime {
         self.0
     }
 
+    /// Returns the first whole second that is `duration` or more later; `None` if no certificate
+    /// can name it.
+    pub(crate) fn checked_add(self, duration: Duration) -> Option<Self> {
+        let more = u32::try_from(duration.as_secs()).ok()?;
+        let begun = u32::from(duration.subsec_nanos() > 0);
+        self.0.checked_add(more)?.checked_add(begun).map(Self)
+    }
+
     /// Returns the time since `then`; zero if that is later.
     pub(crate) fn since(self, then: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(then.0).into())

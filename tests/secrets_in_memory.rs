@@ -138,6 +138,7 @@ where
                 shared_secret: drawn(&mut dice),
                 valid_until: None,
                 authenticated: None,
+                age_seconds: 0,
                 parameters: SessionParameters::default(),
             };
             let _ = net.call(0, |m, cx| m.records_mut().restore(cx, record));

@@ -26,19 +26,22 @@ fn tags() -> impl Strategy<Value = CaseAuthTags> {
 
 fn record() -> impl Strategy<Value = ResumptionRecord> {
     let node = 1..=0xFFFF_FFEF_FFFF_FFFF_u64;
-    let times = any::<[Option<u32>; 2]>();
+    let times = any::<([Option<u32>; 2], u32)>();
     let secrets = (any::<[u8; 16]>(), any::<[u8; 32]>());
     (secrets, 1..=254_u8, any::<[u8; 8]>(), node, tags(), times, parameters()).prop_map(
-        |((id, secret), fabric, compressed, peer, cats, times, parameters)| ResumptionRecord {
-            id: ResumptionId::new(id),
-            fabric: FabricIndex::new(fabric).unwrap(),
-            compressed_fabric: CompressedFabricId::from_bytes(compressed),
-            peer: NodeId::new(peer),
-            cats,
-            shared_secret: Secret::new(secret),
-            valid_until: times[0].map(MatterTime::from_seconds),
-            authenticated: times[1].map(MatterTime::from_seconds),
-            parameters,
+        |((id, secret), fabric, compressed, peer, cats, (times, age_seconds), parameters)| {
+            ResumptionRecord {
+                id: ResumptionId::new(id),
+                fabric: FabricIndex::new(fabric).unwrap(),
+                compressed_fabric: CompressedFabricId::from_bytes(compressed),
+                peer: NodeId::new(peer),
+                cats,
+                shared_secret: Secret::new(secret),
+                valid_until: times[0].map(MatterTime::from_seconds),
+                authenticated: times[1].map(MatterTime::from_seconds),
+                parameters,
+                age_seconds,
+            }
         },
     )
 }

@@ -70,7 +70,7 @@ impl Dialer {
                     let mut datagram = transmit.datagram.to_vec();
                     match self.manager.handle_datagram(&mut cx, address(), &mut datagram).dropped()
                     {
-                        None | Some(Dropped::UnknownSession) => quiet = false,
+                        None | Some(Dropped::UnknownSession(_)) => quiet = false,
                         Some(dropped) => panic!("{dropped}"),
                     }
                 }

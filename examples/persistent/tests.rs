@@ -45,6 +45,7 @@ pub(super) fn record(index: u8, peer: u8, id: u8) -> ResumptionRecord {
         shared_secret: Secret::new([id; 32]),
         valid_until: None,
         authenticated: None,
+        age_seconds: 0,
         parameters: SessionParameters::default(),
     }
 }

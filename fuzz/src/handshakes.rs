@@ -55,6 +55,7 @@ impl Facts {
                 shared_secret: Secret::new([0x5A; 32]),
                 valid_until: None,
                 authenticated: None,
+                age_seconds: 0,
                 parameters: matter_session::session::SessionParameters::default(),
             };
             Self {

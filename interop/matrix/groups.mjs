@@ -5,6 +5,7 @@ const OUR_REASONS = {
     "replayed group message": "replay",
     "message is not authentic": "not authentic",
     "group message that is not for this node": "not for it",
+    "group message under an unknown key": "not for it",
 };
 const INVOKE_REQUEST = "8";
 const SHARED_ADDRESS = "ff05::fa";

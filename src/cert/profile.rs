@@ -202,6 +202,11 @@ impl ValidityPolicy {
         }
     }
 
+    /// Returns true if certificates can expire.
+    pub(crate) const fn ends(self) -> bool {
+        matches!(self, Self::NocAndIcac | Self::All)
+    }
+
     /// Returns true if the validity period of the root counts.
     pub(crate) const fn includes_root(self) -> bool {
         matches!(self, Self::All)

@@ -156,6 +156,11 @@ pub struct Config {
     /// verifying its signature again: the intermediate ones, and with an allocator those of nodes.
     /// See [`RecentlyVerified`](crate::cert::RecentlyVerified).
     pub remember_certificates: bool,
+    /// Whether the certificates of a peer are kept as long as a session with it lives, and with its
+    /// resumption record: up to 870 bytes for each session and each record. Not by default, and
+    /// never with [`Fixed`](super::Fixed) storage. See
+    /// [`SessionRef::peer_certificates`](super::SessionRef::peer_certificates).
+    pub keep_peer_certificates: bool,
     /// Whether limits may be below the minima of the specification. Otherwise a node is in no more
     /// fabrics than it has three CASE sessions for, and knows at least ten senders under each group
     /// key set: arrays that are too small for that limit the number of fabrics.
@@ -208,6 +213,7 @@ impl Default for Config {
             busy_wait: Duration::from_secs(5),
             certificate_profile: Profile::default(),
             remember_certificates: false,
+            keep_peer_certificates: false,
             below_specification: false,
             protocols: None,
             #[cfg(feature = "alloc")]
@@ -246,6 +252,7 @@ impl Config {
         busy_wait: Duration::ZERO,
         certificate_profile: Profile::UNSET,
         remember_certificates: false,
+        keep_peer_certificates: false,
         below_specification: false,
         protocols: None,
         #[cfg(feature = "alloc")]
@@ -423,6 +430,14 @@ impl Config {
     #[must_use]
     pub const fn with_remembered_certificates(mut self) -> Self {
         self.remember_certificates = true;
+        self
+    }
+
+    /// Keeps the certificates of each peer as long as a session with it lives, also after a
+    /// resumption: see [`keep_peer_certificates`](Self::keep_peer_certificates).
+    #[must_use]
+    pub const fn with_peer_certificates(mut self) -> Self {
+        self.keep_peer_certificates = true;
         self
     }
 

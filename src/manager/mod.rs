@@ -84,10 +84,10 @@ pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHand
 pub use self::handshakes::CommissioningWindow;
 pub use self::node::records::RecordInfo;
 pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
-pub use self::sessions::{BatchMessage, Datagram, SessionRef};
+pub use self::sessions::{BatchMessage, Datagram, PeerVerification, SessionRef};
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
-pub use self::statistics::Statistics;
+pub use self::statistics::{Evictions, HandshakeStatistics, Histogram, Statistics};
 #[cfg(feature = "alloc")]
 pub use self::storage::Heap;
 pub use self::storage::{Fixed, Storage, WithGroups, sizes};

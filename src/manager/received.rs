@@ -6,7 +6,9 @@ use thiserror::Error;
 
 use super::handle::{ExchangeHandle, PeerAddress, SessionHandle};
 use crate::bytes::{Hidden, debug_lengths};
-use crate::ids::{ExchangeId, Group, GroupKeySetId, MessageCounter, MessageType, NodeId};
+use crate::ids::{
+    ExchangeId, Group, GroupKeySetId, LocalSessionId, MessageCounter, MessageType, NodeId,
+};
 use crate::session::DecodeError;
 
 /// What a datagram contained.
@@ -102,6 +104,8 @@ pub struct GroupMessage<'b> {
     pub group: Group,
     /// The key set whose key authenticated it.
     pub key_set: GroupKeySetId,
+    /// The place of that key in its set: 0 is the oldest.
+    pub epoch: u8,
     /// The sender.
     pub source: NodeId,
     /// The exchange id, chosen by the sender.
@@ -114,7 +118,7 @@ pub struct GroupMessage<'b> {
     pub payload: &'b mut [u8],
 }
 
-debug_lengths!(GroupMessage[]['_]: group, key_set, source, exchange, kind, counter; payload);
+debug_lengths!(GroupMessage[]['_]: group, key_set, epoch, source, exchange, kind, counter; payload);
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for GroupMessage<'_> {
@@ -159,10 +163,14 @@ pub enum Dropped {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// It names a session that does not exist.
-    #[error("unknown session")]
-    UnknownSession,
-    /// It is a group message for which this node has no key, to a group that it is not a member of,
-    /// or sent by this node itself, if multicast loops back.
+    #[error("unknown session {0}")]
+    UnknownSession(LocalSessionId),
+    /// It is a group message, and this node has no key with its session id.
+    #[error("group message under an unknown key")]
+    GroupKey,
+    /// It is a group message to a group that this node is not a member of, or that has another key
+    /// set; a control message to another node; or sent by this node itself, if multicast loops back.
+    /// If its header is hidden, it may also be sealed by another key with the same session id.
     #[error("group message that is not for this node")]
     Group,
     /// It belongs to a handshake that does not exist.
@@ -221,34 +229,47 @@ pub enum Dropped {
 
 impl Dropped {
     /// Number of reasons: the size of a table of counters.
-    pub(super) const COUNT: usize = DecodeError::COUNT + 14;
+    pub(super) const COUNT: usize = DecodeError::COUNT + 15;
 
-    /// Returns all reasons, in the order of their counters.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
-        let own = [
-            Self::UnknownSession,
-            Self::Group,
-            Self::UnknownHandshake,
-            Self::Unsolicited,
-            Self::Misplaced,
-            Self::NoExchange,
-            Self::Backlog,
-            Self::OtherTransport,
-            Self::GroupReplay,
-            Self::GroupSender,
-            Self::GroupAnswer,
-            Self::HandshakeCopy,
-            Self::EphemeralNodeId,
-            Self::PrivateUnicast,
-        ];
-        DecodeError::ALL.into_iter().map(Self::Decode).chain(own)
+    /// The names of all reasons, in the order of their counters.
+    pub(super) const NAMES: [&'static str; Self::COUNT] = [
+        "Malformed",
+        "Privacy",
+        "Shape",
+        "WrongSession",
+        "TooShort",
+        "Unauthentic",
+        "ProtocolHeader",
+        "Crypto",
+        "AckFromGroup",
+        "UnknownSession",
+        "Group",
+        "UnknownHandshake",
+        "Unsolicited",
+        "Misplaced",
+        "NoExchange",
+        "Backlog",
+        "OtherTransport",
+        "GroupReplay",
+        "GroupSender",
+        "GroupAnswer",
+        "HandshakeCopy",
+        "EphemeralNodeId",
+        "PrivateUnicast",
+        "GroupKey",
+    ];
+
+    /// Returns the name of the reason: that of its variant, or of the [`DecodeError`].
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.get(self.index()).copied().unwrap_or_default()
     }
 
     /// Returns the index of this reason in a table of counters, below [`COUNT`](Self::COUNT).
     pub(super) const fn index(self) -> usize {
         let own = match self {
             Self::Decode(error) => return error.index(),
-            Self::UnknownSession => 0,
+            Self::UnknownSession(_) => 0,
             Self::Group => 1,
             Self::UnknownHandshake => 2,
             Self::Unsolicited => 3,
@@ -262,7 +283,44 @@ impl Dropped {
             Self::HandshakeCopy => 11,
             Self::EphemeralNodeId => 12,
             Self::PrivateUnicast => 13,
+            Self::GroupKey => 14,
         };
         DecodeError::COUNT + own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_index_and_its_name() {
+        let session = LocalSessionId::new(7).unwrap();
+        let own = [
+            Dropped::UnknownSession(session),
+            Dropped::Group,
+            Dropped::UnknownHandshake,
+            Dropped::Unsolicited,
+            Dropped::Misplaced,
+            Dropped::NoExchange,
+            Dropped::Backlog,
+            Dropped::OtherTransport,
+            Dropped::GroupReplay,
+            Dropped::GroupSender,
+            Dropped::GroupAnswer,
+            Dropped::HandshakeCopy,
+            Dropped::EphemeralNodeId,
+            Dropped::PrivateUnicast,
+            Dropped::GroupKey,
+        ];
+        let decode = DecodeError::ALL.into_iter();
+        let names = decode.clone().map(|error| std::format!("{error:?}"));
+        let names = names.chain(own.iter().map(|reason| std::format!("{reason:?}")));
+        let all = decode.map(Dropped::Decode).chain(own);
+        for (index, (reason, name)) in all.zip(names).enumerate() {
+            assert_eq!(reason.index(), index);
+            assert_eq!(reason.name(), name.trim_end_matches("(LocalSessionId(7))"));
+        }
+        assert_eq!(DecodeError::COUNT + own.len(), Dropped::COUNT);
     }
 }

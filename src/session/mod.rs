@@ -102,6 +102,7 @@ impl DecodeError {
     /// Number of reasons: the size of a table of counters.
     pub(crate) const COUNT: usize = 9;
     /// Every reason, at its [`index`](Self::index).
+    #[cfg(test)]
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::Malformed,
         Self::Privacy,

@@ -340,6 +340,18 @@ impl<C: Crypto> SecureSession<C> {
         is_pase
     }
 
+    /// Returns the name of the cipher suite. Matter has one.
+    #[must_use]
+    pub const fn cipher_suite(&self) -> &'static str {
+        "AES-128-CCM with HKDF-SHA256"
+    }
+
+    /// Returns the name of the curve of the key agreement and of the signatures. Matter has one.
+    #[must_use]
+    pub const fn curve(&self) -> &'static str {
+        "P-256"
+    }
+
     /// Binds attestation and certificate requests to this session.
     /// [Core, "Attestation Challenge"]
     #[must_use]
@@ -387,7 +399,7 @@ impl<C: Crypto> SecureSession<C> {
         self.last_activity = self.last_activity.max(now);
     }
 
-    /// Returns when the session was established.
+    /// Returns when the session was established, by a full handshake or by a resumption.
     #[must_use]
     pub const fn created_at(&self) -> Instant {
         self.created_at

@@ -158,6 +158,7 @@ pub fn record_of(id: [u8; 16], peer: &Credentials) -> ResumptionRecord {
         shared_secret: Secret::new([0x5A; 32]),
         valid_until: None,
         authenticated: None,
+        age_seconds: 0,
         parameters: matter_session::session::SessionParameters::default(),
     }
 }

@@ -150,6 +150,26 @@ fn messages_that_are_not_authentic_or_want_an_answer_are_dropped() {
     assert_eq!(net.heard(1), [b"on"]);
 }
 
+/// Node 0 sends with the second newest of its keys. Node 1 has two older ones besides.
+#[test]
+fn a_message_names_the_key_set_and_the_epoch_that_it_was_sealed_under() {
+    for policy in [ONE, ASK] {
+        let mut net = lights::<Heap>(2, policy);
+        for (n, keys, epoch) in [(0, [7, 8].as_slice(), 0), (1, &[5, 6, 7], 2)] {
+            let manager = &mut net.node(n).manager;
+            key_set(1, policy, keys, |set| manager.groups_mut().set_key_set(index(1), set))
+                .unwrap();
+            if n == 0 {
+                continue;
+            }
+            net.multicast(0, index(1), 1, b"on");
+            net.run(3000);
+            let heard = &net.nodes[1].heard[0];
+            assert_eq!((heard.key_set, heard.epoch), (GroupKeySetId::new(1), epoch), "{policy:?}");
+        }
+    }
+}
+
 #[test]
 fn keys_rotate_without_a_gap() {
     let mut net = lights::<Heap>(3, ONE);
@@ -170,7 +190,7 @@ fn keys_rotate_without_a_gap() {
     let manager = &mut net.node(2).manager;
     key_set(1, ONE, &[9], |set| manager.groups_mut().set_key_set(index(1), set)).unwrap();
     let datagram = net.group_datagram(0, index(1), 1, b"late");
-    assert_eq!(hand(&mut net, 2, &datagram), Err(Dropped::Group));
+    assert_eq!(hand(&mut net, 2, &datagram), Err(Dropped::GroupKey));
     assert_eq!(hand(&mut net, 1, &datagram), Ok(()));
     assert!(net.node(2).manager.groups_mut().remove_key_set(index(1), GroupKeySetId::new(1)));
     assert!(!net.node(2).manager.groups().has_key_set(index(1), GroupKeySetId::new(1)));
@@ -196,7 +216,7 @@ fn with_a_fabric_go_its_groups_keys_and_senders() {
     assert_eq!((senders(&mut net, index(1)), senders(&mut net, index(2))), (1, 0));
     assert!(net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1))));
     assert_eq!((senders(&mut net, index(1)), senders(&mut net, index(2))), (0, 0));
-    assert_eq!(hand(&mut net, 1, &first), Err(Dropped::Group));
+    assert_eq!(hand(&mut net, 1, &first), Err(Dropped::GroupKey));
     assert_eq!(hand(&mut net, 1, &second), Ok(()), "the same epoch key is another on each fabric");
     assert_eq!(net.node(1).manager.groups().iter(index(1)).count(), 0);
     assert_eq!(net.node(1).manager.groups().iter(index(2)).count(), 1);
@@ -687,5 +707,5 @@ fn a_manager_without_tables_for_groups_has_none() {
     let refused = manager.groups_mut().set(Group::new(index(1), GroupId::new(1)), settings);
     assert_eq!(refused, Err(GroupError::Unsupported));
     let datagram = lights::<Heap>(1, ONE).group_datagram(0, index(1), 1, b"on");
-    assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::Group));
+    assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::GroupKey));
 }

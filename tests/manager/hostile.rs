@@ -72,9 +72,9 @@ fn a_group_message_is_dropped_and_counted() {
         let mut group = message.clone();
         group[0] = flags & 7;
         group[3] = flags & 0x80 | 1;
-        assert_eq!(net.hand(1, udp(1), &group), Err(Dropped::Group));
+        assert_eq!(net.hand(1, udp(1), &group), Err(Dropped::GroupKey));
     }
-    assert_eq!(net.node(1).manager.statistics().dropped(Dropped::Group), 3);
+    assert_eq!(net.node(1).manager.statistics().dropped(Dropped::GroupKey), 3);
     assert_eq!(net.node(1).facts(), before);
 }
 

@@ -2,13 +2,15 @@
 
 use core::time::Duration;
 
-use matter_session::ids::{NodeId, Peer};
-use matter_session::manager::{Config, Event, RestoreError};
+use matter_session::crypto::RustCrypto;
+use matter_session::fabric::Fabric;
+use matter_session::ids::{FabricIndex, NodeId, Peer};
+use matter_session::manager::{Config, Event, RestoreError, SessionManager};
 use matter_session::resumption::ResumptionRecord;
-use matter_session::session::ResumptionId;
+use matter_session::session::{ResumptionId, SessionParameters};
 use matter_session::time::MatterTime;
 
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Authority, Dice, Fate, Net, index, udp};
 
 fn changes(net: &mut Net, n: usize) -> Vec<u64> {
     let events = core::mem::take(&mut net.node(n).events);
@@ -172,4 +174,89 @@ fn forgotten_records_are_told_of() {
     net.pump();
     assert_eq!(changes(&mut net, 1), [100]);
     net.assert_clean();
+}
+
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Restarts node 0 with its fabric and with what it has exported.
+fn restart(net: &mut Net, config: &Config, stored: &[u8]) {
+    let node = net.node(0);
+    let mut fabric = [0; Fabric::ENCODED_MAX_LEN];
+    let len = node.manager.fabrics().iter().next().unwrap().encode(&mut fabric).unwrap();
+    node.manager = SessionManager::new(config.clone(), RustCrypto, &mut Dice::new(77));
+    node.manager.fabrics_mut().restore(&fabric[..len]).unwrap();
+    node.events.clear();
+    let record = ResumptionRecord::from_bytes(stored).unwrap();
+    assert_eq!(net.call(0, |m, cx| m.records_mut().restore(cx, record)), Ok(()));
+}
+
+fn export(net: &mut Net) -> Vec<u8> {
+    let bytes = net.node(0).manager.records_mut().export(SERVED).unwrap();
+    bytes.as_bytes().to_vec()
+}
+
+const SERVED: Peer = Peer::new(FabricIndex::MIN, NodeId::new(200));
+
+#[test]
+fn a_restart_renews_no_record_where_the_calendar_time_is_known() {
+    let config = Config::default().with_records(8, LIFETIME);
+    let mut net = Net::members_with(vec![(udp(1), config.clone()), (udp(2), config.clone())]);
+    net.node(0).epoch = Some(900_000_000);
+    net.case(200);
+    let before = net.node(0).manager.records().get(SERVED).unwrap();
+    let stored = export(&mut net);
+    for _ in 0..3 {
+        net.run(1_000_000);
+        restart(&mut net, &config, &stored);
+        assert_eq!(net.node(0).manager.records().get(SERVED), Some(before));
+    }
+    net.run(599_000 - 1000);
+    assert_eq!(net.node(0).manager.records().len(), 1);
+    net.run(1000);
+    assert_eq!(net.node(0).manager.records().len(), 0);
+}
+
+/// A node without a clock resumes again and again, and restarts a second after each session. Its
+/// record knows how old it was when the session was made; that second does not count.
+#[test]
+fn a_restart_renews_no_record_where_nobody_knows_the_time() {
+    let config = Config::default().with_records(8, LIFETIME);
+    let mut net = Net::members_with(vec![(udp(1), config.clone()), (udp(2), config.clone())]);
+    net.case(200);
+    let mut aged = net.nodes[0].manager.dangerous_records().next().unwrap().clone();
+    let began = net.now - 1000;
+    for uncounted in [1000, 2000, 3000] {
+        net.run(1_000_000);
+        let (session, _) = net.case(200);
+        assert!(net.node(0).manager.session(session).unwrap().resumed_at().is_some());
+        let stored = export(&mut net);
+        restart(&mut net, &config, &stored);
+        let expires = net.node(0).manager.records().get(SERVED).unwrap().expires.as_millis();
+        let left = began + 3_600_000 - net.now;
+        assert!((left..=left + uncounted).contains(&(expires - net.now)), "{left} ms are left");
+    }
+    net.run(began + 3_603_000 - net.now);
+    assert_eq!(net.node(0).manager.records().len(), 0);
+    // It is too old whoever restores it, whenever.
+    aged.age_seconds = 3600;
+    let refused = net.call(0, |m, cx| m.records_mut().restore(cx, aged));
+    assert_eq!(refused, Err(RestoreError::Expired));
+}
+
+/// What the version before has stored: no times, no parameters.
+#[test]
+fn a_record_of_format_version_2_serves_a_node_that_begins_handshakes() {
+    let config = Config::default().with_records(8, LIFETIME);
+    let mut net = Net::members_with(vec![(udp(1), config.clone()), (udp(2), config.clone())]);
+    net.case(200);
+    let mut stored = export(&mut net)[..78].to_vec();
+    stored[0] = 2;
+    restart(&mut net, &config, &stored);
+    let facts = net.node(0).manager.records().get(SERVED).unwrap();
+    assert_eq!((facts.authenticated, facts.valid_until, facts.expires_at), (None, None, None));
+    assert_eq!(facts.parameters, SessionParameters::default());
+    assert_eq!(facts.expires.as_millis(), net.now + 3_600_000);
+    let (session, _) = net.case(200);
+    assert!(net.node(0).manager.session(session).unwrap().resumed_at().is_some());
+    assert_eq!(export(&mut net)[0], 3);
 }

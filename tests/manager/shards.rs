@@ -258,7 +258,7 @@ fn groups_are_for_the_first_shard_alone() {
     assert_eq!(shards.of(&datagram), Some(0));
     assert_eq!(net.hand(1, udp(1), &datagram), Ok(()));
     for n in [2, 3] {
-        assert_eq!(net.hand(n, udp(1), &datagram), Err(Dropped::Group));
+        assert_eq!(net.hand(n, udp(1), &datagram), Err(Dropped::GroupKey));
         let manager = &mut net.node(n).manager;
         let settings = GroupSettings::new(GroupKeySetId::new(1));
         let refused = manager.groups_mut().set(Group::new(index(1), GroupId::new(1)), settings);

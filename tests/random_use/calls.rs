@@ -469,7 +469,10 @@ impl<S: Storage> World<S> {
         let chosen = sessions.for_payload(peer, protocol, len);
         assert!(chosen.is_none() || sessions.for_payload(peer, protocol, 0).is_some());
         for handle in handles {
-            assert!(m.session(handle).is_some());
+            let session = m.session(handle).expect("it was listed");
+            assert_eq!(session.peer().is_some(), session.verification().is_some());
+            let own = (session.fabric().is_some(), session.resumed_at(), session.max_payload());
+            let _ = (own, session.ticket(), session.peer_certificates().is_some());
             keep(&mut pool.sessions, handle);
         }
         let records = m.records();

@@ -193,6 +193,7 @@ fn any_config(dice: &mut Dice) -> Config {
     if coin(dice) {
         config.claim_wait = any_duration(dice);
     }
+    config.keep_peer_certificates = coin(dice);
     // Where every limit is wild, little happens.
     if coin(dice) {
         return config;

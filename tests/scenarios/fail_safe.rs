@@ -84,7 +84,8 @@ fn a_message_over_the_session_of_an_expired_fail_safe_is_not_delivered() {
                 let [datagram] = &mut batch;
                 datagram.take().unwrap().dropped()
             });
-            assert_eq!(received, (!delivered).then_some(Dropped::UnknownSession));
+            let unknown = Dropped::UnknownSession(session.local_session_id());
+            assert_eq!(received, (!delivered).then_some(unknown));
             assert_eq!(net.nodes[DEVICE].manager.session(session).is_some(), delivered);
             net.pump();
             let ended = [(session, 0, CloseReason::FailSafeExpired)];

@@ -60,7 +60,8 @@ fn who_talks_to_a_node_that_has_restarted_notices_in_time_and_finds_it_again() {
             assert!(net.node(speaker).undelivered(exchange), "{what}");
             assert_eq!(net.sent_by(speaker, since).len(), 5, "{what}");
             assert_eq!(net.sent_by(restarts, since).len(), 0, "{what}: silence");
-            assert_eq!(net.node(restarts).dropped, [Dropped::UnknownSession; 5]);
+            let former = [a, b][restarts].local_session_id();
+            assert_eq!(net.node(restarts).dropped, [Dropped::UnknownSession(former); 5]);
             let session = net.nodes[speaker].manager.session([a, b][speaker]).unwrap();
             assert!(session.is_defunct(), "{what}");
             // Either of them begins.
@@ -147,7 +148,7 @@ fn a_message_of_a_closed_session_is_met_with_silence() {
     net.pump();
     net.on_send(|_| Fate::Arrives);
     let since = net.sent.len();
-    assert_eq!(net.hand(1, udp(1), &message), Err(Dropped::UnknownSession));
+    assert_eq!(net.hand(1, udp(1), &message), Err(Dropped::UnknownSession(b.local_session_id())));
     net.run(1000);
     assert!(net.sent_by(1, since).is_empty());
 }

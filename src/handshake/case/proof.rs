@@ -39,6 +39,7 @@ pub(super) fn establish(
             authenticated: peer.authenticated,
             // The transcript covers them.
             parameters: ends.peer_parameters,
+            age_seconds: 0,
         },
         Proof::Resumption { record, .. } => record,
     };

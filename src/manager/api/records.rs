@@ -35,12 +35,12 @@ impl<'a, C: Crypto, S: Storage, T> Records<&'a SessionManager<C, S, T>> {
     /// Returns the facts of the record of a peer.
     #[must_use]
     pub fn get(self, peer: Peer) -> Option<RecordInfo> {
-        self.0.node.records.by_peer(peer).map(RecordInfo::from)
+        self.0.node.records.info(peer, &self.0.node.config)
     }
 
     /// Returns the facts of all records.
     pub fn iter(self) -> impl Iterator<Item = RecordInfo> + use<'a, C, S, T> {
-        self.0.node.records.iter().map(RecordInfo::from)
+        self.0.node.records.infos(&self.0.node.config)
     }
 
     /// Returns the number of records.
@@ -86,7 +86,8 @@ impl<C: Crypto, S: Storage, T: Default> Records<&mut SessionManager<C, S, T>> {
     }
 
     /// Adds a record that was stored before, in place of the peer's former one, for what is left of
-    /// its lifetime: all of it, if the calendar time is not known. No event is queued for it.
+    /// its lifetime. If the calendar time is not known, or was not at the full handshake, the time
+    /// between the last session with the peer and now does not count. No event is queued for it.
     ///
     /// # Errors
     /// [`RestoreError`]. Nothing has changed then. Do not delete the stored record if the error

@@ -15,8 +15,8 @@ use crate::manager::storage::Storage;
 impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Returns a secure session.
     #[must_use]
-    pub fn session(&self, session: SessionHandle) -> Option<SessionRef<'_, C, T>> {
-        self.sessions.get(session)
+    pub fn session(&self, session: SessionHandle) -> Option<SessionRef<'_, C, S, T>> {
+        self.sessions.get(session, &self.node)
     }
 
     /// Returns the session that messages to a peer should use: the one that received a message of
@@ -62,8 +62,8 @@ pub struct Sessions<M>(M);
 
 impl<'a, C: Crypto, S: Storage, T: Default> Sessions<&'a SessionManager<C, S, T>> {
     /// Returns all secure sessions, by ascending local id.
-    pub fn iter(self) -> impl Iterator<Item = SessionRef<'a, C, T>> + use<'a, C, S, T> {
-        self.0.sessions.iter()
+    pub fn iter(self) -> impl Iterator<Item = SessionRef<'a, C, S, T>> + use<'a, C, S, T> {
+        self.0.sessions.iter(&self.0.node)
     }
 
     /// Returns the number of secure sessions.

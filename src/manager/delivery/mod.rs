@@ -130,7 +130,7 @@ impl<S: Storage, T> Delivery<S, T> {
     pub(super) fn push_short(&mut self, to: PeerAddress, kind: Short, datagram: &[u8]) {
         let dropped = self.outbox.push(to, kind, datagram);
         let count = &mut self.statistics.replies_dropped;
-        *count = count.saturating_add(dropped);
+        *count = count.wrapping_add(dropped);
     }
 
     /// Returns true if a short datagram of this kind waits to be sent.
@@ -148,6 +148,7 @@ impl<S: Storage, T> Delivery<S, T> {
         let short = self.outbox.pop()?;
         let datagram = self.scratch.get_mut(..short.datagram().len())?;
         datagram.copy_from_slice(short.datagram());
+        self.statistics.count_sent(false);
         Some(Transmit { to: short.to, datagram })
     }
 
@@ -181,6 +182,6 @@ impl<S: Storage, T> Delivery<S, T> {
     /// Counts a datagram that was dropped.
     pub(super) fn count_dropped(&mut self, from: PeerAddress, reason: Dropped) {
         trace::dropped(from, reason);
-        self.statistics.count(reason);
+        self.statistics.count_dropped(reason);
     }
 }

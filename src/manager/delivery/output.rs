@@ -7,5 +7,8 @@ pub(in crate::manager) enum Output {
     /// An acknowledgement, encoded in this range of the scratch buffer.
     Ack(Range<usize>),
     /// The message in flight.
-    InFlight,
+    InFlight {
+        /// Whether it was sent before.
+        repeated: bool,
+    },
 }

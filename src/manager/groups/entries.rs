@@ -72,6 +72,8 @@ pub(in crate::manager) struct Waiting<S: Storage> {
     pub(super) sender: Sender,
     pub(super) group: GroupId,
     pub(super) key_set: GroupKeySetId,
+    /// The place of the key in the set.
+    pub(super) epoch: u8,
     pub(super) header: ProtocolHeader,
     pub(super) counter: MessageCounter,
     pub(super) held: Cleartext<Held<S>>,
@@ -91,6 +93,7 @@ impl<S: Storage> Waiting<S> {
             sender: key.sender(false, *source),
             group,
             key_set: key.key.set,
+            epoch: key.key.place,
             header: *header,
             counter: *counter,
             held: Cleartext::new(held),

@@ -44,9 +44,12 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
             }
             _ => false,
         };
-        let opened = group::decode(datagram, self.candidates(session), accept);
+        let mut has_key = false;
+        let candidates = self.candidates(session).inspect(|_| has_key = true);
+        let opened = group::decode(datagram, candidates, accept);
         let opened = opened.map_err(|error| match error {
-            DecodeError::WrongSession => Dropped::Group,
+            DecodeError::WrongSession if has_key => Dropped::Group,
+            DecodeError::WrongSession => Dropped::GroupKey,
             error => Dropped::Decode(error),
         })?;
         trace::message(Way::In, session.get(), &opened.header, opened.counter);
@@ -141,6 +144,7 @@ fn deliver(group: GroupId, opened: GroupOpened<'_, Candidate>) -> GroupMessage<'
     GroupMessage {
         group: Group::new(key.fabric, group),
         key_set: key.set,
+        epoch: key.place,
         source,
         exchange: header.exchange,
         kind: MessageType::new(header.protocol, header.opcode),

@@ -78,11 +78,12 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         }
         let serial = self.first_waiting(Waiting::is_admitted)?;
         self.lent = Some(serial);
-        let Waiting { sender, group, key_set, header, counter, held, .. } =
+        let Waiting { sender, group, key_set, epoch, header, counter, held, .. } =
             self.waiting.get_mut(&serial)?;
         Some(GroupMessage {
             group: Group::new(sender.fabric, *group),
             key_set: *key_set,
+            epoch: *epoch,
             source: sender.node,
             exchange: header.exchange,
             kind: MessageType::new(header.protocol, header.opcode),

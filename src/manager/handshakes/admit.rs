@@ -19,6 +19,7 @@ use crate::manager::handshakes::message::has_room;
 use crate::manager::handshakes::reply::ReplyTo;
 use crate::manager::handshakes::slot::{Sigma1Mark, Slot};
 use crate::manager::node::Node;
+use crate::manager::statistics::increment;
 use crate::manager::storage::{Map, Storage};
 use crate::time::Instant;
 use crate::wire::StatusReport;
@@ -67,14 +68,13 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             Some(wait) => Err(*wait),
             None if first.is_pase() && self.window.is_vacant() => {
                 log_info!("PASE refused: the commissioning window is closed");
-                let count = &mut delivery.statistics.window_closed;
-                *count = count.saturating_add(1);
+                increment(&mut delivery.statistics.window_closed);
                 return Err(StatusReport::invalid_parameter());
             }
             None => self.make_room_for(crypto, first, commissioned, now, delivery, node),
         };
         wait.map_err(|wait| {
-            delivery.statistics.busy = delivery.statistics.busy.saturating_add(1);
+            increment(&mut delivery.statistics.busy);
             StatusReport::busy(wait)
         })
     }

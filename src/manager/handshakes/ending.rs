@@ -41,6 +41,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery.bytes.release(Owner::Certificates(id));
         let (peer, attempted, since) = (slot.peer, slot.machine.attempted(), slot.since);
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
+        delivery.statistics.handshakes.count_failed(&error);
         let told = (peer, error);
         // A refusal says more than that no other address has answered.
         #[cfg(feature = "initiator")]

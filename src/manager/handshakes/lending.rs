@@ -13,7 +13,16 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         &'a self,
         delivery: &'a Delivery<S, T>,
     ) -> Option<PeerCertificates<'a>> {
-        let id = self.lending?;
+        self.presented(self.lending?, delivery)
+    }
+
+    /// Returns the certificates that the peer of a handshake has presented, until the application
+    /// has read them.
+    pub(in crate::manager) fn presented<'a, T>(
+        &'a self,
+        id: HandshakeId,
+        delivery: &'a Delivery<S, T>,
+    ) -> Option<PeerCertificates<'a>> {
         self.slots.get(&id)?.kept.as_ref()?.lend(&delivery.bytes, id)
     }
 

@@ -75,14 +75,16 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let interval = slot.unsecured.base_interval(now);
         let exchange = slot.exchange.id();
+        let mut repetitions = 0;
         let wait = |n| {
+            repetitions = n;
             trace::in_flight(0, exchange, n);
             node.retry_wait()(interval, n)
         };
         if slot.exchange.take_transmission(now, wait) {
             #[cfg(feature = "initiator")]
             slot.stagger(now);
-            return Some(Output::InFlight);
+            return Some(Output::InFlight { repeated: repetitions > 0 });
         }
         if let Some(header) = slot.exchange.next_ack() {
             slot.exchange.sent(&header, now);

@@ -217,6 +217,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             }
         };
         slot.kept = kept;
+        let since = core::mem::replace(&mut slot.stepped, cx.now);
+        delivery.statistics.handshakes.peer.note(since, cx.now);
         slot.race.end();
         slot.race.refusal = None;
         slot.peer = from;

@@ -151,7 +151,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         // window.
         let duplicate = opcode.begins_handshake() || slot.unsecured.is_duplicate(counter);
         trace::message(if duplicate { Way::InAgain } else { Way::In }, 0, &header, counter);
-        if !duplicate {
+        if duplicate {
+            delivery.statistics.count_duplicate();
+        } else {
             slot.unsecured.commit(counter, now);
         }
         let receipt = slot.exchange.receive(&header, counter, duplicate, now);

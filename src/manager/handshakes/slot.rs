@@ -54,6 +54,9 @@ pub(in crate::manager) struct Slot<C: Crypto, S: Storage> {
     /// The attempts at other addresses of the peer.
     #[cfg(feature = "initiator")]
     pub(in crate::manager) race: Race,
+    /// When it began, and when its state machine made its last step.
+    pub(in crate::manager) began: Instant,
+    pub(in crate::manager) stepped: Instant,
     /// When the peer last answered, or was sent something new to answer.
     pub(in crate::manager) since: Instant,
     /// Whether the peer has answered anything that this node sent.
@@ -96,6 +99,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             peer,
             #[cfg(feature = "initiator")]
             race: Race::NONE,
+            began: now,
+            stepped: now,
             since: now,
             answered: false,
             crowd: 0,

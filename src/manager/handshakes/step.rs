@@ -14,11 +14,23 @@ use crate::manager::handshakes::message::{allocate, message_of};
 use crate::manager::handshakes::progress::{NewlyEstablished, Progress, Stepped};
 use crate::manager::handshakes::slot::{LINGER, Slot};
 use crate::manager::node::Node;
+use crate::manager::statistics::HandshakeStatistics;
 use crate::manager::storage::{ByteStore, Map, Owner, Storage};
 use crate::time::Instant;
 use crate::wire::MessageBuf;
 
 impl<C: Crypto, S: Storage> Slot<C, S> {
+    /// Notes how long the handshake has waited for this input: for the peer or for the application.
+    fn note_wait(&mut self, input: &Input<'_>, now: Instant, statistics: &mut HandshakeStatistics) {
+        let since = core::mem::replace(&mut self.stepped, now);
+        match input {
+            Input::Signed(_) | Input::Claimed(_) => statistics.application.note(since, now),
+            // The first message of a peer answers none.
+            Input::Message(_) if self.sent.is_some() => statistics.peer.note(since, now),
+            Input::Message(_) | Input::Abort(_) => {}
+        }
+    }
+
     /// Uses the timing that the peer has declared for retransmissions from now on. Towards an
     /// initiator, which can be anybody, the default intervals are used until it has proved who it
     /// is: what it declares must not keep its slot longer.
@@ -85,6 +97,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let Some(slot) = self.slots.get_mut(&id) else { return Stepped::NOTHING };
         #[cfg(feature = "initiator")]
         slot.race.end();
+        slot.note_wait(&input, cx.now, &mut delivery.statistics.handshakes);
         // Whatever the peer sent, it answers the message in flight.
         slot.exchange.ground();
         let Some(mut message) = allocate(id, delivery) else {
@@ -178,6 +191,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) -> bool {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.ended = Some(now + LINGER);
+            delivery.statistics.handshakes.total.note(slot.began, now);
             slot.turn(true, now);
             slot.lends_to = Some(session);
         }

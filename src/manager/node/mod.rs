@@ -56,9 +56,7 @@ impl<S: Storage> Node<S> {
 
     /// Adds a record that was checked, with what is left of its lifetime.
     pub(super) fn restore(&mut self, record: &ResumptionRecord, wall: WallClock, now: Instant) {
-        let age = wall.passed().zip(record.authenticated).map(|(now, then)| now.since(then));
-        let left = self.config.record_lifetime.saturating_sub(age.unwrap_or_default());
-        self.records.restore(record, now + left, now);
+        self.records.restore(record, record.age(wall), now, self.config.record_lifetime);
     }
 
     /// Returns the wait for an acknowledgement, from the peer's interval and the number of

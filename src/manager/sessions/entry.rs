@@ -26,6 +26,8 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(super) closing: Option<CloseReason>,
     /// The session was resumed, and the peer was not heard on it yet. The peer may have other keys.
     pub(super) is_unheard: bool,
+    /// The session was resumed.
+    pub(super) is_resumed: bool,
     /// Up to this counter, messages may have been refused that the manager has forgotten.
     pub(super) forgotten: u32,
     /// No message in flight has a counter below this one.
@@ -36,6 +38,10 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(super) boost: u16,
     /// Whether the application was refused an exchange, and is to be told when it can have one.
     pub(super) wants_exchange: bool,
+    /// When the peer presented its certificates, and the earliest end of their validity: seconds
+    /// since 2000, 0 if unknown or never. No `Option`, as there are tens of thousands.
+    pub(super) authenticated: u32,
+    pub(super) valid_until: u32,
     pub(super) data: T,
 }
 
@@ -51,11 +57,14 @@ impl<C: Crypto, T> Entry<C, T> {
             warned: false,
             closing: None,
             is_unheard: false,
+            is_resumed: false,
             forgotten: 0,
             oldest: 0,
             waiting: 0,
             boost: 0,
             wants_exchange: false,
+            authenticated: 0,
+            valid_until: 0,
             data: T::default(),
         }
     }
@@ -96,8 +105,8 @@ impl<C: Crypto, T> Entry<C, T> {
         self.session.remaining_messages() <= KEPT
     }
 
-    /// Returns the longest payload in bytes of a message with this header.
-    pub(super) fn max_payload(&self, header: &ProtocolHeader, config: &Config) -> usize {
+    /// Returns the longest payload in bytes of a message with a protocol header of this length.
+    pub(super) fn max_payload(&self, header_len: usize, config: &Config) -> usize {
         /// What the cipher takes, with the protocol header.
         const CIPHER_LIMIT: usize = 0xFFFF;
         let message = match self.address {
@@ -108,7 +117,7 @@ impl<C: Crypto, T> Entry<C, T> {
             }
         };
         let sealed = message.saturating_sub(MIN_MESSAGE_HEADER + TAILROOM);
-        sealed.min(CIPHER_LIMIT).saturating_sub(header.encoded_len())
+        sealed.min(CIPHER_LIMIT).saturating_sub(header_len)
     }
 
     /// Checks that a payload of `len` bytes fits a message with this header.
@@ -118,7 +127,7 @@ impl<C: Crypto, T> Entry<C, T> {
         header: &ProtocolHeader,
         config: &Config,
     ) -> Result<(), SendError> {
-        let max = self.max_payload(header, config);
+        let max = self.max_payload(header.encoded_len(), config);
         if len > max { Err(SendError::TooLong { max }) } else { Ok(()) }
     }
 }

@@ -9,6 +9,7 @@ use crate::manager::node::Node;
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::ExchangeEntry;
 use crate::manager::sessions::tables::Sessions;
+use crate::manager::statistics::increment;
 use crate::manager::storage::Storage;
 use crate::session::SecureSession;
 use crate::time::Instant;
@@ -27,6 +28,11 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Option<SessionHandle> {
         let most_of_peer = node.config.max_sessions_per_peer;
         if let Some(victim) = self.table.victim_for(session.identity(), most_of_peer) {
+            let evicted = &mut delivery.statistics.evicted;
+            increment(match self.table.is_peer_full(session.identity(), most_of_peer) {
+                true => &mut evicted.sessions_of_peer,
+                false => &mut evicted.sessions,
+            });
             self.end(victim, CloseReason::Evicted, now, delivery);
         }
         let serial = delivery.serial();

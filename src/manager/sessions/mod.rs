@@ -37,5 +37,5 @@ pub(super) use self::exchanges::Content;
 pub use self::receive_batch::Datagram;
 pub(super) use self::receive_batch::NotHandled;
 pub use self::send_batch::BatchMessage;
-pub use self::session_ref::SessionRef;
+pub use self::session_ref::{PeerVerification, SessionRef};
 pub(super) use self::tables::Sessions;

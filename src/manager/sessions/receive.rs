@@ -55,7 +55,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let unopened = |entry: &Entry<C, T>| {
             // A datagram before it may have ended the session.
             let lives = entry.serial == session.serial;
-            if lives { Ok(message) } else { Err(Dropped::UnknownSession) }
+            if lives { Ok(message) } else { Err(Dropped::UnknownSession(session.local)) }
         };
         self.receive_for(session.local, unopened, now, from, delivery, node)
     }
@@ -73,7 +73,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Result<Received<'b>, Dropped> {
         // The message may have waited in the socket while no timer was handled.
         self.fail_safe_timeout(now, delivery);
-        let entry = self.table.by_local_mut(local).ok_or(Dropped::UnknownSession)?;
+        let entry = self.table.by_local_mut(local).ok_or(Dropped::UnknownSession(local))?;
         let session = SessionHandle { local, serial: entry.serial };
         let message = unopened(entry)?;
         let (holder, counter) = (entry.holder(), message.counter());
@@ -155,6 +155,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         node: &Node<S>,
     ) -> Result<Received<'b>, Dropped> {
         let Opened { header, counter, payload, duplicate, .. } = opened;
+        if duplicate {
+            delivery.statistics.count_duplicate();
+        }
         let key = key_of(session.local, &header);
         let way = if duplicate { Way::InAgain } else { Way::In };
         trace::message(way, session.local.get(), &header, counter);
@@ -170,6 +173,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             };
             let exchange = ExchangeHandle { key, serial: entry.serial };
             let closing = entry.closing;
+            let sealed = entry.exchange.last_used();
             let receipt = entry.exchange.receive(&header, counter, duplicate, now);
             if closing {
                 // The application has closed the exchange: no message of its own will carry the
@@ -195,6 +199,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let goes_on = entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
             // Before the end of the session that may follow.
             if receipt.acknowledged {
+                delivery.statistics.acknowledged.note(sealed, now);
                 delivery.push_event(match has_arrived {
                     true => Event::Acknowledged { exchange },
                     false => Event::Undelivered { exchange },
@@ -236,7 +241,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> Result<ExchangeHandle, Dropped> {
-        let holder = self.table.by_local(key.session).ok_or(Dropped::UnknownSession)?.holder();
+        let session = self.table.by_local(key.session);
+        let holder = session.ok_or(Dropped::UnknownSession(key.session))?.holder();
         let serial = delivery.serial();
         let exchange = Exchange::new(header.exchange, false, now);
         let mut entry = ExchangeEntry::new(exchange, serial, holder);

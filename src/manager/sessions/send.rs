@@ -124,6 +124,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if let Some(entry) = self.exchanges.open_mut(exchange) {
             entry.exchange.sent(&header, now);
         }
+        delivery.statistics.count_sent(false);
         self.finish_send(key, delivery, node);
         Ok(Transmit { to, datagram })
     }
@@ -142,7 +143,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         let header = entry.exchange.header(protocol, 0, true);
         let session = self.table.by_local(exchange.key.session)?;
-        Some(session.max_payload(&header, &node.config))
+        Some(session.max_payload(header.encoded_len(), &node.config))
     }
 
     fn finish_send(&mut self, key: ExchangeKey, delivery: &mut Delivery<S, T>, node: &Node<S>) {
@@ -161,7 +162,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Option<Output> {
         let output = self.next_output(key, now, delivery, node);
         match &output {
-            Some(Output::InFlight) => {}
+            Some(Output::InFlight { .. }) => {}
             Some(Output::Ack { .. }) => {
                 self.watch_counter(key.session, delivery);
                 if self.update_exchange(key, delivery, node) {
@@ -192,7 +193,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let session = self.table.in_use(key.session)?;
         // The message first: a recorded datagram can make an acknowledgement due at any time.
         let known = &*session;
+        let mut repetitions = 0;
         let wait = |n| {
+            repetitions = n;
             trace::in_flight(key.session.get(), key.id, n);
             known.retry_wait(now, node.retry_wait(), n)
         };
@@ -215,7 +218,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let source = Source::Exchange(key);
             delivery.schedule.file(source, &mut entry.filed, Some(now), has_output);
         }
-        Some(Output::InFlight)
+        Some(Output::InFlight { repeated: repetitions > 0 })
     }
 
     /// Returns the address of the peer of an exchange.

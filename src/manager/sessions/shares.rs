@@ -21,6 +21,7 @@ use crate::manager::node::Node;
 use crate::manager::sessions::exchanges::{Exchanges, owner_of};
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
+use crate::manager::statistics::increment;
 use crate::manager::storage::{ByteStore, Holder, Holders, Owner, Storage};
 use crate::time::Instant;
 use crate::wire::{MAX_UDP_MESSAGE, MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, TAILROOM};
@@ -121,6 +122,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let of_peer = self.table.of_holder(holder).flat_map(|id| self.exchanges.of_session(id));
         let Some((key, _)) = of_peer.min_by_key(|(_, used)| *used) else { return };
         let Some(mut entry) = self.exchanges.remove(&key) else { return };
+        increment(&mut delivery.statistics.evicted.exchanges);
         delivery.forget(Source::Exchange(key), entry.filed);
         if let Some(session) = self.table.handle(key.session) {
             self.acknowledge_all(session, &mut entry, now, delivery);

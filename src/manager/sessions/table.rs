@@ -5,15 +5,17 @@ use core::ops::RangeInclusive;
 
 use rand_core::CryptoRng;
 
+use crate::context::PeerCertificates;
 use crate::crypto::Crypto;
 use crate::ids::Peer;
 use crate::ids::{FabricIndex, LocalSessionId, NodeId};
 use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::node::Node;
 use crate::manager::sessions::entry::{Entry, PASE, listed_under, peer_of};
 use crate::manager::sessions::order::UseOrder;
 use crate::manager::sessions::session_ref::SessionRef;
 use crate::manager::storage::{
-    ConnectionIndex, FabricOrPase, Holder, Peers, Rank, Seat, Seats, Storage,
+    Chains, ConnectionIndex, FabricOrPase, Holder, Peers, Rank, Seat, Seats, Storage,
 };
 use crate::session::{Identity, SessionKind};
 use crate::time::Instant;
@@ -24,6 +26,8 @@ pub(in crate::manager) struct SessionTable<C: Crypto, S: Storage, T> {
     peers: S::Peers,
     connections: S::Connections,
     order: UseOrder<S>,
+    /// Those of the peers, if the configuration asks for them.
+    certificates: S::Chains<LocalSessionId>,
     ids: RangeInclusive<u16>,
     last_id: u16,
 }
@@ -34,6 +38,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         peers: Peers::EMPTY,
         connections: ConnectionIndex::EMPTY,
         order: UseOrder::EMPTY,
+        certificates: Chains::EMPTY,
         ids: 0..=0,
         last_id: 0,
     };
@@ -121,19 +126,43 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         self.by_local_mut(handle.local).filter(|entry| entry.serial == handle.serial)
     }
 
-    pub(in crate::manager) fn get_ref(
-        &self,
+    pub(in crate::manager) fn get_ref<'a>(
+        &'a self,
         handle: SessionHandle,
-    ) -> Option<SessionRef<'_, C, T>> {
+        node: &'a Node<S>,
+    ) -> Option<SessionRef<'a, C, S, T>> {
         let seat = self.entries.find(handle.local)?;
         let entry = self.entries.get(seat).filter(|entry| entry.serial == handle.serial)?;
-        Some(SessionRef { entry, defunct: self.order.is_defunct(seat) })
+        Some(self.ref_to(seat, entry, node))
+    }
+
+    fn ref_to<'a>(
+        &'a self,
+        seat: Seat,
+        entry: &'a Entry<C, T>,
+        node: &'a Node<S>,
+    ) -> SessionRef<'a, C, S, T> {
+        let defunct = self.order.is_defunct(seat);
+        SessionRef { entry, defunct, certificates: &self.certificates, node }
     }
 
     /// Returns all sessions by ascending id.
-    pub(in crate::manager) fn refs(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
-        let defunct = |seat| self.order.is_defunct(seat);
-        self.entries.iter().map(move |(seat, entry)| SessionRef { entry, defunct: defunct(seat) })
+    pub(in crate::manager) fn refs<'a>(
+        &'a self,
+        node: &'a Node<S>,
+    ) -> impl Iterator<Item = SessionRef<'a, C, S, T>> {
+        self.entries.iter().map(move |(seat, entry)| self.ref_to(seat, entry, node))
+    }
+
+    /// Keeps the certificates of its peer with a session that lives.
+    pub(in crate::manager) fn keep_certificates(
+        &mut self,
+        session: SessionHandle,
+        certificates: &PeerCertificates<'_>,
+    ) {
+        if self.get(session).is_some() {
+            self.certificates.keep(session.local, certificates);
+        }
     }
 
     /// Returns the session with the lowest id that `which` picks.
@@ -321,6 +350,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
             let entries = &self.entries;
             self.peers.remove(peer, seat, |seat| entries.get(seat)?.peer());
         }
+        self.certificates.forget(&handle.local);
         self.entries.discard(handle.local);
         if let Some(peer) = peer {
             let left = self.count_of(peer);
@@ -351,6 +381,11 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         len < capacity && (kind == SessionKind::Pase || case.saturating_add(1) < capacity)
     }
 
+    /// Returns true if the peer of a new session has as many as a peer may have.
+    pub(in crate::manager) fn is_peer_full(&self, newcomer: &Identity, most_of_peer: u8) -> bool {
+        peer_of(newcomer).is_some_and(|peer| self.count_of(peer) >= most_of_peer.max(1))
+    }
+
     /// Returns the session to evict for a new one; `None` if none must be. One must be evicted when
     /// the table is full, or when the new session's peer has as many sessions as a peer may have.
     ///
@@ -369,7 +404,7 @@ impl<C: Crypto, S: Storage, T> SessionTable<C, S, T> {
         most_of_peer: u8,
     ) -> Option<SessionHandle> {
         let own = peer_of(newcomer);
-        if let Some(peer) = own.filter(|peer| self.count_of(*peer) >= most_of_peer.max(1)) {
+        if let Some(peer) = own.filter(|_| self.is_peer_full(newcomer, most_of_peer)) {
             return self.worst_of_peer(peer).map(|(_, session)| session);
         }
         if self.has_room(newcomer.kind()) {

@@ -2,19 +2,22 @@
 
 use rand_core::CryptoRng;
 
+use crate::context::PeerCertificates;
 use crate::crypto::Crypto;
 use crate::exchange::Exchange;
 use crate::ids::Peer;
 use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, ProtocolId};
 use crate::manager::config::Config;
 use crate::manager::handle::{ExchangeKey, PeerAddress, SessionHandle};
+use crate::manager::node::Node;
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::Exchanges;
 use crate::manager::sessions::refused::Refused;
 use crate::manager::sessions::session_ref::SessionRef;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::storage::Storage;
-use crate::time::Instant;
+use crate::resumption::ResumptionRecord;
+use crate::time::{Instant, MatterTime};
 
 /// The secure sessions of a node and their exchanges.
 pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
@@ -119,12 +122,29 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         self.fail_safe
     }
 
-    /// Notes that a session was resumed: until its peer is heard on it, nothing shows that both have
-    /// the same keys.
-    pub(in crate::manager) fn set_unheard(&mut self, session: SessionHandle) {
+    /// Notes what a session comes from: the record of its handshake, and whether it was `resumed`.
+    /// Until the peer of one that was is heard on it, nothing shows that both have the same keys.
+    pub(in crate::manager) fn set_origin(
+        &mut self,
+        session: SessionHandle,
+        record: &ResumptionRecord,
+        resumed: bool,
+    ) {
         if let Some(entry) = self.table.get_mut(session) {
-            entry.is_unheard = true;
+            let seconds = |time: Option<MatterTime>| time.map_or(0, MatterTime::as_seconds);
+            entry.authenticated = seconds(record.authenticated);
+            entry.valid_until = seconds(record.valid_until);
+            (entry.is_resumed, entry.is_unheard) = (resumed, resumed);
         }
+    }
+
+    /// Keeps the certificates of its peer with a session that lives.
+    pub(in crate::manager) fn keep_certificates(
+        &mut self,
+        session: SessionHandle,
+        certificates: &PeerCertificates<'_>,
+    ) {
+        self.table.keep_certificates(session, certificates);
     }
 
     /// Returns the next local session id that is neither in use nor `reserved`.
@@ -136,8 +156,12 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
     }
 
     /// Returns a session.
-    pub(in crate::manager) fn get(&self, session: SessionHandle) -> Option<SessionRef<'_, C, T>> {
-        self.table.get_ref(session)
+    pub(in crate::manager) fn get<'a>(
+        &'a self,
+        session: SessionHandle,
+        node: &'a Node<S>,
+    ) -> Option<SessionRef<'a, C, S, T>> {
+        self.table.get_ref(session, node)
     }
 
     /// Returns the session that has this local id now.
@@ -146,8 +170,11 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
     }
 
     /// Returns all sessions by ascending local id.
-    pub(in crate::manager) fn iter(&self) -> impl Iterator<Item = SessionRef<'_, C, T>> {
-        self.table.refs()
+    pub(in crate::manager) fn iter<'a>(
+        &'a self,
+        node: &'a Node<S>,
+    ) -> impl Iterator<Item = SessionRef<'a, C, S, T>> {
+        self.table.refs(node)
     }
 
     /// Returns the session that messages to a peer should use: none that is defunct, none that
@@ -165,8 +192,8 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
         config: &Config,
     ) -> Option<SessionHandle> {
         let header = Exchange::<[u8; 0]>::new(ExchangeId::default(), true, Instant::ZERO);
-        let header = header.header(protocol, 0, true);
-        self.table.best_of_peer(peer, |entry| entry.max_payload(&header, config) >= len)
+        let header_len = header.header(protocol, 0, true).encoded_len();
+        self.table.best_of_peer(peer, |entry| entry.max_payload(header_len, config) >= len)
     }
 
     /// Returns all CASE sessions with a peer, in no particular order.

@@ -10,6 +10,7 @@ use crate::manager::handle::{ExchangeHandle, ExchangeKey};
 use crate::manager::node::Node;
 use crate::manager::sessions::exchanges::ExchangeEntry;
 use crate::manager::sessions::tables::Sessions;
+use crate::manager::statistics::increment;
 use crate::manager::storage::Storage;
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -111,6 +112,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if gave_up {
             entry.awaited = None;
             self.table.unanswered(key.session);
+            increment(&mut delivery.statistics.given_up);
             delivery.push_event(Event::Undelivered { exchange });
         } else if !entry.closing {
             entry.expire(exchange, now, lifetime, delivery);

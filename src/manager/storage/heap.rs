@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::boxed::Boxed;
+use super::chains::KeptChains;
 use super::connections::Connected;
 use super::hashed::HashedPeers;
 use super::holders::Counted;
@@ -42,6 +43,7 @@ impl Storage for Heap {
     type UseLists = Tree<(FabricOrPase, Rank), Ends>;
     type Counts = Tree<FabricOrPase, u16>;
     type Connections = Connected;
+    type Chains<K: Ord> = KeptChains<K>;
     type Exchanges<V> = Tree<ExchangeKey, V>;
     type Holders = Counted;
     type Refused = Tree<(LocalSessionId, u32), Instant>;

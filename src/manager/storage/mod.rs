@@ -11,6 +11,7 @@ use crate::time::Instant;
 mod arena;
 #[cfg(feature = "alloc")]
 mod boxed;
+mod chains;
 mod connections;
 mod fixed;
 mod groups;
@@ -31,6 +32,7 @@ mod sorted;
 mod tree;
 mod use_list;
 
+pub(super) use self::chains::Chains;
 pub(super) use self::connections::ConnectionIndex;
 pub use self::fixed::{Fixed, WithGroups};
 pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Present, Sender};
@@ -319,6 +321,9 @@ pub trait Storage: sealed::Sealed {
     /// Sessions by connection: an index.
     #[doc(hidden)]
     type Connections: ConnectionIndex;
+    /// Certificates of peers, by session or by record.
+    #[doc(hidden)]
+    type Chains<K: Ord>: Chains<K>;
     /// Exchanges of secure sessions.
     #[doc(hidden)]
     type Exchanges<V>: Take<ExchangeKey, V>;

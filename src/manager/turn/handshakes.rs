@@ -9,13 +9,14 @@ use crate::manager::SessionManager;
 #[cfg(feature = "initiator")]
 use crate::manager::error::ConnectError;
 use crate::manager::event::Event;
-use crate::manager::handle::{HandshakeId, PeerAddress};
+use crate::manager::handle::{HandshakeId, PeerAddress, SessionHandle};
 #[cfg(feature = "initiator")]
 use crate::manager::handshakes::{Answer, Destination};
 use crate::manager::handshakes::{Arrival, First, Input, NewlyEstablished, Progress, Stepped};
 use crate::manager::received::{Dropped, Received};
-use crate::manager::storage::Storage;
+use crate::manager::storage::{Chains, Storage};
 use crate::manager::trace;
+use crate::resumption::ResumptionRecord;
 use crate::time::Instant;
 use crate::wire::{Packet, StatusReport};
 
@@ -170,11 +171,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             let expires = self.handshakes.fail_safe().map(|fail_safe| cx.now + fail_safe);
             self.sessions.set_commissioned(session, expires);
         }
-        if resumed {
-            self.sessions.set_unheard(session);
-        }
+        self.delivery.statistics.handshakes.count_established(record.is_some(), resumed);
         self.delivery.push_event(Event::Established { session, handshake, resumed });
         if let Some(record) = record {
+            self.sessions.set_origin(session, &record, resumed);
             match &mut cx.resumption {
                 Some(store) => {
                     store.save(&record);
@@ -183,6 +183,31 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
                 }
                 None => self.save_record(&record, resumed, cx.now),
             }
+            if S::Chains::<LocalSessionId>::KEEPS && self.node.config.keep_peer_certificates {
+                self.keep_certificates(id, session, &record, resumed);
+            }
+        }
+    }
+
+    /// Keeps the certificates of a peer with a new session: those that it has just presented, also
+    /// with its record, or those that are kept with the record that the session was resumed from.
+    #[inline(never)]
+    fn keep_certificates(
+        &mut self,
+        id: HandshakeId,
+        session: SessionHandle,
+        record: &ResumptionRecord,
+        resumed: bool,
+    ) {
+        let Self { sessions, handshakes, delivery, node, .. } = self;
+        let presented = handshakes.presented(id, delivery);
+        if let Some(certificates) = presented {
+            let peer = Peer::new(record.fabric, record.peer);
+            node.records.keep_certificates(peer, &certificates);
+        }
+        let kept = if resumed { node.records.certificates_of(record) } else { presented };
+        if let Some(certificates) = kept {
+            sessions.keep_certificates(session, &certificates);
         }
     }
 

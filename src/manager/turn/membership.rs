@@ -11,6 +11,7 @@ use crate::manager::error::{FabricTableError, RestoreError};
 use crate::manager::event::{CloseReason, Event};
 use crate::manager::handle::SessionHandle;
 use crate::manager::node::records::Saved;
+use crate::manager::statistics::increment;
 use crate::manager::storage::{Optional, Storage};
 use crate::resumption::ResumptionRecord;
 use crate::session::ResumptionId;
@@ -102,6 +103,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     ) {
         let lifetime = self.node.config.record_lifetime;
         let Saved { saved, evicted } = self.node.records.save(record, resumed, now, lifetime);
+        if evicted.is_some() {
+            increment(&mut self.delivery.statistics.evicted.records);
+        }
         let saved = saved.then_some(Peer::new(record.fabric, record.peer));
         for peer in evicted.into_iter().chain(saved) {
             self.delivery.push_event(Event::RecordChanged { peer });

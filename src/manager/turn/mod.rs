@@ -15,6 +15,7 @@ use crate::manager::groups::Groups;
 use crate::manager::handle::{PeerAddress, Source};
 use crate::manager::received::{Dropped, Received, Transmit};
 use crate::manager::sessions::{Datagram, NotHandled};
+use crate::manager::statistics::increment;
 use crate::manager::storage::{Optional, Storage};
 use crate::manager::trace;
 use crate::session::DecodeError;
@@ -40,10 +41,16 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         from: PeerAddress,
         received: Result<Received<'b>, Dropped>,
     ) -> Received<'b> {
-        received.unwrap_or_else(|reason| {
-            self.delivery.count_dropped(from, reason);
-            Received::Dropped(reason)
-        })
+        match received {
+            Ok(received) => {
+                increment(&mut self.delivery.statistics.received);
+                received
+            }
+            Err(reason) => {
+                self.delivery.count_dropped(from, reason);
+                Received::Dropped(reason)
+            }
+        }
     }
 
     /// Hands a datagram to the part that its session belongs to.
@@ -57,7 +64,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         match Packet::peek(datagram).map_err(DecodeError::from)?.route() {
             SessionRoute::Group(session) => {
                 let Self { groups, delivery, node, .. } = self;
-                let groups = groups.get_mut().ok_or(Dropped::Group)?;
+                let groups = groups.get_mut().ok_or(Dropped::GroupKey)?;
                 groups.receive(cx, from, session, datagram, delivery, node)
             }
             SessionRoute::Unicast(local) => {
@@ -155,9 +162,13 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         while !shorts_first && let Some(source) = self.delivery.schedule.next_ready() {
             match self.output(source, now) {
                 Some(Output::Ack(range)) => {
+                    self.delivery.statistics.count_sent(false);
                     return self.delivery.lend_scratch(self.peer(source)?, range);
                 }
-                Some(Output::InFlight) => return self.in_flight(source),
+                Some(Output::InFlight { repeated }) => {
+                    self.delivery.statistics.count_sent(repeated);
+                    return self.in_flight(source);
+                }
                 None => {}
             }
         }

@@ -56,6 +56,8 @@ impl CounterStore for Bounds {
 pub struct Heard {
     pub fabric: FabricIndex,
     pub group: GroupId,
+    pub key_set: GroupKeySetId,
+    pub epoch: u8,
     pub source: NodeId,
     pub counter: u32,
     pub payload: Vec<u8>,
@@ -66,6 +68,8 @@ impl From<GroupMessage<'_>> for Heard {
         Self {
             fabric: message.group.fabric,
             group: message.group.id,
+            key_set: message.key_set,
+            epoch: message.epoch,
             source: message.source,
             counter: message.counter.get(),
             payload: message.payload.to_vec(),

@@ -119,10 +119,11 @@ impl<S: Storage> Lab<S> {
             dropped,
             Some(
                 Dropped::Decode(_)
-                    | Dropped::UnknownSession
+                    | Dropped::UnknownSession(_)
                     | Dropped::UnknownHandshake
                     | Dropped::OtherTransport
                     | Dropped::Group
+                    | Dropped::GroupKey
             )
         );
         if !is_nothing {

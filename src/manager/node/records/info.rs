@@ -1,9 +1,10 @@
 //! A resumption record without its secret.
 
 use crate::ids::{CaseAuthTags, Peer};
+use crate::manager::config::Config;
 use crate::resumption::ResumptionRecord;
-use crate::session::ResumptionId;
-use crate::time::MatterTime;
+use crate::session::{ResumptionId, SessionParameters};
+use crate::time::{Instant, MatterTime};
 
 /// The facts of a resumption record in the manager's table. Its secret is not among them:
 /// [`Records::export`](crate::manager::Records::export) returns it.
@@ -21,16 +22,31 @@ pub struct RecordInfo {
     pub valid_until: Option<MatterTime>,
     /// When the full handshake was; `None` if the calendar time was not known then.
     pub authenticated: Option<MatterTime>,
+    /// The session parameters that the peer declared in the full handshake, with the version of the
+    /// specification that it implements.
+    pub parameters: SessionParameters,
+    /// When the manager removes the record because its lifetime is over
+    /// ([`Config::record_lifetime`](crate::manager::Config::record_lifetime)). Neither a resumption
+    /// nor a restart postpones it.
+    pub expires: Instant,
+    /// The first second of calendar time at which nothing is resumed from the record any more,
+    /// because its lifetime is over or the peer's certificates have ended. `None` if neither is
+    /// known. See [`ResumptionRecord::expires_at`].
+    pub expires_at: Option<MatterTime>,
 }
 
-impl From<&ResumptionRecord> for RecordInfo {
-    fn from(record: &ResumptionRecord) -> Self {
+impl RecordInfo {
+    pub(super) fn new(record: &ResumptionRecord, expires: Instant, config: &Config) -> Self {
+        let validity = config.certificate_profile.validity();
         Self {
             peer: Peer::new(record.fabric, record.peer),
             id: record.id,
             cats: record.cats,
             valid_until: record.valid_until,
             authenticated: record.authenticated,
+            parameters: record.parameters,
+            expires,
+            expires_at: record.expires_at(validity, config.record_lifetime),
         }
     }
 }

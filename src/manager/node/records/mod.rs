@@ -6,11 +6,13 @@ use core::time::Duration;
 
 pub use self::info::RecordInfo;
 
+use crate::context::PeerCertificates;
 use crate::crypto::Secret;
 use crate::handshake::HANDSHAKE_TIMEOUT;
 use crate::ids::{FabricIndex, NodeId, Peer};
+use crate::manager::config::Config;
 use crate::manager::error::RestoreError;
-use crate::manager::storage::{Map, RecordIndex, RecordOrder, RecordUse, Storage};
+use crate::manager::storage::{Chains, Map, RecordIndex, RecordOrder, RecordUse, Storage};
 use crate::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
 use crate::time::Instant;
@@ -26,6 +28,8 @@ pub(in crate::manager) struct Records<S: Storage> {
     by_use: S::RecordUse,
     /// By when they expire.
     by_age: S::RecordOrder,
+    /// What the peers have presented, if the configuration asks for it.
+    certificates: S::Chains<Peer>,
 }
 
 struct Entry {
@@ -67,6 +71,7 @@ impl<S: Storage> Records<S> {
         by_id: RecordIndex::EMPTY,
         by_use: RecordUse::EMPTY,
         by_age: RecordOrder::EMPTY,
+        certificates: Chains::EMPTY,
     };
 
     pub(in crate::manager) fn limit(&mut self, limit: usize) {
@@ -86,8 +91,21 @@ impl<S: Storage> Records<S> {
         self.by_peer.len()
     }
 
+    #[cfg(feature = "_test-util")]
     pub(in crate::manager) fn iter(&self) -> impl Iterator<Item = &ResumptionRecord> {
         self.by_peer.iter().map(|(_, entry)| &entry.record)
+    }
+
+    /// Returns the facts of the record of a peer.
+    pub(in crate::manager) fn info(&self, peer: Peer, config: &Config) -> Option<RecordInfo> {
+        let Entry { record, expires, .. } = self.by_peer.get(&peer)?;
+        Some(RecordInfo::new(record, *expires, config))
+    }
+
+    /// Returns the facts of all records.
+    pub(in crate::manager) fn infos(&self, config: &Config) -> impl Iterator<Item = RecordInfo> {
+        let entries = self.by_peer.iter();
+        entries.map(move |(_, entry)| RecordInfo::new(&entry.record, entry.expires, config))
     }
 
     fn is_full(&self) -> bool {
@@ -178,18 +196,21 @@ impl<S: Storage> Records<S> {
             Some(now + lifetime)
         };
         let Some(expires) = expires else { return Saved::default() };
-        let evicted = self.put(record, Custody::Fresh, expires, now);
+        let age = lifetime.saturating_sub(expires.saturating_since(now));
+        let evicted = self.put(record, Custody::Fresh, expires, age, now);
         Saved { saved: true, evicted }
     }
 
-    /// Adds a record that the application has stored.
+    /// Adds a record that the application has stored, with the age that it has now.
     pub(in crate::manager) fn restore(
         &mut self,
         record: &ResumptionRecord,
-        expires: Instant,
+        age: Duration,
         now: Instant,
+        lifetime: Duration,
     ) {
-        self.put(record, Custody::Stored, expires, now);
+        let expires = now + lifetime.saturating_sub(age);
+        self.put(record, Custody::Stored, expires, age, now);
     }
 
     fn put(
@@ -197,18 +218,25 @@ impl<S: Storage> Records<S> {
         record: &ResumptionRecord,
         custody: Custody,
         expires: Instant,
+        age: Duration,
         now: Instant,
     ) -> Option<Peer> {
         let peer = peer_of(record);
         // A node that connects to itself saves one record twice. It may be stored in between.
         let known = self.by_peer.get(&peer).filter(|known| known.record.id == record.id);
         let custody = known.map_or(custody, |known| known.custody.max(custody));
-        self.forget(peer);
+        let former = self.by_peer.get(&peer).map(|former| &former.record.shared_secret);
+        if former.is_some_and(|secret| *secret != record.shared_secret) {
+            // They are of another full handshake.
+            self.certificates.forget(&peer);
+        }
+        self.remove(peer);
         let evicted = if self.is_full() { self.first_to_evict(peer.fabric) } else { None };
         if let Some(evicted) = evicted {
             self.forget(evicted);
         }
-        let entry = Entry { record: record.clone(), custody, expires, used: now };
+        let mut entry = Entry { record: record.clone(), custody, expires, used: now };
+        entry.record.age_seconds = whole_seconds(age);
         if self.by_peer.insert(peer, entry).is_ok() {
             self.by_id.insert(record.id, peer);
             self.by_use.insert(now, peer);
@@ -254,8 +282,36 @@ impl<S: Storage> Records<S> {
         })
     }
 
-    /// Removes the record of a peer. Returns false if there was none.
+    /// Returns the certificates that are kept with the record of the same peer, if the record is of
+    /// the same full handshake.
+    pub(in crate::manager) fn certificates_of(
+        &self,
+        record: &ResumptionRecord,
+    ) -> Option<PeerCertificates<'_>> {
+        let peer = peer_of(record);
+        let kept = self.by_peer(peer)?;
+        let is_same = kept.shared_secret == record.shared_secret;
+        if is_same { self.certificates.get(&peer) } else { None }
+    }
+
+    /// Keeps the certificates of a peer with its record, if there is one.
+    pub(in crate::manager) fn keep_certificates(
+        &mut self,
+        peer: Peer,
+        certificates: &PeerCertificates<'_>,
+    ) {
+        if self.by_peer.get(&peer).is_some() {
+            self.certificates.keep(peer, certificates);
+        }
+    }
+
+    /// Removes the record of a peer, with its certificates. Returns false if there was none.
     pub(in crate::manager) fn forget(&mut self, peer: Peer) -> bool {
+        self.certificates.forget(&peer);
+        self.remove(peer)
+    }
+
+    fn remove(&mut self, peer: Peer) -> bool {
         // It is discarded in its place, as a move would leave a copy of its secret behind.
         let Some(Entry { record, expires, used, .. }) = self.by_peer.get(&peer) else {
             return false;
@@ -278,6 +334,12 @@ impl<S: Storage> Records<S> {
         let (expires, peer) = self.oldest()?;
         (now >= expires).then_some(peer)
     }
+}
+
+/// Returns a duration in seconds, rounded up: no record becomes younger by being stored.
+fn whole_seconds(duration: Duration) -> u32 {
+    let begun = u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(duration.as_secs().saturating_add(begun)).unwrap_or(u32::MAX)
 }
 
 const fn peer_of(record: &ResumptionRecord) -> Peer {

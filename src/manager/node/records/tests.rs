@@ -25,6 +25,7 @@ fn record(Peer { fabric, node: peer }: Peer, id: u8, secret: u8) -> ResumptionRe
         shared_secret: Secret::new([secret; 32]),
         valid_until: None,
         authenticated: None,
+        age_seconds: 0,
         parameters: SessionParameters::default(),
     }
 }
@@ -73,6 +74,15 @@ struct Known {
     expires: Instant,
     used: Instant,
     custody: Custody,
+    /// In seconds, rounded up: the lifetime is less than one.
+    age: u32,
+}
+
+impl Known {
+    fn record(&self) -> ResumptionRecord {
+        let Self { peer, id, secret, age, .. } = *self;
+        ResumptionRecord { age_seconds: age, ..record(peer, id, secret) }
+    }
 }
 
 #[derive(Default)]
@@ -109,13 +119,15 @@ impl Model {
             _ => return Saved::default(),
         };
         let custody = Custody::Fresh;
-        let evicted = self.put(Known { peer, id, secret, expires, used: now, custody });
+        let age = (expires < now + LIFETIME).into();
+        let evicted = self.put(Known { peer, id, secret, expires, used: now, custody, age });
         Saved { saved: true, evicted }
     }
 
     fn restore(&mut self, peer: Peer, id: u8, secret: u8, now: Instant) {
         let custody = Custody::Stored;
-        self.put(Known { peer, id, secret, expires: now + LIFETIME, used: now, custody });
+        let expires = now + LIFETIME;
+        self.put(Known { peer, id, secret, expires, used: now, custody, age: 0 });
     }
 
     fn claim(&mut self, peer: Peer, id: u8, asks: bool, now: Instant) -> Claim {
@@ -151,7 +163,7 @@ fn agrees<S: Storage>(steps: &[(Step, u64)], asks: bool) {
                 let record = record(peer, id, secret);
                 // A full table is checked before.
                 if records.check_room(&record).is_ok() {
-                    records.restore(&record, now + LIFETIME, now);
+                    records.restore(&record, Duration::ZERO, now, LIFETIME);
                     model.restore(peer, id, secret, now);
                 }
             }
@@ -159,7 +171,7 @@ fn agrees<S: Storage>(steps: &[(Step, u64)], asks: bool) {
                 let known = model.find(peer).filter(|known| known.custody <= Custody::Stored);
                 let expected = known.map(|known| {
                     known.custody = Custody::Stored;
-                    record(peer, known.id, known.secret).to_bytes()
+                    known.record().to_bytes()
                 });
                 assert_eq!(records.export(peer), expected);
             }
@@ -202,9 +214,9 @@ fn agrees<S: Storage>(steps: &[(Step, u64)], asks: bool) {
 
 fn agrees_now<S: Storage>(records: &mut Records<S>, Model(model): &Model, now: Instant) {
     assert_eq!(records.len(), model.len());
-    for Known { peer, id, secret, custody, .. } in model {
-        assert_eq!(records.by_peer(*peer), Some(&record(*peer, *id, *secret)));
-        assert_eq!(records.by_peer.get(peer).unwrap().custody, *custody);
+    for known in model {
+        assert_eq!(records.by_peer(known.peer), Some(&known.record()));
+        assert_eq!(records.by_peer.get(&known.peer).unwrap().custody, known.custody);
     }
     let expiry = model.iter().map(|known| known.expires).min();
     assert_eq!(records.expiry(), expiry);
@@ -261,7 +273,7 @@ proptest! {
                     granted |= records.consume(peer, &id, now);
                 }
                 // It restores what it has.
-                4 if stored => records.restore(&record(peer, 1, 1), now + LIFETIME, now),
+                4 if stored => records.restore(&record(peer, 1, 1), Duration::ZERO, now, LIFETIME),
                 _ => {}
             }
             prop_assert!(!(stored && granted));

@@ -15,6 +15,7 @@ use self::ring::Ring;
 use self::table::{Places, SecretPlaces, Table};
 use self::unindexed::{Unhashed, Unindexed};
 use super::arena::{Arena, HEADER_LEN};
+use super::chains::NoChains;
 use super::connections::Unconnected;
 use super::holders::Uncounted;
 use super::sizes::{Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions};
@@ -133,6 +134,7 @@ impl<
         Table<(FabricOrPase, Rank), Ends, Places<((FabricOrPase, Rank), Ends), SESSIONS>>;
     type Counts = Table<FabricOrPase, u16, Places<(FabricOrPase, u16), SESSIONS>>;
     type Connections = Unconnected;
+    type Chains<K: Ord> = NoChains;
     type Exchanges<V> = Table<ExchangeKey, V, Places<(ExchangeKey, V), EXCHANGES>>;
     type Holders = Uncounted;
     type Refused =

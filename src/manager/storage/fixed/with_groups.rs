@@ -48,6 +48,7 @@ impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usiz
     type UseLists = S::UseLists;
     type Counts = S::Counts;
     type Connections = S::Connections;
+    type Chains<K: Ord> = S::Chains<K>;
     type Exchanges<V> = S::Exchanges<V>;
     type Holders = S::Holders;
     type Refused = S::Refused;

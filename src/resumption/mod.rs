@@ -9,15 +9,16 @@
 //!
 //! [Core, "Session Resumption"]
 
+mod stored;
+
 use core::time::Duration;
 
-use thiserror::Error;
+pub use self::stored::RecordError;
 
-use crate::bytes::{take, write_parts};
 use crate::cert::ValidityPolicy;
 use crate::crypto::Secret;
 use crate::fabric::{CompressedFabricId, Fabric};
-use crate::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, Peer};
+use crate::ids::{CaseAuthTags, FabricIndex, NodeId, Peer};
 use crate::session::{ResumptionId, SessionParameters};
 use crate::time::{MatterTime, WallClock};
 
@@ -51,75 +52,21 @@ pub struct ResumptionRecord {
     /// The session parameters that the peer declared in the full handshake, which authenticated
     /// them. A resumption does not: it can only shorten the waits that follow from these.
     pub parameters: SessionParameters,
+    /// How many seconds after the full handshake it was saved, by the clock of the manager that
+    /// saved it: 0 for the record of the full handshake itself. Where the calendar time is not
+    /// known, a restored record is as old as this says.
+    pub age_seconds: u32,
 }
 
-/// The bytes are not an encoded [`ResumptionRecord`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[error("not a resumption record of a known version")]
-pub struct RecordError;
-
 impl ResumptionRecord {
-    /// Length of the encoded form in bytes.
-    pub const ENCODED_LEN: usize = 1
-        + 1
-        + 8
-        + 8
-        + ResumptionId::LEN
-        + 32
-        + 4 * CaseAuthTags::CAPACITY
-        + 1
-        + 4
-        + 4
-        + SessionParameters::STORED_LEN;
-    const VERSION: u8 = 3;
-    /// Flags: the end of validity and the time of the full handshake are there.
-    const ENDS: u8 = 1;
-    const TIMED: u8 = 2;
-
-    /// Returns the record as versioned bytes, to be stored. They are secret: their holder can
-    /// impersonate either node to the other.
-    ///
-    /// ```text
-    /// version 3 | fabric index | compressed fabric id (8) | node id LE (8) | id (16) | secret (32)
-    /// | 3 tags LE (4 each, 0 = none) | flags | valid until LE (4) | authenticated LE (4)
-    /// | session parameters (26)
-    /// ```
-    #[must_use]
-    pub fn to_bytes(&self) -> Secret<{ Self::ENCODED_LEN }> {
-        let mut bytes = Secret::zero();
-        let mut tags = self.cats.iter().map(CaseAuthTag::get);
-        let mut tag = || tags.next().unwrap_or(0).to_le_bytes();
-        let seconds = |time: Option<MatterTime>| time.map_or(0, MatterTime::as_seconds);
-        let flags = if self.valid_until.is_some() { Self::ENDS } else { 0 }
-            | if self.authenticated.is_some() { Self::TIMED } else { 0 };
-        let parts: [&[u8]; 13] = [
-            &[Self::VERSION],
-            &[self.fabric.get()],
-            self.compressed_fabric.as_bytes(),
-            &self.peer.get().to_le_bytes(),
-            self.id.as_bytes(),
-            self.shared_secret.as_bytes(),
-            &tag(),
-            &tag(),
-            &tag(),
-            &[flags],
-            &seconds(self.valid_until).to_le_bytes(),
-            &seconds(self.authenticated).to_le_bytes(),
-            &self.parameters.to_stored(),
-        ];
-        write_parts(bytes.as_mut_bytes(), &parts);
-        bytes
-    }
-
     /// Returns true if it is of this fabric, and not of one that had its index before.
     pub(crate) fn is_of(&self, fabric: Fabric<'_>) -> bool {
         self.fabric == fabric.index() && self.compressed_fabric == fabric.compressed_id()
     }
 
     /// Returns false if the certificates behind it have ended, by the rule that `validity` is for
-    /// certificates, or the full handshake was longer ago than `lifetime`, as far as the calendar
-    /// time is known.
+    /// certificates, or the full handshake was longer ago than `lifetime`: by the calendar, as far as
+    /// that is known, or by the age that was saved with the record.
     #[must_use]
     pub fn is_current(
         &self,
@@ -128,62 +75,25 @@ impl ResumptionRecord {
         lifetime: Duration,
     ) -> bool {
         let ended = validity.not_ended_by(wall).zip(self.valid_until);
-        let old = wall.passed().zip(self.authenticated);
-        ended.is_none_or(|(now, end)| now <= end)
-            && old.is_none_or(|(now, then)| now.since(then) < lifetime)
+        ended.is_none_or(|(now, end)| now <= end) && self.age(wall) < lifetime
     }
 
-    /// Reads the encoded form.
-    ///
-    /// # Errors
-    /// [`RecordError`] for another length or version, and for values that no record has.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        Self::read(bytes).ok_or(RecordError)
+    /// Returns how long ago the full handshake was, at least.
+    pub(crate) fn age(&self, wall: WallClock) -> Duration {
+        let known = wall.passed().zip(self.authenticated).map(|(now, then)| now.since(then));
+        known.unwrap_or_default().max(Duration::from_secs(self.age_seconds.into()))
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes;
-        if bytes.len() != Self::ENCODED_LEN || take(&mut rest)? != &[Self::VERSION] {
-            return None;
-        }
-        let [fabric] = *take(&mut rest)?;
-        let fabric = FabricIndex::new(fabric)?;
-        let compressed_fabric = CompressedFabricId::from_bytes(*take(&mut rest)?);
-        let peer = NodeId::new(u64::from_le_bytes(*take(&mut rest)?));
-        if !peer.is_operational() {
-            return None;
-        }
-        let id = ResumptionId::new(*take(&mut rest)?);
-        let shared_secret = Secret::from(take(&mut rest)?);
-        let mut cats = CaseAuthTags::NONE;
-        for _ in 0..CaseAuthTags::CAPACITY {
-            let tag = u32::from_le_bytes(*take(&mut rest)?);
-            if tag != 0 && !cats.insert(CaseAuthTag::new(tag)?) {
-                return None;
-            }
-        }
-        let [flags] = *take(&mut rest)?;
-        let mut time = |flag| match (flags & flag != 0, u32::from_le_bytes(*take(&mut rest)?)) {
-            (true, seconds) => Some(Some(MatterTime::from_seconds(seconds))),
-            (false, 0) => Some(None),
-            (false, _) => None,
-        };
-        let (valid_until, authenticated) = (time(Self::ENDS)?, time(Self::TIMED)?);
-        let parameters = SessionParameters::from_stored(take(&mut rest)?)?;
-        if flags & !(Self::ENDS | Self::TIMED) != 0 {
-            return None;
-        }
-        Some(Self {
-            id,
-            fabric,
-            compressed_fabric,
-            peer,
-            cats,
-            shared_secret,
-            valid_until,
-            authenticated,
-            parameters,
-        })
+    /// Returns the first second of calendar time at which the record is not
+    /// [current](Self::is_current) any more, by a clock that is right. `None` if neither the end of
+    /// the certificates counts nor the time of the full handshake is known, or if that is later
+    /// than certificates can say.
+    #[must_use]
+    pub fn expires_at(&self, validity: ValidityPolicy, lifetime: Duration) -> Option<MatterTime> {
+        let end = self.valid_until.filter(|_| validity.ends());
+        let ended = end.and_then(|end| end.checked_add(Duration::from_secs(1)));
+        let old = self.authenticated.and_then(|then| then.checked_add(lifetime));
+        [ended, old].into_iter().flatten().min()
     }
 }
 
@@ -312,9 +222,10 @@ impl ResumptionStore for NoRecords {
 mod tests {
     use super::*;
 
-    fn record() -> ResumptionRecord {
+    /// A record of a node that ends with its certificates at 5000, from a handshake at 1000.
+    pub(super) fn record() -> ResumptionRecord {
         let mut cats = CaseAuthTags::NONE;
-        assert!(cats.insert(CaseAuthTag::new(0xABCD_0002).unwrap()));
+        assert!(cats.insert(crate::ids::CaseAuthTag::new(0xABCD_0002).unwrap()));
         ResumptionRecord {
             id: ResumptionId::new([7; 16]),
             fabric: FabricIndex::new(3).unwrap(),
@@ -325,43 +236,27 @@ mod tests {
             valid_until: Some(MatterTime::from_seconds(5000)),
             authenticated: Some(MatterTime::from_seconds(1000)),
             parameters: SessionParameters::matter_1_6().with_intervals(7000, 200, 9),
+            age_seconds: 0,
         }
     }
 
-    #[test]
-    fn records_survive_their_encoding() {
-        let bytes = record().to_bytes();
-        assert_eq!(ResumptionRecord::from_bytes(bytes.as_bytes()), Ok(record()));
-    }
-
-    #[test]
-    fn damaged_records_are_refused() {
-        let bytes = *record().to_bytes().as_bytes();
-        assert_eq!(ResumptionRecord::from_bytes(&bytes[1..]), Err(RecordError));
-        for (at, value) in [(0, 2), (1, 0), (1, 255), (66, 0), (78, 7), (78, 1), (87, 8)] {
-            let mut bad = bytes;
-            bad[at] = value;
-            if at == 58 {
-                bad[59] = 0; // the tag's version becomes 0
-            }
-            assert_eq!(ResumptionRecord::from_bytes(&bad), Err(RecordError), "octet {at}");
-        }
-        let mut no_node = bytes;
-        no_node[10..18].fill(0);
-        assert_eq!(ResumptionRecord::from_bytes(&no_node), Err(RecordError));
-    }
+    const POLICIES: [ValidityPolicy; 4] = [
+        ValidityPolicy::Ignore,
+        ValidityPolicy::NotBefore,
+        ValidityPolicy::NocAndIcac,
+        ValidityPolicy::All,
+    ];
 
     #[test]
     fn a_record_is_current_until_the_certificates_end_or_the_handshake_is_too_old() {
         let record = record();
         let at = |seconds| WallClock::Known(MatterTime::from_seconds(seconds));
         let passed = |seconds| WallClock::LastKnownGood(MatterTime::from_seconds(seconds));
-        use ValidityPolicy::{All, Ignore, NocAndIcac, NotBefore};
-        for validity in [Ignore, NotBefore, NocAndIcac, All] {
+        for validity in POLICIES {
             let current =
                 |wall, lifetime| record.is_current(wall, validity, Duration::from_secs(lifetime));
-            assert!(current(WallClock::Unknown, 0));
-            let expires = [validity >= NocAndIcac, validity >= All];
+            assert!(current(WallClock::Unknown, 1));
+            let expires = [validity >= ValidityPolicy::NocAndIcac, validity >= ValidityPolicy::All];
             for (clock, expires) in [at, passed].into_iter().zip(expires) {
                 assert!(current(clock(5000), 9000), "valid to the last second");
                 assert_eq!(current(clock(5001), 9000), !expires);
@@ -371,7 +266,47 @@ mod tests {
             }
             let endless =
                 ResumptionRecord { valid_until: None, authenticated: None, ..record.clone() };
-            assert!(endless.is_current(at(u32::MAX), validity, Duration::ZERO));
+            assert!(endless.is_current(at(u32::MAX), validity, Duration::from_secs(1)));
+        }
+    }
+
+    #[test]
+    fn a_record_is_as_old_as_the_calendar_or_its_saved_age_says_whichever_is_more() {
+        let record = ResumptionRecord { age_seconds: 100, ..record() };
+        let lifetime = Duration::from_secs;
+        for validity in POLICIES {
+            for wall in [WallClock::Unknown, WallClock::Known(MatterTime::from_seconds(1050))] {
+                assert!(record.is_current(wall, validity, lifetime(101)));
+                assert!(!record.is_current(wall, validity, lifetime(100)));
+            }
+            let later = WallClock::Known(MatterTime::from_seconds(1200));
+            assert!(!record.is_current(later, validity, lifetime(200)));
+        }
+    }
+
+    /// A record with and without the times, at every second around its ends.
+    #[test]
+    fn the_time_of_expiry_is_the_first_second_at_which_a_record_is_not_current() {
+        let ends = [None, Some(1100), Some(1500), Some(u32::MAX)];
+        let begins = [None, Some(1000), Some(u32::MAX - 3)];
+        for (end, begin) in ends.iter().flat_map(|end| begins.map(|begin| (*end, begin))) {
+            let record = ResumptionRecord {
+                valid_until: end.map(MatterTime::from_seconds),
+                authenticated: begin.map(MatterTime::from_seconds),
+                ..record()
+            };
+            for validity in POLICIES {
+                for millis in [1, 1000, 1001, 300_000] {
+                    let lifetime = Duration::from_millis(millis);
+                    let expires = record.expires_at(validity, lifetime);
+                    for now in (1000..1600).chain(u32::MAX - 5..=u32::MAX) {
+                        let now = MatterTime::from_seconds(now);
+                        let current = record.is_current(WallClock::Known(now), validity, lifetime);
+                        let expected = expires.is_none_or(|expires| now < expires);
+                        assert_eq!(current, expected, "{record:?} {validity:?} {millis} {now:?}");
+                    }
+                }
+            }
         }
     }
 }
