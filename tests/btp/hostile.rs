@@ -106,6 +106,24 @@ fn acts() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// A packet that has the right number, and mostly a right acknowledgement.
+fn numbered(plain: &Plain, flags: u8, which: u8, len: u16, payload: &[u8]) -> Vec<u8> {
+    let right = plain.may_be_acknowledged();
+    let ack = right.get(usize::from(which) % right.len().max(1)).copied();
+    // What is not in flight is acknowledged now and then.
+    let flags = if ack.is_none() && which < 250 { flags & !8 } else { flags };
+    let mut packet = vec![flags];
+    if flags & 8 != 0 {
+        packet.push(ack.unwrap_or(which));
+    }
+    packet.push(plain.next_from_peer());
+    if flags & 1 != 0 {
+        packet.extend(len.to_le_bytes());
+    }
+    packet.extend(payload);
+    packet
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
@@ -127,33 +145,17 @@ proptest! {
         for act in acts {
             let packet = match act {
                 Act::Bytes(bytes) => bytes,
+                Act::Packet(flags, which, len, payload) if honest_lengths => {
+                    // Messages have the length that they announce.
+                    let (middle, end) = if left == 0 { (1, 5) } else { (2, 6) };
+                    let total = if left == 0 { usize::from(len) } else { left };
+                    let payload = &payload[..payload.len().min(total)];
+                    left = total - payload.len();
+                    let segment = if left == 0 { end } else { middle };
+                    numbered(&plain, (flags & !7) | segment, which, len, payload)
+                }
                 Act::Packet(flags, which, len, payload) => {
-                    // Mostly, messages have the length that they announce.
-                    let (begins, len) = (flags & 1 != 0, usize::from(len));
-                    let flags = match (honest_lengths, left) {
-                        (true, 0) => flags & !7 | if len <= payload.len() { 5 } else { 1 },
-                        (true, left) => flags & !7 | if left <= payload.len() { 6 } else { 2 },
-                        (false, _) => flags,
-                    };
-                    let total = if left == 0 { len } else { left };
-                    let payload = &payload[..payload.len().min(if honest_lengths { total } else { 24 })];
-                    if honest_lengths {
-                        left = total - payload.len();
-                    }
-                    let begins = if honest_lengths { flags & 1 != 0 } else { begins };
-                    let acks = plain.may_be_acknowledged();
-                    let ack = acks.get(usize::from(which) % acks.len().max(1)).copied();
-                    let flags = if ack.is_none() && which < 250 { flags & !8 } else { flags };
-                    let mut packet = vec![flags];
-                    if flags & 8 != 0 {
-                        packet.push(ack.unwrap_or(which));
-                    }
-                    packet.push(plain.next_from_peer());
-                    if begins {
-                        packet.extend((len as u16).to_le_bytes());
-                    }
-                    packet.extend(payload);
-                    packet
+                    numbered(&plain, flags, which, len, &payload)
                 }
                 Act::Send(len) => {
                     let _ = session.send(&message(len));
@@ -170,7 +172,8 @@ proptest! {
             };
             let expected = plain.receive(&packet);
             let result = session.handle_packet(&packet, NOW);
-            prop_assert_eq!(result.map(|message| message.map(|bytes| bytes.to_vec())), expected.clone());
+            let result = result.map(|message| message.map(|bytes| bytes.to_vec()));
+            prop_assert_eq!(&result, &expected);
             if let Err(error) = expected {
                 prop_assert_eq!(session.handle_packet(&packet, NOW), Err(error));
                 let mut packet = [0; BTP_MAX_SEGMENT];
