@@ -8,6 +8,7 @@ mod claims;
 mod closing;
 mod fabrics;
 mod fixed;
+mod group_room;
 mod groups;
 mod hostile;
 mod ipks;
