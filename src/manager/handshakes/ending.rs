@@ -33,7 +33,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         };
         slot.ended = Some(now + LINGER);
         slot.failed = true;
-        slot.claims = false;
         slot.machine.end();
         slot.kept = None;
         delivery.bytes.release(Owner::Certificates(id));
@@ -74,9 +73,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.claims = false;
-        }
         let refused = request.complete(false);
         let stepped = self.step(crypto, cx, id, Input::Claimed(&refused), delivery, node);
         // This step establishes nothing.
