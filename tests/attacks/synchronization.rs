@@ -192,6 +192,29 @@ fn a_message_that_waited_while_its_sender_was_trusted_comes_once() {
     assert!(net.heard(1).is_empty());
 }
 
+/// Some messages were lost while the sender was trusted, and it has sent more when it answers.
+#[test]
+fn a_message_that_waited_comes_once_whatever_was_lost_before() {
+    let mut net = home::<Heap>(TRUST, &Config::default());
+    for payload in [b"1", b"2"] {
+        net.multicast(0, index(1), 1, payload);
+        for _ in 0..4 {
+            let _ = net.group_datagram(0, index(1), 1, b"lost");
+        }
+    }
+    net.join_group(1, index(1), 1, ASK, &[KEY]);
+    let waits = net.group_datagram(0, index(1), 1, b"3");
+    assert_eq!(hand(&mut net, udp(1), &waits), Ok(()));
+    for _ in 0..3 {
+        let _ = net.group_datagram(0, index(1), 1, b"lost");
+    }
+    net.run(3000);
+    assert_eq!(net.heard(1), [b"1", b"2", b"3"]);
+    assert_eq!(hand(&mut net, udp(1), &waits), Err(Dropped::GroupReplay));
+    net.run(3000);
+    assert!(net.heard(1).is_empty());
+}
+
 #[test]
 fn an_answer_is_taken_within_seconds_and_not_later() {
     for (millis, heard) in [(1500, true), (5000, false)] {
