@@ -49,13 +49,15 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// Returns the same as [`Duration::from_millis`] in divisions of 32 bits: small processors have no
-/// others.
-#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+/// Returns the same as [`Duration::from_millis`], without a division of 64 bits where the processor
+/// has none.
 pub(crate) fn from_millis(millis: u64) -> Duration {
-    if cfg!(target_pointer_width = "64") {
-        return Duration::from_millis(millis);
-    }
+    if cfg!(target_pointer_width = "64") { Duration::from_millis(millis) } else { divided(millis) }
+}
+
+/// Returns the same as [`Duration::from_millis`] in divisions of 32 bits.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+fn divided(millis: u64) -> Duration {
     let (mut seconds, mut rest) = (0_u64, 0_u32);
     let [a, b, c, d, e, f, g, h] = millis.to_be_bytes();
     for digit in [[a, b], [c, d], [e, f], [g, h]] {
@@ -173,7 +175,7 @@ mod tests {
                 [1_u64 << shift, (1_u64 << shift) - 1, 999_u64 << shift, u64::MAX >> shift]
             {
                 let duration = Duration::from_millis(millis);
-                assert_eq!(from_millis(millis), duration, "{millis}");
+                assert_eq!([from_millis(millis), divided(millis)], [duration; 2], "{millis}");
                 assert_eq!(as_millis(duration), millis);
             }
         }
@@ -189,6 +191,15 @@ mod tests {
         assert_eq!(t + Duration::from_micros(1), Instant::from_millis(11));
         assert_eq!(t + Duration::MAX, Instant::from_millis(u64::MAX));
         assert_eq!(t.saturating_since(Instant::from_millis(20)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_present_is_known_or_not_and_the_past_is_known_of_both() {
+        let time = MatterTime(7);
+        let known = |wall: WallClock| (wall.passed(), wall.present());
+        assert_eq!(known(WallClock::Unknown), (None, None));
+        assert_eq!(known(WallClock::LastKnownGood(time)), (Some(time), None));
+        assert_eq!(known(WallClock::Known(time)), (Some(time), Some(time)));
     }
 
     #[test]

@@ -147,6 +147,7 @@ proptest! {
         let mut icd = IcdCounter::restored(counter.into(), 1);
         let key = icd.register(secret(1), &[]).unwrap();
         let start = icd.value();
+        prop_assert_eq!(made(secret(1), 1, start).start_counter(), start);
         let check_in = check_in(&mut icd, &data);
         let (mut buf, mut rng) = ([0; MAX_DATAGRAM_BUFFER], UnwrapErr(SysRng));
         let (exchange, mut unsecured) = (ExchangeId::new(exchange), hazmat::unsecured_counter(unsecured));

@@ -697,10 +697,27 @@ fn a_refused_first_message_stays_new() {
     assert!(responder.decode(Packet::parse(&mut copy).unwrap(), much_later).unwrap().duplicate);
     assert_eq!(format!("{responder:?}"), before);
 
+    // Nor does a message of one handshake belong to another.
+    let other = EphemeralNodeId::received(NodeId::new(9)).unwrap();
+    let mut copy = octets.clone();
+    let read =
+        UnsecureSession::responder(other, NOW).decode(Packet::parse(&mut copy).unwrap(), NOW);
+    assert_eq!(read.unwrap_err(), DecodeError::WrongSession);
+
     // Its own message does not come back to the sender.
     let mut copy = octets;
     let error = initiator.decode(Packet::parse(&mut copy).unwrap(), LATER).unwrap_err();
     assert_eq!(error, DecodeError::WrongSession);
+}
+
+#[test]
+fn what_was_received_before_a_peer_restarted_is_forgotten() {
+    let mut window = ReplayWindow::unsecured();
+    for counter in [1000, 999, 998, 5, 4, 3] {
+        assert_eq!(window.check(MessageCounter::new(counter)), Verdict::New, "{counter}");
+        window.commit(MessageCounter::new(counter));
+        assert_eq!(window.check(MessageCounter::new(counter)), Verdict::Duplicate, "{counter}");
+    }
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Values that nodes store and compare: there and back, and beside plain models.
 
+use matter_session::bytes::{Buffer, Counter, Overflow, Sink};
+use matter_session::context::Services;
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::CompressedFabricId;
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricIndex, NodeId, ProtocolId, VendorId};
 use matter_session::resumption::ResumptionRecord;
 use matter_session::session::{ResumptionId, SessionParameters, Transports};
-use matter_session::time::MatterTime;
+use matter_session::time::{Instant, MatterTime, WallClock};
+use matter_session_testing::Script;
 use proptest::prelude::*;
 
 /// Tags of few identifiers, so that they meet.
@@ -67,6 +70,76 @@ fn parameters() -> impl Strategy<Value = SessionParameters> {
             parameters
         },
     )
+}
+
+#[test]
+fn sinks_count_what_is_put() {
+    fn fill(mut sink: impl Sink) -> Result<(), Overflow> {
+        sink.put(&[1, 2])?;
+        sink.put(&[3])
+    }
+    let (mut octets, mut counter) = ([0; 4], Counter::default());
+    let mut buffer = Buffer::new(&mut octets);
+    assert!(buffer.is_empty() && counter.is_empty());
+    assert_eq!((fill(&mut buffer), fill(&mut counter)), (Ok(()), Ok(())));
+    assert_eq!((buffer.len(), counter.len()), (3, 3));
+    assert!(!buffer.is_empty() && !counter.is_empty());
+    assert_eq!(buffer.put(&[4, 5]), Err(Overflow));
+    assert_eq!(buffer.into_written(), [1, 2, 3]);
+}
+
+#[test]
+fn verifiers_are_equal_if_both_parts_are() {
+    let verifier = |w0: u8, l: u8| {
+        let mut octets = [w0; Verifier::LEN];
+        octets[32..].fill(l);
+        octets[32] = 4;
+        Verifier::from_bytes(&octets).unwrap()
+    };
+    assert!(verifier(1, 2) == verifier(1, 2));
+    for other in [verifier(3, 2), verifier(1, 3), verifier(3, 3)] {
+        assert!(verifier(1, 2) != other);
+    }
+}
+
+#[test]
+fn a_random_salt_is_all_that_the_source_yields() {
+    let parameters = PbkdfParameters::random(1000, &mut Script::new(&[&[7; 32]])).unwrap();
+    assert_eq!((parameters.iterations(), parameters.salt()), (1000, &[7; 32][..]));
+}
+
+#[test]
+fn a_context_has_the_calendar_time_that_was_set_last() {
+    let [one, two, three] = [1, 2, 3].map(|n| WallClock::Known(MatterTime::from_seconds(n)));
+    let mut rng = Script::seeded(1);
+    let mut services = Services::new(&mut rng).with_wall(one);
+    assert_eq!(services.at(Instant::ZERO).wall(), one);
+    services.set_wall(two);
+    assert_eq!(services.at(Instant::ZERO).wall(), two);
+    assert_eq!(services.at(Instant::ZERO).with_wall(three).wall(), three);
+    assert_eq!(services.at(Instant::ZERO).wall(), two);
+}
+
+#[test]
+fn session_parameters_are_what_was_set() {
+    let parameters = SessionParameters::default()
+        .with_intervals(1, 2, 3)
+        .with_revisions(4, 5, 6)
+        .with_max_paths_per_invoke(7)
+        .with_tcp(Transports::TCP_SERVER, 8);
+    assert_eq!(
+        (
+            parameters.idle_interval_ms,
+            parameters.active_interval_ms,
+            parameters.active_threshold_ms,
+        ),
+        (1, 2, 3)
+    );
+    assert_eq!(parameters.data_model_revision, Some(4));
+    assert_eq!(parameters.interaction_model_revision, Some(5));
+    assert_eq!(parameters.specification_version, Some(6));
+    assert_eq!(parameters.max_paths_per_invoke, 7);
+    assert_eq!((parameters.transports, parameters.max_tcp_message), (Transports::TCP_SERVER, 8));
 }
 
 proptest! {

@@ -36,6 +36,27 @@ fn matterjs_group_header() {
 }
 
 #[test]
+fn a_preamble_says_whether_it_is_of_a_control_message() {
+    for (security, control, privacy) in
+        [(0, false, false), (0x40, true, false), (0x80, false, true), (0xC1, true, true)]
+    {
+        let preamble = Packet::peek(&[0, 0, 0, security, 0, 0, 0, 0]).unwrap();
+        assert_eq!((preamble.control(), preamble.privacy()), (control, privacy));
+    }
+}
+
+#[test]
+fn a_message_buffer_says_how_long_its_payload_is() {
+    let mut buf = [0; HEADROOM + TAILROOM + 20];
+    let mut message = MessageBuf::with_payload(&mut buf, b"seven..").unwrap();
+    assert_eq!((message.payload_len(), message.payload_capacity()), (7, 20));
+    message.set_payload_len(20).unwrap();
+    assert_eq!(message.payload_len(), 20);
+    assert_eq!(message.set_payload_len(21), Err(EncodeError::PayloadTooLong));
+    assert_eq!(message.payload_len(), 20);
+}
+
+#[test]
 fn matterjs_extensions_are_skipped_but_authenticated() {
     for v in list(&matterjs()["extensions"], 1) {
         let mut octets = hex(&v["packet"]);

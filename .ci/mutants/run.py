@@ -168,29 +168,36 @@ class Run:
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         begin = time.time()
-        code = self.execute(programs[target], [name], 2 * LONG, COVERED=str(path))
+        fails = self.execute(programs[target], [name], 2 * LONG, COVERED=str(path)) != ""
         reached = sorted(set(map(int, path.read_text().split()))) if path.exists() else []
         seconds = time.time() - begin
-        return dict(target=target, name=name, code=code, seconds=seconds, reached=reached)
+        return dict(target=target, name=name, code=int(fails), seconds=seconds, reached=reached)
 
     def execute(self, program, names, seconds, **environment):
-        """Runs tests of one program. Returns its code, or None if it takes too long."""
+        """Runs tests of one program. Returns the first that fails, or takes too long; or "".
+
+        If the program crashes, nobody knows which it was, and the first is named.
+        """
         process = subprocess.Popen(
             [program, "--exact", *names, "--test-threads=1", "-q"],
             cwd=self.tree,
             env=dict(self.environment, **environment),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
         )
         try:
-            return process.wait(seconds)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return None
+            process.communicate()
+            return names[0]
+        if process.returncode == 0:
+            return ""
+        failures = output.decode(errors="replace").rpartition("failures:")[2].split()
+        return next((name for name in names if name in failures), names[0])
 
     def test(self, only=""):
         """Runs each mutant that has not run yet. `only` is a part of the names of files."""
@@ -209,13 +216,27 @@ class Run:
             if test["code"] == 0 and test["seconds"] <= limit:
                 for id in test["reached"]:
                     reaching[id].append(test)
-        mutants = [mutant for mutant in self.read("mutants.json") if which(mutant)]
+        mutants = self.read("mutants.json")
+        worth = worth_of_tests(mutants, reaching)
+        mutants = [mutant for mutant in mutants if which(mutant)]
         killers, begin, count = defaultdict(list), time.time(), 0
 
         def run(mutant):
             nonlocal count
-            tests, of_file = reaching[mutant["id"]], killers[mutant["file"]]
-            results[mutant["name"]] = self.fails(programs, mutant["id"], tests, of_file)
+            file, of_file = mutant["file"], killers[mutant["file"]]
+            rank = {name: place for place, name in enumerate(of_file[:3])}
+
+            def order(test):
+                name = name_of(test)
+                value = 2 * worth[file, mutant["function"]][name] + worth[file][name]
+                return rank.get(name, len(rank)), -value / (0.4 + test["seconds"])
+
+            tests = sorted(reaching[mutant["id"]], key=order)
+            results[mutant["name"]] = found = self.fails(programs, mutant["id"], tests)
+            if found in of_file:
+                of_file.remove(found)
+            if found:
+                of_file.insert(0, found)
             count += 1
             if count % 50 == 0:
                 print(count, "of", len(mutants), round(time.time() - begin), "s", flush=True)
@@ -225,12 +246,8 @@ class Run:
             list(pool.map(run, mutants))
         self.keep("results.json", results)
 
-    def fails(self, programs, id, tests, killers):
-        """Returns the test that notices a mutant."""
-        # Tests that noticed others of the file come first, then the shortest.
-        rank = {name: place for place, name in enumerate(killers)}
-        last = len(killers)
-        tests = sorted(tests, key=lambda one: rank.get(f'{one["target"]} {one["name"]}', last))
+    def fails(self, programs, id, tests):
+        """Returns the test that notices a mutant, or ""."""
         size = 4
         while tests:
             batch, tests, size = tests[:size], tests[size:], min(2 * size, 64)
@@ -240,19 +257,8 @@ class Run:
             for target, group in by_target.items():
                 seconds = 5 + 5 * sum(test["seconds"] for test in group)
                 names = [test["name"] for test in group]
-                if self.execute(programs[target], names, seconds, MUTANT=str(id)) == 0:
-                    continue
-                found = names[0]
-                for name in names if len(names) > 1 else []:
-                    if self.execute(programs[target], [name], seconds, MUTANT=str(id)) != 0:
-                        found = name
-                        break
-                found = f"{target} {found}"
-                if found in killers:
-                    killers.remove(found)
-                killers.insert(0, found)
-                del killers[12:]
-                return found
+                if failed := self.execute(programs[target], names, seconds, MUTANT=str(id)):
+                    return f"{target} {failed}"
         return ""
 
     def report(self, survivors=""):
@@ -286,6 +292,24 @@ class Run:
             score = f'{100 * states["noticed"] / judged:5.1f} %' if judged else "-"
             print(f'{row:28} {sum(states.values()):8} {states["noticed"]:8} {states["equivalent"]:10} '
                   f'{states["missed"]:7} {states["not run"]:7} {score}')
+
+
+def name_of(test):
+    return f'{test["target"]} {test["name"]}'
+
+
+def worth_of_tests(mutants, reaching):
+    """For each file, and for each function in it: how much each test is worth there.
+
+    A test that reaches what few others reach was written for it.
+    """
+    worth = defaultdict(Counter)
+    for mutant in mutants:
+        tests = reaching[mutant["id"]]
+        for test in tests:
+            for place in (mutant["file"], (mutant["file"], mutant["function"])):
+                worth[place][name_of(test)] += 1 / len(tests)
+    return worth
 
 
 def module(file):

@@ -178,6 +178,20 @@ mod tests {
     fn long_forms_of_short_lengths_are_refused() {
         assert_eq!(split_element(&[4, 0x81, 1, 9]), None);
         assert_eq!(split_element(&[4, 0x82, 0, 1, 9]), None);
+        for (len, form) in [(0x7F, &[0x81, 0x7F][..]), (0xFF, &[0x82, 0, 0xFF])] {
+            let mut element = [0; 300];
+            let content = 1 + form.len();
+            element[0] = 4;
+            element[1..content].copy_from_slice(form);
+            assert_eq!(split_element(&element[..content + len]), None);
+            // One more needs that form.
+            element[content - 1] = element[content - 1].wrapping_add(1);
+            if element[content - 1] == 0 {
+                element[content - 2] += 1;
+            }
+            let (_, read, rest) = split_element(&element[..content + len + 1]).unwrap();
+            assert_eq!((read.len(), rest.len()), (len + 1, 0));
+        }
         assert_eq!(split_element(&[4, 0x80, 9]), None);
         assert_eq!(split_element(&[4, 2, 9]), None);
     }

@@ -136,6 +136,16 @@ mod tests {
         }
     }
 
+    /// The upper octets of the xorshift generator of Marsaglia with the shifts 13, 17 and 5.
+    #[test]
+    fn jitter_is_that_of_a_xorshift_generator() {
+        let mut jitter = Jitter::new(1);
+        let states = [270_369_u32, 67_634_689, 2_647_435_461, 307_599_695, 2_398_689_233];
+        for state in states {
+            assert_eq!(u32::from(jitter.next_byte()), state >> 24);
+        }
+    }
+
     #[test]
     fn the_whole_takes_four_seconds_to_an_active_peer() {
         let active = Duration::from_millis(300);

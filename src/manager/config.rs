@@ -569,3 +569,7 @@ impl Config {
         payload.saturating_add(HEADROOM + TAILROOM)
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+#[allow(clippy::unwrap_used, reason = "tests panic")]
+mod tests;

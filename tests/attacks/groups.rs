@@ -194,24 +194,29 @@ fn keys_of_one_session_id<S: Storage>(net: &mut Net<S>) -> [[u8; 16]; 2] {
         .unwrap()
 }
 
+/// Installs the keys as those of sets 1 and 2, on both nodes.
+fn set_keys<S: Storage>(net: &mut Net<S>, policy: SecurityPolicy, keys: [[u8; 16]; 2]) {
+    for n in 0..2 {
+        let manager = &mut net.node(n).manager;
+        for (id, key) in (1..).zip(keys) {
+            let key = GroupKey::EpochKey(Secret::new(key));
+            let epochs = [GroupEpoch { key, start: EpochStart::default() }];
+            let id = GroupKeySetId::new(id);
+            let set = GroupKeySet { id, policy, epochs: &epochs };
+            manager.groups_mut().set_key_set(index(1), &set).unwrap();
+            // Headers are hidden: only the key tells whose they are.
+            let group = Group::new(index(1), GroupId::new(id.get()));
+            let settings = GroupSettings::new(id).with_privacy();
+            manager.groups_mut().set(group, settings).unwrap();
+        }
+    }
+}
+
 fn keys_of_one_session_id_do_nothing_to_each_other<S: Storage>() {
     for policy in POLICIES {
         let mut net = home::<S>(policy, &Config::default());
         let keys = keys_of_one_session_id(&mut net);
-        for n in 0..2 {
-            let manager = &mut net.node(n).manager;
-            for (id, key) in (1..).zip(keys) {
-                let key = GroupKey::EpochKey(Secret::new(key));
-                let epochs = [GroupEpoch { key, start: EpochStart::default() }];
-                let id = GroupKeySetId::new(id);
-                let set = GroupKeySet { id, policy, epochs: &epochs };
-                manager.groups_mut().set_key_set(index(1), &set).unwrap();
-                // Headers are hidden: only the key tells whose they are.
-                let group = Group::new(index(1), GroupId::new(id.get()));
-                let settings = GroupSettings::new(id).with_privacy();
-                manager.groups_mut().set(group, settings).unwrap();
-            }
-        }
+        set_keys(&mut net, policy, keys);
         let [member, guest] = keys.map(|key| Holder::with_key(&mut net, 1, key));
         let recorded = heard_messages(&mut net, 1, 100);
         for n in 1..4 {
@@ -231,6 +236,18 @@ fn keys_of_one_session_id_do_nothing_to_each_other<S: Storage>() {
 fn keys_with_one_session_id_do_nothing_to_messages_of_each_other() {
     keys_of_one_session_id_do_nothing_to_each_other::<Heap>();
     keys_of_one_session_id_do_nothing_to_each_other::<Small>();
+}
+
+#[test]
+fn of_two_keys_with_one_session_id_a_request_is_sealed_with_that_of_the_message() {
+    let mut net = home::<Heap>(ASK, &Config::default());
+    let keys = keys_of_one_session_id(&mut net);
+    set_keys(&mut net, ASK, keys);
+    for group in [2, 1] {
+        net.multicast(0, index(1), group, b"on");
+        net.run(3000);
+        assert_eq!(net.heard(1), [b"on"], "{group}");
+    }
 }
 
 /// Whoever left the group has the oldest of the three keys.

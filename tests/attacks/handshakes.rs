@@ -6,6 +6,7 @@ mod ephemeral;
 mod flood;
 mod guesses;
 mod held;
+mod moved;
 mod oneself;
 mod randomness;
 mod replies;

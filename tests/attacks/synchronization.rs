@@ -144,6 +144,37 @@ fn the_newest_message_says_where_the_sender_is_and_no_recording_does() {
     }
 }
 
+/// A recording that is newer than the first one, and older than what the sender has sent.
+#[test]
+fn no_recording_moves_a_request_once_the_sender_was_heard() {
+    let mut net = home::<Heap>(ASK, &Config::default());
+    let [first, second, honest] =
+        [b"1", b"2", b"3"].map(|payload| net.group_datagram(0, index(1), 1, payload));
+    for (from, datagram) in [(ATTACKER, &first), (1, &honest), (ATTACKER, &second)] {
+        assert_eq!(hand(&mut net, udp(from), datagram), Ok(()));
+    }
+    net.run(3000);
+    assert!(net.heard(1).contains(&b"3".to_vec()));
+    assert!(net.sent.iter().all(|sent| sent.to != udp(ATTACKER)), "{:?}", net.sent);
+}
+
+/// Of two keys of a fabric, and of two fabrics.
+#[test]
+fn who_has_as_much_of_a_full_table_as_another_takes_nothing_from_it() {
+    let config = Config::default().with_group_senders(10, 3);
+    for (fabric, seed, group) in [(1, 9, 2), (2, KEY, 1)] {
+        let mut net = home::<Heap>(ASK, &config);
+        let (key, other) = (Holder::of(&mut net, 1, KEY), Holder::of(&mut net, fabric, seed));
+        for source in [1000, 1001] {
+            assert_eq!(hand(&mut net, udp(ATTACKER), &key.tell(source, 50, 1, b"")), Ok(()));
+        }
+        let tell = |source| other.tell(source, 50, group, b"");
+        assert_eq!(hand(&mut net, udp(ATTACKER), &tell(2000)), Ok(()));
+        let refused = hand(&mut net, udp(ATTACKER), &tell(2001));
+        assert_eq!(refused, Err(Dropped::GroupSender));
+    }
+}
+
 #[test]
 fn a_message_that_waited_while_its_sender_was_trusted_comes_once() {
     // The key set trusts first, and asks from then on.
@@ -158,6 +189,29 @@ fn a_message_that_waited_while_its_sender_was_trusted_comes_once() {
         assert_eq!(hand(&mut net, udp(1), &waits), Err(Dropped::GroupReplay));
         net.run(3000);
     }
+    assert!(net.heard(1).is_empty());
+}
+
+/// Some messages were lost while the sender was trusted, and it has sent more when it answers.
+#[test]
+fn a_message_that_waited_comes_once_whatever_was_lost_before() {
+    let mut net = home::<Heap>(TRUST, &Config::default());
+    for payload in [b"1", b"2"] {
+        net.multicast(0, index(1), 1, payload);
+        for _ in 0..4 {
+            let _ = net.group_datagram(0, index(1), 1, b"lost");
+        }
+    }
+    net.join_group(1, index(1), 1, ASK, &[KEY]);
+    let waits = net.group_datagram(0, index(1), 1, b"3");
+    assert_eq!(hand(&mut net, udp(1), &waits), Ok(()));
+    for _ in 0..3 {
+        let _ = net.group_datagram(0, index(1), 1, b"lost");
+    }
+    net.run(3000);
+    assert_eq!(net.heard(1), [b"1", b"2", b"3"]);
+    assert_eq!(hand(&mut net, udp(1), &waits), Err(Dropped::GroupReplay));
+    net.run(3000);
     assert!(net.heard(1).is_empty());
 }
 
@@ -208,6 +262,7 @@ fn nothing_is_left_of_what_was_removed<S: Storage>() {
             let fabrics = net.call(1, |manager, _| manager.fabrics().len());
             let state = tables(&mut net);
             assert!(fabrics == 2 || state.contains("syncs: 0") && state.contains("waiting: 0"));
+            assert!(fabrics == 2 || net.call(1, |manager, _| manager.poll_timeout()).is_none());
             net.run(600);
             let requests = net.sent.iter().filter(|sent| sent.from == udp(2)).count();
             assert!(may_ask || requests == usize::from(asked), "{:?}", net.sent);

@@ -102,6 +102,60 @@ fn unknown_usages_are_refused() {
 }
 
 #[test]
+fn basic_constraints_have_two_members_at_most() {
+    let constraints = |members: &[u8]| Noc {
+        basic_constraints: [&[0x35, 1], members, &[0x18]].concat(),
+        ..Noc::default()
+    };
+    assert_eq!(constraints(&[0x28, 1, 0x24, 2, 0]).parse(), Ok(()));
+    assert!(matches!(constraints(&[0x28, 1, 0x24, 3, 0]).parse(), Err(CertError::Encoding(_))));
+    let three = constraints(&[0x28, 1, 0x24, 2, 0, 0x24, 3, 0]);
+    assert!(matches!(three.parse(), Err(CertError::Encoding(_))));
+}
+
+#[test]
+fn a_usage_of_nothing_is_a_bit_string_without_bits() {
+    let octets = Noc { key_usage: vec![0x24, 2, 0], ..Noc::default() }.encode();
+    let der = x509(&Certificate::parse(&octets).unwrap());
+    // The identifier of the extension, that it is critical, and its value.
+    let usage = [0x06, 3, 0x55, 0x1D, 0x0F, 1, 1, 0xFF, 4, 3, 3, 1, 0];
+    assert!(der.windows(usage.len()).any(|part| part == usage));
+}
+
+#[test]
+fn public_keys_are_uncompressed_points() {
+    let octets = Noc::default().encode();
+    let key = hex(&matterjs()[0]["subjectPublicKey"]);
+    let at = octets.windows(key.len()).position(|part| part == key).unwrap();
+    for form in [0, 2, 3, 5] {
+        let mut other = octets.clone();
+        other[at] = form;
+        assert_eq!(Certificate::parse(&other).map(drop), Err(CertError::PublicKey));
+    }
+}
+
+#[test]
+fn a_root_issues_itself_and_others_do_not() {
+    for (name, issues_itself) in [("A/root", true), ("A/noc-initiator", false), ("B/icac", false)] {
+        let octets = tlv(name);
+        assert_eq!(Certificate::parse(&octets).unwrap().is_self_issued(), issues_itself, "{name}");
+    }
+}
+
+#[test]
+fn a_buffer_of_a_certificate_holds_its_octets() {
+    let (one, other) = (tlv("A/root"), tlv("B/icac"));
+    let buf = CertificateBuf::try_from(&one[..]).unwrap();
+    assert_eq!((buf.as_slice(), buf.as_ref(), buf.len()), (&one[..], &one[..], one.len()));
+    assert_eq!(buf, CertificateBuf::from(&Certificate::parse(&one).unwrap()));
+    assert_ne!(buf, CertificateBuf::try_from(&other[..]).unwrap());
+    assert!(!buf.is_empty());
+    assert!(CertificateBuf::new().is_empty());
+    let long = CertificateBuf::try_from(&[0; MAX_CERT_LEN + 1][..]);
+    assert_eq!(long, Err(CertError::TooLong));
+}
+
+#[test]
 fn carried_extensions_must_be_well_formed_and_unknown() {
     let noc = Noc::default();
     assert_eq!(noc.with(&future(&[0x55, 29, 17], None)).parse(), Ok(()));

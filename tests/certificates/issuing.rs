@@ -6,8 +6,9 @@ use getrandom::rand_core::UnwrapErr;
 use matter_session::cert::{
     CertificateRequest, IssueError, Issuer, SerialNumber, TextAttribute, Validity,
 };
-use matter_session::crypto::{Secret, SigningKey};
+use matter_session::crypto::{Hashing, Secret, Sha256, SigningKey};
 use matter_session::ids::{CaseAuthTag, CaseAuthTags, FabricId, NodeId};
+use matter_session_testing::Script;
 
 const FABRIC_ID: u64 = 0xfab0_0000_0000_001d;
 
@@ -161,6 +162,53 @@ fn validity_and_serial_numbers_refuse_nonsense() {
     assert_eq!(SerialNumber::new(&[0x80]), None);
     assert_eq!(SerialNumber::new(&[0, 1]), None);
     assert!(SerialNumber::new(&[0, 0x80]).is_some());
-    let random = SerialNumber::random(&mut UnwrapErr(SysRng));
-    assert!((0x40..0x80).contains(&random.as_bytes()[0]));
+    // All bits are random but the first two.
+    for (octet, first) in [(0, 0x40), (0xFF, 0x7F), (0xA5, 0x65), (0x5A, 0x5A)] {
+        let random = SerialNumber::random(&mut Script::new(&[&[octet; 16]]));
+        assert_eq!(random.as_bytes()[0], first);
+        assert_eq!(random.as_bytes()[1..], [octet; 15]);
+    }
+}
+
+/// A root without any authority above it, whose name has a text of either type.
+#[test]
+fn texts_of_names_keep_their_type_when_an_authority_signs() {
+    let mut key = signing_key(&matterjs()[0]["subjectPrivateKey"]);
+    let request = |id| CertificateRequest::rcac(id, key_of_first(), serial(&[1]), validity(None));
+    let made = request(1).text(TextAttribute::CommonName, "x").self_sign(&BACKEND, &mut key);
+    let made = made.unwrap();
+    let utf8 = made.as_slice().to_vec();
+    // The same attribute as a PrintableString, in both names. The signature is not looked at.
+    let mut printable = utf8.clone();
+    let text = [0x2C, 1, 1, b'x'];
+    let places: Vec<_> = (0..utf8.len() - 3).filter(|at| utf8[*at..at + 4] == text).collect();
+    assert_eq!(places.len(), 2);
+    places.iter().for_each(|at| printable[at + 1] |= 0x80);
+    for (octets, is_printable) in [(utf8, false), (printable, true)] {
+        let root = Certificate::parse(&octets).unwrap();
+        let noc = CertificateRequest::noc(
+            NodeId::new(9),
+            FabricId::new(1).unwrap(),
+            key_of_first(),
+            serial(&[2]),
+            validity(None),
+        );
+        let noc = noc.sign(&BACKEND, &mut Issuer::new(&root, &mut key).unwrap()).unwrap();
+        let noc = noc.certificate().unwrap();
+        let of_text = |attribute| match attribute {
+            Attribute::Text { printable, .. } => Some(printable),
+            _ => None,
+        };
+        let types: Vec<_> = noc.issuer().attributes().filter_map(of_text).collect();
+        assert_eq!(types, [is_printable]);
+        assert!(noc.issuer() == root.subject());
+        // The key identifier is the start of the digest of the key.
+        let mut hash = BACKEND.sha256();
+        hash.update(key_of_first().as_bytes());
+        assert_eq!(noc.subject_key_id().unwrap()[..], hash.finish()[..20]);
+    }
+}
+
+fn key_of_first() -> matter_session::crypto::PublicKey {
+    key(&matterjs()[0]["subjectPublicKey"])
 }

@@ -233,6 +233,31 @@ fn the_first_message_suits_the_timing_that_was_discovered() {
     );
 }
 
+#[test]
+fn timing_that_is_discovered_late_counts_for_the_message_in_flight() {
+    use matter_session::session::SessionParameters;
+    let patient = Config::default().with_longest_interval(core::time::Duration::from_secs(60));
+    let mut net = Net::with(vec![(udp(1), patient), (udp(2), Config::default())]);
+    Authority::new(1, false).join(&mut net, 0, 100);
+    net.on_send(|_| Fate::Lost);
+    assert!(net.nodes[0].manager.handshakes().is_empty());
+    let peer = Peer::new(index(1), NodeId::new(200));
+    let handshake = net.call(0, |manager, cx| manager.connect_case(cx, udp(2), peer).unwrap());
+    net.pump();
+    assert_eq!(net.sent.len(), 1);
+    let due = |net: &mut Net| {
+        net.call(0, |manager, cx| manager.poll_timeout().unwrap().saturating_since(cx.now()))
+            .as_millis()
+    };
+    assert!((330..2000).contains(&due(&mut net)), "nothing is known of the peer");
+    let sleepy = SessionParameters::default().with_intervals(60_000, 300, 4000);
+    net.call(0, |manager, cx| manager.handshakes().expect_timing(cx, handshake, sleepy)).unwrap();
+    assert!(due(&mut net) >= 59_000);
+    net.run(59_000);
+    assert_eq!(net.sent.len(), 1, "a minute is not over");
+    assert!(!net.nodes[0].manager.handshakes().is_empty());
+}
+
 /// What the documentation advises: use the session that is offered, or wait for the handshake that
 /// is under way, or connect.
 fn request(net: &mut Net, peer: Peer) -> bool {

@@ -183,6 +183,18 @@ fn a_claim_whose_question_was_not_polled_is_not_asked_after_the_handshake() {
     assert_eq!(net.nodes[DEVICE].claims.len(), 0);
 }
 
+#[test]
+fn a_claim_whose_question_was_not_polled_in_time_is_not_asked_later() {
+    let (mut net, _) = stored(WAIT);
+    net.node(DEVICE).polls = false;
+    net.dial_case(0, DEVICE, 1, 200);
+    net.run(WAIT + 100);
+    net.node(DEVICE).polls = true;
+    net.run(1000);
+    assert_eq!(net.nodes[DEVICE].claims.len(), 0);
+    assert_eq!(resumed(&net), [Some(false); 2]);
+}
+
 /// A copy of Sigma1, on another exchange of the same unsecured node, changes nothing.
 #[test]
 fn a_copy_of_sigma1_does_not_disturb_a_handshake_that_waits_for_a_claim() {

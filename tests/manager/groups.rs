@@ -20,10 +20,10 @@ use matter_session::session::DecodeError;
 use crate::net::groups::key_set;
 use crate::net::{Authority, Bounds, IM, Manager, Net, index, udp};
 
-const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
-const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
+pub const ONE: SecurityPolicy = SecurityPolicy::TrustFirst;
+pub const ASK: SecurityPolicy = SecurityPolicy::CacheAndSync;
 
-type Small = WithGroups<
+pub type Small = WithGroups<
     Fixed<Sessions<7>, Exchanges<4>, Handshakes<1>, Fabrics<2>, Records<3>, MessageBytes<2500>>,
     KeySets<4>,
     Groups<4>,
@@ -31,11 +31,11 @@ type Small = WithGroups<
 >;
 
 /// Nodes 100, 101, ... on one fabric, all in group 1 under one key.
-fn lights<S: Storage>(count: usize, policy: SecurityPolicy) -> Net<S> {
+pub fn lights<S: Storage>(count: usize, policy: SecurityPolicy) -> Net<S> {
     lights_with(count, policy, &Config::default())
 }
 
-fn lights_with<S: Storage>(count: usize, policy: SecurityPolicy, config: &Config) -> Net<S> {
+pub fn lights_with<S: Storage>(count: usize, policy: SecurityPolicy, config: &Config) -> Net<S> {
     let addresses = (1..).take(count).map(udp);
     let mut net = Net::stored(addresses.map(|address| (address, config.clone())).collect());
     let mut authority = Authority::new(1, false);
@@ -54,7 +54,7 @@ fn restart(net: &mut Net, n: usize) {
 }
 
 /// Hands a message to a node, and says why it was dropped.
-fn hand<S: Storage>(net: &mut Net<S>, n: usize, datagram: &[u8]) -> Result<(), Dropped> {
+pub fn hand<S: Storage>(net: &mut Net<S>, n: usize, datagram: &[u8]) -> Result<(), Dropped> {
     net.hand(n, udp(1), datagram)
 }
 

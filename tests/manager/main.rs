@@ -9,6 +9,7 @@ mod closing;
 mod fabrics;
 mod facts;
 mod fixed;
+mod group_room;
 mod groups;
 mod hostile;
 mod ipks;

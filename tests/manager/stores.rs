@@ -128,6 +128,24 @@ impl Fleet {
     }
 }
 
+/// The application names a store from some time on.
+#[test]
+fn a_record_of_the_own_table_goes_when_the_store_gets_the_next_one() {
+    let mut net = Net::members();
+    net.case(200);
+    net.settle();
+    let own = |net: &mut Net| [0, 1].map(|n| net.node(n).manager.records().len());
+    assert_eq!(own(&mut net), [1, 1]);
+    let mut fleet = Fleet { net, stores: vec![Store::default(), Store::default()] }.with_stores();
+    for node in &mut fleet.net.nodes {
+        node.events.clear();
+    }
+    fleet.net.dial_case(0, 1, 1, 200);
+    fleet.net.settle();
+    assert_eq!(fleet.stores.iter().map(Store::len).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(own(&mut fleet.net), [0, 0]);
+}
+
 #[test]
 fn a_store_takes_the_place_of_the_managers_table() {
     let mut fleet = Fleet::pair();

@@ -105,3 +105,28 @@ fn write(value: &Limbs) -> [u8; 32] {
     }
     bytes
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic")]
+mod tests {
+    use matter_session_testing::Script;
+
+    use super::*;
+
+    #[test]
+    fn zero_and_what_is_not_below_the_order_are_drawn_again() {
+        let order = write(&ORDER);
+        let mut next = order;
+        next[31] += 1;
+        let mut last = order;
+        last[31] -= 1;
+        for drawn in [last, [1; 32]] {
+            let mut rng = Script::new(&[&[0; 32], &order, &[0xFF; 32], &next, &drawn]);
+            assert_eq!(draw(&mut rng).unwrap().as_bytes(), &drawn);
+            assert!(rng.is_used_up());
+        }
+        let mut stuck = Script::new(&[&[0; 32 * 16]]);
+        assert!(matches!(draw(&mut stuck), Err(CryptoError::Backend)));
+        assert!(stuck.is_used_up());
+    }
+}

@@ -61,5 +61,11 @@ mod tests {
         notices.clear(again);
         notices.raise(again);
         assert_eq!((notices.give(), notices.give()), (Some(again), None));
+        // One that is given says nothing of another one.
+        let mut notices = Notices::NONE;
+        for fabric in [3, 5, 4].map(|fabric| FabricIndex::new(fabric).unwrap()) {
+            notices.raise(fabric);
+            assert_eq!(notices.give(), Some(fabric));
+        }
     }
 }

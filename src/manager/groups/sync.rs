@@ -247,3 +247,19 @@ const fn is_later(counter: MessageCounter, than: MessageCounter) -> bool {
     let ahead = counter.get().wrapping_sub(than.get());
     ahead != 0 && ahead < 1 << 31
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_later_by_less_than_half_of_all_values() {
+        for base in [0, 5, u32::MAX] {
+            let is_later = |ahead: u32| {
+                is_later(MessageCounter::new(base.wrapping_add(ahead)), MessageCounter::new(base))
+            };
+            let ahead = [0, 1, (1 << 31) - 1, 1 << 31, u32::MAX];
+            assert_eq!(ahead.map(is_later), [false, true, true, false, false], "{base}");
+        }
+    }
+}

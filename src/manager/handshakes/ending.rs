@@ -35,7 +35,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.failed = true;
         #[cfg(feature = "initiator")]
         slot.race.end();
-        slot.claims = false;
         slot.machine.end();
         slot.kept = None;
         delivery.bytes.release(Owner::Certificates(id));
@@ -85,9 +84,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery: &mut Delivery<S, T>,
         node: &mut Node<S>,
     ) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.claims = false;
-        }
         let refused = request.complete(false);
         let stepped = self.step(crypto, cx, id, Input::Claimed(&refused), delivery, node);
         // This step establishes nothing.

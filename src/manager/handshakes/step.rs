@@ -74,11 +74,11 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// handshake, not in the queue of events: of one that has ended the application is not asked.
     pub(in crate::manager) fn next_claim(&mut self) -> Option<ClaimRequest> {
         let mut slots = self.slots.iter().filter(|(_, slot)| slot.claims);
-        let id = *slots.next()?.0;
+        let (id, request) =
+            slots.find_map(|(id, slot)| Some((*id, slot.machine.claim_request()?)))?;
         drop(slots);
-        let slot = self.slots.get_mut(&id)?;
-        slot.claims = false;
-        slot.machine.claim_request()
+        self.slots.get_mut(&id)?.claims = false;
+        Some(request)
     }
 
     /// Runs the state machine of a handshake. [`carry_out`](Self::carry_out) does what it asks for:

@@ -93,3 +93,27 @@ proptest! {
         }
     }
 }
+
+/// Who knows the parameters ignores them, but not that something else stands in their place.
+#[test]
+fn in_the_place_of_the_parameters_is_a_structure_or_nothing() {
+    let response = |parameters: &[u8]| {
+        let head = written(|writer| {
+            writer.start_structure(Tag::Anonymous)?;
+            writer.bytes(Tag::Context(1), &[1; 32])?;
+            writer.bytes(Tag::Context(2), &[2; 32])?;
+            writer.unsigned(Tag::Context(3), 3_u16)
+        });
+        [&head, parameters, &[0x18]].concat()
+    };
+    for (parameters, is_taken) in [
+        (&[][..], true),
+        (&[0x35, 4, 0x18], true),
+        (&[0x24, 4, 1], false),
+        (&[0x36, 4, 0x18], false),
+    ] {
+        let response = response(parameters);
+        assert_eq!(PbkdfParamResponse::parse(&response, true).is_ok(), is_taken);
+        assert!(PbkdfParamResponse::parse(&response, false).is_err());
+    }
+}
