@@ -11,6 +11,7 @@ pub const ECHO_REQUEST: u8 = 1;
 
 /// A payload to be echoed. No two blocks of 256 bytes are equal up to 64 kB, so that lost, repeated
 /// and exchanged parts of a message show.
+#[cfg(feature = "std")]
 #[must_use]
 pub fn echo_payload(size: usize) -> Vec<u8> {
     (0..size).map(|index| (index ^ (index >> 8)).to_le_bytes()[0]).collect()
