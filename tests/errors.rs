@@ -15,8 +15,11 @@ const _: () = {
     is_error::<cert::CertError>();
     is_error::<cert::ChainError>();
     is_error::<cert::ChainFault>();
+    is_error::<cert::CsrError>();
     #[cfg(feature = "issue")]
     is_error::<cert::IssueError>();
+    #[cfg(feature = "issue")]
+    is_error::<cert::X509Error>();
     is_error::<check_in::CheckInError>();
     is_error::<check_in::RegistrationError>();
     is_error::<check_in::SealError>();
@@ -34,12 +37,15 @@ const _: () = {
     is_error::<handshake::HandshakeError>();
     is_error::<handshake::Refusal>();
     is_error::<matter_session::context::Rejected>();
+    #[cfg(feature = "keylog")]
+    is_error::<matter_session::keylog::KeyLogError>();
     is_error::<manager::ConnectError>();
     is_error::<manager::Dropped>();
     is_error::<manager::FabricTableError>();
     is_error::<manager::GroupError>();
     is_error::<manager::GroupSendError>();
     is_error::<manager::HandshakeEnded>();
+    is_error::<manager::MoveError>();
     is_error::<manager::NoPaseSession>();
     is_error::<manager::NoSession>();
     is_error::<manager::OpenError>();

@@ -198,7 +198,7 @@ fn messages_that_wait_take_a_quarter_of_the_bytes() {
         >,
         KeySets<4>,
         Groups<4>,
-        Senders<24>,
+        Senders<48>,
     >;
     // Eleven bytes say whose a message is. Two of this length fill the quarter, longer ones do not
     // fit.

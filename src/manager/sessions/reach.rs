@@ -76,10 +76,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     /// Returns the next exchange whose message in flight was not acknowledged in time, with its
     /// session. Each message is returned once, and none that was acknowledged or given up since.
     pub(in crate::manager) fn next_silent(&mut self) -> Option<(SessionHandle, ExchangeHandle)> {
-        let mut rest = self.exchanges.from(self.first_silent?);
+        let mut rest = self.exchanges.from(ExchangeKey::first_of(self.first_silent?));
         let found = rest.find(|(_, entry)| entry.exchange.is_silent()).map(|(key, _)| *key);
         drop(rest);
-        self.first_silent = found;
+        self.first_silent = found.map(|key| key.session);
         let key = found?;
         let entry = self.exchanges.get_mut(&key)?;
         let _ = entry.exchange.take_silence();

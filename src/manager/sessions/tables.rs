@@ -8,7 +8,7 @@ use crate::exchange::Exchange;
 use crate::ids::Peer;
 use crate::ids::{ExchangeId, FabricIndex, LocalSessionId, ProtocolId};
 use crate::manager::config::Config;
-use crate::manager::handle::{ExchangeKey, PeerAddress, SessionHandle};
+use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::node::Node;
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::exchanges::Exchanges;
@@ -28,9 +28,9 @@ pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
     pub(super) settled: Option<LocalSessionId>,
     /// On how many sessions the application waits for an exchange.
     pub(super) wanting: usize,
-    /// No exchange below this one has a message whose peer is silent and the application was not
-    /// told of; `None` if there is no such exchange at all.
-    pub(super) first_silent: Option<ExchangeKey>,
+    /// No session below this one has a message whose peer is silent and the application was not
+    /// told of; `None` if there is no such session at all.
+    pub(super) first_silent: Option<LocalSessionId>,
     /// The session that PASE as the responder established last.
     pub(super) commissioned: Option<SessionHandle>,
     /// When that session ends unless the application says otherwise.

@@ -105,7 +105,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let unserved = record.filter(|_| session.is_unheard);
         let gave_up = entry.exchange.handle_timeout(now);
         if entry.exchange.is_silent() {
-            self.first_silent = Some(self.first_silent.map_or(key, |first| first.min(key)));
+            let session = key.session;
+            self.first_silent = Some(self.first_silent.map_or(session, |first| first.min(session)));
         }
         // An acknowledgement that is owed still leaves: a closed exchange ends when it is settled.
         let exchange = ExchangeHandle { key, serial: entry.serial };

@@ -19,7 +19,7 @@ use crate::raw::{REPORT, disguised};
 type Wide = Fixed<
     Sessions<8>,
     Exchanges<8>,
-    Handshakes<600>,
+    Handshakes<100>,
     Fabrics<5>,
     Records<15>,
     MessageBytes<65_000>,

@@ -15,7 +15,7 @@ use crate::manager::error::RestoreError;
 use crate::manager::storage::{Chains, Map, RecordIndex, RecordOrder, RecordUse, Storage};
 use crate::resumption::{Claim, ResumptionRecord, ResumptionStore};
 use crate::session::ResumptionId;
-use crate::time::Instant;
+use crate::time::{Instant, as_millis, from_millis};
 
 #[cfg(all(test, feature = "alloc"))]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -196,7 +196,8 @@ impl<S: Storage> Records<S> {
             Some(now + lifetime)
         };
         let Some(expires) = expires else { return Saved::default() };
-        let age = lifetime.saturating_sub(expires.saturating_since(now));
+        let left = as_millis(expires.saturating_since(now));
+        let age = from_millis(as_millis(lifetime).saturating_sub(left));
         let evicted = self.put(record, Custody::Fresh, expires, age, now);
         Saved { saved: true, evicted }
     }
