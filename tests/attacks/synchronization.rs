@@ -158,7 +158,7 @@ fn no_recording_moves_a_request_once_the_sender_was_heard() {
     assert!(net.sent.iter().all(|sent| sent.to != udp(ATTACKER)), "{:?}", net.sent);
 }
 
-/// Of two keys of a fabric, and of two fabrics.
+/// Of two keys of a fabric, and of two fabrics: a newcomer takes the place of one of its own key.
 #[test]
 fn who_has_as_much_of_a_full_table_as_another_takes_nothing_from_it() {
     let config = Config::default().with_group_senders(10, 3);
@@ -166,12 +166,20 @@ fn who_has_as_much_of_a_full_table_as_another_takes_nothing_from_it() {
         let mut net = home::<Heap>(ASK, &config);
         let (key, other) = (Holder::of(&mut net, 1, KEY), Holder::of(&mut net, fabric, seed));
         for source in [1000, 1001] {
-            assert_eq!(hand(&mut net, udp(ATTACKER), &key.tell(source, 50, 1, b"")), Ok(()));
+            assert_eq!(hand(&mut net, udp(ATTACKER), &key.tell(source, 50, 1, b"kept")), Ok(()));
         }
-        let tell = |source| other.tell(source, 50, group, b"");
-        assert_eq!(hand(&mut net, udp(ATTACKER), &tell(2000)), Ok(()));
-        let refused = hand(&mut net, udp(ATTACKER), &tell(2001));
-        assert_eq!(refused, Err(Dropped::GroupSender));
+        for source in 2000..2010 {
+            let told = other.tell(source, 50, group, b"displaced");
+            assert_eq!(hand(&mut net, udp(ATTACKER), &told), Ok(()));
+        }
+        net.run(500);
+        let requests: Vec<_> = net.sent.iter().map(|sent| sent.octets.clone()).collect();
+        for source in [1000, 1001] {
+            for answer in requests.iter().filter_map(|sent| key.answer(sent, source, 101, 49)) {
+                let _ = hand(&mut net, udp(ATTACKER), &answer);
+            }
+        }
+        assert_eq!(net.heard(1), [b"kept", b"kept"]);
     }
 }
 

@@ -24,6 +24,7 @@
 mod admission;
 mod client;
 mod env;
+mod full;
 mod keys;
 pub mod messages;
 mod peer;
