@@ -214,3 +214,44 @@ fn only_refusals_fail_the_handshake_with_the_last_of_them() {
     assert_eq!(net.node(0).failures(), [refused]);
     net.assert_clean();
 }
+
+/// Runs a handshake until the peer has won, and returns its first message. The peer answers nothing
+/// more until `release`.
+fn won<S: Storage>(kind: Kind) -> (Net<S>, Vec<u8>) {
+    let mut net = members::<S>();
+    let mut answers = 0;
+    net.on_send(move |sent| {
+        answers += usize::from(sent.from == udp(HONEST));
+        match sent.from == udp(HONEST) && answers > 1 {
+            true => Fate::Late(400),
+            false => Fate::Arrives,
+        }
+    });
+    let first = connect(&mut net, kind, &[udp(ATTACKER), udp(HONEST)]);
+    net.run(300);
+    assert!(net.node(0).try_established().is_none());
+    (net, first)
+}
+
+fn the_peer_that_has_won_wins_over_later_inventions<S: Storage>() {
+    for kind in [Kind::Case, Kind::Pase] {
+        for (opcode, payload) in inventions() {
+            let (mut net, first) = won::<S>(kind);
+            for from in [udp(ATTACKER), udp(77)] {
+                let invented = answer(&first, 0xFFFF_FFF0, 4, opcode, &payload);
+                let _ = net.hand(0, from, &invented);
+            }
+            assert_won(&mut net, &format!("opcode {opcode:x}, {} octets", payload.len()));
+        }
+    }
+}
+
+#[test]
+fn the_peer_that_has_answered_wins_over_an_attacker_that_answers_later_on_the_heap() {
+    the_peer_that_has_won_wins_over_later_inventions::<Heap>();
+}
+
+#[test]
+fn the_peer_that_has_answered_wins_over_an_attacker_that_answers_later_in_arrays() {
+    the_peer_that_has_won_wins_over_later_inventions::<Arrays>();
+}

@@ -6,13 +6,13 @@ use matter_session::crypto::{
     Aead, AesCcm, Cipher, CryptoError, MIC_LEN, OpenNonce, PrivacyNonce, RustCrypto, SealNonce,
     Secret, Suite,
 };
-use matter_session::ids::{Group, GroupId};
+use matter_session::ids::{Group, GroupId, NodeId, Peer};
 use matter_session::manager::{Config, Event, GroupSettings, Heap, SessionManager};
 
 use crate::counting::{Counting, Work};
 use crate::groups::TRUST;
 use crate::net::{Authority, Dice, Fate, Net, Network, PASSCODE, index, udp};
-use crate::raw::{PAKE1, Raw};
+use crate::raw::{PAKE1, Raw, SIGMA3, disguised};
 
 /// Uses of keys of AES-CCM: sealed, opened, tried; and fields that were hidden or made readable.
 type Uses = [u32; 4];
@@ -204,4 +204,29 @@ fn a_pake1_costs_a_bounded_amount_of_work_and_twenty_of_them_close_the_window() 
     assert_eq!(costs[20..], [Work::NONE; 5], "the window is closed");
     let closed = |event: &Event<u32>| matches!(event, Event::WindowClosed { .. });
     assert_eq!(device.nodes[0].events.iter().filter(|event| closed(event)).count(), 1);
+}
+
+/// Handshakes by the same ids from many addresses, and a Sigma3 from yet another one.
+#[test]
+fn a_forged_sigma3_from_elsewhere_costs_one_aes_ccm_however_many_handshakes_have_its_ids() {
+    let mut net = Measured::members();
+    net.on_send(|_| Fate::Lost);
+    let peer = Peer::new(index(1), NodeId::new(200));
+    let slots = Config::default().max_handshakes;
+    let mut forged = Vec::new();
+    for n in 0..slots {
+        let since = net.sent.len();
+        let handshake = net.call(0, |m, cx| m.connect_case(cx, udp(2), peer)).unwrap();
+        net.pump();
+        let sigma1 = disguised(&net.sent[since].octets, 7);
+        assert!(net.node(0).manager.handshakes().cancel(handshake));
+        let _ = net.hand(1, udp(100 + n as u16), &sigma1);
+        net.pump();
+        let text = [&[0x15, 0x31, 1, 0xF2, 3][..], &[7; 1010], &[0x18]].concat();
+        forged = Raw::like(&sigma1, SIGMA3, &text).octets();
+    }
+    assert_eq!(net.node(1).manager.handshakes().len(), slots);
+    let (uses, sent) = cost(&mut net, 1, &forged);
+    assert_eq!((uses, sent), ([0, 1, 0, 0], 1));
+    assert_eq!(net.node(1).manager.handshakes().len(), slots);
 }

@@ -14,6 +14,8 @@ pub(in crate::manager) struct Race {
     pub(super) is_on: bool,
     /// The attempts besides that of the exchange.
     pub(super) parked: [Option<Attempt>; MAX_ADDRESSES - 1],
+    /// Whether one of several addresses has answered: everything else comes from there too.
+    pub(super) is_won: bool,
     /// How many answers from elsewhere were tried.
     pub(super) strays: u8,
     /// The answer refused last.
@@ -31,6 +33,7 @@ impl Race {
     pub(in crate::manager) const NONE: Self = Self {
         is_on: false,
         parked: [const { None }; MAX_ADDRESSES - 1],
+        is_won: false,
         strays: 0,
         refusal: None,
     };
@@ -55,8 +58,9 @@ impl Race {
         race
     }
 
-    /// Tries no other address from now on.
+    /// Tries no other address from now on: the one in the slot has answered, or the handshake ends.
     pub(super) const fn end(&mut self) {
+        self.is_won |= self.is_on;
         self.is_on = false;
         self.parked = [const { None }; MAX_ADDRESSES - 1];
     }

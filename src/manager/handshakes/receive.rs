@@ -66,7 +66,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
 
     /// Returns the handshake that an unsecured message belongs to: by its exchange and the
     /// initiator's ephemeral node id, and on the responder also by the address. A responder may
-    /// answer from another of its addresses.
+    /// answer from another of its addresses, unless the handshake was begun at several: those that
+    /// did not answer first have seen its ids.
     fn handshake_of(
         &self,
         node: EphemeralNodeId,
@@ -74,13 +75,14 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         from: PeerAddress,
         header: &ProtocolHeader,
     ) -> Option<HandshakeId> {
-        let is_peer = |peer: &PeerAddress| match role {
-            SessionRole::Responder => peer.is(&from),
-            SessionRole::Initiator => peer.shares_sessions(&from),
+        let is_peer = |slot: &Slot<C, S>| match role {
+            #[cfg(feature = "initiator")]
+            SessionRole::Initiator if !slot.race.is_won => slot.peer.shares_sessions(&from),
+            _ => slot.peer.is(&from),
         };
         let mut slots = self.slots.iter();
         slots
-            .find(|(_, slot)| slot.is_named(node, role, header) && is_peer(&slot.peer))
+            .find(|(_, slot)| slot.is_named(node, role, header) && is_peer(slot))
             .map(|(id, _)| *id)
     }
 
@@ -106,7 +108,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
                 && !slot.unsecured.is_duplicate(*counter)
                 && (opcode != Opcode::STATUS_REPORT || slot.exchange.is_answered_by(header))
         });
-        slots.find(|(_, slot)| slot.machine.expects(crypto, opcode, payload)).map(|(id, _)| *id)
+        // Whoever begins several handshakes by the same ids has one of them tried, the first.
+        let (id, slot) = slots.next()?;
+        slot.machine.expects(crypto, opcode, payload).then_some(*id)
     }
 
     /// Handles a message of a handshake.
