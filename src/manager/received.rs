@@ -201,7 +201,8 @@ pub enum Dropped {
     /// behind any number of newer messages. The manager remembers 256 such messages (with
     /// [`Fixed`](super::Fixed) eight), for five minutes. A copy of one that it has forgotten is
     /// dropped for this reason as well: it is neither delivered nor acknowledged. So is a message
-    /// that would begin an exchange on a session that is closing.
+    /// that would begin an exchange on a session that is closing, and any message for the application
+    /// on one that was [spared](super::Fabrics::sparing).
     #[error("no room for another exchange")]
     NoExchange,
     /// Too many events wait to be polled, or acknowledgements on its exchange that nobody has taken

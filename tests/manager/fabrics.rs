@@ -3,10 +3,10 @@
 use matter_session::crypto::Secret;
 use matter_session::fabric::{Fabric, FabricCredentials, FabricError, Ipk};
 use matter_session::handshake::{HandshakeError, Refusal};
-use matter_session::ids::{NodeId, Peer};
+use matter_session::ids::{MessageType, NodeId, Peer};
 use matter_session::manager::{CloseReason, Event, FabricTableError, OpenError, SessionHandle};
 
-use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
+use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp};
 
 fn members() -> (Net, Authority) {
     let mut net = Net::pair();
@@ -325,6 +325,41 @@ fn a_fabric_has_one_to_three_identity_protection_keys() {
             net.node(1).keys.insert(index(1), own.key);
             net.call(0, |m, cx| m.records_mut().forget_all(cx));
             net.case(200);
+        }
+    }
+}
+
+/// The peer of a spared session may get its answer. Whatever it sends on other exchanges, which the
+/// application has not closed, is for nobody and keeps nothing.
+#[test]
+fn a_spared_session_delivers_nothing_more_and_ends_however_much_its_peer_sends() {
+    for (what, reason) in CHANGES {
+        for closes_first in [false, true] {
+            let (mut net, mut authority) = members();
+            let (a, b) = net.case(200);
+            net.say(0, a, 8);
+            let others = [10, 12].map(|opcode| net.say(0, a, opcode));
+            net.pump();
+            let exchange = net.node(1).got[0].exchange;
+            net.run(1000);
+            if closes_first {
+                net.node(1).manager.sessions_mut().close_when_settled(b);
+            }
+            change(&mut net, &mut authority, what, Some(b));
+            net.node(1).manager.sessions_mut().close_when_settled(b);
+            net.answer(1, exchange, 9);
+            net.close_exchange(1, exchange);
+            for _ in 0..40 {
+                for other in others {
+                    let kind = MessageType::new(IM, 14);
+                    let _ = net.call(0, |m, cx| m.send(cx, other, kind, &[1]));
+                }
+                net.run(15_000);
+            }
+            assert_eq!(net.node(1).got.len(), 3, "{what:?}");
+            assert_eq!(net.node(0).got.len(), 1, "{what:?}: the answer");
+            assert_eq!(net.node(1).closed(), [(b, 0, reason)], "{what:?}");
+            net.assert_clean();
         }
     }
 }

@@ -130,7 +130,9 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
 
     /// Spares a session from the [update](Self::update) or [removal](Self::remove) that follows: the
     /// one over which a command asks for it. The session stays until its last exchange is closed and
-    /// settled, so that the answer arrives. It is not offered, and no exchange begins on it.
+    /// settled, so that the answer arrives. It is not offered, no exchange begins on it, and no further
+    /// message of the peer is delivered: exchanges that stay open expire
+    /// ([`Config::exchange_lifetime`](crate::Config::exchange_lifetime)).
     ///
     /// ```
     /// # use matter_session::crypto::Crypto;

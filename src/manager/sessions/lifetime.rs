@@ -155,7 +155,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
     }
 
-    /// Ends a session once it has no exchange. None begins on it from now on.
+    /// Ends a session once it has no exchange. None begins on it from now on, and if its fabric is
+    /// the reason, no message of the peer is delivered on those that it has.
     pub(in crate::manager) fn end_when_settled(
         &mut self,
         session: SessionHandle,
@@ -163,7 +164,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
     ) {
         if let Some(entry) = self.table.get_mut(session) {
-            entry.closing.get_or_insert(reason);
+            // What the application says afterwards takes nothing back.
+            let former = entry.closing.filter(|_| reason == CloseReason::Local);
+            entry.closing = Some(former.unwrap_or(reason));
             self.end_if_settled(session.local, delivery);
         }
     }

@@ -78,6 +78,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let message = unopened(entry)?;
         let (holder, counter) = (entry.holder(), message.counter());
         let closing = entry.closing.is_some();
+        // The peer asked for the end of its rights here: it may acknowledge the answer to that, and
+        // no more.
+        let has_no_say = entry.closing.is_some_and(|reason| reason != CloseReason::Local);
         let is_exhausted = entry.is_exhausted();
         let was_refused = self.refused.recall(local, counter, now, &mut entry.forgotten);
         let is_unsure =
@@ -92,7 +95,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             first = begins_exchange(header, &node.config) && exchange.is_none();
             place = if first && !closing { exchanges.place_for(local, holder, most) } else { None };
             let owes = exchange.is_some_and(|entry| !entry.exchange.has_room_for_ack());
-            refusal = if first && place.is_none() {
+            refusal = if first && place.is_none()
+                || has_no_say && header.protocol != ProtocolId::SECURE_CHANNEL
+            {
                 Some(Dropped::NoExchange)
             } else if owes && wants_ack(header) {
                 Some(Dropped::Backlog)
