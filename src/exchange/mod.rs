@@ -278,7 +278,7 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
     /// transmission is due anyway.
     pub fn postpone(&mut self, next: Instant) {
         if let Some(retry) = self.flight_mut().and_then(|flight| flight.retry.as_mut()) {
-            retry.next = next;
+            retry.postpone(next);
         }
     }
 

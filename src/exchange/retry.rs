@@ -16,6 +16,9 @@ pub(crate) struct Retry {
     silence: Silence,
 }
 
+/// When a message is repeated whose transmissions were stopped.
+const NEVER: Instant = Instant::from_millis(u64::MAX);
+
 /// Whether a wait has ended without an acknowledgement.
 #[derive(Debug)]
 enum Silence {
@@ -72,7 +75,7 @@ impl Retry {
     #[cfg(feature = "initiator")]
     pub(crate) const fn stop(&mut self) {
         self.transmissions = MRP_MAX_TRANSMISSIONS;
-        self.next = Instant::from_millis(u64::MAX);
+        self.next = NEVER;
     }
 
     /// Makes the next transmission due, as the wait has ended. Returns false if there is none: the
@@ -112,8 +115,9 @@ impl Retry {
     /// after that wait.
     pub(crate) fn hasten(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) -> bool {
         let until = now + wait(self.transmissions.saturating_sub(1));
-        // The wait is no longer than that to a peer that listens: nothing has changed.
-        if self.next <= until {
+        // The wait is no longer than that to a peer that listens: nothing has changed. Nor has it if
+        // nothing is waited for.
+        if self.next <= until || self.is_stopped() {
             return false;
         }
         if self.transmissions >= MRP_MAX_TRANSMISSIONS {
@@ -128,6 +132,18 @@ impl Retry {
     pub(super) const fn repeat_for_sleeper(&mut self) {
         self.ahead = false;
         self.transmissions = self.transmissions.saturating_add(1);
+    }
+
+    /// Returns true if the transmissions were stopped.
+    fn is_stopped(&self) -> bool {
+        self.next == NEVER
+    }
+
+    /// Waits until this time, unless the transmissions were stopped.
+    pub(super) fn postpone(&mut self, next: Instant) {
+        if !self.is_stopped() {
+            self.next = next;
+        }
     }
 
     /// Returns true if more than one transmission was due.

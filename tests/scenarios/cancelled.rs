@@ -210,3 +210,42 @@ fn a_report_ends_a_handshake_only_from_its_address_with_both_its_ids() {
         assert!(net.nodes[NEXT].try_established().is_some());
     }
 }
+
+/// Whichever of several addresses the device has, it is told.
+#[test]
+fn a_device_at_any_of_several_addresses_is_told_that_its_commissioner_cancels() {
+    for at in 0..3 {
+        let mut net = one_slot();
+        net.open_window(DEVICE);
+        hang_after(&mut net, PBKDF_REQUEST);
+        let mut to = vec![udp(8), udp(9)];
+        to.insert(at, udp(2));
+        let passcode = Passcode::new(PASSCODE).unwrap();
+        let handshake = net.call(CANCELS, |m, cx| m.connect_pase(cx, &to, passcode)).unwrap();
+        net.run(550);
+        assert_eq!(net.node(DEVICE).manager.handshakes().len(), 1, "place {at}");
+        cancel(&mut net, handshake);
+        net.pump();
+        assert_eq!(net.nodes[DEVICE].failures(), [REFUSED], "place {at}");
+        begin(&mut net, NEXT, true);
+        net.run(100);
+        assert!(net.nodes[NEXT].try_established().is_some(), "place {at}");
+    }
+}
+
+/// Who was sent nothing yet is told nothing.
+#[test]
+fn an_address_to_which_nothing_was_sent_gets_no_report_of_a_cancelled_handshake() {
+    let mut net = one_slot();
+    let to = [udp(8), udp(9), udp(10)];
+    let passcode = Passcode::new(PASSCODE).unwrap();
+    let handshake = net.call(CANCELS, |m, cx| m.connect_pase(cx, &to, passcode)).unwrap();
+    net.run(300);
+    let since = net.sent.len();
+    cancel(&mut net, handshake);
+    net.run(60_000);
+    let mut told: Vec<_> = net.sent_by(CANCELS, since).iter().map(|sent| sent.to).collect();
+    told.sort();
+    assert_eq!(told, [udp(8), udp(9)]);
+    net.assert_clean();
+}

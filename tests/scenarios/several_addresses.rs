@@ -330,3 +330,29 @@ fn a_refusal_is_told_if_no_other_address_answers() {
     assert_eq!(address, Some(udp(20)));
     net.assert_clean();
 }
+
+/// A device that has acknowledged the message works on its answer, whatever else becomes known of
+/// it.
+#[test]
+fn a_responder_that_has_acknowledged_is_not_given_up_because_it_is_said_to_be_awake() {
+    let sleepy = SessionParameters::matter_1_6().with_intervals(500, 300, 4_000);
+    for says in 0..3 {
+        let mut net = members::<matter_session::Heap>(Config::default());
+        net.node(1).signs = false;
+        let handshake = connect(&mut net, &[udp(2), udp(20)]);
+        net.run(1_000);
+        net.call(0, |m, cx| match says {
+            0 => m.sessions_mut().peer_is_awake(cx, device()),
+            1 => assert!(m.handshakes().expect_timing(cx, handshake, sleepy).is_ok()),
+            _ => {}
+        });
+        net.run(20_000);
+        assert_eq!(net.node(0).failures(), [], "{says}");
+        let request = net.node(1).requests.pop().unwrap();
+        let signed = request.sign_with(net.node(1).keys.get_mut(&index(1)).unwrap());
+        assert!(net.call(1, |m, cx| m.complete_signature(cx, signed).is_ok()));
+        net.run(1_000);
+        assert_eq!(ends(&mut net, handshake), 1);
+        assert!(net.node(0).try_established().is_some(), "{says}");
+    }
+}
