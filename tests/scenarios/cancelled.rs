@@ -221,7 +221,8 @@ fn a_device_at_any_of_several_addresses_is_told_that_its_commissioner_cancels() 
         let mut to = vec![udp(8), udp(9)];
         to.insert(at, udp(2));
         let passcode = Passcode::new(PASSCODE).unwrap();
-        let handshake = net.call(CANCELS, |m, cx| m.connect_pase(cx, &to, passcode)).unwrap();
+        let handshake =
+            net.call(CANCELS, |m, cx| m.connect_pase(cx, to.as_slice(), passcode)).unwrap();
         net.run(550);
         assert_eq!(net.node(DEVICE).manager.handshakes().len(), 1, "place {at}");
         cancel(&mut net, handshake);
@@ -239,7 +240,7 @@ fn an_address_to_which_nothing_was_sent_gets_no_report_of_a_cancelled_handshake(
     let mut net = one_slot();
     let to = [udp(8), udp(9), udp(10)];
     let passcode = Passcode::new(PASSCODE).unwrap();
-    let handshake = net.call(CANCELS, |m, cx| m.connect_pase(cx, &to, passcode)).unwrap();
+    let handshake = net.call(CANCELS, |m, cx| m.connect_pase(cx, to.as_slice(), passcode)).unwrap();
     net.run(300);
     let since = net.sent.len();
     cancel(&mut net, handshake);
