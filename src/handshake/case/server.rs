@@ -8,7 +8,7 @@ use super::messages::{Sigma1, TbsData};
 use super::peer::tbs_digest;
 use super::resuming::{Instead, Resuming, ResumingStage};
 use crate::context::Context;
-use crate::crypto::{Crypto, KeyPair, Sha256};
+use crate::crypto::{Crypto, Sha256};
 use crate::fabric::Fabric;
 use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
