@@ -239,7 +239,7 @@ fn an_address_to_which_nothing_was_sent_gets_no_report_of_a_cancelled_handshake(
     let mut net = one_slot();
     let to = [udp(8), udp(9), udp(10)];
     let passcode = Passcode::new(PASSCODE).unwrap();
-    let handshake = net.call(CANCELS, |m, cx| m.connect_pase(cx, &to, passcode)).unwrap();
+    let handshake = net.call(CANCELS, |m, cx| m.connect_pase(cx, to, passcode)).unwrap();
     net.run(300);
     let since = net.sent.len();
     cancel(&mut net, handshake);
