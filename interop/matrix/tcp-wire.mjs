@@ -52,7 +52,8 @@ export class TcpWire extends Recorder {
     #cut(source, target, responder) {
         const [first, then] = responder === source ? [source, target] : [target, source];
         first.once("close", () => then.destroy());
-        first.destroy();
+        // After what was forwarded before.
+        first.destroySoon();
     }
 
     close() {

@@ -166,7 +166,9 @@ impl<S: Storage> World<S> {
         if dice.below(8) == 0 {
             (to, peer) = (any_address(dice), any_peer(dice));
         }
-        let several: Vec<_> = (0..dice.below(12)).map(|_| any_address(dice)).chain([to]).collect();
+        // Seldom more than are tried.
+        let others = if dice.below(16) == 0 { dice.below(12) } else { dice.below(2) };
+        let several: Vec<_> = (0..others).map(|_| any_address(dice)).chain([to]).collect();
         let begun = match kind {
             12 if coin(dice) => {
                 let passcode = any_passcode(dice);

@@ -106,7 +106,7 @@ fn no_use_panics_or_loops_or_leaves_anything_behind() {
     println!("{lives} seeds: {total:#?}");
     assert_eq!(failed, Vec::<u64>::new(), "seeds that fail");
     if lives >= SEEDS / 10 {
-        assert!(total.all().iter().all(|count| *count > 0), "not eventful enough");
+        assert!(total.frequent().iter().all(|count| *count > 0), "not eventful enough");
     }
     if setting("RANDOM_START").is_none() {
         a_seed_makes_the_same_calls_every_time();
