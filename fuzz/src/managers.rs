@@ -13,8 +13,8 @@ use matter_session::ids::{
     FabricIndex, Group, GroupId, GroupKeySetId, MessageType, NodeId, Peer, ProtocolId,
 };
 use matter_session::manager::{
-    Config, ConnectError, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap, PeerAddress,
-    Received, SessionHandle, SessionManager,
+    Config, ConnectError, Dropped, Event, ExchangeHandle, GroupMessage, GroupSettings, Heap,
+    PeerAddress, Received, SessionHandle, SessionManager,
 };
 use matter_session::time::Instant;
 
