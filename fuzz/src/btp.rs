@@ -32,7 +32,7 @@ pub fn btp(data: &[u8]) {
         return assert_closed(session, error, now);
     }
     session.handle_subscription(now);
-    let response = session.poll_transmit(&mut value, now).map_or(first, |sent| &*sent).to_vec();
+    let response = session.poll_transmit(&mut value, now).map_or(first, |sent| sent).to_vec();
     let (Some(size), Some(window)) = (session.segment_size(), session.window_size()) else {
         panic!("both handshake packets were there");
     };

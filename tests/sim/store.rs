@@ -4,6 +4,7 @@
 //! a responder has claimed since.
 
 use core::ops::Range;
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use matter_session::fabric::Fabric;
@@ -116,12 +117,15 @@ impl<X: Suite, S: Storage> Node<X, S> {
             let record = ResumptionRecord::from_bytes(&bytes).unwrap();
             let fabric = self.manager.fabrics().get(record.fabric);
             let is_known = fabric.is_some_and(|f| f.compressed_id() == record.compressed_fabric);
+            let age = Duration::from_secs(record.age_seconds.into());
+            let lifetime = self.config.record_lifetime;
             let (manager, mut services) = self.with_services();
             let restored = manager.records_mut().restore(&mut services.at(scene.now), record);
             match restored {
                 Ok(()) => assert!(is_known),
                 Err(RestoreError::UnknownFabric) => assert!(!is_known),
                 Err(RestoreError::TooMany) => assert!(has_more),
+                Err(RestoreError::Expired) => assert!(is_known && age >= lifetime, "{age:?}"),
                 Err(error) => panic!("node {} cannot restore a record: {error}", self.name),
             }
             if restored.is_ok() {
