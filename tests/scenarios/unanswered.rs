@@ -176,6 +176,16 @@ fn the_boost_of_retransmissions_counts_for_both_ways() {
 }
 
 #[test]
+fn the_boost_of_one_session_counts_for_both_ways_too() {
+    let config = Config::default().with_retransmission_boost(Duration::from_millis(500));
+    let mut talk = Talk::<Heap>::new(config);
+    let boost = Duration::from_millis(1000);
+    talk.net.node(0).manager.sessions_mut().set_retransmission_boost(talk.session, boost);
+    let exchange = talk.acknowledged();
+    talk.assert_due_in(exchange, 4224 + 2000 + 4224 + 15_000);
+}
+
+#[test]
 fn over_tcp_and_btp_the_deadline_is_that_of_the_transport() {
     for (address, each_way) in [(PeerAddress::Tcp(3), 30_000), (PeerAddress::Link(3), 15_000)] {
         let peer = SessionParameters::default();

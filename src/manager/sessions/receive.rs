@@ -185,7 +185,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 // acknowledgement.
                 entry.exchange.flush_ack();
             }
-            let known = self.table.by_local(key.session).filter(|_| receipt.acknowledged);
+            let known = match receipt.acknowledged {
+                true => self.table.by_local(key.session),
+                false => None,
+            };
             let has_arrived = known.is_some_and(|known| known.has_delivered(key, &header));
             let delivers = receipt.deliver && !closing && is_for_application(&header);
             if delivers && !entry.exchange.is_in_flight() {

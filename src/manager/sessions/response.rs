@@ -27,18 +27,20 @@ use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
 use crate::time::{Instant, as_millis, from_millis};
 
-impl Config {
-    /// Returns how long a message can take over this transport, in milliseconds, retransmissions
+impl<C: Crypto, T> Entry<C, T> {
+    /// Returns how long a message can take on this session, in milliseconds, retransmissions
     /// included. Over UDP the recipient listens at the `first` interval when the first transmission
-    /// is made, and at the `later` one after.
-    fn transfer_time(&self, over: &PeerAddress, first: Duration, later: Duration) -> u64 {
+    /// is made, and at the `later` one after. A network that is slow for this node is slow for the
+    /// peer too.
+    fn transfer_time(&self, config: &Config, first: Duration, later: Duration) -> u64 {
         /// A TCP connection that delivers nothing for so long is broken.
         const TCP: u64 = 30_000;
         /// As over Bluetooth: `BTP_ACK_TIMEOUT`.
         const LINK: u64 = 15_000;
-        match over {
+        match self.address {
             PeerAddress::Udp(_) => {
-                let boost = as_millis(self.retransmission_boost);
+                let boost = as_millis(config.retransmission_boost);
+                let boost = boost.saturating_add(self.boost.into());
                 let boosts = boost.saturating_mul(MRP_MAX_TRANSMISSIONS.into());
                 as_millis(max_transmission_time(first, later)).saturating_add(boosts)
             }
@@ -82,11 +84,10 @@ impl<S: Storage> ExchangeEntry<S> {
         let Some(awaited) = &mut self.awaited else { return };
         let first = from_millis(awaited.interval.get().into());
         let later = session.session.peer_parameters().active_interval();
-        let over = &session.address;
-        let request = config.transfer_time(over, first, later.min(config.longest_interval));
+        let request = session.transfer_time(config, first, later.min(config.longest_interval));
         // This node is awake while it has an exchange.
         let own = config.parameters.active_interval();
-        let response = config.transfer_time(over, own, own);
+        let response = session.transfer_time(config, own, own);
         let arrived = awaited.at.as_millis().saturating_add(request).max(now.as_millis());
         let answered = arrived.saturating_add(awaited.processing.into());
         awaited.at = Instant::from_millis(answered.saturating_add(response));
