@@ -112,7 +112,7 @@ enum Send {
     Close,
 }
 
-/// What to do with each session.
+/// The actions on each session.
 #[derive(Clone, Copy)]
 struct Use {
     send: Send,

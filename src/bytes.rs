@@ -53,7 +53,7 @@ impl<M: AsMut<[u8]>> Cleartext<M> {
         &mut self.0
     }
 
-    /// Takes the bytes out: they are encrypted now, or somebody else wipes them.
+    /// Takes the bytes out: they are encrypted now, or the caller wipes them.
     pub(crate) fn take(&mut self) -> M
     where
         M: Default,

@@ -48,7 +48,7 @@
 //!
 //! The examples on this page keep their tables on the heap. [`Fixed`] keeps them in arrays, without
 //! an allocator: see [`guide::firmware`]. [`guide::pipelining`] is about many requests at once,
-//! [`guide::reaching`] about peers that sleep, move and have several addresses.
+//! [`guide::reaching`] about peers that sleep, move or have several addresses.
 //!
 //! # A session in one process
 //!
@@ -275,10 +275,10 @@
 //! | `rustcrypto` | yes | `RustCrypto` and `CompactRustCrypto`, backends on the RustCrypto crates; `SigningKey` |
 //! | `aws-lc-rs` | no | `AwsLcCrypto` and `AwsLcSigningKey`: CASE on AWS-LC, for controllers with many nodes. It needs a C compiler; implies `std` and `rustcrypto` |
 //! | `initiator` | yes | `connect_pase` and `connect_case`; a device that only answers does without |
-//! | `issue` | no | issuing certificates, as a controller does; verifying requests for them; reading those of X.509 |
+//! | `issue` | no | issuing certificates, as a controller does; verifying requests for them; converting X.509 certificates |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |
 //! | `defmt` | no | the same for `defmt`, and `defmt::Format` of events, errors, handles and ids |
-//! | `describe` | no | `describe`: datagrams as lines of text; names of opcodes in the records of `log` |
+//! | `describe` | no | `describe`: datagrams as lines of text; names of messages in the records of `log` |
 //! | `keylog` | no | **discloses keys**: `keylog`, a hook that gets the keys of each session, to read recorded traffic. Never in a product |
 //!
 //! Features add items and never change others. Without `rustcrypto` you implement

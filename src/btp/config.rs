@@ -1,4 +1,4 @@
-//! What a node offers in the handshake, and what comes of it.
+//! The parameters that a node offers in the handshake, and their negotiation.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) const MIN: u16 = 20;
 /// [`BTP_MAX_SEGMENT`](super::BTP_MAX_SEGMENT), as the handshake has it.
 pub(super) const MAX: u16 = 244;
 
-/// What a node offers for a BTP session.
+/// The parameters that a node offers for a BTP session.
 #[derive(Clone, Copy, Debug)]
 pub struct BtpConfig {
     /// Maximum length of a packet in bytes, if the ATT_MTU is known.
@@ -45,10 +45,10 @@ impl BtpConfig {
         self
     }
 
-    /// The size of the window: how many packets the peer may send before they are acknowledged, so
-    /// how many the Bluetooth stack can hold that were not passed on yet. 6 by default, at least 1.
-    /// Both sides use the smaller of their windows. Below 4, messages may wait for
-    /// [`BTP_SEND_ACK_TIMEOUT`](super::BTP_SEND_ACK_TIMEOUT).
+    /// The size of the window: the number of packets that the peer may send before this node
+    /// acknowledges them. The Bluetooth stack has to hold as many that were not passed on yet. 6 by
+    /// default, at least 1. Both sides use the smaller of their windows. Below 4, messages may wait
+    /// for [`BTP_SEND_ACK_TIMEOUT`](super::BTP_SEND_ACK_TIMEOUT).
     #[must_use]
     pub const fn with_window(mut self, packets: u8) -> Self {
         self.window = if packets == 0 { 1 } else { packets };
@@ -64,9 +64,9 @@ impl BtpConfig {
         self
     }
 
-    /// Returns what a client asks for.
+    /// Returns the request of a client.
     pub(super) const fn request(&self) -> Request {
-        /// The least ATT_MTU: a client asks for it that does not know its own.
+        /// The smallest ATT_MTU. A client that does not know its own asks for this one.
         const UNKNOWN: u16 = MIN + GATT_HEADER_LEN;
         let att_mtu = match self.segment {
             Some(segment) => segment,
@@ -75,7 +75,7 @@ impl BtpConfig {
         Request { versions: [BTP_VERSION, 0, 0, 0], att_mtu, window: self.window }
     }
 
-    /// Returns what a server grants.
+    /// Returns the response of a server.
     pub(super) fn answer(&self, request: &Request) -> Result<Response, BtpError> {
         if !request.offers(BTP_VERSION) {
             return Err(BtpError::Version);

@@ -13,7 +13,8 @@ pub enum BtpError {
     /// A packet is shorter than its header, contradicts itself, or carries nothing.
     #[error("malformed packet")]
     Malformed,
-    /// A packet is no handshake packet during the handshake, or one after it.
+    /// A packet during the handshake is not a handshake packet, or a handshake packet comes after
+    /// it.
     #[error("a handshake packet is missing or out of place")]
     Handshake,
     /// The client offers no version that this node speaks, or the server chose another.
@@ -22,13 +23,13 @@ pub enum BtpError {
     /// The handshake names a window of no packets, or a larger one than this client offered.
     #[error("a window of {size} packets")]
     Window {
-        /// What the peer named, in packets.
+        /// The size that the peer named, in packets.
         size: u8,
     },
     /// The server chose packets that are too short for BTP.
     #[error("packets of {size} bytes, where {min} are the least", min = super::BTP_MIN_SEGMENT)]
     SegmentSize {
-        /// What the server chose, in bytes.
+        /// The length that the server chose, in bytes.
         size: u16,
     },
     /// A packet is longer than the handshake allows.
@@ -59,13 +60,13 @@ pub enum BtpError {
         /// The size of the window, in packets.
         size: u8,
     },
-    /// A segment continues no message, or begins one inside another.
+    /// A segment continues a message that has not begun, or begins one inside another.
     #[error("segment out of place")]
     Segment,
-    /// The segments of a message are longer or shorter together than its beginning says.
+    /// The segments of a message have another total length than its first segment announced.
     #[error("a message whose segments do not have its length of {len} bytes")]
     Length {
-        /// What the beginning says, in bytes.
+        /// The announced length in bytes.
         len: u16,
     },
     /// A message is longer than the buffer of this node.

@@ -3,8 +3,8 @@
 //!
 //! BTP cuts messages into segments that fit a GATT value, numbers the packets, and acknowledges
 //! them. Each side sends no more packets than the other's window has room for. [`BtpSession`] is
-//! one connection, of either role, without I/O: packets in, messages out, and the reverse. The
-//! application owns GATT.
+//! one connection, of either role, without I/O: it converts packets to messages and messages to
+//! packets. The application handles GATT.
 //!
 //! | | client (central, the commissioner) | server (peripheral, the device) |
 //! |---|---|---|

@@ -23,7 +23,7 @@ const HANDSHAKE: u8 = 1 << 6;
 /// How both handshake packets begin: the flags, and the only management opcode.
 const HANDSHAKE_PREFIX: [u8; 2] = [HANDSHAKE | MANAGEMENT | ENDING | BEGINNING, 0x6C];
 
-/// What a client asks for.
+/// The request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request {
     /// Two in each byte, the lower nibble first; 0 is none.
@@ -55,7 +55,7 @@ impl Request {
     }
 }
 
-/// What a server grants.
+/// The response of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) version: u8,
@@ -82,7 +82,7 @@ impl Response {
     }
 }
 
-/// A packet behind the handshake.
+/// A packet after the handshake.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet<'a> {
     /// The number of the newest packet that it acknowledges.

@@ -7,8 +7,8 @@ use crate::bytes::write_parts;
 /// wire.
 const PREFIX_LEN: usize = 2;
 
-/// Messages behind their lengths, in a buffer of the caller. What was sent of the first one stays
-/// until all of it was.
+/// Messages, each after its length, in a buffer of the caller. The first message stays until all
+/// of it was sent.
 pub(super) struct Queue<T> {
     buffer: T,
     /// How many bytes are in use.

@@ -25,7 +25,7 @@ pub struct BtpSession<R, T> {
 
 debug_lengths!(BtpSession[R, T][R, T]: config, phase, reassembly, queue; );
 
-/// How far a session has come.
+/// The state of a session.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     /// A client has not sent its request.

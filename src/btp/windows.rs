@@ -11,7 +11,7 @@ const LOW: u8 = 2;
 /// acknowledged at once, so would be the acknowledgement, without end.
 const SMALL: u8 = LOW + 1;
 
-/// What both sides of an open session have in flight.
+/// The packets that both sides of an open session have in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Windows {
     /// How many packets each side may have in flight.

@@ -9,7 +9,7 @@ use crate::bytes::{Overflow, Sink, debug_lengths};
 use crate::crypto::{Crypto, HASH_LEN, HashSink, OperationalKey, PublicKey, Sha256, SignError};
 use crate::tlv::{Container, Tag, TlvError, Value, Writer};
 
-/// The most bytes that [`write_csr`] writes.
+/// Maximum length in bytes of a request of [`write_csr`].
 pub const MAX_CSR_LEN: usize = 204;
 
 /// A certificate signing request was not written, or is refused.
@@ -26,7 +26,7 @@ pub enum CsrError {
     /// Not a request of PKCS#10 in DER.
     #[error("not a PKCS#10 request in DER")]
     Der,
-    /// The key is none of the curve P-256, or the request is not signed with ECDSA-SHA256.
+    /// The key is not on the curve P-256, or the request is not signed with ECDSA-SHA256.
     #[error("key or signature is not of ECDSA with SHA-256 on P-256")]
     Algorithm,
     /// The request is not signed with the key that it names: its sender does not have that key.
@@ -38,8 +38,8 @@ pub enum CsrError {
 /// [`MAX_CSR_LEN`] bytes. [RFC 2986; Core, "Node Operational Certificate Signing Request (NOCSR)
 /// Procedure"]
 ///
-/// `key` signs; `public_key` is the one that belongs to it. The subject is `O=CSR`, which nobody
-/// reads: the authority chooses the names in the certificate.
+/// `key` signs; `public_key` is the one that belongs to it. The subject is `O=CSR`, which has no
+/// meaning: the authority chooses the names in the certificate.
 ///
 /// ```
 /// use matter_session::cert::{MAX_CSR_LEN, write_csr};

@@ -1,5 +1,5 @@
 //! Operational certificates: reading and verifying them; requests for them; and, with the feature
-//! `issue`, making them and converting those of X.509.
+//! `issue`, issuing them and converting X.509 certificates.
 //!
 //! A node proves its identity with a chain of two or three certificates that ends in a root which
 //! the verifier trusts already:

@@ -1,8 +1,8 @@
 //! Datagrams as lines of text, for people who look for a fault.
 //!
-//! [`Description::of`] reads any bytes: what is clear of a datagram, handshake messages field by
-//! field, or what is wrong with it. [`Description::with_plaintext`] adds the inside of an encrypted
-//! message that was opened. Nothing here allocates, and no input makes it panic.
+//! [`Description::of`] reads any bytes: the unencrypted parts of a datagram, handshake messages
+//! field by field, or the fault that makes it malformed. [`Description::with_plaintext`] adds the
+//! content of a message that was decrypted. Nothing here allocates, and no input makes it panic.
 //!
 //! ```
 //! use matter_session::describe::Description;
@@ -21,8 +21,8 @@
 //! "
 //! );
 //! ```
-//! A description shows what is in the message. Payloads are cut short, but a description of an
-//! opened message shows a part of its secrets.
+//! A description shows what is in the message. Payloads are cut short, but a description of a
+//! decrypted message shows a part of its secrets.
 
 mod fields;
 mod names;
@@ -44,7 +44,7 @@ pub struct Description<'a> {
     inner: Inner<'a>,
 }
 
-/// What can be read of the message header.
+/// The readable part of the message header.
 #[derive(Clone, Copy)]
 enum Outer {
     Unreadable(WireError),
@@ -53,7 +53,7 @@ enum Outer {
     Clear(MessageHeader),
 }
 
-/// What can be read behind the message header.
+/// The readable part after the message header.
 #[derive(Clone, Copy)]
 enum Inner<'a> {
     Nothing,
@@ -134,7 +134,7 @@ impl<'a> Description<'a> {
         }
     }
 
-    /// Returns what the datagram is called.
+    /// Returns the name of the datagram.
     #[must_use]
     pub const fn name(&self) -> Name {
         Name(match (&self.outer, &self.inner) {
@@ -149,7 +149,7 @@ impl<'a> Description<'a> {
     /// Calls `each` with the name and the value of each field, in their order.
     ///
     /// # Errors
-    /// That of `each`, which ends it.
+    /// The error of `each`, which ends the listing.
     pub fn for_each_field(&self, each: &mut EachField<'_>) -> fmt::Result {
         match &self.outer {
             Outer::Unreadable(error) => each("unreadable", format_args!("{error}"))?,
@@ -189,7 +189,7 @@ impl fmt::Debug for Description<'_> {
     }
 }
 
-/// What a datagram is called: the name of the message, or that it is encrypted or malformed.
+/// The name of a datagram: that of the message, or that it is encrypted or malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name(NameOf);
 

@@ -282,8 +282,8 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         }
     }
 
-    /// The peer listens from now on, and `wait` says how long it is waited for then at most, after
-    /// so many repetitions: a message whose wait would be longer is transmitted at once, or given up after
+    /// Notes that the peer listens from now on. `wait` returns the maximum wait after a number of
+    /// repetitions. A message whose wait would be longer is transmitted at once, or given up after
     /// that wait if this was its last transmission. It is never transmitted more often.
     pub fn hasten(&mut self, now: Instant, wait: impl FnOnce(u8) -> Duration) {
         let Some(flight) = self.flight_mut().filter(|flight| !flight.transmit) else { return };
@@ -295,7 +295,7 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         }
     }
 
-    /// Returns true if [`take_silence`](Self::take_silence) does.
+    /// Returns true if [`take_silence`](Self::take_silence) would.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         let retry = self.flight().and_then(|flight| flight.retry.as_ref());
@@ -320,7 +320,7 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         }
     }
 
-    /// Returns the same, to be changed.
+    /// Returns these transmissions, to be changed.
     #[cfg(feature = "initiator")]
     pub(crate) const fn waiting_mut(&mut self) -> Option<&mut Retry> {
         match self.flight_mut() {

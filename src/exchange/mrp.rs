@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    /// The upper octets of the xorshift generator of Marsaglia with the shifts 13, 17 and 5.
+    /// The upper bytes of the xorshift generator of Marsaglia with the shifts 13, 17 and 5.
     #[test]
     fn jitter_is_that_of_a_xorshift_generator() {
         let mut jitter = Jitter::new(1);

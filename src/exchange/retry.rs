@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::mrp::MRP_MAX_TRANSMISSIONS;
 use crate::time::Instant;
 
-/// How often a message was transmitted, and when that is due again. Waits begin in the moment in
-/// which a transmission is taken.
+/// How often a message was transmitted, and when the next transmission is due. A wait begins when
+/// a transmission is taken.
 #[derive(Debug)]
 pub(crate) struct Retry {
     transmissions: u8,
@@ -23,7 +23,7 @@ const NEVER: Instant = Instant::from_millis(u64::MAX);
 #[derive(Debug)]
 enum Silence {
     No,
-    /// It has, and nobody has asked yet.
+    /// A wait has ended, and this was not reported yet.
     Untold,
     Told,
 }

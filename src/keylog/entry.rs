@@ -36,9 +36,9 @@ pub struct SessionSecrets {
     pub initiator: NodeId,
     /// The node id of the responder.
     pub responder: NodeId,
-    /// What the initiator encrypts with.
+    /// The key with which the initiator encrypts.
     pub i2r: Secret<KEY_LEN>,
-    /// What the responder encrypts with.
+    /// The key with which the responder encrypts.
     pub r2i: Secret<KEY_LEN>,
     /// The attestation challenge.
     pub attestation_challenge: Secret<KEY_LEN>,

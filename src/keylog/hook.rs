@@ -10,7 +10,7 @@ use super::{GroupSecrets, KeyLog, KeyLogEntry, SessionSecrets};
 use crate::crypto::OneTimeKey;
 use crate::session::{SessionKeys, SessionSetup};
 
-/// What a call borrows to log keys.
+/// The hook that a call borrows to log keys.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "keylog"), derive(Debug))]
 pub(crate) struct KeyHook<'a> {
@@ -29,7 +29,7 @@ impl<'a> KeyHook<'a> {
         Self { log: Some(log) }
     }
 
-    /// Returns true if there is somebody to log for.
+    /// Returns true if the application has named a hook.
     pub(crate) const fn is_set(self) -> bool {
         self.log.is_some()
     }

@@ -1,7 +1,7 @@
 //! A log of keys, so that recorded traffic can be read. **It discloses every session.**
 //!
-//! Whoever has the log can read all messages of its sessions and groups, forge them, and act as
-//! either node while a session lives. A group key serves until it is replaced. So build with the
+//! A holder of the log can read all messages of its sessions and groups, forge them, and act as
+//! either node while a session lives. A group key is valid until it is replaced. So build with the
 //! feature `keylog` to find a fault on a test network, and never ship such a build. Without the
 //! feature nothing of this exists: no code, no field, no hook.
 //!

@@ -109,8 +109,8 @@ pub struct Config {
     /// handshakes that this node begins.
     pub claim_wait: Duration,
     /// Time that a peer may need for its response to a request: two seconds by default, which suits
-    /// reads and most commands. When the transmission of the request, this time and the transmission
-    /// of the response can all have passed, the application is told:
+    /// reads and most commands. When the transmission of the request, this time and the
+    /// transmission of the response can all have passed, the application is told:
     /// [`Event::NoResponse`](super::Event::NoResponse).
     /// [`Sessions::expect_response`](super::Sessions::expect_response) sets another time for one
     /// request. With [`Duration::MAX`] no request has a deadline.
@@ -122,7 +122,7 @@ pub struct Config {
     /// Time after the last message, or after [`Event::NoResponse`](super::Event::NoResponse), for
     /// which an exchange is kept that the application has not closed: five minutes by default, as a
     /// command can take 255 seconds. No exchange ends while a response is waited for. This limit
-    /// frees what the application forgot, and says so:
+    /// closes exchanges that the application forgot, with an event:
     /// [`Event::ExchangeExpired`](super::Event::ExchangeExpired).
     pub exchange_lifetime: Duration,
     /// Time that is added to every wait for an acknowledgement, for networks that are slower than
@@ -399,8 +399,8 @@ impl Config {
         self
     }
 
-    /// Sets how long a handshake waits for an answer from one address of the peer before it tries the
-    /// next one as well, 10 ms at least. [RFC 8305, "Connection Attempts"]
+    /// Sets how long a handshake waits for an answer from one address of the peer before it tries
+    /// the next one as well, 10 ms at least. [RFC 8305, "Connection Attempts"]
     #[cfg(feature = "initiator")]
     #[must_use]
     pub const fn with_connection_attempt_delay(mut self, delay: Duration) -> Self {

@@ -149,8 +149,8 @@ pub enum FabricTableError {
     #[error(transparent)]
     Credentials(#[from] crate::fabric::FabricError),
     /// The table is full, or what fabrics share for their certificates; remove a fabric first. Or
-    /// there is no room for three CASE sessions with each fabric, or for ten senders under each of its
-    /// group key sets: [`Config::max_fabrics`](super::Config::max_fabrics).
+    /// there is no room for three CASE sessions with each fabric, or for ten senders under each of
+    /// its group key sets: [`Config::max_fabrics`](super::Config::max_fabrics).
     #[error("too many fabrics; remove one first, or make room for more sessions or group senders")]
     TooMany,
     /// This node is a member of that fabric already; update it instead.

@@ -63,18 +63,17 @@ pub enum Event<T> {
     /// transport has taken it, and no message of the peer followed on this exchange in time. The
     /// session does not count as defunct for it.
     ///
-    /// What [`send`](super::SessionManager::send) sends on an exchange of this node is a request. The
-    /// time is that of a request, of the peer's work
+    /// Each message that [`send`](super::SessionManager::send) sends on an exchange of this node
+    /// is a request. The time is that of a request, of the peer's work
     /// ([`Config::processing_time`](super::Config::processing_time)) and of a response, with all
-    /// retransmissions;
-    /// [`Sessions::expect_response`](super::Sessions::expect_response) sets another one for a
-    /// request. Each message of the peer on the exchange ends it. If the request itself is not
-    /// acknowledged, or the acknowledgement proves nothing, `Undelivered` is reported instead, and
-    /// if the session ends, `Closed`.
+    /// retransmissions; [`Sessions::expect_response`](super::Sessions::expect_response) sets
+    /// another one for a request. Each message of the peer on the exchange ends it. If the request
+    /// itself is not acknowledged, or the acknowledgement proves nothing, `Undelivered` is reported
+    /// instead, and if the session ends, `Closed`.
     ///
     /// The exchange stays open: a late response is received for another
-    /// [`Config::exchange_lifetime`](super::Config::exchange_lifetime). Close it to give up, or call
-    /// `expect_response` to wait for longer.
+    /// [`Config::exchange_lifetime`](super::Config::exchange_lifetime). Close it to give up, or
+    /// call `expect_response` to wait for longer.
     #[non_exhaustive]
     NoResponse {
         /// The exchange.
@@ -83,8 +82,8 @@ pub enum Event<T> {
     /// The message in flight on this exchange was not acknowledged in time, and is transmitted
     /// again. Reported once for each message, when all other events have been polled and unless the
     /// message was acknowledged or given up meanwhile. The peer may have another address now:
-    /// discover it, and name it with
-    /// [`move_session`](super::Sessions::move_session). [Core, "Operational Discovery"]
+    /// discover it, and set it with [`move_session`](super::Sessions::move_session). [Core,
+    /// "Operational Discovery"]
     #[non_exhaustive]
     PeerSilent {
         /// The session.
@@ -108,8 +107,8 @@ pub enum Event<T> {
         exchange: ExchangeHandle,
     },
     /// A session is closed, and its exchanges with it. Messages in flight were reported before:
-    /// `Undelivered`. Responses that were waited for do not come any more, and no `NoResponse` is
-    /// reported for them.
+    /// `Undelivered`. Awaited responses can no longer arrive, and no `NoResponse` is reported for
+    /// them.
     #[non_exhaustive]
     Closed {
         /// The session.

@@ -18,8 +18,8 @@ pub enum PeerAddress {
     /// only after [`handle_disconnect`](super::Connections::handle_disconnect) was called for it.
     Tcp(u32),
     /// Any other link that delivers every message once and in order, numbered in the same way:
-    /// Bluetooth ([`btp`](crate::btp)), Wi-Fi Public Action Frames, NFC, or a proxy. MRP is off, and
-    /// messages are as long as over UDP.
+    /// Bluetooth ([`btp`](crate::btp)), Wi-Fi Public Action Frames, NFC, or a proxy. MRP is off,
+    /// and messages are as long as over UDP.
     Link(u32),
 }
 

@@ -169,8 +169,9 @@ pub enum Dropped {
     #[error("group message under an unknown key")]
     GroupKey,
     /// It is a group message to a group that this node is not a member of, or that has another key
-    /// set; a control message to another node; or sent by this node itself, if multicast loops back.
-    /// If its header is hidden, it may also be sealed by another key with the same session id.
+    /// set; a control message to another node; or sent by this node itself, if multicast loops
+    /// back. If its header is hidden, it may also be sealed by another key with the same session
+    /// id.
     #[error("group message that is not for this node")]
     Group,
     /// It belongs to a handshake that does not exist.
@@ -201,8 +202,8 @@ pub enum Dropped {
     /// behind any number of newer messages. The manager remembers 256 such messages (with
     /// [`Fixed`](super::Fixed) eight), for five minutes. A copy of one that it has forgotten is
     /// dropped for this reason as well: it is neither delivered nor acknowledged. So is a message
-    /// that would begin an exchange on a session that is closing, and any message for the application
-    /// on one that was [spared](super::Fabrics::sparing).
+    /// that would begin an exchange on a session that is closing, and any message for the
+    /// application on one that was [spared](super::Fabrics::sparing).
     #[error("no room for another exchange")]
     NoExchange,
     /// Too many events wait to be polled, or acknowledgements on its exchange that nobody has taken

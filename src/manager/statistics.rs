@@ -49,7 +49,7 @@ pub struct Statistics {
     pub acknowledged: Histogram,
     /// Handshakes that have ended, and how long they took.
     pub handshakes: HandshakeStatistics,
-    /// What made room for something else.
+    /// Entries that were removed to make room for others.
     pub evicted: Evictions,
     /// Handshakes refused as busy.
     pub busy: u32,
@@ -92,7 +92,7 @@ pub struct HandshakeStatistics {
     pub total: Histogram,
 }
 
-/// What was removed to make room for something else.
+/// Entries that were removed to make room for others, by kind.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -107,7 +107,7 @@ pub struct Evictions {
     pub records: u32,
 }
 
-/// How many times were how long, in powers of two.
+/// A histogram of durations, in powers of two.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Histogram([u32; Self::LEN]);
@@ -118,16 +118,16 @@ impl Histogram {
 
     const EMPTY: Self = Self([0; Self::LEN]);
 
-    /// Returns each class, the shortest first: the time in ms that is longer than all of it, and
-    /// how many times were in it and in no class before. The limits are 8 ms, 16 ms and so on to
-    /// 8,192 ms; the last class, of longer times, has none.
+    /// Returns each class, the shortest first: its upper limit in ms, which it does not include,
+    /// and the number of durations in it. The limits are 8 ms, 16 ms and so on to 8,192 ms; the
+    /// last class, of longer durations, has none.
     pub fn iter(&self) -> impl Iterator<Item = (Option<u32>, u32)> {
         let limits = (0..).map(|class| 8_u32.checked_shl(class));
         let all_but_last = limits.take(Self::LEN.saturating_sub(1)).chain([None]);
         all_but_last.zip(self.0)
     }
 
-    /// Returns how many times were noted.
+    /// Returns the number of durations.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.0.iter().fold(0, |sum, count| sum.wrapping_add(*count))
@@ -318,7 +318,8 @@ impl Statistics {
     }
 }
 
-/// Prints the reasons for which datagrams were dropped by their names, those alone that occurred.
+/// Prints the reasons for which datagrams were dropped by their names, without those that did not
+/// occur.
 impl fmt::Debug for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         struct Drops<'a>(&'a Statistics);

@@ -95,7 +95,7 @@ pub(super) fn refused(from: PeerAddress, report: &StatusReport<'_>) {
     log_trace!("it came from {}", from);
 }
 
-/// The way of a message.
+/// The direction of a message.
 #[derive(Clone, Copy)]
 pub(super) enum Way {
     /// It was received for the first time, and is authentic if it is encrypted.
@@ -137,7 +137,7 @@ pub(super) fn message(way: Way, session: u16, header: &ProtocolHeader, counter: 
     }
 }
 
-/// The message in flight of an exchange, which is sent. The first time, [`message`] has told of it.
+/// The message in flight of an exchange, which is sent. [`message`] logs its first transmission.
 pub(super) fn in_flight(session: u16, exchange: ExchangeId, retransmissions: u8) {
     if retransmissions > 0 {
         log_trace!(

@@ -65,8 +65,8 @@ impl ResumptionRecord {
     }
 
     /// Returns false if the certificates behind it have ended, by the rule that `validity` is for
-    /// certificates, or the full handshake was longer ago than `lifetime`: by the calendar, as far as
-    /// that is known, or by the age that was saved with the record.
+    /// certificates, or the full handshake was longer ago than `lifetime`: by the calendar, as far
+    /// as that is known, or by the age that was saved with the record.
     #[must_use]
     pub fn is_current(
         &self,

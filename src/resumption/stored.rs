@@ -66,9 +66,9 @@ impl ResumptionRecord {
 
     /// Reads the encoded form, of version 3 or 2.
     ///
-    /// A record of version 2 knows no times, no age and no session parameters: it counts as new
-    /// when it is restored, ends by its lifetime alone, and its peer has the default parameters. The
-    /// next session is saved in version 3, with the age that counts from then on.
+    /// A record of version 2 contains no times, no age and no session parameters: it counts as new
+    /// when it is restored, ends by its lifetime alone, and its peer has the default parameters.
+    /// The next session is saved in version 3, with the age that counts from then on.
     ///
     /// # Errors
     /// [`RecordError`] for another length or version, and for values that no record has.
@@ -119,7 +119,7 @@ impl ResumptionRecord {
     }
 }
 
-/// What version 3 knows and version 2 did not.
+/// The values that version 3 has and version 2 has not.
 #[derive(Default)]
 struct Facts {
     valid_until: Option<MatterTime>,
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(ResumptionRecord::from_bytes(&no_node), Err(RecordError));
     }
 
-    /// As the version before wrote it, octet by octet.
+    /// The bytes that the former version wrote.
     #[test]
     fn a_record_of_version_2_is_read_without_times_and_with_the_default_parameters() {
         let mut bytes = [0; LEN_2];

@@ -387,8 +387,8 @@ impl<C: Crypto> SecureSession<C> {
         PeerActivity::heard(self.last_received.max(self.peer_awake_at))
     }
 
-    /// Counts the peer as active from `now` on: it has said so elsewhere, by a Check-In message for
-    /// example. [`last_received`](Self::last_received) stays.
+    /// Counts the peer as active from `now` on: a message outside of the session has shown it,
+    /// such as a Check-In message. [`last_received`](Self::last_received) stays.
     pub fn mark_peer_active(&mut self, now: Instant) {
         self.peer_awake_at = self.peer_awake_at.max(now);
     }

@@ -98,8 +98,8 @@ impl<const WORDS: usize> Window<WORDS> {
         }
     }
 
-    /// Moves the bits by so many counters; new ones are not seen. One by one, as it is one most
-    /// often.
+    /// Moves the bits by so many counters; new ones are not seen. The loop moves them one by one,
+    /// as the number is usually one.
     #[inline]
     fn advance(&mut self, by: u32) {
         for _ in 0..by.min(Self::LEN) {

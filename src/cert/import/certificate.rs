@@ -25,11 +25,11 @@ pub enum X509Error {
     /// Not an X.509 certificate in DER.
     #[error("not an X.509 certificate in DER")]
     Der,
-    /// It says what Matter TLV cannot express: an attribute that Matter does not define, two in one
-    /// part of a name, or a time before 2000 or after 2136, say.
+    /// Matter TLV cannot express its content: for example an attribute that Matter does not
+    /// define, two attributes in one part of a name, or a time before 2000 or after 2136.
     #[error("X.509 certificate with content that Matter TLV cannot express")]
     NoMatterForm,
-    /// No certificate of Matter may say this.
+    /// It has content that Matter does not allow in a certificate.
     #[error(transparent)]
     Certificate(#[from] CertError),
 }
@@ -58,8 +58,9 @@ impl From<Overflow> for X509Error {
 impl CertificateBuf {
     /// Converts an X.509 certificate in DER to Matter TLV. It is not verified.
     ///
-    /// [`Certificate::write_x509`](crate::cert::Certificate::write_x509) makes the same bytes of the
-    /// result again: the signature covers them. A certificate of which that is not true is refused.
+    /// [`Certificate::write_x509`](crate::cert::Certificate::write_x509) converts the result back
+    /// to the same bytes, which the signature covers. A certificate for which this does not hold is
+    /// refused.
     ///
     /// # Errors
     /// [`X509Error`].
@@ -90,7 +91,7 @@ const fn field(number: u8) -> Tag {
     Tag::Context(number)
 }
 
-/// Converts what both forms have. Whether there was more, the caller sees when it converts back.
+/// Converts the parts that both forms have. The caller detects other parts when it converts back.
 fn convert(der: &[u8]) -> Result<CertificateBuf, X509Error> {
     let mut certificate = Elements::of_only(der, DerTag::Sequence)?;
     let mut tbs = certificate.elements(DerTag::Sequence)?;

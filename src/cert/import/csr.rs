@@ -15,8 +15,8 @@ impl From<Refusal> for CsrError {
     }
 }
 
-/// Verifies a certificate signing request of PKCS#10 in DER, and returns the key that it is for: the
-/// sender has its private half. [RFC 2986; Core, "Node Operational Certificate Signing Request
+/// Verifies a certificate signing request of PKCS#10 in DER, and returns the key that it is for:
+/// the sender has its private half. [RFC 2986; Core, "Node Operational Certificate Signing Request
 /// (NOCSR) Procedure"]
 ///
 /// The subject and the attributes of the request are ignored, as Matter demands.

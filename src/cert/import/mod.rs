@@ -1,4 +1,4 @@
-//! Reading what other tools write in DER: X.509 certificates and certificate signing requests.
+//! Reads the DER that other tools write: X.509 certificates and certificate signing requests.
 
 mod certificate;
 mod csr;
@@ -11,7 +11,7 @@ pub use self::csr::verify_csr;
 use super::x509;
 use crate::crypto::{PUBLIC_KEY_LEN, SIGNATURE_LEN, Signature};
 
-/// What is not as it should be.
+/// The reason for which an input is refused.
 enum Refusal {
     /// Not DER, or not what should stand here.
     Der,

@@ -15,7 +15,7 @@ use crate::session::ResumptionId;
 use crate::tlv::TlvError;
 use crate::wire::secure_channel::Opcode;
 
-/// Sigma1 asked for a full handshake, or got it.
+/// Sigma1 asked for a full handshake, or its offer to resume was not accepted.
 pub(super) struct Full<C: Crypto> {
     pub(super) fabric: BoundFabric,
     pub(super) ipk: Secret<16>,
@@ -33,7 +33,7 @@ pub(super) enum Stage {
     ExpectSigma3,
 }
 
-/// What this side adds to a full handshake, and the secret that comes of it.
+/// The values that this side adds to a full handshake, and the shared secret.
 pub(super) struct Agreed {
     pub(super) random: [u8; 32],
     pub(super) own_key: PublicKey,

@@ -28,8 +28,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// `alloc`.
     pub const MAX_ADDRESSES: usize = MAX_ADDRESSES;
 
-    /// Begins PASE with a device whose passcode is known, at one address or several UDP addresses: see
-    /// [`connect_case`](Self::connect_case).
+    /// Begins PASE with a device whose passcode is known, at one address or several UDP addresses:
+    /// see [`connect_case`](Self::connect_case).
     ///
     /// It ends in [`Event::Established`](crate::manager::Event::Established) or
     /// [`Event::HandshakeFailed`](crate::manager::Event::HandshakeFailed) with the handle returned.
@@ -51,14 +51,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// that node. The event says whether the session was resumed or made anew.
     ///
     /// `to` is an address, or a list of UDP addresses at which the node may be: the best one first,
-    /// at most [`MAX_ADDRESSES`](Self::MAX_ADDRESSES) of them; the others are not tried. Each is sent
-    /// the same first message, with retransmissions, a
+    /// at most [`MAX_ADDRESSES`](Self::MAX_ADDRESSES) of them; the others are not tried. Each is
+    /// sent the same first message, with retransmissions, a
     /// [`connection_attempt_delay`](crate::Config::connection_attempt_delay) after the one before.
-    /// The handshake goes on with the sender of the first answer that is in order, and nothing more
-    /// is sent to the others. It is one handshake: one handle, and one event at its end. An address
-    /// that refuses, or answers with what is no answer of the node, is given up, and the next one
-    /// tried at once. If no other answers, the event names that address and its refusal. The
-    /// application races TCP connections itself, and names the one that was accepted first.
+    /// The handshake continues with the sender of the first valid answer, and nothing more is sent
+    /// to the others. It has one handle, and one event at its end. If an address refuses or sends
+    /// an invalid answer, the manager gives this address up and tries the next one at once. If no
+    /// other address answers, the event names this one and its refusal. To try several TCP
+    /// connections, the application opens them itself, and passes the one that is accepted first.
     /// [RFC 8305, "Connection Attempts"]
     ///
     /// ```
@@ -148,12 +148,13 @@ impl<C: Crypto, S: Storage, T: Default> Handshakes<'_, C, S, T> {
     /// Ends a handshake that this node began, without an event. Returns false if the handshake has
     /// ended already.
     ///
-    /// The peer gets a StatusReport (`INVALID_PARAMETER`, as after every failure), so that its slot
-    /// or its commissioning window is free for the next initiator at once. A device counts a failed
-    /// attempt if it has answered the Pake1. The report is sent once, without an acknowledgement: if
-    /// it is lost, the peer's own timer ends the handshake there. A session that the peer has
-    /// established already stays there until the peer closes or evicts it. Nothing is sent if the
-    /// peer was sent nothing yet. [Core, "Secure Channel Status Report Messages"]
+    /// The peer gets a StatusReport (`INVALID_PARAMETER`, as after every failure), so that its
+    /// slot or its commissioning window is free for the next initiator at once. A device counts a
+    /// failed attempt if it has answered the Pake1. The report is sent once, without an
+    /// acknowledgement: if it is lost, the peer's own timer ends the handshake there. A session
+    /// that the peer has established already stays there until the peer closes or evicts it.
+    /// Nothing is sent if the peer was sent nothing yet. [Core, "Secure Channel Status Report
+    /// Messages"]
     pub fn cancel(&mut self, handshake: HandshakeHandle) -> bool {
         self.0.handshakes.cancel(handshake, &mut self.0.delivery)
     }

@@ -128,10 +128,10 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         node.fabrics.restore(crypto, bytes, |index| sessions.has_fabric(index))
     }
 
-    /// Spares a session from the [update](Self::update) or [removal](Self::remove) that follows: the
-    /// one over which a command asks for it. The session stays until its last exchange is closed and
-    /// settled, so that the answer arrives. It is not offered, no exchange begins on it, and no further
-    /// message of the peer is delivered: exchanges that stay open expire
+    /// Spares a session from the [update](Self::update) or [removal](Self::remove) that follows:
+    /// the one over which a command asks for it. The session stays until its last exchange is
+    /// closed and settled, so that the answer arrives. It is not offered, no exchange begins on it,
+    /// and no further message of the peer is delivered: exchanges that stay open expire
     /// ([`Config::exchange_lifetime`](crate::Config::exchange_lifetime)).
     ///
     /// ```
@@ -165,10 +165,10 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// handshakes, and forgets the resumption records, also in the store that `cx` names. To answer
     /// the command that asks for it, [spare](Self::sparing) its session.
     ///
-    /// The command brings no identity protection keys: leave those of the credentials empty, and the
-    /// fabric keeps the keys that it has, with their start times. Keys in the credentials replace
-    /// them, without start times, as in [`add`](Self::add). To undo an update, update again with
-    /// the former credentials. [Core, "UpdateNOC Command"]
+    /// The command brings no identity protection keys: leave those of the credentials empty, and
+    /// the fabric keeps the keys that it has, with their start times. Keys in the credentials
+    /// replace them, without start times, as in [`add`](Self::add). To undo an update, update again
+    /// with the former credentials. [Core, "UpdateNOC Command"]
     ///
     /// # Errors
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],

@@ -55,8 +55,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 }
 
 /// The secure sessions of a manager borrowed as `M`: shared to find, list and count them, mutably
-/// to close several at once and to say where a peer is and when it listens. See [`SessionManager::sessions`] and
-/// [`SessionManager::sessions_mut`].
+/// to close several at once, to set the address of a peer, and to report that a peer is awake. See
+/// [`SessionManager::sessions`] and [`SessionManager::sessions_mut`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sessions<M>(M);
 
@@ -96,11 +96,11 @@ impl<'a, C: Crypto, S: Storage, T: Default> Sessions<&'a SessionManager<C, S, T>
         self.0.sessions.of_peer(peer)
     }
 
-    /// Returns the session that a message to a peer should use which begins an exchange, if it may
-    /// be too long for some: as [`session_with`](SessionManager::session_with) does, but a session
-    /// on which a payload of `len` bytes can be sent. So that is one over TCP if the payload is too
-    /// long for UDP. `None` if there is no such session: connect over TCP, if the peer
-    /// [accepts that](crate::SessionParameters::accepts_tcp).
+    /// Returns the session to use for a message that begins an exchange with a peer, and has a
+    /// payload of `len` bytes. It works as [`session_with`](SessionManager::session_with), but
+    /// skips sessions on which the payload is too long. If the payload is too long for UDP, it
+    /// returns a session over TCP. `None` if there is no such session: connect over TCP, if the
+    /// peer [accepts that](crate::SessionParameters::accepts_tcp).
     ///
     /// With acknowledgements, later messages of the exchange have room for four bytes less:
     /// [`max_payload`](Self::max_payload).
@@ -145,12 +145,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
     /// Sets how long the peer may work on the response that is due on an exchange, in place of
     /// [`Config::processing_time`](crate::Config::processing_time). If none comes in that time,
     /// counted from now, and in the time that both transmissions can take,
-    /// [`Event::NoResponse`](crate::Event::NoResponse) is reported. With [`Duration::MAX`] there is no
-    /// deadline. Returns false if the exchange is closed.
+    /// [`Event::NoResponse`](crate::Event::NoResponse) is reported. With [`Duration::MAX`] there is
+    /// no deadline. Returns false if the exchange is closed.
     ///
     /// Call it after [`send`](SessionManager::send), which sets the default; after an event
     /// `NoResponse`, to wait for longer; after a message of the peer, if another one is to follow;
-    /// and on an exchange that the peer began, where nothing is waited for by default.
+    /// and on an exchange that the peer began, which has no deadline by default.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]
@@ -186,12 +186,12 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
     }
 
     /// Counts a peer as active from now on, for its active threshold, as if a message of it had
-    /// been received on each session with it. Call it when the peer has said elsewhere that it
-    /// listens: after [`check_in::open`](crate::check_in::open). A message in flight that would be
-    /// waited for longer than an active peer is retransmitted at once, and further ones follow at
-    /// the active interval. No message is transmitted more than five times: one that was is given up
-    /// if the active peer does not acknowledge it. The same holds for CASE handshakes with the peer
-    /// that this node began.
+    /// been received on each session with it. Call it when a message outside of the session shows
+    /// that the peer listens: after [`check_in::open`](crate::check_in::open). If a message in
+    /// flight would be waited for longer than with an active peer, it is retransmitted at once, and
+    /// further ones follow at the active interval. No message is transmitted more than five times:
+    /// one that was is given up if the active peer does not acknowledge it. The same holds for CASE
+    /// handshakes with the peer that this node began.
     ///
     /// Nothing that the manager receives has this effect. Call it for messages that are authentic
     /// and new, and an attacker cannot make this node send. [Core, "Check-In Protocol"]
@@ -200,8 +200,8 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
     }
 
     /// Sends the messages of a session to this address from now on, those in flight included:
-    /// discovery has found the peer there. A newer authentic message of the peer moves the session
-    /// to where that comes from, as always. See [`Event::PeerSilent`](crate::Event::PeerSilent).
+    /// discovery has found the peer there. A newer authentic message of the peer changes the
+    /// address again, as always. See [`Event::PeerSilent`](crate::Event::PeerSilent).
     ///
     /// Nothing authenticates what discovery announces. A wrong address gets messages that it cannot
     /// read, and the peer gets none until it sends one itself.
@@ -218,9 +218,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
 
     /// Adds a time to every wait for an acknowledgement on this session, besides
     /// [`Config::retransmission_boost`](crate::Config::retransmission_boost): for a peer behind a
-    /// slow network, or while bulk data is transferred. Zero by default, counted in milliseconds and
-    /// at most 65,535 of them. It counts from the next transmission on. Does nothing if the session
-    /// is closed.
+    /// slow network, or while bulk data is transferred. Zero by default, counted in milliseconds
+    /// and at most 65,535 of them. It counts from the next transmission on. Does nothing if the
+    /// session is closed.
     pub fn set_retransmission_boost(&mut self, session: SessionHandle, boost: Duration) {
         self.0.sessions.set_boost(session, boost);
     }

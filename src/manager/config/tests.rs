@@ -1,4 +1,4 @@
-//! Each setting, and what becomes of limits that cannot be.
+//! Each setting, and the correction of impossible limits.
 
 use super::*;
 use crate::manager::shard::Shards;

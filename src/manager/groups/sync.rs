@@ -77,8 +77,8 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
     }
 
     /// Frees a place for a sender to be asked. Senders that were asked need none. If all are still
-    /// to be asked, a fabric or a key that has more of them than that of the new sender loses one;
-    /// otherwise its own key does. That is a random one: if the newest were refused, replays at the
+    /// to be asked, a random one is removed: of a fabric or key that has more of them than that of
+    /// the new sender, or otherwise of its own key. If the newest were refused, replays at the
     /// right moments would take every place that becomes free.
     fn displace(&mut self, new: Sender, rng: &mut dyn CryptoRng) -> bool {
         let asked = self.syncs.iter().filter(|(_, syncing)| syncing.asked);

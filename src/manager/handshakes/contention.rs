@@ -98,8 +98,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     }
 
     /// Updates the count in each handshake of a source, after one of them was added or removed. The
-    /// counts are kept because all of them are needed at once: whoever fills the slots must not
-    /// make this node compare each handshake with each other one.
+    /// counts are kept because all of them are needed at once: an attacker who fills the slots
+    /// must not make this node compare each handshake with each other one.
     #[inline(never)]
     pub(super) fn recount(&mut self, source: &PeerAddress) {
         let count = self.crowd(source);

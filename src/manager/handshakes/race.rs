@@ -2,13 +2,13 @@
 //!
 //! One state machine makes one first message. The same bytes, with the same message counter, are
 //! sent to each address, a delay after the one before, and with retransmissions of its own. So a
-//! responder that gets them from two addresses sees a duplicate. The first answer that the state
+//! responder that gets them at two addresses sees a duplicate. The first answer that the state
 //! machine accepts wins: the handshake goes on with its sender alone.
 //!
-//! Until then nobody has proved anything, and some address may be an attacker's. An answer that the
-//! state machine refuses ends the attempt at its sender's address, not the handshake; an
-//! acknowledgement stops the transmissions to its sender alone. Both leave the message in flight for
-//! the other addresses.
+//! Until then no sender is authenticated, and any of the addresses may be an attacker's. An answer
+//! that the state machine refuses ends the attempt at its sender's address, not the handshake; an
+//! acknowledgement stops the transmissions to its sender alone. Both leave the message in flight
+//! for the other addresses.
 //!
 //! The exchange always holds the transmissions that are due first, and the slot their address. The
 //! others are parked in [`Race`](super::attempts::Race).
@@ -44,7 +44,7 @@ const STEP: Duration = Duration::from_millis(1);
 /// The messages that can follow the first answer at once fit: Pake1 and reports.
 const REPLY_LEN: usize = 96;
 
-/// Whose answer it is.
+/// The attempt that an answer belongs to.
 enum Sender {
     /// That of the address in the slot.
     Current,
@@ -53,7 +53,7 @@ enum Sender {
     Elsewhere,
 }
 
-/// What becomes of a message for a handshake.
+/// How a message for a handshake is handled.
 pub(super) enum Judgement {
     /// It is handled as that of the only address.
     Answer,
@@ -99,8 +99,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         }
     }
 
-    /// Returns whose answer comes from this address: by all of it, or else by what identifies a
-    /// peer.
+    /// Returns the attempt at this address: the one whose whole address is equal, or else the one
+    /// whose address identifies the same peer.
     fn sender(&self, from: &PeerAddress) -> Sender {
         let is = |same: fn(&PeerAddress, &PeerAddress) -> bool| {
             if same(&self.peer, from) {
@@ -184,8 +184,9 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 }
 
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
-    /// Has the state machine handle an answer. If it accepts the answer, its sender is the peer, and
-    /// the caller carries out the step. Otherwise nothing but the attempt at that address has ended.
+    /// Has the state machine handle an answer. If it accepts the answer, its sender is the peer,
+    /// and the caller carries out the step. Otherwise nothing but the attempt at that address has
+    /// ended.
     #[inline(never)]
     pub(in crate::manager) fn try_answer<T>(
         &mut self,

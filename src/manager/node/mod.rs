@@ -66,7 +66,8 @@ impl<S: Storage> Node<S> {
         self.jittered_wait(jitter)
     }
 
-    /// Returns the longest wait that [`retry_wait`](Self::retry_wait) can return, and draws nothing.
+    /// Returns the longest wait that [`retry_wait`](Self::retry_wait) can return, and draws
+    /// nothing.
     pub(super) const fn longest_wait(&self) -> impl Fn(Duration, u8) -> Duration + use<S> {
         self.jittered_wait(u8::MAX)
     }

@@ -34,7 +34,7 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     pub(super) oldest: u32,
     /// How many messages wait to be sealed.
     pub(super) waiting: u16,
-    /// What is added to every wait for an acknowledgement here, in milliseconds.
+    /// The time that is added to every wait for an acknowledgement here, in milliseconds.
     pub(super) boost: u16,
     /// Whether the application was refused an exchange, and is to be told when it can have one.
     pub(super) wants_exchange: bool,

@@ -42,7 +42,7 @@ impl<C: Crypto, T> Entry<C, T> {
     }
 }
 
-/// What is under way on the exchanges of a session.
+/// The messages and acknowledgements that are pending on the exchanges of a session.
 pub(super) struct Traffic {
     /// The counter of the oldest message in flight.
     oldest: Option<u32>,

@@ -1,4 +1,4 @@
-//! Until when the response to a request is waited for.
+//! The deadline of the response to a request.
 //!
 //! ```text
 //! sent reliably on an exchange of this node ──▶ waits ──a message of the peer──▶ answered
@@ -8,8 +8,8 @@
 //! ```
 //! The deadline is the time of the request, of the peer's work and of the response, each as long as
 //! it can take. While the request is in flight, its own retransmissions decide, and nothing is
-//! computed: most often the response acknowledges the request. If it arrives later than planned, the
-//! time of the peer's work begins then.
+//! computed: most often the response acknowledges the request. If it arrives later than planned,
+//! the time of the peer's work begins then.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -51,8 +51,8 @@ impl<C: Crypto, T> Entry<C, T> {
 }
 
 impl<S: Storage> ExchangeEntry<S> {
-    /// Waits for a message of the peer, which has this time for its work from the moment on in which
-    /// it has what was sent. [`Duration::MAX`] waits without a deadline.
+    /// Waits for a message of the peer, which has this time for its work from the moment on in
+    /// which it has what was sent. [`Duration::MAX`] waits without a deadline.
     pub(super) fn await_response<C: Crypto, T>(
         &mut self,
         session: &Entry<C, T>,

@@ -20,8 +20,8 @@ use crate::wire::MAX_PROTOCOL_HEADER;
 /// A secure session of a manager, with all that is known of it.
 ///
 /// Keys, counters, the peer's parameters and the times of use are those of the
-/// [`SecureSession`](Self::session). What depends on the node is here: the peer's certificates, the
-/// record to resume from, the own fabric.
+/// [`SecureSession`](Self::session). The facts that depend on the node are here: the peer's
+/// certificates, the record to resume from, the own fabric.
 ///
 /// ```
 /// use matter_session::manager::{SessionRef, Storage};
@@ -65,7 +65,7 @@ pub struct PeerVerification {
     /// resumed since. `None` if the calendar time was not known then.
     pub authenticated: Option<MatterTime>,
     /// The earliest end of validity among its certificates (and the root, if its period counts);
-    /// `None` if none of them ends. A session does not end with them: close it, if that is to be.
+    /// `None` if none of them ends. A session does not end with them: close it if you want that.
     pub valid_until: Option<MatterTime>,
 }
 
@@ -125,9 +125,9 @@ impl<'a, C: Crypto, S: Storage, T> SessionRef<'a, C, S, T> {
         self.certificates.get(&self.entry.session.local_session_id())
     }
 
-    /// Returns the record from which the session can be resumed, with the time until when. `None`
-    /// for PASE, if the record is not in the manager's table any more, and if a newer session with
-    /// the peer has replaced it.
+    /// Returns the record from which the session can be resumed, and until when. `None` for PASE,
+    /// if the record is not in the manager's table any more, and if a newer session with the peer
+    /// has replaced it.
     #[must_use]
     pub fn ticket(&self) -> Option<RecordInfo> {
         let id = self.entry.session.resumption_id()?;

@@ -8,9 +8,9 @@
 //!
 //! **Bytes**, where there is a limit. The largest message of a handshake is kept for handshakes.
 //! Each fabric can always have the longest message over UDP, and takes more only while it leaves as
-//! much to every other fabric with a session, and to the other peers of its own. A table that is too
-//! small for all of them keeps what it can beside one message. While no message is in flight, one
-//! over a reliable transport can take all: it can be longer than the largest over UDP.
+//! much to every other fabric with a session, and to the other peers of its own. A table that is
+//! too small for all of them keeps what it can beside one message. While no message is in flight,
+//! one over a reliable transport can take all: it can be longer than the largest over UDP.
 
 use crate::crypto::Crypto;
 use crate::ids::{LocalSessionId, NodeId, Peer};

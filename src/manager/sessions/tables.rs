@@ -28,8 +28,8 @@ pub(in crate::manager) struct Sessions<C: Crypto, S: Storage, T> {
     pub(super) settled: Option<LocalSessionId>,
     /// On how many sessions the application waits for an exchange.
     pub(super) wanting: usize,
-    /// No session below this one has a message whose peer is silent and the application was not
-    /// told of; `None` if there is no such session at all.
+    /// A lower bound of the sessions with a message that was not acknowledged in time and not
+    /// reported yet; `None` if there is no such session.
     pub(super) first_silent: Option<LocalSessionId>,
     /// The session that PASE as the responder established last.
     pub(super) commissioned: Option<SessionHandle>,
@@ -123,7 +123,8 @@ impl<C: Crypto, S: Storage, T> Sessions<C, S, T> {
     }
 
     /// Notes what a session comes from: the record of its handshake, and whether it was `resumed`.
-    /// Until the peer of one that was is heard on it, nothing shows that both have the same keys.
+    /// Until a message of the peer arrives on a resumed session, nothing shows that both have the
+    /// same keys.
     pub(in crate::manager) fn set_origin(
         &mut self,
         session: SessionHandle,

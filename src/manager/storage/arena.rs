@@ -95,8 +95,8 @@ impl<A: Array> Arena<A> {
         A::LEN.saturating_sub(self.used).saturating_add(own)
     }
 
-    /// Removes bytes; those behind them move up. What is free then is wiped: messages that wait to
-    /// be sealed are not encrypted.
+    /// Removes bytes; those behind them move up. The bytes that become free are wiped: messages
+    /// that wait to be sealed are not encrypted.
     #[inline(never)]
     fn cut(&mut self, start: usize, end: usize) {
         let gap = end.saturating_sub(start);

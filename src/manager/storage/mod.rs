@@ -268,7 +268,7 @@ pub trait ByteStore {
     const CAPACITY: Option<usize>;
     /// How many bytes each owner takes besides those that it asks for.
     const OVERHEAD: usize;
-    /// What the owner keeps of them: the bytes themselves, or nothing.
+    /// The part that the owner keeps of them: the bytes themselves, or nothing.
     type Held: AsMut<[u8]> + Default;
     /// Who has how many bytes, with the overhead, if there is a limit.
     fn owners(&self) -> impl Iterator<Item = (Owner, usize)>;

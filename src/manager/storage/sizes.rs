@@ -13,10 +13,10 @@ pub enum Sessions<const N: usize> {}
 /// node begins, and as many for those of peers. Four places for each three fabrics let every fabric
 /// have one, whatever other fabrics have begun, while this node has begun no more than a quarter.
 ///
-/// A place is taken until the peer has acknowledged the answer. A request that finds none is refused
-/// and comes again. If a peer has as many requests at once as there are places, and many datagrams
-/// are lost, one of them can be refused each time that it arrives: its sender learns that it is
-/// undelivered. Many peers send five at once, and some more.
+/// A place is taken until the peer has acknowledged the answer. A request that finds none is
+/// refused, and the peer retransmits it. If a peer has as many requests at once as there are
+/// places, and many datagrams are lost, one of them can be refused each time that it arrives. Its
+/// sender then gives it up as undelivered. Many peers send five at once, and some more.
 #[derive(Clone, Copy, Debug)]
 pub enum Exchanges<const N: usize> {}
 
@@ -47,8 +47,8 @@ pub enum Records<const N: usize> {}
 /// unacknowledged. With fewer bytes, as many fabrics as have room can have one, and no fabric has a
 /// second while others have sessions. Handshakes can take more than those 1,243 while bytes are
 /// free: count 1,243 for each of [`Handshakes`] where long messages must be sent at once although
-/// strangers leave handshakes half open. A longer message, over TCP, can take all bytes that
-/// are free while no other is in flight.
+/// unauthenticated senders leave handshakes half open. A longer message, over TCP, can take all
+/// bytes that are free while no other is in flight.
 #[derive(Clone, Copy, Debug)]
 pub enum MessageBytes<const N: usize> {}
 

@@ -227,8 +227,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         Ok(Destination { first, addresses, local })
     }
 
-    /// Counts a peer as active from now on, on its sessions and in handshakes with it that this node
-    /// began, and transmits what waits for it.
+    /// Counts a peer as active from now on, on its sessions and in handshakes with it that this
+    /// node began, and transmits what waits for it.
     #[inline(never)]
     pub(in crate::manager) fn peer_is_awake(&mut self, peer: Peer, now: Instant) {
         let Self { sessions, delivery, node, .. } = self;

@@ -94,7 +94,8 @@ proptest! {
     }
 }
 
-/// Who knows the parameters ignores them, but not that something else stands in their place.
+/// An initiator that knows the parameters ignores them, but refuses another element in their
+/// place.
 #[test]
 fn in_the_place_of_the_parameters_is_a_structure_or_nothing() {
     let response = |parameters: &[u8]| {

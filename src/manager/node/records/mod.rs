@@ -28,7 +28,7 @@ pub(in crate::manager) struct Records<S: Storage> {
     by_use: S::RecordUse,
     /// By when they expire.
     by_age: S::RecordOrder,
-    /// What the peers have presented, if the configuration asks for it.
+    /// The certificates that the peers have presented, if the configuration asks for them.
     certificates: S::Chains<Peer>,
 }
 
