@@ -9,8 +9,8 @@
 //! [`Services::with_hazmat_key_log`](crate::Services::with_hazmat_key_log). The hook alone gets
 //! the keys: nothing else prints or keeps them.
 //!
-#![cfg_attr(feature = "rustcrypto", doc = "```")]
-#![cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
+#![cfg_attr(all(feature = "rustcrypto", feature = "keylog"), doc = "```")]
+#![cfg_attr(not(all(feature = "rustcrypto", feature = "keylog")), doc = "```ignore")]
 //! use std::cell::RefCell;
 //!
 //! use matter_session::keylog::{KeyLog, KeyLogEntry};
