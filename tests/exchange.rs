@@ -91,7 +91,7 @@ fn a_duplicate_is_answered_at_once_and_its_acknowledgement_is_not_looked_at() {
     assert_eq!(settle(&mut exchange, 0), [6]);
     let header = exchange.header(ProtocolId::INTERACTION_MODEL, 3, true);
     exchange.sent(&header, at(0));
-    exchange.launch(vec![1, 2, 3], 0..3, counter(50), true);
+    exchange.launch(vec![1, 2, 3], 0..3, counter(50), true, Instant::ZERO);
     let receipt = exchange.receive(&message(true, Some(50)), counter(6), true, at(5));
     assert_eq!(receipt, Receipt { deliver: false, acknowledged: false });
     assert_eq!(settle(&mut exchange, 5), [6]);
@@ -110,7 +110,7 @@ fn a_duplicate_brings_the_next_transmission_of_its_answer_forward_and_none_of_th
     let _ = exchange.receive(&message(true, None), counter(7), false, at(0));
     let header = exchange.header(ProtocolId::INTERACTION_MODEL, 3, true);
     exchange.sent(&header, at(0));
-    exchange.launch(vec![1], 0..1, counter(50), true);
+    exchange.launch(vec![1], 0..1, counter(50), true, Instant::ZERO);
     let mut sent = Vec::new();
     let mut given_up = None;
     for now in 0..2000 {
@@ -147,7 +147,7 @@ fn a_late_duplicate_does_not_turn_the_acknowledgement_back() {
 #[test]
 fn a_foreign_or_old_acknowledgement_is_ignored() {
     let mut exchange = exchange();
-    exchange.launch(vec![0; 8], 2..6, counter(50), true);
+    exchange.launch(vec![0; 8], 2..6, counter(50), true, Instant::ZERO);
     let _ = exchange.receive(&message(false, Some(49)), counter(1), false, at(1));
     assert!(exchange.is_in_flight());
 }
@@ -156,7 +156,7 @@ fn a_foreign_or_old_acknowledgement_is_ignored() {
 fn five_transmissions_of_the_same_octets_then_it_gives_up() {
     let mut exchange = exchange();
     let wait = |n: u8| Duration::from_millis(100 * (u64::from(n) + 1));
-    exchange.launch(vec![9, 8, 7, 6], 1..4, counter(50), true);
+    exchange.launch(vec![9, 8, 7, 6], 1..4, counter(50), true, Instant::ZERO);
     let (mut sent, mut now) = (0, at(0));
     let given_up = loop {
         if exchange.take_transmission(now, wait) {
@@ -177,7 +177,7 @@ fn five_transmissions_of_the_same_octets_then_it_gives_up() {
 fn the_wait_begins_when_a_transmission_is_taken() {
     let mut exchange = exchange();
     let wait = |_| Duration::from_millis(300);
-    exchange.launch(vec![1], 0..1, counter(50), true);
+    exchange.launch(vec![1], 0..1, counter(50), true, Instant::ZERO);
     for (taken, due) in [(5000, 5300), (9000, 9300)] {
         assert_eq!(exchange.poll_timeout(), None, "nothing is waited for yet");
         assert!(!exchange.handle_timeout(at(taken)) && exchange.has_output());
@@ -191,7 +191,7 @@ fn the_wait_begins_when_a_transmission_is_taken() {
 #[test]
 fn over_a_reliable_transport_a_message_is_sent_once() {
     let mut exchange = exchange();
-    exchange.launch(vec![1], 0..1, counter(50), false);
+    exchange.launch(vec![1], 0..1, counter(50), false, Instant::ZERO);
     assert!(exchange.is_in_flight());
     assert_eq!(exchange.poll_timeout(), None);
     let never = |_| panic!("nothing to wait for");
@@ -231,7 +231,7 @@ fn a_message_that_waits_to_be_sealed_counts_as_in_flight() {
     let _ = exchange.receive(&message(false, Some(50)), counter(1), false, at(6));
     let (held, kind) = exchange.take_waiting().unwrap();
     assert_eq!((held, kind), (vec![1], MessageType::READ_REQUEST));
-    exchange.launch(vec![1], 0..1, counter(50), true);
+    exchange.launch(vec![1], 0..1, counter(50), true, Instant::ZERO);
     assert_eq!(exchange.unacknowledged(), Some(counter(50)));
     assert!(exchange.take_waiting().is_none() && exchange.has_output());
 }

@@ -63,6 +63,7 @@ struct Flight<M> {
     message: M,
     datagram: Range<usize>,
     counter: MessageCounter,
+    sealed: Instant,
     transmit: bool,
     /// Nothing new was received since it was sealed. So it carries the acknowledgement of the
     /// newest message.
@@ -232,10 +233,11 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
         datagram: Range<usize>,
         counter: MessageCounter,
         repeated: bool,
+        sealed: Instant,
     ) {
         let retry = repeated.then_some(Retry::FIRST);
         let (transmit, is_answer) = (true, true);
-        let flight = Flight { message, datagram, counter, transmit, is_answer, retry };
+        let flight = Flight { message, datagram, counter, sealed, transmit, is_answer, retry };
         self.sending = Sending::Sealed(flight);
     }
 
@@ -357,6 +359,12 @@ impl<M: AsMut<[u8]> + Default> Exchange<M> {
     pub fn is_in_flight(&self) -> bool {
         self.is_waiting()
             || self.flight().is_some_and(|flight| flight.transmit || flight.retry.is_some())
+    }
+
+    /// Returns when the message in flight was sealed.
+    #[must_use]
+    pub fn in_flight_since(&self) -> Option<Instant> {
+        self.flight().map(|flight| flight.sealed)
     }
 
     /// Returns true if the message in flight was transmitted, once at least.

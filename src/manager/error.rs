@@ -113,8 +113,8 @@ pub enum MoveError {
     #[error("the session is closed")]
     Closed,
     /// The address is of another transport, or of another connection. A session over UDP moves
-    /// between UDP addresses; one over TCP or BTP ends with its connection. Establish a new session
-    /// there.
+    /// between UDP addresses; one over TCP or another link ends with its connection. Establish a
+    /// new session there.
     #[error("the address is of another transport or connection; establish a new session there")]
     OtherTransport,
 }

@@ -7,7 +7,7 @@ use matter_session::ids::{NodeId, Peer};
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
-use matter_session::manager::{Config, Dropped, Fixed, Heap, PeerAddress, Storage};
+use matter_session::manager::{Config, Dropped, Event, Fixed, Heap, PeerAddress, Storage};
 
 use crate::net::{Authority, Fate, Net, PASSCODE, index, udp};
 use crate::raw::{
@@ -120,6 +120,25 @@ fn the_peer_wins_over_an_attacker_that_invents_answers_on_the_heap() {
 #[test]
 fn the_peer_wins_over_an_attacker_that_invents_answers_in_arrays() {
     the_peer_wins_over_inventions::<Arrays>();
+}
+
+/// The refusal of an address says nothing about the peer that has answered since.
+#[test]
+fn a_handshake_that_fails_later_is_told_of_with_its_own_address_and_reason() {
+    let mut net = members::<Heap>();
+    net.on_send(|sent| match sent.handshake_opcode() {
+        Some(SIGMA3) => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    let first = connect(&mut net, Kind::Case, &[udp(ATTACKER), udp(HONEST)]);
+    let busy = answer(&first, 7, 4, REPORT, &BUSY);
+    net.hand(0, udp(ATTACKER), &busy).unwrap();
+    net.run(70_000);
+    let told = net.nodes[0].events.iter().find_map(|event| match event {
+        Event::HandshakeFailed { address, error, .. } => Some((*address, *error)),
+        _ => None,
+    });
+    assert_eq!(told, Some((udp(HONEST), HandshakeError::TimedOut)));
 }
 
 #[test]

@@ -328,6 +328,8 @@ fn a_refusal_is_told_if_no_other_address_answers() {
         _ => None,
     });
     assert_eq!(address, Some(udp(20)));
+    let counted = &net.nodes[0].manager.statistics().handshakes;
+    assert_eq!((counted.refused, counted.timed_out), (1, 0), "as the event says");
     net.assert_clean();
 }
 

@@ -441,6 +441,23 @@ fn on_an_exchange_of_the_peer_only_what_the_application_asks_for_is_waited_for()
     }
 }
 
+/// The application waits, and sends something before that is over: the time begins anew then.
+#[test]
+fn on_an_exchange_of_the_peer_what_is_sent_meanwhile_begins_the_time_anew() {
+    let mut talk = Talk::<Heap>::new(Config::default());
+    talk.hand(&header(9, false, None));
+    let theirs = talk.net.node(0).got.last().unwrap().exchange;
+    assert!(talk.expect(theirs, MINUTE));
+    talk.net.run(5_000);
+    let since = talk.net.sent.len();
+    let due = talk.both_ways() + 60_000;
+    talk.net.answer(0, theirs, 3);
+    talk.net.pump();
+    let sent = talk.twin.read_all(&talk.net, since).pop().unwrap().counter;
+    talk.hand(&bare(header(9, false, Some(sent))));
+    talk.assert_due_in(theirs, due);
+}
+
 #[test]
 fn a_closed_exchange_and_one_that_nothing_was_sent_on_wait_for_nothing() {
     let mut talk = Talk::<Heap>::new(Config::default());

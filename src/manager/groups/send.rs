@@ -112,6 +112,7 @@ impl<C: Crypto, S: Storage> Groups<C, S> {
         let source = known.node_id();
         let sealed = session.encode(counter, source, group, settings.privacy, &header, message)?;
         trace::message(Way::Out, session.id().get(), &header, sealed.counter());
+        delivery.statistics.count_sent(false);
         let to = PeerAddress::Udp(settings.address.socket_address(known.id(), group));
         Ok(Transmit { to, datagram: sealed.as_bytes() })
     }

@@ -40,7 +40,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         delivery.bytes.release(Owner::Certificates(id));
         let (peer, attempted, since) = (slot.peer, slot.machine.attempted(), slot.since);
         let handshake = slot.is_ours().then_some(HandshakeHandle(id));
-        delivery.statistics.handshakes.count_failed(&error);
         let told = (peer, error);
         // A refusal says more than that no other address has answered.
         #[cfg(feature = "initiator")]
@@ -49,6 +48,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             _ => told,
         };
         let (address, reason) = told;
+        delivery.statistics.handshakes.count_failed(&reason);
         delivery.push_event(Event::HandshakeFailed { handshake, address, error: reason });
         // It may be displaced by a handshake of this node while it answers in time.
         let is_silence = error == HandshakeError::TimedOut

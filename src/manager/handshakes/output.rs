@@ -40,7 +40,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
         self.turn(false, now);
         delivery.bytes.shrink(message_of(id), datagram.end);
         self.exchange.sent(&header, now);
-        self.exchange.launch(message, datagram, counter, reliable);
+        self.exchange.launch(message, datagram, counter, reliable, now);
     }
 }
 

@@ -119,6 +119,11 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
         let result = result.map_err(Failure::in_shared_room);
+        #[cfg(feature = "initiator")]
+        if result.is_ok() {
+            // The peer is there: what another address said is over.
+            slot.race.refusal = None;
+        }
         if let Ok(Step::Claim(_)) = &result {
             let wait = node.config.claim_wait;
             slot.claims = !wait.is_zero();

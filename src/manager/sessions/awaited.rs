@@ -7,8 +7,8 @@ use crate::time::Instant;
 /// A response that is waited for. Times are in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Awaited {
-    /// While the request is in flight: when it was sent. Afterwards: when the response is overdue.
-    pub(super) at: Instant,
+    /// When the response is overdue: set as soon as the request has arrived.
+    pub(super) due: Instant,
     /// The interval at which the peer listened when the request was sent.
     pub(super) interval: NonZeroU32,
     /// The time of the peer's work.

@@ -303,16 +303,19 @@ impl<S: Storage> ExchangeEntry<S> {
         now: Instant,
     ) -> Result<(), SendError> {
         let (header, mut held) = self.reserve(key, content, sessions, &mut room, config)?;
-        let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
         let place = room.bytes.get_mut(owner_of(key), held.get_mut());
         let message = MessageBuf::with_payload(place, content.payload)?;
         if !room.may_seal {
+            let session = sessions.by_local(key.session).ok_or(SendError::Closed)?;
             self.exchange.hold(held.take(), content.kind, now);
+            self.await_next(key, session, now, config);
             return Ok(());
         }
+        let session = sessions.in_use(key.session).ok_or(SendError::Closed)?;
         let sealed = session.session.encode(&header, message, now)?;
         let (datagram, counter) = (sealed.range(), sealed.counter());
         self.launch(&header, held.take(), datagram, counter, now);
+        self.await_next(key, session, now, config);
         trace::message(Way::Out, key.session.get(), &header, counter);
         Ok(())
     }
@@ -327,7 +330,7 @@ impl<S: Storage> ExchangeEntry<S> {
         now: Instant,
     ) {
         self.exchange.sent(header, now);
-        self.exchange.launch(held, datagram, counter, header.needs_ack);
+        self.exchange.launch(held, datagram, counter, header.needs_ack, now);
     }
 }
 

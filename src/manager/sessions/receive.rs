@@ -178,7 +178,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             };
             let exchange = ExchangeHandle { key, serial: entry.serial };
             let closing = entry.closing;
-            let sealed = entry.exchange.last_used();
+            let sealed = entry.exchange.in_flight_since().unwrap_or(now);
             let receipt = entry.exchange.receive(&header, counter, duplicate, now);
             if closing {
                 // The application has closed the exchange: no message of its own will carry the
@@ -195,7 +195,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 entry.awaited = None;
             } else if let Some(session) = known {
                 match has_arrived {
-                    true => entry.request_arrived(session, now, &node.config),
+                    true => entry.request_arrived(session, sealed, now, &node.config),
                     false => entry.awaited = None,
                 }
             }

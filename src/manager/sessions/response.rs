@@ -18,7 +18,7 @@ use crate::crypto::Crypto;
 use crate::exchange::{MRP_MAX_TRANSMISSIONS, max_transmission_time};
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
-use crate::manager::handle::{ExchangeHandle, PeerAddress};
+use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress};
 use crate::manager::node::Node;
 use crate::manager::sessions::awaited::Awaited;
 use crate::manager::sessions::entry::Entry;
@@ -63,21 +63,38 @@ impl<S: Storage> ExchangeEntry<S> {
         let millis = |time| u32::try_from(as_millis(time)).unwrap_or(u32::MAX);
         let interval = session.session.base_interval(now).min(config.longest_interval);
         let awaited = NonZeroU32::new(millis(interval)).map(|interval| Awaited {
-            at: now,
+            due: now,
             interval,
             processing: millis(processing),
         });
         self.awaited = awaited.filter(|_| processing != Duration::MAX);
         if !self.exchange.is_in_flight() {
-            self.request_arrived(session, now, config);
+            self.request_arrived(session, now, now, config);
         }
     }
 
-    /// Notes that the request has arrived, and computes the deadline.
+    /// Waits for what follows a message that was sent reliably: the response on an exchange of this
+    /// node, and on one of the peer what the application waits for.
+    pub(super) fn await_next<C: Crypto, T>(
+        &mut self,
+        key: ExchangeKey,
+        session: &Entry<C, T>,
+        now: Instant,
+        config: &Config,
+    ) {
+        let asked = self.awaited.map(|awaited| from_millis(awaited.processing.into()));
+        let processing = if key.initiator { Some(config.processing_time) } else { asked };
+        if let Some(processing) = processing {
+            self.await_response(session, processing, now, config);
+        }
+    }
+
+    /// Notes that the request has arrived, which was sealed then, and computes the deadline.
     #[inline(never)]
     pub(super) fn request_arrived<C: Crypto, T>(
         &mut self,
         session: &Entry<C, T>,
+        sealed: Instant,
         now: Instant,
         config: &Config,
     ) {
@@ -88,20 +105,20 @@ impl<S: Storage> ExchangeEntry<S> {
         // This node is awake while it has an exchange.
         let own = config.parameters.active_interval();
         let response = session.transfer_time(config, own, own);
-        let arrived = awaited.at.as_millis().saturating_add(request).max(now.as_millis());
+        let arrived = sealed.as_millis().saturating_add(request).max(now.as_millis());
         let answered = arrived.saturating_add(awaited.processing.into());
-        awaited.at = Instant::from_millis(answered.saturating_add(response));
+        awaited.due = Instant::from_millis(answered.saturating_add(response));
     }
 
     /// Returns when the response is overdue, if one is waited for and the request has arrived.
     pub(super) fn response_due(&self) -> Option<Instant> {
-        self.awaited.filter(|_| !self.exchange.is_in_flight()).map(|awaited| awaited.at)
+        self.awaited.filter(|_| !self.exchange.is_in_flight()).map(|awaited| awaited.due)
     }
 
     /// Puts the deadline off.
     pub(super) fn defer_response(&mut self, until: Instant) {
         if let Some(awaited) = &mut self.awaited {
-            awaited.at = until;
+            awaited.due = until;
         }
     }
 }

@@ -74,11 +74,6 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let sessions = &mut self.table;
         let sent = entry.put_in_flight(key, content, sessions, room, &node.config, now);
         if sent.is_ok() {
-            if key.initiator
-                && let Some(session) = self.table.by_local(key.session)
-            {
-                entry.await_response(session, node.config.processing_time, now, &node.config);
-            }
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
             // Gives back what was allocated for the message.
@@ -192,7 +187,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let entry = self.exchanges.get_mut(&key)?;
         let session = self.table.in_use(key.session)?;
         // The message first: a recorded datagram can make an acknowledgement due at any time.
-        let known = &*session;
+        let (known, sealed) = (&*session, entry.exchange.in_flight_since().unwrap_or(now));
         let mut repetitions = 0;
         let wait = |n| {
             repetitions = n;
@@ -213,7 +208,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         if entry.exchange.is_in_flight() {
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
         } else {
-            entry.request_arrived(session, now, &node.config);
+            entry.request_arrived(session, sealed, now, &node.config);
             let has_output = entry.exchange.has_output();
             let source = Source::Exchange(key);
             delivery.schedule.file(source, &mut entry.filed, Some(now), has_output);

@@ -227,9 +227,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             session.session.notify_activity(now);
             session.oldest = session.oldest.min(counter.get());
             entry.launch(&header, held.take(), datagram, counter, now);
-            if key.initiator {
-                entry.await_response(session, node.config.processing_time, now, &node.config);
-            }
+            entry.await_next(key, session, now, &node.config);
             trace::message(Way::Out, key.session.get(), &header, counter);
             entry.file(&mut delivery.schedule, key, node.config.exchange_lifetime);
             Ok(())
