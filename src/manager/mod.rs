@@ -84,7 +84,9 @@ pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHand
 pub use self::handshakes::CommissioningWindow;
 pub use self::node::records::RecordInfo;
 pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
-pub use self::sessions::{BatchMessage, Datagram, PeerVerification, SessionRef};
+pub use self::sessions::{
+    BatchMessage, Datagram, Latency, PeerVerification, SessionRef, SessionStatistics,
+};
 #[cfg(feature = "alloc")]
 pub use self::shard::{Shard, Shards};
 pub use self::statistics::{Evictions, HandshakeStatistics, Histogram, Statistics};

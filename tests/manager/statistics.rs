@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use matter_session::ids::LocalSessionId;
 use matter_session::manager::sizes::{
@@ -73,12 +74,17 @@ fn outcomes(statistics: &Statistics) -> (u32, u32) {
     (established, all - established)
 }
 
-/// Two nodes talk over a network that loses, repeats and delays.
-fn agrees_with_the_network<S: Storage>(seed: u64) {
+/// Two nodes of one fabric.
+fn two_members<S: Storage>() -> Net<S> {
     let nodes = [1, 2].map(|port| (udp(port), Config::default()));
     let mut net = Net::<S>::stored(nodes.into());
     let mut authority = Authority::new(1, false);
     let _ = [100, 200].map(|node| authority.join(&mut net, (node / 100 - 1) as usize, node));
+    net
+}
+
+/// Makes a network of two nodes lose, repeat and delay, and notes what it sees.
+fn watch<S: Storage>(net: &mut Net<S>, seed: u64) -> Rc<RefCell<[Seen; 2]>> {
     let seen = Rc::new(RefCell::new([Seen::default(), Seen::default()]));
     let (noted, mut dice) = (Rc::clone(&seen), Dice::new(seed));
     net.on_send(move |datagram| {
@@ -98,8 +104,13 @@ fn agrees_with_the_network<S: Storage>(seed: u64) {
         seen[1 - from].arrivals += copies;
         fate
     });
+    seen
+}
+
+/// Has two nodes talk, until nothing is on its way. Returns what their applications have seen.
+fn talk<S: Storage>(net: &mut Net<S>, seed: u64) -> [Told; 2] {
     let mut told = [Told::default(), Told::default()];
-    let mut dice = Dice::new(seed + 1);
+    let mut dice = Dice::new(seed);
     for round in 0..=40 {
         let n = dice.below(2) as usize;
         let session = net.nodes[n].manager.sessions().iter().next().map(|s| s.handle());
@@ -125,15 +136,24 @@ fn agrees_with_the_network<S: Storage>(seed: u64) {
             // Within the same millisecond.
             net.pump();
             for (n, told) in told.iter_mut().enumerate() {
-                told.take(&mut net, n);
+                told.take(net, n);
             }
         }
     }
     net.run(100_000);
     for (n, told) in told.iter_mut().enumerate() {
         let before = told.times.len();
-        told.take(&mut net, n);
+        told.take(net, n);
         assert_eq!(told.times.len(), before, "nothing was on its way so long");
+    }
+    told
+}
+
+fn agrees_with_the_network<S: Storage>(seed: u64) {
+    let mut net = two_members::<S>();
+    let seen = watch(&mut net, seed);
+    let told = talk(&mut net, seed + 1);
+    for (n, told) in told.iter().enumerate() {
         let statistics = net.nodes[n].manager.statistics();
         let seen = &seen.borrow()[n];
         assert_eq!(statistics.sent, seen.sent.len() as u32);
@@ -154,6 +174,46 @@ fn agrees_with_the_network<S: Storage>(seed: u64) {
         assert_eq!(statistics.acknowledged.iter().collect::<Vec<_>>(), classes(&told.times));
         assert_eq!(outcomes(statistics), (told.established, told.failed));
         assert_eq!(statistics.handshakes.total.count(), told.established);
+    }
+}
+
+fn a_session_agrees_with_the_network<S: Storage>(seed: u64) {
+    let mut net = two_members::<S>();
+    net.dial_case(0, 1, 1, 200);
+    net.settle();
+    let session = |net: &Net<S>, n: usize| {
+        let sessions = net.nodes[n].manager.sessions();
+        assert_eq!(sessions.iter().count(), 1);
+        *sessions.iter().next().unwrap().statistics()
+    };
+    let before = [0, 1].map(|n| session(&net, n));
+    assert_eq!(before.map(|before| before.acknowledged.mean()), [None; 2]);
+    let seen = watch(&mut net, seed);
+    let told = talk(&mut net, seed + 1);
+    for (n, told) in told.iter().enumerate() {
+        let (seen, counted, before) = (&seen.borrow()[n], session(&net, n), before[n]);
+        assert_eq!(counted.sent - before.sent, seen.sent.len() as u32);
+        assert_eq!(counted.retransmissions - before.retransmissions, seen.repetitions);
+        assert_eq!(counted.received - before.received, seen.arrived.len() as u32);
+        let again = seen.arrivals - seen.arrived.len() as u32;
+        assert_eq!(counted.duplicates - before.duplicates, again);
+        assert_eq!(counted.given_up, told.undelivered);
+        assert!(seen.repetitions > 0 && again > 0);
+        let (times, latency) = (&told.times, counted.acknowledged);
+        let mean = times.iter().sum::<u64>() / times.len() as u64;
+        assert_eq!(
+            [latency.shortest(), latency.mean(), latency.longest()],
+            [*times.iter().min().unwrap(), mean, *times.iter().max().unwrap()]
+                .map(|time| Some(Duration::from_millis(time)))
+        );
+    }
+}
+
+#[test]
+fn every_count_of_a_session_is_what_the_network_and_the_application_have_seen() {
+    for seed in 0..3 {
+        a_session_agrees_with_the_network::<Heap>(seed);
+        a_session_agrees_with_the_network::<Device>(seed);
     }
 }
 
@@ -224,7 +284,7 @@ fn evictions_count_by_what_was_full() {
     let config = Config::default()
         .with_sessions(3)
         .with_sessions_per_peer(2)
-        .with_records(1, core::time::Duration::from_secs(3600));
+        .with_records(1, Duration::from_secs(3600));
     let config = config.with_less_than_specified();
     let mut net = Net::with((1..=4).map(|port| (udp(port), config.clone())).collect());
     let mut authority = Authority::new(1, false);

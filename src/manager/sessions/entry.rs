@@ -9,6 +9,7 @@ use crate::manager::config::Config;
 use crate::manager::error::SendError;
 use crate::manager::event::CloseReason;
 use crate::manager::handle::{PeerAddress, SessionHandle};
+use crate::manager::sessions::statistics::SessionStatistics;
 use crate::manager::storage::{FabricOrPase, Holder};
 use crate::session::{Identity, SecureSession, SessionKind};
 use crate::time::{Instant, from_millis};
@@ -42,6 +43,7 @@ pub(in crate::manager) struct Entry<C: Crypto, T> {
     /// since 2000, 0 if unknown or never. No `Option`, as there are tens of thousands.
     pub(super) authenticated: u32,
     pub(super) valid_until: u32,
+    pub(super) statistics: SessionStatistics,
     pub(super) data: T,
 }
 
@@ -65,6 +67,7 @@ impl<C: Crypto, T> Entry<C, T> {
             wants_exchange: false,
             authenticated: 0,
             valid_until: 0,
+            statistics: SessionStatistics::EMPTY,
             data: T::default(),
         }
     }

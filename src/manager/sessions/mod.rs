@@ -26,6 +26,7 @@ mod send_batch;
 mod session_ref;
 mod shares;
 mod short;
+mod statistics;
 mod table;
 mod tables;
 #[cfg(all(test, feature = "alloc", feature = "rustcrypto"))]
@@ -38,4 +39,5 @@ pub use self::receive_batch::Datagram;
 pub(super) use self::receive_batch::NotHandled;
 pub use self::send_batch::BatchMessage;
 pub use self::session_ref::{PeerVerification, SessionRef};
+pub use self::statistics::{Latency, SessionStatistics};
 pub(super) use self::tables::Sessions;

@@ -120,6 +120,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             // delivered.
             return Err(Dropped::NoExchange);
         }
+        entry.statistics.count_received(opened.duplicate);
         if !opened.duplicate {
             // A message that is not the newest may have been delayed, or held back and sent on: its
             // address is where the peer was.
@@ -208,6 +209,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             // Before the end of the session that may follow.
             if receipt.acknowledged {
                 delivery.statistics.acknowledged.note(sealed, now);
+                if let Some(session) = self.table.by_local_mut(key.session) {
+                    session.statistics.count_acknowledged(sealed, now);
+                }
                 delivery.push_event(match has_arrived {
                     true => Event::Acknowledged { exchange },
                     false => Event::Undelivered { exchange },

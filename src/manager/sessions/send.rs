@@ -115,6 +115,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let message = MessageBuf::with_payload(buf, payload)?;
         let sealed = session.session.encode(&header, message, now)?;
         trace::message(Way::Out, key.session.get(), &header, sealed.counter());
+        session.statistics.count_sent(false);
         let datagram = sealed.as_bytes();
         if let Some(entry) = self.exchanges.open_mut(exchange) {
             entry.exchange.sent(&header, now);
@@ -200,9 +201,11 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let message = MessageBuf::new(&mut delivery.scratch).ok()?;
             let sealed = session.session.encode(&header, message, now).ok()?;
             trace::message(Way::Out, key.session.get(), &header, sealed.counter());
+            session.statistics.count_sent(false);
             return Some(Output::Ack(sealed.range()));
         }
         session.session.notify_activity(now);
+        session.statistics.count_sent(repetitions > 0);
         // The message is kept while it is lent. The next call of `handle_timeout` releases one that
         // is sent once, and removes its exchange if nothing else is left to do.
         if entry.exchange.is_in_flight() {

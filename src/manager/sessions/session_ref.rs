@@ -12,6 +12,7 @@ use crate::manager::handle::{PeerAddress, SessionHandle};
 use crate::manager::node::Node;
 use crate::manager::node::records::RecordInfo;
 use crate::manager::sessions::entry::{Entry, peer_of};
+use crate::manager::sessions::statistics::SessionStatistics;
 use crate::manager::storage::{Chains, Storage};
 use crate::session::SecureSession;
 use crate::time::{Instant, MatterTime};
@@ -150,6 +151,12 @@ impl<'a, C: Crypto, S: Storage, T> SessionRef<'a, C, S, T> {
     #[must_use]
     pub fn max_payload(&self) -> usize {
         self.entry.max_payload(MAX_PROTOCOL_HEADER, &self.node.config)
+    }
+
+    /// Returns the counters of the session.
+    #[must_use]
+    pub const fn statistics(&self) -> &'a SessionStatistics {
+        &self.entry.statistics
     }
 
     /// Returns true if the peer left a message unacknowledged and no message of it was received

@@ -91,6 +91,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             let to = entry.address;
             trace::message(Way::Out, session.local.get(), header, sealed.counter());
             delivery.push_short(to, kind, sealed.as_bytes());
+            entry.statistics.count_sent(false);
             self.watch_counter(session.local, delivery);
         }
     }

@@ -114,6 +114,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             entry.awaited = None;
             self.table.unanswered(key.session);
             increment(&mut delivery.statistics.given_up);
+            if let Some(session) = self.table.by_local_mut(key.session) {
+                session.statistics.count_given_up();
+            }
             delivery.push_event(Event::Undelivered { exchange });
         } else if !entry.closing {
             entry.expire(exchange, now, lifetime, delivery);
