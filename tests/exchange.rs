@@ -266,7 +266,7 @@ fn backoff_matches_connectedhomeip() {
 #[test]
 fn the_longest_wait_is_the_sum_of_all() {
     let (idle, active) = (Duration::from_millis(500), Duration::from_millis(300));
-    let total = max_transmission_time(idle, active);
+    let total = max_transmission_time(idle, active, Duration::ZERO);
     let first = backoff(idle, 0, 255);
     let later: Duration = (1..5).map(|n| backoff(active, n, 255)).sum();
     assert_eq!(total, first + later);

@@ -53,12 +53,14 @@ fn grow<const N: u32, const D: u32>(millis: u32) -> u64 {
 
 /// Returns the longest time from a first transmission until the message counts as lost, in the
 /// worst case of jitter: with the `first` interval for the first wait and the `later` one after.
+/// `boost` is added to every wait.
 #[must_use]
-pub fn max_transmission_time(first: Duration, later: Duration) -> Duration {
-    let (first, later) = (as_millis(first), as_millis(later));
+pub fn max_transmission_time(first: Duration, later: Duration, boost: Duration) -> Duration {
+    let (first, later, boost) = (as_millis(first), as_millis(later), as_millis(boost));
     let total = (0..MRP_MAX_TRANSMISSIONS).fold(0_u64, |total, transmission| {
         let base = if transmission == 0 { first } else { later };
-        total.saturating_add(backoff_millis(base, transmission, u8::MAX))
+        let wait = backoff_millis(base, transmission, u8::MAX).saturating_add(boost);
+        total.saturating_add(wait)
     });
     from_millis(total)
 }
@@ -149,7 +151,8 @@ mod tests {
     #[test]
     fn the_whole_takes_four_seconds_to_an_active_peer() {
         let active = Duration::from_millis(300);
-        let total = max_transmission_time(active, active);
-        assert_eq!(total.as_millis(), 412 + 412 + 659 + 1054 + 1687);
+        let total = |boost| max_transmission_time(active, active, Duration::from_millis(boost));
+        assert_eq!(total(0).as_millis(), 412 + 412 + 659 + 1054 + 1687);
+        assert_eq!(total(7).as_millis(), total(0).as_millis() + 5 * 7);
     }
 }

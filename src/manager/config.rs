@@ -121,8 +121,9 @@ pub struct Config {
     pub processing_time: Duration,
     /// Time after the last message, or after [`Event::NoResponse`](super::Event::NoResponse), for
     /// which an exchange is kept that the application has not closed: five minutes by default, as a
-    /// command can take 255 seconds. No exchange ends while a response is waited for. This limit
-    /// closes exchanges that the application forgot, with an event:
+    /// command can take 255 seconds. No exchange ends while a response has a deadline; with
+    /// `Duration::MAX` for the work of the peer, there is none. This limit closes exchanges that the
+    /// application forgot, with an event:
     /// [`Event::ExchangeExpired`](super::Event::ExchangeExpired).
     pub exchange_lifetime: Duration,
     /// Time that is added to every wait for an acknowledgement, for networks that are slower than

@@ -81,6 +81,7 @@ fn all_members_hear_a_message_once<S: Storage>() {
         // Its own, looped back.
         assert_eq!(hand(&mut net, 0, &datagram), Err(Dropped::Group));
     }
+    assert_eq!(net.node(0).manager.statistics().sent, 2, "one for each message to the group");
     net.run(10_000);
     assert!(net.sent.is_empty(), "nobody answers: {:?}", net.sent);
 }

@@ -146,7 +146,9 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
     /// [`Config::processing_time`](crate::Config::processing_time). If none comes in that time,
     /// counted from now, and in the time that both transmissions can take,
     /// [`Event::NoResponse`](crate::Event::NoResponse) is reported. With [`Duration::MAX`] there is
-    /// no deadline. Returns false if the exchange is closed.
+    /// no deadline, and the exchange ends like one that was forgotten
+    /// ([`Config::exchange_lifetime`](crate::Config::exchange_lifetime)). Returns false if the
+    /// exchange is closed.
     ///
     /// Call it after [`send`](SessionManager::send), which sets the default; after an event
     /// `NoResponse`, to wait for longer; after a message of the peer, if another one is to follow;

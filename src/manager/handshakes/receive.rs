@@ -139,6 +139,10 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         if running && slot.is_mistaken(&header, payload) {
             return Err(Dropped::UnknownHandshake);
         }
+        // The message that began the handshake is a duplicate even if its counter has left the
+        // window.
+        let duplicate = opcode.begins_handshake() || slot.unsecured.is_duplicate(counter);
+        trace::message(if duplicate { Way::InAgain } else { Way::In }, 0, &header, counter);
         #[cfg(feature = "initiator")]
         match slot.judge(&header, &from, now) {
             Judgement::Answer => {}
@@ -151,10 +155,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             }
             Judgement::Refused => return Err(Dropped::UnknownHandshake),
         }
-        // The message that began the handshake is a duplicate even if its counter has left the
-        // window.
-        let duplicate = opcode.begins_handshake() || slot.unsecured.is_duplicate(counter);
-        trace::message(if duplicate { Way::InAgain } else { Way::In }, 0, &header, counter);
         if duplicate {
             delivery.statistics.count_duplicate();
         } else {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::crypto::Crypto;
-use crate::exchange::{Exchange, MRP_MAX_TRANSMISSIONS, max_transmission_time};
+use crate::exchange::{Exchange, max_transmission_time};
 use crate::handshake::HANDSHAKE_TIMEOUT;
 use crate::handshake::case::messages::Sigma1;
 use crate::ids::{LocalSessionId, MessageCounter};
@@ -177,10 +177,8 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             return Some(over);
         }
         let slowest = self.unsecured.peer_parameters().slowest_interval().min(longest);
-        let waits = self.exchange.last_used() + max_transmission_time(slowest, slowest);
-        // `Duration` would divide 64 bits for the product.
-        let given_up = (0..MRP_MAX_TRANSMISSIONS).fold(waits, |until, _| until + boost);
-        Some(over.min(given_up))
+        let waits = max_transmission_time(slowest, slowest, boost);
+        Some(over.min(self.exchange.last_used() + waits))
     }
 
     /// Returns true if a new handshake may have the slot: of a last message in flight, the report

@@ -15,7 +15,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use crate::crypto::Crypto;
-use crate::exchange::{MRP_MAX_TRANSMISSIONS, max_transmission_time};
+use crate::exchange::max_transmission_time;
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::handle::{ExchangeHandle, ExchangeKey, PeerAddress};
@@ -39,10 +39,9 @@ impl<C: Crypto, T> Entry<C, T> {
         const LINK: u64 = 15_000;
         match self.address {
             PeerAddress::Udp(_) => {
-                let boost = as_millis(config.retransmission_boost);
-                let boost = boost.saturating_add(self.boost.into());
-                let boosts = boost.saturating_mul(MRP_MAX_TRANSMISSIONS.into());
-                as_millis(max_transmission_time(first, later)).saturating_add(boosts)
+                let own = from_millis(self.boost.into());
+                let boost = config.retransmission_boost.saturating_add(own);
+                as_millis(max_transmission_time(first, later, boost))
             }
             PeerAddress::Tcp(_) => TCP,
             PeerAddress::Link(_) => LINK,

@@ -128,7 +128,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     }
 
     /// Ends the session that the commissioning window has served, if its fail-safe has expired.
-    /// Whatever uses a session calls this first. Not inlined, for the flash of its many callers.
+    /// Whatever receives, opens an exchange or sends calls this first. Not inlined, for the flash of its many callers.
     #[inline(never)]
     pub(in crate::manager) fn fail_safe_timeout(
         &mut self,

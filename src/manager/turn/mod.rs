@@ -130,6 +130,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Handles every deadline that has come.
     #[inline(never)]
     pub(in crate::manager) fn handle_deadlines(&mut self, cx: &mut Context<'_>) {
+        self.sessions.fail_safe_timeout(cx.now, &mut self.delivery);
         while let Some(source) = self.delivery.schedule.take_due(cx.now) {
             match source {
                 Source::Exchange(key) => {
@@ -145,7 +146,6 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             }
         }
         self.handshakes.window_timeout(cx.now, &mut self.delivery);
-        self.sessions.fail_safe_timeout(cx.now, &mut self.delivery);
         self.expire_records(cx.now);
         if let Some(groups) = self.groups.get_mut() {
             #[cfg(feature = "keylog")]

@@ -26,8 +26,9 @@ pub struct RecordInfo {
     /// specification that it implements.
     pub parameters: SessionParameters,
     /// When the manager removes the record because its lifetime is over
-    /// ([`Config::record_lifetime`](crate::manager::Config::record_lifetime)). Neither a resumption
-    /// nor a restart postpones it.
+    /// ([`Config::record_lifetime`](crate::manager::Config::record_lifetime)). A resumption does not
+    /// postpone it. A restart postpones it by the time for which the record was only stored, unless
+    /// the calendar time was known before and after.
     pub expires: Instant,
     /// The first second of calendar time at which nothing is resumed from the record any more,
     /// because its lifetime is over or the peer's certificates have ended. `None` if neither is
