@@ -15,6 +15,9 @@ use matter_trace::{Keys, Trace, capture, verdict};
 use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 
+/// The first node of a pair, and the second.
+pub const A: &str = "127.0.0.1:5540";
+pub const B: &str = "127.0.0.1:5541";
 /// The beginning of 2026, since 2000.
 pub const TODAY: u32 = 820_540_800;
 /// 2000-01-01, since 1970.
