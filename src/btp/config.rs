@@ -10,6 +10,10 @@ pub(super) const MIN: u16 = 20;
 /// [`BTP_MAX_SEGMENT`](super::BTP_MAX_SEGMENT), as the handshake has it.
 pub(super) const MAX: u16 = 244;
 
+/// Minimum length of the packets that a client accepts. It asks for the ATT_MTU less the header; a
+/// server that takes this for the whole ATT_MTU grants it less the header once more.
+pub(super) const LEAST_GRANTED: u16 = MIN - GATT_HEADER_LEN;
+
 /// The parameters that a node offers for a BTP session.
 #[derive(Clone, Copy, Debug)]
 pub struct BtpConfig {
@@ -66,7 +70,8 @@ impl BtpConfig {
 
     /// Returns the request of a client.
     pub(super) const fn request(&self) -> Request {
-        /// The smallest ATT_MTU. A client that does not know its own asks for this one.
+        /// The smallest ATT_MTU. A client that does not know its own asks for all of it, as others
+        /// do; no packet of it is longer than what the server grants.
         const UNKNOWN: u16 = MIN + GATT_HEADER_LEN;
         let att_mtu = match self.segment {
             Some(segment) => segment,
@@ -103,7 +108,7 @@ impl BtpConfig {
         if window == 0 || window > self.window {
             return Err(BtpError::Window { size: window });
         }
-        if segment < MIN {
+        if segment < LEAST_GRANTED {
             return Err(BtpError::SegmentSize { size: segment });
         }
         let from_server = segment.min(MAX);

@@ -112,7 +112,9 @@ pub const BTP_VERSION: u8 = 4;
 /// Maximum length in bytes of a packet: the longest value of C1 and C2 that BTP uses.
 pub const BTP_MAX_SEGMENT: usize = config::MAX as usize;
 
-/// Length in bytes of a packet that every connection carries: that of an ATT_MTU of 23.
+/// Length in bytes of a packet that every connection carries: that of an ATT_MTU of 23. A node
+/// neither asks for shorter packets nor grants them. A client accepts up to three bytes less, since
+/// some servers take the length that it asks for to include the GATT header.
 pub const BTP_MIN_SEGMENT: usize = config::MIN as usize;
 
 /// How long each side waits for the other during the handshake: a client for the response, a
