@@ -3,16 +3,12 @@
 use core::time::Duration;
 
 use super::packet::{Request, Response};
-use super::{BTP_CONN_IDLE_TIMEOUT, BTP_VERSION, BtpError, GATT_HEADER_LEN};
+use super::{BTP_CONN_IDLE_TIMEOUT, BTP_VERSION, BtpError, GATT_HEADER_LEN, LEAST_GRANTED};
 
 /// [`BTP_MIN_SEGMENT`](super::BTP_MIN_SEGMENT), as the handshake has it.
 pub(super) const MIN: u16 = 20;
 /// [`BTP_MAX_SEGMENT`](super::BTP_MAX_SEGMENT), as the handshake has it.
 pub(super) const MAX: u16 = 244;
-
-/// Minimum length of the packets that a client accepts. It asks for the ATT_MTU less the header; a
-/// server that takes this for the whole ATT_MTU grants it less the header once more.
-pub(super) const LEAST_GRANTED: u16 = MIN - GATT_HEADER_LEN;
 
 /// The parameters that a node offers for a BTP session.
 #[derive(Clone, Copy, Debug)]

@@ -147,6 +147,10 @@ pub const BTP_C3_UUID: u128 = 0x6463_0238_8772_45F2_B87D_748A_8321_8F04;
 /// Length in bytes of the header that GATT puts in front of a value.
 const GATT_HEADER_LEN: u16 = 3;
 
+/// Minimum length in bytes of the packets that a client accepts. It asks for the ATT_MTU less the
+/// header; a server that takes this for the whole ATT_MTU grants it less the header once more.
+const LEAST_GRANTED: u16 = config::MIN - GATT_HEADER_LEN;
+
 /// A sum that saturates.
 #[allow(clippy::arithmetic_side_effects)]
 fn after(now: Instant, wait: Duration) -> Instant {
