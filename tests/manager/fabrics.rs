@@ -191,9 +191,7 @@ fn stored_bytes_replace_the_fabric_that_they_are_of_and_no_other() {
             bad[at] ^= 0x10;
             refused(&mut net, &bad, damaged);
         }
-        for (at, error) in
-            [(1, FabricTableError::OtherFabric), (2, FabricTableError::Unknown)]
-        {
+        for (at, error) in [(1, FabricTableError::OtherFabric), (2, FabricTableError::Unknown)] {
             let mut other = Authority::new(7, false);
             let other = FabricBuf::new(&RustCrypto, index(at), &other.admit(200).credentials());
             let mut buf = [0; Fabric::ENCODED_MAX_LEN];
