@@ -2,6 +2,9 @@
 //!
 //! It answers what `examples/device.rs` answers.
 
+#[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+mod extras;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -89,6 +92,8 @@ pub struct Device<'n, B> {
     /// The fabric that was added or updated, and when that is undone unless it is completed.
     #[cfg(feature = "persistent")]
     pub(crate) fail_safe: Option<(FabricIndex, Instant)>,
+    #[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+    extras: extras::Extras,
 }
 
 // Not inlined, any of them: the caller's frame lives as long as the device, and would hold what
@@ -115,6 +120,8 @@ impl<'n, B: Board> Device<'n, B> {
             tidy: None,
             #[cfg(feature = "persistent")]
             fail_safe: None,
+            #[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+            extras: extras::Extras::default(),
         })
     }
 
@@ -250,6 +257,10 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     fn react(&mut self, event: Event<()>, now: Instant) {
         match event {
+            #[cfg(feature = "signing-key")]
+            Event::SignRequest(request) if self.extras.has_key() => self.sign(request),
+            #[cfg(feature = "groups")]
+            Event::GroupMessages => while self.node.groups_mut().poll_message().is_some() {},
             Event::SignRequest(request) => {
                 let Self { waiting, node, board, .. } = self;
                 let is_awaited = |request: &_| node.handshakes().is_awaited(request);

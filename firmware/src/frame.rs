@@ -14,6 +14,7 @@
 //!   8 update: fabric index (1), fabric; its key and identity protection key stay
 //!   9 leave: fabric index (1)
 //!  10 reset to the factory's state; it is done when the node is awake again
+//!  11 extra: what (1), its arguments; of images with such features only (`device/extras.rs`)
 //! from the node
 //!   3 datagram: address, octets
 //!  16 done: kind of the request, 1 if it worked
@@ -42,6 +43,7 @@ pub mod kind {
     pub const UPDATE: u8 = 8;
     pub const LEAVE: u8 = 9;
     pub const RESET: u8 = 10;
+    pub const EXTRA: u8 = 11;
     pub const DONE: u8 = 16;
     pub const SESSION: u8 = 17;
     pub const FAILED: u8 = 18;

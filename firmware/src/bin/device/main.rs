@@ -6,6 +6,8 @@ mod clock;
 #[cfg(feature = "persistent")]
 mod flash;
 mod line;
+#[cfg(feature = "defmt")]
+mod log;
 mod registers;
 mod uart;
 
@@ -128,6 +130,11 @@ fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
         kind::DIAL_PASE | kind::DIAL_CASE => {
             let dialled = dial(device, kind, body);
             device.board.done(kind, dialled.unwrap_or(false));
+        }
+        #[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+        kind::EXTRA => {
+            let worked = device.extra(body);
+            device.board.done(kind, worked);
         }
         _ => device.board.done(kind, false),
     }
