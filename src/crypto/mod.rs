@@ -38,6 +38,7 @@ mod persisted;
 mod rustcrypto;
 mod secret;
 pub mod spake2p;
+mod stretch;
 mod suite;
 
 pub use self::aead::{Aead, TRIAL_LEN};
@@ -63,13 +64,15 @@ pub use self::nonce::{
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
 pub(crate) use self::persisted::low;
+pub(crate) use self::stretch::Stretch;
+pub use self::stretch::VerifierDraft;
 pub use self::persisted::{PersistedCounter, StoreFirst};
 #[cfg(feature = "rustcrypto")]
 pub use self::rustcrypto::{CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey};
 pub use self::secret::Secret;
 #[cfg(feature = "std")]
 pub use self::spake2p::SpakeVerifier;
-pub use self::spake2p::{Spake2p, SpakeSecrets};
+pub use self::spake2p::{Blind, Spake2p, SpakeSecrets};
 pub use self::suite::Suite;
 
 /// A crypto backend: the primitives of Matter's one cipher suite.

@@ -10,6 +10,7 @@
 //! This is the flavour of draft-bar-cfrg-spake2plus-01, not that of RFC 9383: the transcript
 //! and the confirmation differ. [Core, "Password-Authenticated Key Exchange (PAKE)"]
 
+mod exchange;
 mod part;
 mod scalar;
 
@@ -17,7 +18,8 @@ use subtle::ConstantTimeEq;
 
 #[cfg(feature = "std")]
 pub use self::part::SpakeVerifier;
-pub use self::part::{Spake2p, SpakeSecrets};
+pub use self::part::{Blind, Spake2p, SpakeSecrets};
+pub(crate) use self::exchange::{Proving, Responding, Sharing};
 use super::{Crypto, CryptoError, HASH_LEN, KEY_LEN, PublicKey, Secret, Sha256};
 
 /// The generator `G` of P-256.

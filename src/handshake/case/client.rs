@@ -514,6 +514,10 @@ impl<C: Crypto> Machine for Client<C> {
         matches!(stage, Stage::AwaitSignature { .. })
     }
 
+    fn has_more(&self) -> bool {
+        false
+    }
+
     fn end(&mut self) {
         self.state = State::Ended;
     }

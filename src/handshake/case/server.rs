@@ -445,6 +445,10 @@ impl<C: Crypto> Machine for Server<C> {
         matches!(&self.state, State::Full(Full { stage: Stage::AwaitSignature { .. }, .. }))
     }
 
+    fn has_more(&self) -> bool {
+        false
+    }
+
     fn end(&mut self) {
         self.state = State::Ended;
     }

@@ -29,6 +29,8 @@ pub(in crate::manager) enum Input<'a> {
     Message(Incoming<'a>),
     Signed(&'a Signed),
     Claimed(&'a Claimed),
+    /// It computes the next part.
+    Proceed,
     /// It ends for a reason of our own.
     Abort(HandshakeError),
 }
@@ -38,7 +40,7 @@ impl Input<'_> {
     pub(in crate::manager) fn may_present_certificates(&self) -> bool {
         let opcode = match self {
             Self::Message(message) => Some(message.opcode),
-            Self::Signed(_) | Self::Claimed(_) | Self::Abort(_) => None,
+            Self::Signed(_) | Self::Claimed(_) | Self::Proceed | Self::Abort(_) => None,
         };
         opcode.is_some_and(|o| [Opcode::CASE_SIGMA2, Opcode::CASE_SIGMA3].contains(&o))
     }
@@ -72,6 +74,9 @@ impl<C: Crypto> Machine<C> {
             (Self::PaseServer(machine), Input::Message(message)) => {
                 machine.handle(crypto, cx, message, out)
             }
+            (Self::PaseServer(machine), Input::Proceed) => machine.proceed(crypto, cx, out),
+            #[cfg(feature = "initiator")]
+            (Self::PaseClient(machine), Input::Proceed) => machine.proceed(crypto, cx, out),
             (Self::CaseServer(machine), Input::Message(message)) => {
                 machine.handle(crypto, cx, env, message, out)
             }
@@ -93,6 +98,7 @@ impl<C: Crypto> Machine<C> {
             (Self::CaseServer(machine), Input::Claimed(claimed)) => {
                 machine.complete_claim(crypto, cx, env, claimed, out)
             }
+            (_, Input::Proceed) => Err(Failure::silent(HandshakeError::NothingLeft)),
             // Only the responder of CASE claims.
             (_, Input::Claimed(_)) => Err(Failure::silent(HandshakeError::StaleClaim)),
             // PASE never asks for a signature.
@@ -112,7 +118,7 @@ impl<C: Crypto> Machine<C> {
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
         match self {
-            Self::PaseClient(machine) => machine.try_answer(crypto, cx, message, out),
+            Self::PaseClient(machine) => machine.try_answer(crypto, &message),
             Self::CaseClient(machine) => machine.try_answer(crypto, cx, env, message, out),
             _ => Err(HandshakeError::UnexpectedMessage(message.opcode)),
         }
@@ -127,6 +133,11 @@ impl<C: Crypto> Machine<C> {
             #[cfg(feature = "initiator")]
             _ => false,
         }
+    }
+
+    /// Returns true if it is to [proceed](Input::Proceed).
+    pub(in crate::manager) fn has_more(&self) -> bool {
+        each!(self, machine => machine.has_more())
     }
 
     /// Wipes what the machine holds, wherever its handshake may stand.

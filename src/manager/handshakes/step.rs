@@ -27,7 +27,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             Input::Signed(_) | Input::Claimed(_) => statistics.application.note(since, now),
             // The first message of a peer answers none.
             Input::Message(_) if self.sent.is_some() => statistics.peer.note(since, now),
-            Input::Message(_) | Input::Abort(_) => {}
+            Input::Message(_) | Input::Proceed | Input::Abort(_) => {}
         }
     }
 
@@ -79,6 +79,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         drop(slots);
         self.slots.get_mut(&id)?.claims = false;
         Some(request)
+    }
+
+    /// Returns the handshake that computes its next part now. They take turns.
+    pub(in crate::manager) fn next_at_work(&mut self) -> Option<HandshakeId> {
+        let works = |(_, slot): &(_, &Slot<C, S>)| slot.filed.works();
+        let after = self.slots.from(self.worked.wrapping_add(1)).find(works).map(|(id, _)| *id);
+        let next = after.or_else(|| self.slots.iter().find(works).map(|(id, _)| *id))?;
+        self.worked = next;
+        Some(next)
     }
 
     /// Runs the state machine of a handshake. [`carry_out`](Self::carry_out) does what it asks for:
@@ -160,14 +169,14 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             };
             match reply {
                 Some(reply) => slot.launch(id, message, reply, now, delivery),
-                None if !matches!(result, Ok(Step::Sign(_) | Step::Claim(_))) => {
+                None if !matches!(result, Ok(Step::Sign(_) | Step::Claim(_) | Step::More)) => {
                     slot.exchange.flush_ack()
                 }
                 None => {}
             }
         }
         let progress = match result {
-            Ok(Step::Send(_) | Step::Claim(_)) => Progress::Waiting,
+            Ok(Step::Send(_) | Step::Claim(_) | Step::More) => Progress::Waiting,
             Ok(Step::Sign(request)) => {
                 delivery.push_event(Event::SignRequest(request));
                 Progress::Waiting

@@ -129,6 +129,14 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.conclude(cx, id, stepped)
     }
 
+    /// Has one handshake compute its next part.
+    #[inline(never)]
+    pub(in crate::manager) fn compute(&mut self, cx: &mut Context<'_>) {
+        if let Some(id) = self.handshakes.next_at_work() {
+            self.advance(cx, id, Input::Proceed);
+        }
+    }
+
     /// Tries an answer from one of several addresses.
     #[cfg(feature = "initiator")]
     #[inline(never)]
