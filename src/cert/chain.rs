@@ -189,18 +189,42 @@ impl ChainClaim<'_> {
         crypto: &C,
         cache: &mut dyn VerifiedCache,
     ) -> Result<ChainVerified, ChainError> {
+        self.verify_icac(crypto, cache)?;
+        self.verify_noc(crypto, cache)?;
+        Ok(self.verified())
+    }
+
+    /// Verifies the signature of the ICAC. Returns false if there was nothing to verify.
+    pub(crate) fn verify_icac<C: Crypto>(
+        &self,
+        crypto: &C,
+        cache: &mut dyn VerifiedCache,
+    ) -> Result<bool, ChainError> {
+        let Some((icac, fingerprint)) = &self.icac else { return Ok(false) };
         let fault = |_| ChainFault::Signature;
-        if let Some((icac, fingerprint)) = &self.icac {
-            icac.verify(crypto).map_err(fault).map_err(Position::Icac.fault())?;
-            cache.insert(*fingerprint);
-        }
-        if let Some((noc, fingerprint)) = &self.noc {
-            noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
-            cache.insert_node(*fingerprint);
-        }
+        icac.verify(crypto).map_err(fault).map_err(Position::Icac.fault())?;
+        cache.insert(*fingerprint);
+        Ok(true)
+    }
+
+    /// Verifies the signature of the NOC. Returns false if there was nothing to verify.
+    pub(crate) fn verify_noc<C: Crypto>(
+        &self,
+        crypto: &C,
+        cache: &mut dyn VerifiedCache,
+    ) -> Result<bool, ChainError> {
+        let Some((noc, fingerprint)) = &self.noc else { return Ok(false) };
+        let fault = |_| ChainFault::Signature;
+        noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
+        cache.insert_node(*fingerprint);
+        Ok(true)
+    }
+
+    /// Returns the facts. The caller has verified both signatures.
+    pub(crate) fn verified(&self) -> ChainVerified {
         let Self { node_id, fabric_id, cats, public_key, not_after, uses_icac, .. } = *self;
         let public_key = PublicKey::checked(public_key);
-        Ok(ChainVerified { node_id, fabric_id, cats, public_key, not_after, uses_icac })
+        ChainVerified { node_id, fabric_id, cats, public_key, not_after, uses_icac }
     }
 }
 

@@ -35,17 +35,6 @@ pub(in crate::manager) enum Input<'a> {
     Abort(HandshakeError),
 }
 
-impl Input<'_> {
-    /// Returns true if the peer may present certificates by this.
-    pub(in crate::manager) fn may_present_certificates(&self) -> bool {
-        let opcode = match self {
-            Self::Message(message) => Some(message.opcode),
-            Self::Signed(_) | Self::Claimed(_) | Self::Proceed | Self::Abort(_) => None,
-        };
-        opcode.is_some_and(|o| [Opcode::CASE_SIGMA2, Opcode::CASE_SIGMA3].contains(&o))
-    }
-}
-
 /// The same of every machine.
 macro_rules! each {
     ($machine:expr, $each:ident => $value:expr) => {
@@ -75,8 +64,11 @@ impl<C: Crypto> Machine<C> {
                 machine.handle(crypto, cx, message, out)
             }
             (Self::PaseServer(machine), Input::Proceed) => machine.proceed(crypto, cx, out),
+            (Self::CaseServer(machine), Input::Proceed) => machine.proceed(crypto, cx, env, out),
             #[cfg(feature = "initiator")]
             (Self::PaseClient(machine), Input::Proceed) => machine.proceed(crypto, cx, out),
+            #[cfg(feature = "initiator")]
+            (Self::CaseClient(machine), Input::Proceed) => machine.proceed(crypto, cx, env, out),
             (Self::CaseServer(machine), Input::Message(message)) => {
                 machine.handle(crypto, cx, env, message, out)
             }
@@ -98,7 +90,6 @@ impl<C: Crypto> Machine<C> {
             (Self::CaseServer(machine), Input::Claimed(claimed)) => {
                 machine.complete_claim(crypto, cx, env, claimed, out)
             }
-            (_, Input::Proceed) => Err(Failure::silent(HandshakeError::NothingLeft)),
             // Only the responder of CASE claims.
             (_, Input::Claimed(_)) => Err(Failure::silent(HandshakeError::StaleClaim)),
             // PASE never asks for a signature.
@@ -122,6 +113,28 @@ impl<C: Crypto> Machine<C> {
             Self::CaseClient(machine) => machine.try_answer(crypto, cx, env, message, out),
             _ => Err(HandshakeError::UnexpectedMessage(message.opcode)),
         }
+    }
+
+    /// Computes the next part of an answer that was tried. After an error the state machine waits for
+    /// another one.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) fn try_proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+    ) -> Result<Step, HandshakeError> {
+        match self {
+            Self::CaseClient(machine) => machine.try_proceed(crypto, cx, env),
+            _ => Err(HandshakeError::NothingLeft),
+        }
+    }
+
+    /// Returns true if an answer is accepted only when nothing more is to be computed. PASE accepts
+    /// one that echoes the random of the request.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) const fn judges_late(&self) -> bool {
+        matches!(self, Self::CaseClient(_))
     }
 
     /// Returns true if a message of the initiator is the one that the responder waits for, with the

@@ -8,7 +8,7 @@ use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeHandle, HandshakeId, SessionHandle};
 use crate::manager::handshakes::Handshakes;
-use crate::manager::handshakes::certificates::{CERTIFICATES_LEN, Keeper, Kept};
+use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::machine::Input;
 use crate::manager::handshakes::message::{allocate, message_of};
 use crate::manager::handshakes::progress::{NewlyEstablished, Progress, Stepped};
@@ -109,22 +109,25 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.note_wait(&input, cx.now, &mut delivery.statistics.handshakes);
         // Whatever the peer sent, it answers the message in flight.
         slot.exchange.ground();
+        // Before the message, which takes what is left.
+        let mut room = match &input {
+            Input::Message(message) if message.presents_certificates() => {
+                delivery.bytes.allocate(Owner::Certificates(id), message.payload.len())
+            }
+            Input::Proceed => slot.kept.take().map(Kept::into_room),
+            _ => None,
+        };
         let Some(mut message) = allocate(id, delivery) else {
             return Stepped::failed(HandshakeError::NoRoom);
         };
-        let mut certificates = input
-            .may_present_certificates()
-            .then(|| delivery.bytes.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
-            .flatten();
-        let [out, room] = delivery.bytes.get_many_mut([
+        let [out, certificates] = delivery.bytes.get_many_mut([
             Some((message_of(id), &mut message)),
-            certificates.as_mut().map(|held| (Owner::Certificates(id), held)),
+            room.as_mut().map(|held| (Owner::Certificates(id), held)),
         ]);
         let Ok(mut buf) = MessageBuf::new(out) else {
             return Stepped::failed(HandshakeError::NoRoom);
         };
-        let mut keeper = Keeper::new(room);
-        let result = node.with_env(cx, &mut keeper, |env, cx| {
+        let (result, left) = node.with_env(cx, certificates, |env, cx| {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
         let result = result.map_err(Failure::in_shared_room);
@@ -138,9 +141,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             slot.claims = !wait.is_zero();
             slot.machine.limit_wait(cx.now + wait);
         }
-        let facts = keeper.facts;
-        if let Some(held) = certificates {
-            slot.kept = Kept::settle(&mut delivery.bytes, id, held, facts);
+        if let Some(held) = room {
+            let has_more = slot.machine.has_more();
+            slot.kept = Kept::settle(&mut delivery.bytes, id, held, left, has_more);
         }
         Stepped { result: Some(result), message: Some(message) }
     }
