@@ -74,9 +74,10 @@ pub trait Hashing {
         sum: &mut Secret<HASH_LEN>,
     ) -> Result<(), CryptoError> {
         let key = HmacKey::new(self, password);
+        let mut next = Secret::zero();
         for _ in 0..rounds {
-            let next = Secret::new(key.compute(&[last.as_bytes()]));
-            copy(last.as_mut_bytes(), next.as_bytes());
+            *next.as_mut_bytes() = key.compute(&[last.as_bytes()]);
+            *last.as_mut_bytes() = *next.as_bytes();
             for (sum, last) in sum.as_mut_bytes().iter_mut().zip(next.as_bytes()) {
                 *sum ^= last;
             }

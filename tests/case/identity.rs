@@ -5,7 +5,6 @@ use matter_session::cert::Position;
 use matter_session::context::Services;
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
-use matter_session::handshake::case::KeepNone;
 use matter_session::handshake::{CaseClient, CaseStart, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
@@ -13,6 +12,7 @@ use matter_session::tlv::TlvError;
 use super::rig::{Credentials, Rig, Tbe, forge_sigma2, forge_sigma3};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA3, SUCCESS};
 use matter_session_testing::node::{
+    Kept,
     Did, Machine, NOW, Node, Party, Sign, converse, index, session_id,
 };
 use matter_session_testing::tlv::{self, Field, structure};
@@ -145,7 +145,7 @@ fn the_same_fabric_id_under_another_root_is_another_fabric() {
         assert_eq!(converse(&mut server, &mut client, &first), Ok(()));
         let Machine::CaseServer(machine) = &server.machine else { unreachable!() };
         assert_eq!(machine.fabric(), Some(index(of as u8 + 1)));
-        let [(noc, icac, key)] = &server.kept.0[..] else { panic!("kept once") };
+        let [(noc, icac, key)] = &server.kept.kept[..] else { panic!("kept once") };
         assert_eq!((noc, icac, *key), (&own.noc, &own.icac, own.key().public_key()));
     }
 }
@@ -242,7 +242,7 @@ fn the_policy_has_its_say() {
         party.policy = Some(&Nobody);
         let error = party.feed(rig.messages[n].0, &rig.messages[n].1).error();
         assert_eq!(error, HandshakeError::Rejected);
-        assert!(party.kept.0.is_empty());
+        assert!(party.kept.kept.is_empty());
     }
 }
 
@@ -252,9 +252,9 @@ fn certificates_are_handed_out_once_and_not_in_a_resumption() {
         let mut party = rig.receiver(n);
         let did = party.feed(rig.messages[n].0, &rig.messages[n].1);
         assert!(!matches!(did, Did::Failed { .. }));
-        assert_eq!(party.kept.0.len(), times);
+        assert_eq!(party.kept.kept.len(), times);
         let own = &rig.credentials[usize::from(n == 1)];
-        for (noc, icac, key) in &party.kept.0 {
+        for (noc, icac, key) in &party.kept.kept {
             assert_eq!((noc, icac, *key), (&own.noc, &own.icac, own.key().public_key()));
         }
     }
@@ -372,7 +372,7 @@ fn starting_needs_a_fabric_and_room() {
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(NOW);
         let (peer, id) = (rig.credentials[1].id, session_id(1));
-        rig.nodes[0].env(&mut KeepNone, |env| {
+        rig.nodes[0].env(&mut Kept::default(), |env| {
             let (crypto, out) = (&BACKEND, &mut out[..]);
             CaseClient::start(
                 crypto,
