@@ -1,16 +1,16 @@
 //! The initiator of CASE: a controller, or any node that connects to another.
 
+use super::answer::{Answer, Shared};
 use super::env::{BoundFabric, CaseEnv};
 use super::keys::{
-    ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
-    session_keys, write_tbe,
+    ResumeMic, TBE_DATA3_NONCE, resumed_session_keys, s3k, session_keys, write_tbe,
 };
-use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
-use super::peer::{Keys, PeerVerified, Presentation, tbs_digest};
+use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
+use super::peer::{PeerVerified, tbs_digest};
 use super::proof::{Proof, establish};
 use super::start::CaseStart;
 use crate::context::{Context, PeerIdentity, Rejected};
-use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
+use crate::crypto::{Crypto, KeyPair, Secret, Sha256};
 use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::Ends;
@@ -21,7 +21,6 @@ use crate::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
 use crate::keylog::KeyHook;
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
-use crate::tlv::TlvError;
 use crate::wire::secure_channel::Opcode;
 
 /// The initiator of CASE.
@@ -98,11 +97,11 @@ pub struct Client<C: Crypto> {
 }
 
 /// The peer that the handshake is for, fixed at its start.
-struct Target {
-    fabric: BoundFabric,
-    node: NodeId,
-    ipk: Secret<16>,
-    local: LocalSessionId,
+pub(super) struct Target {
+    pub(super) fabric: BoundFabric,
+    pub(super) node: NodeId,
+    pub(super) ipk: Secret<16>,
+    pub(super) local: LocalSessionId,
 }
 
 enum State<C: Crypto> {
@@ -118,23 +117,6 @@ struct ExpectSigma2<C: Crypto> {
     resuming: Option<ResumptionRecord>,
     /// A Sigma2 that is verified. It may be refused, and another one come.
     answer: Option<Answer<C>>,
-}
-
-/// A Sigma2 of which not all is verified yet.
-struct Answer<C: Crypto> {
-    key: PublicKey,
-    ends: Ends,
-    /// The hash over Sigma1 and it.
-    heard: C::Sha256,
-    part: Part,
-}
-
-/// What is done next with a Sigma2.
-enum Part {
-    /// The shared secret, with which the encrypted part is decrypted: so many bytes.
-    Agree { random: [u8; 32], len: usize },
-    /// The certificates are verified.
-    Verify { shared: Secret<32>, resumption_id: ResumptionId, presentation: Presentation },
 }
 
 /// Sigma2 was the responder's, and a full handshake goes on.
@@ -397,73 +379,16 @@ impl<C: Crypto> Client<C> {
             return Err(HandshakeError::NothingLeft);
         };
         let fabric = target.fabric.find(env)?;
-        let Part::Verify { shared, resumption_id, presentation } = &mut answer.part else {
-            answer.agree(crypto, cx.keys, env, ephemeral, target, transcript)?;
-            return Ok(Step::More);
-        };
-        let own_key = ephemeral.public();
-        let keys = Keys { own: &own_key, peer: &answer.key };
-        let peer = presentation.verify_next(crypto, cx, env, fabric, Some(target.node), keys)?;
-        let Some(peer) = peer else { return Ok(Step::More) };
+        let part = answer.proceed(crypto, cx, env, ephemeral, target, transcript)?;
+        let Some(Shared { shared, resumption_id, peer }) = part else { return Ok(Step::More) };
         let (noc, icac) = (fabric.noc(), fabric.icac());
-        let (sender, receiver) = (&own_key, &answer.key);
+        let (sender, receiver) = (&ephemeral.public(), &answer.key);
         let digest = tbs_digest(crypto, &TbsData { noc, icac, sender, receiver })?;
         let stage = Stage::AwaitSignature { digest };
         *transcript = answer.heard.clone();
-        let (shared, resumption_id, ends) = (shared.clone(), *resumption_id, answer.ends);
+        let ends = answer.ends;
         self.state = State::Verified(Verified { shared, peer, resumption_id, ends, stage });
         Ok(Step::Sign(SignRequest::new(digest, fabric.index())))
-    }
-}
-
-impl<C: Crypto> Answer<C> {
-    /// Sigma2 was received.
-    #[inline(never)]
-    fn new(
-        transcript: &C::Sha256,
-        target: &Target,
-        env: &mut CaseEnv<'_>,
-        payload: &[u8],
-    ) -> Result<Self, HandshakeError> {
-        let sigma2 = Sigma2::parse(payload)?;
-        target.fabric.find(env)?;
-        let encrypted = payload.get(sigma2.encrypted).ok_or(TlvError::Truncated)?;
-        env.certificates.store(encrypted)?;
-        let mut heard = transcript.clone();
-        heard.update(payload);
-        let ends = Ends {
-            role: SessionRole::Initiator,
-            local: target.local,
-            peer: sigma2.responder_session_id,
-            peer_parameters: sigma2.session_parameters.unwrap_or_default(),
-        };
-        let part = Part::Agree { random: sigma2.responder_random, len: encrypted.len() };
-        Ok(Self { key: sigma2.responder_public_key, ends, heard, part })
-    }
-
-    /// Computes the shared secret, and decrypts the encrypted part. `transcript` ends before it.
-    #[inline(never)]
-    fn agree(
-        &mut self,
-        crypto: &C,
-        log: KeyHook<'_>,
-        env: &mut CaseEnv<'_>,
-        ephemeral: &C::Ephemeral,
-        target: &Target,
-        transcript: &C::Sha256,
-    ) -> Result<(), HandshakeError> {
-        let Part::Agree { random, len } = &self.part else {
-            return Err(HandshakeError::NothingLeft);
-        };
-        let shared = ephemeral.agree(&self.key)?;
-        let key = s2k(crypto, &shared, &target.ipk, random, &self.key, transcript)?;
-        log.sigma2(&key);
-        let encrypted = env.certificates.stored(*len)?;
-        let plain = open_tbe(crypto, key, TBE_DATA2_NONCE, encrypted)?;
-        let resumption_id = TbeData::parse2(plain)?.resumption_id.ok_or(TlvError::UnexpectedTag)?;
-        let presentation = Presentation::new(crypto, plain)?;
-        self.part = Part::Verify { shared, resumption_id, presentation };
-        Ok(())
     }
 }
 

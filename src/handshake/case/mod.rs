@@ -22,6 +22,7 @@
 //! [Core, "Certificate Authenticated Session Establishment (CASE)"]
 
 mod admission;
+mod answer;
 mod client;
 mod env;
 mod full;

@@ -109,6 +109,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.note_wait(&input, cx.now, &mut delivery.statistics.handshakes);
         // Whatever the peer sent, it answers the message in flight.
         slot.exchange.ground();
+        delivery.bytes.release(message_of(id));
         // Before the message, which takes what is left.
         let mut room = match &input {
             Input::Message(message) if message.presents_certificates() => {
