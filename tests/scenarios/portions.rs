@@ -158,7 +158,9 @@ fn run<S: Storage>(nodes: &mut [Node<S>; 2]) {
 }
 
 fn members<S: Storage>(with_icac: bool) -> [Node<S>; 2] {
-    let config = Config::default().with_less_than_specified();
+    let config = Config::default()
+        .with_less_than_specified()
+        .with_claim_wait(core::time::Duration::from_secs(3));
     let mut authority = Authority::new(1, with_icac);
     [(1, 100), (2, 200)].map(|(seed, id)| {
         let mut node = Node::new(seed, config.clone());

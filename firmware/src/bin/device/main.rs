@@ -20,6 +20,7 @@ use firmware::memory::Memory;
 use firmware::rng::Trng;
 use firmware::tables::{self, Idle};
 use matter_session::crypto::{CompactRustCrypto, Signature};
+use matter_session::fabric::CredentialsCheck;
 #[cfg(feature = "initiator")]
 use matter_session::ids::NodeId;
 
@@ -59,6 +60,19 @@ fn main() -> ! {
         match ARRIVING.poll(&mut device.board.uart) {
             Some((kind, body)) => take_in(&mut device, kind, body),
             None => device.board.clock.sleep(due, WAKERS),
+        }
+    }
+}
+
+/// Joins a fabric, and goes on with all else between two signatures.
+#[inline(never)]
+fn join(device: &mut Device<'_, Line>, fabric: &Fabric<'_>) -> bool {
+    let mut check = CredentialsCheck::new();
+    loop {
+        match device.check(fabric, &mut check) {
+            Some(true) => return device.join(fabric, &check),
+            Some(false) => _ = device.turn(),
+            None => return false,
         }
     }
 }
@@ -103,7 +117,7 @@ fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
             }
         }
         kind::FABRIC => {
-            let joined = Fabric::read(body).is_some_and(|fabric| device.join(&fabric));
+            let joined = Fabric::read(body).is_some_and(|fabric| join(device, &fabric));
             device.board.done(kind, joined);
         }
         kind::SIGNATURE => {
