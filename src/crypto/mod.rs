@@ -64,8 +64,6 @@ pub use self::nonce::{
 pub(crate) use self::once::OneTimeKey;
 pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
 pub(crate) use self::persisted::low;
-pub(crate) use self::stretch::Stretch;
-pub use self::stretch::VerifierDraft;
 pub use self::persisted::{PersistedCounter, StoreFirst};
 #[cfg(feature = "rustcrypto")]
 pub use self::rustcrypto::{CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey};
@@ -73,6 +71,8 @@ pub use self::secret::Secret;
 #[cfg(feature = "std")]
 pub use self::spake2p::SpakeVerifier;
 pub use self::spake2p::{Blind, Spake2p, SpakeSecrets};
+pub(crate) use self::stretch::Stretch;
+pub use self::stretch::VerifierDraft;
 pub use self::suite::Suite;
 
 /// A crypto backend: the primitives of Matter's one cipher suite.

@@ -11,7 +11,9 @@ use thiserror::Error;
 pub use self::group_key::{EpochStart, GroupEpoch, GroupKey};
 pub use self::verify::CredentialsCheck;
 use crate::bytes::debug_lengths;
-use crate::cert::{CertError, Certificate, CertificateBuf, ChainError, ChainFault, Position, Profile};
+use crate::cert::{
+    CertError, Certificate, CertificateBuf, ChainError, ChainFault, Position, Profile,
+};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
 use crate::time::WallClock;

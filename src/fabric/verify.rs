@@ -2,7 +2,8 @@
 
 use super::{CredentialsVerified, FabricCredentials, FabricError, Facts, KeyPlace, Names};
 use crate::cert::{
-    self, ChainClaim, ChainError, ChainFault, ChainPolicy, NoCache, Position, Profile, RootClaim,
+    self, ChainClaim, ChainError, ChainFault, ChainPolicy, Form, Link, NoCache, Position, Profile,
+    RootClaim,
 };
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, Sha256};
 use crate::ids::FabricIndex;
@@ -20,9 +21,9 @@ pub struct CredentialsCheck {
 /// What is verified next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
-    Root,
-    Icac,
-    Noc,
+    Root(Form),
+    /// The intermediate and the operational certificate.
+    Chain(Option<Link>),
     /// That the operational key is a point of the curve.
     Key,
     Done,
@@ -48,11 +49,12 @@ impl CredentialsCheck {
     /// Begins with nothing verified.
     #[must_use]
     pub const fn new() -> Self {
-        Self { of: None, next: Check::Root }
+        Self { of: None, next: Check::Root(Form::Usual) }
     }
 
     /// Verifies the next signature of the credentials, which are the same in each call. Returns true
-    /// once all are verified: after four calls at most.
+    /// once all are verified: after four calls, and one more for each that was made over the other of
+    /// two forms of its certificate.
     ///
     /// # Errors
     /// [`FabricError`] says which part is wrong. The credentials are to be refused.
@@ -69,23 +71,21 @@ impl CredentialsCheck {
         // By reference, as every move of it would be one more copy below the verification.
         let checked = &credentials.check(crypto, profile);
         let checked = checked.as_ref().map_err(|error| *error)?;
-        if self.next == Check::Root {
-            checked.root.verify(crypto)?;
-            self.next = Check::Icac;
-            return Ok(false);
-        }
-        let chain = checked.chain.as_ref().map_err(|error| *error)?;
-        if self.next == Check::Icac {
-            let had_one = chain.verify_icac(crypto, &mut NoCache)?;
-            self.next = Check::Noc;
-            if had_one {
-                return Ok(false);
-            }
-        }
-        match self.next {
-            Check::Noc => {
-                chain.verify_noc(crypto, &mut NoCache)?;
-                self.next = Check::Key;
+        self.next = match self.next {
+            Check::Root(form) => match checked.root.verify_form(crypto, form)? {
+                true => Check::Chain(Link::FIRST),
+                false => Check::Root(Form::Other),
+            },
+            Check::Chain(link) => {
+                let chain = checked.chain.as_ref().map_err(|error| *error)?;
+                let mut next = (link, false);
+                while let (Some(link), false) = next {
+                    next = chain.verify_link(crypto, &mut NoCache, link)?;
+                }
+                match next {
+                    (None, _) => Check::Key,
+                    (link, _) => Check::Chain(link),
+                }
             }
             Check::Key => {
                 checked.noc_key.check(crypto).map_err(|error| match error {
@@ -94,10 +94,10 @@ impl CredentialsCheck {
                     }
                     other => FabricError::Crypto(other),
                 })?;
-                self.next = Check::Done;
+                Check::Done
             }
-            Check::Root | Check::Icac | Check::Done => {}
-        }
+            Check::Done => Check::Done,
+        };
         Ok(self.next == Check::Done)
     }
 }

@@ -12,8 +12,7 @@ use matter_session::tlv::TlvError;
 use super::rig::{Credentials, Rig, Tbe, forge_sigma2, forge_sigma3};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA3, SUCCESS};
 use matter_session_testing::node::{
-    Kept,
-    Did, Machine, NOW, Node, Party, Sign, converse, index, session_id,
+    Did, Kept, Machine, NOW, Node, Party, Sign, converse, index, session_id,
 };
 use matter_session_testing::tlv::{self, Field, structure};
 use matter_session_testing::{BACKEND, Backend, Script};

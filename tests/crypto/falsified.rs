@@ -7,9 +7,9 @@ use std::sync::Arc;
 use matter_session::crypto::SpakeVerifier;
 use matter_session::crypto::check::Primitive;
 use matter_session::crypto::{
-    Aead, AesCcm, Blind, Cipher, CryptoError, Curve, EphemeralKey, HASH_LEN, Hashing, KEY_LEN, KeyPair,
-    MIC_LEN, OpenJob, OpenNonce, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto, SealJob,
-    SealNonce, Secret, Sha256, Sha256State, Signature, Spake2p,
+    Aead, AesCcm, Blind, Cipher, CryptoError, Curve, EphemeralKey, HASH_LEN, Hashing, KEY_LEN,
+    KeyPair, MIC_LEN, OpenJob, OpenNonce, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto,
+    SealJob, SealNonce, Secret, Sha256, Sha256State, Signature, Spake2p,
 };
 use matter_session::rand_core::CryptoRng;
 

@@ -12,7 +12,7 @@ use matter_session::manager::{
 use matter_session::time::Instant;
 
 use crate::counting::Counting;
-use crate::net::{Authority, Dice, index, compute};
+use crate::net::{Authority, Dice, compute, index};
 
 pub struct Party {
     pub manager: SessionManager<Counting, Heap, u32>,

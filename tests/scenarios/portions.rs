@@ -18,14 +18,8 @@ use matter_session::time::Instant;
 use crate::counting::{Counting, Work};
 use crate::net::{Authority, Dice, IM, Membership, PASSCODE, udp};
 
-type Small = Fixed<
-    Sessions<7>,
-    Exchanges<4>,
-    Handshakes<2>,
-    Fabrics<2>,
-    Records<6>,
-    MessageBytes<4096>,
->;
+type Small =
+    Fixed<Sessions<7>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<6>, MessageBytes<4096>>;
 type Manager<S> = SessionManager<Counting, S, u32>;
 
 /// A node of which every call is looked at.
@@ -249,10 +243,8 @@ fn no_refused_claim_computes_more_than_one_operation() {
     let mut nodes = members::<Heap>(true);
     nodes[0].call(|m, cx| m.connect_case(cx, udp(2), peer())).unwrap();
     run(&mut nodes);
-    let record = nodes[1].manager.records_mut().export(Peer::new(
-        FabricIndex::MIN,
-        NodeId::new(100),
-    ));
+    let record =
+        nodes[1].manager.records_mut().export(Peer::new(FabricIndex::MIN, NodeId::new(100)));
     assert!(record.is_some(), "it may be stored now");
     for node in &mut nodes {
         node.events.clear();

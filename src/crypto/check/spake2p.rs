@@ -3,7 +3,9 @@
 use super::curve::{Constant, OFF_CURVE};
 use super::{CheckError, Primitive, vectors as v};
 use crate::crypto::spake2p::{G, N};
-use crate::crypto::{Blind, CryptoError, PUBLIC_KEY_LEN, PublicKey, Secret, Spake2p, SpakeSecrets};
+use crate::crypto::{Blind, CryptoError, PublicKey, Secret, Spake2p};
+#[cfg(feature = "std")]
+use crate::crypto::{PUBLIC_KEY_LEN, SpakeSecrets};
 
 /// Checks the SPAKE2+ part of a backend.
 ///
@@ -98,8 +100,7 @@ fn secrets<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
     let primitive = Primitive::SpakeUnblind;
     let [w0, w1, x, y] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X, v::SPAKE_Y].map(Secret::new);
     let [x_share, y_share] = [v::SPAKE_SHARE_X, v::SPAKE_SHARE_Y];
-    for (case, blind, share, own) in
-        [("X", Blind::M, &x_share, &y), ("Y", Blind::N, &y_share, &x)]
+    for (case, blind, share, own) in [("X", Blind::M, &x_share, &y), ("Y", Blind::N, &y_share, &x)]
     {
         let unblinded = backend.spake_unblind(&w0, blind, &PublicKey::checked(share));
         let unblinded = primitive.works(case, unblinded)?;
@@ -139,12 +140,15 @@ fn prepared<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
 }
 
 /// `Z` and `V`, to be compared.
+#[cfg(feature = "std")]
 type Pair = (Secret<PUBLIC_KEY_LEN>, Secret<PUBLIC_KEY_LEN>);
 
+#[cfg(feature = "std")]
 fn pair(secrets: SpakeSecrets) -> Pair {
     (secrets.z, secrets.v)
 }
 
+#[cfg(feature = "std")]
 fn known() -> Pair {
     (Secret::new(v::SPAKE_Z), Secret::new(v::SPAKE_V))
 }

@@ -121,10 +121,7 @@ impl Sharing {
 
     /// Multiplies once. Returns the share `X` after the second time.
     #[inline(never)]
-    pub(crate) fn step<C: Crypto>(
-        &mut self,
-        crypto: &C,
-    ) -> Result<Option<PublicKey>, CryptoError> {
+    pub(crate) fn step<C: Crypto>(&mut self, crypto: &C) -> Result<Option<PublicKey>, CryptoError> {
         let Self { w0, x, x_share, has_base, .. } = self;
         if !*has_base {
             put(x_share, crypto.spake_l(x)?.as_bytes());

@@ -16,10 +16,10 @@ mod scalar;
 
 use subtle::ConstantTimeEq;
 
+pub(crate) use self::exchange::{Proving, Responding, Sharing};
 #[cfg(feature = "std")]
 pub use self::part::SpakeVerifier;
 pub use self::part::{Blind, Spake2p, SpakeSecrets};
-pub(crate) use self::exchange::{Proving, Responding, Sharing};
 use super::{Crypto, CryptoError, HASH_LEN, KEY_LEN, PublicKey, Secret, Sha256};
 
 /// The generator `G` of P-256.

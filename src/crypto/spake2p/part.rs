@@ -218,11 +218,8 @@ pub trait SpakeVerifier: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// # Errors
     /// [`CryptoError::InvalidPoint`] if the share is no point or `Z` is the identity;
     /// [`CryptoError::InvalidScalar`], [`CryptoError::Backend`].
-    fn z(
-        &self,
-        y: &Secret<32>,
-        x_share: &PublicKey,
-    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError>;
+    fn z(&self, y: &Secret<32>, x_share: &PublicKey)
+    -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError>;
 
     /// Computes the verifier's share `Y = y*G + w0*N`.
     ///

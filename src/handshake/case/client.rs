@@ -2,9 +2,7 @@
 
 use super::answer::{Answer, Shared};
 use super::env::{BoundFabric, CaseEnv};
-use super::keys::{
-    ResumeMic, TBE_DATA3_NONCE, resumed_session_keys, s3k, session_keys, write_tbe,
-};
+use super::keys::{ResumeMic, TBE_DATA3_NONCE, resumed_session_keys, s3k, session_keys, write_tbe};
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
 use super::peer::{PeerVerified, tbs_digest};
 use super::proof::{Proof, establish};

@@ -4,7 +4,7 @@ use super::env::CaseEnv;
 use super::messages::{TbeData, TbsData};
 use super::presented::Places;
 use crate::cert::{
-    self, Certificate, ChainClaim, ChainPolicy, ChainVerified, Position, VerifiedCache,
+    self, Certificate, ChainClaim, ChainPolicy, ChainVerified, Link, Position, VerifiedCache,
 };
 use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Sha256, Signature};
@@ -42,22 +42,15 @@ pub(super) struct Presentation {
     len: u16,
     /// The digest of what stays there: that is not changed between two calls.
     digest: [u8; HASH_LEN],
-    next: Check,
-}
-
-/// What is verified next.
-#[derive(Clone, Copy)]
-enum Check {
-    Icac,
-    Noc,
-    Possession,
+    /// What of the chain is verified next; `None` if only the signature of the peer is left.
+    next: Option<Link>,
 }
 
 impl Presentation {
     /// What was decrypted in its room, of which nothing is verified.
     pub(super) fn new<C: Crypto>(crypto: &C, plain: &[u8]) -> Result<Self, HandshakeError> {
         let len = u16::try_from(plain.len()).map_err(|_| HandshakeError::BufferTooSmall)?;
-        Ok(Self { len, digest: digest(crypto, plain), next: Check::Icac })
+        Ok(Self { len, digest: digest(crypto, plain), next: Link::FIRST })
     }
 
     /// Verifies the next signature. After the last one everything about the peer is checked that
@@ -86,20 +79,16 @@ impl Presentation {
         // By reference, as every move of it would be one more copy below the verification.
         let claim = &check_chain(crypto, &tbe, fabric.root(), &policy, env.verified);
         let claim = claim.as_ref().map_err(|error| *error)?;
-        if matches!(self.next, Check::Icac) {
-            self.next = Check::Noc;
-            if claim.verify_icac(crypto, env.verified)? {
-                return Ok(None);
-            }
-        }
-        if matches!(self.next, Check::Noc) {
-            self.next = Check::Possession;
-            if claim.verify_noc(crypto, env.verified)? {
+        while let Some(link) = self.next {
+            let (next, has_verified) = claim.verify_link(crypto, env.verified, link)?;
+            self.next = next;
+            if has_verified {
                 return Ok(None);
             }
         }
         let chain = claim.verified();
-        let (verified, places) = verify_peer(crypto, cx, fabric, wanted, &tbe, keys, &chain, plain)?;
+        let (verified, places) =
+            verify_peer(crypto, cx, fabric, wanted, &tbe, keys, &chain, plain)?;
         env.certificates.note_verified(places);
         Ok(Some(verified))
     }

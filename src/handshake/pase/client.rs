@@ -205,11 +205,7 @@ impl<C: Crypto> Client<C> {
         }
     }
 
-    fn step(
-        &mut self,
-        crypto: &C,
-        message: &Incoming<'_>,
-    ) -> Result<Step, HandshakeError> {
+    fn step(&mut self, crypto: &C, message: &Incoming<'_>) -> Result<Step, HandshakeError> {
         let payload = &*message.payload;
         match (&mut self.state, message.opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),

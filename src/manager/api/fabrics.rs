@@ -64,7 +64,7 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// can connect to it. The fabric gets the smallest free index. That of a fabric that was removed
     /// is free when no session of it is left.
     ///
-    /// Up to four signatures are verified in this call: half a second on a Cortex-M4 at 64 MHz. Where
+    /// Three to seven signatures are verified in this call: half a second on a Cortex-M4 at 64 MHz. Where
     /// that is too long, [check](Self::check) the credentials first.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
 
     /// Verifies the next signature of credentials, so that [`add_checked`](Self::add_checked) and
     /// [`update_checked`](Self::update_checked) verify none. Returns true once all are verified,
-    /// after four calls at most. The credentials are the same in each call; other work can be done
+    /// after three to seven calls. The credentials are the same in each call; other work can be done
     /// between two.
     ///
     /// ```
@@ -227,7 +227,7 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///
     /// The command brings no identity protection keys: leave those of the credentials empty, and
     /// the fabric keeps the keys that it has, with their start times. Keys in the credentials
-    /// replace them, without start times, as in [`add`](Self::add). Like that call it verifies up to four
+    /// replace them, without start times, as in [`add`](Self::add). Like that call it verifies several
     /// signatures; [`update_checked`](Self::update_checked) does not. To undo an update, update again
     /// with the former credentials. [Core, "UpdateNOC Command"]
     ///

@@ -6,9 +6,9 @@
 #[cfg(feature = "std")]
 mod tables;
 
+use p256::elliptic_curve::Group;
 use p256::elliptic_curve::ff::Field;
 use p256::elliptic_curve::group::ff::FromUniformBytes;
-use p256::elliptic_curve::Group;
 use p256::{ProjectivePoint, Scalar};
 use zeroize::Zeroizing;
 
