@@ -7,7 +7,7 @@
 //! ```text
 //! part       required                     by default
 //! Cipher     aead, Aead::{seal, open}     trials, privacy, single uses, batches
-//! Hashing    sha256                       hmac, hkdf, pbkdf2
+//! Hashing    sha256                       hmac, hkdf, pbkdf2_rounds
 //! Curve      ephemeral, verify, KeyPair   (nothing)
 //! Spake2p    point_mul, point_add         scalars, and the steps of the protocol
 //! ```

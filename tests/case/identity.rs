@@ -5,7 +5,9 @@ use matter_session::cert::Position;
 use matter_session::context::Services;
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
-use matter_session::handshake::{CaseClient, CaseStart, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
+use matter_session::handshake::{
+    CaseClient, CaseStart, HANDSHAKE_TIMEOUT, HandshakeError, Signed, Step,
+};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
 
@@ -255,6 +257,37 @@ fn certificates_are_handed_out_once_and_not_in_a_resumption() {
         let own = &rig.credentials[usize::from(n == 1)];
         for (noc, icac, key) in &party.kept.kept {
             assert_eq!((noc, icac, *key), (&own.noc, &own.icac, own.key().public_key()));
+        }
+    }
+}
+
+#[test]
+fn certificates_that_are_changed_while_they_are_verified_are_refused() {
+    let rig = Rig::full();
+    for (n, before) in [(1, 1), (2, 0), (2, 1)] {
+        for change in [false, true] {
+            let Party { crypto, mut machine, node, mut rng, mut kept, .. } = rig.receiver(n);
+            let (opcode, mut payload) = rig.messages[n].clone();
+            let (mut services, mut out) = (Services::new(&mut rng), [0; 1280]);
+            let (mut cx, node) = (services.at(NOW), node.unwrap());
+            let message = matter_session::Incoming::new(opcode, &mut payload);
+            let mut step = node.env(&mut kept, |env| {
+                machine.handle(crypto, &mut cx, Some(env), message, &mut out)
+            });
+            let mut proceed = |kept: &mut Kept| {
+                node.env(kept, |env| machine.proceed(crypto, &mut cx, Some(env), &mut out))
+            };
+            for _ in 0..before {
+                assert!(matches!(step, Ok(Step::More)));
+                step = proceed(&mut kept);
+            }
+            assert!(matches!(step, Ok(Step::More)));
+            if change {
+                kept.room[60] ^= 1;
+            }
+            let step = proceed(&mut kept);
+            let refused = step.is_err_and(|failed| failed.error == HandshakeError::RoomChanged);
+            assert_eq!(refused, change, "message {n} after {before} parts");
         }
     }
 }

@@ -4,7 +4,8 @@ use super::env::CaseEnv;
 use super::messages::{TbeData, TbsData};
 use super::presented::Places;
 use crate::cert::{
-    self, Certificate, ChainClaim, ChainPolicy, ChainVerified, Link, Position, VerifiedCache,
+    self, Certificate, ChainClaim, ChainPolicy, ChainVerified, Link, Position, Profile,
+    VerifiedCache,
 };
 use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Sha256, Signature};
@@ -75,22 +76,39 @@ impl Presentation {
             Some(_) => TbeData::parse2(plain)?,
             None => TbeData::parse3(plain)?,
         };
-        let policy = ChainPolicy::new(cx.wall).with_profile(env.profile);
+        let Some(chain) = self.verify_chain(crypto, cx, env.verified, env.profile, fabric, &tbe)?
+        else {
+            return Ok(None);
+        };
+        let (verified, places) =
+            verify_peer(crypto, cx, fabric, wanted, &tbe, keys, &chain, plain)?;
+        env.certificates.note_verified(places);
+        Ok(Some(verified))
+    }
+
+    /// Verifies the next signature of the chain. Returns the chain if none is left.
+    #[inline(never)]
+    fn verify_chain<C: Crypto>(
+        &mut self,
+        crypto: &C,
+        cx: &Context<'_>,
+        cache: &mut dyn VerifiedCache,
+        profile: Profile,
+        fabric: Fabric<'_>,
+        tbe: &TbeData<'_>,
+    ) -> Result<Option<ChainVerified>, HandshakeError> {
+        let policy = ChainPolicy::new(cx.wall).with_profile(profile);
         // By reference, as every move of it would be one more copy below the verification.
-        let claim = &check_chain(crypto, &tbe, fabric.root(), &policy, env.verified);
+        let claim = &check_chain(crypto, tbe, fabric.root(), &policy, cache);
         let claim = claim.as_ref().map_err(|error| *error)?;
         while let Some(link) = self.next {
-            let (next, has_verified) = claim.verify_link(crypto, env.verified, link)?;
+            let (next, has_verified) = claim.verify_link(crypto, cache, link)?;
             self.next = next;
             if has_verified {
                 return Ok(None);
             }
         }
-        let chain = claim.verified();
-        let (verified, places) =
-            verify_peer(crypto, cx, fabric, wanted, &tbe, keys, &chain, plain)?;
-        env.certificates.note_verified(places);
-        Ok(Some(verified))
+        Ok(Some(claim.verified()))
     }
 }
 
@@ -103,6 +121,7 @@ fn digest<C: Crypto>(crypto: &C, plain: &[u8]) -> [u8; HASH_LEN] {
 }
 
 /// The chain is verified: checks that it is the peer's, and asks the policy.
+#[inline(never)]
 #[expect(clippy::too_many_arguments, reason = "all of them describe one peer")]
 fn verify_peer<C: Crypto>(
     crypto: &C,

@@ -70,7 +70,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         node: &mut Node<S>,
     ) -> Result<HandshakeHandle, ConnectError> {
         self.connect(cx, to, delivery, node, |node, cx, out| {
-            let (started, _) = node.with_env(cx, &mut [], |env, cx| {
+            let started = node.with_env(cx, &mut [], &mut (0, None), |env, cx| {
                 let record = env.resumption.by_peer(peer);
                 let start = CaseStart::new(peer, to.local).with_record(record);
                 CaseClient::start(crypto, cx, env, start, out)

@@ -211,7 +211,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             .then(|| delivery.bytes.allocate(owner, incoming.payload.len()))
             .flatten();
         let room = held.as_mut().map(|held| delivery.bytes.get_mut(owner, held));
-        let (result, left) = node.with_env(cx, room.unwrap_or_default(), |env, cx| {
+        let mut left = (0, None);
+        let result = node.with_env(cx, room.unwrap_or_default(), &mut left, |env, cx| {
             slot.machine.try_answer(crypto, cx, env, incoming, &mut out)
         });
         let has_more = slot.machine.has_more();
@@ -242,7 +243,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let mut held = slot.kept.take().map(Kept::into_room);
         let owner = Owner::Certificates(id);
         let room = held.as_mut().map(|held| delivery.bytes.get_mut(owner, held));
-        let (result, left) = node.with_env(cx, room.unwrap_or_default(), |env, cx| {
+        let mut left = (0, None);
+        let result = node.with_env(cx, room.unwrap_or_default(), &mut left, |env, cx| {
             slot.machine.try_proceed(crypto, cx, env)
         });
         let has_more = slot.machine.has_more();

@@ -128,7 +128,8 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let Ok(mut buf) = MessageBuf::new(out) else {
             return Stepped::failed(HandshakeError::NoRoom);
         };
-        let (result, left) = node.with_env(cx, certificates, |env, cx| {
+        let mut left = (0, None);
+        let result = node.with_env(cx, certificates, &mut left, |env, cx| {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
         let result = result.map_err(Failure::in_shared_room);

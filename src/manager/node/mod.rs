@@ -79,14 +79,15 @@ impl<S: Storage> Node<S> {
         }
     }
 
-    /// Runs a step of a CASE handshake, with this room for the certificates of the peer. Also returns
-    /// how much of it is in use, and where verified certificates stand in it.
+    /// Runs a step of a CASE handshake, with this room for the certificates of the peer. `left` says
+    /// then how much of it is in use, and where verified certificates stand in it.
     pub(super) fn with_env<R>(
         &mut self,
         cx: &mut Context<'_>,
         room: &mut [u8],
+        left: &mut (usize, Option<Places>),
         step: impl FnOnce(&mut CaseEnv<'_>, &mut Context<'_>) -> R,
-    ) -> (R, (usize, Option<Places>)) {
+    ) -> R {
         let mut own = self.records.at(cx.now, !self.config.claim_wait.is_zero());
         let mut others = cx.resumption.take();
         let verified: &mut dyn VerifiedCache =
@@ -104,9 +105,9 @@ impl<S: Storage> Node<S> {
             parameters: &self.config.parameters,
         };
         let result = step(&mut env, cx);
-        let outcome = env.certificates.outcome();
+        *left = env.certificates.outcome();
         cx.resumption = others;
-        (result, outcome)
+        result
     }
 }
 
