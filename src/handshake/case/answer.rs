@@ -74,11 +74,11 @@ impl<C: Crypto> Answer<C> {
         target: &Target,
         transcript: &C::Sha256,
     ) -> Result<Option<Shared>, HandshakeError> {
+        let fabric = target.fabric.find(env)?;
         let Part::Verify { shared, resumption_id, presentation } = &mut self.part else {
             self.agree(crypto, cx.keys, env, ephemeral, target, transcript)?;
             return Ok(None);
         };
-        let fabric = target.fabric.find(env)?;
         let keys = Keys { own: &ephemeral.public(), peer: &self.key };
         let peer = presentation.verify_next(crypto, cx, env, fabric, Some(target.node), keys)?;
         Ok(peer.map(|peer| Shared { shared: shared.clone(), resumption_id: *resumption_id, peer }))

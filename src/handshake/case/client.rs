@@ -376,15 +376,34 @@ impl<C: Crypto> Client<C> {
         let ExpectSigma2 { ephemeral, answer: Some(answer), .. } = state else {
             return Err(HandshakeError::NothingLeft);
         };
-        let fabric = target.fabric.find(env)?;
         let part = answer.proceed(crypto, cx, env, ephemeral, target, transcript)?;
-        let Some(Shared { shared, resumption_id, peer }) = part else { return Ok(Step::More) };
+        match part {
+            Some(shared) => self.ask(crypto, env, shared),
+            None => Ok(Step::More),
+        }
+    }
+
+    /// The responder is verified: asks for our signature.
+    #[inline(never)]
+    fn ask(
+        &mut self,
+        crypto: &C,
+        env: &CaseEnv<'_>,
+        verified: Shared,
+    ) -> Result<Step, HandshakeError> {
+        let Self { state: State::ExpectSigma2(state), target, transcript } = self else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let ExpectSigma2 { ephemeral, answer: Some(answer), .. } = state else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let fabric = target.fabric.find(env)?;
         let (noc, icac) = (fabric.noc(), fabric.icac());
         let (sender, receiver) = (&ephemeral.public(), &answer.key);
         let digest = tbs_digest(crypto, &TbsData { noc, icac, sender, receiver })?;
         let stage = Stage::AwaitSignature { digest };
         *transcript = answer.heard.clone();
-        let ends = answer.ends;
+        let (ends, Shared { shared, resumption_id, peer }) = (answer.ends, verified);
         self.state = State::Verified(Verified { shared, peer, resumption_id, ends, stage });
         Ok(Step::Sign(SignRequest::new(digest, fabric.index())))
     }

@@ -318,16 +318,29 @@ impl<C: Crypto> Server<C> {
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
         match &mut self.state {
-            State::Drawing(state) => {
-                let Some((full, request)) = state.proceed(crypto, cx, env)? else {
-                    return Ok(Step::More);
-                };
-                self.state = State::Full(full);
-                Ok(Step::Sign(request))
-            }
+            State::Drawing(_) => self.draw(crypto, cx, env),
             State::Full(state) => state.proceed(crypto, cx, env, out),
             _ => Err(HandshakeError::NothingLeft),
         }
+    }
+
+    /// Draws the key pair, or computes the secret and asks for our signature. Not inlined: the new
+    /// state is not on the stack while certificates are verified.
+    #[inline(never)]
+    fn draw(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &CaseEnv<'_>,
+    ) -> Result<Step, HandshakeError> {
+        let State::Drawing(state) = &mut self.state else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let Some((full, request)) = state.proceed(crypto, cx, env)? else {
+            return Ok(Step::More);
+        };
+        self.state = State::Full(full);
+        Ok(Step::Sign(request))
     }
 
     fn step(
