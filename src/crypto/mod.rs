@@ -40,6 +40,7 @@ mod secret;
 pub mod spake2p;
 mod stretch;
 mod suite;
+mod verifier;
 
 pub use self::aead::{Aead, TRIAL_LEN};
 #[cfg(feature = "aws-lc-rs")]
@@ -62,7 +63,7 @@ pub use self::nonce::{
     TxCounter,
 };
 pub(crate) use self::once::OneTimeKey;
-pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
+pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters};
 pub(crate) use self::persisted::low;
 pub use self::persisted::{PersistedCounter, StoreFirst};
 #[cfg(feature = "rustcrypto")]
@@ -72,8 +73,8 @@ pub use self::secret::Secret;
 pub use self::spake2p::SpakeVerifier;
 pub use self::spake2p::{Blind, Spake2p, SpakeSecrets};
 pub(crate) use self::stretch::Stretch;
-pub use self::stretch::VerifierDraft;
 pub use self::suite::Suite;
+pub use self::verifier::{Verifier, VerifierDraft};
 
 /// A crypto backend: the primitives of Matter's one cipher suite.
 ///

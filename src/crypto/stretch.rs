@@ -1,8 +1,6 @@
-//! From a passcode to a verifier, in calls of bounded length.
+//! From a passcode to two scalars, in calls of bounded length.
 
-use core::fmt;
-
-use super::{Crypto, CryptoError, HASH_LEN, Passcode, PbkdfParameters, Secret, Verifier};
+use super::{Crypto, CryptoError, HASH_LEN, Passcode, PbkdfParameters, Secret};
 
 /// The most iterations of PBKDF2 in one call. On a Cortex-M4 they take less than a multiplication
 /// on the curve.
@@ -34,6 +32,10 @@ impl Stretch {
             last: Secret::zero(),
             sum: Secret::zero(),
         }
+    }
+
+    pub(super) const fn parameters(&self) -> &PbkdfParameters {
+        &self.parameters
     }
 
     /// Computes a slice. Returns the prover's two scalars `(w0, w1)` after the last.
@@ -78,67 +80,5 @@ impl Stretch {
         };
         let (w0s, w1s) = stretched.as_bytes().split_at(LEN / 2);
         Ok(Some((reduce(w0s)?, reduce(w1s)?)))
-    }
-}
-
-/// A verifier that is computed from a passcode in many short calls: none takes longer than an
-/// operation on the curve.
-///
-/// ```
-/// use matter_session::crypto::{Crypto, Passcode, PbkdfParameters, VerifierDraft};
-/// use matter_session::{CommissioningWindow, Context, SessionManager, Storage};
-///
-/// /// One turn of a firmware's loop. `draft` is there while the window is to be opened.
-/// fn turn<C: Crypto, S: Storage>(
-///     node: &mut SessionManager<C, S>,
-///     cx: &mut Context<'_>,
-///     crypto: &C,
-///     draft: &mut Option<VerifierDraft>,
-/// ) {
-///     if let Some(Ok(Some(verifier))) = draft.as_mut().map(|draft| draft.step(crypto)) {
-///         let pbkdf = draft.take().map(|draft| *draft.parameters());
-///         let window = pbkdf.map(|pbkdf| CommissioningWindow::new(verifier, pbkdf));
-///         let _ = window.map(|window| node.window().open(cx, window));
-///     }
-///     // ... and the rest of the turn.
-/// }
-/// ```
-pub struct VerifierDraft {
-    stretch: Stretch,
-    scalars: Option<(Secret<32>, Secret<32>)>,
-}
-
-impl VerifierDraft {
-    /// Begins with nothing computed.
-    #[must_use]
-    pub const fn new(passcode: Passcode, parameters: PbkdfParameters) -> Self {
-        Self { stretch: Stretch::new(passcode, parameters), scalars: None }
-    }
-
-    /// Returns the parameters, which belong to the verifier.
-    #[must_use]
-    pub const fn parameters(&self) -> &PbkdfParameters {
-        &self.stretch.parameters
-    }
-
-    /// Computes the next part: 512 iterations of PBKDF2 at most, or at the end the multiplication of
-    /// a point. Returns the verifier once it is complete: after 7 calls with 1,000 iterations.
-    ///
-    /// # Errors
-    /// [`CryptoError`] if the backend fails.
-    pub fn step<C: Crypto>(&mut self, crypto: &C) -> Result<Option<Verifier>, CryptoError> {
-        match &self.scalars {
-            Some((w0, w1)) => Ok(Some(Verifier::new(w0.clone(), crypto.spake_l(w1)?))),
-            None => {
-                self.scalars = self.stretch.step(crypto)?;
-                Ok(None)
-            }
-        }
-    }
-}
-
-impl fmt::Debug for VerifierDraft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("VerifierDraft(..)")
     }
 }

@@ -1,7 +1,6 @@
 //! A Sigma2 that the initiator verifies, over several calls. It may be refused, and another one come.
 
-use super::client::Target;
-use super::env::CaseEnv;
+use super::env::{BoundFabric, CaseEnv};
 use super::keys::{TBE_DATA2_NONCE, open_tbe, s2k};
 use super::messages::{Sigma2, TbeData};
 use super::peer::{Keys, PeerVerified, Presentation};
@@ -9,9 +8,18 @@ use crate::context::Context;
 use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
 use crate::handshake::HandshakeError;
 use crate::handshake::step::Ends;
+use crate::ids::{LocalSessionId, NodeId};
 use crate::keylog::KeyHook;
 use crate::session::{ResumptionId, SessionRole};
 use crate::tlv::TlvError;
+
+/// The peer that the handshake is for, fixed at its start.
+pub(super) struct Target {
+    pub(super) fabric: BoundFabric,
+    pub(super) node: NodeId,
+    pub(super) ipk: Secret<16>,
+    pub(super) local: LocalSessionId,
+}
 
 /// A Sigma2 of which not all is verified yet.
 pub(super) struct Answer<C: Crypto> {

@@ -1,6 +1,6 @@
 //! The initiator of CASE: a controller, or any node that connects to another.
 
-use super::answer::{Answer, Shared};
+use super::answer::{Answer, Shared, Target};
 use super::env::{BoundFabric, CaseEnv};
 use super::keys::{ResumeMic, TBE_DATA3_NONCE, resumed_session_keys, s3k, session_keys, write_tbe};
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
@@ -15,7 +15,7 @@ use crate::handshake::step::Ends;
 use crate::handshake::{
     Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
-use crate::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
+use crate::ids::{FabricIndex, NodeId, Peer};
 use crate::keylog::KeyHook;
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
@@ -92,14 +92,6 @@ pub struct Client<C: Crypto> {
     /// The hash over the messages so far.
     transcript: C::Sha256,
     target: Target,
-}
-
-/// The peer that the handshake is for, fixed at its start.
-pub(super) struct Target {
-    pub(super) fabric: BoundFabric,
-    pub(super) node: NodeId,
-    pub(super) ipk: Secret<16>,
-    pub(super) local: LocalSessionId,
 }
 
 enum State<C: Crypto> {

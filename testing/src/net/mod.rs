@@ -2,6 +2,7 @@
 //! lose, repeat or hold back.
 
 mod authority;
+mod compute;
 pub mod groups;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use matter_session::resumption::ResumptionStore;
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 pub use self::authority::{Authority, Membership, members};
+pub use self::compute::compute;
 pub use self::groups::{Bounds, Heard, Memory};
 pub use crate::rng::Dice;
 use crate::{BACKEND, Backend};
@@ -123,17 +125,6 @@ pub struct Network<S: Storage, C: Crypto> {
     serial: u64,
     hook: Hook,
     route: Option<Route>,
-}
-
-/// Lets handshakes compute what they have to, as a driver does that calls `handle_timeout` whenever it
-/// is due.
-pub fn compute<C: Crypto, S: Storage, T: Default>(
-    manager: &mut SessionManager<C, S, T>,
-    cx: &mut Context<'_>,
-) {
-    while manager.handshakes().is_computing() {
-        manager.handle_timeout(cx);
-    }
 }
 
 pub fn udp(port: u16) -> PeerAddress {
