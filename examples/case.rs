@@ -12,7 +12,7 @@ use matter_session::cert::{CertificateRequest, Issuer, NoCache, Profile, SerialN
 use matter_session::crypto::Secret;
 use matter_session::fabric::FabricBuf;
 use matter_session::handshake::MAX_MESSAGE_LEN;
-use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::case::Presented;
 use matter_session::ids::FabricId;
 use matter_session::rand_core::{CryptoRng, UnwrapErr};
 use matter_session::session::ResumptionId;
@@ -91,10 +91,17 @@ fn handshake(
         let incoming = Incoming::new(message.opcode, &mut payload);
         let node = &mut nodes[1 - from];
         let step = node.with_env(|env, key| {
-            let step = match from {
+            let mut step = match from {
                 0 => server.handle(&crypto, cx, env, incoming, &mut out)?,
                 _ => client.handle(&crypto, cx, env, incoming, &mut out)?,
             };
+            // Each part takes one operation on the curve. Other work may be done between two.
+            while let Step::More = step {
+                step = match from {
+                    0 => server.proceed(&crypto, cx, env, &mut out)?,
+                    _ => client.proceed(&crypto, cx, env, &mut out)?,
+                };
+            }
             let Step::Sign(request) = step else { return Ok(step) };
             // At once. The request may as well be signed later, or on another thread.
             let signed = request.sign_with(key);
@@ -119,11 +126,13 @@ fn handshake(
 impl Node {
     /// Lends a step of the handshake what it needs of the node.
     fn with_env<R>(&mut self, step: impl FnOnce(&mut CaseEnv<'_>, &mut SigningKey) -> R) -> R {
+        // A node with several handshakes at once has this room for each of them.
+        let mut room = [0; Presented::LEN];
         let mut env = CaseEnv {
             fabrics: &self.fabrics.as_slice(),
             resumption: &mut Store(self.record.as_ref()),
             verified: &mut NoCache,
-            certificates: &mut KeepNone,
+            certificates: Presented::new(&mut room),
             profile: Profile::default(),
             record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &SessionParameters::matter_1_6(),

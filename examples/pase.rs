@@ -62,10 +62,17 @@ fn handshake(cx: &mut Context<'_>, wire: &mut Wire) -> Outcome<[SecureSession<Ru
         let payload = message.payload(&out);
         let mut payload = wire.carry(from, [&mut ours, &mut theirs], kind, payload)?;
         let incoming = Incoming::new(message.opcode, &mut payload);
-        let step = match from {
+        let mut step = match from {
             0 => server.handle(&crypto, cx, incoming, &mut out)?,
             _ => client.handle(&crypto, cx, incoming, &mut out)?,
         };
+        // Each part takes one operation on the curve at most. Other work may be done between two.
+        while let Step::More = step {
+            step = match from {
+                0 => server.proceed(&crypto, cx, &mut out)?,
+                _ => client.proceed(&crypto, cx, &mut out)?,
+            };
+        }
         let reply = step.message().copied();
         if let Step::Established { established, .. } = step {
             sessions[1 - from] = Some(established.session.begin(&crypto, cx));

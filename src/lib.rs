@@ -75,6 +75,8 @@
 //!
 //! let mut received = None;
 //! while received.is_none() {
+//!     phone.handle_timeout(&mut cx);
+//!     lamp.handle_timeout(&mut cx);
 //!     while let Some(sent) = phone.poll_transmit(cx.now()) {
 //!         let mut datagram = sent.datagram.to_vec();
 //!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram) {

@@ -20,7 +20,7 @@ use matter_session::crypto::{
     Spake2p, Suite,
 };
 
-const PRIMITIVES: [Primitive; 22] = [
+const PRIMITIVES: [Primitive; 21] = [
     Primitive::Sha256,
     Primitive::Hmac,
     Primitive::Hkdf,
@@ -40,9 +40,8 @@ const PRIMITIVES: [Primitive; 22] = [
     Primitive::RandomScalar,
     Primitive::SpakeReduce,
     Primitive::SpakeL,
-    Primitive::SpakeProverShare,
-    Primitive::SpakeProverFinish,
-    Primitive::SpakeVerifier,
+    Primitive::SpakeBlind,
+    Primitive::SpakeUnblind,
 ];
 
 #[test]
@@ -148,8 +147,8 @@ fn a_primitive_that_refuses_nothing_is_named() {
         Primitive::PointMul,
         Primitive::PointAdd,
         Primitive::SpakeReduce,
-        Primitive::SpakeProverFinish,
-        Primitive::SpakeVerifier,
+        Primitive::SpakeBlind,
+        Primitive::SpakeUnblind,
     ];
     for primitive in refusing {
         let failed = check::run(&Lies(Some((Fault::Gullible, primitive)))).unwrap_err();

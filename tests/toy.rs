@@ -10,6 +10,7 @@ use matter_session::{
     Context, FabricIndex, Heap, Instant, MessageType, NodeId, Passcode, Peer, Services,
 };
 
+use matter_session_testing::net::compute;
 use matter_session_testing::rng::Dice;
 use matter_session_testing::toy::{Toy, ToyAuthority, ToyKey};
 
@@ -54,6 +55,7 @@ impl Pair {
                     let mut cx = services.at(Instant::ZERO);
                     let peer = &mut self.nodes[to].0;
                     let received = peer.handle_datagram(&mut cx, address(from), &mut datagram);
+                    compute(peer, &mut cx);
                     if let Received::Message(message) = received {
                         self.got.push(message.payload.to_vec());
                     }

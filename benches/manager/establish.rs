@@ -52,6 +52,9 @@ impl Dialer {
                 let begin = Clock::now();
                 let received = other.handle_datagram(&mut cx, from(), &mut datagram);
                 assert_eq!(received.dropped(), None);
+                while other.handshakes().is_computing() {
+                    other.handle_timeout(&mut cx);
+                }
                 spent += begin.elapsed();
                 quiet = false;
             }
@@ -72,6 +75,9 @@ impl Dialer {
                     {
                         None | Some(Dropped::UnknownSession(_)) => quiet = false,
                         Some(dropped) => panic!("{dropped}"),
+                    }
+                    while self.manager.handshakes().is_computing() {
+                        self.manager.handle_timeout(&mut cx);
                     }
                 }
             }

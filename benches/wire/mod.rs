@@ -18,6 +18,9 @@ pub(crate) fn carry(
     while let Some(transmit) = from.poll_transmit(cx.now()) {
         let mut datagram = transmit.datagram.to_vec();
         assert_eq!(to.handle_datagram(cx, address(port), &mut datagram).dropped(), None);
+        while to.handshakes().is_computing() {
+            to.handle_timeout(cx);
+        }
         count += 1;
     }
     count

@@ -12,7 +12,7 @@ use matter_session::context::Services;
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
 use matter_session::crypto::{Secret, Signature, Verifier};
-use matter_session::fabric::{FabricCredentials, Ipk};
+use matter_session::fabric::{CredentialsCheck, FabricCredentials, Ipk};
 #[cfg(feature = "initiator")]
 use matter_session::ids::NodeId;
 use matter_session::ids::{FabricIndex, LocalSessionId, MessageType, Peer};
@@ -125,10 +125,19 @@ impl<'n, B: Board> Device<'n, B> {
         })
     }
 
-    /// Joins a fabric; returns whether that worked. With a store it lasts until the fail-safe
-    /// expires, unless the commissioner completes.
+    /// Verifies the next signature of a fabric that is to be joined. Returns true once all are
+    /// verified, and `None` if one does not verify.
     #[inline(never)]
-    pub fn join(&mut self, fabric: &Fabric<'_>) -> bool {
+    pub fn check(&mut self, fabric: &Fabric<'_>, check: &mut CredentialsCheck) -> Option<bool> {
+        let Fabric { root, icac, noc, .. } = *fabric;
+        let credentials = FabricCredentials { root, icac, noc, ipks: &[] };
+        self.node.fabrics_mut().check(check, &credentials).ok()
+    }
+
+    /// Joins a fabric that was checked; returns whether that worked. With a store it lasts until the
+    /// fail-safe expires, unless the commissioner completes.
+    #[inline(never)]
+    pub fn join(&mut self, fabric: &Fabric<'_>, check: &CredentialsCheck) -> bool {
         // One addition or update at a time.
         #[cfg(feature = "persistent")]
         if self.fail_safe.is_some() {
@@ -137,7 +146,8 @@ impl<'n, B: Board> Device<'n, B> {
         let Fabric { root, icac, noc, .. } = *fabric;
         let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
         let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
-        let Ok(index) = self.node.fabrics_mut().add(&credentials) else { return false };
+        let added = self.node.fabrics_mut().add_checked(&credentials, check);
+        let Ok(index) = added else { return false };
         let joined = self.node.fabrics().get(index);
         let kept = joined.is_some_and(|joined| self.board.keep_fabric(joined));
         #[cfg(feature = "persistent")]

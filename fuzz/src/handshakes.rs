@@ -7,7 +7,7 @@ use matter_session::cert::{NoCache, Profile};
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::FabricBuf;
-use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::case::Presented;
 use matter_session::handshake::pase::messages::{Pake1, Pake2, Pake3};
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
@@ -104,16 +104,20 @@ impl<const LAX: bool> Party<LAX> {
         let facts = Facts::all();
         let fabrics = &facts.fabrics[self.node..=self.node];
         let records = if self.record { &facts.records[self.node..=self.node] } else { &[] };
+        let mut room = [0; Presented::LEN];
         let mut env = CaseEnv {
             fabrics: &fabrics,
             resumption: &mut Records(records),
             verified: &mut NoCache,
-            certificates: &mut KeepNone,
+            certificates: Presented::new(&mut room),
             profile: Profile::default(),
             record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &SessionParameters::matter_1_6(),
         };
-        let step = self.machine.handle(&Toy, &mut cx, Some(&mut env), message, &mut out);
+        let mut step = self.machine.handle(&Toy, &mut cx, Some(&mut env), message, &mut out);
+        while let Ok(Step::More) = step {
+            step = self.machine.proceed(&Toy, &mut cx, Some(&mut env), &mut out);
+        }
         let did = Self::did(step, &out, &mut request);
         let Some(request) = request else { return did };
         let signed = request.sign_with(&mut facts.keys[self.node].clone());
@@ -181,7 +185,7 @@ fn case<const LAX: bool>(records: [bool; 2]) -> ([Party<LAX>; 2], Message) {
         fabrics: &&facts.fabrics[..1],
         resumption: &mut Records(&[]),
         verified: &mut NoCache,
-        certificates: &mut KeepNone,
+        certificates: Presented::none(),
         profile: Profile::default(),
         record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &SessionParameters::matter_1_6(),

@@ -19,7 +19,7 @@ use matter_session::manager::{
 use matter_session::time::Instant;
 
 use crate::Input;
-use matter_session_testing::net::Memory;
+use matter_session_testing::net::{Memory, compute};
 use matter_session_testing::rng::Dice;
 use matter_session_testing::toy::{Toy, ToyAuthority, ToyMember};
 
@@ -236,7 +236,10 @@ impl World {
     fn call<R>(&mut self, n: usize, f: impl FnOnce(&mut Manager, &mut Context<'_>) -> R) -> R {
         let Node { manager, rng, bounds, .. } = &mut self.nodes[n];
         let mut services = Services::new(rng).with_counters(bounds);
-        f(manager, &mut services.at(Instant::from_millis(self.now)))
+        let mut cx = services.at(Instant::from_millis(self.now));
+        let result = f(manager, &mut cx);
+        compute(manager, &mut cx);
+        result
     }
 
     fn apply(&mut self, op: Op) {
@@ -479,7 +482,9 @@ impl World {
         let Node { manager, rng, heard, bounds, group_heard, .. } = &mut self.nodes[to];
         let mut services = Services::new(rng).with_counters(bounds);
         let mut cx = services.at(Instant::from_millis(self.now));
-        match manager.handle_datagram(&mut cx, from, &mut octets) {
+        let received = manager.handle_datagram(&mut cx, from, &mut octets);
+        compute(manager, &mut cx);
+        match received {
             Received::Message(message) => {
                 assert!(genuine, "delivered what was altered");
                 let serial = message.payload.first_chunk().copied().map(u32::from_le_bytes);

@@ -6,7 +6,7 @@ use matter_session::cert::{NoCache, Profile};
 use matter_session::context::Services;
 use matter_session::crypto::{PbkdfParameters, Secret, Verifier};
 use matter_session::fabric::{Fabric, FabricBuf};
-use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::case::Presented;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseStart, Incoming, MAX_MESSAGE_LEN, PaseServer, Step,
 };
@@ -52,7 +52,7 @@ pub fn resumption_record(data: &[u8]) {
         fabrics: &&fabrics[..],
         resumption: &mut NoRecords,
         verified: &mut NoCache,
-        certificates: &mut KeepNone,
+        certificates: Presented::none(),
         profile: Profile::default(),
         record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &SessionParameters::default(),

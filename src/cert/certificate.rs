@@ -241,6 +241,13 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// Which X.509 form of a certificate its signature is verified over: some can be written in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Usual,
+    Other,
+}
+
 /// A signature that is still to be verified, with what it takes.
 ///
 /// It is a third of a certificate's view, which need not lie on the stack any more when the
@@ -265,12 +272,30 @@ impl<'a> SignatureClaim<'a> {
     }
 
     pub(super) fn verify<C: Crypto>(&self, crypto: &C) -> Result<(), CertError> {
-        self.verify_digest(crypto)
-            .or_else(|error| {
-                let digest = alternative_tbs_digest(crypto, self.certificate).ok_or(error)?;
+        if self.verify_form(crypto, Form::Usual)? {
+            return Ok(());
+        }
+        self.verify_form(crypto, Form::Other).map(|_| ())
+    }
+
+    /// Verifies the signature over one form of the certificate. Returns false if it is to be verified
+    /// over the other form.
+    pub(super) fn verify_form<C: Crypto>(&self, crypto: &C, form: Form) -> Result<bool, CertError> {
+        let verified = match form {
+            Form::Usual => self.verify_digest(crypto),
+            Form::Other => {
+                let digest = alternative_tbs_digest(crypto, self.certificate);
+                let digest = digest.ok_or(CertError::Signature)?;
                 Self { digest, ..*self }.verify_digest(crypto)
-            })
-            .map_err(|_| CertError::Signature)
+            }
+        };
+        match (verified, form) {
+            (Ok(()), _) => Ok(true),
+            (Err(_), Form::Usual) if alternative_tbs_digest(crypto, self.certificate).is_some() => {
+                Ok(false)
+            }
+            (Err(_), _) => Err(CertError::Signature),
+        }
     }
 
     pub(super) fn verify_digest<C: Crypto>(&self, crypto: &C) -> Result<(), CryptoError> {

@@ -1,6 +1,6 @@
 //! Verifying a chain up to a trusted root.
 
-use super::certificate::{Certificate, MAX_SERIAL_LEN, SignatureClaim};
+use super::certificate::{Certificate, Form, MAX_SERIAL_LEN, SignatureClaim};
 use super::extensions::{ExtendedKeyUsage, KeyUsage};
 use super::fault::{ChainError, ChainFault, Position};
 #[cfg(feature = "issue")]
@@ -130,6 +130,18 @@ pub(crate) struct ChainClaim<'a> {
     icac: Option<LinkClaim<'a>>,
 }
 
+/// A signature of a chain, and the form of the certificate that it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    Icac(Form),
+    Noc(Form),
+}
+
+impl Link {
+    /// What is verified first.
+    pub(crate) const FIRST: Option<Self> = Some(Self::Icac(Form::Usual));
+}
+
 /// A certificate that is still to be verified under its issuer's key, with its fingerprint.
 type LinkClaim<'a> = (SignatureClaim<'a>, [u8; HASH_LEN]);
 
@@ -189,18 +201,43 @@ impl ChainClaim<'_> {
         crypto: &C,
         cache: &mut dyn VerifiedCache,
     ) -> Result<ChainVerified, ChainError> {
-        let fault = |_| ChainFault::Signature;
-        if let Some((icac, fingerprint)) = &self.icac {
-            icac.verify(crypto).map_err(fault).map_err(Position::Icac.fault())?;
-            cache.insert(*fingerprint);
+        let mut next = Link::FIRST;
+        while let Some(link) = next {
+            next = self.verify_link(crypto, cache, link)?.0;
         }
-        if let Some((noc, fingerprint)) = &self.noc {
-            noc.verify(crypto).map_err(fault).map_err(Position::Noc.fault())?;
-            cache.insert_node(*fingerprint);
+        Ok(self.verified())
+    }
+
+    /// Verifies a signature. Returns what is to be verified next, and false if there was nothing to
+    /// verify.
+    pub(crate) fn verify_link<C: Crypto>(
+        &self,
+        crypto: &C,
+        cache: &mut dyn VerifiedCache,
+        link: Link,
+    ) -> Result<(Option<Link>, bool), ChainError> {
+        let (claim, position, next) = match link {
+            Link::Icac(_) => (&self.icac, Position::Icac, Some(Link::Noc(Form::Usual))),
+            Link::Noc(_) => (&self.noc, Position::Noc, None),
+        };
+        let Some((claim, fingerprint)) = claim else { return Ok((next, false)) };
+        let (Link::Icac(form) | Link::Noc(form)) = link;
+        let verified = claim.verify_form(crypto, form);
+        let verified = verified.map_err(|_| ChainFault::Signature).map_err(position.fault())?;
+        match (link, verified) {
+            (Link::Icac(_), true) => cache.insert(*fingerprint),
+            (Link::Noc(_), true) => cache.insert_node(*fingerprint),
+            (Link::Icac(_), false) => return Ok((Some(Link::Icac(Form::Other)), true)),
+            (Link::Noc(_), false) => return Ok((Some(Link::Noc(Form::Other)), true)),
         }
+        Ok((next, true))
+    }
+
+    /// Returns the facts. The caller has verified both signatures.
+    pub(crate) fn verified(&self) -> ChainVerified {
         let Self { node_id, fabric_id, cats, public_key, not_after, uses_icac, .. } = *self;
         let public_key = PublicKey::checked(public_key);
-        Ok(ChainVerified { node_id, fabric_id, cats, public_key, not_after, uses_icac })
+        ChainVerified { node_id, fabric_id, cats, public_key, not_after, uses_icac }
     }
 }
 
@@ -297,8 +334,21 @@ pub(super) fn check_issued(
 
 impl RootClaim<'_> {
     pub(crate) fn verify<C: Crypto>(&self, crypto: &C) -> Result<(), ChainError> {
+        if self.verify_form(crypto, Form::Usual)? {
+            return Ok(());
+        }
+        self.verify_form(crypto, Form::Other).map(|_| ())
+    }
+
+    /// Verifies the signature over one form of the root. Returns false if it is to be verified over
+    /// the other form.
+    pub(crate) fn verify_form<C: Crypto>(
+        &self,
+        crypto: &C,
+        form: Form,
+    ) -> Result<bool, ChainError> {
         let fault = |_| ChainFault::Signature;
-        self.0.verify(crypto).map_err(fault).map_err(Position::Rcac.fault())
+        self.0.verify_form(crypto, form).map_err(fault).map_err(Position::Rcac.fault())
     }
 }
 

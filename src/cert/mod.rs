@@ -57,7 +57,8 @@ use crate::tlv::TlvError;
 
 pub use self::buf::CertificateBuf;
 pub use self::certificate::Certificate;
-pub(crate) use self::chain::{ChainClaim, KeyClaim, RootClaim, check_chain, check_new_root};
+pub(crate) use self::certificate::Form;
+pub(crate) use self::chain::{ChainClaim, KeyClaim, Link, RootClaim, check_chain, check_new_root};
 pub use self::chain::{ChainPolicy, ChainVerified, verify_chain, verify_root};
 pub use self::csr::{CsrError, MAX_CSR_LEN, NocsrElements, write_csr};
 pub use self::extensions::{

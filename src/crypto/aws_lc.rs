@@ -12,9 +12,9 @@ use rand_core::CryptoRng;
 
 use super::forward::{forward_cipher, forward_hashing, forward_spake2p};
 use super::{
-    AesCcm, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN, OpenJob,
-    OpenNonce, OperationalKey, PUBLIC_KEY_LEN, PublicKey, RustCrypto, SealJob, SealNonce, Secret,
-    Sha256State, SignError, Signature, Spake2p, SpakeSecrets, SpakeVerifier,
+    AesCcm, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN,
+    OpenJob, OpenNonce, OperationalKey, PUBLIC_KEY_LEN, PublicKey, RustCrypto, SealJob, SealNonce,
+    Secret, Sha256State, SignError, Signature, Spake2p, SpakeVerifier,
 };
 
 /// A [`Crypto`](super::Crypto) backend with P-256 agreements and signatures by AWS-LC.

@@ -58,6 +58,16 @@ macro_rules! forward_hashing {
             $inner.hkdf(secret, salt, info, out)
         }
 
+        fn pbkdf2_rounds(
+            &$self,
+            password: &[u8],
+            rounds: u32,
+            last: &mut Secret<HASH_LEN>,
+            sum: &mut Secret<HASH_LEN>,
+        ) -> Result<(), CryptoError> {
+            $inner.pbkdf2_rounds(password, rounds, last, sum)
+        }
+
         fn pbkdf2(
             &$self,
             password: &[u8],
@@ -117,32 +127,22 @@ macro_rules! forward_spake2p {
             $inner.spake_l(w1)
         }
 
-        fn spake_prover_share(
+        fn spake_blind(
             &$self,
-            x: &Secret<32>,
             w0: &Secret<32>,
-        ) -> Result<PublicKey, CryptoError> {
-            $inner.spake_prover_share(x, w0)
+            blind: Blind,
+            point: &[u8; PUBLIC_KEY_LEN],
+        ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+            $inner.spake_blind(w0, blind, point)
         }
 
-        fn spake_prover_finish(
+        fn spake_unblind(
             &$self,
-            x: &Secret<32>,
             w0: &Secret<32>,
-            w1: &Secret<32>,
-            y_share: &PublicKey,
-        ) -> Result<SpakeSecrets, CryptoError> {
-            $inner.spake_prover_finish(x, w0, w1, y_share)
-        }
-
-        fn spake_verifier(
-            &$self,
-            y: &Secret<32>,
-            w0: &Secret<32>,
-            l: &PublicKey,
-            x_share: &PublicKey,
-        ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-            $inner.spake_verifier(y, w0, l, x_share)
+            blind: Blind,
+            share: &PublicKey,
+        ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+            $inner.spake_unblind(w0, blind, share)
         }
 
         #[cfg(feature = "std")]

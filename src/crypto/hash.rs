@@ -57,9 +57,38 @@ pub trait Hashing {
         Ok(())
     }
 
-    /// Computes PBKDF2-HMAC-SHA256. [RFC 8018]
+    /// Computes iterations of PBKDF2-HMAC-SHA256: this many times, `last` becomes its HMAC under
+    /// the password, and is added to `sum` by exclusive or. [RFC 8018]
     ///
-    /// The default hashes the password once and takes SHA-256, not the HMAC, of this backend.
+    /// The crate asks for 512 of them at most, so that no call takes long: see
+    /// [`pbkdf2`](Self::pbkdf2) for the whole. The default hashes the password once and takes
+    /// SHA-256, not the HMAC, of this backend.
+    ///
+    /// # Errors
+    /// [`CryptoError::Backend`].
+    fn pbkdf2_rounds(
+        &self,
+        password: &[u8],
+        rounds: u32,
+        last: &mut Secret<HASH_LEN>,
+        sum: &mut Secret<HASH_LEN>,
+    ) -> Result<(), CryptoError> {
+        let key = HmacKey::new(self, password);
+        let mut next = Secret::zero();
+        for _ in 0..rounds {
+            *next.as_mut_bytes() = key.compute(&[last.as_bytes()]);
+            *last.as_mut_bytes() = *next.as_bytes();
+            for (sum, last) in sum.as_mut_bytes().iter_mut().zip(next.as_bytes()) {
+                *sum ^= last;
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes PBKDF2-HMAC-SHA256 in one call, which can be long. [RFC 8018]
+    ///
+    /// [`Verifier::generate`](super::Verifier::generate) calls it. The default is made of the HMAC
+    /// and the [rounds](Self::pbkdf2_rounds) of this backend.
     ///
     /// # Errors
     /// [`CryptoError::Backend`].
@@ -70,16 +99,10 @@ pub trait Hashing {
         iterations: u32,
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        let key = HmacKey::new(self, password);
         for (number, part) in (1_u32..).zip(out.chunks_mut(HASH_LEN)) {
-            let mut last = Secret::new(key.compute(&[salt, &number.to_be_bytes()]));
+            let mut last = Secret::new(self.hmac(password, &[salt, &number.to_be_bytes()])?);
             let mut sum = last.clone();
-            for _ in 1..iterations {
-                last = Secret::new(key.compute(&[last.as_bytes()]));
-                for (sum, last) in sum.as_mut_bytes().iter_mut().zip(last.as_bytes()) {
-                    *sum ^= last;
-                }
-            }
+            self.pbkdf2_rounds(password, iterations.saturating_sub(1), &mut last, &mut sum)?;
             copy(part, sum.as_bytes());
         }
         Ok(())

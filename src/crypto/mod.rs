@@ -7,7 +7,7 @@
 //! ```text
 //! part       required                     by default
 //! Cipher     aead, Aead::{seal, open}     trials, privacy, single uses, batches
-//! Hashing    sha256                       hmac, hkdf, pbkdf2
+//! Hashing    sha256                       hmac, hkdf, pbkdf2_rounds
 //! Curve      ephemeral, verify, KeyPair   (nothing)
 //! Spake2p    point_mul, point_add         scalars, and the steps of the protocol
 //! ```
@@ -38,7 +38,9 @@ mod persisted;
 mod rustcrypto;
 mod secret;
 pub mod spake2p;
+mod stretch;
 mod suite;
+mod verifier;
 
 pub use self::aead::{Aead, TRIAL_LEN};
 #[cfg(feature = "aws-lc-rs")]
@@ -61,7 +63,7 @@ pub use self::nonce::{
     TxCounter,
 };
 pub(crate) use self::once::OneTimeKey;
-pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters, Verifier};
+pub use self::passcode::{Passcode, PasscodeError, PbkdfError, PbkdfParameters};
 pub(crate) use self::persisted::low;
 pub use self::persisted::{PersistedCounter, StoreFirst};
 #[cfg(feature = "rustcrypto")]
@@ -69,8 +71,10 @@ pub use self::rustcrypto::{CompactRustCrypto, EphemeralKey, RustCrypto, Sha256St
 pub use self::secret::Secret;
 #[cfg(feature = "std")]
 pub use self::spake2p::SpakeVerifier;
-pub use self::spake2p::{Spake2p, SpakeSecrets};
+pub use self::spake2p::{Blind, Spake2p, SpakeSecrets};
+pub(crate) use self::stretch::Stretch;
 pub use self::suite::Suite;
+pub use self::verifier::{Verifier, VerifierDraft};
 
 /// A crypto backend: the primitives of Matter's one cipher suite.
 ///

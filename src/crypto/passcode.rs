@@ -1,19 +1,14 @@
-//! Passcodes, PBKDF parameters and the verifier that a device keeps.
+//! Passcodes and PBKDF parameters.
 //!
 //! [Core, "Passcode-Authenticated Session Establishment (PASE)"]
 
-#[cfg(feature = "std")]
-use alloc::sync::Arc;
 use core::fmt;
 
 use rand_core::CryptoRng;
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-#[cfg(feature = "std")]
-use super::SpakeVerifier;
-use super::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret, SpakeSecrets};
+use super::CryptoError;
 
 /// The value must not be a passcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -53,42 +48,6 @@ impl Passcode {
     #[must_use]
     pub const fn expose(&self) -> u32 {
         self.0
-    }
-
-    /// Computes the 80 bytes `w0s || w1s` with PBKDF2.
-    fn stretch<C: Crypto>(
-        &self,
-        crypto: &C,
-        parameters: &PbkdfParameters,
-    ) -> Result<Secret<80>, CryptoError> {
-        let password = Secret::new(self.0.to_le_bytes());
-        let mut stretched = Secret::zero();
-        crypto.pbkdf2(
-            password.as_bytes(),
-            parameters.salt(),
-            parameters.iterations(),
-            stretched.as_mut_bytes(),
-        )?;
-        Ok(stretched)
-    }
-
-    /// Returns the prover's two scalars `(w0, w1)`: one PBKDF2 run.
-    ///
-    /// # Errors
-    /// [`CryptoError::InvalidScalar`] if one of them is zero, which does not happen by chance;
-    /// [`CryptoError::Backend`].
-    pub(crate) fn scalars<C: Crypto>(
-        &self,
-        crypto: &C,
-        parameters: &PbkdfParameters,
-    ) -> Result<(Secret<32>, Secret<32>), CryptoError> {
-        let stretched = self.stretch(crypto, parameters)?;
-        let reduce = |half: &[u8]| {
-            let half = half.try_into().map_err(|_| CryptoError::Backend)?;
-            crypto.spake_reduce(half)
-        };
-        let (w0s, w1s) = stretched.as_bytes().split_at(40);
-        Ok((reduce(w0s)?, reduce(w1s)?))
     }
 }
 
@@ -171,7 +130,7 @@ impl PbkdfParameters {
     pub const ENCODED_LEN: usize = 1 + 4 + 1 + Self::MAX_SALT_LEN;
     const VERSION: u8 = 1;
 
-    /// Returns the parameters as versioned bytes, to be stored beside a [`Verifier`]. They are
+    /// Returns the parameters as versioned bytes, to be stored beside a [`Verifier`](super::Verifier). They are
     /// not secret: everybody who begins PASE gets them.
     ///
     /// ```text
@@ -217,137 +176,6 @@ impl PbkdfParameters {
     #[must_use]
     pub fn salt(&self) -> &[u8] {
         self.salt.get(..usize::from(self.salt_len)).unwrap_or(&self.salt)
-    }
-}
-
-/// The data that a device stores instead of the passcode: `w0` and `L`, 97 bytes.
-///
-/// It does not reveal the passcode. But an attacker who has it can try passcodes offline, and can
-/// impersonate the device: keep it secret.
-#[derive(Clone)]
-pub struct Verifier {
-    pub(crate) w0: Secret<HASH_LEN>,
-    l: SecretPoint,
-    /// Follows from the two above.
-    #[cfg(feature = "std")]
-    prepared: Option<Arc<dyn SpakeVerifier>>,
-}
-
-impl Verifier {
-    /// Length of the stored form in bytes: `w0` (32) and `L` (65, uncompressed).
-    pub const LEN: usize = HASH_LEN + PUBLIC_KEY_LEN;
-
-    /// Computes the verifier of a passcode: one PBKDF2 run and one point multiplication.
-    ///
-    /// # Errors
-    /// [`CryptoError`] if the backend fails.
-    pub fn generate<C: Crypto>(
-        crypto: &C,
-        passcode: &Passcode,
-        parameters: &PbkdfParameters,
-    ) -> Result<Self, CryptoError> {
-        let (w0, w1) = passcode.scalars(crypto, parameters)?;
-        Ok(Self::new(w0, crypto.spake_l(&w1)?))
-    }
-
-    /// Reads the stored form.
-    ///
-    /// # Errors
-    /// [`CryptoError::InvalidPoint`] if `L` does not have the form of an uncompressed point. Every
-    /// handshake checks that it is on the curve.
-    pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, CryptoError> {
-        let (w0, l) = bytes.split_first_chunk::<HASH_LEN>().ok_or(CryptoError::InvalidPoint)?;
-        Ok(Self::new(Secret::from(w0), PublicKey::new(l)?))
-    }
-
-    const fn new(w0: Secret<HASH_LEN>, l: PublicKey) -> Self {
-        Self {
-            w0,
-            l: SecretPoint(l),
-            #[cfg(feature = "std")]
-            prepared: None,
-        }
-    }
-
-    /// Computes ahead what all handshakes with this verifier have in common, and returns the
-    /// verifier with the result. Use it if a device answers more than one handshake, or has time
-    /// before the first.
-    ///
-    /// With `RustCrypto` this takes half the time of a plain handshake, and 6 kB, which clones
-    /// share. Each handshake then takes three fifths of the time. Other backends may compute
-    /// nothing ahead. The stored form and comparisons are the same as without it.
-    ///
-    /// ```
-    /// use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Verifier};
-    ///
-    /// let parameters = PbkdfParameters::new(1000, &[7; 32])?;
-    /// let verifier = Verifier::generate(&RustCrypto, &Passcode::new(20202021)?, &parameters)?;
-    /// let prepared = verifier.clone().prepared(&RustCrypto)?;
-    /// assert_eq!(prepared, verifier);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// [Core, "Password-Authenticated Key Exchange (PAKE)"]
-    ///
-    /// # Errors
-    /// [`CryptoError::InvalidPoint`] when `L` does not lie on the curve,
-    /// [`CryptoError::InvalidScalar`] when `w0` is no scalar.
-    #[cfg(feature = "std")]
-    pub fn prepared<C: Crypto>(self, crypto: &C) -> Result<Self, CryptoError> {
-        let prepared = crypto.spake_prepare(&self.w0, &self.l.0)?;
-        Ok(Self { prepared, ..self })
-    }
-
-    /// Returns the verifier's share and the secrets of a handshake.
-    pub(crate) fn respond<C: Crypto>(
-        &self,
-        crypto: &C,
-        y: &Secret<32>,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        #[cfg(feature = "std")]
-        if let Some(prepared) = &self.prepared {
-            return prepared.respond(y, x_share);
-        }
-        crypto.spake_verifier(y, &self.w0, &self.l.0, x_share)
-    }
-
-    /// Returns the stored form, `w0 || L`.
-    #[must_use]
-    pub fn to_bytes(&self) -> Secret<{ Self::LEN }> {
-        let mut bytes = Secret::zero();
-        let (w0, l) = bytes.as_mut_bytes().split_at_mut(HASH_LEN);
-        w0.copy_from_slice(self.w0.as_bytes());
-        l.copy_from_slice(self.l.0.as_bytes());
-        bytes
-    }
-}
-
-/// `L` tells passcodes apart as `w0` does, so it is wiped on drop like a [`Secret`]. It is a public
-/// key by its form alone.
-#[derive(Clone)]
-struct SecretPoint(PublicKey);
-
-impl Drop for SecretPoint {
-    fn drop(&mut self) {
-        self.0.wipe();
-    }
-}
-
-/// In constant time: both parts are compared to their ends, whatever differs.
-impl PartialEq for Verifier {
-    fn eq(&self, other: &Self) -> bool {
-        let same = self.w0.as_bytes().ct_eq(other.w0.as_bytes());
-        (same & self.l.0.as_bytes().ct_eq(other.l.0.as_bytes())).into()
-    }
-}
-
-impl Eq for Verifier {}
-
-impl fmt::Debug for Verifier {
-    /// Prints nothing of `L` either: a few of its bytes are enough to tell passcodes apart.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Verifier(..)")
     }
 }
 

@@ -9,8 +9,8 @@ use rand_core::CryptoRng;
 use super::SpakeVerifier;
 use super::forward::{forward_cipher, forward_curve, forward_hashing, forward_spake2p};
 use super::{
-    Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, MIC_LEN, OpenJob, OpenNonce,
-    PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Signature, Spake2p, SpakeSecrets,
+    Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, MIC_LEN, OpenJob, OpenNonce,
+    PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Signature, Spake2p,
 };
 
 /// A [`Crypto`](super::Crypto) backend composed of four parts, from different types.

@@ -2,16 +2,17 @@
 
 mod group_key;
 mod stored;
+mod verify;
 
 use core::fmt;
 
 use thiserror::Error;
 
 pub use self::group_key::{EpochStart, GroupEpoch, GroupKey};
+pub use self::verify::CredentialsCheck;
 use crate::bytes::debug_lengths;
 use crate::cert::{
-    self, CertError, Certificate, CertificateBuf, ChainClaim, ChainError, ChainFault, ChainPolicy,
-    NoCache, Position, Profile, RootClaim,
+    CertError, Certificate, CertificateBuf, ChainError, ChainFault, Position, Profile,
 };
 use crate::crypto::{Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, Secret, Sha256};
 use crate::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
@@ -81,40 +82,6 @@ pub struct FabricCredentials<'a> {
 debug_lengths!(FabricCredentials[]['_]: ipks; root, noc);
 
 impl<'a> FabricCredentials<'a> {
-    /// Verifies the credentials (root self-signed, chain complete, every key a point of the curve,
-    /// as strict as `profile` says; validity periods are not checked) and derives the operational
-    /// identity protection keys. If there are none, those of `former` stay, with their start times:
-    /// the same fabric before an update.
-    ///
-    /// # Errors
-    /// [`FabricError`] says which part is wrong.
-    pub(crate) fn verify<C: Crypto>(
-        &self,
-        crypto: &C,
-        index: FabricIndex,
-        profile: Profile,
-        former: Option<&Facts>,
-    ) -> Result<CredentialsVerified<'a>, FabricError> {
-        let checked = self.check(crypto, profile)?;
-        checked.root.verify(crypto)?;
-        let chain = checked.chain?.verify(crypto, &mut NoCache)?;
-        checked.noc_key.check(crypto).map_err(|error| match error {
-            CryptoError::InvalidPoint => {
-                ChainError { position: Position::Noc, fault: ChainFault::PublicKey }.into()
-            }
-            other => FabricError::Crypto(other),
-        })?;
-        let (id, node, cats) = (chain.fabric_id(), chain.node_id(), chain.cats());
-        let names = Names { index, id, node, cats };
-        // Peers can be strict: they do not get an ICAC that is empty or did not issue the NOC.
-        let kept = Self { icac: self.icac.filter(|_| chain.uses_icac()), ..*self };
-        let mut verified = kept.credentials(crypto, names, checked.root_key, checked.key)?;
-        if let Some(former) = former.filter(|_| self.ipks.is_empty()) {
-            verified.facts.copy_ipks(&former.ipks, &former.starts, former.ipk_count);
-        }
-        if verified.facts.ipk_count == 0 { Err(FabricError::Ipks) } else { Ok(verified) }
-    }
-
     /// Trusts the store that the credentials were verified: parses them, and verifies no signature.
     ///
     /// # Errors
@@ -139,21 +106,6 @@ impl<'a> FabricCredentials<'a> {
         };
         let names = Names { index, id, node, cats: noc.cats() };
         Ok((names, KeyPlace::of(&root), KeyPlace::of(&noc)))
-    }
-
-    /// All checks but those of signatures. Not inlined: the views of the certificates leave the
-    /// stack before signatures are verified.
-    #[inline(never)]
-    fn check<C: Crypto>(&self, crypto: &C, profile: Profile) -> Result<Checked<'a>, FabricError> {
-        let (root, icac, noc) = self.parse()?;
-        let policy = ChainPolicy::new(WallClock::Unknown).with_profile(profile);
-        Ok(Checked {
-            root: cert::check_new_root(crypto, &root, profile)?,
-            chain: cert::check_chain(crypto, &noc, icac.as_ref(), &root, &policy, &NoCache),
-            root_key: KeyPlace::of(&root),
-            key: KeyPlace::of(&noc),
-            noc_key: cert::KeyClaim::of(crypto, &noc),
-        })
     }
 
     fn parse(&self) -> Result<Parsed<'a>, FabricError> {
@@ -216,16 +168,6 @@ struct Names {
     cats: CaseAuthTags,
 }
 
-/// Credentials of which all holds but the signatures, which are still to be verified.
-struct Checked<'a> {
-    root: RootClaim<'a>,
-    /// Not looked at before the root is verified.
-    chain: Result<ChainClaim<'a>, ChainError>,
-    root_key: KeyPlace,
-    key: KeyPlace,
-    noc_key: cert::KeyClaim<'a>,
-}
-
 /// Proof that credentials make a fabric, and what they say: to be kept.
 pub(crate) struct CredentialsVerified<'a> {
     facts: Facts,
@@ -260,6 +202,10 @@ pub enum FabricError {
     /// Not a stored fabric of a known version, or a damaged one.
     #[error("not a stored fabric of a known version")]
     Stored,
+    /// These are not the credentials that a [`CredentialsCheck`] has verified, or it has not verified
+    /// all of them.
+    #[error("these are not the credentials that were verified")]
+    NotChecked,
     /// The crypto backend failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -392,7 +338,7 @@ impl FabricBuf {
         credentials: &FabricCredentials<'_>,
         profile: Profile,
     ) -> Result<Self, FabricError> {
-        Ok(Self::of(credentials.verify(crypto, index, profile, None)?.fabric()))
+        Ok(Self::of(credentials.verify(crypto, index, profile, None, None)?.fabric()))
     }
 
     fn of(fabric: Fabric<'_>) -> Self {

@@ -36,6 +36,9 @@ pub trait Machine {
         false
     }
 
+    /// Returns true if the handshake waits for nothing but [`proceed`](Step::More).
+    fn has_more(&self) -> bool;
+
     /// Wipes the state: the handshake has ended.
     fn end(&mut self);
 
@@ -65,10 +68,18 @@ impl<M: Machine> Handshake<M> {
         outcome: Result<Step, HandshakeError>,
         out: &mut [u8],
     ) -> Result<Step, Failure> {
-        if !matches!(outcome, Ok(Step::Send(_) | Step::Sign(_) | Step::Claim(_))) {
+        if !matches!(outcome, Ok(Step::Send(_) | Step::Sign(_) | Step::Claim(_) | Step::More)) {
             self.machine.end();
         }
         outcome.map_err(|error| Failure::new(error, out))
+    }
+
+    /// Fails unless more is to be computed, or if the deadline has passed.
+    pub(super) fn check_more(&mut self, now: Instant, out: &mut [u8]) -> Result<(), Failure> {
+        if !self.has_more() {
+            return Err(Failure::silent(HandshakeError::NothingLeft));
+        }
+        self.handle_timeout(now, out)
     }
 
     /// Ends the handshake if a step that was accepted was the last one.
@@ -78,6 +89,12 @@ impl<M: Machine> Handshake<M> {
             self.machine.end();
         }
         Ok(step)
+    }
+
+    /// Returns true if more is to be computed: the last step was [`Step::More`].
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.machine.has_more()
     }
 
     /// Ends the handshake and wipes its secrets. The peer is not informed.

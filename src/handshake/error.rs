@@ -91,6 +91,13 @@ pub enum HandshakeError {
     /// handshake.
     #[error("this claim was asked for by another handshake, or answers too late")]
     StaleClaim,
+    /// `proceed` was called although nothing is left to compute. The handshake continues.
+    #[error("nothing is left to compute")]
+    NothingLeft,
+    /// CASE: [`CaseEnv::certificates`](super::CaseEnv::certificates) is not as the call before has
+    /// left it.
+    #[error("the room for the peer's certificates was changed between two calls")]
+    RoomChanged,
     /// CASE initiator: the certificates behind the resumption record have ended meanwhile.
     #[error("the resumption record is past its time; connect again")]
     RecordExpired,

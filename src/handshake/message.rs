@@ -30,6 +30,13 @@ impl<'m> Incoming<'m> {
     }
 }
 
+impl Incoming<'_> {
+    /// Returns true if the peer may present certificates by this message.
+    pub(crate) fn presents_certificates(&self) -> bool {
+        [Opcode::CASE_SIGMA2, Opcode::CASE_SIGMA3].contains(&self.opcode)
+    }
+}
+
 impl<'m> From<Unauthenticated<'m>> for Incoming<'m> {
     fn from(message: Unauthenticated<'m>) -> Self {
         Self { opcode: Opcode(message.header.opcode), payload: message.payload }

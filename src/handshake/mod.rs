@@ -4,6 +4,7 @@
 //!              ┌───────────┐ Step::Send(message)          ─▶ to the peer
 //!  Incoming ──▶│ handshake │ Step::Sign(request)          ─▶ to the operational key, then resume()
 //!                            Step::Claim(request)         ─▶ to the store, then complete_claim()
+//!                            Step::More                   ─▶ proceed(), at once or later
 //!              └───────────┘ Step::Established{..}        ─▶ a SecureSession
 //!                            Failure{error, reply}        ─▶ a StatusReport to the peer
 //! ```

@@ -23,6 +23,10 @@ pub enum Step {
     /// Have the record deleted for good and call `complete_claim` with the result, at once or later.
     /// Only the responder of CASE asks for it.
     Claim(ClaimRequest),
+    /// More is to be computed: call `proceed` until it returns something else, at once or after other
+    /// work. Each call makes one operation on the curve at most (a key pair, an agreement, a
+    /// verification, a multiplication), or 512 iterations of PBKDF2. The other methods make none.
+    More,
     /// The session is established. If there is a last message, send it.
     #[non_exhaustive]
     Established {
@@ -39,7 +43,7 @@ impl Step {
     pub const fn message(&self) -> Option<&Outgoing> {
         match self {
             Self::Send(message) => Some(message),
-            Self::Sign(_) | Self::Claim(_) => None,
+            Self::Sign(_) | Self::Claim(_) | Self::More => None,
             Self::Established { reply, .. } => reply.as_ref(),
         }
     }

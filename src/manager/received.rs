@@ -207,7 +207,8 @@ pub enum Dropped {
     #[error("no room for another exchange")]
     NoExchange,
     /// Too many events wait to be polled, or acknowledgements on its exchange that nobody has taken
-    /// with [`poll_transmit`](super::SessionManager::poll_transmit). The peer retransmits it.
+    /// with [`poll_transmit`](super::SessionManager::poll_transmit), or there is no room for the
+    /// certificates that it presents. The peer retransmits it.
     #[error("too many events or acknowledgements wait to be polled")]
     Backlog,
     /// Its session belongs to another connection, or to another kind of transport.

@@ -4,8 +4,8 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use matter_session::crypto::{
-    AesCcm, Cipher, CryptoError, Curve, EphemeralKey, Hashing, KeyPair, PublicKey, RustCrypto,
-    Secret, Sha256State, Signature, Spake2p, SpakeSecrets,
+    AesCcm, Blind, Cipher, CryptoError, Curve, EphemeralKey, Hashing, KeyPair, PublicKey, RustCrypto,
+    Secret, Sha256State, Signature, Spake2p,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -21,11 +21,13 @@ pub struct Work {
     pub ecdh: u32,
     pub verify: u32,
     pub spake: u32,
+    /// Iterations of PBKDF2.
+    pub rounds: u32,
 }
 
 impl Work {
     pub const NONE: Self =
-        Self { hmac: 0, hkdf: 0, aead: 0, ephemeral: 0, ecdh: 0, verify: 0, spake: 0 };
+        Self { hmac: 0, hkdf: 0, aead: 0, ephemeral: 0, ecdh: 0, verify: 0, spake: 0, rounds: 0 };
 
     /// Multiplications of points, roughly: what is expensive.
     pub fn curve(&self) -> u32 {
@@ -122,6 +124,17 @@ impl Hashing for Counting {
         self.count(|work| work.hkdf += 1);
         RustCrypto.hkdf(secret, salt, info, out)
     }
+
+    fn pbkdf2_rounds(
+        &self,
+        password: &[u8],
+        rounds: u32,
+        last: &mut Secret<32>,
+        sum: &mut Secret<32>,
+    ) -> Result<(), CryptoError> {
+        self.count(|work| work.rounds += rounds);
+        RustCrypto.pbkdf2_rounds(password, rounds, last, sum)
+    }
 }
 
 impl Curve for Counting {
@@ -147,6 +160,7 @@ impl Curve for Counting {
 
 impl Spake2p for Counting {
     fn point_mul(&self, by: &Secret<32>, point: &[u8; 65]) -> Result<Secret<65>, CryptoError> {
+        self.count(|work| work.spake += 1);
         RustCrypto.point_mul(by, point)
     }
 
@@ -159,34 +173,23 @@ impl Spake2p for Counting {
         RustCrypto.spake_l(w1)
     }
 
-    fn spake_prover_share(
+    fn spake_blind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-    ) -> Result<PublicKey, CryptoError> {
+        blind: Blind,
+        point: &[u8; 65],
+    ) -> Result<Secret<65>, CryptoError> {
         self.count(|work| work.spake += 1);
-        RustCrypto.spake_prover_share(x, w0)
+        RustCrypto.spake_blind(w0, blind, point)
     }
 
-    fn spake_prover_finish(
+    fn spake_unblind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-        w1: &Secret<32>,
-        y_share: &PublicKey,
-    ) -> Result<SpakeSecrets, CryptoError> {
+        blind: Blind,
+        share: &PublicKey,
+    ) -> Result<Secret<65>, CryptoError> {
         self.count(|work| work.spake += 1);
-        RustCrypto.spake_prover_finish(x, w0, w1, y_share)
-    }
-
-    fn spake_verifier(
-        &self,
-        y: &Secret<32>,
-        w0: &Secret<32>,
-        l: &PublicKey,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        self.count(|work| work.spake += 1);
-        RustCrypto.spake_verifier(y, w0, l, x_share)
+        RustCrypto.spake_unblind(w0, blind, share)
     }
 }

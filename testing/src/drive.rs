@@ -12,7 +12,7 @@ use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, RustCrypto, SigningKey, Verifier,
 };
 use matter_session::fabric::FabricBuf;
-use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::case::Presented;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Failure, Incoming, MAX_MESSAGE_LEN, Outgoing,
     PaseClient, PaseServer, PaseStart, Step,
@@ -105,6 +105,8 @@ pub struct Node {
     /// What it remembers of certificates.
     pub verified: RefCell<Box<dyn VerifiedCache>>,
     pub record: Option<ResumptionRecord>,
+    /// Where the certificates of its peer stay while they are verified.
+    room: RefCell<[u8; Presented::LEN]>,
 }
 
 impl Node {
@@ -114,7 +116,7 @@ impl Node {
             fabrics: &self.fabrics.as_slice(),
             resumption: &mut Records(self.record.as_slice()),
             verified: &mut **self.verified.borrow_mut(),
-            certificates: &mut KeepNone,
+            certificates: Presented::new(&mut *self.room.borrow_mut()),
             profile: Profile::default(),
             record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &PARAMETERS,
@@ -127,7 +129,7 @@ pub fn nodes(with_icac: bool) -> (Node, Node) {
     let [initiator, responder] = members([INITIATOR, RESPONDER], with_icac).map(|member| {
         let fabric = FabricBuf::new(&RustCrypto, FabricIndex::MIN, &member.credentials()).unwrap();
         let verified = RefCell::new(Box::new(NoCache) as _);
-        Node { fabrics: [fabric], key: member.key, verified, record: None }
+        Node { fabrics: [fabric], key: member.key, verified, record: None, room: RefCell::new([0; Presented::LEN]) }
     });
     (initiator, responder)
 }
@@ -179,7 +181,11 @@ pub fn case_on<C: Crypto, K: OperationalKey>(
         |message| {
             responder.with_env(|env| {
                 let cx = &mut own_cx;
-                let signed = match server.handle(crypto, cx, env, message, &mut own_out) {
+                let mut step = server.handle(crypto, cx, env, message, &mut own_out);
+                while let Ok(Step::More) = step {
+                    step = server.proceed(crypto, cx, env, &mut own_out);
+                }
+                let signed = match step {
                     Ok(Step::Sign(request)) => request.sign_with(&mut own_key),
                     step => return next(step, &own_out, crypto, cx),
                 };
@@ -190,7 +196,11 @@ pub fn case_on<C: Crypto, K: OperationalKey>(
         |message| {
             initiator.with_env(|env| {
                 let cx = &mut cx;
-                let signed = match client.handle(crypto, cx, env, message, &mut out) {
+                let mut step = client.handle(crypto, cx, env, message, &mut out);
+                while let Ok(Step::More) = step {
+                    step = client.proceed(crypto, cx, env, &mut out);
+                }
+                let signed = match step {
                     Ok(Step::Sign(request)) => request.sign_with(&mut key),
                     step => return next(step, &out, crypto, cx),
                 };
@@ -222,11 +232,17 @@ pub fn pase<C: Crypto>(crypto: &C, verifier: &Verifier, pbkdf: PbkdfParameters) 
         spent,
         first,
         |message| {
-            let step = server.handle(crypto, &mut own_cx, message, &mut own_out);
+            let mut step = server.handle(crypto, &mut own_cx, message, &mut own_out);
+            while let Ok(Step::More) = step {
+                step = server.proceed(crypto, &mut own_cx, &mut own_out);
+            }
             next(step, &own_out, crypto, &mut own_cx)
         },
         |message| {
-            let step = client.handle(crypto, &mut cx, message, &mut out);
+            let mut step = client.handle(crypto, &mut cx, message, &mut out);
+            while let Ok(Step::More) = step {
+                step = client.proceed(crypto, &mut cx, &mut out);
+            }
             next(step, &out, crypto, &mut cx)
         },
     )

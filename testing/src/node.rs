@@ -2,13 +2,13 @@
 
 use matter_session::cert::{NoCache, Profile};
 use matter_session::context::{Context, Services};
-use matter_session::context::{PeerCertificates, PeerPolicy};
+use matter_session::context::PeerPolicy;
 use matter_session::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, PublicKey, Secret, Signature, SigningKey,
     Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
-use matter_session::handshake::case::{KeepCertificates, KeepNone};
+use matter_session::handshake::case::Presented;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Established, Failure, HandshakeError, Incoming,
     MAX_MESSAGE_LEN, Outgoing, PaseClient, PaseServer, PaseStart, SignRequest, Signed, Step,
@@ -63,30 +63,37 @@ impl Node {
 
     pub fn env<R>(
         &self,
-        certificates: &mut dyn KeepCertificates,
+        certificates: &mut Kept,
         run: impl FnOnce(&mut CaseEnv<'_>) -> R,
     ) -> R {
         let (fabrics, mut resumption) = (self.fabrics.as_slice(), Records(&self.records));
-        run(&mut CaseEnv {
+        let mut env = CaseEnv {
             fabrics: &fabrics,
             resumption: &mut resumption,
             verified: &mut NoCache,
-            certificates,
+            certificates: Presented::new(&mut certificates.room),
             profile: self.profile,
             record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
             parameters: &self.parameters,
-        })
+        };
+        let result = run(&mut env);
+        if let Some(kept) = env.certificates.certificates() {
+            let icac = kept.icac().map(<[u8]>::to_vec);
+            certificates.kept.push((kept.noc().to_vec(), icac, *kept.public_key()));
+        }
+        result
     }
 }
 
-/// What peers have presented: NOC, ICAC, public key.
-#[derive(Default)]
-pub struct Kept(pub Vec<(Vec<u8>, Option<Vec<u8>>, PublicKey)>);
+/// What peers have presented, and what was verified of it: NOC, ICAC, public key.
+pub struct Kept {
+    pub room: [u8; Presented::LEN],
+    pub kept: Vec<(Vec<u8>, Option<Vec<u8>>, PublicKey)>,
+}
 
-impl KeepCertificates for Kept {
-    fn keep(&mut self, certificates: &PeerCertificates<'_>) {
-        let icac = certificates.icac().map(<[u8]>::to_vec);
-        self.0.push((certificates.noc().to_vec(), icac, *certificates.public_key()));
+impl Default for Kept {
+    fn default() -> Self {
+        Self { room: [0; Presented::LEN], kept: Vec::new() }
     }
 }
 
@@ -173,6 +180,22 @@ impl<C: Crypto> Machine<C> {
             (Self::PaseServer(m), _) => m.handle(crypto, cx, incoming, out),
             (Self::CaseClient(m), Some(env)) => m.handle(crypto, cx, env, incoming, out),
             (Self::CaseServer(m), Some(env)) => m.handle(crypto, cx, env, incoming, out),
+            _ => unreachable!("CASE without its surroundings"),
+        }
+    }
+
+    pub fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: Option<&mut CaseEnv<'_>>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        match (self, env) {
+            (Self::PaseClient(m), _) => m.proceed(crypto, cx, out),
+            (Self::PaseServer(m), _) => m.proceed(crypto, cx, out),
+            (Self::CaseClient(m), Some(env)) => m.proceed(crypto, cx, env, out),
+            (Self::CaseServer(m), Some(env)) => m.proceed(crypto, cx, env, out),
             _ => unreachable!("CASE without its surroundings"),
         }
     }
@@ -307,7 +330,7 @@ impl<'a, C: Crypto> Party<'a, C> {
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(NOW);
         let (machine, message) = node
-            .env(&mut KeepNone, |env| {
+            .env(&mut Kept::default(), |env| {
                 let start = CaseStart::new(Peer::new(index(1), peer), session_id(id)).with_record(record);
                 CaseClient::start(crypto, &mut cx, env, start, &mut out)
             })
@@ -339,12 +362,20 @@ impl<'a, C: Crypto> Party<'a, C> {
         let incoming = Incoming::new(opcode, &mut payload);
         let (crypto, out) = (self.crypto, &mut out[..]);
         let (machine, node, kept) = (&mut self.machine, self.node, &mut self.kept);
-        let step = match node {
+        let mut step = match node {
             None => machine.handle(crypto, &mut cx, None, incoming, out),
             Some(node) => {
                 node.env(kept, |env| machine.handle(crypto, &mut cx, Some(env), incoming, out))
             }
         };
+        while let Ok(Step::More) = step {
+            step = match node {
+                None => machine.proceed(crypto, &mut cx, None, out),
+                Some(node) => {
+                    node.env(kept, |env| machine.proceed(crypto, &mut cx, Some(env), out))
+                }
+            };
+        }
         match (did(step, out, crypto, &mut cx), &mut self.sign) {
             (Did::Sign(request), Sign::Key(key)) => {
                 let result = key.sign_digest(request.digest());

@@ -4,9 +4,9 @@
 
 use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::crypto::{
-    Aead, AesCcm, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN,
+    Aead, AesCcm, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN,
     OpenNonce, OperationalKey, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto, SealNonce,
-    Secret, Sha256State, SignError, Signature, Spake2p, SpakeSecrets,
+    Secret, Sha256State, SignError, Signature, Spake2p,
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{FabricId, NodeId};
@@ -170,14 +170,15 @@ impl<const LAX: bool> Hashing for Toy<LAX> {
         RustCrypto.hmac(key, parts)
     }
 
-    fn pbkdf2(
+    /// None: the first of PBKDF2 is enough.
+    fn pbkdf2_rounds(
         &self,
-        password: &[u8],
-        salt: &[u8],
-        _iterations: u32,
-        out: &mut [u8],
+        _: &[u8],
+        _: u32,
+        _: &mut Secret<32>,
+        _: &mut Secret<32>,
     ) -> Result<(), CryptoError> {
-        RustCrypto.pbkdf2(password, salt, 1, out)
+        Ok(())
     }
 }
 
@@ -236,38 +237,30 @@ impl<const LAX: bool> Spake2p for Toy<LAX> {
         G.power(scalar(w1)?).encode()
     }
 
-    fn spake_prover_share(
+    fn spake_blind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-    ) -> Result<PublicKey, CryptoError> {
-        G.power(scalar(x)?).times(M.power(scalar(w0)?)).encode()
+        blind: Blind,
+        point: &[u8; PUBLIC_KEY_LEN],
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        let point = Element::decode(&PublicKey::new(point)?)?;
+        point.times(blinding(blind).power(scalar(w0)?)).secret()
     }
 
-    fn spake_prover_finish(
+    fn spake_unblind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-        w1: &Secret<32>,
-        y_share: &PublicKey,
-    ) -> Result<SpakeSecrets, CryptoError> {
-        let blinded = Element::decode(y_share)?.times(N.power(scalar(w0)?).inverse());
-        let (z, v) = (blinded.power(scalar(x)?), blinded.power(scalar(w1)?));
-        Ok(SpakeSecrets { z: z.secret()?, v: v.secret()? })
+        blind: Blind,
+        share: &PublicKey,
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        Element::decode(share)?.times(blinding(blind).power(scalar(w0)?).inverse()).secret()
     }
+}
 
-    fn spake_verifier(
-        &self,
-        y: &Secret<32>,
-        w0: &Secret<32>,
-        l: &PublicKey,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        let (y, w0) = (scalar(y)?, scalar(w0)?);
-        let blinded = Element::decode(x_share)?.times(M.power(w0).inverse());
-        let (z, v) = (blinded.power(y), Element::decode(l)?.power(y));
-        let share = G.power(y).times(N.power(w0)).encode()?;
-        Ok((share, SpakeSecrets { z: z.secret()?, v: v.secret()? }))
+fn blinding(blind: Blind) -> Element {
+    match blind {
+        Blind::M => M,
+        Blind::N => N,
     }
 }
 

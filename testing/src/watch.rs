@@ -11,8 +11,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use matter_session::crypto::{
-    Cipher, CryptoError, Curve, Hashing, KeyPair, MIC_LEN, OpenNonce, PublicKey, RustCrypto,
-    SealNonce, Secret, Sha256State, Signature, Spake2p, SpakeSecrets, SpakeVerifier,
+    Blind, Cipher, CryptoError, Curve, Hashing, KeyPair, MIC_LEN, OpenNonce, PublicKey, RustCrypto,
+    SealNonce, Secret, Sha256State, Signature, Spake2p, SpakeVerifier,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -261,15 +261,16 @@ impl<B: Hashing<Sha256 = Sha256State>> Hashing for Noting<B> {
         Ok(())
     }
 
-    fn pbkdf2(
+    fn pbkdf2_rounds(
         &self,
         password: &[u8],
-        salt: &[u8],
-        iterations: u32,
-        out: &mut [u8],
+        rounds: u32,
+        last: &mut Secret<32>,
+        sum: &mut Secret<32>,
     ) -> Result<(), CryptoError> {
-        self.0.pbkdf2(password, salt, iterations, out)?;
-        note(out, Kind::Pase);
+        self.0.pbkdf2_rounds(password, rounds, last, sum)?;
+        note(last.as_bytes(), Kind::Pase);
+        note(sum.as_bytes(), Kind::Pase);
         Ok(())
     }
 }
@@ -326,14 +327,11 @@ fn coordinates(point: &[u8; 65]) -> &[u8] {
     point.get(1..).unwrap_or_default()
 }
 
-fn agreed(secrets: &SpakeSecrets) {
-    note(coordinates(secrets.z.as_bytes()), Kind::Agreed);
-    note(coordinates(secrets.v.as_bytes()), Kind::Agreed);
-}
-
 impl<B: Spake2p> Spake2p for Noting<B> {
     fn point_mul(&self, by: &Secret<32>, point: &[u8; 65]) -> Result<Secret<65>, CryptoError> {
-        self.0.point_mul(by, point)
+        let product = self.0.point_mul(by, point)?;
+        note(coordinates(product.as_bytes()), Kind::Agreed);
+        Ok(product)
     }
 
     fn point_add(&self, a: &[u8; 65], b: &[u8; 65]) -> Result<Secret<65>, CryptoError> {
@@ -358,37 +356,26 @@ impl<B: Spake2p> Spake2p for Noting<B> {
         Ok(l)
     }
 
-    fn spake_prover_share(
+    fn spake_blind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-    ) -> Result<PublicKey, CryptoError> {
-        self.0.spake_prover_share(x, w0)
+        blind: Blind,
+        point: &[u8; 65],
+    ) -> Result<Secret<65>, CryptoError> {
+        // The blinded share is public.
+        self.0.spake_blind(w0, blind, point)
     }
 
-    fn spake_prover_finish(
+    fn spake_unblind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-        w1: &Secret<32>,
-        y_share: &PublicKey,
-    ) -> Result<SpakeSecrets, CryptoError> {
-        let secrets = self.0.spake_prover_finish(x, w0, w1, y_share)?;
-        agreed(&secrets);
-        Ok(secrets)
-    }
-
-    fn spake_verifier(
-        &self,
-        y: &Secret<32>,
-        w0: &Secret<32>,
-        l: &PublicKey,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        pase(&[coordinates(l.as_bytes()), w0.as_bytes()]);
-        let (share, secrets) = self.0.spake_verifier(y, w0, l, x_share)?;
-        agreed(&secrets);
-        Ok((share, secrets))
+        blind: Blind,
+        share: &PublicKey,
+    ) -> Result<Secret<65>, CryptoError> {
+        pase(&[w0.as_bytes()]);
+        let unblinded = self.0.spake_unblind(w0, blind, share)?;
+        note(coordinates(unblinded.as_bytes()), Kind::Agreed);
+        Ok(unblinded)
     }
 
     fn spake_prepare(
@@ -405,13 +392,19 @@ impl<B: Spake2p> Spake2p for Noting<B> {
 struct NotedVerifier(Arc<dyn SpakeVerifier>);
 
 impl SpakeVerifier for NotedVerifier {
-    fn respond(
-        &self,
-        y: &Secret<32>,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        let (share, secrets) = self.0.respond(y, x_share)?;
-        agreed(&secrets);
-        Ok((share, secrets))
+    fn z(&self, y: &Secret<32>, x_share: &PublicKey) -> Result<Secret<65>, CryptoError> {
+        let z = self.0.z(y, x_share)?;
+        note(coordinates(z.as_bytes()), Kind::Agreed);
+        Ok(z)
+    }
+
+    fn share(&self, y: &Secret<32>) -> Result<PublicKey, CryptoError> {
+        self.0.share(y)
+    }
+
+    fn v(&self, y: &Secret<32>) -> Result<Secret<65>, CryptoError> {
+        let v = self.0.v(y)?;
+        note(coordinates(v.as_bytes()), Kind::Agreed);
+        Ok(v)
     }
 }

@@ -11,7 +11,7 @@ use matter_session::manager::{Config, Event, Heap, PeerAddress, Received, Sessio
 use matter_session::time::{Instant, MatterTime};
 use matter_session::{CompactRustCrypto, OperationalKey, Passcode, RustCrypto};
 
-use matter_session_testing::net::Dice;
+use matter_session_testing::net::{Dice, compute};
 
 const PEER: PeerAddress = PeerAddress::Udp(core::net::SocketAddr::new(
     core::net::IpAddr::V6(core::net::Ipv6Addr::LOCALHOST),
@@ -63,6 +63,7 @@ impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
             Received::Message(message) => Some(message.payload.to_vec()),
             _ => None,
         };
+        compute(&mut self.manager, cx);
         while let Some(event) = self.manager.poll_event() {
             match event {
                 Event::SignRequest(request) => {

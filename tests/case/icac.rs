@@ -63,16 +63,16 @@ fn an_unused_icac_is_not_given_to_the_application() {
     let mut party = rig.receiver(1);
     party.policy = Some(&SeesNone);
     party.feed(SIGMA2, &sigma2).sent(SIGMA3);
-    assert!(party.kept.0[..].iter().all(|(_, icac, _)| icac.is_none()));
-    assert_eq!(party.kept.0.len(), 1);
+    assert!(party.kept.kept[..].iter().all(|(_, icac, _)| icac.is_none()));
+    assert_eq!(party.kept.kept.len(), 1);
 
     let sigma = [&rig.messages[0].1[..], &rig.messages[1].1];
     let sigma3 = forge_sigma3(rig, &initiator_ephemeral(), sigma, &with(initiator, &forged));
     let mut party = rig.receiver(2);
     party.policy = Some(&SeesNone);
     party.feed(SIGMA3, &sigma3).established();
-    assert!(party.kept.0[..].iter().all(|(_, icac, _)| icac.is_none()));
-    assert_eq!(party.kept.0.len(), 1);
+    assert!(party.kept.kept[..].iter().all(|(_, icac, _)| icac.is_none()));
+    assert_eq!(party.kept.kept.len(), 1);
 }
 
 /// It is part of what the peer signs, used or not.

@@ -5,15 +5,16 @@ use matter_session::cert::Position;
 use matter_session::context::Services;
 use matter_session::context::{PeerIdentity, PeerPolicy, Rejected};
 use matter_session::crypto::SignError;
-use matter_session::handshake::case::KeepNone;
-use matter_session::handshake::{CaseClient, CaseStart, HANDSHAKE_TIMEOUT, HandshakeError, Signed};
+use matter_session::handshake::{
+    CaseClient, CaseStart, HANDSHAKE_TIMEOUT, HandshakeError, Signed, Step,
+};
 use matter_session::time::{MatterTime, WallClock};
 use matter_session::tlv::TlvError;
 
 use super::rig::{Credentials, Rig, Tbe, forge_sigma2, forge_sigma3};
 use super::{REPORT, SIGMA1, SIGMA2, SIGMA3, SUCCESS};
 use matter_session_testing::node::{
-    Did, Machine, NOW, Node, Party, Sign, converse, index, session_id,
+    Did, Kept, Machine, NOW, Node, Party, Sign, converse, index, session_id,
 };
 use matter_session_testing::tlv::{self, Field, structure};
 use matter_session_testing::{BACKEND, Backend, Script};
@@ -145,7 +146,7 @@ fn the_same_fabric_id_under_another_root_is_another_fabric() {
         assert_eq!(converse(&mut server, &mut client, &first), Ok(()));
         let Machine::CaseServer(machine) = &server.machine else { unreachable!() };
         assert_eq!(machine.fabric(), Some(index(of as u8 + 1)));
-        let [(noc, icac, key)] = &server.kept.0[..] else { panic!("kept once") };
+        let [(noc, icac, key)] = &server.kept.kept[..] else { panic!("kept once") };
         assert_eq!((noc, icac, *key), (&own.noc, &own.icac, own.key().public_key()));
     }
 }
@@ -242,7 +243,7 @@ fn the_policy_has_its_say() {
         party.policy = Some(&Nobody);
         let error = party.feed(rig.messages[n].0, &rig.messages[n].1).error();
         assert_eq!(error, HandshakeError::Rejected);
-        assert!(party.kept.0.is_empty());
+        assert!(party.kept.kept.is_empty());
     }
 }
 
@@ -252,10 +253,41 @@ fn certificates_are_handed_out_once_and_not_in_a_resumption() {
         let mut party = rig.receiver(n);
         let did = party.feed(rig.messages[n].0, &rig.messages[n].1);
         assert!(!matches!(did, Did::Failed { .. }));
-        assert_eq!(party.kept.0.len(), times);
+        assert_eq!(party.kept.kept.len(), times);
         let own = &rig.credentials[usize::from(n == 1)];
-        for (noc, icac, key) in &party.kept.0 {
+        for (noc, icac, key) in &party.kept.kept {
             assert_eq!((noc, icac, *key), (&own.noc, &own.icac, own.key().public_key()));
+        }
+    }
+}
+
+#[test]
+fn certificates_that_are_changed_while_they_are_verified_are_refused() {
+    let rig = Rig::full();
+    for (n, before) in [(1, 1), (2, 0), (2, 1)] {
+        for change in [false, true] {
+            let Party { crypto, mut machine, node, mut rng, mut kept, .. } = rig.receiver(n);
+            let (opcode, mut payload) = rig.messages[n].clone();
+            let (mut services, mut out) = (Services::new(&mut rng), [0; 1280]);
+            let (mut cx, node) = (services.at(NOW), node.unwrap());
+            let message = matter_session::Incoming::new(opcode, &mut payload);
+            let mut step = node.env(&mut kept, |env| {
+                machine.handle(crypto, &mut cx, Some(env), message, &mut out)
+            });
+            let mut proceed = |kept: &mut Kept| {
+                node.env(kept, |env| machine.proceed(crypto, &mut cx, Some(env), &mut out))
+            };
+            for _ in 0..before {
+                assert!(matches!(step, Ok(Step::More)));
+                step = proceed(&mut kept);
+            }
+            assert!(matches!(step, Ok(Step::More)));
+            if change {
+                kept.room[60] ^= 1;
+            }
+            let step = proceed(&mut kept);
+            let refused = step.is_err_and(|failed| failed.error == HandshakeError::RoomChanged);
+            assert_eq!(refused, change, "message {n} after {before} parts");
         }
     }
 }
@@ -372,7 +404,7 @@ fn starting_needs_a_fabric_and_room() {
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(NOW);
         let (peer, id) = (rig.credentials[1].id, session_id(1));
-        rig.nodes[0].env(&mut KeepNone, |env| {
+        rig.nodes[0].env(&mut Kept::default(), |env| {
             let (crypto, out) = (&BACKEND, &mut out[..]);
             CaseClient::start(
                 crypto,

@@ -341,10 +341,10 @@ fn machines_are_small() {
     // With `std`, a verifier may point to what was computed ahead.
     let prepared = if cfg!(feature = "std") { 16 } else { 0 };
     let sizes = [
-        (size_of::<CaseClient<Backend>>(), 456),
+        (size_of::<CaseClient<Backend>>(), 752),
         (size_of::<CaseServer<Backend>>(), 488),
-        (size_of::<PaseClient<Backend>>(), 280),
-        (size_of::<PaseServer<Backend>>(), 280 + prepared),
+        (size_of::<PaseClient<Backend>>(), 488),
+        (size_of::<PaseServer<Backend>>(), 424 + prepared),
         (size_of::<Step>(), 320),
     ];
     println!("CASE client and server, PASE client and server, step: {sizes:?}");

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use matter_session::crypto::SpakeVerifier;
 use matter_session::crypto::check::Primitive;
 use matter_session::crypto::{
-    Aead, AesCcm, Cipher, CryptoError, Curve, EphemeralKey, HASH_LEN, Hashing, KEY_LEN, KeyPair,
-    MIC_LEN, OpenJob, OpenNonce, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto, SealJob,
-    SealNonce, Secret, Sha256, Sha256State, Signature, Spake2p, SpakeSecrets,
+    Aead, AesCcm, Blind, Cipher, CryptoError, Curve, EphemeralKey, HASH_LEN, Hashing, KEY_LEN,
+    KeyPair, MIC_LEN, OpenJob, OpenNonce, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto,
+    SealJob, SealNonce, Secret, Sha256, Sha256State, Signature, Spake2p,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -165,15 +165,15 @@ impl Hashing for Lies {
         self.in_place(Primitive::Hkdf, RustCrypto.hkdf(secret, salt, info, out), out)
     }
 
-    fn pbkdf2(
+    fn pbkdf2_rounds(
         &self,
         password: &[u8],
-        salt: &[u8],
-        iterations: u32,
-        out: &mut [u8],
+        rounds: u32,
+        last: &mut Secret<32>,
+        sum: &mut Secret<32>,
     ) -> Result<(), CryptoError> {
-        let truth = RustCrypto.pbkdf2(password, salt, iterations, out);
-        self.in_place(Primitive::Pbkdf2, truth, out)
+        let truth = RustCrypto.pbkdf2_rounds(password, rounds, last, sum);
+        self.in_place(Primitive::Pbkdf2, truth, sum.as_mut_bytes())
     }
 }
 
@@ -221,10 +221,6 @@ fn secret_point() -> Secret<PUBLIC_KEY_LEN> {
     Secret::from(point().as_bytes())
 }
 
-fn secrets() -> SpakeSecrets {
-    SpakeSecrets { z: secret_point(), v: secret_point() }
-}
-
 impl Spake2p for Lies {
     fn point_mul(
         &self,
@@ -254,34 +250,24 @@ impl Spake2p for Lies {
         self.about(Primitive::SpakeL, RustCrypto.spake_l(w1), point)
     }
 
-    fn spake_prover_share(
+    fn spake_blind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-    ) -> Result<PublicKey, CryptoError> {
-        self.about(Primitive::SpakeProverShare, RustCrypto.spake_prover_share(x, w0), point)
+        blind: Blind,
+        point: &[u8; PUBLIC_KEY_LEN],
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        let truth = RustCrypto.spake_blind(w0, blind, point);
+        self.about(Primitive::SpakeBlind, truth, secret_point)
     }
 
-    fn spake_prover_finish(
+    fn spake_unblind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-        w1: &Secret<32>,
-        y_share: &PublicKey,
-    ) -> Result<SpakeSecrets, CryptoError> {
-        let truth = RustCrypto.spake_prover_finish(x, w0, w1, y_share);
-        self.about(Primitive::SpakeProverFinish, truth, secrets)
-    }
-
-    fn spake_verifier(
-        &self,
-        y: &Secret<32>,
-        w0: &Secret<32>,
-        l: &PublicKey,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        let truth = RustCrypto.spake_verifier(y, w0, l, x_share);
-        self.about(Primitive::SpakeVerifier, truth, || (point(), secrets()))
+        blind: Blind,
+        share: &PublicKey,
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        let truth = RustCrypto.spake_unblind(w0, blind, share);
+        self.about(Primitive::SpakeUnblind, truth, secret_point)
     }
 
     #[cfg(feature = "std")]

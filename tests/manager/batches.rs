@@ -15,7 +15,7 @@ use matter_session::manager::{
 };
 use matter_session::session::SessionParameters;
 
-use crate::net::{Authority, Dice, IM, Net, index, udp};
+use crate::net::{Authority, Dice, IM, Net, compute, index, udp};
 
 /// The node that is watched; the others are its peers.
 const NODE: usize = 1;
@@ -57,6 +57,7 @@ impl<S: Storage> World<S> {
         for n in 0..3 {
             authority.join(&mut net, n, 100 * (n as u64 + 1));
         }
+        net.node(NODE).computes = false;
         let sizes = batches.then(|| Dice::new(!seed));
         let mut this =
             Self { net, dice: Dice::new(seed), sizes, sent: Vec::new(), exchanges: Vec::new() };
@@ -201,6 +202,8 @@ impl<S: Storage> World<S> {
                 received.push(self.net.call(NODE, |m, cx| m.handle_datagram(cx, *from, octets)));
             }
         }
+        // Handshakes compute after it: they draw the same numbers then.
+        self.net.call(NODE, compute);
         for received in received {
             story += &format!("{received:?}\n");
             if let Received::Message(message) = received {

@@ -21,7 +21,7 @@ use crate::net::{Authority, Dice, IM, Net, PASSCODE, index, udp};
 /// Octets for two handshakes and little else.
 type Tight =
     Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<2600>>;
-/// Not even for the certificates of a peer beside a handshake's message.
+/// Not even for the certificates of a peer beside the longest message of a handshake.
 type Tighter =
     Fixed<Sessions<4>, Exchanges<4>, Handshakes<2>, Fabrics<2>, Records<2>, MessageBytes<1300>>;
 
@@ -105,7 +105,7 @@ fn a_handshake_waits_until_messages_have_left_room() {
 }
 
 #[test]
-fn a_session_stands_even_if_its_certificates_found_no_room() {
+fn the_certificates_of_a_peer_are_lent_also_where_they_leave_room_for_a_report_alone() {
     fn lent<S: Storage>() -> bool {
         let mut net = members::<S>();
         net.node(1).polls = false;
@@ -130,7 +130,7 @@ fn a_session_stands_even_if_its_certificates_found_no_room() {
         lent
     }
     assert!(lent::<Tight>());
-    assert!(!lent::<Tighter>());
+    assert!(lent::<Tighter>());
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn tables_are_as_small_as_they_are_said_to_be() {
     >;
     let size = size_of::<Unstarted<CompactRustCrypto, Device>>();
     println!("a device of five fabrics: {size} octets");
-    assert!(size <= 28_200, "{size}");
+    assert!(size <= 28_300, "{size}");
 }
 
 /// More tables than its settings use: what waits of handshakes must not outgrow its queue.

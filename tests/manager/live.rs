@@ -7,6 +7,7 @@ use matter_session::ids::MessageType;
 use matter_session::manager::*;
 use matter_session::session::SessionParameters;
 use matter_session::time::Instant;
+use matter_session_testing::net::compute;
 
 const RIGHT: u32 = 20_202_021;
 const WRONG: u32 = 20_202_022;
@@ -50,7 +51,11 @@ impl Pair {
     ) -> R {
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let manager = if who == To::Device { &mut self.device } else { &mut self.controller };
-        call(manager, &mut Services::new(&mut rng).at(self.now))
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now);
+        let result = call(manager, &mut cx);
+        compute(manager, &mut cx);
+        result
     }
 
     /// Takes what is ready for `to` out of the other side.

@@ -12,7 +12,7 @@ use matter_session::manager::{
 use matter_session::time::Instant;
 
 use crate::counting::Counting;
-use crate::net::{Authority, Dice, index};
+use crate::net::{Authority, Dice, compute, index};
 
 pub struct Party {
     pub manager: SessionManager<Counting, Heap, u32>,
@@ -54,7 +54,11 @@ impl Party {
         f: impl FnOnce(&mut SessionManager<Counting, Heap, u32>, &mut Context<'_>) -> R,
     ) -> R {
         let now = Instant::from_millis(self.now);
-        f(&mut self.manager, &mut Services::new(&mut self.rng).at(now))
+        let mut services = Services::new(&mut self.rng);
+        let mut cx = services.at(now);
+        let result = f(&mut self.manager, &mut cx);
+        compute(&mut self.manager, &mut cx);
+        result
     }
 
     pub fn dial(&mut self, to: PeerAddress, node: u64) -> HandshakeHandle {

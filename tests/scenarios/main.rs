@@ -19,6 +19,7 @@ mod ids;
 mod lab;
 mod loss;
 mod pipeline;
+mod portions;
 mod rejoining;
 mod repeated;
 mod replays;

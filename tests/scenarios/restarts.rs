@@ -42,7 +42,8 @@ fn restart(net: &mut Net, n: usize, remembers: bool) {
 /// By when a message counts as lost.
 fn patience() -> u64 {
     let peer = SessionParameters::default();
-    max_transmission_time(peer.idle_interval(), peer.idle_interval()).as_millis() as u64
+    max_transmission_time(peer.idle_interval(), peer.idle_interval(), Duration::ZERO).as_millis()
+        as u64
 }
 
 #[test]

@@ -6,7 +6,7 @@ use matter_session::manager::{Config, Event};
 
 use crate::counting::Work;
 use crate::lab::{Party, converse, members, wait};
-use crate::net::{Authority, Fate, Net, index, udp};
+use crate::net::{Authority, Fate, Net, compute, index, udp};
 use crate::raw::{SIGMA3, is_invalid_parameter, parts};
 
 const INITIATOR: usize = 0;
@@ -124,6 +124,7 @@ fn a_sigma3_of_a_stranger_to_the_policy_is_answered_with_invalid_parameter() {
     let mut octets = sigma3;
     let received = node.manager.handle_datagram(&mut cx, udp(1), &mut octets);
     assert_eq!(received.dropped(), None);
+    compute(&mut node.manager, &mut cx);
     assert_eq!(assert_refused(&mut net, "policy"), HandshakeError::Rejected);
 }
 

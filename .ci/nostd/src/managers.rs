@@ -56,6 +56,9 @@ fn carry(from: &mut Manager, to: &mut Manager, cx: &mut Context<'_>) -> Option<u
         if let Received::Message(message) = to.handle_datagram(cx, PeerAddress::Link(1), octets) {
             messages += usize::from(*message.payload == *b"octets");
         }
+        while to.handshakes().is_computing() {
+            to.handle_timeout(cx);
+        }
     }
     Some(messages)
 }

@@ -10,7 +10,7 @@ use matter_session::cert::{
 use matter_session::context::Services;
 use matter_session::crypto::{Passcode, PbkdfParameters, RustCrypto, Secret, SigningKey, Verifier};
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
-use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::case::Presented;
 use matter_session::handshake::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer,
     PaseStart, Step,
@@ -55,11 +55,18 @@ fn pase() -> Option<()> {
     while sessions.0.is_none() || sessions.1.is_none() {
         let mut answer = [0; MAX_MESSAGE_LEN];
         let incoming = link.carry(turn)?;
-        let step = if turn {
+        let mut step = if turn {
             server.handle(&RustCrypto, &mut cx, incoming, &mut answer)
         } else {
             client.handle(&RustCrypto, &mut cx, incoming, &mut answer)
         };
+        while let Ok(Step::More) = step {
+            step = if turn {
+                server.proceed(&RustCrypto, &mut cx, &mut answer)
+            } else {
+                client.proceed(&RustCrypto, &mut cx, &mut answer)
+            };
+        }
         let reply = match step.ok()? {
             Step::Send(message) => Some(message),
             Step::Established { reply, established, .. } => {
@@ -85,11 +92,12 @@ fn case() -> Option<()> {
     let index = fabric.view().index();
     let fabrics: &[FabricBuf] = &[fabric];
     let mut cache = NoCache;
+    let mut room = [0; Presented::LEN];
     let mut env = CaseEnv {
         fabrics: &fabrics,
         resumption: &mut NoRecords,
         verified: &mut cache,
-        certificates: &mut KeepNone,
+        certificates: Presented::new(&mut room),
         profile: Profile::default(),
         record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &parameters,
@@ -116,6 +124,14 @@ fn case() -> Option<()> {
             client.handle(&RustCrypto, &mut cx, &mut env, incoming, &mut answer)
         }
         .ok()?;
+        while let Step::More = step {
+            step = if turn {
+                server.proceed(&RustCrypto, &mut cx, &mut env, &mut answer)
+            } else {
+                client.proceed(&RustCrypto, &mut cx, &mut env, &mut answer)
+            }
+            .ok()?;
+        }
         if let Step::Sign(request) = step {
             let signed = request.sign_with(&mut key);
             step = if turn {

@@ -1,7 +1,7 @@
 //! SHA-256, HMAC, HKDF, PBKDF2.
 
 use super::{CheckError, Primitive, vectors as v};
-use crate::crypto::{Hashing, Sha256};
+use crate::crypto::{HASH_LEN, Hashing, Secret, Sha256};
 
 /// Checks the hashing part of a backend.
 ///
@@ -56,5 +56,16 @@ fn pbkdf2<B: Hashing + ?Sized>(backend: &B) -> Result<(), CheckError> {
     Primitive::Pbkdf2.gives("one iteration", done.map(|()| out), &v::PBKDF2_1)?;
     let mut out = [0; 80];
     let done = backend.pbkdf2(&20_202_021_u32.to_le_bytes(), b"SPAKE2P Key Salt", 3, &mut out);
-    Primitive::Pbkdf2.gives("a passcode", done.map(|()| out), &v::PBKDF2_3)
+    Primitive::Pbkdf2.gives("a passcode", done.map(|()| out), &v::PBKDF2_3)?;
+    // The same in two parts.
+    let password = 20_202_021_u32.to_le_bytes();
+    let first = backend.hmac(&password, &[b"SPAKE2P Key Salt", &[0, 0, 0, 1]]);
+    let done = first.and_then(|first| {
+        let (mut last, mut sum) = (Secret::new(first), Secret::new(first));
+        backend.pbkdf2_rounds(&password, 1, &mut last, &mut sum)?;
+        backend.pbkdf2_rounds(&password, 1, &mut last, &mut sum)?;
+        Ok(*sum.as_bytes())
+    });
+    let block = v::PBKDF2_3.first_chunk::<HASH_LEN>();
+    Primitive::Pbkdf2.holds("in parts", done.ok().as_ref() == block)
 }

@@ -70,6 +70,7 @@ pub enum Primitive {
     Hmac,
     /// [`Hashing::hkdf`](super::Hashing::hkdf).
     Hkdf,
+    /// [`Hashing::pbkdf2_rounds`](super::Hashing::pbkdf2_rounds), and
     /// [`Hashing::pbkdf2`](super::Hashing::pbkdf2).
     Pbkdf2,
     /// [`Aead::seal`](super::Aead::seal).
@@ -102,12 +103,10 @@ pub enum Primitive {
     SpakeReduce,
     /// [`Spake2p::spake_l`](super::Spake2p::spake_l).
     SpakeL,
-    /// [`Spake2p::spake_prover_share`](super::Spake2p::spake_prover_share).
-    SpakeProverShare,
-    /// [`Spake2p::spake_prover_finish`](super::Spake2p::spake_prover_finish).
-    SpakeProverFinish,
-    /// [`Spake2p::spake_verifier`](super::Spake2p::spake_verifier).
-    SpakeVerifier,
+    /// [`Spake2p::spake_blind`](super::Spake2p::spake_blind).
+    SpakeBlind,
+    /// [`Spake2p::spake_unblind`](super::Spake2p::spake_unblind).
+    SpakeUnblind,
     /// `Spake2p::spake_prepare` (feature `std`).
     SpakePrepare,
 }
@@ -134,9 +133,8 @@ impl fmt::Display for Primitive {
             Self::RandomScalar => "random scalars",
             Self::SpakeReduce => "reduction modulo the group order",
             Self::SpakeL => "registration with SPAKE2+",
-            Self::SpakeProverShare => "the prover's share of SPAKE2+",
-            Self::SpakeProverFinish => "the prover's secrets of SPAKE2+",
-            Self::SpakeVerifier => "the verifier of SPAKE2+",
+            Self::SpakeBlind => "blinding with SPAKE2+",
+            Self::SpakeUnblind => "unblinding with SPAKE2+",
             Self::SpakePrepare => "the prepared verifier of SPAKE2+",
         })
     }

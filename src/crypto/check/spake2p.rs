@@ -3,7 +3,9 @@
 use super::curve::{Constant, OFF_CURVE};
 use super::{CheckError, Primitive, vectors as v};
 use crate::crypto::spake2p::{G, N};
-use crate::crypto::{CryptoError, PUBLIC_KEY_LEN, PublicKey, Secret, Spake2p, SpakeSecrets};
+use crate::crypto::{Blind, CryptoError, PublicKey, Secret, Spake2p};
+#[cfg(feature = "std")]
+use crate::crypto::{PUBLIC_KEY_LEN, SpakeSecrets};
 
 /// Checks the SPAKE2+ part of a backend.
 ///
@@ -12,8 +14,8 @@ use crate::crypto::{CryptoError, PUBLIC_KEY_LEN, PublicKey, Secret, Spake2p, Spa
 pub fn spake2p<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
     points(backend)?;
     scalars(backend)?;
-    prover(backend)?;
-    verifier(backend)?;
+    shares(backend)?;
+    secrets(backend)?;
     #[cfg(feature = "std")]
     prepared(backend)?;
     Ok(())
@@ -75,41 +77,49 @@ fn reduce<B: Spake2p + ?Sized>(backend: &B, wide: &[u8]) -> Result<Secret<32>, C
 }
 
 #[inline(never)]
-fn prover<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
-    let [w0, w1, x] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X].map(Secret::new);
+fn shares<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
+    let [w0, w1, x, y] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X, v::SPAKE_Y].map(Secret::new);
     Primitive::SpakeL.gives("L", backend.spake_l(&w1), &PublicKey::checked(&v::SPAKE_L))?;
-    let share = backend.spake_prover_share(&x, &w0);
-    Primitive::SpakeProverShare.gives("X", share, &PublicKey::checked(&v::SPAKE_SHARE_X))?;
-
-    let primitive = Primitive::SpakeProverFinish;
-    let answer = PublicKey::checked(&v::SPAKE_SHARE_Y);
-    let secrets = backend.spake_prover_finish(&x, &w0, &w1, &answer);
-    primitive.gives("secrets", secrets.map(pair), &known())?;
+    let primitive = Primitive::SpakeBlind;
+    for (case, own, blind, share) in
+        [("X", x, Blind::M, v::SPAKE_SHARE_X), ("Y", y, Blind::N, v::SPAKE_SHARE_Y)]
+    {
+        let plain = Primitive::SpakeL.works("a share", backend.spake_l(&own))?;
+        let answer = backend.spake_blind(&w0, blind, plain.as_bytes());
+        primitive.gives(case, answer, &Secret::new(share))?;
+    }
     for (case, point) in OFF_CURVE {
-        let refused = backend.spake_prover_finish(&x, &w0, &w1, &point());
+        let refused = backend.spake_blind(&w0, Blind::M, point().as_bytes());
+        primitive.refuses(case, refused, CryptoError::InvalidPoint)?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn secrets<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
+    let primitive = Primitive::SpakeUnblind;
+    let [w0, w1, x, y] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X, v::SPAKE_Y].map(Secret::new);
+    let [x_share, y_share] = [v::SPAKE_SHARE_X, v::SPAKE_SHARE_Y];
+    for (case, blind, share, own) in [("X", Blind::M, &x_share, &y), ("Y", Blind::N, &y_share, &x)]
+    {
+        let unblinded = backend.spake_unblind(&w0, blind, &PublicKey::checked(share));
+        let unblinded = primitive.works(case, unblinded)?;
+        let z = backend.point_mul(own, unblinded.as_bytes());
+        primitive.gives(case, z, &Secret::new(v::SPAKE_Z))?;
+        if blind == Blind::N {
+            let v = backend.point_mul(&w1, unblinded.as_bytes());
+            primitive.gives("V", v, &Secret::new(v::SPAKE_V))?;
+        }
+    }
+    for (case, point) in OFF_CURVE {
+        let refused = backend.spake_unblind(&w0, Blind::N, &point());
         primitive.refuses(case, refused, CryptoError::InvalidPoint)?;
     }
     // Without its blinding this share is the identity.
     let blinding = primitive.works("a share", backend.point_mul(&w0, N.as_bytes()))?;
     let blinding = PublicKey::checked(blinding.as_bytes());
-    let refused = backend.spake_prover_finish(&x, &w0, &w1, &blinding);
+    let refused = backend.spake_unblind(&w0, Blind::N, &blinding);
     primitive.refuses("the identity", refused, CryptoError::InvalidPoint)
-}
-
-#[inline(never)]
-fn verifier<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
-    let primitive = Primitive::SpakeVerifier;
-    let [w0, y] = [v::SPAKE_W0, v::SPAKE_Y].map(Secret::new);
-    let (l, share) = (PublicKey::checked(&v::SPAKE_L), PublicKey::checked(&v::SPAKE_SHARE_X));
-    let answer = backend.spake_verifier(&y, &w0, &l, &share);
-    let (own, secrets) = primitive.works("a handshake", answer)?;
-    primitive.holds("Y", own.as_bytes() == &v::SPAKE_SHARE_Y)?;
-    primitive.holds("secrets", pair(secrets) == known())?;
-    for (case, point) in OFF_CURVE {
-        let refused = backend.spake_verifier(&y, &w0, &l, &point());
-        primitive.refuses(case, refused, CryptoError::InvalidPoint)?;
-    }
-    Ok(())
 }
 
 #[cfg(feature = "std")]
@@ -130,12 +140,15 @@ fn prepared<B: Spake2p + ?Sized>(backend: &B) -> Result<(), CheckError> {
 }
 
 /// `Z` and `V`, to be compared.
+#[cfg(feature = "std")]
 type Pair = (Secret<PUBLIC_KEY_LEN>, Secret<PUBLIC_KEY_LEN>);
 
+#[cfg(feature = "std")]
 fn pair(secrets: SpakeSecrets) -> Pair {
     (secrets.z, secrets.v)
 }
 
+#[cfg(feature = "std")]
 fn known() -> Pair {
     (Secret::new(v::SPAKE_Z), Secret::new(v::SPAKE_V))
 }

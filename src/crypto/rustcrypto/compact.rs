@@ -10,8 +10,8 @@ use super::{EphemeralKey, RustCrypto, Sha256State};
 use crate::crypto::SpakeVerifier;
 use crate::crypto::forward::{forward_curve, forward_spake2p};
 use crate::crypto::{
-    AesCcmKey, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, PUBLIC_KEY_LEN, PublicKey,
-    Secret, Signature, Spake2p, SpakeSecrets,
+    AesCcmKey, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, PUBLIC_KEY_LEN,
+    PublicKey, Secret, Signature, Spake2p,
 };
 
 /// [`RustCrypto`] for nodes with little memory.
@@ -41,16 +41,6 @@ impl Hashing for CompactRustCrypto {
     #[inline(always)]
     fn hmac(&self, key: &[u8], parts: &[&[u8]]) -> Result<[u8; HASH_LEN], CryptoError> {
         RustCrypto.hmac(key, parts)
-    }
-
-    fn pbkdf2(
-        &self,
-        password: &[u8],
-        salt: &[u8],
-        iterations: u32,
-        out: &mut [u8],
-    ) -> Result<(), CryptoError> {
-        RustCrypto.pbkdf2(password, salt, iterations, out)
     }
 }
 

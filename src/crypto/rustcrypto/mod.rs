@@ -27,9 +27,9 @@ pub use self::signing::SigningKey;
 use super::SpakeVerifier;
 use super::ccm::{self, batch};
 use super::{
-    AesCcm, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN, OpenJob,
-    OpenNonce, PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Sha256, Signature, Spake2p,
-    SpakeSecrets,
+    AesCcm, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN,
+    OpenJob, OpenNonce, PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Sha256, Signature,
+    Spake2p,
 };
 
 /// The default [`Crypto`](super::Crypto) backend: pure Rust, constant time, AES and SHA
@@ -222,32 +222,22 @@ impl Spake2p for RustCrypto {
         spake::registration(w1)
     }
 
-    fn spake_prover_share(
+    fn spake_blind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-    ) -> Result<PublicKey, CryptoError> {
-        spake::prover_share(x, w0)
+        blind: Blind,
+        point: &[u8; PUBLIC_KEY_LEN],
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        spake::blind(w0, blind, point)
     }
 
-    fn spake_prover_finish(
+    fn spake_unblind(
         &self,
-        x: &Secret<32>,
         w0: &Secret<32>,
-        w1: &Secret<32>,
-        y_share: &PublicKey,
-    ) -> Result<SpakeSecrets, CryptoError> {
-        spake::prover_finish(x, w0, w1, y_share)
-    }
-
-    fn spake_verifier(
-        &self,
-        y: &Secret<32>,
-        w0: &Secret<32>,
-        l: &PublicKey,
-        x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
-        spake::verifier(y, w0, l, x_share)
+        blind: Blind,
+        share: &PublicKey,
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        spake::unblind(w0, blind, share)
     }
 
     #[cfg(feature = "std")]

@@ -10,14 +10,16 @@
 //! This is the flavour of draft-bar-cfrg-spake2plus-01, not that of RFC 9383: the transcript
 //! and the confirmation differ. [Core, "Password-Authenticated Key Exchange (PAKE)"]
 
+mod exchange;
 mod part;
 mod scalar;
 
 use subtle::ConstantTimeEq;
 
+pub(crate) use self::exchange::{Proving, Responding, Sharing};
 #[cfg(feature = "std")]
 pub use self::part::SpakeVerifier;
-pub use self::part::{Spake2p, SpakeSecrets};
+pub use self::part::{Blind, Spake2p, SpakeSecrets};
 use super::{Crypto, CryptoError, HASH_LEN, KEY_LEN, PublicKey, Secret, Sha256};
 
 /// The generator `G` of P-256.

@@ -1,34 +1,31 @@
 //! The initiator of CASE: a controller, or any node that connects to another.
 
+use super::answer::{Answer, Shared, Target};
 use super::env::{BoundFabric, CaseEnv};
-use super::keys::{
-    ResumeMic, TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, resumed_session_keys, s2k, s3k,
-    session_keys, write_tbe,
-};
-use super::messages::{ResumeRequest, Sigma1, Sigma2, Sigma2Resume, Sigma3, TbeData, TbsData};
-use super::peer::{Keys, PeerVerified, tbs_digest, verify_peer};
+use super::keys::{ResumeMic, TBE_DATA3_NONCE, resumed_session_keys, s3k, session_keys, write_tbe};
+use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
+use super::peer::{PeerVerified, tbs_digest};
 use super::proof::{Proof, establish};
 use super::start::CaseStart;
 use crate::context::{Context, PeerIdentity, Rejected};
-use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
-use crate::fabric::Fabric;
+use crate::crypto::{Crypto, KeyPair, Secret, Sha256};
 use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::Ends;
 use crate::handshake::{
     Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
-use crate::ids::{FabricIndex, LocalSessionId, NodeId, Peer};
+use crate::ids::{FabricIndex, NodeId, Peer};
 use crate::keylog::KeyHook;
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
-use crate::tlv::TlvError;
 use crate::wire::secure_channel::Opcode;
 
 /// The initiator of CASE.
 ///
 /// ```text
-/// start ─▶ ExpectSigma2 ──Sigma2──▶ AwaitSignature ──resume──▶ ExpectReport ─▶ established
+/// start ─▶ ExpectSigma2 ──Sigma2──▶ Verifying ──proceed──▶ AwaitSignature ──resume──▶ ExpectReport
+///                │                                                         ExpectReport ─▶ established
 ///                └───────Sigma2Resume─────────────────────────────────────▶ established
 ///                any error, timeout ▶ ended
 /// ```
@@ -40,7 +37,7 @@ use crate::wire::secure_channel::Opcode;
 /// # use matter_session::crypto::Secret;
 /// # use matter_session::fabric::FabricBuf;
 /// # use matter_session::handshake::MAX_MESSAGE_LEN;
-/// # use matter_session::handshake::case::KeepNone;
+/// # use matter_session::handshake::case::Presented;
 /// # use matter_session::ids::FabricId;
 /// # use matter_session::resumption::NoRecords;
 /// # use matter_session::{FabricCredentials, Instant, Ipk, LocalSessionId, MatterTime};
@@ -71,7 +68,7 @@ use crate::wire::secure_channel::Opcode;
 ///     fabrics: &fabrics,
 ///     resumption: &mut NoRecords,
 ///     verified: &mut NoCache,
-///     certificates: &mut KeepNone,
+///     certificates: Presented::none(),
 ///     profile: Profile::default(),
 ///     record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
 ///     parameters: &SessionParameters::default(),
@@ -97,14 +94,6 @@ pub struct Client<C: Crypto> {
     target: Target,
 }
 
-/// The peer that the handshake is for, fixed at its start.
-struct Target {
-    fabric: BoundFabric,
-    node: NodeId,
-    ipk: Secret<16>,
-    local: LocalSessionId,
-}
-
 enum State<C: Crypto> {
     ExpectSigma2(ExpectSigma2<C>),
     Verified(Verified),
@@ -116,6 +105,8 @@ struct ExpectSigma2<C: Crypto> {
     /// Dropped with the state, once an answer was accepted.
     ephemeral: C::Ephemeral,
     resuming: Option<ResumptionRecord>,
+    /// A Sigma2 that is verified. It may be refused, and another one come.
+    answer: Option<Answer<C>>,
 }
 
 /// Sigma2 was the responder's, and a full handshake goes on.
@@ -172,7 +163,7 @@ impl<C: Crypto> CaseClient<C> {
         let first = Outgoing::message(Opcode::CASE_SIGMA1, out, |w| sigma1.write(w))?;
         let mut transcript = crypto.sha256();
         transcript.update(first.payload(out));
-        let state = State::ExpectSigma2(ExpectSigma2 { random, ephemeral, resuming });
+        let state = State::ExpectSigma2(ExpectSigma2 { random, ephemeral, resuming, answer: None });
         let target = Target { fabric: BoundFabric::to(own), node, ipk, local };
         Ok((Self::begin(Client { state, transcript, target }, cx.now), first))
     }
@@ -228,6 +219,45 @@ impl<C: Crypto> CaseClient<C> {
         let outcome = self.machine.step(crypto, cx, env, message, out);
         self.restart_timeout(cx.now);
         self.settle(outcome, out)
+    }
+
+    /// Computes the next part: the shared secret, or one verification of a signature. `env` has the
+    /// certificates as the call before has left them.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::NothingLeft`] if the last step was not [`Step::More`] (the
+    /// handshake continues then), or with what went wrong.
+    #[inline(never)]
+    pub fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        self.check_more(cx.now, out)?;
+        let outcome = self.machine.proceed(crypto, cx, env);
+        self.restart_timeout(cx.now);
+        self.settle(outcome, out)
+    }
+
+    /// Computes the next part of an answer to Sigma1 that may not be the peer's. After an error the
+    /// handshake waits for another answer.
+    #[inline(never)]
+    #[cfg(feature = "initiator")]
+    pub(crate) fn try_proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+    ) -> Result<Step, HandshakeError> {
+        let outcome = self.machine.proceed(crypto, cx, env);
+        if let (Err(_), State::ExpectSigma2(state)) = (&outcome, &mut self.machine.state) {
+            state.answer = None;
+        } else {
+            self.restart_timeout(cx.now);
+        }
+        outcome
     }
 
     /// Handles an answer to Sigma1 that may not be the peer's, as Sigma1 was sent to several
@@ -304,8 +334,11 @@ impl<C: Crypto> Client<C> {
         let Incoming { opcode, payload } = message;
         match (&mut self.state, opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
-            (State::ExpectSigma2(_), Opcode::CASE_SIGMA2) => self.sigma2(crypto, cx, env, payload),
-            (State::ExpectSigma2(state), Opcode::CASE_SIGMA2_RESUME) => {
+            (State::ExpectSigma2(state), Opcode::CASE_SIGMA2) if state.answer.is_none() => {
+                state.answer = Some(Answer::new(&self.transcript, &self.target, env, payload)?);
+                Ok(Step::More)
+            }
+            (State::ExpectSigma2(state), Opcode::CASE_SIGMA2_RESUME) if state.answer.is_none() => {
                 state.resume(crypto, cx, env, &self.target, payload, out)
             }
             (
@@ -320,33 +353,26 @@ impl<C: Crypto> Client<C> {
         }
     }
 
-    /// Sigma2: the full handshake. Verifies the responder and asks for our signature.
+    /// Computes the next part of Sigma2. After the last one the responder is verified, and our
+    /// signature is asked for.
     #[inline(never)]
-    fn sigma2(
+    fn proceed(
         &mut self,
         crypto: &C,
         cx: &Context<'_>,
         env: &mut CaseEnv<'_>,
-        payload: &mut [u8],
     ) -> Result<Step, HandshakeError> {
         let Self { state: State::ExpectSigma2(state), target, transcript } = self else {
-            return Err(HandshakeError::Ended);
+            return Err(HandshakeError::NothingLeft);
         };
-        // Large values stay where they were returned to: each move is one more copy on the stack.
-        let sigma2 = Sigma2::parse(payload);
-        let sigma2 = sigma2.as_ref().map_err(|error| *error)?;
-        let fabric = target.fabric.find(env)?;
-        let agreed = state.agree(&sigma2.responder_public_key);
-        let agreed = agreed.as_ref().map_err(|error| *error)?;
-        // The answer may be refused, and another one come.
-        let mut heard = transcript.clone();
-        let plain = open(crypto, cx.keys, sigma2, &agreed.shared, (target, &mut heard), payload)?;
-        let tbe = TbeData::parse2(plain)?;
-        let resumption_id = tbe.resumption_id.ok_or(TlvError::UnexpectedTag)?;
-        let keys = Keys { own: &agreed.own_key, peer: &sigma2.responder_public_key };
-        let peer = verify_peer(crypto, cx, env, fabric, Some(target.node), &tbe, keys)?;
-        *transcript = heard;
-        self.ask(crypto, fabric, sigma2, agreed, peer, resumption_id)
+        let ExpectSigma2 { ephemeral, answer: Some(answer), .. } = state else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let part = answer.proceed(crypto, cx, env, ephemeral, target, transcript)?;
+        match part {
+            Some(shared) => self.ask(crypto, env, shared),
+            None => Ok(Step::More),
+        }
     }
 
     /// The responder is verified: asks for our signature.
@@ -354,40 +380,28 @@ impl<C: Crypto> Client<C> {
     fn ask(
         &mut self,
         crypto: &C,
-        fabric: Fabric<'_>,
-        sigma2: &Sigma2,
-        agreed: &Agreed,
-        peer: PeerVerified,
-        resumption_id: ResumptionId,
+        env: &CaseEnv<'_>,
+        verified: Shared,
     ) -> Result<Step, HandshakeError> {
-        let (noc, icac) = (fabric.noc(), fabric.icac());
-        let (sender, receiver) = (&agreed.own_key, &sigma2.responder_public_key);
-        let digest = tbs_digest(crypto, &TbsData { noc, icac, sender, receiver })?;
-        let ends = Ends {
-            role: SessionRole::Initiator,
-            local: self.target.local,
-            peer: sigma2.responder_session_id,
-            peer_parameters: sigma2.session_parameters.unwrap_or_default(),
+        let Self { state: State::ExpectSigma2(state), target, transcript } = self else {
+            return Err(HandshakeError::NothingLeft);
         };
-        let (shared, stage) = (agreed.shared.clone(), Stage::AwaitSignature { digest });
+        let ExpectSigma2 { ephemeral, answer: Some(answer), .. } = state else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let fabric = target.fabric.find(env)?;
+        let (noc, icac) = (fabric.noc(), fabric.icac());
+        let (sender, receiver) = (&ephemeral.public(), &answer.key);
+        let digest = tbs_digest(crypto, &TbsData { noc, icac, sender, receiver })?;
+        let stage = Stage::AwaitSignature { digest };
+        *transcript = answer.heard.clone();
+        let (ends, Shared { shared, resumption_id, peer }) = (answer.ends, verified);
         self.state = State::Verified(Verified { shared, peer, resumption_id, ends, stage });
         Ok(Step::Sign(SignRequest::new(digest, fabric.index())))
     }
 }
 
-/// Our ephemeral public key, and the secret that it makes with the responder's.
-struct Agreed {
-    own_key: PublicKey,
-    shared: Secret<32>,
-}
-
 impl<C: Crypto> ExpectSigma2<C> {
-    #[inline(never)]
-    fn agree(&self, responder_key: &PublicKey) -> Result<Agreed, HandshakeError> {
-        let shared = self.ephemeral.agree(responder_key)?;
-        Ok(Agreed { own_key: self.ephemeral.public(), shared })
-    }
-
     /// Sigma2Resume: the responder holds our record.
     #[inline(never)]
     fn resume(
@@ -426,24 +440,6 @@ impl<C: Crypto> ExpectSigma2<C> {
         let proof = Proof::Resumption { record, _verified: &verified };
         Ok(Step::Established { reply, established: establish(fabric, &ends, keys, proof) })
     }
-}
-
-/// Decrypts the encrypted part of Sigma2, which is then part of the transcript.
-#[inline(never)]
-fn open<'m, C: Crypto>(
-    crypto: &C,
-    log: KeyHook<'_>,
-    sigma2: &Sigma2,
-    shared: &Secret<32>,
-    (target, transcript): (&Target, &mut C::Sha256),
-    payload: &'m mut [u8],
-) -> Result<&'m [u8], HandshakeError> {
-    let (random, key) = (&sigma2.responder_random, &sigma2.responder_public_key);
-    let key = s2k(crypto, shared, &target.ipk, random, key, transcript)?;
-    log.sigma2(&key);
-    transcript.update(payload);
-    let encrypted = payload.get_mut(sigma2.encrypted.clone()).ok_or(TlvError::Truncated)?;
-    open_tbe(crypto, key, TBE_DATA2_NONCE, encrypted)
 }
 
 impl Verified {
@@ -500,7 +496,8 @@ impl<C: Crypto> Machine for Client<C> {
 
     fn state(&self) -> Option<&'static str> {
         match &self.state {
-            State::ExpectSigma2(_) => Some("ExpectSigma2"),
+            State::ExpectSigma2(ExpectSigma2 { answer: None, .. }) => Some("ExpectSigma2"),
+            State::ExpectSigma2(_) => Some("Verifying"),
             State::Verified(Verified { stage: Stage::AwaitSignature { .. }, .. }) => {
                 Some("AwaitSignature")
             }
@@ -512,6 +509,10 @@ impl<C: Crypto> Machine for Client<C> {
     fn awaits_signature(&self) -> bool {
         let State::Verified(Verified { stage, .. }) = &self.state else { return false };
         matches!(stage, Stage::AwaitSignature { .. })
+    }
+
+    fn has_more(&self) -> bool {
+        matches!(&self.state, State::ExpectSigma2(ExpectSigma2 { answer: Some(_), .. }))
     }
 
     fn end(&mut self) {

@@ -3,8 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use super::presented::Presented;
 use crate::cert::{Profile, VerifiedCache};
-use crate::context::PeerCertificates;
 use crate::fabric::{Fabric, FabricTable, Fingerprint};
 use crate::handshake::error::HandshakeError;
 use crate::ids::FabricIndex;
@@ -20,8 +20,9 @@ pub struct CaseEnv<'a> {
     pub resumption: &'a mut dyn ResumptionStore,
     /// Certificates that were verified before; [`NoCache`](crate::cert::NoCache) for none.
     pub verified: &'a mut dyn VerifiedCache,
-    /// Where the peer's certificates are kept; [`KeepNone`] to keep none.
-    pub certificates: &'a mut dyn KeepCertificates,
+    /// Where the peer's certificates stay while they are verified. Each call of a handshake gets the
+    /// same room, as the call before has left it.
+    pub certificates: Presented<'a>,
     /// How strictly certificates are read, and which validity periods count.
     pub profile: Profile,
     /// The longest time since the full handshake at which a session is still resumed, as far as the
@@ -64,21 +65,4 @@ impl BoundFabric {
             .filter(|fabric| fabric.fingerprint() == self.fingerprint)
             .ok_or(HandshakeError::UnknownFabric)
     }
-}
-
-/// A place that keeps the certificates of peers. A handshake does not keep them, since they would
-/// be most of its memory.
-pub trait KeepCertificates {
-    /// Keeps the certificates that the peer presented. It is called once in a full handshake, when
-    /// they have been verified and the policy has accepted the peer. The handshake can still fail
-    /// after that.
-    fn keep(&mut self, certificates: &PeerCertificates<'_>);
-}
-
-/// Keeps no certificates.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeepNone;
-
-impl KeepCertificates for KeepNone {
-    fn keep(&mut self, _: &PeerCertificates<'_>) {}
 }

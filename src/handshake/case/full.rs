@@ -2,14 +2,15 @@
 
 use super::env::{BoundFabric, CaseEnv};
 use super::keys::{TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, s2k, s3k, session_keys, write_tbe};
-use super::messages::{Sigma2, Sigma3, TbeData};
-use super::peer::{Keys, PeerVerified, verify_peer};
+use super::messages::{Sigma2, Sigma3, TbeData, TbsData};
+use super::peer::{Keys, PeerVerified, Presentation, tbs_digest};
 use super::proof::{Proof, establish};
+use super::resuming::Instead;
 use crate::context::Context;
 use crate::crypto::{Crypto, KeyPair, PublicKey, Secret, Sha256};
 use crate::fabric::Fabric;
 use crate::handshake::step::Ends;
-use crate::handshake::{HandshakeError, Outgoing, Signed, Step};
+use crate::handshake::{HandshakeError, Outgoing, SignRequest, Signed, Step};
 use crate::keylog::KeyHook;
 use crate::session::ResumptionId;
 use crate::tlv::TlvError;
@@ -29,31 +30,69 @@ pub(super) struct Full<C: Crypto> {
 }
 
 pub(super) enum Stage {
-    AwaitSignature { digest: [u8; 32], random: [u8; 32] },
+    AwaitSignature {
+        digest: [u8; 32],
+        random: [u8; 32],
+    },
     ExpectSigma3,
+    /// Sigma3 is here, and its sender is verified.
+    Verifying(Presentation),
 }
 
-/// The values that this side adds to a full handshake, and the shared secret.
-pub(super) struct Agreed {
-    pub(super) random: [u8; 32],
-    pub(super) own_key: PublicKey,
-    pub(super) shared: Secret<32>,
-    pub(super) resumption_id: ResumptionId,
+/// Sigma1 asked for a full handshake: the key pair and the shared secret are computed.
+pub(super) struct Drawing<C: Crypto> {
+    pub(super) fabric: BoundFabric,
+    pub(super) ends: Ends,
+    pub(super) first: Instead<C>,
+    random: [u8; 32],
+    /// Dropped with the state, once the secret is computed.
+    ephemeral: Option<C::Ephemeral>,
 }
 
-impl Agreed {
-    #[inline(never)]
-    pub(super) fn draw<C: Crypto>(
-        crypto: &C,
+impl<C: Crypto> Drawing<C> {
+    pub(super) fn new(
         cx: &mut Context<'_>,
-        peer_key: &PublicKey,
-    ) -> Result<Self, HandshakeError> {
+        fabric: BoundFabric,
+        ends: Ends,
+        first: Instead<C>,
+    ) -> Self {
         let mut random = [0; 32];
         cx.rng.fill_bytes(&mut random);
-        let ephemeral = crypto.ephemeral(cx.rng)?;
-        let own_key = ephemeral.public();
-        let shared = ephemeral.agree(peer_key)?;
-        Ok(Self { random, own_key, shared, resumption_id: random_id(cx) })
+        Self { fabric, ends, first, random, ephemeral: None }
+    }
+
+    /// Draws the key pair, or computes the secret and returns what asks for our signature.
+    #[inline(never)]
+    pub(super) fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &CaseEnv<'_>,
+    ) -> Result<Option<(Full<C>, SignRequest)>, HandshakeError> {
+        let Self { fabric, ends, first, random, ephemeral } = self;
+        let found = fabric.find(env)?;
+        let Some(ephemeral) = ephemeral else {
+            *ephemeral = Some(crypto.ephemeral(cx.rng)?);
+            return Ok(None);
+        };
+        let (own_key, shared) = (ephemeral.public(), ephemeral.agree(&first.peer_key)?);
+        let Instead { ipk, peer_key, transcript } = first;
+        let (noc, icac) = (found.noc(), found.icac());
+        let tbs = TbsData { noc, icac, sender: &own_key, receiver: peer_key };
+        let digest = tbs_digest(crypto, &tbs)?;
+        let full = Full {
+            fabric: *fabric,
+            // Cloned, as the state that is replaced wipes its secrets in their place.
+            ipk: ipk.clone(),
+            shared,
+            own_key,
+            peer_key: *peer_key,
+            resumption_id: random_id(cx),
+            ends: *ends,
+            transcript: transcript.clone(),
+            stage: Stage::AwaitSignature { digest, random: *random },
+        };
+        Ok(Some((full, SignRequest::new(digest, found.index()))))
     }
 }
 
@@ -101,36 +140,47 @@ impl<C: Crypto> Full<C> {
         Ok(Step::Send(sigma2))
     }
 
+    /// Decrypts the encrypted part of Sigma3, which is then part of the transcript.
     #[inline(never)]
     pub(super) fn sigma3(
         &mut self,
         crypto: &C,
-        cx: &Context<'_>,
-        env: &mut CaseEnv<'_>,
-        payload: &mut [u8],
-        out: &mut [u8],
-    ) -> Result<Step, HandshakeError> {
-        let fabric = self.fabric.find(env)?;
-        let tbe = TbeData::parse3(self.open(crypto, cx.keys, payload)?)?;
-        let keys = Keys { own: &self.own_key, peer: &self.peer_key };
-        let peer = verify_peer(crypto, cx, env, fabric, None, &tbe, keys)?;
-        self.established(crypto, fabric, &peer, out)
-    }
-
-    /// Decrypts the encrypted part of Sigma3, which is then part of the transcript.
-    #[inline(never)]
-    fn open<'m>(
-        &mut self,
-        crypto: &C,
         log: KeyHook<'_>,
-        payload: &'m mut [u8],
-    ) -> Result<&'m [u8], HandshakeError> {
+        env: &mut CaseEnv<'_>,
+        payload: &[u8],
+    ) -> Result<Step, HandshakeError> {
+        self.fabric.find(env)?;
         let sigma3 = Sigma3::parse(payload)?;
         let key = s3k(crypto, &self.shared, &self.ipk, &self.transcript)?;
         log.sigma3(&key);
+        let encrypted = payload.get(sigma3.encrypted).ok_or(TlvError::Truncated)?;
+        let plain = open_tbe(crypto, key, TBE_DATA3_NONCE, env.certificates.store(encrypted)?)?;
+        TbeData::parse3(plain)?;
+        let presentation = Presentation::new(crypto, plain)?;
         self.transcript.update(payload);
-        let encrypted = payload.get_mut(sigma3.encrypted).ok_or(TlvError::Truncated)?;
-        open_tbe(crypto, key, TBE_DATA3_NONCE, encrypted)
+        self.stage = Stage::Verifying(presentation);
+        Ok(Step::More)
+    }
+
+    /// Verifies the next signature that Sigma3 brought. After the last one the session is there.
+    #[inline(never)]
+    pub(super) fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &Context<'_>,
+        env: &mut CaseEnv<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, HandshakeError> {
+        let fabric = self.fabric.find(env)?;
+        let Stage::Verifying(presentation) = &mut self.stage else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let keys = Keys { own: &self.own_key, peer: &self.peer_key };
+        let peer = presentation.verify_next(crypto, cx, env, fabric, None, keys)?;
+        match peer {
+            Some(peer) => self.established(crypto, fabric, &peer, out),
+            None => Ok(Step::More),
+        }
     }
 
     #[inline(never)]

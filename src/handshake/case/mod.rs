@@ -22,12 +22,14 @@
 //! [Core, "Certificate Authenticated Session Establishment (CASE)"]
 
 mod admission;
+mod answer;
 mod client;
 mod env;
 mod full;
 mod keys;
 pub mod messages;
 mod peer;
+mod presented;
 mod proof;
 mod resuming;
 mod server;
@@ -35,12 +37,14 @@ mod start;
 
 pub(crate) use self::admission::is_addressed;
 pub use self::client::CaseClient;
-pub use self::env::{CaseEnv, KeepCertificates, KeepNone};
+pub use self::env::CaseEnv;
 #[cfg(feature = "describe")]
 pub(crate) use self::keys::open_tbe;
 pub use self::keys::{
     RESUME1_MIC_NONCE, RESUME2_MIC_NONCE, RSEKEYS_INFO, S1RK_INFO, S2K_INFO, S2RK_INFO, S3K_INFO,
     TBE_DATA2_NONCE, TBE_DATA3_NONCE,
 };
+pub(crate) use self::presented::Places;
+pub use self::presented::Presented;
 pub use self::server::CaseServer;
 pub use self::start::CaseStart;

@@ -2,11 +2,13 @@
 
 use super::env::CaseEnv;
 use super::messages::{TbeData, TbsData};
+use super::presented::Places;
 use crate::cert::{
-    self, Certificate, ChainClaim, ChainPolicy, ChainVerified, Position, VerifiedCache,
+    self, Certificate, ChainClaim, ChainPolicy, ChainVerified, Link, Position, Profile,
+    VerifiedCache,
 };
 use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
-use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Signature};
+use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Sha256, Signature};
 use crate::fabric::Fabric;
 use crate::handshake::HandshakeError;
 use crate::ids::{CaseAuthTags, NodeId, Peer};
@@ -35,22 +37,102 @@ pub(super) fn tbs_digest<C: Crypto>(
     Ok(writer.into_sink().finish())
 }
 
-/// Checks everything about the peer that certificates can say: chain, validity, fabric, node,
-/// signature, policy.
-///
-/// `wanted`: the node that the initiator connects to; `None` on the responder.
-pub(super) fn verify_peer<C: Crypto>(
+/// What a peer has presented (TBEData2 or TBEData3, decrypted), while it is verified over several
+/// calls. It stays in the room of [`CaseEnv::certificates`].
+pub(super) struct Presentation {
+    len: u16,
+    /// The digest of what stays there: that is not changed between two calls.
+    digest: [u8; HASH_LEN],
+    /// What of the chain is verified next; `None` if only the signature of the peer is left.
+    next: Option<Link>,
+}
+
+impl Presentation {
+    /// What was decrypted in its room, of which nothing is verified.
+    pub(super) fn new<C: Crypto>(crypto: &C, plain: &[u8]) -> Result<Self, HandshakeError> {
+        let len = u16::try_from(plain.len()).map_err(|_| HandshakeError::BufferTooSmall)?;
+        Ok(Self { len, digest: digest(crypto, plain), next: Link::FIRST })
+    }
+
+    /// Verifies the next signature. After the last one everything about the peer is checked that
+    /// certificates can say: chain, validity, fabric, node, signature, policy.
+    ///
+    /// `wanted`: the node that the initiator connects to; `None` on the responder. Everything but
+    /// signatures is checked each time, which costs little beside one.
+    pub(super) fn verify_next<C: Crypto>(
+        &mut self,
+        crypto: &C,
+        cx: &Context<'_>,
+        env: &mut CaseEnv<'_>,
+        fabric: Fabric<'_>,
+        wanted: Option<NodeId>,
+        keys: Keys<'_>,
+    ) -> Result<Option<PeerVerified>, HandshakeError> {
+        let plain = &*env.certificates.stored(self.len.into())?;
+        if digest(crypto, plain) != self.digest {
+            return Err(HandshakeError::RoomChanged);
+        }
+        let tbe = match wanted {
+            Some(_) => TbeData::parse2(plain)?,
+            None => TbeData::parse3(plain)?,
+        };
+        let Some(chain) = self.verify_chain(crypto, cx, env.verified, env.profile, fabric, &tbe)?
+        else {
+            return Ok(None);
+        };
+        let (verified, places) =
+            verify_peer(crypto, cx, fabric, wanted, &tbe, keys, &chain, plain)?;
+        env.certificates.note_verified(places);
+        Ok(Some(verified))
+    }
+
+    /// Verifies the next signature of the chain. Returns the chain if none is left.
+    #[inline(never)]
+    fn verify_chain<C: Crypto>(
+        &mut self,
+        crypto: &C,
+        cx: &Context<'_>,
+        cache: &mut dyn VerifiedCache,
+        profile: Profile,
+        fabric: Fabric<'_>,
+        tbe: &TbeData<'_>,
+    ) -> Result<Option<ChainVerified>, HandshakeError> {
+        let policy = ChainPolicy::new(cx.wall).with_profile(profile);
+        // By reference, as every move of it would be one more copy below the verification.
+        let claim = &check_chain(crypto, tbe, fabric.root(), &policy, cache);
+        let claim = claim.as_ref().map_err(|error| *error)?;
+        while let Some(link) = self.next {
+            let (next, has_verified) = claim.verify_link(crypto, cache, link)?;
+            self.next = next;
+            if has_verified {
+                return Ok(None);
+            }
+        }
+        Ok(Some(claim.verified()))
+    }
+}
+
+// Not inlined: the hash leaves the stack before a signature is verified.
+#[inline(never)]
+fn digest<C: Crypto>(crypto: &C, plain: &[u8]) -> [u8; HASH_LEN] {
+    let mut hash = crypto.sha256();
+    hash.update(plain);
+    hash.finish()
+}
+
+/// The chain is verified: checks that it is the peer's, and asks the policy.
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "all of them describe one peer")]
+fn verify_peer<C: Crypto>(
     crypto: &C,
     cx: &Context<'_>,
-    env: &mut CaseEnv<'_>,
     fabric: Fabric<'_>,
     wanted: Option<NodeId>,
     tbe: &TbeData<'_>,
     keys: Keys<'_>,
-) -> Result<PeerVerified, HandshakeError> {
-    // By reference: see `verify_chain`.
-    let chain = verify_chain(crypto, cx, env, fabric, tbe);
-    let chain = chain.as_ref().map_err(|error| *error)?;
+    chain: &ChainVerified,
+    plain: &[u8],
+) -> Result<(PeerVerified, Places), HandshakeError> {
     if chain.fabric_id() != fabric.id() {
         return Err(HandshakeError::WrongFabric);
     }
@@ -71,8 +153,8 @@ pub(super) fn verify_peer<C: Crypto>(
         authenticated,
     };
     cx.policy.authorize(&identity).map_err(|Rejected| HandshakeError::Rejected)?;
-    env.certificates.keep(&certificates);
-    Ok(PeerVerified { node, cats, valid_until, authenticated })
+    let verified = PeerVerified { node, cats, valid_until, authenticated };
+    Ok((verified, Places::of(plain, &certificates)))
 }
 
 /// Checks that the sender of certificates has signed with the key they are about.
@@ -96,22 +178,6 @@ fn verify_possession<C: Crypto>(
 pub(super) struct Keys<'a> {
     pub(super) own: &'a PublicKey,
     pub(super) peer: &'a PublicKey,
-}
-
-#[inline(never)]
-fn verify_chain<C: Crypto>(
-    crypto: &C,
-    cx: &Context<'_>,
-    env: &mut CaseEnv<'_>,
-    fabric: Fabric<'_>,
-    tbe: &TbeData<'_>,
-) -> Result<ChainVerified, HandshakeError> {
-    let policy = ChainPolicy::new(cx.wall).with_profile(env.profile);
-    // By reference, as every move of it would be one more copy below the verification.
-    match &check_chain(crypto, tbe, fabric.root(), &policy, env.verified) {
-        Ok(claim) => Ok(claim.verify(crypto, env.verified)?),
-        Err(error) => Err(*error),
-    }
 }
 
 /// Not inlined: the views of the certificates leave the stack before signatures are verified.

@@ -2,14 +2,12 @@
 
 use super::admission::{accept_resumption, find_destination};
 use super::env::{BoundFabric, CaseEnv};
-use super::full::{Agreed, Full, Stage, random_id};
+use super::full::{Drawing, Full, Stage, random_id};
 use super::keys::{opens_sigma3, s3k};
-use super::messages::{Sigma1, TbsData};
-use super::peer::tbs_digest;
+use super::messages::Sigma1;
 use super::resuming::{Instead, Resuming, ResumingStage};
 use crate::context::Context;
 use crate::crypto::{Crypto, Sha256};
-use crate::fabric::Fabric;
 use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::Ends;
@@ -25,7 +23,8 @@ use crate::wire::secure_channel::Opcode;
 /// The responder of CASE. It serves one handshake.
 ///
 /// ```text
-/// new ─▶ ExpectSigma1 ──Sigma1──▶ AwaitSignature ──resume──▶ ExpectSigma3 ─▶ established
+/// new ─▶ ExpectSigma1 ──Sigma1──▶ Drawing ──proceed──▶ AwaitSignature ──resume──▶ ExpectSigma3
+///      ──Sigma3──▶ Verifying ──proceed──▶ established
 ///              └──Sigma1 (resumption accepted)──▶ AwaitClaim ──complete_claim──▶ ExpectReport ─▶ established
 ///                      (skipped if it is granted at once; a full handshake if it is refused)
 ///              any error, timeout ▶ ended
@@ -38,7 +37,7 @@ use crate::wire::secure_channel::Opcode;
 /// # use matter_session::crypto::Secret;
 /// # use matter_session::fabric::FabricBuf;
 /// # use matter_session::handshake::MAX_MESSAGE_LEN;
-/// # use matter_session::handshake::case::KeepNone;
+/// # use matter_session::handshake::case::Presented;
 /// # use matter_session::ids::FabricId;
 /// # use matter_session::resumption::NoRecords;
 /// # use matter_session::{FabricCredentials, Instant, Ipk, LocalSessionId, MatterTime};
@@ -66,11 +65,12 @@ use crate::wire::secure_channel::Opcode;
 /// # let mut services = Services::new(&mut rng);
 /// # let mut cx = services.at(Instant::ZERO);
 /// # let (id, mut out) = (LocalSessionId::new(1).ok_or("zero")?, [0; MAX_MESSAGE_LEN]);
+/// let mut room = [0; Presented::LEN];
 /// let mut env = CaseEnv {
 ///     fabrics: &fabrics,
 ///     resumption: &mut NoRecords,
 ///     verified: &mut NoCache,
-///     certificates: &mut KeepNone,
+///     certificates: Presented::new(&mut room),
 ///     profile: Profile::default(),
 ///     record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
 ///     parameters: &SessionParameters::default(),
@@ -80,7 +80,10 @@ use crate::wire::secure_channel::Opcode;
 /// # let mut received = sigma1.payload(&out).to_vec();
 /// let mut server = CaseServer::new(id, Instant::ZERO);
 /// let sigma1 = Incoming::new(Opcode::CASE_SIGMA1, &mut received);
-/// let step = server.handle(&RustCrypto, &mut cx, &mut env, sigma1, &mut out)?;
+/// let mut step = server.handle(&RustCrypto, &mut cx, &mut env, sigma1, &mut out)?;
+/// while let Step::More = step {
+///     step = server.proceed(&RustCrypto, &mut cx, &mut env, &mut out)?;
+/// }
 ///
 /// // The operational key signs, here at once.
 /// let Step::Sign(request) = step else { return Err("a signature is due".into()) };
@@ -104,6 +107,7 @@ pub struct Server<C: Crypto> {
 
 enum State<C: Crypto> {
     ExpectSigma1,
+    Drawing(Drawing<C>),
     Full(Full<C>),
     Resuming(Resuming<C>),
     Ended,
@@ -207,6 +211,26 @@ impl<C: Crypto> CaseServer<C> {
         self.settle(outcome, out)
     }
 
+    /// Computes the next part: the key pair, the shared secret, or one verification of a signature.
+    /// `env` has the certificates as the call before has left them.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::NothingLeft`] if the last step was not [`Step::More`] (the
+    /// handshake continues then), or with what went wrong.
+    #[inline(never)]
+    pub fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        self.check_more(cx.now, out)?;
+        let outcome = self.machine.proceed(crypto, cx, env, out);
+        self.restart_timeout(cx.now);
+        self.settle(outcome, out)
+    }
+
     /// Continues with the signature that [`Step::Sign`] asked for: the next message is Sigma2.
     ///
     /// # Errors
@@ -237,7 +261,7 @@ impl<C: Crypto> CaseServer<C> {
     }
 
     /// Continues with the claim that [`Step::Claim`] asked for. If it is granted, the next message
-    /// is Sigma2Resume. Otherwise the handshake becomes a full one and asks for a signature.
+    /// is Sigma2Resume. Otherwise the handshake becomes a full one, and more is to be computed.
     ///
     /// # Errors
     /// [`Failure`] with [`HandshakeError::StaleClaim`] if it answers another request (the handshake
@@ -286,6 +310,39 @@ impl<C: Crypto> CaseServer<C> {
 }
 
 impl<C: Crypto> Server<C> {
+    fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, HandshakeError> {
+        match &mut self.state {
+            State::Drawing(_) => self.draw(crypto, cx, env),
+            State::Full(state) => state.proceed(crypto, cx, env, out),
+            _ => Err(HandshakeError::NothingLeft),
+        }
+    }
+
+    /// Draws the key pair, or computes the secret and asks for our signature. Not inlined: the new
+    /// state is not on the stack while certificates are verified.
+    #[inline(never)]
+    fn draw(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &CaseEnv<'_>,
+    ) -> Result<Step, HandshakeError> {
+        let State::Drawing(state) = &mut self.state else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let Some((full, request)) = state.proceed(crypto, cx, env)? else {
+            return Ok(Step::More);
+        };
+        self.state = State::Full(full);
+        Ok(Step::Sign(request))
+    }
+
     fn step(
         &mut self,
         crypto: &C,
@@ -301,7 +358,7 @@ impl<C: Crypto> Server<C> {
                 self.sigma1(crypto, cx, env, payload, out)
             }
             (State::Full(state @ Full { stage: Stage::ExpectSigma3, .. }), Opcode::CASE_SIGMA3) => {
-                state.sigma3(crypto, cx, env, payload, out)
+                state.sigma3(crypto, cx.keys, env, payload)
             }
             (
                 State::Resuming(state @ Resuming { stage: ResumingStage::ExpectReport, .. }),
@@ -345,11 +402,12 @@ impl<C: Crypto> Server<C> {
                 return self.claimed(crypto, cx, env, claim, out);
             }
         }
-        let agreed = Agreed::draw(crypto, cx, &sigma1.initiator_public_key)?;
         let mut transcript = crypto.sha256();
         transcript.update(payload);
         let (ends, peer_key) = (self.ends(&sigma1), sigma1.initiator_public_key);
-        self.full(crypto, fabric, ends, Instead { ipk, peer_key, transcript }, agreed)
+        let first = Instead { ipk, peer_key, transcript };
+        self.state = State::Drawing(Drawing::new(cx, BoundFabric::to(fabric), ends, first));
+        Ok(Step::More)
     }
 
     fn ends(&self, sigma1: &Sigma1<'_>) -> Ends {
@@ -374,57 +432,23 @@ impl<C: Crypto> Server<C> {
         match (&mut self.state, claim) {
             (State::Resuming(state), Claim::Granted) => state.sigma2_resume(crypto, env, out),
             (State::Resuming(state), Claim::Pending) => Ok(Step::Claim(state.claim_request())),
-            _ => self.full_instead(crypto, cx, env),
+            _ => self.full_instead(cx),
         }
     }
 
     /// The claim is refused: goes on with the full handshake that the initiator is ready for.
     #[inline(never)]
-    fn full_instead(
-        &mut self,
-        crypto: &C,
-        cx: &mut Context<'_>,
-        env: &CaseEnv<'_>,
-    ) -> Result<Step, HandshakeError> {
+    fn full_instead(&mut self, cx: &mut Context<'_>) -> Result<Step, HandshakeError> {
         let State::Resuming(state) = &self.state else { return Err(HandshakeError::Ended) };
         let ResumingStage::AwaitClaim(Instead { ipk, peer_key, transcript }) = &state.stage else {
             return Err(HandshakeError::Ended);
         };
-        let fabric = state.accepted.fabric.find(env)?;
-        let agreed = Agreed::draw(crypto, cx, peer_key)?;
         // Cloned, as the state that is replaced wipes its secrets in their place.
         let (ipk, transcript) = (ipk.clone(), transcript.clone());
         let first = Instead { ipk, peer_key: *peer_key, transcript };
-        self.full(crypto, fabric, state.ends, first, agreed)
-    }
-
-    /// Sigma1 of a full handshake: asks for our signature.
-    #[inline(never)]
-    fn full(
-        &mut self,
-        crypto: &C,
-        fabric: Fabric<'_>,
-        ends: Ends,
-        first: Instead<C>,
-        agreed: Agreed,
-    ) -> Result<Step, HandshakeError> {
-        let Agreed { random, own_key, shared, resumption_id } = agreed;
-        let Instead { ipk, peer_key, transcript } = first;
-        let (noc, icac) = (fabric.noc(), fabric.icac());
-        let tbs = TbsData { noc, icac, sender: &own_key, receiver: &peer_key };
-        let digest = tbs_digest(crypto, &tbs)?;
-        self.state = State::Full(Full {
-            fabric: BoundFabric::to(fabric),
-            ipk,
-            shared,
-            own_key,
-            peer_key,
-            resumption_id,
-            ends,
-            transcript,
-            stage: Stage::AwaitSignature { digest, random },
-        });
-        Ok(Step::Sign(SignRequest::new(digest, fabric.index())))
+        let (fabric, ends) = (state.accepted.fabric, state.ends);
+        self.state = State::Drawing(Drawing::new(cx, fabric, ends, first));
+        Ok(Step::More)
     }
 }
 
@@ -434,6 +458,8 @@ impl<C: Crypto> Machine for Server<C> {
     fn state(&self) -> Option<&'static str> {
         match &self.state {
             State::ExpectSigma1 => Some("ExpectSigma1"),
+            State::Drawing(_) => Some("Drawing"),
+            State::Full(Full { stage: Stage::Verifying(_), .. }) => Some("Verifying"),
             State::Full(Full { stage: Stage::AwaitSignature { .. }, .. }) => Some("AwaitSignature"),
             State::Full(Full { stage: Stage::ExpectSigma3, .. }) => Some("ExpectSigma3"),
             State::Resuming(state) => Some(state.name()),
@@ -445,15 +471,22 @@ impl<C: Crypto> Machine for Server<C> {
         matches!(&self.state, State::Full(Full { stage: Stage::AwaitSignature { .. }, .. }))
     }
 
+    fn has_more(&self) -> bool {
+        matches!(
+            &self.state,
+            State::Drawing(_) | State::Full(Full { stage: Stage::Verifying(_), .. })
+        )
+    }
+
     fn end(&mut self) {
         self.state = State::Ended;
     }
 
     fn peer_parameters(&self) -> Option<&SessionParameters> {
         match &self.state {
-            State::Full(Full { ends, .. }) | State::Resuming(Resuming { ends, .. }) => {
-                Some(&ends.peer_parameters)
-            }
+            State::Drawing(Drawing { ends, .. })
+            | State::Full(Full { ends, .. })
+            | State::Resuming(Resuming { ends, .. }) => Some(&ends.peer_parameters),
             State::ExpectSigma1 | State::Ended => None,
         }
     }

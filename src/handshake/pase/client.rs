@@ -3,8 +3,8 @@
 use super::messages::{Pake1, Pake2, Pake3, PbkdfParamRequest, PbkdfParamResponse};
 use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, PaseStart, Transcript, establish};
 use crate::context::Context;
-use crate::crypto::spake2p::Confirmation;
-use crate::crypto::{Crypto, Passcode, PbkdfParameters, PublicKey, Secret};
+use crate::crypto::spake2p::{Confirmation, Proving, Sharing};
+use crate::crypto::{Crypto, HASH_LEN, Passcode, PbkdfParameters, PublicKey, Secret, Stretch};
 use crate::handshake::envelope::Machine;
 use crate::handshake::error::{early_report, read_report};
 use crate::handshake::step::Ends;
@@ -17,8 +17,9 @@ use crate::wire::secure_channel::Opcode;
 /// The initiator of PASE: a commissioner.
 ///
 /// ```text
-/// start ─▶ ExpectResponse ─▶ ExpectPake2 ─▶ ExpectReport ─▶ established
-///                 └──────────────┴───────────────┴────────▶ ended (error, timeout)
+/// start ─▶ ExpectResponse ─▶ Stretching ─▶ Sharing ──Pake1──▶ ExpectPake2
+///      ─▶ Proving ──Pake3──▶ ExpectReport ─▶ established
+///                                any error, timeout ▶ ended
 /// ```
 ///
 #[cfg_attr(feature = "rustcrypto", doc = "```")]
@@ -54,7 +55,13 @@ pub struct Client<C: Crypto> {
 
 enum State<C: Crypto> {
     ExpectResponse(ExpectResponse<C>),
+    /// PBKDF2 of the passcode is computed.
+    Stretching(Begun, Stretch),
+    /// Pake1 is computed.
+    Sharing(Begun, Sharing),
     ExpectPake2(ExpectPake2),
+    /// The secrets are computed, to be compared with the confirmation that Pake2 brought.
+    Proving(ExpectPake2, Proving, [u8; HASH_LEN]),
     ExpectReport(ExpectReport),
     Ended,
 }
@@ -66,9 +73,16 @@ struct ExpectResponse<C: Crypto> {
     transcript: Transcript<C::Sha256>,
 }
 
-struct ExpectPake2 {
+/// The responder has answered.
+#[derive(Clone, Copy)]
+struct Begun {
     ends: Ends,
-    context: [u8; 32],
+    context: [u8; HASH_LEN],
+}
+
+#[derive(Clone)]
+struct ExpectPake2 {
+    begun: Begun,
     x: Secret<32>,
     w0: Secret<32>,
     w1: Secret<32>,
@@ -122,7 +136,24 @@ impl<C: Crypto> PaseClient<C> {
         out: &mut [u8],
     ) -> Result<Step, Failure> {
         self.handle_timeout(cx.now, out)?;
-        let outcome = self.machine.step(crypto, cx, &message, out);
+        let outcome = self.machine.step(crypto, &message);
+        self.settle(outcome, out)
+    }
+
+    /// Computes the next part of Pake1 or Pake3: a slice of PBKDF2, or one operation on the curve.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::NothingLeft`] if the last step was not [`Step::More`] (the
+    /// handshake continues then), or with what went wrong.
+    #[inline(never)]
+    pub fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        self.check_more(cx.now, out)?;
+        let outcome = self.machine.proceed(crypto, cx, out);
         self.settle(outcome, out)
     }
 
@@ -132,34 +163,61 @@ impl<C: Crypto> PaseClient<C> {
     pub(crate) fn try_answer(
         &mut self,
         crypto: &C,
-        cx: &mut Context<'_>,
-        message: Incoming<'_>,
-        out: &mut [u8],
+        message: &Incoming<'_>,
     ) -> Result<Step, HandshakeError> {
-        self.machine.step(crypto, cx, &message, out)
+        self.machine.step(crypto, message)
     }
 }
 
 impl<C: Crypto> Client<C> {
-    fn step(
+    #[inline(never)]
+    fn proceed(
         &mut self,
         crypto: &C,
         cx: &mut Context<'_>,
-        message: &Incoming<'_>,
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
+        match &mut self.state {
+            State::Stretching(begun, stretch) => {
+                if let Some(scalars) = stretch.step(crypto)? {
+                    let sharing = Sharing::new(crypto, cx.rng, scalars)?;
+                    self.state = State::Sharing(*begun, sharing);
+                }
+                Ok(Step::More)
+            }
+            State::Sharing(begun, sharing) => {
+                let Some(pa) = sharing.step(crypto)? else { return Ok(Step::More) };
+                let pake1 = Outgoing::message(Opcode::PASE_PAKE1, out, |w| Pake1 { pa }.write(w))?;
+                let Sharing { x, w0, w1, .. } = &*sharing;
+                let (x, w0, w1) = (x.clone(), w0.clone(), w1.clone());
+                self.state = State::ExpectPake2(ExpectPake2 { begun: *begun, x, w0, w1, pa });
+                Ok(Step::Send(pake1))
+            }
+            State::Proving(state, proving, cb) => {
+                let Some(next) = state.prove(crypto, proving, cb, out)? else {
+                    return Ok(Step::More);
+                };
+                let (next, pake3) = next;
+                self.state = State::ExpectReport(next);
+                Ok(Step::Send(pake3))
+            }
+            _ => Err(HandshakeError::NothingLeft),
+        }
+    }
+
+    fn step(&mut self, crypto: &C, message: &Incoming<'_>) -> Result<Step, HandshakeError> {
         let payload = &*message.payload;
         match (&mut self.state, message.opcode) {
             (State::Ended, _) => Err(HandshakeError::Ended),
             (State::ExpectResponse(state), Opcode::PBKDF_PARAM_RESPONSE) => {
-                let (next, pake1) = state.handle(crypto, cx, self.local, payload, out)?;
-                self.state = State::ExpectPake2(next);
-                Ok(Step::Send(pake1))
+                let (begun, stretch) = state.handle(self.local, payload)?;
+                self.state = State::Stretching(begun, stretch);
+                Ok(Step::More)
             }
             (State::ExpectPake2(state), Opcode::PASE_PAKE2) => {
-                let (next, pake3) = state.handle(crypto, payload, out)?;
-                self.state = State::ExpectReport(next);
-                Ok(Step::Send(pake3))
+                let Pake2 { pb, cb } = Pake2::parse(payload)?;
+                self.state = State::Proving(state.clone(), Proving::new(pb), *cb);
+                Ok(Step::More)
             }
             (State::ExpectReport(state), Opcode::STATUS_REPORT) => {
                 read_report(payload)?;
@@ -176,51 +234,45 @@ impl<C: Crypto> ExpectResponse<C> {
     #[inline(never)]
     fn handle(
         &self,
-        crypto: &C,
-        cx: &mut Context<'_>,
         local: LocalSessionId,
         payload: &[u8],
-        out: &mut [u8],
-    ) -> Result<(ExpectPake2, Outgoing), HandshakeError> {
+    ) -> Result<(Begun, Stretch), HandshakeError> {
         let response = PbkdfParamResponse::parse(payload, self.known.is_some())?;
         if response.initiator_random != &self.random {
             return Err(HandshakeError::RandomMismatch);
         }
-        // The answer may be refused, and another one come.
+        let parameters = self.known.or(response.pbkdf).ok_or(TlvError::UnexpectedTag)?;
         let mut transcript = self.transcript.clone();
         transcript.add(payload);
-        let parameters = self.known.or(response.pbkdf).ok_or(TlvError::UnexpectedTag)?;
-        let (w0, w1) = self.passcode.scalars(crypto, &parameters)?;
-        let x = crypto.random_scalar(cx.rng)?;
-        let pa = crypto.spake_prover_share(&x, &w0)?;
-        let pake1 = Outgoing::message(Opcode::PASE_PAKE1, out, |w| Pake1 { pa }.write(w))?;
         let ends = Ends {
             role: SessionRole::Initiator,
             local,
             peer: response.responder_session_id,
             peer_parameters: response.session_parameters.unwrap_or_default(),
         };
-        let context = transcript.context();
-        Ok((ExpectPake2 { ends, context, x, w0, w1, pa }, pake1))
+        let begun = Begun { ends, context: transcript.context() };
+        Ok((begun, Stretch::new(self.passcode.clone(), parameters)))
     }
 }
 
 impl ExpectPake2 {
+    /// Multiplies once. The last time, it returns Pake3.
     #[inline(never)]
-    fn handle<C: Crypto>(
+    fn prove<C: Crypto>(
         &self,
         crypto: &C,
-        payload: &[u8],
+        proving: &mut Proving,
+        cb: &[u8; HASH_LEN],
         out: &mut [u8],
-    ) -> Result<(ExpectReport, Outgoing), HandshakeError> {
-        let Pake2 { pb, cb } = Pake2::parse(payload)?;
-        let secrets = crypto.spake_prover_finish(&self.x, &self.w0, &self.w1, &pb)?;
-        let confirmation =
-            Confirmation::derive(crypto, &self.context, &self.pa, &pb, &secrets, &self.w0)?;
+    ) -> Result<Option<(ExpectReport, Outgoing)>, HandshakeError> {
+        let Self { begun: Begun { ends, context }, x, w0, w1, pa } = self;
+        let Some(secrets) = proving.step(crypto, x, w0, w1)? else { return Ok(None) };
+        let pb = proving.y_share;
+        let confirmation = Confirmation::derive(crypto, context, pa, &pb, &secrets, w0)?;
         let confirmed = ConfirmationVerified::check(&confirmation.cb, cb)?;
         let pake3 = Pake3 { ca: confirmation.ca.as_bytes() };
         let pake3 = Outgoing::message(Opcode::PASE_PAKE3, out, |w| pake3.write(w))?;
-        Ok((ExpectReport { ends: self.ends, ke: confirmation.ke, confirmed }, pake3))
+        Ok(Some((ExpectReport { ends: *ends, ke: confirmation.ke, confirmed }, pake3)))
     }
 }
 
@@ -230,10 +282,17 @@ impl<C: Crypto> Machine for Client<C> {
     fn state(&self) -> Option<&'static str> {
         match &self.state {
             State::ExpectResponse(_) => Some("ExpectResponse"),
+            State::Stretching(..) => Some("Stretching"),
+            State::Sharing(..) => Some("Sharing"),
             State::ExpectPake2(_) => Some("ExpectPake2"),
+            State::Proving(..) => Some("Proving"),
             State::ExpectReport(_) => Some("ExpectReport"),
             State::Ended => None,
         }
+    }
+
+    fn has_more(&self) -> bool {
+        matches!(&self.state, State::Stretching(..) | State::Sharing(..) | State::Proving(..))
     }
 
     fn end(&mut self) {
@@ -242,7 +301,10 @@ impl<C: Crypto> Machine for Client<C> {
 
     fn peer_parameters(&self) -> Option<&SessionParameters> {
         match &self.state {
-            State::ExpectPake2(ExpectPake2 { ends, .. })
+            State::Stretching(Begun { ends, .. }, _)
+            | State::Sharing(Begun { ends, .. }, _)
+            | State::ExpectPake2(ExpectPake2 { begun: Begun { ends, .. }, .. })
+            | State::Proving(ExpectPake2 { begun: Begun { ends, .. }, .. }, ..)
             | State::ExpectReport(ExpectReport { ends, .. }) => Some(&ends.peer_parameters),
             State::ExpectResponse(_) | State::Ended => None,
         }

@@ -3,8 +3,8 @@
 use super::messages::{Pake1, Pake2, Pake3, PbkdfParamRequest, PbkdfParamResponse};
 use super::{ConfirmationVerified, DEFAULT_PASSCODE_ID, Transcript, establish};
 use crate::context::Context;
-use crate::crypto::spake2p::Confirmation;
-use crate::crypto::{Crypto, PbkdfParameters, PublicKey, Secret, Verifier};
+use crate::crypto::spake2p::{Confirmation, Responding};
+use crate::crypto::{Crypto, HASH_LEN, PbkdfParameters, Secret, Verifier};
 use crate::handshake::envelope::Machine;
 use crate::handshake::error::early_report;
 use crate::handshake::step::Ends;
@@ -17,8 +17,8 @@ use crate::wire::secure_channel::Opcode;
 /// The responder of PASE: a device in commissioning mode. It serves one handshake.
 ///
 /// ```text
-/// new ─▶ ExpectRequest ─▶ ExpectPake1 ─▶ ExpectPake3 ─▶ established
-///               └──────────────┴──────────────┴────────▶ ended (error, timeout)
+/// new ─▶ ExpectRequest ─▶ ExpectPake1 ─▶ Computing ──proceed──▶ ExpectPake3 ─▶ established
+///               └──────────────┴─────────────┴───────────────────────┴───────▶ ended (error, timeout)
 /// ```
 ///
 #[cfg_attr(feature = "rustcrypto", doc = "```")]
@@ -64,6 +64,7 @@ pub struct Server<C: Crypto> {
 enum State<C: Crypto> {
     ExpectRequest(ExpectRequest),
     ExpectPake1(ExpectPake1<C>),
+    Computing(Computing),
     ExpectPake3(ExpectPake3),
     Ended,
 }
@@ -76,6 +77,13 @@ struct ExpectRequest {
 struct ExpectPake1<C: Crypto> {
     ends: Ends,
     transcript: Transcript<C::Sha256>,
+}
+
+/// Pake1 is here, and Pake2 is computed.
+struct Computing {
+    ends: Ends,
+    context: [u8; HASH_LEN],
+    exchange: Responding,
 }
 
 struct ExpectPake3 {
@@ -138,9 +146,38 @@ impl<C: Crypto> PaseServer<C> {
         let outcome = self.machine.step(crypto, cx, &message, out);
         self.settle(outcome, out)
     }
+
+    /// Makes the next operation on the curve of the answer to Pake1: up to five of them. The last
+    /// step is Pake2.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`HandshakeError::NothingLeft`] if the last step was not [`Step::More`] (the
+    /// handshake continues then), or with what went wrong.
+    #[inline(never)]
+    pub fn proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Result<Step, Failure> {
+        self.check_more(cx.now, out)?;
+        let outcome = self.machine.proceed(crypto, out);
+        self.settle(outcome, out)
+    }
 }
 
 impl<C: Crypto> Server<C> {
+    fn proceed(&mut self, crypto: &C, out: &mut [u8]) -> Result<Step, HandshakeError> {
+        let State::Computing(state) = &mut self.state else {
+            return Err(HandshakeError::NothingLeft);
+        };
+        let Some((next, pake2)) = state.proceed(crypto, &self.verifier, out)? else {
+            return Ok(Step::More);
+        };
+        self.state = State::ExpectPake3(next);
+        Ok(Step::Send(pake2))
+    }
+
     fn step(
         &mut self,
         crypto: &C,
@@ -162,9 +199,10 @@ impl<C: Crypto> Server<C> {
                 // Before anything is computed with w0: that a share does not fit w0 is an answer,
                 // too.
                 self.attempted = true;
-                let (next, pake2) = state.handle(crypto, cx, &self.verifier, &pa, out)?;
-                self.state = State::ExpectPake3(next);
-                Ok(Step::Send(pake2))
+                let exchange = Responding::new(crypto, cx.rng, pa)?;
+                let (ends, context) = (state.ends, state.transcript.context());
+                self.state = State::Computing(Computing { ends, context, exchange });
+                Ok(Step::More)
             }
             (State::ExpectPake3(state), Opcode::PASE_PAKE3) => state.handle(crypto, payload, out),
             (_, other) => Err(HandshakeError::UnexpectedMessage(other)),
@@ -209,24 +247,23 @@ impl ExpectRequest {
     }
 }
 
-impl<C: Crypto> ExpectPake1<C> {
+impl Computing {
+    /// Multiplies once. The last time, it returns Pake2.
     #[inline(never)]
-    fn handle(
-        &self,
+    fn proceed<C: Crypto>(
+        &mut self,
         crypto: &C,
-        cx: &mut Context<'_>,
         verifier: &Verifier,
-        pa: &PublicKey,
         out: &mut [u8],
-    ) -> Result<(ExpectPake3, Outgoing), HandshakeError> {
-        let y = crypto.random_scalar(cx.rng)?;
-        let (pb, secrets) = verifier.respond(crypto, &y, pa)?;
-        let context = self.transcript.context();
-        let confirmation = Confirmation::derive(crypto, &context, pa, &pb, &secrets, &verifier.w0)?;
+    ) -> Result<Option<(ExpectPake3, Outgoing)>, HandshakeError> {
+        let Some(secrets) = self.exchange.step(crypto, verifier)? else { return Ok(None) };
+        let (pa, pb) = self.exchange.shares();
+        let confirmation =
+            Confirmation::derive(crypto, &self.context, pa, &pb, &secrets, &verifier.w0)?;
         let pake2 = Pake2 { pb, cb: confirmation.cb.as_bytes() };
         let pake2 = Outgoing::message(Opcode::PASE_PAKE2, out, |w| pake2.write(w))?;
         let Confirmation { ke, ca, .. } = confirmation;
-        Ok((ExpectPake3 { ends: self.ends, ke, ca }, pake2))
+        Ok(Some((ExpectPake3 { ends: self.ends, ke, ca }, pake2)))
     }
 }
 
@@ -253,9 +290,14 @@ impl<C: Crypto> Machine for Server<C> {
         match &self.state {
             State::ExpectRequest(_) => Some("ExpectRequest"),
             State::ExpectPake1(_) => Some("ExpectPake1"),
+            State::Computing(_) => Some("Computing"),
             State::ExpectPake3(_) => Some("ExpectPake3"),
             State::Ended => None,
         }
+    }
+
+    fn has_more(&self) -> bool {
+        matches!(&self.state, State::Computing(_))
     }
 
     fn end(&mut self) {
@@ -265,6 +307,7 @@ impl<C: Crypto> Machine for Server<C> {
     fn peer_parameters(&self) -> Option<&SessionParameters> {
         match &self.state {
             State::ExpectPake1(ExpectPake1 { ends, .. })
+            | State::Computing(Computing { ends, .. })
             | State::ExpectPake3(ExpectPake3 { ends, .. }) => Some(&ends.peer_parameters),
             State::ExpectRequest(_) | State::Ended => None,
         }

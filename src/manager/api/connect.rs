@@ -182,6 +182,13 @@ impl<'a, C: Crypto, S: Storage, T: Default> Handshakes<'a, C, S, T> {
         self.len() == 0
     }
 
+    /// Returns true if a handshake has something to compute:
+    /// [`handle_timeout`](SessionManager::handle_timeout) is due at once, and computes the next part.
+    #[must_use]
+    pub fn is_computing(&self) -> bool {
+        self.0.delivery.schedule.has_work()
+    }
+
     /// Returns true if a handshake still waits for the answer to this request. Where requests queue
     /// up before a slow key, drop the others first: an attacker can begin handshakes faster than the
     /// key signs.

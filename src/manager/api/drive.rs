@@ -74,6 +74,11 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// Handles every deadline that has come: acknowledgements and retransmissions become due;
     /// handshakes, the commissioning window and resumption records expire; senders to groups are
     /// asked for their counters. Early and late calls do no harm.
+    ///
+    /// Then one of the handshakes that have something to compute does the next part of it: one
+    /// operation on the curve, or 512 iterations of PBKDF2. They take turns. This is the only call
+    /// that computes for them what takes long, except for the key pair of
+    /// [`connect_case`](Self::connect_case).
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         self.handle_deadlines(cx);
     }
@@ -91,7 +96,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due; `None` when nothing will
-    /// happen without a datagram or a call.
+    /// happen without a datagram or a call. While a handshake has something to compute, this is a time
+    /// that has come.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_deadline()

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::fabric::{Fabric, FabricCredentials, FabricTable, GroupEpoch};
+use crate::fabric::{CredentialsCheck, Fabric, FabricCredentials, FabricTable, GroupEpoch};
 use crate::ids::FabricIndex;
 use crate::manager::SessionManager;
 use crate::manager::error::FabricTableError;
@@ -64,6 +64,9 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     /// can connect to it. The fabric gets the smallest free index. That of a fabric that was removed
     /// is free when no session of it is left.
     ///
+    /// Three to seven signatures are verified in this call: half a second on a Cortex-M4 at 64 MHz. Where
+    /// that is too long, [check](Self::check) the credentials first.
+    ///
     /// # Errors
     /// [`FabricTableError::Credentials`] if they do not verify, [`FabricTableError::Exists`] if
     /// this node is a member already, [`FabricTableError::TooMany`].
@@ -71,10 +74,67 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         &mut self,
         credentials: &FabricCredentials<'_>,
     ) -> Result<FabricIndex, FabricTableError> {
+        self.add_with(credentials, None)
+    }
+
+    fn add_with(
+        &mut self,
+        credentials: &FabricCredentials<'_>,
+        check: Option<&CredentialsCheck>,
+    ) -> Result<FabricIndex, FabricTableError> {
         let SessionManager { crypto, node, sessions, .. } = &mut *self.manager;
         // A session that was spared when its fabric was removed is of that fabric.
         let in_use = |index| sessions.has_fabric(index);
-        node.fabrics.add(crypto, credentials, node.config.certificate_profile, in_use)
+        node.fabrics.add(crypto, credentials, node.config.certificate_profile, check, in_use)
+    }
+
+    /// Verifies the next signature of credentials, so that [`add_checked`](Self::add_checked) and
+    /// [`update_checked`](Self::update_checked) verify none. Returns true once all are verified,
+    /// after three to seven calls. The credentials are the same in each call; other work can be done
+    /// between two.
+    ///
+    /// ```
+    /// # use matter_session::crypto::Crypto;
+    /// # use matter_session::fabric::CredentialsCheck;
+    /// # use matter_session::manager::{FabricTableError, Storage};
+    /// # use matter_session::{FabricCredentials, FabricIndex, SessionManager};
+    /// /// One turn of a firmware's loop while an AddNOC command is carried out. Returns the index of
+    /// /// the fabric in the last of them.
+    /// fn turn<C: Crypto, S: Storage>(
+    ///     node: &mut SessionManager<C, S>,
+    ///     credentials: &FabricCredentials<'_>,
+    ///     check: &mut CredentialsCheck,
+    /// ) -> Result<Option<FabricIndex>, FabricTableError> {
+    ///     if node.fabrics_mut().check(check, credentials)? {
+    ///         return node.fabrics_mut().add_checked(credentials, check).map(Some);
+    ///     }
+    ///     Ok(None)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`FabricTableError::Credentials`]: refuse the command.
+    pub fn check(
+        &mut self,
+        check: &mut CredentialsCheck,
+        credentials: &FabricCredentials<'_>,
+    ) -> Result<bool, FabricTableError> {
+        let SessionManager { crypto, node, .. } = &*self.manager;
+        Ok(check.step(crypto, credentials, node.config.certificate_profile)?)
+    }
+
+    /// Does what [`add`](Self::add) does, with credentials that were [checked](Self::check).
+    ///
+    /// # Errors
+    /// [`FabricTableError::Credentials`] with
+    /// [`NotChecked`](crate::fabric::FabricError::NotChecked) if the check is of others or not
+    /// complete; otherwise those of [`add`](Self::add).
+    pub fn add_checked(
+        &mut self,
+        credentials: &FabricCredentials<'_>,
+        check: &CredentialsCheck,
+    ) -> Result<FabricIndex, FabricTableError> {
+        self.add_with(credentials, Some(check))
     }
 
     /// Adds a fabric that was stored in the form of [`Fabric::encode`]. The fabric keeps its index,
@@ -171,7 +231,8 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///
     /// The command brings no identity protection keys: leave those of the credentials empty, and
     /// the fabric keeps the keys that it has, with their start times. Keys in the credentials
-    /// replace them, without start times, as in [`add`](Self::add). To undo an update,
+    /// replace them, without start times, as in [`add`](Self::add). Like that call it verifies several
+    /// signatures; [`update_checked`](Self::update_checked) does not. To undo an update,
     /// [replace](Self::replace) the fabric by what was stored before. [Core, "UpdateNOC Command"]
     ///
     /// # Errors
@@ -184,7 +245,23 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
     ) -> Result<(), FabricTableError> {
-        self.manager.update_fabric(cx, index, credentials, self.spared)
+        self.manager.update_fabric(cx, index, credentials, None, self.spared)
+    }
+
+    /// Does what [`update`](Self::update) does, with credentials that were [checked](Self::check).
+    ///
+    /// # Errors
+    /// [`FabricTableError::Credentials`] with
+    /// [`NotChecked`](crate::fabric::FabricError::NotChecked) if the check is of others or not
+    /// complete; otherwise those of [`update`](Self::update).
+    pub fn update_checked(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: FabricIndex,
+        credentials: &FabricCredentials<'_>,
+        check: &CredentialsCheck,
+    ) -> Result<(), FabricTableError> {
+        self.manager.update_fabric(cx, index, credentials, Some(check), self.spared)
     }
 
     /// Gives a fabric back what was stored of it in the form of [`Fabric::encode`]: the undo of an

@@ -69,6 +69,10 @@ impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
     /// computes the verifier, with the fewest iterations that the specification allows. A device
     /// that ships with a verifier uses [`open`](Self::open).
     ///
+    /// This call is long: half a second on a Cortex-M4 at 64 MHz. Where that is too long, compute the
+    /// verifier with a [`VerifierDraft`](crate::crypto::VerifierDraft), and [open](Self::open) the
+    /// window with it.
+    ///
     /// `duration` is 180 to 900 seconds; with `None` the window stays open until it is closed.
     ///
     /// # Errors

@@ -175,7 +175,7 @@ impl<S: Storage, T> Delivery<S, T> {
     }
 
     /// Returns the first of all deadlines of exchanges and handshakes.
-    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.schedule.next()
     }
 

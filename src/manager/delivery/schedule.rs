@@ -12,11 +12,17 @@ use crate::time::Instant;
 pub(in crate::manager) struct Filed {
     deadline: Option<Instant>,
     ready: bool,
+    works: bool,
 }
 
 impl Filed {
     /// Nothing.
-    pub(in crate::manager) const NONE: Self = Self { deadline: None, ready: false };
+    pub(in crate::manager) const NONE: Self = Self { deadline: None, ready: false, works: false };
+
+    /// Returns true if it is counted as one that has something to compute.
+    pub(in crate::manager) const fn works(&self) -> bool {
+        self.works
+    }
 
     /// Notes that the deadline has come, and is not filed any more.
     pub(in crate::manager) const fn came_due(&mut self) {
@@ -35,6 +41,10 @@ pub(in crate::manager) struct Schedule<S: Storage> {
     /// The first of them, as it is asked for after every call.
     earliest: Option<Instant>,
     ready: S::Ready,
+    /// How many handshakes have something to compute, which is due at once.
+    working: usize,
+    /// When one of them last began with that: a time that has come.
+    work_since: Instant,
     /// The source that had its turn last.
     last: Place<Source>,
     /// The last source of this round. One that comes after it has its turn in the next round: a
@@ -56,6 +66,8 @@ impl<S: Storage> Schedule<S> {
         deadlines: Map::EMPTY,
         earliest: None,
         ready: Map::EMPTY,
+        working: 0,
+        work_since: Instant::ZERO,
         last: Place::VACANT,
         end: Place::VACANT,
     };
@@ -101,9 +113,27 @@ impl<S: Storage> Schedule<S> {
         }
     }
 
+    /// Counts a handshake as one that has something to compute since a time that has come, or not.
+    pub(in crate::manager) fn file_work(&mut self, filed: &mut Filed, since: Option<Instant>) {
+        match (since, filed.works) {
+            (Some(since), works) => {
+                self.work_since = since;
+                self.working = self.working.saturating_add(usize::from(!works));
+            }
+            (None, works) => self.working = self.working.saturating_sub(usize::from(works)),
+        }
+        filed.works = since.is_some();
+    }
+
+    /// Returns true if a handshake has something to compute.
+    pub(in crate::manager) const fn has_work(&self) -> bool {
+        self.working > 0
+    }
+
     /// Forgets a source that is gone.
-    pub(in crate::manager) fn forget(&mut self, source: Source, filed: Filed) {
-        self.file(source, &mut { filed }, None, false);
+    pub(in crate::manager) fn forget(&mut self, source: Source, mut filed: Filed) {
+        self.file_work(&mut filed, None);
+        self.file(source, &mut filed, None, false);
     }
 
     /// Takes the readiness of a source back. The source must note that with [`Filed::idle`].
@@ -111,9 +141,10 @@ impl<S: Storage> Schedule<S> {
         self.ready.discard(&source);
     }
 
-    /// Returns the earliest deadline.
-    pub(in crate::manager) const fn next(&self) -> Option<Instant> {
-        self.earliest
+    /// Returns the earliest deadline, or a time that has come if there is something to compute.
+    pub(in crate::manager) fn next(&self) -> Option<Instant> {
+        let work = self.has_work().then_some(self.work_since);
+        [self.earliest, work].into_iter().flatten().min()
     }
 
     fn note_earliest(&mut self) {

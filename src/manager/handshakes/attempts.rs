@@ -2,8 +2,10 @@
 
 use crate::exchange::Retry;
 use crate::handshake::HandshakeError;
+use crate::ids::MessageCounter;
 use crate::manager::handle::PeerAddress;
 use crate::time::Instant;
+use crate::wire::ProtocolHeader;
 
 /// Maximum number of addresses of one handshake.
 pub(in crate::manager) const MAX_ADDRESSES: usize = if cfg!(feature = "alloc") { 8 } else { 4 };
@@ -16,10 +18,19 @@ pub(in crate::manager) struct Race {
     pub(super) parked: [Option<Attempt>; MAX_ADDRESSES - 1],
     /// Whether one of several addresses has answered: everything else comes from there too.
     pub(super) is_won: bool,
+    /// The answer that is tried, while not all of it is computed. Until then no other is.
+    pub(super) trial: Option<Trial>,
     /// How many answers from elsewhere were tried.
     pub(super) strays: u8,
     /// The answer refused last.
     pub(super) refusal: Option<(PeerAddress, HandshakeError)>,
+}
+
+/// An answer that is tried.
+pub(super) struct Trial {
+    pub(super) from: PeerAddress,
+    pub(super) header: ProtocolHeader,
+    pub(super) counter: MessageCounter,
 }
 
 /// The transmissions to one address.
@@ -34,6 +45,7 @@ impl Race {
         is_on: false,
         parked: [const { None }; MAX_ADDRESSES - 1],
         is_won: false,
+        trial: None,
         strays: 0,
         refusal: None,
     };
@@ -62,6 +74,7 @@ impl Race {
     pub(super) const fn end(&mut self) {
         self.is_won |= self.is_on;
         self.is_on = false;
+        self.trial = None;
         self.parked = [const { None }; MAX_ADDRESSES - 1];
     }
 

@@ -1,48 +1,44 @@
-//! The certificates that a peer has presented, kept until the application has read them.
+//! The certificates that a peer has presented: kept while they are verified, and then until the
+//! application has read them.
 
-use crate::cert::MAX_CERT_LEN;
 use crate::context::PeerCertificates;
-use crate::crypto::PublicKey;
-use crate::handshake::case::KeepCertificates;
+use crate::handshake::case::Places;
 use crate::manager::handle::HandshakeId;
 use crate::manager::storage::{ByteStore, Held, Owner, Storage};
 
 /// The certificates of a peer as its slot keeps them. Their bytes are in the table of messages.
 pub(in crate::manager) struct Kept<S: Storage> {
     held: Held<S>,
-    facts: Facts,
+    /// Where they stand, once they are verified.
+    places: Option<Places>,
 }
-
-#[derive(Clone, Copy)]
-pub(in crate::manager) struct Facts {
-    /// Where the ICAC begins, behind the NOC.
-    icac: usize,
-    len: usize,
-    public_key: PublicKey,
-}
-
-/// Room for the certificates of one peer, in bytes.
-pub(in crate::manager) const CERTIFICATES_LEN: usize = 2 * MAX_CERT_LEN;
 
 impl<S: Storage> Kept<S> {
-    /// Keeps what a keeper has copied into `held`, and releases the rest.
+    /// Keeps what a step has left in its room: so many bytes, or only the certificates once they
+    /// are verified. `has_more`: they are still to be.
     pub(in crate::manager) fn settle(
         bytes: &mut S::Bytes,
         id: HandshakeId,
         held: Held<S>,
-        facts: Option<Facts>,
+        (used, places): (usize, Option<Places>),
+        has_more: bool,
     ) -> Option<Self> {
         let owner = Owner::Certificates(id);
-        match facts {
-            Some(facts) => {
-                bytes.shrink(owner, facts.len);
-                Some(Self { held, facts })
-            }
+        let len = match &places {
+            Some(places) => places.end(),
+            None if has_more => used,
             None => {
                 bytes.release(owner);
-                None
+                return None;
             }
-        }
+        };
+        bytes.shrink(owner, len);
+        Some(Self { held, places })
+    }
+
+    /// Returns the room, for the next step.
+    pub(in crate::manager) fn into_room(self) -> Held<S> {
+        self.held
     }
 
     pub(in crate::manager) fn lend<'a>(
@@ -50,35 +46,7 @@ impl<S: Storage> Kept<S> {
         bytes: &'a S::Bytes,
         id: HandshakeId,
     ) -> Option<PeerCertificates<'a>> {
-        let Self { held, facts } = self;
-        let bytes = bytes.get(Owner::Certificates(id), held).get(..facts.len)?;
-        let (noc, icac) = bytes.split_at_checked(facts.icac)?;
-        let icac = Some(icac).filter(|icac| !icac.is_empty());
-        Some(PeerCertificates::new(noc, icac, &facts.public_key))
-    }
-}
-
-/// Copies certificates while a handshake verifies them.
-pub(in crate::manager) struct Keeper<'a> {
-    bytes: &'a mut [u8],
-    pub(in crate::manager) facts: Option<Facts>,
-}
-
-impl<'a> Keeper<'a> {
-    /// Returns a keeper that copies certificates into `bytes` if they fit.
-    pub(in crate::manager) const fn new(bytes: &'a mut [u8]) -> Self {
-        Self { bytes, facts: None }
-    }
-}
-
-impl KeepCertificates for Keeper<'_> {
-    fn keep(&mut self, certificates: &PeerCertificates<'_>) {
-        let (noc, icac) = (certificates.noc(), certificates.icac().unwrap_or_default());
-        let len = noc.len().saturating_add(icac.len());
-        let Some(bytes) = self.bytes.get_mut(..len) else { return };
-        for (to, from) in bytes.iter_mut().zip(noc.iter().chain(icac)) {
-            *to = *from;
-        }
-        self.facts = Some(Facts { icac: noc.len(), len, public_key: *certificates.public_key() });
+        let Self { held, places } = self;
+        Some(places.as_ref()?.read(bytes.get(Owner::Certificates(id), held)))
     }
 }

@@ -3,7 +3,6 @@
 use crate::context::Context;
 use crate::crypto::{Crypto, Passcode};
 use crate::exchange::Exchange;
-use crate::handshake::case::KeepNone;
 use crate::handshake::{CaseClient, CaseStart, HandshakeError, Outgoing, PaseClient, PaseStart};
 use crate::ids::Peer;
 use crate::manager::delivery::Delivery;
@@ -71,11 +70,12 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         node: &mut Node<S>,
     ) -> Result<HandshakeHandle, ConnectError> {
         self.connect(cx, to, delivery, node, |node, cx, out| {
-            let (machine, first) = node.with_env(cx, &mut KeepNone, |env, cx| {
+            let started = node.with_env(cx, &mut [], &mut (0, None), |env, cx| {
                 let record = env.resumption.by_peer(peer);
                 let start = CaseStart::new(peer, to.local).with_record(record);
                 CaseClient::start(crypto, cx, env, start, out)
-            })?;
+            });
+            let (machine, first) = started?;
             Ok((Machine::CaseClient(machine), first))
         })
     }

@@ -244,7 +244,10 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
                 return;
             }
             Some(_) => {}
-            None if gave_up => self.fail(id, HandshakeError::TimedOut, cx.now, delivery),
+            // An answer of which more is to be computed counts.
+            None if gave_up && !slot.machine.has_more() => {
+                self.fail(id, HandshakeError::TimedOut, cx.now, delivery)
+            }
             None => {
                 if slot.machine.poll_timeout().is_some_and(|due| cx.now >= due) {
                     match slot.machine.claim_request() {

@@ -29,19 +29,10 @@ pub(in crate::manager) enum Input<'a> {
     Message(Incoming<'a>),
     Signed(&'a Signed),
     Claimed(&'a Claimed),
+    /// It computes the next part.
+    Proceed,
     /// It ends for a reason of our own.
     Abort(HandshakeError),
-}
-
-impl Input<'_> {
-    /// Returns true if the peer may present certificates by this.
-    pub(in crate::manager) fn may_present_certificates(&self) -> bool {
-        let opcode = match self {
-            Self::Message(message) => Some(message.opcode),
-            Self::Signed(_) | Self::Claimed(_) | Self::Abort(_) => None,
-        };
-        opcode.is_some_and(|o| [Opcode::CASE_SIGMA2, Opcode::CASE_SIGMA3].contains(&o))
-    }
 }
 
 /// The same of every machine.
@@ -72,6 +63,12 @@ impl<C: Crypto> Machine<C> {
             (Self::PaseServer(machine), Input::Message(message)) => {
                 machine.handle(crypto, cx, message, out)
             }
+            (Self::PaseServer(machine), Input::Proceed) => machine.proceed(crypto, cx, out),
+            (Self::CaseServer(machine), Input::Proceed) => machine.proceed(crypto, cx, env, out),
+            #[cfg(feature = "initiator")]
+            (Self::PaseClient(machine), Input::Proceed) => machine.proceed(crypto, cx, out),
+            #[cfg(feature = "initiator")]
+            (Self::CaseClient(machine), Input::Proceed) => machine.proceed(crypto, cx, env, out),
             (Self::CaseServer(machine), Input::Message(message)) => {
                 machine.handle(crypto, cx, env, message, out)
             }
@@ -112,10 +109,32 @@ impl<C: Crypto> Machine<C> {
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
         match self {
-            Self::PaseClient(machine) => machine.try_answer(crypto, cx, message, out),
+            Self::PaseClient(machine) => machine.try_answer(crypto, &message),
             Self::CaseClient(machine) => machine.try_answer(crypto, cx, env, message, out),
             _ => Err(HandshakeError::UnexpectedMessage(message.opcode)),
         }
+    }
+
+    /// Computes the next part of an answer that was tried. After an error the state machine waits for
+    /// another one.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) fn try_proceed(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        env: &mut CaseEnv<'_>,
+    ) -> Result<Step, HandshakeError> {
+        match self {
+            Self::CaseClient(machine) => machine.try_proceed(crypto, cx, env),
+            _ => Err(HandshakeError::NothingLeft),
+        }
+    }
+
+    /// Returns true if an answer is accepted only when nothing more is to be computed. PASE accepts
+    /// one that echoes the random of the request.
+    #[cfg(feature = "initiator")]
+    pub(in crate::manager) const fn judges_late(&self) -> bool {
+        matches!(self, Self::CaseClient(_))
     }
 
     /// Returns true if a message of the initiator is the one that the responder waits for, with the
@@ -127,6 +146,11 @@ impl<C: Crypto> Machine<C> {
             #[cfg(feature = "initiator")]
             _ => false,
         }
+    }
+
+    /// Returns true if it is to [proceed](Input::Proceed).
+    pub(in crate::manager) fn has_more(&self) -> bool {
+        each!(self, machine => machine.has_more())
     }
 
     /// Wipes what the machine holds, wherever its handshake may stand.

@@ -55,6 +55,8 @@ pub(super) struct Handshakes<C: Crypto, S: Storage> {
     window: SecretPlace<OpenWindow>,
     /// The handshake whose certificates the event polled last lends.
     lending: Option<HandshakeId>,
+    /// The handshake that computed last.
+    worked: HandshakeId,
     /// Set while every new handshake is refused as busy: the wait that the report announces.
     turning_away: Place<Duration>,
 }
@@ -64,6 +66,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slots: Map::EMPTY,
         window: SecretPlace::VACANT,
         lending: None,
+        worked: 0,
         turning_away: Place::VACANT,
     };
 

@@ -136,5 +136,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let deadline = [deadline, slot.race_timeout()].into_iter().flatten().min();
         let has_output = slot.exchange.has_output();
         delivery.schedule.file(Source::Handshake(id), &mut slot.filed, deadline, has_output);
+        let works = slot.ended.is_none() && slot.machine.has_more();
+        delivery.schedule.file_work(&mut slot.filed, works.then_some(slot.stepped));
     }
 }

@@ -8,7 +8,8 @@
 //! Until then no sender is authenticated, and any of the addresses may be an attacker's. An answer
 //! that the state machine refuses ends the attempt at its sender's address, not the handshake; an
 //! acknowledgement stops the transmissions to its sender alone. Both leave the message in flight
-//! for the other addresses.
+//! for the other addresses. One answer is tried at a time, as it takes several calls to compute
+//! whether it is the peer's.
 //!
 //! The exchange always holds the transmissions that are due first, and the slot their address. The
 //! others are parked in [`Race`](super::attempts::Race).
@@ -17,14 +18,14 @@ use core::time::Duration;
 
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::handshake::{HandshakeError, Incoming};
+use crate::handshake::{HandshakeError, Incoming, Step};
 use crate::ids::Peer;
 use crate::manager::delivery::Delivery;
-use crate::manager::handle::PeerAddress;
+use crate::manager::handle::{HandshakeId, PeerAddress};
 use crate::manager::handshakes::Handshakes;
 use crate::manager::handshakes::arrival::Answer;
-use crate::manager::handshakes::attempts::Attempt;
-use crate::manager::handshakes::certificates::{CERTIFICATES_LEN, Keeper, Kept};
+use crate::manager::handshakes::attempts::{Attempt, Trial};
+use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::message::{allocate, message_of};
 use crate::manager::handshakes::progress::Stepped;
 use crate::manager::handshakes::slot::Slot;
@@ -130,6 +131,9 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             }
             return Judgement::Noted;
         }
+        if self.race.trial.is_some() {
+            return Judgement::Refused; // it is repeated, and can be tried if that one is refused
+        }
         let is_late = self.machine.poll_timeout().is_none_or(|deadline| now >= deadline);
         if is_late || self.is_last(from) {
             return Judgement::Answer;
@@ -186,7 +190,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
 impl<C: Crypto, S: Storage> Handshakes<C, S> {
     /// Has the state machine handle an answer. If it accepts the answer, its sender is the peer,
     /// and the caller carries out the step. Otherwise nothing but the attempt at that address has
-    /// ended.
+    /// ended. If more is to be computed first, [`try_further`](Self::try_further) goes on.
     #[inline(never)]
     pub(in crate::manager) fn try_answer<T>(
         &mut self,
@@ -200,37 +204,92 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let Some(slot) = self.slots.get_mut(&id) else { return Stepped::NOTHING };
         // The first message stays in its place: other addresses may need it.
         let mut out = [0; REPLY_LEN];
-        let mut held = delivery.bytes.allocate(Owner::Certificates(id), CERTIFICATES_LEN);
-        let room = held.as_mut().map(|held| delivery.bytes.get_mut(Owner::Certificates(id), held));
-        let mut keeper = Keeper::new(room.unwrap_or_default());
+        let owner = Owner::Certificates(id);
         let incoming = Incoming::new(Opcode(header.opcode), payload);
-        let result = node.with_env(cx, &mut keeper, |env, cx| {
+        let mut held = incoming
+            .presents_certificates()
+            .then(|| delivery.bytes.allocate(owner, incoming.payload.len()))
+            .flatten();
+        let room = held.as_mut().map(|held| delivery.bytes.get_mut(owner, held));
+        let mut left = (0, None);
+        let result = node.with_env(cx, room.unwrap_or_default(), &mut left, |env, cx| {
             slot.machine.try_answer(crypto, cx, env, incoming, &mut out)
         });
-        let facts = keeper.facts.filter(|_| result.is_ok());
-        let kept = held.and_then(|held| Kept::settle(&mut delivery.bytes, id, held, facts));
+        let has_more = slot.machine.has_more();
+        slot.kept =
+            held.and_then(|held| Kept::settle(&mut delivery.bytes, id, held, left, has_more));
+        let reply = result.as_ref().ok().and_then(Step::message);
+        let reply = reply.and_then(|reply| out.get(..reply.len)).unwrap_or_default();
+        self.judged(id, Trial { from, header, counter }, result, reply, cx.now, delivery)
+    }
+
+    /// Returns true if an answer is tried, of which more is to be computed.
+    pub(in crate::manager) fn is_trying(&self, id: HandshakeId) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.race.trial.is_some())
+    }
+
+    /// Has the state machine compute the next part of the answer that is tried.
+    #[inline(never)]
+    pub(in crate::manager) fn try_further<T>(
+        &mut self,
+        crypto: &C,
+        cx: &mut Context<'_>,
+        id: HandshakeId,
+        delivery: &mut Delivery<S, T>,
+        node: &mut Node<S>,
+    ) -> Stepped<S> {
+        let Some(slot) = self.slots.get_mut(&id) else { return Stepped::NOTHING };
+        let Some(trial) = slot.race.trial.take() else { return Stepped::NOTHING };
+        let mut held = slot.kept.take().map(Kept::into_room);
+        let owner = Owner::Certificates(id);
+        let room = held.as_mut().map(|held| delivery.bytes.get_mut(owner, held));
+        let mut left = (0, None);
+        let result = node.with_env(cx, room.unwrap_or_default(), &mut left, |env, cx| {
+            slot.machine.try_proceed(crypto, cx, env)
+        });
+        let has_more = slot.machine.has_more();
+        slot.kept =
+            held.and_then(|held| Kept::settle(&mut delivery.bytes, id, held, left, has_more));
+        self.judged(id, trial, result, &[], cx.now, delivery)
+    }
+
+    /// Takes note of what the state machine says to an answer; `reply` is its next message.
+    fn judged<T>(
+        &mut self,
+        id: HandshakeId,
+        trial: Trial,
+        result: Result<Step, HandshakeError>,
+        reply: &[u8],
+        now: Instant,
+        delivery: &mut Delivery<S, T>,
+    ) -> Stepped<S> {
+        let Some(slot) = self.slots.get_mut(&id) else { return Stepped::NOTHING };
+        let Trial { from, header, counter } = trial;
         let step = match result {
+            Ok(Step::More) if slot.machine.judges_late() => {
+                slot.race.trial = Some(Trial { from, header, counter });
+                self.update(id, delivery);
+                return Stepped::NOTHING;
+            }
             Ok(step) => step,
             Err(error) => {
-                slot.refuse(from, error, cx.now);
+                slot.refuse(from, error, now);
                 self.update(id, delivery);
                 return Stepped::NOTHING;
             }
         };
-        slot.kept = kept;
-        let since = core::mem::replace(&mut slot.stepped, cx.now);
-        delivery.statistics.handshakes.peer.note(since, cx.now);
+        let since = core::mem::replace(&mut slot.stepped, now);
+        delivery.statistics.handshakes.peer.note(since, now);
         slot.race.end();
         slot.race.refusal = None;
         slot.peer = from;
-        slot.unsecured.commit(counter, cx.now);
-        let _ = slot.exchange.receive(&header, counter, false, cx.now);
-        slot.turn(true, cx.now);
+        slot.unsecured.commit(counter, now);
+        let _ = slot.exchange.receive(&header, counter, false, now);
+        slot.turn(true, now);
         slot.exchange.ground();
         let Some(mut message) = allocate(id, delivery) else {
             return Stepped::failed(HandshakeError::NoRoom);
         };
-        let reply = step.message().and_then(|reply| out.get(..reply.len)).unwrap_or_default();
         let place = delivery.bytes.get_mut(message_of(id), &mut message);
         if MessageBuf::with_payload(place, reply).is_err() {
             return Stepped::failed(HandshakeError::NoRoom);

@@ -14,6 +14,7 @@ use crate::manager::handshakes::Handshakes;
 #[cfg(feature = "initiator")]
 use crate::manager::handshakes::arrival::Answer;
 use crate::manager::handshakes::arrival::{Arrival, First};
+use crate::manager::handshakes::message::has_room_for;
 #[cfg(feature = "initiator")]
 use crate::manager::handshakes::race::Judgement;
 use crate::manager::handshakes::reply::ReplyTo;
@@ -135,6 +136,16 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let running = slot.ended.is_none();
         if running && backlogged && opcode != Opcode::MRP_STANDALONE_ACK {
             return Err(Dropped::Backlog);
+        }
+        let presents = [Opcode::CASE_SIGMA2, Opcode::CASE_SIGMA3].contains(&opcode);
+        if running && presents && !slot.unsecured.is_duplicate(counter) {
+            #[cfg(feature = "initiator")]
+            let stays = slot.race.is_on;
+            #[cfg(not(feature = "initiator"))]
+            let stays = false;
+            if !has_room_for(id, payload.len(), stays, delivery) {
+                return Err(Dropped::Backlog);
+            }
         }
         if running && slot.is_mistaken(&header, payload) {
             return Err(Dropped::UnknownHandshake);

@@ -8,7 +8,7 @@ use crate::manager::delivery::Delivery;
 use crate::manager::event::Event;
 use crate::manager::handle::{HandshakeHandle, HandshakeId, SessionHandle};
 use crate::manager::handshakes::Handshakes;
-use crate::manager::handshakes::certificates::{CERTIFICATES_LEN, Keeper, Kept};
+use crate::manager::handshakes::certificates::Kept;
 use crate::manager::handshakes::machine::Input;
 use crate::manager::handshakes::message::{allocate, message_of};
 use crate::manager::handshakes::progress::{NewlyEstablished, Progress, Stepped};
@@ -27,7 +27,7 @@ impl<C: Crypto, S: Storage> Slot<C, S> {
             Input::Signed(_) | Input::Claimed(_) => statistics.application.note(since, now),
             // The first message of a peer answers none.
             Input::Message(_) if self.sent.is_some() => statistics.peer.note(since, now),
-            Input::Message(_) | Input::Abort(_) => {}
+            Input::Message(_) | Input::Proceed | Input::Abort(_) => {}
         }
     }
 
@@ -81,6 +81,15 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Some(request)
     }
 
+    /// Returns the handshake that computes its next part now. They take turns.
+    pub(in crate::manager) fn next_at_work(&mut self) -> Option<HandshakeId> {
+        let works = |(_, slot): &(_, &Slot<C, S>)| slot.filed.works();
+        let after = self.slots.from(self.worked.wrapping_add(1)).find(works).map(|(id, _)| *id);
+        let next = after.or_else(|| self.slots.iter().find(works).map(|(id, _)| *id))?;
+        self.worked = next;
+        Some(next)
+    }
+
     /// Runs the state machine of a handshake. [`carry_out`](Self::carry_out) does what it asks for:
     /// two functions, so that the values of the second are not on the stack while the machine
     /// runs.
@@ -100,22 +109,27 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         slot.note_wait(&input, cx.now, &mut delivery.statistics.handshakes);
         // Whatever the peer sent, it answers the message in flight.
         slot.exchange.ground();
+        delivery.bytes.release(message_of(id));
+        // Before the message, which takes what is left.
+        let mut room = match &input {
+            Input::Message(message) if message.presents_certificates() => {
+                delivery.bytes.allocate(Owner::Certificates(id), message.payload.len())
+            }
+            Input::Proceed => slot.kept.take().map(Kept::into_room),
+            _ => None,
+        };
         let Some(mut message) = allocate(id, delivery) else {
             return Stepped::failed(HandshakeError::NoRoom);
         };
-        let mut certificates = input
-            .may_present_certificates()
-            .then(|| delivery.bytes.allocate(Owner::Certificates(id), CERTIFICATES_LEN))
-            .flatten();
-        let [out, room] = delivery.bytes.get_many_mut([
+        let [out, certificates] = delivery.bytes.get_many_mut([
             Some((message_of(id), &mut message)),
-            certificates.as_mut().map(|held| (Owner::Certificates(id), held)),
+            room.as_mut().map(|held| (Owner::Certificates(id), held)),
         ]);
         let Ok(mut buf) = MessageBuf::new(out) else {
             return Stepped::failed(HandshakeError::NoRoom);
         };
-        let mut keeper = Keeper::new(room);
-        let result = node.with_env(cx, &mut keeper, |env, cx| {
+        let mut left = (0, None);
+        let result = node.with_env(cx, certificates, &mut left, |env, cx| {
             slot.machine.step(crypto, cx, env, input, buf.payload_mut())
         });
         let result = result.map_err(Failure::in_shared_room);
@@ -129,9 +143,9 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             slot.claims = !wait.is_zero();
             slot.machine.limit_wait(cx.now + wait);
         }
-        let facts = keeper.facts;
-        if let Some(held) = certificates {
-            slot.kept = Kept::settle(&mut delivery.bytes, id, held, facts);
+        if let Some(held) = room {
+            let has_more = slot.machine.has_more();
+            slot.kept = Kept::settle(&mut delivery.bytes, id, held, left, has_more);
         }
         Stepped { result: Some(result), message: Some(message) }
     }
@@ -160,14 +174,14 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             };
             match reply {
                 Some(reply) => slot.launch(id, message, reply, now, delivery),
-                None if !matches!(result, Ok(Step::Sign(_) | Step::Claim(_))) => {
+                None if !matches!(result, Ok(Step::Sign(_) | Step::Claim(_) | Step::More)) => {
                     slot.exchange.flush_ack()
                 }
                 None => {}
             }
         }
         let progress = match result {
-            Ok(Step::Send(_) | Step::Claim(_)) => Progress::Waiting,
+            Ok(Step::Send(_) | Step::Claim(_) | Step::More) => Progress::Waiting,
             Ok(Step::Sign(request)) => {
                 delivery.push_event(Event::SignRequest(request));
                 Progress::Waiting

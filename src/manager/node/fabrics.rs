@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::cert::Profile;
 use crate::crypto::Crypto;
-use crate::fabric::{Fabric, FabricCredentials, FabricTable, Facts, GroupEpoch};
+use crate::fabric::{CredentialsCheck, Fabric, FabricCredentials, FabricTable, Facts, GroupEpoch};
 use crate::ids::FabricIndex;
 use crate::manager::error::FabricTableError;
 use crate::manager::storage::{ByteStore, Map, Owner, Storage};
@@ -46,10 +46,11 @@ impl<S: Storage> Fabrics<S> {
         crypto: &impl Crypto,
         credentials: &FabricCredentials<'_>,
         profile: Profile,
+        check: Option<&CredentialsCheck>,
         in_use: impl Fn(FabricIndex) -> bool,
     ) -> Result<FabricIndex, FabricTableError> {
         let index = self.free_index(in_use).ok_or(FabricTableError::TooMany)?;
-        let verified = credentials.verify(crypto, index, profile, None)?;
+        let verified = credentials.verify(crypto, index, profile, None, check)?;
         let fabric = verified.fabric();
         if self.iter().any(|other| other.is_same(fabric)) {
             return Err(FabricTableError::Exists);
@@ -86,9 +87,10 @@ impl<S: Storage> Fabrics<S> {
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
         profile: Profile,
+        check: Option<&CredentialsCheck>,
     ) -> Result<(), FabricTableError> {
         let former = self.by_index(index).ok_or(FabricTableError::Unknown)?;
-        let verified = credentials.verify(crypto, index, profile, Some(former.facts()))?;
+        let verified = credentials.verify(crypto, index, profile, Some(former.facts()), check)?;
         let fabric = verified.fabric();
         if !former.is_same(fabric) {
             return Err(FabricTableError::OtherFabric);

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exchange::{Jitter, backoff};
 use crate::fabric::FabricTable;
 use crate::handshake::CaseEnv;
-use crate::handshake::case::KeepCertificates;
+use crate::handshake::case::{Places, Presented};
 use crate::resumption::ResumptionRecord;
 use crate::time::{Instant, WallClock};
 
@@ -79,11 +79,13 @@ impl<S: Storage> Node<S> {
         }
     }
 
-    /// Runs a step of a CASE handshake.
+    /// Runs a step of a CASE handshake, with this room for the certificates of the peer. `left` says
+    /// then how much of it is in use, and where verified certificates stand in it.
     pub(super) fn with_env<R>(
         &mut self,
         cx: &mut Context<'_>,
-        certificates: &mut dyn KeepCertificates,
+        room: &mut [u8],
+        left: &mut (usize, Option<Places>),
         step: impl FnOnce(&mut CaseEnv<'_>, &mut Context<'_>) -> R,
     ) -> R {
         let mut own = self.records.at(cx.now, !self.config.claim_wait.is_zero());
@@ -97,12 +99,13 @@ impl<S: Storage> Node<S> {
                 None => &mut own,
             },
             verified,
-            certificates,
+            certificates: Presented::new(room),
             profile: self.config.certificate_profile,
             record_lifetime: self.config.record_lifetime,
             parameters: &self.config.parameters,
         };
         let result = step(&mut env, cx);
+        *left = env.certificates.outcome();
         cx.resumption = others;
         result
     }

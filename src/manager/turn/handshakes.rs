@@ -129,6 +129,20 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         self.conclude(cx, id, stepped)
     }
 
+    /// Has one handshake compute its next part.
+    #[inline(never)]
+    pub(in crate::manager) fn compute(&mut self, cx: &mut Context<'_>) {
+        let Some(id) = self.handshakes.next_at_work() else { return };
+        #[cfg(feature = "initiator")]
+        if self.handshakes.is_trying(id) {
+            let (delivery, node) = (&mut self.delivery, &mut self.node);
+            let stepped = self.handshakes.try_further(&self.crypto, cx, id, delivery, node);
+            self.conclude(cx, id, stepped);
+            return;
+        }
+        self.advance(cx, id, Input::Proceed);
+    }
+
     /// Tries an answer from one of several addresses.
     #[cfg(feature = "initiator")]
     #[inline(never)]

@@ -3,7 +3,7 @@
 use crate::cert::RecentlyVerified;
 use crate::context::Context;
 use crate::crypto::Crypto;
-use crate::fabric::{FabricCredentials, FabricTable};
+use crate::fabric::{CredentialsCheck, FabricCredentials, FabricTable};
 use crate::handshake::HandshakeError;
 use crate::ids::{FabricIndex, Peer};
 use crate::manager::SessionManager;
@@ -26,10 +26,12 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         cx: &mut Context<'_>,
         index: FabricIndex,
         credentials: &FabricCredentials<'_>,
+        check: Option<&CredentialsCheck>,
         spared: Option<SessionHandle>,
     ) -> Result<(), FabricTableError> {
         let Self { crypto, node, .. } = self;
-        node.fabrics.update(crypto, index, credentials, node.config.certificate_profile)?;
+        let profile = node.config.certificate_profile;
+        node.fabrics.update(crypto, index, credentials, profile, check)?;
         self.end_former_node(cx, index, spared);
         Ok(())
     }

@@ -127,7 +127,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             .min()
     }
 
-    /// Handles every deadline that has come.
+    /// Handles every deadline that has come. Then one handshake computes its next part: nowhere else
+    /// does one compute on the curve, so that no call takes longer than one operation on it.
     #[inline(never)]
     pub(in crate::manager) fn handle_deadlines(&mut self, cx: &mut Context<'_>) {
         self.sessions.fail_safe_timeout(cx.now, &mut self.delivery);
@@ -151,6 +152,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             #[cfg(feature = "keylog")]
             groups.log_keys(cx.keys, &self.node);
             groups.timeout(cx, &mut self.delivery, &self.node);
+        }
+        if self.delivery.schedule.has_work() {
+            self.compute(cx);
         }
     }
 

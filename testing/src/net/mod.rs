@@ -2,6 +2,7 @@
 //! lose, repeat or hold back.
 
 mod authority;
+mod compute;
 pub mod groups;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use matter_session::resumption::ResumptionStore;
 use matter_session::time::{Instant, MatterTime, WallClock};
 
 pub use self::authority::{Authority, Membership, members};
+pub use self::compute::compute;
 pub use self::groups::{Bounds, Heard, Memory};
 pub use crate::rng::Dice;
 use crate::{BACKEND, Backend};
@@ -69,6 +71,9 @@ pub struct Node<S: Storage = Heap, C: Crypto = Backend> {
     /// The calendar time at the zero of its monotonic clock, in seconds since 2000, if it knows
     /// that.
     pub epoch: Option<u32>,
+    /// Lets handshakes compute all they have to at once; otherwise that takes one call of
+    /// `handle_timeout` for each part.
+    pub computes: bool,
     /// Adds to the services of every call what a feature of the library has.
     pub equip: Option<Equip>,
 }
@@ -213,7 +218,12 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         let node = &mut self.nodes[n];
         let wall = node.wall(now);
         let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds, &node.equip);
-        f(&mut node.manager, &mut services.at(now).with_wall(wall))
+        let mut cx = services.at(now).with_wall(wall);
+        let result = f(&mut node.manager, &mut cx);
+        if node.computes {
+            compute(&mut node.manager, &mut cx);
+        }
+        result
     }
 
     /// Puts a datagram on the wire.
@@ -233,6 +243,9 @@ impl<S: Storage, C: Crypto + Default> Network<S, C> {
         let mut services = services(&mut node.rng, &mut node.store, &mut node.bounds, &node.equip);
         let mut cx = services.at(now).with_wall(wall);
         let received = node.manager.handle_datagram(&mut cx, from, &mut octets);
+        if node.computes {
+            compute(&mut node.manager, &mut cx);
+        }
         match received {
             Received::Message(m) => {
                 let got = Got {
@@ -474,6 +487,7 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
             bounds: Bounds::default(),
             heard: Vec::new(),
             epoch: None,
+            computes: true,
             equip: None,
         }
     }
@@ -506,6 +520,9 @@ impl<S: Storage, C: Crypto + Default> Node<S, C> {
                     let mut services = services(&mut self.rng, &mut self.store, &mut self.bounds, &self.equip);
                     let mut cx = services.at(now).with_wall(wall);
                     let _ = self.manager.records_mut().complete_claim(&mut cx, request.complete(true));
+                    if self.computes {
+                        compute(&mut self.manager, &mut cx);
+                    }
                 }
                 Event::ClaimRequest(request) => self.claims.push(request),
                 Event::GroupMessages => {

@@ -17,7 +17,7 @@ use super::book::{Reception, Said};
 use super::node::{Datagram, ELSEWHERE, FirstId, Manager, Node, members, udp};
 use super::seals::{Seals, backend};
 use super::store::{Copy, Store};
-use crate::net::Memory;
+use crate::net::{Memory, compute};
 use crate::rng::Dice;
 
 pub struct Lab<S: Storage> {
@@ -165,7 +165,11 @@ impl<S: Storage> Lab<S> {
     ) -> R {
         let now = self.instant();
         let Node { manager, rng, bounds, .. } = &mut self.nodes[n];
-        f(manager, &mut Services::new(rng).with_counters(bounds).at(now))
+        let mut services = Services::new(rng).with_counters(bounds);
+        let mut cx = services.at(now);
+        let result = f(manager, &mut cx);
+        compute(manager, &mut cx);
+        result
     }
 
     /// Takes what all nodes have to send and to say.

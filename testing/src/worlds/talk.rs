@@ -11,7 +11,7 @@ use matter_session::manager::{
 use super::book::{Reception, Said};
 use super::lab::Lab;
 use super::node::{Datagram, Node, members, peer};
-use crate::net::IM;
+use crate::net::{IM, compute};
 
 impl<S: Storage> Lab<S> {
     /// A node begins CASE with another one. Returns false if its manager refuses.
@@ -96,7 +96,10 @@ impl<S: Storage> Lab<S> {
         let Node { manager, rng, bounds, .. } = &mut self.nodes[n];
         let mut services = Services::new(rng).with_counters(bounds);
         let mut heard = None;
-        let dropped = match manager.handle_datagram(&mut services.at(now), from, &mut octets) {
+        let mut cx = services.at(now);
+        let received = manager.handle_datagram(&mut cx, from, &mut octets);
+        compute(manager, &mut cx);
+        let dropped = match received {
             Received::Message(message) => {
                 let number = message.payload.first_chunk().copied().map(u16::from_le_bytes);
                 heard = Some((message.exchange, message.first, message.kind.opcode, number));

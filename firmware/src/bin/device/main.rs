@@ -22,6 +22,7 @@ use firmware::tables::{self, Idle};
 #[cfg(feature = "persistent")]
 use flash_store::memory::Memory;
 use matter_session::crypto::{CompactRustCrypto, Signature};
+use matter_session::fabric::CredentialsCheck;
 #[cfg(feature = "persistent")]
 use matter_session::ids::FabricIndex;
 #[cfg(feature = "initiator")]
@@ -69,6 +70,19 @@ fn main() -> ! {
     }
 }
 
+/// Joins a fabric, and goes on with all else between two signatures.
+#[inline(never)]
+fn join(device: &mut Device<'_, Line>, fabric: &Fabric<'_>) -> bool {
+    let mut check = CredentialsCheck::new();
+    loop {
+        match device.check(fabric, &mut check) {
+            Some(true) => return device.join(fabric, &check),
+            Some(false) => _ = device.turn(),
+            None => return false,
+        }
+    }
+}
+
 /// Finds what was kept over the reset, and keeps what comes.
 #[cfg(feature = "persistent")]
 #[inline(never)]
@@ -109,7 +123,7 @@ fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
             }
         }
         kind::FABRIC => {
-            let joined = Fabric::read(body).is_some_and(|fabric| device.join(&fabric));
+            let joined = Fabric::read(body).is_some_and(|fabric| join(device, &fabric));
             device.board.done(kind, joined);
         }
         kind::SIGNATURE => {

@@ -11,6 +11,7 @@ use firmware::element::Number;
 use firmware::frame::{self, ADDRESS, Fabric, MAX_BODY, Setup};
 use firmware::rng::Trng;
 use firmware::tables::{Idle, config};
+use matter_session::fabric::CredentialsCheck;
 use matter_session::crypto::{CompactRustCrypto, Signature};
 use matter_session::ids::{FabricIndex, Peer};
 use matter_session::session::ResumptionId;
@@ -61,7 +62,10 @@ fn serve() -> Option<()> {
     let mut rng = Trng::new(setup.seed);
     let node = black_box(&mut idle).start(config(), &mut rng);
     let mut device = Device::new(Nowhere, node, rng, &setup)?;
-    black_box(device.join(&Fabric::read(octets.get(..black_box(0))?)?));
+    let fabric = Fabric::read(octets.get(..black_box(0))?)?;
+    let mut check = CredentialsCheck::new();
+    while !device.check(&fabric, &mut check)? {}
+    black_box(device.join(&fabric, &check));
     loop {
         let address = black_box([0; ADDRESS]);
         device.receive(frame::read_address(address), black_box(&mut octets));

@@ -8,7 +8,7 @@ use firmware::rng::Trng;
 use firmware::tables::{Idle, Node, config};
 use matter_session::context::Services;
 use matter_session::crypto::{OperationalKey, Passcode, Secret, SigningKey};
-use matter_session::fabric::{FabricCredentials, Ipk};
+use matter_session::fabric::{CredentialsCheck, FabricCredentials, Ipk};
 use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer, ProtocolId, VendorId};
 use matter_session::manager::{Event, PeerAddress, Received, SessionHandle};
 use matter_session::time::{Instant, MatterTime, WallClock};
@@ -102,7 +102,9 @@ impl Live {
     pub fn join(&mut self, meters: &mut Meters) -> Option<()> {
         let (root, icac) = (&v::CASE_ROOT[..], Some(&v::CASE_RESPONDER_ICAC[..]));
         let fabric = Fabric { ipk: v::CASE_IPK, root, icac, noc: &v::CASE_RESPONDER_NOC };
-        let joined = meters.device.run(|| self.device.join(&fabric));
+        let mut check = CredentialsCheck::new();
+        while !meters.device.run(|| self.device.check(&fabric, &mut check))? {}
+        let joined = meters.device.run(|| self.device.join(&fabric, &check));
 
         let ipks = [Ipk::EpochKey(Secret::new(v::CASE_IPK))];
         let (icac, noc) = (Some(&v::CASE_INITIATOR_ICAC[..]), &v::CASE_INITIATOR_NOC[..]);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STEP name   verdict   stack (octets)   instructions
+//! CALL name   instructions of the longest call
 //! ```
 #![no_std]
 #![no_main]
@@ -59,6 +60,9 @@ const LIVE: &[(&str, LiveStep)] = &[
     ("CASE resumed, dialled", Live::dialled),
 ];
 
+/// No call of the library takes more instructions: one operation on the curve.
+const LONGEST_CALL: u64 = 13_000_000;
+
 #[entry]
 fn main() -> ! {
     static mut DEVICE: Idle = Idle::new(CompactRustCrypto);
@@ -82,6 +86,7 @@ fn main() -> ! {
         to_device: TO_DEVICE,
         to_controller: TO_CONTROLLER,
     };
+    let mut longest = ("", 0);
     match Live::new(places) {
         Some(mut live) => {
             for (name, step) in LIVE {
@@ -90,7 +95,17 @@ fn main() -> ! {
                 all &= ok;
                 report(name, ok, &meters.device);
                 report("  its controller", ok, &meters.controller);
+                for meter in [&meters.device, &meters.controller] {
+                    if meter.longest > longest.1 {
+                        longest = (name, meter.longest);
+                    }
+                }
+                hprintln!("CALL {:<26} {:>10} {:>10}", name, meters.device.longest, meters.controller.longest);
             }
+            let is_short = longest.1 <= LONGEST_CALL;
+            all &= is_short;
+            let verdict = if is_short { "OK" } else { "TOO LONG" };
+            hprintln!("LONGEST CALL {} {} {}", longest.0, longest.1, verdict);
         }
         None => all = false,
     }

@@ -33,11 +33,13 @@ pub struct Meter {
     pub stack: usize,
     /// What all calls took together.
     pub instructions: u64,
+    /// What the longest of them took.
+    pub longest: u64,
 }
 
 impl Meter {
     pub const fn new() -> Self {
-        Self { stack: 0, instructions: 0 }
+        Self { stack: 0, instructions: 0, longest: 0 }
     }
 
     /// Measures one more call.
@@ -49,7 +51,9 @@ impl Meter {
         let after = ticks();
         self.stack = self.stack.max(painted_over(top));
         let ticks = before.wrapping_sub(after) & 0x00FF_FFFF;
-        self.instructions += u64::from(ticks) * INSTRUCTIONS_PER_TICK;
+        let instructions = u64::from(ticks) * INSTRUCTIONS_PER_TICK;
+        self.instructions += instructions;
+        self.longest = self.longest.max(instructions);
         result
     }
 }

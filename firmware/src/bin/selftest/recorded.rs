@@ -7,7 +7,7 @@ use matter_session::crypto::{
     CompactRustCrypto, Passcode, PbkdfParameters, Secret, SigningKey, Verifier,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
-use matter_session::handshake::case::KeepNone;
+use matter_session::handshake::case::Presented;
 use matter_session::handshake::{
     CaseEnv, CaseServer, Incoming, MAX_MESSAGE_LEN, PaseClient, PaseServer, PaseStart, Step,
 };
@@ -47,7 +47,10 @@ pub fn pase_responder(meter: &mut Meter) -> Option<Session> {
 
     for (received, sent) in [(&v::PASE_0[..], &v::PASE_1[..]), (&v::PASE_2, &v::PASE_3)] {
         let message = incoming(&mut buffer, received)?;
-        let step = meter.run(|| server.handle(&CRYPTO, &mut cx, message, &mut out));
+        let mut step = meter.run(|| server.handle(&CRYPTO, &mut cx, message, &mut out));
+        while let Ok(Step::More) = step {
+            step = meter.run(|| server.proceed(&CRYPTO, &mut cx, &mut out));
+        }
         let Ok(Step::Send(answer)) = step else { return None };
         says(answer.payload(&out), sent)?;
     }
@@ -72,7 +75,10 @@ pub fn pase_initiator(meter: &mut Meter) -> Option<Session> {
     says(first.payload(&out), &v::PASE_0)?;
     for (received, sent) in [(&v::PASE_1[..], &v::PASE_2[..]), (&v::PASE_3, &v::PASE_4)] {
         let message = incoming(&mut buffer, received)?;
-        let step = meter.run(|| client.handle(&CRYPTO, &mut cx, message, &mut out));
+        let mut step = meter.run(|| client.handle(&CRYPTO, &mut cx, message, &mut out));
+        while let Ok(Step::More) = step {
+            step = meter.run(|| client.proceed(&CRYPTO, &mut cx, &mut out));
+        }
         let Ok(Step::Send(answer)) = step else { return None };
         says(answer.payload(&out), sent)?;
     }
@@ -99,11 +105,12 @@ pub fn case(meter: &mut Meter) -> Option<()> {
     };
     let fabrics = [FabricBuf::new(&CRYPTO, FabricIndex::new(1)?, &credentials).ok()?];
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
+    let mut room = [0; Presented::LEN];
     let mut env = CaseEnv {
         fabrics: &&fabrics[..],
         resumption: &mut NoRecords,
         verified: &mut NoCache,
-        certificates: &mut KeepNone,
+        certificates: Presented::new(&mut room),
         profile: Profile::default(),
         record_lifetime: core::time::Duration::from_secs(30 * 24 * 3600),
         parameters: &PARAMETERS,
@@ -113,14 +120,20 @@ pub fn case(meter: &mut Meter) -> Option<()> {
     let (mut buffer, mut out) = ([0; DATAGRAM], [0; MAX_MESSAGE_LEN]);
 
     let sigma1 = incoming(&mut buffer, &v::CASE_0)?;
-    let step = meter.run(|| server.handle(&CRYPTO, &mut cx, &mut env, sigma1, &mut out));
+    let mut step = meter.run(|| server.handle(&CRYPTO, &mut cx, &mut env, sigma1, &mut out));
+    while let Ok(Step::More) = step {
+        step = meter.run(|| server.proceed(&CRYPTO, &mut cx, &mut env, &mut out));
+    }
     let Ok(Step::Sign(request)) = step else { return None };
     let signed = meter.run(|| request.sign_with(&mut key));
     let step = meter.run(|| server.resume(&CRYPTO, &cx, &env, &signed, &mut out));
     let Ok(Step::Send(sigma2)) = step else { return None };
     says(sigma2.payload(&out), &v::CASE_1)?;
     let sigma3 = incoming(&mut buffer, &v::CASE_2)?;
-    let step = meter.run(|| server.handle(&CRYPTO, &mut cx, &mut env, sigma3, &mut out));
+    let mut step = meter.run(|| server.handle(&CRYPTO, &mut cx, &mut env, sigma3, &mut out));
+    while let Ok(Step::More) = step {
+        step = meter.run(|| server.proceed(&CRYPTO, &mut cx, &mut env, &mut out));
+    }
     let Ok(Step::Established { reply, established, .. }) = step else { return None };
     says(reply?.payload(&out), &v::CASE_3)?;
     let session = established.session.begin(&CRYPTO, &mut cx);

@@ -7,8 +7,8 @@ use p256::elliptic_curve::Group;
 
 use super::super::multiples::Multiples;
 use super::{
-    Blind, CryptoError, ProjectivePoint, PublicKey, Secret, SpakeSecrets, Zeroizing, blinding,
-    decode, scalar, verifier_outcome,
+    Blind, CryptoError, PUBLIC_KEY_LEN, ProjectivePoint, PublicKey, Secret, Zeroizing, blinding,
+    decode, decoded, encode, scalar,
 };
 use crate::crypto::SpakeVerifier;
 
@@ -19,7 +19,7 @@ static M: LazyLock<Result<Fixed, CryptoError>> = LazyLock::new(|| fixed(Blind::M
 static N: LazyLock<Result<Fixed, CryptoError>> = LazyLock::new(|| fixed(Blind::N));
 
 fn fixed(blind: Blind) -> Result<Fixed, CryptoError> {
-    blind.point().map(Multiples::new)
+    decoded(blind).map(Multiples::new)
 }
 
 pub(super) fn of(blind: Blind) -> Result<&'static Fixed, CryptoError> {
@@ -50,14 +50,27 @@ impl Prepared {
 }
 
 impl SpakeVerifier for Prepared {
-    fn respond(
+    fn z(
         &self,
         y: &Secret<32>,
         x_share: &PublicKey,
-    ) -> Result<(PublicKey, SpakeSecrets), CryptoError> {
+    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
         let y = scalar(y)?;
         let unblinded = Zeroizing::new(decode(x_share)?.to_projective() - *self.w0_m);
-        let share = ProjectivePoint::mul_by_generator(&y) + *self.w0_n;
-        verifier_outcome([share, *unblinded * *y, self.l.mul(&y)])
+        secret(*unblinded * *y)
     }
+
+    fn share(&self, y: &Secret<32>) -> Result<PublicKey, CryptoError> {
+        let y = scalar(y)?;
+        encode(&(ProjectivePoint::mul_by_generator(&y) + *self.w0_n).to_affine())
+    }
+
+    fn v(&self, y: &Secret<32>) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+        secret(self.l.mul(&*scalar(y)?))
+    }
+}
+
+fn secret(point: ProjectivePoint) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+    let point = Zeroizing::new(point);
+    Ok(Secret::from(encode(&point.to_affine())?.as_bytes()))
 }

@@ -23,7 +23,7 @@ pub const RANDOM_LEN: usize = 32;
 const MAX_CERTIFICATE_LEN: usize = crate::cert::MAX_CERT_LEN;
 /// The longest encrypted part of Sigma2 that is accepted, in bytes. Two certificates of full
 /// length need 912; the rest is room for fields of later revisions.
-const MAX_ENCRYPTED2_LEN: usize = 1030;
+pub(super) const MAX_ENCRYPTED2_LEN: usize = 1030;
 /// The longest encrypted part of Sigma3 that is accepted, in bytes; 893 are needed.
 pub(super) const MAX_ENCRYPTED3_LEN: usize = 1010;
 
