@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the device takes of flash, RAM, stack and time.
 #   size.sh               prints the report
-#   size.sh --features    what each feature takes as well: eight more images, some minutes
+#   size.sh --features    what each feature takes as well: seven more images, some minutes
 #   size.sh --check       and fails if a figure differs from budget.txt by more than it may, or a
 #                         document from budget.txt
 #   size.sh --write       and writes the figures, those of features included, to budget.txt and into
