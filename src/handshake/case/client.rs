@@ -15,7 +15,9 @@ use crate::handshake::step::Ends;
 use crate::handshake::{
     Failure, Handshake, HandshakeError, Incoming, Outgoing, SignRequest, Signed, Step,
 };
-use crate::ids::{FabricIndex, NodeId, Peer};
+#[cfg(feature = "initiator")]
+use crate::ids::NodeId;
+use crate::ids::{FabricIndex, Peer};
 use crate::keylog::KeyHook;
 use crate::resumption::ResumptionRecord;
 use crate::session::{ResumptionId, SessionParameters, SessionRole};
