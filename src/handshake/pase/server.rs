@@ -61,6 +61,7 @@ pub struct Server<C: Crypto> {
     attempted: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box a state in")]
 enum State<C: Crypto> {
     ExpectRequest(ExpectRequest),
     ExpectPake1(ExpectPake1<C>),
