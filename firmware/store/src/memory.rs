@@ -362,16 +362,19 @@ impl<F: NorFlash> Memory<F> {
     /// Finishes what is unfinished of every fabric.
     fn finish_fabrics(&mut self) -> bool {
         let mut buf = StoredFabric::zero();
+        let mut from = MARKER;
         loop {
-            let index = match self.0.next_key(MARKER) {
-                Ok(Some(key)) if key & 0xFF00 == MARKER => FabricIndex::new(key.to_le_bytes()[0]),
+            let key = match self.0.next_key(from) {
+                Ok(Some(key)) if key & 0xFF00 == MARKER => key,
                 Ok(_) => return true,
                 Err(_) => return false,
             };
-            let undone = index.and_then(|index| self.roll_back(index, &mut buf));
+            let [index, _] = key.to_le_bytes();
+            let undone = FabricIndex::new(index).and_then(|index| self.roll_back(index, &mut buf));
             if undone.is_none() {
                 return false;
             }
+            from = key.saturating_add(1);
         }
     }
 
