@@ -3,8 +3,8 @@
 //   2. a name of words_with_underscores is a test, a name in src/, or that of a file of Rust;
 //   3. a test stands in one of the files or folders that its paragraph, list item or table cell
 //      names, if that names any with tests;
-//   4. where tests are named, at least one of them always runs: it is not ignored, and needs no
-//      vectors of connectedhomeip, without which a test skips itself.
+//   4. where tests are named, at least one of them always runs: it is not ignored, and needs neither
+//      vectors of connectedhomeip nor matter.js, without which a test skips itself.
 //   names.mjs DOCUMENT...
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -28,7 +28,7 @@ for (const file of files.filter((file) => file.endsWith(".rs"))) {
   if (file.startsWith("src/")) for (const [word] of code.matchAll(/\w+/g)) words.add(word);
   for (const part of code.split(/^\s*#\[test\]/m).slice(1)) {
     const [head, name] = part.match(/^[^]*?\bfn (\w+)/);
-    const skips = /#\[ignore/.test(head) || /\bchip\(\) else|MATTER_CHIP_VECTORS/.test(part);
+    const skips = /#\[ignore/.test(head) || /\bchip\(\) else|MATTER_(CHIP_VECTORS|JS_PEER)/.test(part);
     const known = tests.get(name) ?? { files: [], skips: true };
     tests.set(name, { files: [...known.files, file], skips: known.skips && skips });
     filesWithTests.add(file);

@@ -12,7 +12,6 @@ mod ladder;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use core::time::Duration;
 use matter_session::MessageType;
-use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::time::Instant as StdInstant;
 
@@ -136,11 +135,8 @@ impl Node {
         let mut busy = false;
         for socket in [Some(&self.unicast), self.group.as_ref()].into_iter().flatten() {
             let mut buffer = [0; 1280];
-            let (len, from) = match socket.recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error.into()),
-            };
+            // An error: nothing has arrived, or a peer caused it: on some systems by a long datagram.
+            let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
             busy = true;
             let datagram = buffer.get_mut(..len).unwrap_or_default();
             match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
@@ -163,7 +159,8 @@ impl Node {
                     self.name,
                     transmit.datagram.len()
                 );
-                self.unicast.send_to(transmit.datagram, to)?;
+                // A datagram that the socket refuses counts as lost.
+                let _ = self.unicast.send_to(transmit.datagram, to);
             }
             busy = true;
         }

@@ -11,7 +11,6 @@ mod ladder;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -166,7 +165,8 @@ impl Node {
         }
         while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(to) = transmit.to {
-                self.socket.send_to(transmit.datagram, to)?;
+                // A datagram that the socket refuses counts as lost: it is retransmitted.
+                let _ = self.socket.send_to(transmit.datagram, to);
             }
         }
         Ok(events)
@@ -188,12 +188,9 @@ impl Node {
                         self.manager.handle_datagram(&mut cx, from.into(), &mut datagram);
                     if let Received::Message(message) = received {
                         let (exchange, payload) = (message.exchange, message.payload);
-                        self.manager.send(
-                            &mut cx,
-                            exchange,
-                            MessageType::new(PROTOCOL, REPORT),
-                            payload,
-                        )?;
+                        let report = MessageType::new(PROTOCOL, REPORT);
+                        // A peer that cannot be answered is no reason to end.
+                        let _ = self.manager.send(&mut cx, exchange, report, payload);
                         self.manager.close_exchange(exchange);
                     }
                 }
@@ -261,13 +258,8 @@ impl Node {
     fn hear(&mut self) -> Outcome<Option<SessionHandle>> {
         let mut rng = system_rng();
         let mut buffer = [0; 1280];
-        let (len, from) = match self.socket.recv_from(&mut buffer) {
-            Ok(received) => received,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
-        };
+        // An error is a timeout, or is caused by a peer: on some systems by a long datagram.
+        let Ok((len, from)) = self.socket.recv_from(&mut buffer) else { return Ok(None) };
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.now());
         let datagram = buffer.get_mut(..len).unwrap_or_default();

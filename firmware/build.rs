@@ -73,19 +73,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=memory.x");
     println!("cargo:rerun-if-changed={RECORDED}");
     fs::write(out.join("vectors.rs"), vectors()?)?;
-    if env::var("TARGET")? == "thumbv7em-none-eabihf" {
+    // The board's processor executes code for Cortex-M0, too.
+    if ["thumbv7em-none-eabihf", "thumbv6m-none-eabi"].contains(&&*env::var("TARGET")?) {
         fs::copy("memory.x", out.join("memory.x"))?;
         // cortex-m-rt asks for the handlers that a chip's crate would name: there are none.
         fs::write(out.join("device.x"), "")?;
         println!("cargo:rustc-link-search={}", out.display());
         // Cargo knows the name of an image only where its features are there.
         let images: &[_] = match env::var_os("CARGO_FEATURE_INITIATOR") {
-            Some(_) => &["selftest", "device"],
-            None => &["device"],
+            Some(_) => &["selftest", "device", "places"],
+            None => &["device", "places"],
         };
         for image in images {
             println!("cargo:rustc-link-arg-bin={image}=-Tlink.x");
             println!("cargo:rustc-link-arg-bin={image}=--nmagic");
+            if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
+                println!("cargo:rustc-link-arg-bin={image}=-Tdefmt.x");
+            }
         }
     }
     Ok(())

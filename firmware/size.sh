@@ -1,18 +1,30 @@
 #!/usr/bin/env bash
 # What the device takes of flash, RAM, stack and time.
-#   size.sh            prints the report
-#   size.sh --check    and fails if flash has grown by more than 3 % over budget.txt
-#   size.sh --write    and writes the figures to budget.txt and README.md
+#   size.sh               prints the report
+#   size.sh --features    what each feature takes as well: eight more images, some minutes
+#   size.sh --check       and fails if a figure differs from budget.txt by more than it may, or a
+#                         document from budget.txt
+#   size.sh --write       and writes the figures, those of features included, to budget.txt and into
+#                         the documents
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./setup.sh
+mode=() features=
+for option; do
+  case $option in
+    --features) features=1 ;;
+    --check) mode=(--check) ;;
+    --write) mode=(--write) features=1 ;;
+    *) echo "size.sh: unknown option $option" >&2; exit 2 ;;
+  esac
+done
 emulator >/dev/null
 compiler
 base=${CARGO_TARGET_DIR:-$PWD/target}
 images=$base/images
 chip=thumbv7em-none-eabihf
 # Nothing of the surroundings may change what is compared.
-unset RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_PROFILE_RELEASE_LTO
+unset RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_PROFILE_RELEASE_LTO DEFMT_LOG
 mkdir -p "$images"
 
 # image NAME AS ARGS...: builds one and keeps it under another name.
@@ -21,14 +33,26 @@ image() {
   cp "$base/$chip/release/$1" "$images/$2"
 }
 CARGO_PROFILE_RELEASE_OPT_LEVEL=z image device device-z
-image device device-both --features initiator
 image selftest selftest --features initiator
-image device device-s
-./emulate.sh "$images/selftest" "$base/steps.txt"
-
-check=${1:-}
-if [ "$check" = --check ] && ! pinned; then
-  echo "firmware: flash is not compared: another compiler than the one of budget.txt"
-  check=
+image device device-both --features initiator
+if [ -n "$features" ]; then
+  for feature in groups check-in signing-key persistent keylog; do
+    image device "device-$feature" --features "$feature"
+  done
+  for level in info trace; do
+    # Cargo does not know that the records that are compiled depend on it.
+    cargo clean --quiet --release --target $chip -p matter-session
+    DEFMT_LOG=$level image device "device-defmt-$level" --features defmt
+  done
 fi
-exec node tools/size.mjs --images "$images" --steps "$base/steps.txt" ${check:+"$check"}
+image device device-s
+image places places
+./emulate.sh "$images/selftest" "$base/steps.txt"
+./emulate.sh "$images/places" "$base/places.txt"
+
+if ! pinned && [ "${#mode[@]}" != 0 ]; then
+  echo "firmware: figures are not compared: another compiler than the one of budget.txt"
+  mode=()
+fi
+exec node tools/size.mjs --images "$images" --steps "$base/steps.txt" \
+  --places "$base/places.txt" ${features:+--features} "${mode[@]}"

@@ -4,6 +4,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::net::UdpSocket;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What stands for "raw IP" in a pcap.
@@ -20,7 +21,7 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Makes the file. `own` is the address of the socket.
+    /// Makes the file. `own` is the address of the socket, whose IP address may be unspecified.
     pub(crate) fn create(path: &str, own: SocketAddr) -> io::Result<Self> {
         let mut file = BufWriter::new(File::create(path)?);
         // Version 2.4, times in microseconds.
@@ -32,11 +33,26 @@ impl Capture {
     }
 
     pub(crate) fn sent(&mut self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        self.record(self.own, to, datagram)
+        self.record(self.address_towards(to), to, datagram)
     }
 
     pub(crate) fn received(&mut self, from: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        self.record(from, self.own, datagram)
+        self.record(from, self.address_towards(from), datagram)
+    }
+
+    /// The own address in datagrams to and from a peer. A socket that is bound to the unspecified
+    /// address has another one for each route, so a second socket is connected to the peer, which
+    /// sends nothing. If there is no route, the address stays unspecified.
+    fn address_towards(&self, peer: SocketAddr) -> SocketAddr {
+        if !self.own.ip().is_unspecified() {
+            return self.own;
+        }
+        let routed = UdpSocket::bind((self.own.ip(), 0)).and_then(|socket| {
+            socket.connect(peer)?;
+            socket.local_addr()
+        });
+        let ip = routed.map_or(self.own.ip(), |address| address.ip());
+        SocketAddr::new(ip, self.own.port())
     }
 
     /// One packet. It is written through, so that nothing is missing if the program is stopped.

@@ -63,7 +63,9 @@ mod file {
 
     impl KeyLog for Lines {
         fn log(&self, entry: &KeyLogEntry) {
-            if let Err(error) = writeln!(&self.0, "{}", entry.line()) {
+            // One call for the whole line: several programs may add to one file.
+            let line = format!("{}\n", entry.line());
+            if let Err(error) = (&self.0).write_all(line.as_bytes()) {
                 eprintln!("a key was not logged: {error}");
             }
         }

@@ -103,7 +103,7 @@ impl Link {
 }
 
 /// Errors of one datagram, not of the socket: a timeout, a peer that has gone.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
+fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WouldBlock

@@ -22,7 +22,7 @@ use super::capture::Capture;
 use super::counters::Counters;
 use super::groups::Heard;
 use super::keylog::KeyFile;
-use super::link::{Link, is_passing};
+use super::link::Link;
 use super::tcp::Arrival;
 use matter_session_testing::fabric_file::FabricFile;
 use matter_session_testing::loss::Loss;
@@ -127,7 +127,7 @@ impl Node {
         self.link.join_multicast(group)
     }
 
-    /// Sends a datagram that is no answer to anybody, so that no error of it is passing.
+    /// Sends a datagram that is no answer to anybody: an error is for the caller to handle.
     pub(super) fn send_to(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         if self.loss.sends() {
             self.link.send(to.into(), datagram)?;
@@ -161,10 +161,11 @@ impl Node {
             if !self.loss.sends() {
                 continue;
             }
-            if let Err(error) = self.link.send(transmit.to, transmit.datagram)
-                && !is_passing(&error)
-            {
-                return Err(error);
+            // A datagram that the socket refuses counts as lost: it is retransmitted. Any peer can
+            // cause this, for instance by an address that nothing can be sent to.
+            if let Err(error) = self.link.send(transmit.to, transmit.datagram) {
+                println!("UNSENT to {}: {error}", transmit.to);
+                continue;
             }
             if let (PeerAddress::Udp(to), Some(capture)) = (transmit.to, &mut self.capture) {
                 capture.sent(to, transmit.datagram)?;
@@ -229,13 +230,7 @@ impl Node {
     }
 
     fn handle(&mut self, from: PeerAddress, message: &mut [u8]) -> Option<Happening> {
-        let now = self.now();
-        let services = Services::new(&mut self.rng)
-            .with_wall(wall_clock(self.has_calendar))
-            .with_counters(&mut self.counters);
-        let mut services = self.key_file.equip(services);
-        let mut cx = services.at(now);
-        match self.manager.handle_datagram(&mut cx, from, message) {
+        self.with(|manager, cx| match manager.handle_datagram(cx, from, message) {
             Received::Message(message) => Some(Happening::Message(Message {
                 session: message.session,
                 exchange: message.exchange,
@@ -249,7 +244,7 @@ impl Node {
                 None
             }
             _ => None,
-        }
+        })
     }
 }
 
@@ -258,4 +253,27 @@ fn wall_clock(is_known: bool) -> WallClock {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).ok().filter(|_| is_known);
     let time = unix.and_then(|unix| MatterTime::from_unix_seconds(unix.as_secs()));
     time.map_or(WallClock::Unknown, WallClock::Known)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use matter_session::crypto::Passcode;
+    use matter_session_testing::program::TEST_PASSCODE;
+
+    use super::*;
+
+    #[test]
+    fn a_datagram_that_the_socket_refuses_ends_no_node() {
+        let link = Link::udp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let mut node = Node::new(link, Config::default(), Loss::default());
+        // Anybody can send from port 0, and no socket sends to it.
+        let nowhere = PeerAddress::Udp((Ipv4Addr::LOCALHOST, 0).into());
+        assert!(node.link.send(nowhere, &[0]).is_err());
+        let passcode = Passcode::new(TEST_PASSCODE).unwrap();
+        node.with(|manager, cx| manager.connect_pase(cx, nowhere, passcode)).unwrap();
+        let turned = node.turn(Some(node.now()));
+        assert!(matches!(turned, Ok(None)), "{turned:?}");
+    }
 }

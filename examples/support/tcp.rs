@@ -70,14 +70,15 @@ impl Connections {
         self.last += 1;
         let (connection, tells) = (PeerAddress::Tcp(self.last), self.teller.clone());
         let (decoder, reads) = (StreamDecoder::growing(self.limit), stream.try_clone()?);
-        thread::spawn(move || {
+        // Peers can open more connections than the system has threads.
+        thread::Builder::new().spawn(move || {
             let tell = |arrival| tells.send(News::Arrived(arrival)).is_ok();
             let end = read(decoder, reads, |message| tell(Arrival::Message(connection, message)));
             tell(match end {
                 Some(error) => Arrival::Broken(connection, error),
                 None => Arrival::Lost(connection),
             });
-        });
+        })?;
         self.open.insert(self.last, Connection { stream, has_begun: false });
         Ok(connection)
     }
@@ -103,7 +104,11 @@ impl Connections {
             None => self.news.recv().ok(),
         };
         match news {
-            Some(News::Accepted(stream)) => self.add(stream).map(|_| None),
+            Some(News::Accepted(stream)) => {
+                // An error is one of this connection, which is dropped. The others go on.
+                let _ = self.add(stream);
+                Ok(None)
+            }
             Some(News::Arrived(arrival)) => {
                 if let Arrival::Message(from, _) = &arrival
                     && let Some(connection) =
@@ -161,4 +166,30 @@ fn read(
         }
     }
     None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use core::net::Ipv4Addr;
+    use std::net::UdpSocket;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn an_accepted_connection_that_is_of_no_use_ends_no_node() {
+        let mut connections = Connections::new(1280);
+        // A stream whose options cannot be set.
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let broken = TcpStream::from(OwnedFd::from(socket));
+        assert!(broken.set_nodelay(true).is_err());
+        connections.teller.send(News::Accepted(broken)).unwrap();
+        assert!(matches!(connections.receive(Some(Duration::ZERO)), Ok(None)));
+        assert!(connections.open.is_empty());
+
+        let at = connections.listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let _peer = TcpStream::connect(at).unwrap();
+        assert!(matches!(connections.receive(None), Ok(None)));
+        assert_eq!(connections.open.len(), 1);
+    }
 }

@@ -2,11 +2,12 @@
 //!
 //! It answers what `examples/device.rs` answers.
 
+#[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+mod extras;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 
-#[cfg(feature = "persistent")]
-use embedded_storage::nor_flash::NorFlash;
 use matter_session::context::Services;
 #[cfg(feature = "initiator")]
 use matter_session::crypto::Passcode;
@@ -22,18 +23,16 @@ use matter_session::time::{Instant, MatterTime, WallClock};
 
 use crate::element::{Number, Waiting};
 use crate::frame::{Fabric, Setup};
-#[cfg(feature = "persistent")]
-use crate::memory::{Kept, Memory};
 use crate::rng::Trng;
 use crate::tables::{Node, Suite};
 use matter_session_testing::protocols;
 
 /// How long a commissioner may take: then its session ends, and another one gets its turn.
-const FAIL_SAFE: Duration = Duration::from_secs(60);
+pub(crate) const FAIL_SAFE: Duration = Duration::from_secs(60);
 /// What a peer that is turned away is asked to wait.
 const BUSY_WAIT: Duration = Duration::from_millis(500);
-/// How long after a failure to keep or delete a record the device tries again.
-const TIDY: Duration = Duration::from_secs(10);
+/// How long after a failure of the store the device tries again.
+pub(crate) const TIDY: Duration = Duration::from_secs(10);
 
 /// What the device needs of its board.
 pub trait Board {
@@ -48,7 +47,8 @@ pub trait Board {
     /// Has the secure element sign a digest with the key of a fabric. The answer comes later, by
     /// [`Device::signed`], always: before it, the element gets no other digest.
     fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]);
-    /// Keeps a fabric that was joined over a reset. Returns whether it does.
+    /// Keeps a fabric that was joined over a reset, unless that comes before the commissioner has
+    /// completed. Returns whether it does.
     fn keep_fabric(&mut self, fabric: matter_session::fabric::Fabric<'_>) -> bool;
     /// Keeps a resumption record over a reset, or deletes it. Returns true when that is done, and no
     /// reset from now on changes it.
@@ -78,17 +78,22 @@ pub enum Happening<'a> {
 
 pub struct Device<'n, B> {
     pub board: B,
-    node: &'n mut Node,
-    rng: Trng,
+    pub(crate) node: &'n mut Node,
+    pub(crate) rng: Trng,
     waiting: Waiting,
     /// The calendar time at reset.
-    booted: u32,
+    pub(crate) booted: u32,
     busy: u32,
     forget: bool,
     /// The PASE session, and when it ends at the latest. No other is served while it lives.
     commissioner: Option<(SessionHandle, Instant)>,
     /// When to delete the records that should not be kept any more, as changing one has failed.
     tidy: Option<Instant>,
+    /// The fabric that was added or updated, and when that is undone unless it is completed.
+    #[cfg(feature = "persistent")]
+    pub(crate) fail_safe: Option<(FabricIndex, Instant)>,
+    #[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+    extras: extras::Extras,
 }
 
 // Not inlined, any of them: the caller's frame lives as long as the device, and would hold what
@@ -113,41 +118,38 @@ impl<'n, B: Board> Device<'n, B> {
             forget: setup.forget,
             commissioner: None,
             tidy: None,
+            #[cfg(feature = "persistent")]
+            fail_safe: None,
+            #[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+            extras: extras::Extras::default(),
         })
     }
 
-    /// Joins a fabric; returns whether that worked.
+    /// Joins a fabric; returns whether that worked. With a store it lasts until the fail-safe
+    /// expires, unless the commissioner completes.
     #[inline(never)]
     pub fn join(&mut self, fabric: &Fabric<'_>) -> bool {
+        // One addition or update at a time.
+        #[cfg(feature = "persistent")]
+        if self.fail_safe.is_some() {
+            return false;
+        }
         let Fabric { root, icac, noc, .. } = *fabric;
         let ipks = [Ipk::EpochKey(Secret::new(fabric.ipk))];
         let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
         let Ok(index) = self.node.fabrics_mut().add(&credentials) else { return false };
         let joined = self.node.fabrics().get(index);
         let kept = joined.is_some_and(|joined| self.board.keep_fabric(joined));
+        #[cfg(feature = "persistent")]
+        if kept {
+            self.fail_safe = Some((index, self.board.now() + FAIL_SAFE));
+        }
         if !kept {
             let mut services = services(&mut self.board, &mut self.rng, self.booted);
             let mut cx = services.at(self.board.now());
             self.node.fabrics_mut().remove(&mut cx, index);
         }
         kept
-    }
-
-    /// Takes in what was kept over a reset. What is damaged is not there: its peers find that out.
-    #[cfg(feature = "persistent")]
-    #[inline(never)]
-    pub fn restore<F: NorFlash>(&mut self, memory: &mut Memory<F>) {
-        let mut services = Services::new(&mut self.rng);
-        let mut cx = services.at(self.board.now());
-        memory.each(|kept| match kept {
-            Kept::Fabric(stored) => {
-                let _ = self.node.fabrics_mut().restore(stored);
-            }
-            Kept::Record(record) => {
-                // Its peer gets a full handshake, and a record in place of this one.
-                let _ = self.node.records_mut().restore(&mut cx, record);
-            }
-        });
     }
 
     /// Begins PASE with another device; returns whether it was begun.
@@ -234,8 +236,10 @@ impl<'n, B: Board> Device<'n, B> {
             self.node.handshakes().set_busy(None);
         }
         self.transmit(now);
-        let fail_safe = self.commissioner.map(|(_, expires)| expires);
-        let deadlines = [self.node.poll_timeout(), fail_safe, self.tidy];
+        let session = self.commissioner.map(|(_, expires)| expires);
+        let deadlines = [self.node.poll_timeout(), session, self.tidy];
+        #[cfg(feature = "persistent")]
+        let deadlines = [deadlines.into_iter().flatten().min(), self.fail_safe.map(|(_, at)| at)];
         deadlines.into_iter().flatten().min()
     }
 
@@ -263,6 +267,10 @@ impl<'n, B: Board> Device<'n, B> {
     #[inline(never)]
     fn react(&mut self, event: Event<()>, now: Instant) {
         match event {
+            #[cfg(feature = "signing-key")]
+            Event::SignRequest(request) if self.extras.has_key() => self.sign(request),
+            #[cfg(feature = "groups")]
+            Event::GroupMessages => while self.node.groups_mut().poll_message().is_some() {},
             Event::SignRequest(request) => {
                 let Self { waiting, node, .. } = self;
                 waiting.push(request, |request| node.handshakes().is_awaited(request));
@@ -308,7 +316,7 @@ impl<'n, B: Board> Device<'n, B> {
 }
 
 /// What the node's calls need, with the date of this moment.
-fn services<'s>(board: &mut impl Board, rng: &'s mut Trng, booted: u32) -> Services<'s> {
+pub(crate) fn services<'s>(board: &mut impl Board, rng: &'s mut Trng, booted: u32) -> Services<'s> {
     let time = MatterTime::from_seconds(booted.saturating_add(board.seconds()));
     Services::new(rng).with_wall(WallClock::Known(time))
 }

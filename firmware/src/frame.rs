@@ -10,6 +10,11 @@
 //!   4 dial PASE: address, passcode (4, LE)
 //!   5 dial CASE: address, node id (8, LE)
 //!   6 signature: number (2, LE), signature (64; absent if there is none)
+//!   7 complete: the fabric that was added or updated is to stay
+//!   8 update: fabric index (1), fabric; its key and identity protection key stay
+//!   9 leave: fabric index (1)
+//!  10 reset to the factory's state; it is done when the node is awake again
+//!  11 extra: what (1), its arguments; of images with such features only (`device/extras.rs`)
 //! from the node
 //!   3 datagram: address, octets
 //!  16 done: kind of the request, 1 if it worked
@@ -34,6 +39,11 @@ pub mod kind {
     pub const DIAL_PASE: u8 = 4;
     pub const DIAL_CASE: u8 = 5;
     pub const SIGNATURE: u8 = 6;
+    pub const COMPLETE: u8 = 7;
+    pub const UPDATE: u8 = 8;
+    pub const LEAVE: u8 = 9;
+    pub const RESET: u8 = 10;
+    pub const EXTRA: u8 = 11;
     pub const DONE: u8 = 16;
     pub const SESSION: u8 = 17;
     pub const FAILED: u8 = 18;

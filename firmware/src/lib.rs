@@ -2,11 +2,11 @@
 //! serial line, have in common.
 #![no_std]
 
+#[cfg(feature = "persistent")]
+pub mod commissioning;
 pub mod device;
 pub mod element;
 pub mod frame;
-#[cfg(feature = "persistent")]
-pub mod memory;
 pub mod rng;
 pub mod tables;
 #[cfg(all(target_arch = "arm", target_os = "none"))]

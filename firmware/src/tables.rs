@@ -12,7 +12,7 @@ use matter_session::session::SessionParameters;
 pub const FABRICS: usize = 5;
 pub const HANDSHAKES: usize = 2;
 pub const RECORDS: usize = 15;
-pub type Tables = Fixed<
+type WithoutGroups = Fixed<
     Sessions<16>,
     Exchanges<8>,
     Handshakes<HANDSHAKES>,
@@ -20,6 +20,11 @@ pub type Tables = Fixed<
     Records<RECORDS>,
     MessageBytes<3840>,
 >;
+#[cfg(not(feature = "groups"))]
+pub type Tables = WithoutGroups;
+/// The defaults: what the specification demands of a light on five fabrics.
+#[cfg(feature = "groups")]
+pub type Tables = matter_session::manager::WithGroups<WithoutGroups>;
 
 /// The crypto backend: sessions keep their keys, and expand them for each message.
 pub type Suite = CompactRustCrypto;

@@ -24,7 +24,7 @@ function source(file) {
     if (name) return { crate: name, path };
     const std = /\/library\/(core|alloc|compiler-builtins)\/(.*)$/.exec(file);
     if (std) return { crate: std[1], path: std[2] };
-    const own = /(firmware\/(?:store\/)?src\/.*|src\/.*|examples\/.*)$/.exec(file);
+    const own = /((?:firmware\/(?:store\/)?|testing\/)src\/.*|src\/.*|examples\/.*)$/.exec(file);
     if (own) return { crate: own[1].startsWith("src") ? "matter-session" : "firmware", path: own[1] };
     return { crate: "(unknown)", path: file };
 }

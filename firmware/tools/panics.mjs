@@ -5,7 +5,7 @@ import { author, frames } from "./lines.mjs";
 const PANICS = /^core::(panicking|cell)::panic|^core::panicking|^core::(option|result)::(expect|unwrap)_failed|^core::slice::.*fail|^core::str::slice_error_fail/;
 
 /** Crates whose authors answer for their own panics. */
-const CRYPTO = new Set(
+export const CRYPTO = new Set(
     `aead aes base16ct block-buffer ccm cipher cmov const-oid crypto-bigint crypto-common ctr ctutils der digest ecdsa
     elliptic-curve ff group hkdf hmac hybrid-array inout p256 pbkdf2 primefield primeorder rfc6979 sec1 sha2 signature
     subtle typenum universal-hash wnaf zeroize`.split(/\s+/),

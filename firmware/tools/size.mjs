@@ -1,33 +1,37 @@
 // The size report.
-//   size.mjs --images DIR --steps FILE [--check | --write]
-import { readFileSync, writeFileSync } from "node:fs";
+//   size.mjs --images DIR --steps FILE --places FILE [--features] [--check | --write]
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import * as budget from "./budget.mjs";
+import { documents } from "./documents.mjs";
 import { Elf } from "./elf.mjs";
+import { PARTS, features, figures } from "./figures.mjs";
 import { author, frames } from "./lines.mjs";
 import { panics } from "./panics.mjs";
-import { readSteps } from "./steps.mjs";
-import { figures, table } from "./table.mjs";
+import { readPlaces, readSteps } from "./steps.mjs";
 
 const { values: options } = parseArgs({
     options: {
         images: { type: "string" },
         steps: { type: "string" },
+        places: { type: "string" },
+        features: { type: "boolean" },
         check: { type: "boolean" },
         write: { type: "boolean" },
     },
 });
-const image = name => join(options.images, name);
-const at = name => new URL(`../${name}`, import.meta.url);
-const GROWTH = 1.03;
+const path = name => join(options.images, name);
+const image = name => new Elf(path(name));
 
-const [s, z, both] = ["device-s", "device-z", "device-both"].map(name => new Elf(image(name)));
-const steps = readSteps(options.steps);
-const sites = panics(image("device-s"), s);
-const found = figures({ s, z, both, steps, sites });
+const [s, z, both] = ["device-s", "device-z", "device-both"].map(image);
+const [steps, places] = [readSteps(options.steps), readPlaces(options.places)];
+const sites = panics(path("device-s"), s);
+const code = origins(path("device-s"), s);
+const found = figures({ s, z, both, steps, places, parts: parts(code, s), sites });
+if (options.features) found.push(...features(image, s));
 
 console.log("== Flash by module (where the code was written, inlined or not)");
-for (const [module, size] of modules(image("device-s"), s)) console.log(`${String(size).padStart(8)}  ${module}`);
+for (const [module, size] of modules(code)) console.log(`${String(size).padStart(8)}  ${module}`);
 console.log("== Largest functions");
 print([...s.code].sort((a, b) => b.size - a.size).slice(0, 25));
 console.log("== RAM by symbol");
@@ -39,41 +43,48 @@ for (const { name, stack, instructions } of steps.values()) {
 console.log("== Call sites of panics");
 for (const [crate, n] of count(sites, site => site.crate)) console.log(`${String(n).padStart(8)}  ${crate}`);
 for (const site of sites.filter(site => !site.crypto)) console.log(`          ${site.place}`);
-console.log("== Budgets");
-for (const { name, value, goal } of found) console.log(`BUDGET ${name} ${value} ${goal}`);
+console.log("== Figures");
+for (const { name, value } of found) console.log(`FIGURE ${name} ${value}`);
 
-const flash = found.filter(({ name }) => name.startsWith("flash"));
 if (options.write) {
-    writeFileSync(at("budget.txt"), flash.map(({ name, value }) => `${name} ${value}\n`).join(""));
-    const readme = readFileSync(at("README.md"), "utf8");
-    const marked = /(<!-- figures -->\n)[^]*(<!-- end of figures -->)/;
-    if (!marked.test(readme)) throw new Error("README.md has no place for the figures");
-    writeFileSync(at("README.md"), readme.replace(marked, (_, begin, end) => begin + table(found) + end));
+    // What was not measured stays.
+    const names = new Set(found.map(({ name }) => name));
+    const kept = [...budget.read().values()].filter(({ name }) => !options.features && /^feature_/.test(name) && !names.has(name));
+    budget.write([...found, ...kept]);
+    documents({ write: true });
 }
 if (options.check) {
-    const committed = readFileSync(at("budget.txt"), "utf8").trimEnd().split("\n");
-    const grown = committed.map(line => line.split(" ")).filter(([name, size]) => {
-        const now = flash.find(figure => figure.name === name);
-        return !(now?.value <= size * GROWTH);
-    });
-    for (const [name, size] of grown) console.error(`${name} has grown by more than 3 % over ${size}`);
-    const ours = sites.filter(site => !site.crypto).length;
-    if (ours) console.error(`${ours} call sites of panics outside the crypto crates`);
-    process.exit(grown.length || ours ? 1 : 0);
+    const wrong = budget.differences(found, budget.read());
+    for (const file of documents({ write: false })) wrong.push(`${file} has figures that budget.txt has not`);
+    for (const sentence of wrong) console.error(`DIFFERS: ${sentence}`);
+    if (wrong.length) console.error("Look at what has changed. If it shall be so: firmware/size.sh --write");
+    process.exit(wrong.length ? 1 : 0);
 }
 
-/** Octets of code by crate, and by module where they are ours; what stands in `.rodata` as one. */
-function modules(file, elf) {
+/** Whose code each half-word is: instructions have two or four octets. */
+function origins(file, elf) {
     const text = elf.sections.find(section => section.name === ".text");
-    // Instructions have two or four octets: each half-word counts for itself.
     const addresses = Array.from({ length: text.size / 2 }, (_, n) => text.address + 2 * n);
-    const module = ({ crate, path }) => {
-        if (crate !== "matter-session") return crate;
-        return `${crate}::${path.replace(/^src\/|\.rs$/g, "").split("/").slice(0, 2).join("::").replace(/(::mod)?(\.rs)?$/, "")}`;
-    };
-    const sizes = count(frames(file, addresses), frames => module(author(frames))).map(([name, n]) => [name, 2 * n]);
-    const rest = elf.flash - text.size;
-    return [...sizes, ["(vectors and constants)", rest]].sort((a, b) => b[1] - a[1]);
+    return frames(file, addresses).map(author).map(({ crate, path }) => ({
+        crate,
+        module: path.replace(/^src\/|\.rs$/g, "").split("/").slice(0, 2).join("::").replace(/(::mod)?(\.rs)?$/, ""),
+    }));
+}
+
+/** Octets of code by crate, and by module where they are ours. */
+function modules(code) {
+    const key = ({ crate, module }) => (crate === "matter-session" ? `${crate}::${module}` : crate);
+    return count(code, key).map(([name, n]) => [name, 2 * n]);
+}
+
+/** Octets of flash by part; what is not code as one. */
+function parts(code, elf) {
+    const sizes = new Map(PARTS.map(({ name }) => [name, 0]));
+    for (const origin of code) {
+        const { name } = PARTS.find(part => part.of(origin));
+        sizes.set(name, sizes.get(name) + 2);
+    }
+    return sizes.set("constants", elf.flash - 2 * code.length);
 }
 
 function count(items, key) {

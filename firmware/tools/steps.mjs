@@ -1,4 +1,4 @@
-// What the selftest has printed.
+// What the selftest and the program `places` have printed.
 import { readFileSync } from "node:fs";
 
 /** Steps by name: `{ name, stack, instructions }`. Throws unless all went well. */
@@ -10,4 +10,10 @@ export function readSteps(file) {
     }
     if (!/^ALL OK$/m.test(text)) throw new Error("the selftest has failed");
     return steps;
+}
+
+/** Octets of RAM by what takes them: a place of each table, and everything with the default sizes. */
+export function readPlaces(file) {
+    const lines = readFileSync(file, "utf8").matchAll(/^PLACE (\w+) (\d+)$/gm);
+    return new Map([...lines].map(([, name, octets]) => [name, Number(octets)]));
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::packet::{Request, Response};
-use super::{BTP_CONN_IDLE_TIMEOUT, BTP_VERSION, BtpError, GATT_HEADER_LEN};
+use super::{BTP_CONN_IDLE_TIMEOUT, BTP_VERSION, BtpError, GATT_HEADER_LEN, LEAST_GRANTED};
 
 /// [`BTP_MIN_SEGMENT`](super::BTP_MIN_SEGMENT), as the handshake has it.
 pub(super) const MIN: u16 = 20;
@@ -66,7 +66,8 @@ impl BtpConfig {
 
     /// Returns the request of a client.
     pub(super) const fn request(&self) -> Request {
-        /// The smallest ATT_MTU. A client that does not know its own asks for this one.
+        /// The smallest ATT_MTU. A client that does not know its own asks for all of it, as others
+        /// do; no packet of it is longer than what the server grants.
         const UNKNOWN: u16 = MIN + GATT_HEADER_LEN;
         let att_mtu = match self.segment {
             Some(segment) => segment,
@@ -103,7 +104,7 @@ impl BtpConfig {
         if window == 0 || window > self.window {
             return Err(BtpError::Window { size: window });
         }
-        if segment < MIN {
+        if segment < LEAST_GRANTED {
             return Err(BtpError::SegmentSize { size: segment });
         }
         let from_server = segment.min(MAX);

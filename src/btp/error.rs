@@ -26,8 +26,9 @@ pub enum BtpError {
         /// The size that the peer named, in packets.
         size: u8,
     },
-    /// The server chose packets that are too short for BTP.
-    #[error("packets of {size} bytes, where {min} are the least", min = super::BTP_MIN_SEGMENT)]
+    /// The server chose packets of less than [`BTP_MIN_SEGMENT`](super::BTP_MIN_SEGMENT) bytes, even
+    /// if it subtracted the GATT header of three bytes once more than it should: of less than 17.
+    #[error("packets of {size} bytes, where {min} are the least", min = super::LEAST_GRANTED)]
     SegmentSize {
         /// The length that the server chose, in bytes.
         size: u16,

@@ -112,7 +112,9 @@ pub const BTP_VERSION: u8 = 4;
 /// Maximum length in bytes of a packet: the longest value of C1 and C2 that BTP uses.
 pub const BTP_MAX_SEGMENT: usize = config::MAX as usize;
 
-/// Length in bytes of a packet that every connection carries: that of an ATT_MTU of 23.
+/// Length in bytes of a packet that every connection carries: that of an ATT_MTU of 23. A node
+/// neither asks for shorter packets nor grants them. A client accepts up to three bytes less, since
+/// some servers take the length that it asks for to include the GATT header.
 pub const BTP_MIN_SEGMENT: usize = config::MIN as usize;
 
 /// How long each side waits for the other during the handshake: a client for the response, a
@@ -144,6 +146,10 @@ pub const BTP_C3_UUID: u128 = 0x6463_0238_8772_45F2_B87D_748A_8321_8F04;
 
 /// Length in bytes of the header that GATT puts in front of a value.
 const GATT_HEADER_LEN: u16 = 3;
+
+/// Minimum length in bytes of the packets that a client accepts. It asks for the ATT_MTU less the
+/// header; a server that takes this for the whole ATT_MTU grants it less the header once more.
+const LEAST_GRANTED: u16 = config::MIN - GATT_HEADER_LEN;
 
 /// A sum that saturates.
 #[allow(clippy::arithmetic_side_effects)]

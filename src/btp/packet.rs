@@ -5,6 +5,9 @@
 //! response   65 6C | version (1) | packet length (2) | window (1)
 //! others     flags | [acknowledged] | sequence number | [message length (2)] | [segment]
 //! ```
+//!
+//! A client that does not know its ATT_MTU names the smallest one whole, 23, in place of
+//! "ATT_MTU - 3".
 
 use super::BtpError;
 use crate::bytes::take;

@@ -101,7 +101,8 @@ fn info(der: &mut Der<'_>, public_key: &PublicKey) -> Result<(), Overflow> {
 pub struct NocsrElements<'a> {
     /// The request: [`write_csr`].
     pub csr: &'a [u8],
-    /// The random of the CSRRequest.
+    /// The random of the CSRRequest. **The commissioner must compare it with the one that it
+    /// sent**: otherwise older elements of the same session are taken for the answer.
     pub csr_nonce: &'a [u8; 32],
     /// Up to three fields of the vendor.
     pub vendor_reserved: [Option<&'a [u8]>; 3],
@@ -113,12 +114,15 @@ impl<'a> NocsrElements<'a> {
     /// The tag of the first field of the vendor.
     const VENDOR: u8 = 3;
 
-    /// Reads the elements. Fields that come after those known are ignored.
+    /// Reads the elements, which must fill `bytes`. Fields that come after those known are ignored.
     ///
     /// # Errors
-    /// [`TlvError`].
+    /// [`TlvError`]: [`Malformed`](TlvError::Malformed) if bytes follow the elements.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TlvError> {
         let mut fields = Container::message(bytes)?;
+        if Container::message_len(bytes)? != bytes.len() {
+            return Err(TlvError::Malformed);
+        }
         let mut elements = Self {
             csr: fields.field(1)?.bytes()?,
             csr_nonce: fields.field(2)?.array()?,
@@ -150,7 +154,8 @@ impl<'a> NocsrElements<'a> {
     /// Returns the digest that the attestation key signs: of the elements as they were written, and
     /// the [attestation challenge](crate::SecureSession::attestation_challenge) of the session.
     /// The commissioner verifies the signature over it with the key of the device's attestation
-    /// certificate.
+    /// certificate, and compares [`csr_nonce`](Self::csr_nonce) with the nonce that it sent: the
+    /// signature alone also fits older elements of the same session.
     #[must_use]
     pub fn digest<C: Crypto>(crypto: &C, elements: &[u8], challenge: &[u8; 16]) -> [u8; HASH_LEN] {
         let mut hash = crypto.sha256();

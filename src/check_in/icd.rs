@@ -252,7 +252,9 @@ impl CheckIn<'_> {
     }
 
     /// Returns the whole message for one client: unsecured, on the new exchange `exchange`, from a
-    /// node id that was drawn for it. Send it to the operational address of the client.
+    /// node id that was drawn for it. Send it to the operational address of the client. A node with
+    /// a manager calls [`SessionManager::send_check_in`](crate::SessionManager::send_check_in),
+    /// which also makes the log record of the message.
     ///
     /// `buf` has [`HEADROOM`] + [`payload_len`](Self::payload_len) + [`TAILROOM`] bytes at least.
     ///
@@ -277,14 +279,18 @@ impl CheckIn<'_> {
         let mut header = MessageHeader::new(SessionRoute::Unsecured, counter.take());
         let source = EphemeralNodeId::random(rng).map_err(|_| EncodeError::Crypto)?;
         header.source = Some(source.node());
-        let protocol = ProtocolHeader {
-            exchange,
-            protocol: ProtocolId::SECURE_CHANNEL,
-            opcode: Opcode::ICD_CHECK_IN.0,
-            initiator: true,
-            needs_ack: false,
-            ack: None,
-        };
-        Ok(msg.into_plain(&header, &protocol)?)
+        Ok(msg.into_plain(&header, &protocol_header(exchange))?)
+    }
+}
+
+/// The protocol header of a Check-In message.
+pub(crate) const fn protocol_header(exchange: ExchangeId) -> ProtocolHeader {
+    ProtocolHeader {
+        exchange,
+        protocol: ProtocolId::SECURE_CHANNEL,
+        opcode: Opcode::ICD_CHECK_IN.0,
+        initiator: true,
+        needs_ack: false,
+        ack: None,
     }
 }

@@ -73,6 +73,7 @@ mod icd;
 use thiserror::Error;
 
 pub use self::client::{CheckInError, CheckedIn, Registration, open};
+pub(crate) use self::icd::protocol_header;
 pub use self::icd::{CheckIn, IcdCounter, KeyUsedUp, RegisteredKey, SealError};
 use crate::crypto::{MIC_LEN, NONCE_LEN};
 use crate::ids::ProtocolId;

@@ -70,7 +70,8 @@ impl EpochStart {
 
     /// Returns true if the key has begun at this calendar time, in seconds after the epoch.
     pub(crate) const fn is_past(self, wall: u32) -> bool {
-        self.0 / 1_000_000 <= wall as u64
+        // Not by a division: on microcontrollers one of 64 bits takes 900 bytes of flash.
+        self.0 < (wall as u64 + 1) * 1_000_000
     }
 }
 
@@ -81,4 +82,19 @@ pub struct GroupEpoch {
     pub key: GroupKey,
     /// Its start.
     pub start: EpochStart,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_begins_in_the_second_of_its_start() {
+        for start in [0, 1, 999_999, 1_000_000, 1_000_001, 1_999_999, u64::MAX] {
+            for wall in [0, 1, 2, u32::MAX] {
+                let begun = EpochStart::from_micros(start).is_past(wall);
+                assert_eq!(begun, start / 1_000_000 <= u64::from(wall), "{start} at {wall}");
+            }
+        }
+    }
 }

@@ -134,10 +134,10 @@ impl Fields<'_> {
         };
         Ok(SessionSecrets {
             kind,
-            initiator_session_id: u16::from_be_bytes(self.bytes()?),
-            responder_session_id: u16::from_be_bytes(self.bytes()?),
-            initiator: NodeId::new(u64::from_be_bytes(self.bytes()?)),
-            responder: NodeId::new(u64::from_be_bytes(self.bytes()?)),
+            initiator_session_id: u16::from_be_bytes(self.array()?),
+            responder_session_id: u16::from_be_bytes(self.array()?),
+            initiator: NodeId::new(u64::from_be_bytes(self.array()?)),
+            responder: NodeId::new(u64::from_be_bytes(self.array()?)),
             i2r: self.secret()?,
             r2i: self.secret()?,
             attestation_challenge: self.secret()?,
@@ -146,20 +146,28 @@ impl Fields<'_> {
 
     fn group(&mut self) -> Result<GroupSecrets, KeyLogError> {
         Ok(GroupSecrets {
-            session: GroupSessionId::new(u16::from_be_bytes(self.bytes()?)),
-            fabric: CompressedFabricId::from_bytes(self.bytes()?),
-            key_set: GroupKeySetId::new(u16::from_be_bytes(self.bytes()?)),
+            session: GroupSessionId::new(u16::from_be_bytes(self.array()?)),
+            fabric: CompressedFabricId::from_bytes(self.array()?),
+            key_set: GroupKeySetId::new(u16::from_be_bytes(self.array()?)),
             key: self.secret()?,
         })
     }
 
     fn secret(&mut self) -> Result<Secret<KEY_LEN>, KeyLogError> {
-        self.bytes().map(Secret::new)
+        let mut secret = Secret::zero();
+        self.read(secret.as_mut_bytes())?;
+        Ok(secret)
     }
 
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], KeyLogError> {
-        let text = self.0.next().ok_or(KeyLogError::Field)?.as_bytes();
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], KeyLogError> {
         let mut bytes = [0; N];
+        self.read(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a field in place, so that no copy of a key is left.
+    fn read<const N: usize>(&mut self, bytes: &mut [u8; N]) -> Result<(), KeyLogError> {
+        let text = self.0.next().ok_or(KeyLogError::Field)?.as_bytes();
         let (pairs, rest) = text.as_chunks::<2>();
         if pairs.len() != N || !rest.is_empty() {
             return Err(KeyLogError::Field);
@@ -167,7 +175,7 @@ impl Fields<'_> {
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
             *byte = digit(*high)? << 4 | digit(*low)?;
         }
-        Ok(bytes)
+        Ok(())
     }
 }
 

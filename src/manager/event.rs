@@ -192,8 +192,8 @@ pub enum CloseReason {
     /// The fail-safe of the commissioning window has expired
     /// ([`CommissioningWindow::with_fail_safe`](super::CommissioningWindow::with_fail_safe)). If the
     /// commissioner has added a fabric over the session, remove it; if it has changed the
-    /// credentials of one, restore the former ones
-    /// ([`Fabrics::update`](super::Fabrics::update)).
+    /// credentials of one, give it back the stored ones
+    /// ([`Fabrics::replace`](super::Fabrics::replace)).
     FailSafeExpired,
     /// The connection that carried it is lost.
     Disconnected,

@@ -39,8 +39,8 @@ pub enum TlvError {
     /// The input ends inside an element, or an end-of-container is missing.
     #[error("TLV ends too early")]
     Truncated,
-    /// An element type that does not exist, a string that is not UTF-8, or a stray
-    /// end-of-container.
+    /// An element type that does not exist, a string that is not UTF-8, a stray end-of-container,
+    /// or bytes behind the structure that must be the last.
     #[error("malformed TLV element")]
     Malformed,
     /// Containers are nested deeper than any Matter message nests them.

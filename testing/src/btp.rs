@@ -24,7 +24,7 @@ pub struct Plain {
 
 impl Plain {
     pub fn client(window: u8, longest: (u16, u16), room: usize) -> Self {
-        Self { received: 1, ..Self::server(window, longest, room) }.sent_so_far(0)
+        Self { sent: 0, received: 1, ..Self::server(window, longest, room) }
     }
 
     pub fn server(window: u8, longest: (u16, u16), room: usize) -> Self {
@@ -39,10 +39,6 @@ impl Plain {
             incoming: None,
             outgoing: None,
         }
-    }
-
-    fn sent_so_far(self, sent: usize) -> Self {
-        Self { sent, ..self }
     }
 
     pub fn in_flight(&self) -> usize {

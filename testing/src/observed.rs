@@ -1,11 +1,23 @@
-//! An AEAD that tells an observer what its keys seal and open.
+//! An AEAD that tells an observer what its keys do.
 
 use matter_session::crypto::{
     Aead, CryptoError, MIC_LEN, NONCE_LEN, OpenNonce, PrivacyNonce, SealNonce,
 };
 
+/// What a key is used for.
+#[derive(Clone, Copy, Debug)]
+pub enum Use {
+    Seal,
+    Open,
+    OpenByTrial,
+    Privacy,
+}
+
 /// Observes one key. It lives as long as the key.
 pub trait Observer {
+    /// The key is about to be used, with or without success.
+    fn uses(&self, _what: Use) {}
+
     /// The key is about to seal a text.
     fn seals(&self, _nonce: [u8; NONCE_LEN], _aad: &[u8], _text: &[u8]) {}
 
@@ -30,6 +42,7 @@ impl<A: Aead, O: Observer> Aead for Observed<A, O> {
         aad: &[u8],
         in_out: &mut [u8],
     ) -> Result<[u8; MIC_LEN], CryptoError> {
+        self.observer.uses(Use::Seal);
         let bytes = *nonce.as_bytes();
         self.observer.seals(bytes, aad, in_out);
         let mic = self.inner.seal(nonce, aad, in_out)?;
@@ -44,6 +57,7 @@ impl<A: Aead, O: Observer> Aead for Observed<A, O> {
         in_out: &mut [u8],
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError> {
+        self.observer.uses(Use::Open);
         self.inner.open(nonce, aad, in_out, mic)?;
         self.observer.opened(*nonce.as_bytes(), aad, in_out);
         Ok(())
@@ -56,12 +70,14 @@ impl<A: Aead, O: Observer> Aead for Observed<A, O> {
         in_out: &mut [u8],
         mic: &[u8; MIC_LEN],
     ) -> Result<(), CryptoError> {
+        self.observer.uses(Use::OpenByTrial);
         self.inner.open_by_trial(nonce, aad, in_out, mic)?;
         self.observer.opened(*nonce.as_bytes(), aad, in_out);
         Ok(())
     }
 
     fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
+        self.observer.uses(Use::Privacy);
         self.inner.apply_privacy(nonce, in_out)
     }
 }

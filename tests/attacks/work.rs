@@ -2,80 +2,41 @@
 
 use core::cell::Cell;
 
-use matter_session::crypto::{
-    Aead, AesCcm, Cipher, CryptoError, MIC_LEN, OpenNonce, PrivacyNonce, RustCrypto, SealNonce,
-    Secret, Suite,
-};
+use matter_session::crypto::{AesCcm, Cipher, RustCrypto, Secret, Suite};
 use matter_session::ids::{Group, GroupId, NodeId, Peer};
 use matter_session::manager::{Config, Event, GroupSettings, Heap, SessionManager};
+use matter_session_testing::observed::{Observed, Observer, Use};
 
 use crate::counting::{Counting, Work};
 use crate::groups::TRUST;
 use crate::net::{Authority, Dice, Fate, Net, Network, PASSCODE, index, udp};
 use crate::raw::{PAKE1, Raw, SIGMA3, disguised};
 
-/// Uses of keys of AES-CCM: sealed, opened, tried; and fields that were hidden or made readable.
+/// How often keys of AES-CCM were used, by [`Use`].
 type Uses = [u32; 4];
 
 thread_local! {
     static USES: Cell<Uses> = const { Cell::new([0; 4]) };
 }
 
-fn used(which: usize) {
-    let mut uses = USES.get();
-    uses[which] += 1;
-    USES.set(uses);
-}
-
 #[derive(Clone, Copy, Default)]
 struct Counted;
 
-struct Key(AesCcm);
+struct Counter;
 
-impl Aead for Key {
-    fn seal(
-        &self,
-        nonce: SealNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-    ) -> Result<[u8; MIC_LEN], CryptoError> {
-        used(0);
-        self.0.seal(nonce, aad, in_out)
-    }
-
-    fn open(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        used(1);
-        self.0.open(nonce, aad, in_out, mic)
-    }
-
-    fn open_by_trial(
-        &self,
-        nonce: OpenNonce,
-        aad: &[u8],
-        in_out: &mut [u8],
-        mic: &[u8; MIC_LEN],
-    ) -> Result<(), CryptoError> {
-        used(2);
-        self.0.open_by_trial(nonce, aad, in_out, mic)
-    }
-
-    fn apply_privacy(&self, nonce: PrivacyNonce, in_out: &mut [u8]) -> Result<(), CryptoError> {
-        used(3);
-        self.0.apply_privacy(nonce, in_out)
+impl Observer for Counter {
+    fn uses(&self, what: Use) {
+        let mut uses = USES.get();
+        uses[what as usize] += 1;
+        USES.set(uses);
     }
 }
 
 impl Cipher for Counted {
-    type Aead = Key;
+    type Aead = Observed<AesCcm, Counter>;
 
-    fn aead(&self, key: &Secret<16>) -> Key {
-        Key(RustCrypto.aead(key))
+    fn aead(&self, key: &Secret<16>) -> Self::Aead {
+        Observed { inner: RustCrypto.aead(key), observer: Counter }
     }
 }
 

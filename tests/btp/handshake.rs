@@ -1,6 +1,6 @@
 //! Versions, packet lengths and windows; the two handshake packets.
 
-use matter_session::btp::{BTP_CONN_RSP_TIMEOUT, BtpConfig, BtpError};
+use matter_session::btp::{BTP_CONN_RSP_TIMEOUT, BTP_SEND_ACK_TIMEOUT, BtpConfig, BtpError};
 
 use crate::{NOW, client, message, next, next_at, open, server, take};
 
@@ -120,8 +120,40 @@ fn a_client_takes_what_it_is_granted_up_to_what_it_can() {
     assert_eq!(accepted(small, &segment(60)), Ok((Some(60), Some(6))));
     assert_eq!(accepted(BtpConfig::default(), &segment(u16::MAX)), Ok((Some(244), Some(6))));
     assert_eq!(accepted(known(), &segment(20)), Ok((Some(20), Some(6))));
-    for size in [0, 1, 19] {
+    assert_eq!(accepted(known(), &segment(17)), Ok((Some(17), Some(6))));
+    for size in [0, 1, 16] {
         assert_eq!(accepted(known(), &segment(size)), Err(BtpError::SegmentSize { size }));
+    }
+}
+
+/// A server that takes what is asked for as the whole ATT_MTU, and grants it less the header.
+#[test]
+fn a_client_of_any_att_mtu_takes_packets_without_the_header_twice() {
+    for att_mtu in 0..300 {
+        let config = BtpConfig::default().with_att_mtu(att_mtu);
+        let [mut client, mut server] = [client(config), server(BtpConfig::default())];
+        let asked = next(&mut client).unwrap();
+        let granted = u16::from_le_bytes([asked[6], asked[7]]) - 3;
+        take(&mut server, &asked);
+        server.handle_subscription(NOW);
+        let [low, high] = granted.to_le_bytes();
+        next(&mut server).unwrap();
+        let response = [0x65, 0x6C, 4, low, high, 6];
+        assert_eq!(client.handle_packet(&response, NOW), Ok(None), "ATT_MTU {att_mtu}");
+        assert_eq!(client.segment_size(), Some(granted));
+        client.send(&message(100)).unwrap();
+        // The server holds packets of 20 bytes or more, so that these fit.
+        let mut arrived = None;
+        while let Some(packet) = next(&mut client) {
+            assert!(packet.len() <= usize::from(granted));
+            arrived = take(&mut server, &packet);
+            // Acknowledgements open the window again.
+            let later = NOW + BTP_SEND_ACK_TIMEOUT;
+            if let Some(ack) = next_at(&mut server, later) {
+                take(&mut client, &ack);
+            }
+        }
+        assert_eq!(arrived, Some(message(100)), "ATT_MTU {att_mtu}");
     }
 }
 

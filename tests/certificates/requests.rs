@@ -6,7 +6,7 @@ use getrandom::rand_core::UnwrapErr;
 use matter_session::bytes::Buffer;
 use matter_session::cert::{CsrError, MAX_CSR_LEN, NocsrElements, verify_csr, write_csr};
 use matter_session::crypto::{OperationalKey, PublicKey, Secret, SignError, Signature, SigningKey};
-use matter_session::tlv::Writer;
+use matter_session::tlv::{TlvError, Writer};
 
 /// Made by OpenSSL 3.0 for the key below, with `-subj /O=CSR`.
 const OPENSSL: &str = "3081c93070020100300e310c300a060355040a0c034353523059301306072a8648ce3d0201\
@@ -104,6 +104,46 @@ fn every_flipped_bit_of_a_request_spoils_it() {
     }
 }
 
+/// An element of DER.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let head = match content.len() {
+        0..0x80 => vec![tag, low],
+        0x80..0x100 => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    [&head[..], content].concat()
+}
+
+#[test]
+fn a_request_whose_signature_is_not_der_is_refused() {
+    let good = bytes(OPENSSL_WITH_EXTENSION);
+    let signed = good.len() - 74; // without the BIT STRING at the end
+    let (r, s) = (&good[good.len() - 66..][..32], &good[good.len() - 32..]);
+    let request = |r: &[u8], s: &[u8]| {
+        let numbers = element(0x30, &[element(2, r), element(2, s)].concat());
+        let bits = element(3, &[&[0][..], &numbers].concat());
+        element(0x30, &[&good[4..signed], &bits].concat())
+    };
+    let with_zero = |number: &[u8]| [&[0][..], number].concat();
+    assert_eq!(request(&with_zero(r), s), good);
+    for (what, r, s) in [
+        ("negative", r.to_vec(), s.to_vec()),
+        ("not minimal", with_zero(r), with_zero(s)),
+        ("not minimal either", with_zero(&with_zero(r)), s.to_vec()),
+        ("small and not minimal", vec![0, 5], s.to_vec()),
+        ("empty", vec![], s.to_vec()),
+        ("empty", with_zero(r), vec![]),
+        ("too long", [&[1], r].concat(), s.to_vec()),
+    ] {
+        assert_eq!(verify_csr(&BACKEND, &request(&r, &s)), Err(CsrError::Der), "{what}");
+    }
+    for number in [&[0][..], &[5]] {
+        let refused = verify_csr(&BACKEND, &request(number, s));
+        assert_eq!(refused, Err(CsrError::Signature), "short, and of another signature");
+    }
+}
+
 #[test]
 fn a_request_signed_with_another_key_is_refused() {
     let mut other = SigningKey::generate(&mut UnwrapErr(SysRng)).unwrap();
@@ -142,6 +182,11 @@ fn elements_are_read_as_they_were_written() {
         assert_eq!(read.vendor_reserved, reserved);
         for len in 0..written.len() {
             assert!(NocsrElements::parse(&written[..len]).is_err(), "cut at {len}");
+        }
+        for behind in [&[0][..], &[0x14], &[0x18], &[0x15, 0x18]] {
+            let longer = [written, behind].concat();
+            let refused = NocsrElements::parse(&longer).map(|_| ());
+            assert_eq!(refused, Err(TlvError::Malformed), "{behind:?} behind the structure");
         }
     }
 }

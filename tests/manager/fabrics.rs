@@ -1,10 +1,12 @@
 //! Fabrics that come, change and go.
 
-use matter_session::crypto::Secret;
-use matter_session::fabric::{Fabric, FabricCredentials, FabricError, Ipk};
+use matter_session::crypto::{RustCrypto, Secret};
+use matter_session::fabric::{Fabric, FabricBuf, FabricCredentials, FabricError, Ipk};
 use matter_session::handshake::{HandshakeError, Refusal};
 use matter_session::ids::{MessageType, NodeId, Peer};
-use matter_session::manager::{CloseReason, Event, FabricTableError, OpenError, SessionHandle};
+use matter_session::manager::{
+    CloseReason, Config, Event, FabricTableError, Fixed, OpenError, SessionHandle, Storage,
+};
 
 use crate::net::{Authority, Fate, IM, Net, PASSCODE, index, udp};
 
@@ -135,23 +137,85 @@ fn an_update_ends_all_that_was_of_the_former_node() {
     net.assert_clean();
 }
 
-/// What undoes an addition or an update when the fail-safe expires is the same call.
+/// What is stored of the only fabric of node 1.
+fn stored<S: Storage>(net: &mut Net<S>) -> Vec<u8> {
+    let mut bytes = [0; Fabric::ENCODED_MAX_LEN];
+    let fabric = net.node(1).manager.fabrics().get(index(1));
+    let len = fabric.map(|fabric| fabric.encode(&mut bytes).unwrap()).unwrap();
+    bytes[..len].to_vec()
+}
+
+/// When the fail-safe expires, an addition is removed, and stored bytes undo an update.
 #[test]
 fn an_undone_addition_or_update_leaves_no_session_of_the_new_node() {
     let (mut net, mut authority) = members();
+    let bytes = stored(&mut net);
+    let former = net.node(1).keys.remove(&index(1)).unwrap();
     change(&mut net, &mut authority, Change::Update, None);
     let (_, session) = net.case(201);
-    let former = authority.admit(200);
-    net.call(1, |m, cx| m.fabrics_mut().update(cx, index(1), &former.credentials())).unwrap();
-    net.node(1).keys.insert(index(1), former.key);
+    assert_eq!(net.call(1, |m, cx| m.fabrics_mut().replace(cx, &bytes)), Ok(index(1)));
+    net.node(1).keys.insert(index(1), former);
     net.run(1000);
     assert_eq!(net.node(1).closed(), [(session, 0, CloseReason::FabricUpdated)]);
+    assert_eq!(stored(&mut net), bytes);
+    assert!(net.node(1).manager.dangerous_record(Peer::new(index(1), NodeId::new(100))).is_none());
+    net.node(0).events.clear();
+    net.dial_case(0, 1, 1, 201);
+    net.run(1000);
+    let refused = HandshakeError::Refused(Refusal::NoSharedTrustRoots);
+    assert_eq!(net.node(0).failures(), [refused], "nobody is the new node any more");
     let (_, session) = net.case(200);
     assert!(net.call(1, |m, cx| m.fabrics_mut().remove(cx, index(1))));
     net.run(1000);
     assert_eq!(net.node(1).closed(), [(session, 0, CloseReason::FabricRemoved)]);
     assert_eq!(net.node(1).manager.sessions().len(), 0);
     net.assert_clean();
+}
+
+#[test]
+fn stored_bytes_replace_the_fabric_that_they_are_of_and_no_other() {
+    fn run<S: Storage>(mut net: Net<S>) {
+        let mut authority = Authority::new(1, false);
+        authority.join(&mut net, 0, 100);
+        authority.join(&mut net, 1, 200);
+        let bytes = stored(&mut net);
+        let (_, session) = net.case(200);
+        let refused = |net: &mut Net<S>, bytes: &[u8], error: FabricTableError| {
+            let replaced = net.call(1, |m, cx| m.fabrics_mut().replace(cx, bytes));
+            assert_eq!(replaced, Err(error));
+            assert!(net.node(1).manager.session(session).is_some(), "nothing has changed");
+        };
+        let damaged = FabricTableError::Credentials(FabricError::Stored);
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 0x10;
+            refused(&mut net, &bad, damaged);
+        }
+        for (at, error) in [(1, FabricTableError::OtherFabric), (2, FabricTableError::Unknown)] {
+            let mut other = Authority::new(7, false);
+            let other = FabricBuf::new(&RustCrypto, index(at), &other.admit(200).credentials());
+            let mut buf = [0; Fabric::ENCODED_MAX_LEN];
+            let len = other.unwrap().view().encode(&mut buf).unwrap();
+            refused(&mut net, &buf[..len], error);
+        }
+        // It is replaced by itself as well, and once for each of many updates.
+        for node in 201..210 {
+            let member = authority.admit(node);
+            let updated =
+                net.call(1, |m, cx| m.fabrics_mut().update(cx, index(1), &member.credentials()));
+            assert_eq!(updated, Ok(()));
+            for _ in 0..2 {
+                let replaced = net.call(1, |m, cx| m.fabrics_mut().replace(cx, &bytes));
+                assert_eq!(replaced, Ok(index(1)));
+                assert_eq!(stored(&mut net), bytes);
+            }
+        }
+        net.run(1000);
+        net.node(1).events.clear();
+        net.case(200);
+    }
+    run(Net::pair());
+    run(Net::<Fixed>::stored(vec![(udp(1), Config::default()), (udp(2), Config::default())]));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Records for people: they tell what happens, and no secrets.
 
+use matter_session::check_in::{IcdCounter, MAX_DATAGRAM_BUFFER};
+use matter_session::crypto::Secret;
 use matter_session::ids::MessageType;
 use matter_session::ids::NodeId;
+use matter_session::manager::Received;
 
 use crate::net::{Authority, IM, Net, PASSCODE, index};
 
@@ -39,6 +42,7 @@ fn a_busy_day() -> Vec<Vec<u8>> {
         }
     }
     net.case(200);
+    secrets.push(check_in(&mut net));
     let from = net.nodes[0].address;
     let _ = net.call(1, |manager, cx| manager.handle_datagram(cx, from, &mut [0x5A; 40]).dropped());
     net.call(1, |manager, cx| manager.fabrics_mut().remove(cx, index(1)));
@@ -48,6 +52,25 @@ fn a_busy_day() -> Vec<Vec<u8>> {
     net.call(0, |m, cx| m.records_mut().forget_all(cx));
     secrets.extend(keys());
     secrets
+}
+
+/// A Check-In message of node 0 to node 1. Returns its key.
+fn check_in(net: &mut Net) -> Vec<u8> {
+    let mut counter = IcdCounter::random(10, &mut net.node(0).rng);
+    counter.stored(counter.bound_to_store().unwrap());
+    let key = counter.register(Secret::new([0xC1; 16]), &[]).unwrap();
+    let check_in = counter.check_in(&[]).unwrap();
+    let mut buf = [0; MAX_DATAGRAM_BUFFER];
+    let (from, to) = (net.nodes[0].address, net.nodes[1].address);
+    let mut datagram = net.call(0, |manager, cx| {
+        let sent = manager.send_check_in(cx, to, &check_in, &key, &mut buf).unwrap();
+        sent.datagram.to_vec()
+    });
+    net.call(1, |manager, cx| {
+        let received = manager.handle_datagram(cx, from, &mut datagram);
+        assert!(matches!(received, Received::CheckIn { .. }));
+    });
+    vec![0xC1; 16]
 }
 
 /// The keys themselves, as far as the build discloses them to a hook.
@@ -141,6 +164,11 @@ mod through_log {
         (LOGGED.with(RefCell::take), secrets)
     }
 
+    /// Whether a record of a message names this type, with or without the feature `describe`.
+    fn is_check_in(line: &str) -> bool {
+        line.contains("Check-In") || line.contains("opcode 0x50")
+    }
+
     #[test]
     fn what_happens_is_logged() {
         let (lines, _) = logged();
@@ -167,6 +195,12 @@ mod through_log {
         for (level, text) in expected {
             let found = lines.iter().any(|(at, line)| *at == level && line.contains(text));
             assert!(found, "{level} {text:?} is missing from {lines:#?}");
+        }
+        for way in ["sent: ", "received: "] {
+            let of_check_in = |line: &&(Level, String)| {
+                line.0 == Level::Trace && line.1.starts_with(way) && is_check_in(&line.1)
+            };
+            assert_eq!(lines.iter().filter(of_check_in).count(), 1, "{way}{lines:#?}");
         }
         let mut net = Net::pair();
         net.open_window(0);

@@ -46,9 +46,6 @@ const SECTION_HEADER: [u8; 4] = [0x0A, 0x0D, 0x0D, 0x0A];
 /// # Errors
 /// [`CaptureError`].
 pub fn read(file: &[u8]) -> Result<Vec<Datagram>, CaptureError> {
-    if file.len() < 4 {
-        return Err(CaptureError::Format);
-    }
     if file.starts_with(&SECTION_HEADER) { read_pcapng(file) } else { read_pcap(file) }
 }
 

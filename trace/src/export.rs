@@ -1,4 +1,4 @@
-//! Writes a pcapng with the opened messages in clear, for other tools.
+//! Writes a pcapng with the opened messages of sessions in clear, for other tools.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -15,9 +15,11 @@ use crate::trace::{Message, Trace};
 /// Length of an integrity code.
 const MIC: usize = 16;
 
-/// Writes all messages as raw IP packets. Each has its description as a comment. A message that was
-/// opened stands there decrypted, with the session id 0 and without the integrity code: so a
-/// dissector of Matter takes it for an unsecured one and shows its inside.
+/// Writes all messages as raw IP packets. Each has its description as a comment. A message of a
+/// session that was opened stands there decrypted, with the session id 0 and without the integrity
+/// code: so a dissector of Matter takes it for an unsecured one and shows its inside. A message to a
+/// group stays encrypted, as an unsecured one cannot be for a group; if it was opened, the comment
+/// names what it is.
 ///
 /// # Errors
 /// [`PcapError`].
@@ -40,7 +42,7 @@ pub fn pcapng(trace: &Trace) -> Result<Vec<u8>, PcapError> {
     Ok(writer.into_inner())
 }
 
-/// The message with its inside in clear, if it was opened.
+/// The message with its inside in clear, if it is one of a session and was opened.
 fn clear(message: &Message) -> Vec<u8> {
     let mut bytes = message.bytes.clone();
     if message.session.is_none() {

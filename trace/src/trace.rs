@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use matter_session::describe::{Description, MessageName};
-use matter_session::ids::{MessageType, ProtocolId};
+use matter_session::describe::Description;
+use matter_session::ids::ProtocolId;
 use matter_session::wire::secure_channel::Opcode;
 use matter_session::wire::{MessageHeader, ProtocolHeader, StatusReport};
 
@@ -126,12 +126,7 @@ impl Message {
     /// What it is called.
     #[must_use]
     pub fn name(&self) -> String {
-        match &self.inner {
-            Some(header) => {
-                MessageName(MessageType::new(header.protocol, header.opcode)).to_string()
-            }
-            None => self.description().name().to_string(),
-        }
+        self.description().name().to_string()
     }
 
     /// The opcode of a message of the secure channel.

@@ -2,7 +2,8 @@
 
 mod support;
 
-use matter_session_testing::net::{Datagram, PASSCODE, udp};
+use matter_session::group::SecurityPolicy;
+use matter_session_testing::net::{Datagram, PASSCODE, index, udp};
 use matter_trace::capture::{self, CaptureError};
 use matter_trace::ladder::{self, Style};
 use matter_trace::{Keys, Trace, export, verdict};
@@ -94,6 +95,24 @@ fn what_is_written_is_read_again_and_holds_the_messages_in_clear() {
     assert!(payloads(&opened).contains(&vec![8; 20]));
     let comments = String::from_utf8_lossy(&written);
     assert!(comments.contains("decrypted: InvokeRequest"));
+}
+
+/// An unsecured message cannot be for a group.
+#[test]
+fn what_is_written_of_a_message_to_a_group_is_encrypted_and_the_comment_names_what_it_is() {
+    let mut net = pair();
+    let keys = log(net.node(0));
+    let fabric = index(1);
+    net.join_group(0, fabric, 0x101, SecurityPolicy::TrustFirst, &[1]);
+    net.call(0, |manager, cx| manager.handle_timeout(cx));
+    let octets = net.group_datagram(0, fabric, 0x101, b"to all of them");
+    let sent = Datagram { from: udp(5540), to: udp(5541), octets, at: net.now };
+    let opened = trace(&pcap(std::slice::from_ref(&sent)), &[keys]);
+    assert_eq!(opened.messages[0].payload, b"to all of them");
+    let written = export::pcapng(&opened).unwrap();
+    assert_eq!(trace(&written, &[]).messages[0].bytes, sent.octets);
+    let comments = String::from_utf8_lossy(&written);
+    assert!(comments.contains("InvokeRequest") && !comments.contains("decrypted"), "{comments}");
 }
 
 #[test]

@@ -5,15 +5,14 @@ mod support;
 use std::time::Duration;
 
 use matter_session::MessageType;
+use matter_session::ids::MessageCounter;
 use matter_session::manager::Config;
 use matter_session::session::{SessionParameters, Transports};
-use matter_session::time::MatterTime;
+use matter_session::wire::secure_channel::Opcode;
 use matter_session_testing::net::{Authority, Datagram, Fate, IM, Net, PASSCODE, udp};
 
-use support::{explain, know_the_date, log, members, pair, pcap, record, restart};
-
-const A: &str = "127.0.0.1:5540";
-const B: &str = "127.0.0.1:5541";
+use matter_trace::verdict;
+use support::{A, B, explain, log, members, pair, pcap, record, restart, trace};
 
 #[test]
 fn a_wrong_passcode() {
@@ -59,6 +58,82 @@ fn a_closed_window() {
     );
 }
 
+/// Turns the report that refuses a message into an acknowledgement of it.
+fn acknowledging(report: &Datagram) -> Datagram {
+    const NEEDS_ACK: u8 = 4;
+    assert_eq!(report.handshake_opcode(), Some(Opcode::STATUS_REPORT.0));
+    let mut octets = report.octets.clone();
+    // A message header with the node id of the initiator, flags, opcode, exchange, protocol,
+    // acknowledgement.
+    octets.truncate(16 + 10);
+    octets[16] &= !NEEDS_ACK;
+    octets[17] = Opcode::MRP_STANDALONE_ACK.0;
+    Datagram { octets, ..report.clone() }
+}
+
+/// Some nodes acknowledge a PBKDFParamRequest and say nothing.
+#[test]
+fn a_closed_window_of_a_node_that_says_nothing() {
+    let mut net = pair();
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(5000);
+    let mut seen = vec![net.sent[0].clone(), acknowledging(&net.sent[1])];
+    assert_eq!(
+        explain(&pcap(&seen), &[]),
+        ["Nothing went wrong."],
+        "the capture ends where the answer may still come"
+    );
+    net.sent.clear();
+    net.open_window(1);
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(1000);
+    seen.append(&mut net.sent);
+    assert_eq!(
+        explain(&pcap(&seen), &[]),
+        [format!(
+            "Closed window: {B} acknowledged the PBKDFParamRequest of {A} and said nothing else, \
+             as some nodes do whose commissioning window is not open."
+        )]
+    );
+}
+
+/// Other implementations may refuse for other reasons.
+#[test]
+fn a_handshake_that_is_refused_with_another_code() {
+    const BAD_PRECONDITION: u8 = 2;
+    let mut net = pair();
+    net.dial_pase(0, 1, PASSCODE);
+    net.run(5000);
+    let mut trace = trace(&record(&net), &[]);
+    let report = trace.messages.iter_mut().find(|message| message.report().is_some()).unwrap();
+    report.payload[0] = BAD_PRECONDITION;
+    assert_eq!(
+        verdict::explain(&trace),
+        [format!(
+            "Refused: {B} answered PBKDFParamRequest of {A} with BAD_PRECONDITION, \
+             INVALID_PARAMETER."
+        )]
+    );
+}
+
+#[test]
+fn a_handshake_that_breaks_off() {
+    let mut net = pair();
+    // Nothing arrives after Sigma2.
+    net.on_send(|datagram| match datagram.handshake_opcode().map(Opcode) {
+        Some(Opcode::CASE_SIGMA1 | Opcode::CASE_SIGMA2) => Fate::Arrives,
+        _ => Fate::Lost,
+    });
+    net.dial_case(0, 1, 1, 200);
+    net.settle();
+    assert_eq!(
+        explain(&record(&net), &[]),
+        [format!(
+            "Broken off: {A} sent CASE Sigma3 5 times in its handshake with {B} and got no answer."
+        )]
+    );
+}
+
 #[test]
 fn a_busy_responder() {
     let mut net = pair();
@@ -91,38 +166,34 @@ fn a_lost_answer() {
     );
 }
 
+/// Sessions are numbered for each of both sides, and so are exchanges: what belongs to an answer
+/// is told by what it acknowledges.
 #[test]
-fn an_expired_certificate() {
-    for expired in [0, 1] {
-        let mut net = Net::with([5540, 5541].map(|port| (udp(port), Config::default())).into());
-        let mut authority = Authority::new(1, true);
-        for (n, node) in [100, 200].into_iter().enumerate() {
-            // It ended a day ago.
-            let end = MatterTime::from_seconds(support::TODAY - 86_400);
-            authority.until = (n == expired).then_some(end);
-            authority.join(&mut net, n, node);
-        }
-        know_the_date(&mut net);
-        let keys = log(net.node(0));
-        net.dial_case(0, 1, 1, 200);
-        net.run(5000);
-        let (by, of) = if expired == 0 { (B, A) } else { (A, B) };
-        assert_eq!(
-            explain(&record(&net), &[keys]),
-            [format!(
-                "Expired certificate: {by} refused the operational certificate of {of}, which \
-                 ended on 2025-12-31."
-            )]
-        );
-        let message = if expired == 0 { "CASE Sigma3" } else { "CASE Sigma2" };
-        assert_eq!(
-            explain(&record(&net), &[]),
-            [format!(
-                "Refused certificates: {by} refused {message} of {of}, and a key log of either \
-                 would tell more."
-            )]
-        );
+fn an_answer_that_is_lost_while_nobody_repeats_its_request_is_one_that_is_never_answered() {
+    let mut net = pair();
+    let keys = log(net.node(0));
+    let (session, _) = net.case(200);
+    let id = net.nodes[0].manager.session(session).unwrap().session().local_session_id();
+    net.on_send(|datagram| match datagram.from == udp(5541) {
+        true => Fate::Lost,
+        false => Fate::Arrives,
+    });
+    let before = net.sent.len();
+    net.say(0, session, 8);
+    net.settle();
+    let never =
+        [format!("Never answered: {B} sent InvokeResponse on session {id} to {A} 5 times.")];
+    // It acknowledges another message than the request.
+    let mut other = trace(&record(&net), &[keys]);
+    for answer in other.messages.iter_mut().filter(|message| message.name() == "InvokeResponse") {
+        answer.inner.as_mut().unwrap().ack = Some(MessageCounter::new(1));
     }
+    assert_eq!(verdict::explain(&other)[..1], never);
+    // The request is sent once.
+    let request = net.sent[before].clone();
+    net.sent.retain(|datagram| datagram.octets != request.octets);
+    net.sent.insert(before, request);
+    assert_eq!(explain(&record(&net), &[keys]), never);
 }
 
 #[test]
@@ -136,11 +207,54 @@ fn an_unknown_session_after_a_restart() {
     net.settle();
     net.case(200);
     let expected = [format!(
-        "Unknown session: {B} has forgotten session {id}, most likely by a restart, as it answered \
-         none of the messages of {A} on it but a later handshake."
+        "Unknown session: {B} has forgotten session {id}, most likely by a restart, as nothing more \
+         of it came on that session, but it took part in a later handshake with {A}."
     )];
     assert_eq!(explain(&record(&net), &[keys]), expected);
     assert_eq!(explain(&record(&net), &[]), expected, "no keys are needed");
+}
+
+/// One message is lost, and the session goes on.
+#[test]
+fn a_session_that_goes_on_working_is_not_unknown() {
+    let mut net = pair();
+    let keys = log(net.node(0));
+    let (session, _) = net.case(200);
+    let id = net.nodes[0].manager.session(session).unwrap().session().peer_session_id();
+    let before = net.cut();
+    net.say(0, session, 8);
+    net.run(10);
+    let lost = net.sent[before].octets.clone();
+    net.on_send(move |datagram| if datagram.octets == lost { Fate::Lost } else { Fate::Arrives });
+    for _ in ["beside the lost one", "after it"] {
+        let exchange = net.say(0, session, 8);
+        net.settle();
+        net.close_exchange(0, exchange);
+    }
+    net.case(200);
+    let never = format!("Never answered: {A} sent InvokeRequest on session {id} to {B} 5 times.");
+    assert_eq!(explain(&record(&net), &[keys]), [never]);
+}
+
+#[test]
+fn a_handshake_of_the_peer_with_another_node_does_not_make_a_session_unknown() {
+    let mut net = pair();
+    let (session, _) = net.case(200);
+    let id = net.nodes[0].manager.session(session).unwrap().session().peer_session_id();
+    net.nodes.push(Net::with(vec![(udp(5542), Config::default())]).nodes.remove(0));
+    net.on_send(|datagram| match datagram.from == udp(5540) {
+        true => Fate::Lost,
+        false => Fate::Arrives,
+    });
+    net.say(0, session, 8);
+    net.settle();
+    net.open_window(1);
+    net.dial_pase(2, 1, PASSCODE);
+    net.run(1000);
+    net.node(2).established();
+    let never =
+        format!("Never answered: {A} sent encrypted message on session {id} to {B} 5 times.");
+    assert_eq!(explain(&record(&net), &[]), [never]);
 }
 
 #[test]
@@ -306,6 +420,36 @@ fn a_request_that_is_acknowledged_and_not_answered() {
     let expected =
         [format!("No answer: {B} acknowledged the InvokeRequest of {A} and never answered it.")];
     assert_eq!(explain(&record(&net), &[keys]), expected);
+}
+
+/// Each side numbers the exchanges that it opens.
+#[test]
+fn a_message_on_an_exchange_of_the_peer_with_the_same_id_is_no_answer() {
+    let mut net = pair();
+    net.node(1).answers = false;
+    let keys = log(net.node(0));
+    let (session, _) = net.case(200);
+    net.say(0, session, 8);
+    net.settle();
+    let exchange = net.call(1, |manager, cx| {
+        let session = manager.sessions().iter().next().unwrap().handle();
+        let exchange = manager.open_exchange(cx, session).unwrap();
+        manager.send(cx, exchange, MessageType::new(IM, 1), &[]).unwrap();
+        exchange
+    });
+    net.run(1000);
+    net.close_exchange(1, exchange);
+    let mut trace = trace(&record(&net), &[keys]);
+    let mut headers = trace.messages.iter_mut().filter(|message| message.session.is_some());
+    let asked = headers.next().unwrap().inner.unwrap().exchange;
+    let of_peer = headers.filter(|message| message.from.port() == 5541 && !message.is_bare_ack());
+    for message in of_peer {
+        message.inner.as_mut().unwrap().exchange = asked;
+    }
+    assert_eq!(
+        verdict::explain(&trace),
+        [format!("No answer: {B} acknowledged the InvokeRequest of {A} and never answered it.")]
+    );
 }
 
 /// PASE, CASE, a resumption, requests, repaired losses, a goodbye.

@@ -112,6 +112,7 @@ fn run(mut args: Args) -> Result<()> {
             kind::FABRIC,
             &[&fabric.head(), fabric.root, fabric.icac.unwrap_or_default(), fabric.noc],
         )?;
+        line.request(kind::COMPLETE, &[])?;
         key = Some(file.key);
     }
     let element = SecureElement::new(key, line.clone());

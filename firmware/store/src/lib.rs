@@ -1,4 +1,5 @@
 //! A key-value store in NOR flash for small items: fabrics, resumption records, counters.
+//! [`memory`] keeps what a Matter device has to keep in it.
 //!
 //! A reset between any two bytes of a write or an erase leaves every item as it was before or as
 //! it was to be, and everything else untouched. No fault of the flash brings back a removed item
@@ -45,6 +46,7 @@
 
 mod bank;
 mod log;
+pub mod memory;
 pub mod ram;
 
 use core::fmt;
@@ -236,6 +238,14 @@ impl<F: NorFlash> Store<F> {
     pub fn scrub(&mut self) -> Result<(), Error<F::Error>> {
         self.recover()?;
         self.compact(None)
+    }
+
+    /// The smallest key from `from` on that has an item, also if its value is damaged.
+    ///
+    /// # Errors
+    /// [`Error::Lost`], [`Error::Flash`].
+    pub fn next_key(&mut self, from: u16) -> Result<Option<u16>, Error<F::Error>> {
+        Ok(self.nearest(from)?.map(|entry| entry.key))
     }
 
     /// All items by ascending key: see [`Items::next_into`].

@@ -3,7 +3,7 @@
 mod certificate;
 mod csr;
 
-use der::asn1::AnyRef;
+use der::asn1::{AnyRef, UintRef};
 use der::{Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
 
 pub use self::certificate::X509Error;
@@ -90,10 +90,7 @@ impl<'a> Elements<'a> {
         let mut numbers = Elements::of_only(self.bytes_of_bits()?, Tag::Sequence)?;
         let mut signature = [0; SIGNATURE_LEN];
         for half in signature.chunks_exact_mut(SIGNATURE_LEN / 2) {
-            let digits = match numbers.content(Tag::Integer)? {
-                [0, digits @ ..] => digits,
-                digits => digits,
-            };
+            let digits = numbers.0.decode::<UintRef<'_>>()?.as_bytes();
             let start = half.len().checked_sub(digits.len()).ok_or(Refusal::Der)?;
             let (_zeros, place) = half.split_at_mut(start);
             place.copy_from_slice(digits);

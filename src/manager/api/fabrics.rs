@@ -83,28 +83,32 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///
     /// Restore fabrics before their records
     /// ([`Records::restore`](crate::manager::Records::restore)). No event says when to store a
-    /// fabric. Only [`add`](Self::add), [`update`](Self::update), [`set_ipks`](Self::set_ipks) and
-    /// [`remove`](Self::remove) change fabrics, so the application stores or deletes right after it
-    /// calls one of them.
+    /// fabric. Only [`add`](Self::add), [`update`](Self::update), [`replace`](Self::replace),
+    /// [`set_ipks`](Self::set_ipks) and [`remove`](Self::remove) change fabrics, so the application
+    /// stores when it calls one of them, and before it answers the command. The order, and the
+    /// marker that undoes half a commissioning, are in [`guide::firmware`](crate::guide::firmware).
     ///
     /// ```
     /// # use matter_session::crypto::Crypto;
     /// # use matter_session::fabric::Fabric;
     /// # use matter_session::manager::{FabricTableError, Storage};
-    /// # use matter_session::{FabricCredentials, FabricIndex, SessionManager};
-    /// /// Joins a fabric and stores it under its index.
+    /// # use matter_session::{Context, FabricCredentials, FabricIndex, SessionManager};
+    /// /// Joins a fabric and stores it under its index. If the store fails, the node has not joined.
     /// fn join<C: Crypto, S: Storage>(
     ///     node: &mut SessionManager<C, S>,
+    ///     cx: &mut Context<'_>,
     ///     credentials: &FabricCredentials<'_>,
-    ///     store: &mut dyn FnMut(FabricIndex, &[u8]),
-    /// ) -> Result<FabricIndex, FabricTableError> {
+    ///     store: &mut dyn FnMut(FabricIndex, &[u8]) -> bool,
+    /// ) -> Result<Option<FabricIndex>, FabricTableError> {
     ///     let index = node.fabrics_mut().add(credentials)?;
     ///     let mut bytes = [0; Fabric::ENCODED_MAX_LEN];
-    ///     if let Some(Ok(len)) = node.fabrics().get(index).map(|fabric| fabric.encode(&mut bytes)) {
-    ///         store(index, &bytes[..len]);
-    ///     }
+    ///     let encoded = node.fabrics().get(index).map(|fabric| fabric.encode(&mut bytes));
+    ///     let stored = matches!(encoded, Some(Ok(len)) if store(index, &bytes[..len]));
     ///     bytes.fill(0); // it held keys
-    ///     Ok(index)
+    ///     if !stored {
+    ///         node.fabrics_mut().remove(cx, index);
+    ///     }
+    ///     Ok(stored.then_some(index))
     /// }
     ///
     /// /// After a restart, with what was stored then.
@@ -128,11 +132,11 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         node.fabrics.restore(crypto, bytes, |index| sessions.has_fabric(index))
     }
 
-    /// Spares a session from the [update](Self::update) or [removal](Self::remove) that follows:
-    /// the one over which a command asks for it. The session stays until its last exchange is
-    /// closed and settled, so that the answer arrives. It is not offered, no exchange begins on it,
-    /// and no further message of the peer is delivered: exchanges that stay open expire
-    /// ([`Config::exchange_lifetime`](crate::Config::exchange_lifetime)).
+    /// Spares a session from the [update](Self::update), [replacement](Self::replace) or
+    /// [removal](Self::remove) that follows: the one over which a command asks for it. The session
+    /// stays until its last exchange is closed and settled, so that the answer arrives. It is not
+    /// offered, no exchange begins on it, and no further message of the peer is delivered: exchanges
+    /// that stay open expire ([`Config::exchange_lifetime`](crate::Config::exchange_lifetime)).
     ///
     /// ```
     /// # use matter_session::crypto::Crypto;
@@ -167,8 +171,8 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
     ///
     /// The command brings no identity protection keys: leave those of the credentials empty, and
     /// the fabric keeps the keys that it has, with their start times. Keys in the credentials
-    /// replace them, without start times, as in [`add`](Self::add). To undo an update, update again
-    /// with the former credentials. [Core, "UpdateNOC Command"]
+    /// replace them, without start times, as in [`add`](Self::add). To undo an update,
+    /// [replace](Self::replace) the fabric by what was stored before. [Core, "UpdateNOC Command"]
     ///
     /// # Errors
     /// [`FabricTableError::Unknown`], [`FabricTableError::Credentials`],
@@ -181,6 +185,31 @@ impl<C: Crypto, S: Storage, T: Default> Fabrics<&mut SessionManager<C, S, T>> {
         credentials: &FabricCredentials<'_>,
     ) -> Result<(), FabricTableError> {
         self.manager.update_fabric(cx, index, credentials, self.spared)
+    }
+
+    /// Gives a fabric back what was stored of it in the form of [`Fabric::encode`]: the undo of an
+    /// [update](Self::update), if the fail-safe expires before the commissioner completes it. Store
+    /// the fabric before the update, with a marker, and put the stored bytes back in its place before
+    /// this call ([`guide::firmware`](crate::guide::firmware) has the order). The bytes name the
+    /// fabric; its identity protection keys are replaced as well. No signature is verified again: the
+    /// store is trusted.
+    ///
+    /// Everything of the present node ends, as with an update: sessions
+    /// ([`CloseReason::FabricUpdated`](crate::manager::CloseReason::FabricUpdated)) but one that is
+    /// [spared](Self::sparing), handshakes, and resumption records, also in the store that `cx`
+    /// names. Groups stay.
+    ///
+    /// # Errors
+    /// [`FabricTableError::Credentials`] if the bytes are damaged, [`FabricTableError::Unknown`] if
+    /// there is no fabric with their index: [restore](Self::restore) them then,
+    /// [`FabricTableError::OtherFabric`] if another fabric has it, [`FabricTableError::TooMany`] if
+    /// there is no room for longer certificates. Nothing has changed then.
+    pub fn replace(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Result<FabricIndex, FabricTableError> {
+        self.manager.replace_fabric(cx, bytes, self.spared)
     }
 
     /// Replaces the identity protection keys of a fabric: one to three, the oldest first. They are

@@ -96,6 +96,24 @@ impl<S: Storage> Fabrics<S> {
         self.keep(fabric)
     }
 
+    /// Replaces the credentials of a fabric by stored ones. No signature is verified: the store is
+    /// trusted.
+    pub(in crate::manager) fn replace(
+        &mut self,
+        crypto: &impl Crypto,
+        bytes: &[u8],
+    ) -> Result<FabricIndex, FabricTableError> {
+        Fabric::read(bytes, |index, credentials, starts| {
+            let present = self.by_index(index).ok_or(FabricTableError::Unknown)?;
+            let trusted = credentials.trust(crypto, index, starts)?;
+            let fabric = trusted.fabric();
+            if !present.is_same(fabric) {
+                return Err(FabricTableError::OtherFabric);
+            }
+            self.keep(fabric).map(|()| index)
+        })
+    }
+
     /// Replaces the identity protection keys of a fabric.
     pub(in crate::manager) fn set_ipks(
         &mut self,

@@ -28,14 +28,37 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         credentials: &FabricCredentials<'_>,
         spared: Option<SessionHandle>,
     ) -> Result<(), FabricTableError> {
-        let Self { crypto, node, groups, .. } = self;
+        let Self { crypto, node, .. } = self;
         node.fabrics.update(crypto, index, credentials, node.config.certificate_profile)?;
-        if let Some(groups) = groups.get_mut() {
-            groups.rename(index, node);
+        self.end_former_node(cx, index, spared);
+        Ok(())
+    }
+
+    /// Replaces the credentials of this node on a fabric by stored ones, with the same effect as
+    /// [`update_fabric`](Self::update_fabric).
+    pub(in crate::manager) fn replace_fabric(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        spared: Option<SessionHandle>,
+    ) -> Result<FabricIndex, FabricTableError> {
+        let index = self.node.fabrics.replace(&self.crypto, bytes)?;
+        self.end_former_node(cx, index, spared);
+        Ok(index)
+    }
+
+    /// Ends what was of the node that this one was on a fabric.
+    fn end_former_node(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: FabricIndex,
+        spared: Option<SessionHandle>,
+    ) {
+        if let Some(groups) = self.groups.get_mut() {
+            groups.rename(index, &self.node);
         }
         log_info!("fabric {} updated", index);
         self.end_all_on(cx, index, spared, CloseReason::FabricUpdated);
-        Ok(())
     }
 
     /// Ends the membership of this node in a fabric, with its sessions, handshakes, records and

@@ -10,6 +10,9 @@ use matter_session::time::MatterTime;
 use super::{Dice, Network};
 use crate::BACKEND;
 
+/// When certificates begin.
+const BEGIN: MatterTime = MatterTime::from_seconds(1);
+
 pub struct Authority {
     rng: Dice,
     fabric: FabricId,
@@ -17,7 +20,9 @@ pub struct Authority {
     rcac: CertificateBuf,
     intermediate: Option<(SigningKey, CertificateBuf)>,
     ipk: Ipk,
-    /// When the certificates that nodes get from now on end.
+    /// When the certificates that nodes get from now on begin.
+    pub since: MatterTime,
+    /// When they end.
     pub until: Option<MatterTime>,
 }
 
@@ -66,7 +71,7 @@ impl Authority {
         });
         let ipk = Ipk::EpochKey(Secret::new([fabric as u8; 16]));
         let fabric = FabricId::new(fabric).unwrap();
-        Self { rng, fabric, root, rcac, intermediate, ipk, until: None }
+        Self { rng, fabric, root, rcac, intermediate, ipk, since: BEGIN, until: None }
     }
 
     /// Makes credentials for a node. It has the tag 0xABCD0001.
@@ -76,9 +81,9 @@ impl Authority {
         let mut cats = CaseAuthTags::NONE;
         assert!(cats.insert(CaseAuthTag::new(0xABCD_0001).unwrap()));
         let (node, public) = (NodeId::new(node), key.public_key());
+        let validity = Validity::new(self.since, self.until).unwrap();
         let request =
-            CertificateRequest::noc(node, self.fabric, public, serial, valid_until(self.until))
-                .cats(cats);
+            CertificateRequest::noc(node, self.fabric, public, serial, validity).cats(cats);
         let (authority, signer) = match &mut self.intermediate {
             Some((key, icac)) => (icac.certificate().unwrap(), key),
             None => (self.rcac.certificate().unwrap(), &mut self.root),
@@ -115,9 +120,5 @@ pub fn members<const N: usize>(nodes: [NodeId; N], with_icac: bool) -> [Membersh
 }
 
 fn validity() -> Validity {
-    valid_until(None)
-}
-
-fn valid_until(end: Option<MatterTime>) -> Validity {
-    Validity::new(MatterTime::from_seconds(1), end).unwrap()
+    Validity::new(BEGIN, None).unwrap()
 }

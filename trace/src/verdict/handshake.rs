@@ -26,7 +26,8 @@ fn judge(trace: &Trace, handshake: &Handshake) -> Option<Finding> {
         handshake.messages.iter().filter_map(|index| trace.messages.get(*index)).collect();
     let first = messages.first()?;
     let text = if let Some((place, report)) = failure(&messages) {
-        let (refusing, refused) = (messages.get(place)?, messages.get(place.checked_sub(1)?)?);
+        let (before, refusing) = (messages.get(..place)?, messages.get(place)?);
+        let refused = before.iter().rfind(|message| message.from != refusing.from).copied();
         refusal(trace, handshake, refusing, refused, &report)
     } else if handshake.is_established(trace) {
         overlooked(handshake, &messages)?
@@ -44,12 +45,12 @@ fn failure<'m>(messages: &[&'m Message]) -> Option<(usize, StatusReport<'m>)> {
     })
 }
 
-/// One side refused a message of the other.
+/// One side refused a message of the other, which the capture may lack.
 fn refusal(
     trace: &Trace,
     handshake: &Handshake,
     refusing: &Message,
-    refused: &Message,
+    refused: Option<&Message>,
     report: &StatusReport<'_>,
 ) -> String {
     let Handshake { initiator, responder, .. } = handshake;
@@ -66,7 +67,13 @@ fn refusal(
              {initiator} is for."
         );
     }
-    let (by, of) = (refusing.from, refused.from);
+    let (by, of) = (refusing.from, refusing.to);
+    let Some(refused) = refused else {
+        return format!(
+            "Refused: {by} refused a message of {of} that is not in the capture with {}.",
+            StatusName(report)
+        );
+    };
     match refused.opcode() {
         Some(Opcode::PBKDF_PARAM_REQUEST) if *report == StatusReport::invalid_parameter() => {
             format!(
@@ -121,6 +128,12 @@ fn certificates(trace: &Trace, refusing: &Message, refused: &Message, opcode: Op
             );
         }
     }
+    if now.is_none() {
+        return format!(
+            "Refused certificates: {by} refused those of {of}, and whether they were valid at that \
+             time is not known, as the clock of the capture is not between 2000 and 2136."
+        );
+    }
     format!(
         "Refused certificates: {by} refused those of {of}, which are valid at that time, so root, \
          fabric, node id or signature are not what it wants."
@@ -158,6 +171,9 @@ fn broken_off(trace: &Trace, handshake: &Handshake, messages: &[&Message]) -> Op
     let end = trace.messages.last()?.at;
     // The capture ends while an answer may still come.
     let is_recent = end.saturating_sub(last.at) < Duration::from_secs(2);
+    if is_recent {
+        return None;
+    }
     let is_asked = last.opcode() == Some(Opcode::PBKDF_PARAM_REQUEST) && messages.len() == 1;
     if is_asked && handshake.is_answered {
         return Some(format!(
@@ -165,7 +181,7 @@ fn broken_off(trace: &Trace, handshake: &Handshake, messages: &[&Message]) -> Op
              nothing else, as some nodes do whose commissioning window is not open."
         ));
     }
-    if sent < 2 || is_recent {
+    if sent < 2 {
         return None;
     }
     let (name, sent) = (last.name(), times(sent));

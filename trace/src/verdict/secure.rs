@@ -117,42 +117,64 @@ fn judge(
         // Its sender did not wait for long, or the capture ends here.
         return None;
     }
-    if let Some(request) = request_of(trace, index, message) {
-        let asked = times(transmissions(trace, request).all.len());
+    if let Some(asked) = repetitions_of_request(trace, index, message) {
         return Some(format!(
             "Lost answer: {from} sent its {name} {often} and {to} acknowledged none, but sent the \
-             request {asked}."
+             request {}.",
+            times(asked)
         ));
     }
-    let last = sent.all.last().and_then(|place| trace.messages.get(*place))?;
-    let lives = handshakes(trace).iter().any(|handshake| {
-        let begins = handshake.messages.first().and_then(|place| trace.messages.get(*place));
-        handshake.is_answered
-            && begins.is_some_and(|begins| begins.at >= last.at)
-            && [handshake.initiator, handshake.responder].contains(&to)
-    });
-    Some(if lives {
+    Some(if is_forgotten(trace, index, message, sent) {
         format!(
-            "Unknown session: {to} has forgotten session {id}, most likely by a restart, as it \
-             answered none of the messages of {from} on it but a later handshake."
+            "Unknown session: {to} has forgotten session {id}, most likely by a restart, as \
+             nothing more of it came on that session, but it took part in a later handshake with \
+             {from}."
         )
     } else {
         format!("Never answered: {from} sent {name} on session {id} to {to} {often}.")
     })
 }
 
+/// Whether the receiver of a message that it does not acknowledge has lost the session: nothing of
+/// it came on the session since, and it and the sender make another one.
+///
+/// Without keys nobody knows the session of an encrypted message. Then none comes at all, as it
+/// would be taken for the acknowledgement.
+fn is_forgotten(trace: &Trace, index: usize, message: &Message, sent: &Transmissions) -> bool {
+    let is_of_peer = |other: &Message| {
+        other.from == message.to && other.session.is_some() && other.session == message.session
+    };
+    let Some(last) = sent.all.last() else { return false };
+    let ends = [message.from, message.to];
+    !trace.messages.iter().skip(index + 1).any(is_of_peer)
+        && handshakes(trace).iter().any(|handshake| {
+            handshake.is_answered
+                && handshake.messages.first().is_some_and(|begin| begin > last)
+                && ends.contains(&handshake.initiator)
+                && ends.contains(&handshake.responder)
+        })
+}
+
+/// How often the request that a message answers was sent, if it was sent again after the answer.
+fn repetitions_of_request(trace: &Trace, index: usize, message: &Message) -> Option<usize> {
+    let sent = transmissions(trace, request_of(trace, index, message)?).all;
+    sent.last().is_some_and(|last| *last > index).then_some(sent.len())
+}
+
 /// The request that a message answers, if it is an answer: the message of the peer that it
 /// acknowledges.
 fn request_of(trace: &Trace, index: usize, message: &Message) -> Option<usize> {
     let header = message.inner.filter(|header| !header.initiator)?;
-    let earlier = trace.messages.iter().enumerate().take(index);
-    let mut requests = earlier.filter(|(_, request)| {
+    let mut earlier = trace.messages.iter().take(index);
+    earlier.position(|request| {
         request.copy_of.is_none()
             && request.session == message.session
             && request.from == message.to
-            && request.inner.is_some_and(|inner| inner.exchange == header.exchange)
-    });
-    requests.next_back().map(|(place, _)| place)
+            && message.acknowledges(request.counter())
+            && request
+                .inner
+                .is_some_and(|inner| inner.initiator && inner.exchange == header.exchange)
+    })
 }
 
 /// A request that was acknowledged and not answered.
@@ -174,7 +196,9 @@ fn unanswered(trace: &Trace, index: usize, message: &Message) -> Option<String> 
         other.session == message.session
             && other.from == message.to
             && !other.is_bare_ack()
-            && other.inner.is_some_and(|inner| inner.exchange == header.exchange)
+            && other
+                .inner
+                .is_some_and(|inner| !inner.initiator && inner.exchange == header.exchange)
     };
     if trace.messages.iter().skip(index + 1).any(is_answer) {
         return None;

@@ -15,10 +15,13 @@ use matter_trace::{Keys, Trace, capture, verdict};
 use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 
+/// The first node of a pair, and the second.
+pub const A: &str = "127.0.0.1:5540";
+pub const B: &str = "127.0.0.1:5541";
 /// The beginning of 2026, since 2000.
 pub const TODAY: u32 = 820_540_800;
 /// 2000-01-01, since 1970.
-const YEAR_2000: u64 = 946_684_800;
+pub const YEAR_2000: u64 = 946_684_800;
 
 /// The lines of the key log of one node.
 #[derive(Default)]
@@ -93,12 +96,18 @@ pub fn record(net: &Net) -> Vec<u8> {
 
 /// A pcap of Ethernet frames.
 pub fn pcap(datagrams: &[Datagram]) -> Vec<u8> {
+    pcap_by(Duration::from_secs(YEAR_2000 + u64::from(TODAY)), datagrams)
+}
+
+/// A pcap of Ethernet frames, by a clock that shows `start` when the network begins.
+pub fn pcap_by(start: Duration, datagrams: &[Datagram]) -> Vec<u8> {
     let mut writer = PcapWriter::new(Vec::new()).unwrap();
     for datagram in datagrams {
         let mut frame = Vec::new();
         builder(datagram).write(&mut frame, &datagram.octets).unwrap();
         let len = u32::try_from(frame.len()).unwrap();
-        writer.write_packet(&PcapPacket::new(time(datagram), len, &frame)).unwrap();
+        let at = start + Duration::from_millis(datagram.at);
+        writer.write_packet(&PcapPacket::new(at, len, &frame)).unwrap();
     }
     writer.into_writer()
 }

@@ -2,11 +2,13 @@
 
 use core::net::SocketAddr;
 
+#[cfg(feature = "persistent")]
+use firmware::commissioning::Persistent;
 use firmware::device::{Board, Happening, Stored};
 use firmware::element::Number;
 use firmware::frame::{self, HEADER, MAX_BODY, kind};
 #[cfg(feature = "persistent")]
-use firmware::memory::Memory;
+use flash_store::memory::Memory;
 use matter_session::fabric::Fabric;
 use matter_session::ids::{FabricIndex, Peer};
 use matter_session::session::{ResumptionId, SessionKind};
@@ -78,7 +80,7 @@ impl Board for Line {
 
     #[cfg(feature = "persistent")]
     fn keep_fabric(&mut self, fabric: Fabric<'_>) -> bool {
-        self.memory.as_mut().is_some_and(|memory| memory.keep_fabric(fabric))
+        self.memory.as_mut().is_some_and(|memory| memory.keep_added(fabric))
     }
 
     #[cfg(not(feature = "persistent"))]
@@ -106,6 +108,15 @@ impl Board for Line {
     #[cfg(not(feature = "persistent"))]
     fn retain(&mut self, _: impl Fn(Peer, &ResumptionId) -> bool) -> bool {
         true
+    }
+}
+
+#[cfg(feature = "persistent")]
+impl Persistent for Line {
+    type Flash = Flash;
+
+    fn memory(&mut self) -> Option<&mut Memory<Flash>> {
+        self.memory.as_mut()
     }
 }
 

@@ -6,6 +6,8 @@ mod clock;
 #[cfg(feature = "persistent")]
 mod flash;
 mod line;
+#[cfg(feature = "defmt")]
+mod log;
 mod registers;
 mod uart;
 
@@ -15,11 +17,13 @@ use firmware::device::Device;
 #[cfg(feature = "persistent")]
 use firmware::device::{Board as _, Happening};
 use firmware::frame::{self, Fabric, Setup, kind};
-#[cfg(feature = "persistent")]
-use firmware::memory::Memory;
 use firmware::rng::Trng;
 use firmware::tables::{self, Idle};
+#[cfg(feature = "persistent")]
+use flash_store::memory::Memory;
 use matter_session::crypto::{CompactRustCrypto, Signature};
+#[cfg(feature = "persistent")]
+use matter_session::ids::FabricIndex;
 #[cfg(feature = "initiator")]
 use matter_session::ids::NodeId;
 
@@ -55,6 +59,8 @@ fn main() -> ! {
     remember(&mut device);
     device.board.done(kind::SETUP, true);
     loop {
+        #[cfg(feature = "persistent")]
+        device.undo_expired();
         let due = device.turn();
         match ARRIVING.poll(&mut device.board.uart) {
             Some((kind, body)) => take_in(&mut device, kind, body),
@@ -69,15 +75,15 @@ fn main() -> ! {
 fn remember(device: &mut Device<'_, Line>) {
     // SAFETY: this is called once.
     let flash = unsafe { flash::Flash::new() };
-    let Some((mut memory, lost)) = Memory::open(flash, flash::REGION) else {
+    let Some((memory, lost)) = Memory::open(flash, flash::REGION) else {
         device.board.tell(Happening::NotKept);
         return;
     };
     if lost {
         device.board.tell(Happening::NotKept);
     }
-    device.restore(&mut memory);
     device.board.memory = Some(memory);
+    device.restore();
 }
 
 /// Waits for what the factory would have written.
@@ -112,13 +118,47 @@ fn take_in(device: &mut Device<'_, Line>, kind: u8, body: &mut [u8]) {
                 device.signed(u16::from_le_bytes(*number), signature);
             }
         }
+        #[cfg(feature = "persistent")]
+        kind::COMPLETE | kind::UPDATE | kind::LEAVE | kind::RESET => {
+            let done = change(device, kind, body);
+            device.board.done(kind, done.unwrap_or(false));
+        }
+        // Nothing is kept, so nothing is undone.
+        #[cfg(not(feature = "persistent"))]
+        kind::COMPLETE => device.board.done(kind, true),
         #[cfg(feature = "initiator")]
         kind::DIAL_PASE | kind::DIAL_CASE => {
             let dialled = dial(device, kind, body);
             device.board.done(kind, dialled.unwrap_or(false));
         }
+        #[cfg(any(feature = "groups", feature = "check-in", feature = "signing-key"))]
+        kind::EXTRA => {
+            let worked = device.extra(body);
+            device.board.done(kind, worked);
+        }
         _ => device.board.done(kind, false),
     }
+}
+
+/// What an administrator does with a fabric, or with the whole device.
+#[cfg(feature = "persistent")]
+fn change(device: &mut Device<'_, Line>, kind: u8, mut body: &[u8]) -> Option<bool> {
+    let mut index = || {
+        let [index] = frame::take(&mut body)?;
+        FabricIndex::new(index)
+    };
+    Some(match kind {
+        kind::COMPLETE => device.complete(),
+        kind::UPDATE => {
+            let index = index()?;
+            device.update(index, &Fabric::read(body)?)
+        }
+        kind::LEAVE => device.leave(index()?),
+        _ => {
+            device.reset();
+            cortex_m::peripheral::SCB::sys_reset()
+        }
+    })
 }
 
 #[cfg(feature = "initiator")]

@@ -59,6 +59,18 @@ fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<FabricBuf> {
     meter.run(|| FabricBuf::new(&CompactRustCrypto, index, &credentials)).ok()
 }
 
+/// One signature. It must be refused for another digest.
+pub fn verification(meter: &mut Meter) -> Option<()> {
+    use matter_session::crypto::{OperationalKey, SigningKey};
+
+    let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
+    let signature = key.sign_digest(&[0x5A; 32]).ok()?;
+    let public = key.public_key();
+    let other = CompactRustCrypto.verify(&public, &[0xA5; 32], &signature);
+    let verified = meter.run(|| CompactRustCrypto.verify(&public, &[0x5A; 32], &signature));
+    (verified.is_ok() && other.is_err()).then_some(())
+}
+
 /// What no CASE responder can do without: a key pair, a key agreement, a signature, and the
 /// verification of two certificates and one signature.
 pub fn case_operations(meter: &mut Meter) -> Option<()> {

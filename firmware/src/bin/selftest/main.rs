@@ -13,6 +13,7 @@ mod meter;
 mod ram;
 mod recorded;
 mod script;
+mod secrets;
 mod vectors;
 
 use cortex_m_rt::entry;
@@ -34,7 +35,11 @@ const STEPS: &[(&str, Step)] = &[
     ("known: certificates", answers::certificates),
     ("known: PASE responder", recorded::pase),
     ("known: CASE responder", recorded::case),
+    ("P-256 verification", answers::verification),
     ("p256 of a CASE responder", answers::case_operations),
+    ("constant: key agreement", secrets::agreement),
+    ("constant: SPAKE2+ verifier", secrets::spake),
+    ("constant: signature", secrets::signature),
     ("AES: seal 64", message::aes_seal),
     ("AES: open 64", message::aes_open),
     ("encode 64", message::encode),

@@ -7,7 +7,7 @@ use cortex_m::peripheral::{SYST, syst};
 
 /// QEMU's `-icount shift=0` lets an instruction take one nanosecond, and the board's SysTick
 /// counts at 25 MHz.
-const INSTRUCTIONS_PER_TICK: u64 = 40;
+pub const INSTRUCTIONS_PER_TICK: u64 = 40;
 const PAINT: u32 = 0xDEAD_C0DE;
 /// Enough below the caller to show what any call takes, and little enough to paint often.
 const DEPTH: usize = 24 * 1024;
