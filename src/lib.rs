@@ -47,8 +47,9 @@
 //! ```
 //!
 //! The examples on this page keep their tables on the heap. [`Fixed`] keeps them in arrays, without
-//! an allocator: see [`guide::firmware`]. [`guide::pipelining`] is about many requests at once,
-//! [`guide::reaching`] about peers that sleep, move or have several addresses.
+//! an allocator: see [`guide::firmware`], [`guide::sleepy`], [`guide::thread`],
+//! [`guide::bluetooth`] and [`guide::production`]. [`guide::pipelining`] is about many requests at
+//! once, [`guide::reaching`] about peers that sleep, move or have several addresses.
 //!
 //! # A session in one process
 //!

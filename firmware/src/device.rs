@@ -45,7 +45,7 @@ pub trait Board {
     /// Takes note of what happened.
     fn tell(&mut self, happening: Happening<'_>);
     /// Has the secure element sign a digest with the key of a fabric. The answer comes later, by
-    /// [`Device::signed`].
+    /// [`Device::signed`], always: before it, the element gets no other digest.
     fn sign(&mut self, number: Number, fabric: FabricIndex, digest: &[u8; 32]);
     /// Keeps a fabric that was joined over a reset, unless that comes before the commissioner has
     /// completed. Returns whether it does.
@@ -207,6 +207,16 @@ impl<'n, B: Board> Device<'n, B> {
             let mut cx = services.at(self.board.now());
             let _ = self.node.complete_signature(&mut cx, signed);
         }
+        self.sign();
+    }
+
+    /// Gives the secure element its next request.
+    fn sign(&mut self) {
+        let Self { waiting, node, board, .. } = self;
+        let is_awaited = |request: &_| node.handshakes().is_awaited(request);
+        if let Some((number, request)) = waiting.next(is_awaited) {
+            board.sign(number, request.fabric(), request.digest());
+        }
     }
 
     /// Lets time pass, reacts to what has happened and sends what is due. Returns when to call
@@ -272,11 +282,9 @@ impl<'n, B: Board> Device<'n, B> {
             #[cfg(feature = "groups")]
             Event::GroupMessages => while self.node.groups_mut().poll_message().is_some() {},
             Event::SignRequest(request) => {
-                let Self { waiting, node, board, .. } = self;
-                let is_awaited = |request: &_| node.handshakes().is_awaited(request);
-                if let Some((number, request)) = waiting.begin(request, is_awaited) {
-                    board.sign(number, request.fabric(), request.digest());
-                }
+                let Self { waiting, node, .. } = self;
+                waiting.push(request, |request| node.handshakes().is_awaited(request));
+                self.sign();
             }
             Event::Established { session: handle, resumed, .. } => {
                 if let Some(entry) = self.node.session(handle) {

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use embassy_futures::select::{Either3, select3};
+use embassy_net::Stack;
 use embassy_net::udp::UdpSocket;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::channel::Channel;
@@ -12,7 +13,7 @@ use matter_session::handshake::Signed;
 use matter_session::manager::Storage;
 use matter_session::rand_core::CryptoRng;
 use matter_session::{
-    Event, Instant, PeerAddress, Received, Services, SessionManager, SignRequest,
+    Event, Group, Instant, PeerAddress, Received, Services, SessionManager, SignRequest,
 };
 
 /// As many as there can be handshakes at once.
@@ -30,9 +31,26 @@ fn now() -> Instant {
     Instant::from_millis(embassy_time::Instant::now().as_millis())
 }
 
-/// Runs the loop of a node.
+/// Joins the multicast addresses of all groups; returns false if the stack has no room for one.
+/// Call it after each change of the groups, too. The feature `multicast` of embassy-net has these
+/// functions, and `SMOLTCP_IFACE_MAX_MULTICAST_GROUP_COUNT` is the number of addresses.
+pub fn join_groups<C: Crypto, S: Storage>(node: &SessionManager<C, S>, stack: Stack<'_>) -> bool {
+    let mut joined = true;
+    for fabric in node.fabrics().iter() {
+        for (id, _) in node.groups().iter(fabric.index()) {
+            let group = Group::new(fabric.index(), id);
+            if let Some(SocketAddr::V6(address)) = node.groups().address(group) {
+                joined &= stack.join_multicast_group(*address.ip()).is_ok();
+            }
+        }
+    }
+    joined
+}
+
+/// Runs the loop of a node, whose fabrics and groups are set.
 pub async fn run<C: Crypto, S: Storage>(
     node: &mut SessionManager<C, S>,
+    stack: Stack<'_>,
     socket: &UdpSocket<'_>,
     requests: &Requests,
     signatures: &Signatures,
@@ -41,6 +59,9 @@ pub async fn run<C: Crypto, S: Storage>(
     let mut datagram = [0; 1280];
     let mut pending = [const { None::<SignRequest> }; HANDSHAKES];
     let mut services = Services::new(rng);
+    if !join_groups(node, stack) {
+        // Here: report it. The device misses the messages of some groups.
+    }
     loop {
         let mut cx = services.at(now());
         node.handle_timeout(&mut cx);
@@ -55,6 +76,9 @@ pub async fn run<C: Crypto, S: Storage>(
                 }
                 // Here: store the record, and handle what the application wants to know.
                 Event::RecordChanged { .. } => {}
+                Event::GroupMessages => {
+                    while let Some(_message) = node.groups_mut().poll_message() {}
+                }
                 _ => {}
             }
         }
@@ -79,11 +103,16 @@ pub async fn run<C: Crypto, S: Storage>(
                 let from = (IpAddr::from(from.endpoint.addr), from.endpoint.port);
                 let from = PeerAddress::Udp(SocketAddr::from(from));
                 let bytes = datagram.get_mut(..len).unwrap_or_default();
-                if let Received::Message(message) = node.handle_datagram(&mut cx, from, bytes) {
-                    // Here: the application. This one sends back what it receives.
-                    let exchange = message.exchange;
-                    let _ = node.send(&mut cx, exchange, message.kind, message.payload);
-                    node.close_exchange(exchange);
+                match node.handle_datagram(&mut cx, from, bytes) {
+                    Received::Message(message) => {
+                        // Here: the application. This one sends back what it receives.
+                        let exchange = message.exchange;
+                        let _ = node.send(&mut cx, exchange, message.kind, message.payload);
+                        node.close_exchange(exchange);
+                    }
+                    // Here: do what the message says. It is never answered.
+                    Received::Group(_message) => {}
+                    _ => {}
                 }
             }
             // A datagram that is longer than every message.

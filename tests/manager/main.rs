@@ -25,6 +25,7 @@ mod reliability;
 mod restarts;
 mod rules;
 mod shards;
+mod signature_queue;
 mod signing;
 mod statistics;
 mod stored;
