@@ -100,7 +100,12 @@ fn main() -> ! {
                         longest = (name, meter.longest);
                     }
                 }
-                hprintln!("CALL {:<26} {:>10} {:>10}", name, meters.device.longest, meters.controller.longest);
+                hprintln!(
+                    "CALL {:<26} {:>10} {:>10}",
+                    name,
+                    meters.device.longest,
+                    meters.controller.longest
+                );
             }
             let is_short = longest.1 <= LONGEST_CALL;
             all &= is_short;
