@@ -278,7 +278,7 @@ impl<'n, B: Board> Device<'n, B> {
     fn react(&mut self, event: Event<()>, now: Instant) {
         match event {
             #[cfg(feature = "signing-key")]
-            Event::SignRequest(request) if self.extras.has_key() => self.sign(request),
+            Event::SignRequest(request) if self.extras.has_key() => self.sign_by_key(request),
             #[cfg(feature = "groups")]
             Event::GroupMessages => while self.node.groups_mut().poll_message().is_some() {},
             Event::SignRequest(request) => {

@@ -115,7 +115,7 @@ impl<B: Board> Device<'_, B> {
 
     /// Signs with the key in memory.
     #[cfg(feature = "signing-key")]
-    pub(super) fn sign(&mut self, request: matter_session::handshake::SignRequest) {
+    pub(super) fn sign_by_key(&mut self, request: matter_session::handshake::SignRequest) {
         let Some(key) = &mut self.extras.key else { return };
         let signed = request.sign_with(key);
         let mut services = super::services(&mut self.board, &mut self.rng, self.booted);
