@@ -215,6 +215,11 @@ impl Device {
         let _ = self.node.handle_datagram(&mut services.at(now()), from, datagram);
     }
 
+    /// Computes the next part of what is due.
+    pub(crate) fn compute(&mut self) {
+        self.node.handle_timeout(&mut Services::new(&mut self.rng).at(now()));
+    }
+
     /// Reacts to what has happened, until the power fails.
     pub(crate) fn react(&mut self, ledger: &mut Ledger) -> Option<()> {
         while let Some(event) = self.node.poll_event() {

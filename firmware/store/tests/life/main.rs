@@ -14,6 +14,7 @@
 mod device;
 mod flash;
 mod ledger;
+mod memory;
 
 use flash_store::memory::Kind;
 use matter_session::PeerAddress;
@@ -215,7 +216,17 @@ impl<'w> Life<'w> {
         let mut services = Services::new(&mut self.rng);
         self.controller.connect_case(&mut services.at(now()), udp(2), peer).unwrap();
         let (mut established, mut moved) = (None, true);
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now());
         while core::mem::take(&mut moved) {
+            while is_due(self.controller.poll_timeout()) {
+                moved = true;
+                self.controller.handle_timeout(&mut Services::new(&mut self.rng).at(now()));
+            }
+            while is_due(self.device.node.poll_timeout()) {
+                moved = true;
+                self.device.compute();
+                self.device.react(&mut self.ledger)?;
+            }
             while let Some(event) = self.controller.poll_event() {
                 moved = true;
                 match event {

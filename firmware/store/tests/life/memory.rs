@@ -1,12 +1,6 @@
 //! What the memory of a device does when items cannot be read, and when the flash fails and works
 //! again.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-#![allow(clippy::arithmetic_side_effects)]
-
-#[path = "life/flash.rs"]
-mod flash;
-
 use flash_store::Store;
 use flash_store::memory::{Kept, Kind, Memory, StoredFabric, Undone};
 use flash_store::ram::Fault;
@@ -19,7 +13,7 @@ use matter_session::session::{ResumptionId, SessionParameters};
 use matter_session_testing::rng::Dice;
 use matter_session_testing::toy::{Toy, ToyAuthority};
 
-use self::flash::{Chip, Flash, LEN, REGION};
+use crate::flash::{Chip, Flash, LEN, REGION};
 
 const RECORD: u16 = 0x0300;
 
