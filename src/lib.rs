@@ -223,6 +223,8 @@
 //! while established < 2 {
 //!     for from in [0, 1] {
 //!         let (node, key, _) = &mut nodes[from];
+//!         // Computes the next part of a handshake, besides timers.
+//!         node.handle_timeout(&mut cx);
 //!         let mut datagrams = Vec::new();
 //!         while let Some(event) = node.poll_event() {
 //!             match event {

@@ -60,6 +60,9 @@
 //! let mut value = [0; BTP_MAX_SEGMENT];
 //! let mut established = false;
 //! while !established {
+//!     // Each computes the next part of its handshake.
+//!     phone.handle_timeout(&mut cx);
+//!     lamp.handle_timeout(&mut cx);
 //!     // The phone: a message waits in the manager until the queue has room.
 //!     while central.has_room(MAX_UDP_MESSAGE) {
 //!         let Some(sent) = phone.poll_transmit(cx.now()) else { break };
