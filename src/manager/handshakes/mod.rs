@@ -57,6 +57,8 @@ pub(super) struct Handshakes<C: Crypto, S: Storage> {
     lending: Option<HandshakeId>,
     /// The handshake that computed last.
     worked: HandshakeId,
+    /// The last one that has its turn to compute in this round.
+    round_end: HandshakeId,
     /// Set while every new handshake is refused as busy: the wait that the report announces.
     turning_away: Place<Duration>,
 }
@@ -67,6 +69,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         window: SecretPlace::VACANT,
         lending: None,
         worked: 0,
+        round_end: 0,
         turning_away: Place::VACANT,
     };
 

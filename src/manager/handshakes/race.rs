@@ -274,6 +274,10 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
             Ok(step) => step,
             Err(error) => {
                 slot.refuse(from, error, now);
+                // The last transmission can have been given up while the answer was tried.
+                if !slot.exchange.is_in_flight() {
+                    self.fail(id, HandshakeError::TimedOut, now, delivery);
+                }
                 self.update(id, delivery);
                 return Stepped::NOTHING;
             }

@@ -81,11 +81,19 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         Some(request)
     }
 
-    /// Returns the handshake that computes its next part now. They take turns.
+    /// Returns the handshake that computes its next part now. They take turns, in rounds: one that
+    /// begins during a round has its turn in the next one, so that those which peers begin without
+    /// end take no turn of another.
     pub(in crate::manager) fn next_at_work(&mut self) -> Option<HandshakeId> {
         let works = |(_, slot): &(_, &Slot<C, S>)| slot.filed.works();
         let after = self.slots.from(self.worked.wrapping_add(1)).find(works).map(|(id, _)| *id);
-        let next = after.or_else(|| self.slots.iter().find(works).map(|(id, _)| *id))?;
+        let next = match after.filter(|id| *id <= self.round_end) {
+            Some(next) => next,
+            None => {
+                self.round_end = self.slots.iter().filter(works).last().map(|(id, _)| *id)?;
+                self.slots.iter().find(works).map(|(id, _)| *id)?
+            }
+        };
         self.worked = next;
         Some(next)
     }
