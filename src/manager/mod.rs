@@ -135,10 +135,13 @@ pub type HeapSessionManager<T = ()> = SessionManager<RustCrypto, Heap, T>;
 /// lamp.window().open_for(&mut cx, &Passcode::new(20202021)?, None)?;
 /// let handshake = phone.connect_pase(&mut cx, address, Passcode::new(20202021)?)?;
 ///
-/// // The loop: datagrams go to and fro until there are no more.
+/// // The loop: each computes what is due and sends, until both have the session.
 /// let (mut from, mut to) = (&mut phone, &mut lamp);
-/// while let Some(sent) = from.poll_transmit(cx.now()) {
-///     to.handle_datagram(&mut cx, address, &mut sent.datagram.to_vec());
+/// while from.sessions().len() + to.sessions().len() < 2 {
+///     from.handle_timeout(&mut cx);
+///     while let Some(sent) = from.poll_transmit(cx.now()) {
+///         to.handle_datagram(&mut cx, address, &mut sent.datagram.to_vec());
+///     }
 ///     (from, to) = (to, from);
 /// }
 ///
