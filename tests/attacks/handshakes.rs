@@ -11,6 +11,8 @@ mod oneself;
 mod randomness;
 mod replies;
 mod scarce;
+mod turns;
+mod unpolled;
 
 use core::time::Duration;
 

@@ -184,9 +184,11 @@ impl<'a, C: Crypto, S: Storage, T: Default> Handshakes<'a, C, S, T> {
 
     /// Returns true if a handshake has something to compute:
     /// [`handle_timeout`](SessionManager::handle_timeout) is due at once, and computes the next part.
+    /// While [`Config::max_events`](crate::manager::Config::max_events) wait to be polled, nothing is
+    /// computed.
     #[must_use]
     pub fn is_computing(&self) -> bool {
-        self.0.delivery.schedule.has_work()
+        self.0.delivery.has_work()
     }
 
     /// Returns true if a handshake still waits for the answer to this request. Where requests queue

@@ -176,7 +176,13 @@ impl<S: Storage, T> Delivery<S, T> {
 
     /// Returns the first of all deadlines of exchanges and handshakes.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.schedule.next()
+        self.schedule.next(!self.is_backlogged())
+    }
+
+    /// Returns true if a handshake has something to compute now. None does while the application
+    /// lags behind: it can end in several events.
+    pub(super) fn has_work(&self) -> bool {
+        self.schedule.has_work() && !self.is_backlogged()
     }
 
     /// Counts a datagram that was dropped.

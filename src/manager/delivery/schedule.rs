@@ -141,9 +141,10 @@ impl<S: Storage> Schedule<S> {
         self.ready.discard(&source);
     }
 
-    /// Returns the earliest deadline, or a time that has come if there is something to compute.
-    pub(in crate::manager) fn next(&self) -> Option<Instant> {
-        let work = self.has_work().then_some(self.work_since);
+    /// Returns the earliest deadline, or a time that has come if there is something to compute and
+    /// that is done now.
+    pub(in crate::manager) fn next(&self, computes: bool) -> Option<Instant> {
+        let work = (computes && self.has_work()).then_some(self.work_since);
         [self.earliest, work].into_iter().flatten().min()
     }
 

@@ -153,7 +153,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
             groups.log_keys(cx.keys, &self.node);
             groups.timeout(cx, &mut self.delivery, &self.node);
         }
-        if self.delivery.schedule.has_work() {
+        if self.delivery.has_work() {
             self.compute(cx);
         }
     }
