@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::arithmetic_side_effects)]
 
+#[allow(dead_code, reason = "only the life looks at the changes")]
 #[path = "life/flash.rs"]
 mod flash;
 
