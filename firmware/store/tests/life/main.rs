@@ -32,8 +32,8 @@ use self::ledger::{Counter, Ledger};
 
 /// The node id of the controller on each fabric.
 const CONTROLLER: u64 = 1;
-/// Every how many written bytes the power fails: a build without optimization takes too long for
-/// each. Erased bytes are alike, so fewer of them serve.
+/// Every how many written bytes the power fails, and before each write: a build without optimization
+/// takes too long for each byte. Erased bytes are alike, so fewer of them serve.
 const EVERY: usize = if cfg!(debug_assertions) { 509 } else { 1 };
 const EVERY_ERASED: usize = 97 * EVERY;
 
