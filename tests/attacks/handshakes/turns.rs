@@ -36,15 +36,13 @@ fn turns_among_strangers<S: Storage>(device_begins: bool) -> Option<usize> {
     let peer = Peer::new(index(1), NodeId::new(node));
     net.call(from, |m, cx| m.connect_case(cx, to, peer)).unwrap();
     net.pump();
-    let mut turns = 0;
-    for n in 0..200 {
+    for turns in 0..200 {
         if has_established(&net, DEVICE) && has_established(&net, HONEST) {
             return Some(turns);
         }
-        let sigma1 = disguised(&sigma1s[n % sigma1s.len()], n as u64 + 1);
-        let from = host(1000 + n as u64);
+        let sigma1 = disguised(&sigma1s[turns % sigma1s.len()], turns as u64 + 1);
+        let from = host(1000 + turns as u64);
         let _ = net.hand(DEVICE, from, &sigma1);
-        turns += 1;
         net.call(DEVICE, |m, cx| m.handle_timeout(cx));
         net.pump();
         let _ = net.hand(DEVICE, from, &Raw::like(&sigma1, PAKE1, &[]).octets());
