@@ -225,7 +225,8 @@ impl Node {
             (Some(event), _) => return Ok(Some(event)),
             (None, _) => {}
         }
-        self.socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+        let computes = self.manager.handshakes().is_computing();
+        self.socket.set_read_timeout(Some(Duration::from_millis(if computes { 1 } else { 5 })))?;
         let mut buffer = [0; 1280];
         // An error is a timeout, or is caused by a peer: for instance by one that has been killed.
         if let Ok((len, from)) = self.socket.recv_from(&mut buffer) {

@@ -59,7 +59,12 @@ impl Link {
     pub(crate) fn receive(&mut self, wait: Option<Duration>) -> io::Result<Option<Arrival>> {
         match self {
             Self::Udp(socket) => {
-                socket.set_read_timeout(wait)?;
+                // A timeout of zero would be none at all.
+                let waits = wait != Some(Duration::ZERO);
+                socket.set_nonblocking(!waits)?;
+                if waits {
+                    socket.set_read_timeout(wait)?;
+                }
                 let mut buffer = vec![0; 0xFFFF];
                 match socket.recv_from(&mut buffer) {
                     Ok((len, from)) => {

@@ -4,7 +4,6 @@
 //! or the manager's next deadline. There is no other timer, and over UDP no other thread.
 
 use core::net::{Ipv6Addr, SocketAddr};
-use core::time::Duration;
 use std::io;
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
@@ -191,8 +190,7 @@ impl Node {
     fn receive(&mut self, until: Option<Instant>) -> io::Result<Option<Happening>> {
         let now = self.now();
         let deadline = [self.manager.poll_timeout(), until].into_iter().flatten().min();
-        // A timeout of zero would be none at all.
-        let wait = deadline.map(|due| due.saturating_since(now).max(Duration::from_millis(1)));
+        let wait = deadline.map(|due| due.saturating_since(now));
         let arrival = self.link.receive(wait)?;
         if let (Some(Arrival::Message(PeerAddress::Udp(from), message)), Some(capture)) =
             (&arrival, &mut self.capture)
