@@ -34,7 +34,7 @@ impl Verifier {
 
     /// Computes the verifier of a passcode in one call: one PBKDF2 run and one point multiplication.
     /// On a Cortex-M4 at 64 MHz this takes half a second with the fewest iterations, and 50 seconds
-    /// with the most. [`VerifierDraft`](super::VerifierDraft) computes it in many short calls.
+    /// with the most. [`VerifierDraft`] computes it in many short calls.
     ///
     /// # Errors
     /// [`CryptoError`] if the backend fails.
