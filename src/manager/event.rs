@@ -193,7 +193,9 @@ pub enum CloseReason {
     /// ([`CommissioningWindow::with_fail_safe`](super::CommissioningWindow::with_fail_safe)). If the
     /// commissioner has added a fabric over the session, remove it; if it has changed the
     /// credentials of one, give it back the stored ones
-    /// ([`Fabrics::replace`](super::Fabrics::replace)).
+    /// ([`Fabrics::replace`](super::Fabrics::replace)). No such event comes if the session has ended
+    /// before, so the application needs a fail-safe timer of its own, too
+    /// ([`guide::firmware`](crate::guide::firmware)).
     FailSafeExpired,
     /// The connection that carried it is lost.
     Disconnected,

@@ -93,6 +93,9 @@ impl<C: Crypto, S: Storage, T: Default> Window<'_, C, S, T> {
     /// it is closed. By default it expires 60 seconds after the session was established:
     /// [`CommissioningWindow::with_fail_safe`].
     ///
+    /// The manager ends the session, and nothing else. A fabric that the commissioner has added is
+    /// the application's to undo, also if the session ended earlier: keep a timer for it.
+    ///
     /// When commissioning is complete, [close](SessionManager::close_session) the session.
     ///
     /// # Errors
