@@ -47,7 +47,10 @@ fn commissions(bytes: &[u8], passcode: u32) -> bool {
     let (_, window) = read(bytes).unwrap();
     lamp.window().open(&mut cx, window).unwrap();
     phone.connect_pase(&mut cx, at_lamp, Passcode::new(passcode).unwrap()).unwrap();
-    for _ in 0..10 {
+    for _ in 0..100 {
+        // Each computes the next part of its handshake.
+        phone.handle_timeout(&mut cx);
+        lamp.handle_timeout(&mut cx);
         while let Some(sent) = phone.poll_transmit(cx.now()) {
             lamp.handle_datagram(&mut cx, at_phone, &mut sent.datagram.to_vec());
         }
