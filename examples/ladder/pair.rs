@@ -80,6 +80,10 @@ impl Node {
     }
 
     fn attend(&mut self, cx: &mut Context<'_>) {
+        // A handshake computes a part in each call.
+        while self.manager.handshakes().is_computing() {
+            self.manager.handle_timeout(cx);
+        }
         while let Some(event) = self.manager.poll_event() {
             match (event, &mut self.key) {
                 (Event::SignRequest(request), Some(key)) => {
