@@ -254,10 +254,11 @@ impl<C: Crypto> CaseClient<C> {
         env: &mut CaseEnv<'_>,
     ) -> Result<Step, HandshakeError> {
         let outcome = self.machine.proceed(crypto, cx, env);
-        if let (Err(_), State::ExpectSigma2(state)) = (&outcome, &mut self.machine.state) {
-            state.answer = None;
-        } else {
-            self.restart_timeout(cx.now);
+        match (&outcome, &mut self.machine.state) {
+            (Err(_), State::ExpectSigma2(state)) => state.answer = None,
+            // Nothing proves yet who has answered.
+            (Ok(Step::More), _) => {}
+            _ => self.restart_timeout(cx.now),
         }
         outcome
     }
@@ -275,7 +276,9 @@ impl<C: Crypto> CaseClient<C> {
         out: &mut [u8],
     ) -> Result<Step, HandshakeError> {
         let step = self.machine.step(crypto, cx, env, message, out)?;
-        self.restart_timeout(cx.now);
+        if !matches!(step, Step::More) {
+            self.restart_timeout(cx.now);
+        }
         self.accept(step)
     }
 

@@ -35,7 +35,7 @@ pub(super) enum Stage {
         random: [u8; 32],
     },
     ExpectSigma3,
-    /// Sigma3 is here, and its sender is verified.
+    /// Sigma3 has arrived, and its sender is being verified.
     Verifying(Presentation),
 }
 

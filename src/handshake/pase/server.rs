@@ -80,7 +80,7 @@ struct ExpectPake1<C: Crypto> {
     transcript: Transcript<C::Sha256>,
 }
 
-/// Pake1 is here, and Pake2 is computed.
+/// Pake1 has arrived, and Pake2 is being computed.
 struct Computing {
     ends: Ends,
     context: [u8; HASH_LEN],

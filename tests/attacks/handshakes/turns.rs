@@ -10,8 +10,8 @@ use matter_session::manager::sizes::{
 use matter_session::manager::{Event, Fixed, Heap, Storage};
 
 use super::{DEVICE, HONEST, host, members, record};
-use crate::net::{Net, index, udp};
-use crate::raw::{PAKE1, Raw, disguised};
+use crate::net::{Fate, Net, index, udp};
+use crate::raw::{ACK, PAKE1, Raw, SIGMA2, disguised, node_of};
 
 const SLOTS: usize = 4;
 
@@ -104,6 +104,35 @@ fn an_answer_keeps_nothing<S: Storage>() {
     assert!(net.nodes[DEVICE].events.iter().any(failed), "it has failed");
 }
 
+/// The time limit is that of the own first message, whatever strangers answer.
+#[test]
+fn an_answer_that_proves_nothing_makes_no_handshake_last_longer() {
+    an_answer_lengthens_nothing::<Heap>();
+    an_answer_lengthens_nothing::<Arrays>();
+}
+
+fn an_answer_lengthens_nothing<S: Storage>() {
+    let mut net = members::<S>(SLOTS);
+    net.on_send(|_| Fate::Lost);
+    let since = net.sent.len();
+    let peer = Peer::new(index(1), NodeId::new(300));
+    let nowhere = [host(500), host(501)];
+    net.call(DEVICE, |m, cx| m.connect_case(cx, nowhere, peer)).unwrap();
+    net.pump();
+    let sigma1 = net.sent[since].octets.clone();
+    // Nothing is transmitted there any more, and nothing given up before the time limit.
+    net.hand(DEVICE, host(500), &answer(&sigma1, ACK, &[])).unwrap();
+    net.run(50_000);
+    for port in 90..93 {
+        assert_eq!(net.node(DEVICE).manager.handshakes().len(), 1);
+        net.hand(DEVICE, udp(port), &invented_sigma2(&sigma1)).unwrap();
+        net.run(3_000);
+    }
+    net.run(1_100);
+    let failed = |event: &Event<u32>| matches!(event, Event::HandshakeFailed { .. });
+    assert!(net.nodes[DEVICE].events.iter().any(failed), "60 s are over");
+}
+
 /// What can be read as a Sigma2, and proves nothing.
 fn invented_sigma2(sigma1: &[u8]) -> Vec<u8> {
     let key = *matter_session::crypto::spake2p::M.as_bytes();
@@ -114,9 +143,14 @@ fn invented_sigma2(sigma1: &[u8]) -> Vec<u8> {
     payload.extend([0x31, 4, 44, 1]);
     payload.extend([7; 300]);
     payload.push(0x18);
+    answer(sigma1, SIGMA2, &payload)
+}
+
+fn answer(sigma1: &[u8], opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut octets = vec![1, 0, 0, 0, 7, 7, 7, 7];
-    octets.extend(crate::raw::node_of(sigma1).to_le_bytes());
-    octets.extend([4 | 2, crate::raw::SIGMA2]);
+    octets.extend(node_of(sigma1).to_le_bytes());
+    let reliable = if opcode == ACK { 0 } else { 4 };
+    octets.extend([reliable | 2, opcode]);
     octets.extend(&sigma1[18..20]);
     octets.extend([0, 0]);
     octets.extend(&sigma1[4..8]);
