@@ -1,5 +1,9 @@
 //! Linker arguments, and the recorded vectors as constants.
 
+#[cfg(feature = "p256-cm4")]
+#[path = "build/wycheproof.rs"]
+mod wycheproof;
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
@@ -73,6 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=memory.x");
     println!("cargo:rerun-if-changed={RECORDED}");
     fs::write(out.join("vectors.rs"), vectors()?)?;
+    #[cfg(feature = "p256-cm4")]
+    fs::write(out.join("wycheproof.rs"), wycheproof::vectors()?)?;
     // The board's processor executes code for Cortex-M0, too.
     if ["thumbv7em-none-eabihf", "thumbv6m-none-eabi"].contains(&&*env::var("TARGET")?) {
         fs::copy("memory.x", out.join("memory.x"))?;
@@ -80,14 +86,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(out.join("device.x"), "")?;
         println!("cargo:rustc-link-search={}", out.display());
         // Cargo knows the name of an image only where its features are there.
-        let images: &[_] = match env::var_os("CARGO_FEATURE_INITIATOR") {
-            Some(_) => &["selftest", "device", "places"],
-            None => &["device", "places"],
-        };
-        for image in images {
+        let has = |feature| env::var_os(feature).is_some();
+        let selftest = has("CARGO_FEATURE_INITIATOR").then_some("selftest");
+        let curve = has("CARGO_FEATURE_P256_CM4").then_some("curve");
+        for image in ["device", "places"].into_iter().chain(selftest).chain(curve) {
             println!("cargo:rustc-link-arg-bin={image}=-Tlink.x");
             println!("cargo:rustc-link-arg-bin={image}=--nmagic");
-            if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
+            if has("CARGO_FEATURE_DEFMT") {
                 println!("cargo:rustc-link-arg-bin={image}=-Tdefmt.x");
             }
         }

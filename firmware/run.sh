@@ -19,7 +19,9 @@ base=${CARGO_TARGET_DIR:-target}
 ./emulate.sh "$base/thumbv6m-none-eabi/release/selftest" "$base/steps-thumb1.txt"
 echo "-- selftest and sizes"
 ./size.sh --check
-cat "${CARGO_TARGET_DIR:-target}/steps.txt"
+cat "$base/steps.txt"
+echo "-- P-256 in assembler"
+cat "$base/curve.txt" "$base/steps-cm4.txt"
 if [ "${1:-}" != --no-interop ]; then
   echo "-- matter.js"
   ./interop.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the device takes of flash, RAM, stack and time.
 #   size.sh               prints the report
-#   size.sh --features    what each feature takes as well: seven more images, some minutes
+#   size.sh --features    what each feature takes as well: eight more images, some minutes
 #   size.sh --check       and fails if a figure differs from budget.txt by more than it may, or a
 #                         document from budget.txt
 #   size.sh --write       and writes the figures, those of features included, to budget.txt and into
@@ -33,10 +33,12 @@ image() {
   cp "$base/$chip/release/$1" "$images/$2"
 }
 CARGO_PROFILE_RELEASE_OPT_LEVEL=z image device device-z
+image selftest selftest-cm4 --features initiator,p256-cm4
+image curve curve --features p256-cm4
 image selftest selftest --features initiator
 image device device-both --features initiator
 if [ -n "$features" ]; then
-  for feature in groups check-in signing-key persistent keylog; do
+  for feature in groups check-in signing-key persistent p256-cm4 keylog; do
     image device "device-$feature" --features "$feature"
   done
   for level in info trace; do
@@ -48,6 +50,8 @@ fi
 image device device-s
 image places places
 ./emulate.sh "$images/selftest" "$base/steps.txt"
+./emulate.sh "$images/selftest-cm4" "$base/steps-cm4.txt"
+./emulate.sh "$images/curve" "$base/curve.txt"
 ./emulate.sh "$images/places" "$base/places.txt"
 
 if ! pinned && [ "${#mode[@]}" != 0 ]; then
@@ -55,4 +59,4 @@ if ! pinned && [ "${#mode[@]}" != 0 ]; then
   mode=()
 fi
 exec node tools/size.mjs --images "$images" --steps "$base/steps.txt" \
-  --places "$base/places.txt" ${features:+--features} "${mode[@]}"
+  --fast "$base/steps-cm4.txt" --places "$base/places.txt" ${features:+--features} "${mode[@]}"

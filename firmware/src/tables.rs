@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use matter_session::crypto::CompactRustCrypto;
 use matter_session::manager::sizes::{
     Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions,
 };
@@ -27,7 +26,11 @@ pub type Tables = WithoutGroups;
 pub type Tables = matter_session::manager::WithGroups<WithoutGroups>;
 
 /// The crypto backend: sessions keep their keys, and expand them for each message.
-pub type Suite = CompactRustCrypto;
+#[cfg(not(feature = "p256-cm4"))]
+pub use matter_session::crypto::CompactRustCrypto as Suite;
+/// The same with P-256 in assembler.
+#[cfg(feature = "p256-cm4")]
+pub use matter_session::crypto::CortexM4Crypto as Suite;
 pub type Idle = Unstarted<Suite, Tables>;
 pub type Node = SessionManager<Suite, Tables>;
 

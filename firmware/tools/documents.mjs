@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { read } from "./budget.mjs";
-import { FEATURES, PARTS } from "./figures.mjs";
+import { FEATURES, HANDSHAKES, PARTS } from "./figures.mjs";
 
 const FILES = ["README.md", "firmware/README.md", "src/guide/firmware.md"];
 const DEFAULTS = { Sessions: 16, Exchanges: 8, Handshakes: 2, Fabrics: 5, Records: 15, MessageBytes: 5120 };
@@ -42,6 +42,11 @@ const TABLES = {
             ["case_instructions_ratio", 1.05, "CASE responder, instructions per instruction of its P-256 operations"],
             ["panics", 0, "call sites of panics outside the crypto crates"],
         ].map(([name, goal, text]) => `| ${text} | ${number(value(name))} | ${number(goal)} |`),
+    ],
+    backends: value => [
+        "| | `CompactRustCrypto` | `CortexM4Crypto` |",
+        "|---|---|---|",
+        ...HANDSHAKES.map(({ name, text }) => `| ${text} | ${number(value(name))} | ${number(value(`cm4_${name}`))} |`),
     ],
     features: value => [
         "| feature | flash | static RAM |",

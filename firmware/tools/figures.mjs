@@ -10,7 +10,18 @@ export const FEATURES = [
     { name: "persistent", image: "device-persistent", text: "`persistent`: fabrics and records survive a reset" },
     { name: "defmt_info", image: "device-defmt-info", text: "`defmt` with `DEFMT_LOG=info`, the logger included" },
     { name: "defmt_trace", image: "device-defmt-trace", text: "`defmt` with `DEFMT_LOG=trace`, the logger included" },
+    { name: "p256_cm4", image: "device-p256-cm4", text: "`p256-cm4`: P-256 in assembler, with that of `p256` for sums of points" },
     { name: "keylog", image: "device-keylog", text: "`keylog`, without a hook" },
+];
+
+/** What the selftest shows of each backend: name, kind of figure, step. */
+export const HANDSHAKES = [
+    { name: "instructions_verification", kind: "instructions", step: "P-256 verification", text: "instructions, verification of a P-256 signature" },
+    { name: "instructions_spake_verifier", kind: "instructions", step: "known: SPAKE2+ verifier", text: "instructions, SPAKE2+ of the verifier" },
+    { name: "instructions_pase", kind: "instructions", step: "PASE", text: "instructions, whole PASE handshake" },
+    { name: "instructions_case", kind: "instructions", step: "CASE with ICAC", text: "instructions, whole CASE handshake" },
+    { name: "stack_pase", kind: "stack", step: "PASE", text: "stack, whole PASE handshake" },
+    { name: "stack_case", kind: "stack", step: "CASE with ICAC", text: "stack, whole CASE handshake" },
 ];
 
 /** Flash by whose code it is. Each function takes what none before it does. */
@@ -32,9 +43,9 @@ function ours(...modules) {
 }
 
 /** Figures of the images, of the selftest and of the parts: `{ name, value, tolerance }`. */
-export function figures({ s, z, both, steps, places, parts, sites }) {
-    const step = name => {
-        const found = steps.get(name);
+export function figures({ s, z, both, steps, fast, places, parts, sites }) {
+    const step = (name, of = steps) => {
+        const found = of.get(name);
         if (!found) throw new Error(`the selftest has no step ${name}`);
         return found;
     };
@@ -57,6 +68,7 @@ export function figures({ s, z, both, steps, places, parts, sites }) {
         figure("instructions_resumption", instructions("CASE resumed"), "5%"),
         figure("instructions_encode_64", instructions("encode 64"), "3%"),
         figure("instructions_decode_64", instructions("decode 64"), "3%"),
+        ...HANDSHAKES.map(({ name, kind, step: of }) => figure(`cm4_${name}`, step(of, fast)[kind], kind === "stack" ? "5%" : "3%")),
         figure("case_instructions_ratio", Number(ratio.toFixed(3)), "1%"),
         figure("panics", sites.filter(site => !site.crypto).length, "0"),
         ...[...parts].map(([name, size]) => figure(`part_${name}`, size, "10%")),

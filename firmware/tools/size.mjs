@@ -1,5 +1,5 @@
 // The size report.
-//   size.mjs --images DIR --steps FILE --places FILE [--features] [--check | --write]
+//   size.mjs --images DIR --steps FILE --fast FILE --places FILE [--features] [--check | --write]
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as budget from "./budget.mjs";
@@ -14,6 +14,7 @@ const { values: options } = parseArgs({
     options: {
         images: { type: "string" },
         steps: { type: "string" },
+        fast: { type: "string" },
         places: { type: "string" },
         features: { type: "boolean" },
         check: { type: "boolean" },
@@ -24,10 +25,10 @@ const path = name => join(options.images, name);
 const image = name => new Elf(path(name));
 
 const [s, z, both] = ["device-s", "device-z", "device-both"].map(image);
-const [steps, places] = [readSteps(options.steps), readPlaces(options.places)];
+const [steps, fast, places] = [readSteps(options.steps), readSteps(options.fast), readPlaces(options.places)];
 const sites = panics(path("device-s"), s);
 const code = origins(path("device-s"), s);
-const found = figures({ s, z, both, steps, places, parts: parts(code, s), sites });
+const found = figures({ s, z, both, steps, fast, places, parts: parts(code, s), sites });
 if (options.features) found.push(...features(image, s));
 
 console.log("== Flash by module (where the code was written, inlined or not)");

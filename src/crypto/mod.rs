@@ -2,7 +2,8 @@
 //!
 //! Matter has one suite (AES-128-CCM, SHA-256, P-256), so the backend is a static generic and
 //! nothing is negotiated. `RustCrypto` is the default backend, `CompactRustCrypto` the same for
-//! nodes with little memory, `AwsLcCrypto` (feature `aws-lc-rs`) one for controllers.
+//! nodes with little memory, `CortexM4Crypto` (feature `p256-cm4`, on Arm alone) one with P-256 in
+//! assembler for Cortex-M4 and M33, `AwsLcCrypto` (feature `aws-lc-rs`) one for controllers.
 //!
 //! ```text
 //! part       required                     by default
@@ -24,12 +25,15 @@ mod ccm;
 pub mod check;
 mod check_in;
 mod cipher;
+#[cfg(all(feature = "p256-cm4", target_arch = "arm"))]
+mod cortex_m4;
 mod curve;
 mod error;
 mod forward;
 mod hash;
 mod hash_sink;
 mod keys;
+mod limbs;
 mod nonce;
 mod once;
 mod passcode;
@@ -50,6 +54,8 @@ pub use self::batch::{OpenJob, SealJob};
 pub use self::ccm::{AesCcm, AesCcmKey};
 pub(crate) use self::check_in::CheckInKey;
 pub use self::cipher::{Cipher, KEY_LEN};
+#[cfg(all(feature = "p256-cm4", target_arch = "arm"))]
+pub use self::cortex_m4::{CortexM4Crypto, CortexM4EphemeralKey};
 pub use self::curve::{Curve, KeyPair};
 pub use self::error::CryptoError;
 pub use self::hash::{HASH_LEN, Hashing, Sha256};

@@ -3,10 +3,8 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::crypto::limbs::{Limbs, read, write};
 use crate::crypto::{CryptoError, PUBLIC_KEY_LEN, PublicKey, Secret};
-
-/// A 256-bit integer, the least significant limb first.
-type Limbs = [u32; 8];
 
 /// The order of the group.
 const ORDER: Limbs = [
@@ -62,14 +60,19 @@ pub(super) fn reduce(wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
             *limb = *limb & !mask | reduced & mask;
         }
     }
-    if is_zero(&rest) { Err(CryptoError::InvalidScalar) } else { Ok(Secret::new(write(&rest))) }
+    if is_zero(&rest) {
+        return Err(CryptoError::InvalidScalar);
+    }
+    let mut reduced = Secret::zero();
+    write(&rest, reduced.as_mut_bytes());
+    Ok(reduced)
 }
 
 /// Negates a point that is not the identity.
 pub(super) fn negate(point: &PublicKey) -> PublicKey {
     let mut negated: [u8; PUBLIC_KEY_LEN] = *point.as_bytes();
     if let Some(y) = negated.last_chunk_mut::<32>() {
-        *y = write(&subtract(&PRIME, &read(y)).0);
+        write(&subtract(&PRIME, &read(y)).0, y);
     }
     PublicKey::checked(&negated)
 }
@@ -90,22 +93,6 @@ fn is_zero(value: &Limbs) -> bool {
     value.iter().fold(0, |all, limb| all | limb) == 0
 }
 
-fn read(bytes: &[u8; 32]) -> Zeroizing<Limbs> {
-    let mut value = Zeroizing::new(Limbs::default());
-    for (limb, bytes) in value.iter_mut().rev().zip(bytes.as_chunks().0) {
-        *limb = u32::from_be_bytes(*bytes);
-    }
-    value
-}
-
-fn write(value: &Limbs) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for (bytes, limb) in bytes.as_chunks_mut().0.iter_mut().zip(value.iter().rev()) {
-        *bytes = limb.to_be_bytes();
-    }
-    bytes
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests panic")]
 mod tests {
@@ -115,7 +102,8 @@ mod tests {
 
     #[test]
     fn zero_and_what_is_not_below_the_order_are_drawn_again() {
-        let order = write(&ORDER);
+        let mut order = [0; 32];
+        write(&ORDER, &mut order);
         let mut next = order;
         next[31] += 1;
         let mut last = order;

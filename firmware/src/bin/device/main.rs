@@ -18,10 +18,10 @@ use firmware::device::Device;
 use firmware::device::{Board as _, Happening};
 use firmware::frame::{self, Fabric, Setup, kind};
 use firmware::rng::Trng;
-use firmware::tables::{self, Idle};
+use firmware::tables::{self, Idle, Suite};
 #[cfg(feature = "persistent")]
 use flash_store::memory::Memory;
-use matter_session::crypto::{CompactRustCrypto, Signature};
+use matter_session::crypto::Signature;
 use matter_session::fabric::CredentialsCheck;
 #[cfg(feature = "persistent")]
 use matter_session::ids::FabricIndex;
@@ -37,7 +37,7 @@ const WAKERS: [clock::Line; 2] = [clock::Line(uart::INTERRUPT), clock::Line(cloc
 #[entry]
 fn main() -> ! {
     static mut ARRIVING: Arriving = Arriving::new();
-    static mut IDLE: Idle = Idle::new(CompactRustCrypto);
+    static mut IDLE: Idle = Idle::new(Suite);
 
     // Interrupts only wake the processor: masked, they call nothing.
     cortex_m::interrupt::disable();

@@ -10,8 +10,8 @@ use firmware::device::{Board, Device, Happening, Stored};
 use firmware::element::Number;
 use firmware::frame::{self, ADDRESS, Fabric, MAX_BODY, Setup};
 use firmware::rng::Trng;
-use firmware::tables::{Idle, config};
-use matter_session::crypto::{CompactRustCrypto, Signature};
+use firmware::tables::{Idle, Suite, config};
+use matter_session::crypto::Signature;
 use matter_session::fabric::CredentialsCheck;
 use matter_session::ids::{FabricIndex, Peer};
 use matter_session::session::ResumptionId;
@@ -56,7 +56,7 @@ impl Board for Nowhere {
 }
 
 fn serve() -> Option<()> {
-    let mut idle = Idle::new(CompactRustCrypto);
+    let mut idle = Idle::new(Suite);
     let mut octets = black_box([0; MAX_BODY]);
     let setup = Setup::read(octets.get(..black_box(0))?)?;
     let mut rng = Trng::new(setup.seed);

@@ -1,8 +1,7 @@
 //! Known answers: each step compares with published ones, or with what matter.js computed.
 
-use matter_session::crypto::{
-    CompactRustCrypto, Curve, Hashing, KeyPair, PublicKey, Secret, Spake2p, check,
-};
+use firmware::tables::Suite;
+use matter_session::crypto::{Curve, Hashing, KeyPair, PublicKey, Secret, Spake2p, check};
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::ids::FabricIndex;
 
@@ -16,25 +15,24 @@ pub fn nothing(meter: &mut Meter) -> Option<()> {
 
 /// Every primitive of the backend, on this processor.
 pub fn backend(meter: &mut Meter) -> Option<()> {
-    meter.run(|| check::run(&CompactRustCrypto)).ok()
+    meter.run(|| check::run(&Suite)).ok()
 }
 
 /// The keys of a session.
 pub fn hkdf(meter: &mut Meter) -> Option<()> {
     let mut keys = [0; 48];
     let info = b"SessionKeys";
-    meter.run(|| CompactRustCrypto.hkdf(&v::KEYS_SECRET, &v::KEYS_SALT, info, &mut keys)).ok()?;
+    meter.run(|| Suite.hkdf(&v::KEYS_SECRET, &v::KEYS_SALT, info, &mut keys)).ok()?;
     (keys == v::KEYS_OKM).then_some(())
 }
 
 /// SPAKE2+ of the verifier, whose secrets the prover must share.
 pub fn spake(meter: &mut Meter) -> Option<()> {
     let [w0, w1, x, y] = [v::SPAKE_W0, v::SPAKE_W1, v::SPAKE_X, v::SPAKE_Y].map(Secret::new);
-    let l = CompactRustCrypto.spake_l(&w1).ok()?;
-    let share = CompactRustCrypto.spake_prover_share(&x, &w0).ok()?;
-    let (answer, verifier) =
-        meter.run(|| CompactRustCrypto.spake_verifier(&y, &w0, &l, &share)).ok()?;
-    let prover = CompactRustCrypto.spake_prover_finish(&x, &w0, &w1, &answer).ok()?;
+    let l = Suite.spake_l(&w1).ok()?;
+    let share = Suite.spake_prover_share(&x, &w0).ok()?;
+    let (answer, verifier) = meter.run(|| Suite.spake_verifier(&y, &w0, &l, &share)).ok()?;
+    let prover = Suite.spake_prover_finish(&x, &w0, &w1, &answer).ok()?;
     let points = [(l, v::SPAKE_L), (share, v::SPAKE_SHARE_X), (answer, v::SPAKE_SHARE_Y)];
     let right = points.iter().all(|(point, expected)| point.as_bytes() == expected);
     (right && prover.z == verifier.z && prover.v == verifier.v).then_some(())
@@ -56,7 +54,7 @@ fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<FabricBuf> {
     let (root, icac) = (&v::CASE_ROOT[..], Some(&v::CASE_RESPONDER_ICAC[..]));
     let credentials = FabricCredentials { root, icac, noc, ipks: &ipks };
     let index = FabricIndex::new(1)?;
-    meter.run(|| FabricBuf::new(&CompactRustCrypto, index, &credentials)).ok()
+    meter.run(|| FabricBuf::new(&Suite, index, &credentials)).ok()
 }
 
 /// One signature. It must be refused for another digest.
@@ -66,8 +64,8 @@ pub fn verification(meter: &mut Meter) -> Option<()> {
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
     let signature = key.sign_digest(&[0x5A; 32]).ok()?;
     let public = key.public_key();
-    let other = CompactRustCrypto.verify(&public, &[0xA5; 32], &signature);
-    let verified = meter.run(|| CompactRustCrypto.verify(&public, &[0x5A; 32], &signature));
+    let other = Suite.verify(&public, &[0xA5; 32], &signature);
+    let verified = meter.run(|| Suite.verify(&public, &[0x5A; 32], &signature));
     (verified.is_ok() && other.is_err()).then_some(())
 }
 
@@ -82,9 +80,8 @@ pub fn case_operations(meter: &mut Meter) -> Option<()> {
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
     let (public, peer) = (key.public_key(), PublicKey::new(&v::SPAKE_SHARE_X).ok()?);
     let mut rng = Script::new(&[&v::CASE_RESPONDER_EPHEMERAL]);
-    let own = meter.run(|| CompactRustCrypto.ephemeral(&mut rng)).ok()?;
+    let own = meter.run(|| Suite.ephemeral(&mut rng)).ok()?;
     meter.run(|| own.agree(&peer)).ok()?;
     let signature = meter.run(|| key.sign_digest(&digest)).ok()?;
-    (0..3)
-        .try_for_each(|_| meter.run(|| CompactRustCrypto.verify(&public, &digest, &signature)).ok())
+    (0..3).try_for_each(|_| meter.run(|| Suite.verify(&public, &digest, &signature)).ok())
 }

@@ -19,8 +19,7 @@ mod vectors;
 
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprintln};
-use firmware::tables::Idle;
-use matter_session::crypto::CompactRustCrypto;
+use firmware::tables::{Idle, Suite};
 
 use self::live::{Live, Meters, Places};
 use self::meter::Meter;
@@ -66,8 +65,8 @@ const LONGEST_CALL: u64 = if cfg!(target_has_atomic = "32") { 13_000_000 } else 
 
 #[entry]
 fn main() -> ! {
-    static mut DEVICE: Idle = Idle::new(CompactRustCrypto);
-    static mut CONTROLLER: Idle = Idle::new(CompactRustCrypto);
+    static mut DEVICE: Idle = Idle::new(Suite);
+    static mut CONTROLLER: Idle = Idle::new(Suite);
     static mut TO_DEVICE: Post = Post::new();
     static mut TO_CONTROLLER: Post = Post::new();
 

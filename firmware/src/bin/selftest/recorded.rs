@@ -3,9 +3,7 @@
 use firmware::tables::Suite;
 use matter_session::cert::{NoCache, Profile};
 use matter_session::context::Services;
-use matter_session::crypto::{
-    CompactRustCrypto, Passcode, PbkdfParameters, Secret, SigningKey, Verifier,
-};
+use matter_session::crypto::{Passcode, PbkdfParameters, Secret, SigningKey, Verifier};
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::handshake::case::Presented;
 use matter_session::handshake::{
@@ -26,7 +24,7 @@ pub type Session = SecureSession<Suite>;
 pub const NOW: Instant = Instant::from_millis(1);
 /// Longer than any datagram of the recordings.
 const DATAGRAM: usize = 1280;
-const CRYPTO: Suite = CompactRustCrypto;
+const CRYPTO: Suite = Suite;
 const PARAMETERS: SessionParameters = SessionParameters::matter_1_6();
 
 pub fn pase(meter: &mut Meter) -> Option<()> {

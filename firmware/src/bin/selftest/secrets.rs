@@ -1,8 +1,9 @@
 //! Calls with secrets take as many instructions, whichever secrets these are. Two branches of the same
 //! length would not show here: `.ci/constant-time` looks at the jumps, but of another processor.
 
+use firmware::tables::Suite;
 use matter_session::crypto::{
-    CompactRustCrypto, Curve, KeyPair, OperationalKey, PublicKey, Secret, SigningKey, Spake2p,
+    Curve, KeyPair, OperationalKey, PublicKey, Secret, SigningKey, Spake2p,
 };
 
 use crate::meter::{INSTRUCTIONS_PER_TICK, Meter};
@@ -24,20 +25,20 @@ pub fn agreement(meter: &mut Meter) -> Option<()> {
     let peer = PublicKey::new(&v::SPAKE_SHARE_X).ok()?;
     even(meter, |meter, scalar| {
         let parts: [&[u8]; 1] = [scalar];
-        let own = meter.run(|| CompactRustCrypto.ephemeral(&mut Script::new(&parts))).ok()?;
+        let own = meter.run(|| Suite.ephemeral(&mut Script::new(&parts))).ok()?;
         meter.run(|| own.agree(&peer)).ok().map(|_| ())
     })
 }
 
 /// SPAKE2+ of the verifier, by what comes from the passcode and by its random scalar.
 pub fn spake(meter: &mut Meter) -> Option<()> {
-    let l = CompactRustCrypto.spake_l(&Secret::new(v::SPAKE_W1)).ok()?;
+    let l = Suite.spake_l(&Secret::new(v::SPAKE_W1)).ok()?;
     let share = PublicKey::new(&v::SPAKE_SHARE_X).ok()?;
     even(meter, |meter, scalar| {
         let [mut w0, y] = [*scalar; 2];
         w0.reverse();
         let [w0, y] = [w0, y].map(Secret::new);
-        meter.run(|| CompactRustCrypto.spake_verifier(&y, &w0, &l, &share)).ok().map(|_| ())
+        meter.run(|| Suite.spake_verifier(&y, &w0, &l, &share)).ok().map(|_| ())
     })
 }
 
