@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::limbs::{Limbs, read, write};
 use super::{
     AesCcmKey, Cipher, CompactRustCrypto, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair,
-    PUBLIC_KEY_LEN, PublicKey, Secret, Sha256State, Signature, Spake2p,
+    PUBLIC_KEY_LEN, PublicKey, Secret, Sha256State, Signature, SignedBytes, Spake2p,
 };
 
 /// [`CompactRustCrypto`] with P-256 by the crate `p256-cm4`: a fraction of the time and less flash.
@@ -60,12 +60,12 @@ impl Curve for CortexM4Crypto {
     fn verify(
         &self,
         key: &PublicKey,
-        digest: &[u8; HASH_LEN],
+        signed: &dyn SignedBytes,
         signature: &Signature,
     ) -> Result<(), CryptoError> {
         // A key that is no point is refused as such, whatever the signature is.
         Point::decode(key.as_bytes())?;
-        verified(self, key, digest, signature).ok_or(CryptoError::Unauthentic)
+        verified(self, key, &signed.digest(self)?, signature).ok_or(CryptoError::Unauthentic)
     }
 }
 

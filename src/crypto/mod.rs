@@ -3,7 +3,7 @@
 //! Matter has one suite (AES-128-CCM, SHA-256, P-256), so the backend is a static generic and
 //! nothing is negotiated. `RustCrypto` is the default backend, `CompactRustCrypto` the same for
 //! nodes with little memory, `CortexM4Crypto` (feature `p256-cm4`, on Arm alone) one with P-256 in
-//! assembler for Cortex-M4 and M33, `AwsLcCrypto` (feature `aws-lc-rs`) one for controllers.
+//! assembler for Cortex-M4, M7 and M33.
 //!
 //! ```text
 //! part       required                     by default
@@ -17,8 +17,6 @@
 //! answers. [`Cipher`] and [`Curve`] have an example each.
 
 mod aead;
-#[cfg(feature = "aws-lc-rs")]
-mod aws_lc;
 mod batch;
 #[cfg(feature = "rustcrypto")]
 mod ccm;
@@ -41,14 +39,13 @@ mod persisted;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 mod secret;
+mod signed;
 pub mod spake2p;
 mod stretch;
 mod suite;
 mod verifier;
 
 pub use self::aead::{Aead, TRIAL_LEN};
-#[cfg(feature = "aws-lc-rs")]
-pub use self::aws_lc::{AwsLcCrypto, AwsLcEphemeralKey, AwsLcSigningKey};
 pub use self::batch::{OpenJob, SealJob};
 #[cfg(feature = "rustcrypto")]
 pub use self::ccm::{AesCcm, AesCcmKey};
@@ -75,6 +72,7 @@ pub use self::persisted::{PersistedCounter, StoreFirst};
 #[cfg(feature = "rustcrypto")]
 pub use self::rustcrypto::{CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey};
 pub use self::secret::Secret;
+pub use self::signed::SignedBytes;
 #[cfg(feature = "std")]
 pub use self::spake2p::SpakeVerifier;
 pub use self::spake2p::{Blind, Spake2p, SpakeSecrets};

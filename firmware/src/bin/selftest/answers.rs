@@ -1,7 +1,9 @@
 //! Known answers: each step compares with published ones, or with what matter.js computed.
 
 use firmware::tables::Suite;
-use matter_session::crypto::{Curve, Hashing, KeyPair, PublicKey, Secret, Spake2p, check};
+use matter_session::crypto::{
+    Curve, HASH_LEN, Hashing, KeyPair, PublicKey, Secret, SignedBytes, Spake2p, check,
+};
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::ids::FabricIndex;
 
@@ -57,15 +59,22 @@ fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<FabricBuf> {
     meter.run(|| FabricBuf::new(&Suite, index, &credentials)).ok()
 }
 
-/// One signature. It must be refused for another digest.
+/// What is signed here.
+const MESSAGE: [u8; 32] = [0x5A; 32];
+
+fn digest() -> Option<[u8; HASH_LEN]> {
+    (&MESSAGE as &dyn SignedBytes).digest(&Suite).ok()
+}
+
+/// One signature. It must be refused over other bytes.
 pub fn verification(meter: &mut Meter) -> Option<()> {
     use matter_session::crypto::{OperationalKey, SigningKey};
 
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
-    let signature = key.sign_digest(&[0x5A; 32]).ok()?;
+    let signature = key.sign_digest(&digest()?).ok()?;
     let public = key.public_key();
     let other = Suite.verify(&public, &[0xA5; 32], &signature);
-    let verified = meter.run(|| Suite.verify(&public, &[0x5A; 32], &signature));
+    let verified = meter.run(|| Suite.verify(&public, &MESSAGE, &signature));
     (verified.is_ok() && other.is_err()).then_some(())
 }
 
@@ -76,12 +85,12 @@ pub fn case_operations(meter: &mut Meter) -> Option<()> {
 
     use crate::script::Script;
 
-    let digest = [0x5A; 32];
+    let digest = digest()?;
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
     let (public, peer) = (key.public_key(), PublicKey::new(&v::SPAKE_SHARE_X).ok()?);
     let mut rng = Script::new(&[&v::CASE_RESPONDER_EPHEMERAL]);
     let own = meter.run(|| Suite.ephemeral(&mut rng)).ok()?;
     meter.run(|| own.agree(&peer)).ok()?;
     let signature = meter.run(|| key.sign_digest(&digest)).ok()?;
-    (0..3).try_for_each(|_| meter.run(|| Suite.verify(&public, &digest, &signature)).ok())
+    (0..3).try_for_each(|_| meter.run(|| Suite.verify(&public, &MESSAGE, &signature)).ok())
 }
