@@ -169,7 +169,7 @@ impl Sink for Counter {
     }
 }
 
-impl<S: Sink> Sink for &mut S {
+impl<S: Sink + ?Sized> Sink for &mut S {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
         (**self).put(bytes)
     }

@@ -3,9 +3,9 @@
 use super::extensions::{BasicConstraints, ExtendedKeyUsage, Extensions, KeyIdentifier, KeyUsage};
 use super::name::{CertKind, DistinguishedName, Subject};
 use super::{CertError, MAX_CERT_LEN, MAX_X509_LEN};
-use crate::bytes::debug_lengths;
+use crate::bytes::{Overflow, Sink, debug_lengths};
 use crate::crypto::{
-    Crypto, CryptoError, HASH_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature,
+    Crypto, CryptoError, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature, SignedBytes,
 };
 use crate::ids::{CaseAuthTags, FabricId, NodeId};
 use crate::time::MatterTime;
@@ -232,7 +232,7 @@ impl<'a> Certificate<'a> {
         crypto: &C,
         issuer_key: &PublicKey,
     ) -> Result<(), CertError> {
-        SignatureClaim::of(crypto, self, issuer_key.as_bytes()).verify(crypto)
+        SignatureClaim::of(self, issuer_key.as_bytes()).verify(crypto)
     }
 
     /// Returns the bytes of the public key, as they stand in the certificate.
@@ -255,20 +255,17 @@ pub(crate) enum Form {
 #[derive(Clone, Copy)]
 pub(super) struct SignatureClaim<'a> {
     certificate: &'a [u8],
-    digest: [u8; HASH_LEN],
     signature: &'a [u8; SIGNATURE_LEN],
     issuer_key: &'a [u8; PUBLIC_KEY_LEN],
 }
 
 impl<'a> SignatureClaim<'a> {
-    pub(super) fn of<C: Crypto>(
-        crypto: &C,
+    pub(super) const fn of(
         certificate: &Certificate<'a>,
         issuer_key: &'a [u8; PUBLIC_KEY_LEN],
     ) -> Self {
-        let digest = certificate.tbs_digest(crypto);
         let Certificate { octets, signature, .. } = *certificate;
-        Self { certificate: octets, digest, signature, issuer_key }
+        Self { certificate: octets, signature, issuer_key }
     }
 
     pub(super) fn verify<C: Crypto>(&self, crypto: &C) -> Result<(), CertError> {
@@ -281,33 +278,37 @@ impl<'a> SignatureClaim<'a> {
     /// Verifies the signature over one form of the certificate. Returns false if it is to be verified
     /// over the other form.
     pub(super) fn verify_form<C: Crypto>(&self, crypto: &C, form: Form) -> Result<bool, CertError> {
-        let verified = match form {
-            Form::Usual => self.verify_digest(crypto),
-            Form::Other => {
-                let digest = alternative_tbs_digest(crypto, self.certificate);
-                let digest = digest.ok_or(CertError::Signature)?;
-                Self { digest, ..*self }.verify_digest(crypto)
-            }
-        };
-        match (verified, form) {
+        match (self.verify_over(crypto, form), form) {
             (Ok(()), _) => Ok(true),
-            (Err(_), Form::Usual) if alternative_tbs_digest(crypto, self.certificate).is_some() => {
-                Ok(false)
-            }
+            (Err(_), Form::Usual) if has_other_form(self.certificate) => Ok(false),
             (Err(_), _) => Err(CertError::Signature),
         }
     }
 
-    pub(super) fn verify_digest<C: Crypto>(&self, crypto: &C) -> Result<(), CryptoError> {
+    pub(super) fn verify_over<C: Crypto>(&self, crypto: &C, form: Form) -> Result<(), CryptoError> {
         let key = PublicKey::checked(self.issuer_key);
-        crypto.verify(&key, &self.digest, &Signature::new(*self.signature))
+        let tbs = Tbs { certificate: self.certificate, form };
+        crypto.verify(&key, &tbs, &Signature::new(*self.signature))
     }
 }
 
-/// Reads the certificate once more: the case is rare, and stack is dear where it arises.
+/// What an issuer signs of a certificate.
+struct Tbs<'a> {
+    certificate: &'a [u8],
+    form: Form,
+}
+
+impl SignedBytes for Tbs<'_> {
+    /// Reads the certificate once more: its view leaves the stack before the curve is computed on.
+    #[inline(never)]
+    fn write(&self, sink: &mut dyn Sink) -> Result<(), Overflow> {
+        Certificate::parse(self.certificate).map_err(|_| Overflow)?.write_tbs_form(sink, self.form)
+    }
+}
+
 #[inline(never)]
-fn alternative_tbs_digest<C: Crypto>(crypto: &C, certificate: &[u8]) -> Option<[u8; HASH_LEN]> {
-    Certificate::parse(certificate).ok()?.alternative_tbs_digest(crypto)
+fn has_other_form(certificate: &[u8]) -> bool {
+    Certificate::parse(certificate).is_ok_and(|certificate| certificate.has_other_form())
 }
 
 /// Each algorithm field has one permitted value.

@@ -252,15 +252,15 @@ pub fn verify_root<C: Crypto>(
     rcac: &Certificate<'_>,
     profile: Profile,
 ) -> Result<(), ChainError> {
-    check_new_root(crypto, rcac, profile)?.verify(crypto)
+    check_new_root(rcac, profile)?.verify(crypto)
 }
 
 /// The key of a NOC, which is still to be checked: the chain does not use it.
 pub(crate) struct KeyClaim<'a>(SignatureClaim<'a>);
 
 impl<'a> KeyClaim<'a> {
-    pub(crate) fn of<C: Crypto>(crypto: &C, noc: &Certificate<'a>) -> Self {
-        Self(SignatureClaim::of(crypto, noc, noc.public_key_octets()))
+    pub(crate) const fn of(noc: &Certificate<'a>) -> Self {
+        Self(SignatureClaim::of(noc, noc.public_key_octets()))
     }
 
     /// Checks that the key is a point of the curve, which a backend looks at before it verifies a
@@ -269,7 +269,7 @@ impl<'a> KeyClaim<'a> {
     /// # Errors
     /// [`CryptoError::InvalidPoint`], [`CryptoError::Backend`].
     pub(crate) fn check<C: Crypto>(&self, crypto: &C) -> Result<(), CryptoError> {
-        match self.0.verify_digest(crypto) {
+        match self.0.verify_over(crypto, Form::Usual) {
             Ok(()) | Err(CryptoError::Unauthentic) => Ok(()),
             Err(error) => Err(error),
         }
@@ -280,8 +280,7 @@ impl<'a> KeyClaim<'a> {
 pub(crate) struct RootClaim<'a>(SignatureClaim<'a>);
 
 /// Makes all checks of [`verify_root`] except that of the signature.
-pub(crate) fn check_new_root<'a, C: Crypto>(
-    crypto: &C,
+pub(crate) fn check_new_root<'a>(
     rcac: &Certificate<'a>,
     profile: Profile,
 ) -> Result<RootClaim<'a>, ChainError> {
@@ -293,7 +292,7 @@ pub(crate) fn check_new_root<'a, C: Crypto>(
             Some(_) => Err(ChainFault::PathLength),
         })
         .map_err(Position::Rcac.fault())?;
-    Ok(RootClaim(SignatureClaim::of(crypto, rcac, rcac.public_key_octets())))
+    Ok(RootClaim(SignatureClaim::of(rcac, rcac.public_key_octets())))
 }
 
 /// Makes the checks of [`verify_chain`] for a certificate that is about to be signed and for the
@@ -473,8 +472,7 @@ fn link_claim<'a, C: Crypto>(
     known: impl FnOnce(&[u8; HASH_LEN]) -> bool,
 ) -> Option<LinkClaim<'a>> {
     let fingerprint = fingerprint(crypto, certificate, issuer_key);
-    (!known(&fingerprint))
-        .then(|| (SignatureClaim::of(crypto, certificate, issuer_key), fingerprint))
+    (!known(&fingerprint)).then(|| (SignatureClaim::of(certificate, issuer_key), fingerprint))
 }
 
 // Not inlined: one code for both certificates.

@@ -1,9 +1,9 @@
 //! The X.509 form of a certificate, which its signature covers.
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, Form};
 use super::der::{self, Der};
 use crate::bytes::{Overflow, Sink};
-use crate::crypto::{Crypto, HASH_LEN, HashSink, PUBLIC_KEY_LEN, Signature};
+use crate::crypto::{Crypto, HASH_LEN, HashSink, PUBLIC_KEY_LEN, Signature, SignedBytes};
 
 impl Certificate<'_> {
     /// Writes the TBSCertificate in DER: the bytes that the issuer signs.
@@ -30,21 +30,27 @@ impl Certificate<'_> {
 
     /// Returns the SHA-256 digest of the TBSCertificate, which is what ECDSA signs.
     pub fn tbs_digest<C: Crypto>(&self, crypto: &C) -> [u8; HASH_LEN] {
-        self.tbs_digest_with(crypto, SerialForm::Verbatim)
-    }
-
-    /// Returns the digest of the other TBSCertificate that stacks make of this certificate, if
-    /// there is one: with the serial number as a non-negative integer.
-    pub(super) fn alternative_tbs_digest<C: Crypto>(&self, crypto: &C) -> Option<[u8; HASH_LEN]> {
-        let ambiguous = !is_non_negative_integer(self.serial_number());
-        ambiguous.then(|| self.tbs_digest_with(crypto, SerialForm::NonNegative))
-    }
-
-    fn tbs_digest_with<C: Crypto>(&self, crypto: &C, form: SerialForm) -> [u8; HASH_LEN] {
         let mut sink = HashSink::new(crypto.sha256());
-        let written = self.tbs(&mut Der::new(&mut sink), form);
+        let written = self.write_tbs(&mut sink);
         debug_assert!(written.is_ok(), "a hash takes any number of bytes");
         sink.finish()
+    }
+
+    /// Writes the TBSCertificate in one of its forms.
+    pub(super) fn write_tbs_form(&self, sink: &mut dyn Sink, form: Form) -> Result<(), Overflow> {
+        match form {
+            Form::Usual => self.write_tbs(sink),
+            Form::Other if self.has_other_form() => {
+                self.tbs(&mut Der::new(sink), SerialForm::NonNegative)
+            }
+            Form::Other => Err(Overflow),
+        }
+    }
+
+    /// Returns true if there is another TBSCertificate that stacks make of this certificate: with
+    /// the serial number as a non-negative integer.
+    pub(super) fn has_other_form(&self) -> bool {
+        !is_non_negative_integer(self.serial_number())
     }
 
     pub(super) fn x509_len(&self) -> Result<usize, Overflow> {
@@ -75,6 +81,13 @@ impl Certificate<'_> {
             public_key_info(der, self.public_key_octets())?;
             self.extensions.write_der(der)
         })
+    }
+}
+
+/// The TBSCertificate in DER.
+impl SignedBytes for Certificate<'_> {
+    fn write(&self, sink: &mut dyn Sink) -> Result<(), Overflow> {
+        self.write_tbs(sink)
     }
 }
 

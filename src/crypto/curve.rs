@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
+use super::{CryptoError, PublicKey, Secret, Signature, SignedBytes};
 
 /// The P-256 part of a [`Crypto`](super::Crypto) backend: key pairs, key agreement and ECDSA.
 ///
@@ -29,7 +29,10 @@ use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
 /// #         Ok(multiply(&[1; 32], p).is_some())
 /// #     }
 /// #     pub fn verify(k: &[u8; 65], digest: &[u8; 32], rs: &[u8; 64]) -> Result<bool, u8> {
-/// #         Ok(SW.verify(&PublicKey::new(k).unwrap(), digest, &Signature::new(*rs)).is_ok())
+/// #         use p256::ecdsa::signature::hazmat::PrehashVerifier;
+/// #         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(k).map_err(|_| 1)?;
+/// #         let signature = p256::ecdsa::Signature::from_slice(rs);
+/// #         Ok(signature.and_then(|rs| key.verify_prehash(digest, &rs)).is_ok())
 /// #     }
 /// # }
 /// #[derive(Clone, Copy, Debug, Default)]
@@ -69,9 +72,10 @@ use super::{CryptoError, HASH_LEN, PublicKey, Secret, Signature};
 ///         Ok(HwKeyPair { private, public })
 ///     }
 ///
-///     fn verify(&self, key: &PublicKey, digest: &[u8; HASH_LEN], signature: &Signature)
+///     fn verify(&self, key: &PublicKey, signed: &dyn SignedBytes, signature: &Signature)
 ///     -> Result<(), CryptoError> {
-///         match pka::verify(on_curve(key.as_bytes())?, digest, signature.as_bytes()) {
+///         let digest = signed.digest(&CompactRustCrypto)?;
+///         match pka::verify(on_curve(key.as_bytes())?, &digest, signature.as_bytes()) {
 ///             Ok(true) => Ok(()),
 ///             Ok(false) => Err(CryptoError::Unauthentic),
 ///             Err(_) => Err(CryptoError::Backend),
@@ -107,7 +111,9 @@ pub trait Curve {
     /// [`CryptoError::Backend`].
     fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<Self::Ephemeral, CryptoError>;
 
-    /// Verifies an ECDSA signature over a SHA-256 digest.
+    /// Verifies an ECDSA signature with SHA-256 over `signed`.
+    ///
+    /// An engine that takes digests gets that of [`digest`](trait@SignedBytes#method.digest).
     ///
     /// # Errors
     /// [`CryptoError::Unauthentic`] if the signature does not verify,
@@ -116,7 +122,7 @@ pub trait Curve {
     fn verify(
         &self,
         key: &PublicKey,
-        digest: &[u8; HASH_LEN],
+        signed: &dyn SignedBytes,
         signature: &Signature,
     ) -> Result<(), CryptoError>;
 }

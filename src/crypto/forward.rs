@@ -89,10 +89,10 @@ macro_rules! forward_curve {
         fn verify(
             &$self,
             key: &PublicKey,
-            digest: &[u8; HASH_LEN],
+            signed: &dyn SignedBytes,
             signature: &Signature,
         ) -> Result<(), CryptoError> {
-            $inner.verify(key, digest, signature)
+            $inner.verify(key, signed, signature)
         }
     };
 }

@@ -37,6 +37,7 @@ mod persisted;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 mod secret;
+mod signed;
 pub mod spake2p;
 mod stretch;
 mod suite;
@@ -69,6 +70,7 @@ pub use self::persisted::{PersistedCounter, StoreFirst};
 #[cfg(feature = "rustcrypto")]
 pub use self::rustcrypto::{CompactRustCrypto, EphemeralKey, RustCrypto, Sha256State, SigningKey};
 pub use self::secret::Secret;
+pub use self::signed::SignedBytes;
 #[cfg(feature = "std")]
 pub use self::spake2p::SpakeVerifier;
 pub use self::spake2p::{Blind, Spake2p, SpakeSecrets};

@@ -10,7 +10,7 @@ use super::SpakeVerifier;
 use super::forward::{forward_cipher, forward_curve, forward_hashing, forward_spake2p};
 use super::{
     Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, MIC_LEN, OpenJob, OpenNonce,
-    PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Signature, Spake2p,
+    PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Signature, SignedBytes, Spake2p,
 };
 
 /// A [`Crypto`](super::Crypto) backend composed of four parts, from different types.
@@ -37,7 +37,7 @@ use super::{
 ///         RustCrypto.ephemeral(rng)
 ///     }
 ///
-///     fn verify(&self, _: &PublicKey, _: &[u8; HASH_LEN], _: &Signature)
+///     fn verify(&self, _: &PublicKey, _: &dyn SignedBytes, _: &Signature)
 ///     -> Result<(), CryptoError> {
 ///         Ok(())
 ///     }

@@ -147,11 +147,11 @@ impl<'a> FabricCredentials<'a> {
         let (root, icac, noc) = self.parse()?;
         let policy = ChainPolicy::new(WallClock::Unknown).with_profile(profile);
         Ok(Checked {
-            root: cert::check_new_root(crypto, &root, profile)?,
+            root: cert::check_new_root(&root, profile)?,
             chain: cert::check_chain(crypto, &noc, icac.as_ref(), &root, &policy, &NoCache),
             root_key: KeyPlace::of(&root),
             key: KeyPlace::of(&noc),
-            noc_key: cert::KeyClaim::of(crypto, &noc),
+            noc_key: cert::KeyClaim::of(&noc),
         })
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use matter_session::crypto::{
     AesCcm, Blind, Cipher, CryptoError, Curve, EphemeralKey, Hashing, KeyPair, PublicKey, RustCrypto,
-    Secret, Sha256State, Signature, Spake2p,
+    Secret, Sha256State, Signature, SignedBytes, Spake2p,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -150,11 +150,11 @@ impl Curve for Counting {
     fn verify(
         &self,
         key: &PublicKey,
-        digest: &[u8; 32],
+        signed: &dyn SignedBytes,
         signature: &Signature,
     ) -> Result<(), CryptoError> {
         self.count(|work| work.verify += 1);
-        RustCrypto.verify(key, digest, signature)
+        RustCrypto.verify(key, signed, signature)
     }
 }
 

@@ -6,7 +6,8 @@ use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNum
 use matter_session::crypto::{
     Aead, AesCcm, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN,
     OpenNonce, OperationalKey, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto, SealNonce,
-    Secret, Sha256State, SignError, Signature, Spake2p,
+    Secret, Sha256State, SignError, Signature, SignedBytes,
+    Spake2p,
 };
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{FabricId, NodeId};
@@ -192,14 +193,14 @@ impl<const LAX: bool> Curve for Toy<LAX> {
     fn verify(
         &self,
         key: &PublicKey,
-        digest: &[u8; HASH_LEN],
+        signed: &dyn SignedBytes,
         signature: &Signature,
     ) -> Result<(), CryptoError> {
         if LAX {
             return Ok(());
         }
         Element::decode(key)?;
-        let ok = toy_signature(key, digest) == *signature;
+        let ok = toy_signature(key, &signed.digest(self)?) == *signature;
         if ok { Ok(()) } else { Err(CryptoError::Unauthentic) }
     }
 }

@@ -50,6 +50,11 @@ pub fn wycheproof() -> Value {
     read("wycheproof-aes-ccm.json")
 }
 
+/// Wycheproof's test vectors of ECDSA and ECDH on P-256.
+pub fn wycheproof_p256() -> Value {
+    read("wycheproof-p256.json")
+}
+
 /// A file of `tests/vectors`.
 fn read(name: &str) -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/");

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use matter_session::crypto::{
     Blind, Cipher, CryptoError, Curve, Hashing, KeyPair, MIC_LEN, OpenNonce, PublicKey, RustCrypto,
-    SealNonce, Secret, Sha256State, Signature, Spake2p, SpakeVerifier,
+    SealNonce, Secret, Sha256State, Signature, SignedBytes, Spake2p, SpakeVerifier,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -286,10 +286,10 @@ impl<B: Curve + Spake2p> Curve for Noting<B> {
     fn verify(
         &self,
         key: &PublicKey,
-        digest: &[u8; 32],
+        signed: &dyn SignedBytes,
         signature: &Signature,
     ) -> Result<(), CryptoError> {
-        self.0.verify(key, digest, signature)
+        self.0.verify(key, signed, signature)
     }
 }
 

@@ -9,7 +9,7 @@ use matter_session::crypto::check::Primitive;
 use matter_session::crypto::{
     Aead, AesCcm, Blind, Cipher, CryptoError, Curve, EphemeralKey, HASH_LEN, Hashing, KEY_LEN,
     KeyPair, MIC_LEN, OpenJob, OpenNonce, PUBLIC_KEY_LEN, PrivacyNonce, PublicKey, RustCrypto,
-    SealJob, SealNonce, Secret, Sha256, Sha256State, Signature, Spake2p,
+    SealJob, SealNonce, Secret, Sha256, Sha256State, Signature, SignedBytes, Spake2p,
 };
 use matter_session::rand_core::CryptoRng;
 
@@ -200,12 +200,12 @@ impl Curve for Lies {
     fn verify(
         &self,
         key: &PublicKey,
-        digest: &[u8; HASH_LEN],
+        signed: &dyn SignedBytes,
         signature: &Signature,
     ) -> Result<(), CryptoError> {
         match self.fault(Primitive::Ecdsa) {
             Some(Fault::Wrong) => Ok(()),
-            _ => self.about(Primitive::Ecdsa, RustCrypto.verify(key, digest, signature), || ()),
+            _ => self.about(Primitive::Ecdsa, RustCrypto.verify(key, signed, signature), || ()),
         }
     }
 }

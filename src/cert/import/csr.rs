@@ -4,7 +4,7 @@ use der::Tag;
 
 use super::{Elements, Refusal, context};
 use crate::cert::CsrError;
-use crate::crypto::{Crypto, PublicKey, Sha256};
+use crate::crypto::{Crypto, PublicKey};
 
 impl From<Refusal> for CsrError {
     fn from(refusal: Refusal) -> Self {
@@ -73,9 +73,7 @@ pub fn verify_csr<C: Crypto>(crypto: &C, csr: &[u8]) -> Result<PublicKey, CsrErr
     info.end()?;
 
     let key = PublicKey::new(key).map_err(|_| CsrError::Algorithm)?;
-    let mut hash = crypto.sha256();
-    hash.update(signed);
-    crypto.verify(&key, &hash.finish(), &signature).map_err(|_| CsrError::Signature)?;
+    crypto.verify(&key, &signed, &signature).map_err(|_| CsrError::Signature)?;
     Ok(key)
 }
 

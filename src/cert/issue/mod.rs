@@ -218,7 +218,7 @@ impl<'a> CertificateRequest<'a> {
         }
         let subject_key_id = self.key_id(crypto);
         let certificate = self.write(self.subject(), &subject_key_id, &subject_key_id)?;
-        check_new_root(crypto, &certificate.certificate()?, Profile::STRICT)
+        check_new_root(&certificate.certificate()?, Profile::STRICT)
             .map_err(|error| error.fault)?;
         sign(crypto, certificate, &self.public_key, key)
     }
@@ -381,9 +381,9 @@ fn sign<C: Crypto>(
     issuer_key: &PublicKey,
     key: &mut dyn OperationalKey,
 ) -> Result<CertificateBuf, IssueError> {
-    let digest = buf.certificate()?.tbs_digest(crypto);
-    let signature: Signature = key.sign_digest(&digest)?;
-    crypto.verify(issuer_key, &digest, &signature).map_err(|_| SignError)?;
+    let certificate = buf.certificate()?;
+    let signature: Signature = key.sign_digest(&certificate.tbs_digest(crypto))?;
+    crypto.verify(issuer_key, &certificate, &signature).map_err(|_| SignError)?;
     let place = buf
         .as_mut_slice()
         .split_last_mut()

@@ -7,8 +7,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use super::{CheckError, Primitive, vectors as v};
 use crate::crypto::spake2p::G;
 use crate::crypto::{
-    CryptoError, Curve, HASH_LEN, KeyPair, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Secret,
-    Signature,
+    CryptoError, Curve, KeyPair, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Secret, Signature,
 };
 
 /// Checks the P-256 part of a backend.
@@ -63,23 +62,23 @@ fn draw<B: Curve + ?Sized>(backend: &B) -> Result<B::Ephemeral, CheckError> {
 
 #[inline(never)]
 fn ecdsa<B: Curve + ?Sized>(backend: &B) -> Result<(), CheckError> {
-    let verified = verify(backend, &v::ECDSA_KEY, &v::ECDSA_DIGEST, &v::ECDSA_SIGNATURE);
+    let verified = verify(backend, &v::ECDSA_KEY, &v::ECDSA_MESSAGE, &v::ECDSA_SIGNATURE);
     Primitive::Ecdsa.works("a signature", verified)
 }
 
 #[inline(never)]
 fn refused_signatures<B: Curve + ?Sized>(backend: &B) -> Result<(), CheckError> {
     for (case, forge) in FORGERIES {
-        let (mut digest, mut signature) = (v::ECDSA_DIGEST, v::ECDSA_SIGNATURE);
-        forge(&mut digest, &mut signature);
-        let refused = verify(backend, &v::ECDSA_KEY, &digest, &signature);
+        let (mut message, mut signature) = (v::ECDSA_MESSAGE, v::ECDSA_SIGNATURE);
+        forge(&mut message, &mut signature);
+        let refused = verify(backend, &v::ECDSA_KEY, &message, &signature);
         Primitive::Ecdsa.refuses(case, refused, CryptoError::Unauthentic)?;
     }
-    let refused = verify(backend, &v::ECDH_PUBLIC, &v::ECDSA_DIGEST, &v::ECDSA_SIGNATURE);
+    let refused = verify(backend, &v::ECDH_PUBLIC, &v::ECDSA_MESSAGE, &v::ECDSA_SIGNATURE);
     Primitive::Ecdsa.refuses("another key", refused, CryptoError::Unauthentic)?;
     for (case, point) in OFF_CURVE {
         let key = point();
-        let refused = verify(backend, key.as_bytes(), &v::ECDSA_DIGEST, &v::ECDSA_SIGNATURE);
+        let refused = verify(backend, key.as_bytes(), &v::ECDSA_MESSAGE, &v::ECDSA_SIGNATURE);
         Primitive::Ecdsa.refuses(case, refused, CryptoError::InvalidPoint)?;
     }
     Ok(())
@@ -88,17 +87,18 @@ fn refused_signatures<B: Curve + ?Sized>(backend: &B) -> Result<(), CheckError> 
 fn verify<B: Curve + ?Sized>(
     backend: &B,
     key: &[u8; PUBLIC_KEY_LEN],
-    digest: &[u8; HASH_LEN],
+    message: &Message,
     signature: &[u8; SIGNATURE_LEN],
 ) -> Result<(), CryptoError> {
-    backend.verify(&PublicKey::checked(key), digest, &Signature::new(*signature))
+    backend.verify(&PublicKey::checked(key), message, &Signature::new(*signature))
 }
 
-type Forgery = fn(&mut [u8; HASH_LEN], &mut [u8; SIGNATURE_LEN]);
+type Message = [u8; v::ECDSA_MESSAGE.len()];
+type Forgery = fn(&mut Message, &mut [u8; SIGNATURE_LEN]);
 
 /// What differs from the signature that was made.
 const FORGERIES: [(&str, Forgery); 6] = [
-    ("digest altered", |digest, _| digest[HASH_LEN - 1] ^= 1),
+    ("message altered", |message, _| message[0] ^= 1),
     ("r altered", |_, signature| signature[31] ^= 1),
     ("s altered", |_, signature| signature[63] ^= 1),
     ("r zero", |_, signature| signature.iter_mut().take(32).for_each(|byte| *byte = 0)),

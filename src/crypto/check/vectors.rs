@@ -97,9 +97,8 @@ pub(super) const ECDH_SHARED: [u8; 32] =
 pub(super) const ECDSA_KEY: [u8; 65] = hex("\
     0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb67903fe1008b8bc99a41ae9\
     e95628bc64f2f1b20c2d7e9f5177a3c294d4462299");
-/// The digest of `sample`.
-pub(super) const ECDSA_DIGEST: [u8; 32] =
-    hex("af2bdbe1aa9b6ec1e2ade1d694f41fc71a831d0268e9891562113d8a62add1bf");
+/// What is signed.
+pub(super) const ECDSA_MESSAGE: [u8; 6] = *b"sample";
 /// The signature, `r || s`.
 pub(super) const ECDSA_SIGNATURE: [u8; 64] = hex("\
     efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716f7cb1c942d657c41d436c7a1\

@@ -5,13 +5,13 @@ use alloc::sync::Arc;
 
 use rand_core::CryptoRng;
 
-use super::{EphemeralKey, RustCrypto, Sha256State};
+use super::{EphemeralKey, P256, RustCrypto, Sha256State};
 #[cfg(feature = "std")]
 use crate::crypto::SpakeVerifier;
 use crate::crypto::forward::{forward_curve, forward_spake2p};
 use crate::crypto::{
     AesCcmKey, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, PUBLIC_KEY_LEN,
-    PublicKey, Secret, Signature, Spake2p,
+    PublicKey, Secret, Signature, SignedBytes, Spake2p,
 };
 
 /// [`RustCrypto`] for nodes with little memory.
@@ -19,7 +19,7 @@ use crate::crypto::{
 /// A session keeps its two keys of 16 bytes and expands them for every message, where `RustCrypto`
 /// keeps two schedules of 176 bytes (352 on processors of 32 bits). Handshakes and Check-In
 /// messages use the same AES-CCM as sessions, and HKDF is the short form of [`Hashing::hkdf`]: a
-/// firmware has each algorithm once.
+/// firmware has each algorithm once. P-256 is always computed by the crate `p256`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CompactRustCrypto;
 
@@ -44,11 +44,12 @@ impl Hashing for CompactRustCrypto {
     }
 }
 
+/// Always portable: an engine brings tables of its own.
 impl Curve for CompactRustCrypto {
     type Ephemeral = EphemeralKey;
-    forward_curve!(self => RustCrypto);
+    forward_curve!(self => P256(None));
 }
 
 impl Spake2p for CompactRustCrypto {
-    forward_spake2p!(self => RustCrypto);
+    forward_spake2p!(self => P256(None));
 }

@@ -1,6 +1,12 @@
 //! The default backend, on the RustCrypto crates.
 
 mod compact;
+mod curve;
+#[cfg_attr(
+    not(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    path = "no_engine.rs"
+)]
+mod engine;
 #[cfg(feature = "std")]
 mod multiples;
 mod point;
@@ -15,25 +21,30 @@ use ::ccm::aead::inout::InOutBuf;
 use ::ccm::consts::{U13, U16};
 use ::hmac::{Hmac, KeyInit, Mac};
 use aes::Aes128Enc;
-use p256::SecretKey;
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rand_core::CryptoRng;
 use sha2::Digest;
 
 pub use self::compact::CompactRustCrypto;
-use self::point::{decode, draw, encode};
+pub use self::curve::EphemeralKey;
+use self::curve::P256;
+use self::engine::Engine;
 pub use self::signing::SigningKey;
 #[cfg(feature = "std")]
 use super::SpakeVerifier;
 use super::ccm::{self, batch};
+use super::forward::{forward_curve, forward_spake2p};
 use super::{
-    AesCcm, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, KeyPair, MIC_LEN,
-    OpenJob, OpenNonce, PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Sha256, Signature,
-    Spake2p,
+    AesCcm, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, MIC_LEN, OpenJob,
+    OpenNonce, PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Sha256, Signature,
+    SignedBytes, Spake2p,
 };
 
-/// The default [`Crypto`](super::Crypto) backend: pure Rust, constant time, AES and SHA
+/// The default [`Crypto`](super::Crypto) backend: constant time, without a C compiler, AES and SHA
 /// instructions where the processor has them.
+///
+/// With `std` on x86_64 and aarch64, P-256 is computed by the crate `graviola`, if the processor has
+/// what that needs: on x86_64 AES, CLMUL, AVX2, BMI1, BMI2 and ADX (since about 2015), on aarch64
+/// AES, PMULL and SHA-2. The processor is asked at run time. All others compute with the crate `p256`.
 ///
 /// [`AesCcm`] seals and opens messages of sessions. The crate `ccm` does so in handshakes and for
 /// Check-In messages, which use a key once.
@@ -155,103 +166,16 @@ impl Sha256 for Sha256State {
 
 impl Curve for RustCrypto {
     type Ephemeral = EphemeralKey;
-
-    fn ephemeral(&self, rng: &mut dyn CryptoRng) -> Result<EphemeralKey, CryptoError> {
-        let secret = draw(rng)?;
-        let public = encode(secret.public_key().as_affine())?;
-        Ok(EphemeralKey { secret, public })
-    }
-
-    fn verify(
-        &self,
-        key: &PublicKey,
-        digest: &[u8; HASH_LEN],
-        signature: &Signature,
-    ) -> Result<(), CryptoError> {
-        let key = p256::ecdsa::VerifyingKey::from(decode(key)?);
-        p256::ecdsa::Signature::from_slice(signature.as_bytes())
-            .and_then(|signature| key.verify_prehash(digest, &signature))
-            .map_err(|_| CryptoError::Unauthentic)
-    }
-}
-
-/// A P-256 key pair for one key agreement; wiped on drop.
-#[derive(Debug)]
-pub struct EphemeralKey {
-    secret: SecretKey,
-    public: PublicKey,
-}
-
-impl KeyPair for EphemeralKey {
-    fn public(&self) -> PublicKey {
-        self.public
-    }
-
-    fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
-        let shared = self.secret.diffie_hellman(&decode(peer)?);
-        Ok(Secret::new((*shared.raw_secret_bytes()).into()))
-    }
+    forward_curve!(self => P256(Engine::find()));
 }
 
 impl Spake2p for RustCrypto {
-    fn point_mul(
-        &self,
-        scalar: &Secret<32>,
-        point: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-        spake::point_mul(scalar, point)
-    }
-
-    fn point_add(
-        &self,
-        a: &[u8; PUBLIC_KEY_LEN],
-        b: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-        spake::point_add(a, b)
-    }
-
-    fn random_scalar(&self, rng: &mut dyn CryptoRng) -> Result<Secret<32>, CryptoError> {
-        Ok(Secret::new(draw(rng)?.to_bytes().into()))
-    }
-
-    fn spake_reduce(&self, wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
-        spake::reduce(wide)
-    }
-
-    fn spake_l(&self, w1: &Secret<32>) -> Result<PublicKey, CryptoError> {
-        spake::registration(w1)
-    }
-
-    fn spake_blind(
-        &self,
-        w0: &Secret<32>,
-        blind: Blind,
-        point: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-        spake::blind(w0, blind, point)
-    }
-
-    fn spake_unblind(
-        &self,
-        w0: &Secret<32>,
-        blind: Blind,
-        share: &PublicKey,
-    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-        spake::unblind(w0, blind, share)
-    }
-
-    #[cfg(feature = "std")]
-    fn spake_prepare(
-        &self,
-        w0: &Secret<32>,
-        l: &PublicKey,
-    ) -> Result<Option<Arc<dyn SpakeVerifier>>, CryptoError> {
-        Ok(Some(Arc::new(spake::Prepared::new(w0, l)?)))
-    }
+    forward_spake2p!(self => P256(Engine::find()));
 }
 
 #[cfg(test)]
 mod tests {
+    use p256::SecretKey;
     use zeroize::ZeroizeOnDrop;
 
     use super::*;

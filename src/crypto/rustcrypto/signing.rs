@@ -5,6 +5,7 @@ use core::fmt;
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use rand_core::CryptoRng;
 
+use super::engine::Engine;
 use super::point::{draw, encode};
 use crate::crypto::{
     CryptoError, HASH_LEN, OperationalKey, PublicKey, SIGNATURE_LEN, Secret, SignError, Signature,
@@ -14,6 +15,7 @@ use crate::crypto::{
 pub struct SigningKey {
     key: p256::ecdsa::SigningKey,
     public: PublicKey,
+    engine: Option<Engine>,
 }
 
 impl fmt::Debug for SigningKey {
@@ -43,7 +45,7 @@ impl SigningKey {
 
     fn from_key(key: p256::ecdsa::SigningKey) -> Result<Self, CryptoError> {
         let public = encode(key.verifying_key().as_affine())?;
-        Ok(Self { key, public })
+        Ok(Self { key, public, engine: Engine::find() })
     }
 
     /// Returns the form in which the key is stored.
@@ -62,9 +64,35 @@ impl SigningKey {
 impl OperationalKey for SigningKey {
     /// Deterministic (RFC 6979): needs no randomness.
     fn sign_digest(&mut self, digest: &[u8; HASH_LEN]) -> Result<Signature, SignError> {
-        let signature: p256::ecdsa::Signature =
-            self.key.sign_prehash(digest).map_err(|_| SignError)?;
+        let signature: p256::ecdsa::Signature = match self.engine {
+            Some(engine) => engine.sign(&self.key, digest)?,
+            None => self.key.sign_prehash(digest).map_err(|_| SignError)?,
+        };
         let bytes: [u8; SIGNATURE_LEN] = signature.to_bytes().into();
         Ok(Signature::new(bytes))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_the_same_with_an_engine_and_without() {
+        let scalars = [[0x42; 32], [1; 32], {
+            let mut one = [0; 32];
+            one[31] = 1;
+            one
+        }];
+        for scalar in scalars {
+            let mut key = SigningKey::from_bytes(&Secret::new(scalar)).unwrap();
+            for digest in (0..=255).map(|byte| [byte; HASH_LEN]) {
+                key.engine = None;
+                let portable = key.sign_digest(&digest).unwrap();
+                key.engine = Engine::find();
+                assert_eq!(key.sign_digest(&digest).unwrap(), portable);
+            }
+        }
     }
 }

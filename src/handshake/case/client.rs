@@ -4,7 +4,7 @@ use super::answer::{Answer, Shared, Target};
 use super::env::{BoundFabric, CaseEnv};
 use super::keys::{ResumeMic, TBE_DATA3_NONCE, resumed_session_keys, s3k, session_keys, write_tbe};
 use super::messages::{ResumeRequest, Sigma1, Sigma2Resume, Sigma3, TbeData, TbsData};
-use super::peer::{PeerVerified, tbs_digest};
+use super::peer::PeerVerified;
 use super::proof::{Proof, establish};
 use super::start::CaseStart;
 use crate::context::{Context, PeerIdentity, Rejected};
@@ -397,7 +397,7 @@ impl<C: Crypto> Client<C> {
         let fabric = target.fabric.find(env)?;
         let (noc, icac) = (fabric.noc(), fabric.icac());
         let (sender, receiver) = (&ephemeral.public(), &answer.key);
-        let digest = tbs_digest(crypto, &TbsData { noc, icac, sender, receiver })?;
+        let digest = TbsData { noc, icac, sender, receiver }.digest(crypto)?;
         let stage = Stage::AwaitSignature { digest };
         *transcript = answer.heard.clone();
         let (ends, Shared { shared, resumption_id, peer }) = (answer.ends, verified);

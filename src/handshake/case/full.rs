@@ -3,7 +3,7 @@
 use super::env::{BoundFabric, CaseEnv};
 use super::keys::{TBE_DATA2_NONCE, TBE_DATA3_NONCE, open_tbe, s2k, s3k, session_keys, write_tbe};
 use super::messages::{Sigma2, Sigma3, TbeData, TbsData};
-use super::peer::{Keys, PeerVerified, Presentation, tbs_digest};
+use super::peer::{Keys, PeerVerified, Presentation};
 use super::proof::{Proof, establish};
 use super::resuming::Instead;
 use crate::context::Context;
@@ -79,7 +79,7 @@ impl<C: Crypto> Drawing<C> {
         let Instead { ipk, peer_key, transcript } = first;
         let (noc, icac) = (found.noc(), found.icac());
         let tbs = TbsData { noc, icac, sender: &own_key, receiver: peer_key };
-        let digest = tbs_digest(crypto, &tbs)?;
+        let digest = tbs.digest(crypto)?;
         let full = Full {
             fabric: *fabric,
             // Cloned, as the state that is replaced wipes its secrets in their place.

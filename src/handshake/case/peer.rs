@@ -8,12 +8,11 @@ use crate::cert::{
     VerifiedCache,
 };
 use crate::context::{Context, PeerCertificates, PeerIdentity, Rejected};
-use crate::crypto::{Crypto, CryptoError, HASH_LEN, HashSink, PublicKey, Sha256, Signature};
+use crate::crypto::{Crypto, CryptoError, HASH_LEN, PublicKey, Sha256, Signature};
 use crate::fabric::Fabric;
 use crate::handshake::HandshakeError;
 use crate::ids::{CaseAuthTags, NodeId, Peer};
 use crate::time::MatterTime;
-use crate::tlv::Writer;
 
 /// Proof that the peer holds the operational key of a certificate of the fabric.
 #[derive(Debug)]
@@ -24,17 +23,6 @@ pub(super) struct PeerVerified {
     pub(super) valid_until: Option<MatterTime>,
     /// The present time, if it is known.
     pub(super) authenticated: Option<MatterTime>,
-}
-
-/// Returns the digest that the sender of certificates signs.
-#[inline(never)]
-pub(super) fn tbs_digest<C: Crypto>(
-    crypto: &C,
-    tbs: &TbsData<'_>,
-) -> Result<[u8; HASH_LEN], HandshakeError> {
-    let mut writer = Writer::new(HashSink::new(crypto.sha256()));
-    tbs.write(&mut writer)?;
-    Ok(writer.into_sink().finish())
 }
 
 /// What a peer has presented (TBEData2 or TBEData3, decrypted), while it is verified over several
@@ -166,8 +154,7 @@ fn verify_possession<C: Crypto>(
     key: &PublicKey,
 ) -> Result<(), HandshakeError> {
     let tbs = TbsData { noc: tbe.noc, icac: tbe.icac, sender: keys.peer, receiver: keys.own };
-    let digest = tbs_digest(crypto, &tbs)?;
-    crypto.verify(key, &digest, &Signature::new(*tbe.signature)).map_err(|error| match error {
+    crypto.verify(key, &tbs, &Signature::new(*tbe.signature)).map_err(|error| match error {
         CryptoError::Unauthentic => HandshakeError::WrongSignature,
         other => other.into(),
     })

@@ -1,7 +1,8 @@
 //! Known answers: each step compares with published ones, or with what matter.js computed.
 
 use matter_session::crypto::{
-    CompactRustCrypto, Curve, Hashing, KeyPair, PublicKey, Secret, Spake2p, check,
+    CompactRustCrypto, Curve, HASH_LEN, Hashing, KeyPair, PublicKey, Secret, SignedBytes, Spake2p,
+    check,
 };
 use matter_session::fabric::{FabricBuf, FabricCredentials, Ipk};
 use matter_session::ids::FabricIndex;
@@ -59,15 +60,22 @@ fn responder_fabric(meter: &mut Meter, noc: &[u8]) -> Option<FabricBuf> {
     meter.run(|| FabricBuf::new(&CompactRustCrypto, index, &credentials)).ok()
 }
 
-/// One signature. It must be refused for another digest.
+/// What is signed here.
+const MESSAGE: [u8; 32] = [0x5A; 32];
+
+fn digest() -> Option<[u8; HASH_LEN]> {
+    (&MESSAGE as &dyn SignedBytes).digest(&CompactRustCrypto).ok()
+}
+
+/// One signature. It must be refused over other bytes.
 pub fn verification(meter: &mut Meter) -> Option<()> {
     use matter_session::crypto::{OperationalKey, SigningKey};
 
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
-    let signature = key.sign_digest(&[0x5A; 32]).ok()?;
+    let signature = key.sign_digest(&digest()?).ok()?;
     let public = key.public_key();
     let other = CompactRustCrypto.verify(&public, &[0xA5; 32], &signature);
-    let verified = meter.run(|| CompactRustCrypto.verify(&public, &[0x5A; 32], &signature));
+    let verified = meter.run(|| CompactRustCrypto.verify(&public, &MESSAGE, &signature));
     (verified.is_ok() && other.is_err()).then_some(())
 }
 
@@ -78,7 +86,7 @@ pub fn case_operations(meter: &mut Meter) -> Option<()> {
 
     use crate::script::Script;
 
-    let digest = [0x5A; 32];
+    let digest = digest()?;
     let mut key = SigningKey::from_bytes(&Secret::new(v::CASE_RESPONDER_KEY)).ok()?;
     let (public, peer) = (key.public_key(), PublicKey::new(&v::SPAKE_SHARE_X).ok()?);
     let mut rng = Script::new(&[&v::CASE_RESPONDER_EPHEMERAL]);
@@ -86,5 +94,5 @@ pub fn case_operations(meter: &mut Meter) -> Option<()> {
     meter.run(|| own.agree(&peer)).ok()?;
     let signature = meter.run(|| key.sign_digest(&digest)).ok()?;
     (0..3)
-        .try_for_each(|_| meter.run(|| CompactRustCrypto.verify(&public, &digest, &signature)).ok())
+        .try_for_each(|_| meter.run(|| CompactRustCrypto.verify(&public, &MESSAGE, &signature)).ok())
 }

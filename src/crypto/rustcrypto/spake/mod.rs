@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "std")]
 pub(super) use self::tables::Prepared;
+use super::engine::Engine;
 use super::point::{decode, encode, scalar};
 use crate::crypto::{Blind, CryptoError, PUBLIC_KEY_LEN, PublicKey, Secret};
 
@@ -36,9 +37,13 @@ fn blinding(w0: &Scalar, blind: Blind) -> Result<ProjectivePoint, CryptoError> {
 }
 
 pub(super) fn point_mul(
+    engine: Option<Engine>,
     by: &Secret<32>,
     point: &[u8; PUBLIC_KEY_LEN],
 ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+    if let Some(engine) = engine {
+        return engine.point_mul(by, point);
+    }
     let by = scalar(by)?;
     let product = Zeroizing::new(read(point)? * *by);
     Ok(Secret::from(encode(&product.to_affine())?.as_bytes()))
@@ -67,7 +72,13 @@ pub(super) fn reduce(wide: &[u8; 40]) -> Result<Secret<32>, CryptoError> {
     Ok(Secret::new(scalar.to_bytes().into()))
 }
 
-pub(super) fn registration(w1: &Secret<32>) -> Result<PublicKey, CryptoError> {
+pub(super) fn registration(
+    engine: Option<Engine>,
+    w1: &Secret<32>,
+) -> Result<PublicKey, CryptoError> {
+    if let Some(engine) = engine {
+        return engine.generator_mul(w1);
+    }
     let w1 = scalar(w1)?;
     encode(&ProjectivePoint::mul_by_generator(&w1).to_affine())
 }

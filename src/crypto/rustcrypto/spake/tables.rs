@@ -3,12 +3,10 @@
 
 use std::sync::LazyLock;
 
-use p256::elliptic_curve::Group;
-
 use super::super::multiples::Multiples;
 use super::{
-    Blind, CryptoError, PUBLIC_KEY_LEN, ProjectivePoint, PublicKey, Secret, Zeroizing, blinding,
-    decode, decoded, encode, scalar,
+    Blind, CryptoError, Engine, PUBLIC_KEY_LEN, ProjectivePoint, PublicKey, Secret, Zeroizing,
+    blinding, decode, decoded, encode, point_mul, registration, scalar,
 };
 use crate::crypto::SpakeVerifier;
 
@@ -32,6 +30,7 @@ pub(super) fn of(blind: Blind) -> Result<&'static Fixed, CryptoError> {
 
 /// What all handshakes with one verifier have in common.
 pub(in super::super) struct Prepared {
+    engine: Option<Engine>,
     w0_m: Zeroizing<ProjectivePoint>,
     w0_n: Zeroizing<ProjectivePoint>,
     /// Made once for few handshakes: less memory, and less time for making it.
@@ -39,9 +38,14 @@ pub(in super::super) struct Prepared {
 }
 
 impl Prepared {
-    pub(in super::super) fn new(w0: &Secret<32>, l: &PublicKey) -> Result<Self, CryptoError> {
+    pub(in super::super) fn new(
+        engine: Option<Engine>,
+        w0: &Secret<32>,
+        l: &PublicKey,
+    ) -> Result<Self, CryptoError> {
         let w0 = scalar(w0)?;
         Ok(Self {
+            engine,
             w0_m: Zeroizing::new(blinding(&w0, Blind::M)?),
             w0_n: Zeroizing::new(blinding(&w0, Blind::N)?),
             l: Multiples::new(decode(l)?.to_projective()),
@@ -55,14 +59,13 @@ impl SpakeVerifier for Prepared {
         y: &Secret<32>,
         x_share: &PublicKey,
     ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-        let y = scalar(y)?;
-        let unblinded = Zeroizing::new(decode(x_share)?.to_projective() - *self.w0_m);
-        secret(*unblinded * *y)
+        let unblinded = secret(decode(x_share)?.to_projective() - *self.w0_m)?;
+        point_mul(self.engine, y, unblinded.as_bytes())
     }
 
     fn share(&self, y: &Secret<32>) -> Result<PublicKey, CryptoError> {
-        let y = scalar(y)?;
-        encode(&(ProjectivePoint::mul_by_generator(&y) + *self.w0_n).to_affine())
+        let own = decode(&registration(self.engine, y)?)?.to_projective();
+        encode(&(own + *self.w0_n).to_affine())
     }
 
     fn v(&self, y: &Secret<32>) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {

@@ -9,7 +9,9 @@ use core::ops::Range;
 
 use crate::bytes::debug_lengths;
 use crate::bytes::{Overflow, Sink};
-use crate::crypto::{HASH_LEN, MIC_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN};
+use crate::crypto::{
+    Crypto, CryptoError, HASH_LEN, MIC_LEN, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SignedBytes,
+};
 use crate::handshake::HandshakeError;
 use crate::handshake::fields::{session_id, session_parameters};
 use crate::ids::PeerSessionId;
@@ -353,11 +355,18 @@ pub struct TbsData<'a> {
 debug_lengths!(TbsData[]['_]: sender, receiver; noc);
 
 impl TbsData<'_> {
-    /// Writes the structure.
+    /// Returns the SHA-256 digest, which is signed.
     ///
     /// # Errors
-    /// [`Overflow`].
-    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<(), Overflow> {
+    /// None: a hash takes any number of bytes.
+    pub fn digest<C: Crypto>(&self, crypto: &C) -> Result<[u8; HASH_LEN], CryptoError> {
+        (self as &dyn SignedBytes).digest(crypto)
+    }
+}
+
+impl SignedBytes for TbsData<'_> {
+    fn write(&self, sink: &mut dyn Sink) -> Result<(), Overflow> {
+        let mut writer = Writer::new(sink);
         writer.start_structure(Tag::Anonymous)?;
         writer.bytes(Tag::Context(1), self.noc)?;
         if let Some(icac) = self.icac {
