@@ -270,10 +270,9 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `std` | yes | fast P-256 tables (25 kB of RAM for any handshake, 50 kB more for PASE, built on first use); implies `alloc` |
+//! | `std` | yes | P-256 in assembler on x86_64 and aarch64; tables of multiples (50 kB of RAM for PASE, 25 kB more on other processors, built on first use); implies `alloc` |
 //! | `alloc` | by `std` | `Heap`: tables that grow (without it, tables are arrays: [`Fixed`]); `manager::Shards`: several managers behind one port |
 //! | `rustcrypto` | yes | `RustCrypto` and `CompactRustCrypto`, backends on the RustCrypto crates; `SigningKey` |
-//! | `aws-lc-rs` | no | `AwsLcCrypto` and `AwsLcSigningKey`: CASE on AWS-LC, for controllers with many nodes. It needs a C compiler; implies `std` and `rustcrypto` |
 //! | `initiator` | yes | `connect_pase` and `connect_case`; a device that only answers does without |
 //! | `issue` | no | issuing certificates, as a controller does; verifying requests for them; converting X.509 certificates |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |
@@ -368,8 +367,6 @@ pub use rand_core;
 pub use crate::context::{
     AcceptAll, Context, PeerCertificates, PeerIdentity, PeerPolicy, Services,
 };
-#[cfg(feature = "aws-lc-rs")]
-pub use crate::crypto::{AwsLcCrypto, AwsLcSigningKey};
 #[cfg(feature = "rustcrypto")]
 pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{

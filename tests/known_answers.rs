@@ -50,8 +50,6 @@ fn the_backends_pass() {
     check::run(&CompactRustCrypto).unwrap();
     check::run(&&RustCrypto).unwrap();
     check::run(&Suite::of(RustCrypto).with_curve(CompactRustCrypto)).unwrap();
-    #[cfg(feature = "aws-lc-rs")]
-    check::run(&matter_session::crypto::AwsLcCrypto).unwrap();
 }
 
 /// What the traits compute by default passes, too, and does what the backend does.

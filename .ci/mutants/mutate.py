@@ -31,7 +31,7 @@ LEFT_OUT = {
 }
 # Code under these attributes is not compiled for the run, or is there for tests alone.
 ATTRIBUTES_LEFT_OUT = (
-    "cfg(test", "cfg(all(test", "cfg(any(test", "#[test]", "defmt", "aws-lc", "cfg(not(feature",
+    "cfg(test", "cfg(all(test", "cfg(any(test", "#[test]", "defmt", "cfg(not(feature",
     "cfg(doc", "_test-util",
 )
 CONDITIONS = {

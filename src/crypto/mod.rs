@@ -2,7 +2,7 @@
 //!
 //! Matter has one suite (AES-128-CCM, SHA-256, P-256), so the backend is a static generic and
 //! nothing is negotiated. `RustCrypto` is the default backend, `CompactRustCrypto` the same for
-//! nodes with little memory, `AwsLcCrypto` (feature `aws-lc-rs`) one for controllers.
+//! nodes with little memory.
 //!
 //! ```text
 //! part       required                     by default
@@ -16,8 +16,6 @@
 //! answers. [`Cipher`] and [`Curve`] have an example each.
 
 mod aead;
-#[cfg(feature = "aws-lc-rs")]
-mod aws_lc;
 mod batch;
 #[cfg(feature = "rustcrypto")]
 mod ccm;
@@ -44,8 +42,6 @@ mod suite;
 mod verifier;
 
 pub use self::aead::{Aead, TRIAL_LEN};
-#[cfg(feature = "aws-lc-rs")]
-pub use self::aws_lc::{AwsLcCrypto, AwsLcEphemeralKey, AwsLcSigningKey};
 pub use self::batch::{OpenJob, SealJob};
 #[cfg(feature = "rustcrypto")]
 pub use self::ccm::{AesCcm, AesCcmKey};

@@ -4,12 +4,12 @@ use core::mem::swap;
 
 use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
 use matter_session::context::{Context, Services};
-use matter_session::crypto::{AwsLcCrypto, AwsLcSigningKey, Crypto, Secret, SigningKey};
+use matter_session::crypto::{Crypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId};
 use matter_session::manager::{Config, Event, Heap, PeerAddress, Received, SessionManager};
 use matter_session::time::{Instant, MatterTime};
-use matter_session::{CompactRustCrypto, OperationalKey, Passcode, RustCrypto};
+use matter_session::{CompactRustCrypto, Passcode, RustCrypto};
 
 use matter_session_testing::net::{Dice, compute};
 
@@ -33,14 +33,14 @@ trait Node {
     fn sessions(&self) -> &[bool];
 }
 
-struct Member<C: Crypto, K> {
+struct Member<C: Crypto> {
     manager: SessionManager<C, Heap>,
-    key: K,
+    key: SigningKey,
     sessions: Vec<bool>,
     newest: Option<matter_session::SessionHandle>,
 }
 
-impl<C: Crypto, K: OperationalKey> Node for Member<C, K> {
+impl<C: Crypto> Node for Member<C> {
     fn dial(&mut self, cx: &mut Context<'_>, passcode: Option<Passcode>) {
         match passcode {
             Some(passcode) => self.manager.connect_pase(cx, PEER, passcode).unwrap(),
@@ -104,11 +104,11 @@ fn carry<'a>(
     payloads
 }
 
-/// Two members of a fabric whose root signs with one backend and whose intermediate with the other.
+/// Two members of a fabric.
 fn members(cx: &mut Context<'_>, backends: [&dyn Backend; 2]) -> [Box<dyn Node>; 2] {
     let validity = Validity::new(MatterTime::from_seconds(1), None).unwrap();
     let (fabric, ipks) = (FabricId::new(1).unwrap(), [Ipk::EpochKey(Secret::new([7; 16]))]);
-    let mut root_key = AwsLcSigningKey::generate(cx.rng()).unwrap();
+    let mut root_key = SigningKey::generate(cx.rng()).unwrap();
     let mut icac_key = SigningKey::generate(cx.rng()).unwrap();
     let mut serial = || SerialNumber::random(cx.rng());
     let rcac = CertificateRequest::rcac(1, root_key.public_key(), serial(), validity)
@@ -116,7 +116,7 @@ fn members(cx: &mut Context<'_>, backends: [&dyn Backend; 2]) -> [Box<dyn Node>;
         .unwrap();
     let root = rcac.certificate().unwrap();
     let icac = CertificateRequest::icac(2, icac_key.public_key(), serial(), validity)
-        .sign(&AwsLcCrypto, &mut Issuer::new(&root, &mut root_key).unwrap())
+        .sign(&CompactRustCrypto, &mut Issuer::new(&root, &mut root_key).unwrap())
         .unwrap();
     let intermediate = icac.certificate().unwrap();
     let mut issuer = Issuer::new(&intermediate, &mut icac_key).unwrap();
@@ -154,15 +154,14 @@ impl<C: Crypto + Copy + 'static> Backend for C {
     ) -> Box<dyn Node> {
         let mut manager = SessionManager::new(Config::default(), *self, cx.rng());
         manager.fabrics_mut().add(credentials).unwrap();
-        // A key is stored by one kind and taken in by the other.
-        let key = AwsLcSigningKey::from_bytes(&key.to_bytes()).unwrap();
+        let key = SigningKey::from_bytes(&key.to_bytes()).unwrap();
         Box::new(Member { manager, key, sessions: Vec::new(), newest: None })
     }
 }
 
 #[test]
 fn managers_of_both_backends_establish_sessions_with_each_other() {
-    let backends: [&dyn Backend; 3] = [&RustCrypto, &AwsLcCrypto, &CompactRustCrypto];
+    let backends: [&dyn Backend; 2] = [&RustCrypto, &CompactRustCrypto];
     for initiator in backends {
         for responder in backends {
             let mut rng = Dice::new(5);

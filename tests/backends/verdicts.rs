@@ -2,14 +2,14 @@
 //! does, too.
 
 use matter_session::crypto::{
-    AwsLcCrypto, AwsLcSigningKey, CryptoError, Curve, KeyPair, OperationalKey, PublicKey,
-    RustCrypto, Secret, Signature, SigningKey,
+    CompactRustCrypto, CryptoError, Curve, KeyPair, OperationalKey, PublicKey, RustCrypto, Secret,
+    Signature, SignedBytes, SigningKey,
 };
 use proptest::prelude::*;
 
 use matter_session_testing::net::Dice;
 
-const DIGEST: [u8; 32] = [0x3C; 32];
+const MESSAGE: [u8; 32] = [0x3C; 32];
 /// The order of the group, and the prime that coordinates are below.
 const ORDER: [u8; 32] = [
     0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6,
@@ -20,19 +20,24 @@ const PRIME: [u8; 32] = [
     0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
 ];
 
-fn keys(seed: u64) -> (SigningKey, AwsLcSigningKey) {
-    let key = SigningKey::generate(&mut Dice::new(seed)).unwrap();
-    let of_aws = AwsLcSigningKey::from_bytes(&key.to_bytes()).unwrap();
-    assert_eq!(key.public_key(), of_aws.public_key());
-    (key, of_aws)
+fn key(seed: u64) -> SigningKey {
+    SigningKey::generate(&mut Dice::new(seed)).unwrap()
+}
+
+/// A signature over the message.
+fn sign(key: &mut SigningKey) -> [u8; 64] {
+    let digest = (&MESSAGE as &dyn SignedBytes).digest(&RustCrypto).unwrap();
+    *key.sign_digest(&digest).unwrap().as_bytes()
 }
 
 /// The common verdict on a signature.
 #[track_caller]
 fn verify(key: &PublicKey, signature: [u8; 64]) -> Result<(), CryptoError> {
     let signature = Signature::new(signature);
-    let verdicts =
-        (RustCrypto.verify(key, &DIGEST, &signature), AwsLcCrypto.verify(key, &DIGEST, &signature));
+    let verdicts = (
+        RustCrypto.verify(key, &MESSAGE, &signature),
+        CompactRustCrypto.verify(key, &MESSAGE, &signature),
+    );
     assert_eq!(verdicts.0, verdicts.1, "{key:?} {:02x?}", signature.as_bytes());
     verdicts.0
 }
@@ -41,10 +46,10 @@ fn verify(key: &PublicKey, signature: [u8; 64]) -> Result<(), CryptoError> {
 #[track_caller]
 fn agree(seed: u64, peer: &PublicKey) -> Result<Secret<32>, CryptoError> {
     let own = RustCrypto.ephemeral(&mut Dice::new(seed)).unwrap();
-    let of_aws = AwsLcCrypto.ephemeral(&mut Dice::new(seed)).unwrap();
-    assert_eq!(own.public(), of_aws.public());
+    let portable = CompactRustCrypto.ephemeral(&mut Dice::new(seed)).unwrap();
+    assert_eq!(own.public(), portable.public());
     let secret = own.agree(peer);
-    assert_eq!(secret, of_aws.agree(peer));
+    assert_eq!(secret, portable.agree(peer));
     secret
 }
 
@@ -76,33 +81,23 @@ fn negated(modulus: [u8; 32], value: [u8; 32]) -> [u8; 32] {
 }
 
 #[test]
-fn signatures_of_either_kind_of_key_are_verified_by_both() {
+fn signatures_are_verified_by_both_in_either_form() {
     for seed in 0..20 {
-        let (mut key, mut of_aws) = keys(seed);
-        let public = key.public_key();
-        for signature in [key.sign_digest(&DIGEST), of_aws.sign_digest(&DIGEST)] {
-            let signature = *signature.unwrap().as_bytes();
-            assert_eq!(verify(&public, signature), Ok(()));
-            // `n - s` is as good as `s`: the specification demands neither.
-            let [r, s] = halves(&signature);
-            assert_eq!(verify(&public, pair(r, negated(ORDER, s))), Ok(()));
-            let other = keys(seed + 100).0.public_key();
-            assert_eq!(verify(&other, signature), Err(CryptoError::Unauthentic));
-        }
+        let mut own = key(seed);
+        let signature = sign(&mut own);
+        assert_eq!(verify(&own.public_key(), signature), Ok(()));
+        // `n - s` is as good as `s`: the specification demands neither.
+        let [r, s] = halves(&signature);
+        assert_eq!(verify(&own.public_key(), pair(r, negated(ORDER, s))), Ok(()));
+        let other = key(seed + 100).public_key();
+        assert_eq!(verify(&other, signature), Err(CryptoError::Unauthentic));
     }
 }
 
 #[test]
-fn signatures_by_aws_lc_differ_each_time() {
-    let (mut key, mut of_aws) = keys(1);
-    assert_eq!(key.sign_digest(&DIGEST), key.sign_digest(&DIGEST));
-    assert_ne!(of_aws.sign_digest(&DIGEST), of_aws.sign_digest(&DIGEST));
-}
-
-#[test]
 fn halves_of_signatures_outside_the_order_are_refused() {
-    let (mut key, _) = keys(2);
-    let [r, s] = halves(key.sign_digest(&DIGEST).unwrap().as_bytes());
+    let mut key = key(2);
+    let [r, s] = halves(&sign(&mut key));
     let mut next = ORDER;
     next[31] += 1;
     for wrong in [[0; 32], ORDER, next, PRIME, [0xFF; 32]] {
@@ -113,33 +108,24 @@ fn halves_of_signatures_outside_the_order_are_refused() {
 }
 
 #[test]
-fn keys_are_those_of_the_same_scalar_and_none_outside_the_order() {
+fn keys_are_no_scalars_outside_the_order() {
     let mut last = ORDER;
     last[31] -= 1;
     for scalar in [small(1), last] {
         let scalar = Secret::new(scalar);
-        let (key, of_aws) =
-            (SigningKey::from_bytes(&scalar).unwrap(), AwsLcSigningKey::from_bytes(&scalar));
-        let of_aws = of_aws.unwrap();
-        assert_eq!(key.public_key(), of_aws.public_key());
-        assert_eq!(of_aws.to_bytes(), Ok(scalar));
+        assert_eq!(SigningKey::from_bytes(&scalar).unwrap().to_bytes(), scalar);
     }
     let mut next = ORDER;
     next[31] += 1;
     for wrong in [[0; 32], ORDER, next, PRIME, [0xFF; 32]].map(Secret::new) {
         assert_eq!(SigningKey::from_bytes(&wrong).err(), Some(CryptoError::InvalidScalar));
-        assert_eq!(AwsLcSigningKey::from_bytes(&wrong).err(), Some(CryptoError::InvalidScalar));
-    }
-    for seed in 0..10 {
-        let drawn = AwsLcSigningKey::generate(&mut Dice::new(seed)).unwrap();
-        assert_eq!(drawn.public_key(), keys(seed).0.public_key(), "from the caller's randomness");
     }
 }
 
 #[test]
 fn what_is_no_point_is_refused_wherever_it_is_used() {
-    let (mut key, _) = keys(3);
-    let signature = *key.sign_digest(&DIGEST).unwrap().as_bytes();
+    let mut key = key(3);
+    let signature = sign(&mut key);
     let [x, y] = halves(&key.public_key().as_bytes()[1..]);
     let mut off = y;
     off[31] ^= 1;
@@ -190,14 +176,11 @@ proptest! {
     #[test]
     fn verdicts_on_altered_signatures_and_keys_agree(
         seed in 0..1000_u64,
-        by_aws_lc in any::<bool>(),
         of_signature in proptest::collection::vec(Change::any(), 0..3),
         of_key in proptest::collection::vec(Change::any(), 0..2),
     ) {
-        let (mut key, mut of_aws) = keys(seed);
-        let signature =
-            if by_aws_lc { of_aws.sign_digest(&DIGEST) } else { key.sign_digest(&DIGEST) };
-        let mut signature = halves(signature.unwrap().as_bytes());
+        let mut key = key(seed);
+        let mut signature = halves(&sign(&mut key));
         let mut public = halves(&key.public_key().as_bytes()[1..]);
         of_signature.iter().for_each(|change| change.apply(&mut signature));
         of_key.iter().for_each(|change| change.apply(&mut public));

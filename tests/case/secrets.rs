@@ -43,8 +43,6 @@ fn primitives_print_no_key_octets() {
     let ephemeral = BACKEND.ephemeral(&mut Script::new(&[&key])).unwrap();
     keeps(&ephemeral, secrets);
     keeps(&matter_session::crypto::SigningKey::from_bytes(&of_32).unwrap(), secrets);
-    #[cfg(feature = "aws-lc-rs")]
-    keeps(&matter_session::crypto::AwsLcSigningKey::from_bytes(&of_32).unwrap(), secrets);
     let mut hash = BACKEND.sha256();
     hash.update(&key);
     keeps(&hash, secrets);

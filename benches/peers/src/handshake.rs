@@ -6,7 +6,7 @@ mod theirs;
 use std::time::Duration;
 
 use matter_session::crypto::{
-    AwsLcCrypto, AwsLcSigningKey, Passcode, PbkdfParameters, RustCrypto, SigningKey, Verifier,
+    CompactRustCrypto, Passcode, PbkdfParameters, RustCrypto, SigningKey, Verifier,
 };
 use matter_session_testing::drive::{Node, Spent, case, case_on, nodes, pase};
 use matter_session_testing::net::PASSCODE;
@@ -23,18 +23,15 @@ pub fn measure(run: &mut Run) {
     for (what, us, them) in [("case", &of_us[0], &of_them[0]), ("case-noc", &of_us[1], &of_them[1])]
     {
         let mut contestants = vec![
-            Contestant::timed("ours", || on_aws_lc(us)),
+            Contestant::timed("ours", || both(case(&us.0, &us.1).0)),
             matter_crypto("matter-crypto", them),
-            Contestant::timed("rustcrypto", || on_rustcrypto(us)),
+            Contestant::timed("portable", || portable(us)),
         ];
         if what == "case" {
             contestants.push(matter_crypto("matter-crypto-noc", &of_them[1]));
         }
         run.compare(what, "0", &mut contestants);
     }
-    let ours = Contestant::timed("ours", || on_rustcrypto(&of_us[0]));
-    let mut contestants = [ours, matter_crypto("matter-crypto", &of_them[0])];
-    run.compare("case-rustcrypto", "0", &mut contestants);
 
     let passcode = Passcode::new(PASSCODE).expect("a valid passcode");
     let pbkdf = PbkdfParameters::new(ITERATIONS, &SALT).expect("within the limits");
@@ -52,13 +49,10 @@ fn matter_crypto<'a>(name: &'static str, case: &'a Case) -> Contestant<'a> {
     Contestant::timed(name, || case.shake_hands())
 }
 
-fn on_aws_lc((initiator, responder): &(Node, Node)) -> Duration {
-    let signer = |key: &SigningKey| AwsLcSigningKey::from_bytes(&key.to_bytes()).expect("a key");
-    both(case_on(&AwsLcCrypto, signer, initiator, responder).0)
-}
-
-fn on_rustcrypto((initiator, responder): &(Node, Node)) -> Duration {
-    both(case(initiator, responder).0)
+/// On `p256`, but for the signatures of the two keys.
+fn portable((initiator, responder): &(Node, Node)) -> Duration {
+    let signer = |key: &SigningKey| SigningKey::from_bytes(&key.to_bytes()).expect("a key");
+    both(case_on(&CompactRustCrypto, signer, initiator, responder).0)
 }
 
 fn both(spent: Spent) -> Duration {

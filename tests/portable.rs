@@ -1,16 +1,16 @@
-//! AWS-LC beside the default backend: what the default one is tested for once more on AWS-LC, both
-//! in one handshake, and their verdicts on what peers make up.
-#![cfg(feature = "aws-lc-rs")]
+//! The portable backend beside the default one: what the default one is tested for once more on the
+//! other, both in one handshake, and their verdicts on what peers make up. The default one computes
+//! P-256 in assembler if the processor can, and as the portable one if not.
 
 // What files of other targets take from the testing package they find here first, so they run on
-// AWS-LC.
+// the portable backend.
 extern crate matter_session_testing as testing;
 extern crate self as matter_session_testing;
 
 pub use testing::*;
 
-pub type Backend = matter_session::crypto::AwsLcCrypto;
-pub const BACKEND: Backend = matter_session::crypto::AwsLcCrypto;
+pub type Backend = matter_session::crypto::CompactRustCrypto;
+pub const BACKEND: Backend = matter_session::crypto::CompactRustCrypto;
 
 pub mod net {
     pub use testing::net::*;
@@ -45,6 +45,6 @@ mod manager {
 
 #[test]
 fn the_harness_runs_on_this_backend() {
-    assert!(core::any::type_name::<Backend>().ends_with("::AwsLcCrypto"));
+    assert!(core::any::type_name::<Backend>().ends_with("::CompactRustCrypto"));
     let _: fn() -> net::Net = net::Net::pair;
 }
