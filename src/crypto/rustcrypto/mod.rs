@@ -9,6 +9,7 @@ mod curve;
 mod engine;
 #[cfg(feature = "std")]
 mod multiples;
+mod pbkdf2;
 mod point;
 mod signing;
 mod spake;
@@ -124,14 +125,14 @@ impl Hashing for RustCrypto {
             .map_err(|_| CryptoError::TooLong)
     }
 
-    fn pbkdf2(
+    fn pbkdf2_rounds(
         &self,
         password: &[u8],
-        salt: &[u8],
-        iterations: u32,
-        out: &mut [u8],
+        rounds: u32,
+        last: &mut Secret<HASH_LEN>,
+        sum: &mut Secret<HASH_LEN>,
     ) -> Result<(), CryptoError> {
-        pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, iterations, out);
+        pbkdf2::rounds(password, rounds, last, sum);
         Ok(())
     }
 }
