@@ -9,8 +9,9 @@ use super::{CryptoError, PublicKey, Secret, Signature, SignedBytes};
 /// [Core, "Public Key Cryptography"]. Every point that comes from a peer must be refused unless it
 /// lies on the curve. Signing is not here: [`OperationalKey`](super::OperationalKey) signs.
 ///
-/// An accelerator of the curve implements this trait and [`Spake2p`](super::Spake2p). This backend
-/// uses [`CompactRustCrypto`](super::CompactRustCrypto) for everything else:
+/// An accelerator of the curve implements this trait and [`Spake2p`](super::Spake2p), and so does a
+/// validated module (FIPS 140), which [`RustCrypto`](super::RustCrypto) is not. This backend uses
+/// [`CompactRustCrypto`](super::CompactRustCrypto) for everything else:
 ///
 #[cfg_attr(feature = "rustcrypto", doc = "```")]
 #[cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]

@@ -159,11 +159,11 @@ fn signing() {
         let mut key = SigningKey::from_bytes(&secret([9; 32])).unwrap();
         let mut public_key = key.public_key();
         public(&public_key);
-        let digest = (&[8; 32] as &dyn SignedBytes).digest(&RustCrypto).unwrap();
+        let digest = (&[8_u8; 32] as &dyn SignedBytes).digest(&RustCrypto).unwrap();
         let signature = key.sign_digest(&digest).unwrap();
         public(&signature);
         public_key = PublicKey::new(public_key.as_bytes()).unwrap();
-        RustCrypto.verify(&public_key, &[8; 32], &signature).unwrap();
+        RustCrypto.verify(&public_key, &[8_u8; 32], &signature).unwrap();
     });
 }
 

@@ -9,6 +9,7 @@ mod curve;
 mod engine;
 #[cfg(feature = "std")]
 mod multiples;
+mod pbkdf2;
 mod point;
 mod signing;
 mod spake;
@@ -124,6 +125,17 @@ impl Hashing for RustCrypto {
             .map_err(|_| CryptoError::TooLong)
     }
 
+    fn pbkdf2_rounds(
+        &self,
+        password: &[u8],
+        rounds: u32,
+        last: &mut Secret<HASH_LEN>,
+        sum: &mut Secret<HASH_LEN>,
+    ) -> Result<(), CryptoError> {
+        pbkdf2::rounds(password, rounds, last, sum);
+        Ok(())
+    }
+
     fn pbkdf2(
         &self,
         password: &[u8],
@@ -131,7 +143,7 @@ impl Hashing for RustCrypto {
         iterations: u32,
         out: &mut [u8],
     ) -> Result<(), CryptoError> {
-        pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, iterations, out);
+        ::pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, iterations, out);
         Ok(())
     }
 }

@@ -79,6 +79,10 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     /// operation on the curve, or 512 iterations of PBKDF2. They take turns. This is the only call
     /// that computes for them what takes long, except for the key pair of
     /// [`connect_case`](Self::connect_case).
+    ///
+    /// Handle all datagrams that have arrived between two of these calls, and do not repeat the call
+    /// until nothing is left to compute: then a message waits for one part at most, and not for all
+    /// parts of all handshakes.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         self.handle_deadlines(cx);
     }
