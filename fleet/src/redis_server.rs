@@ -3,6 +3,7 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -73,13 +74,21 @@ impl RedisServer {
             .spawn();
         self.child = Some(child.map_err(|error| format!("redis-server: {error}"))?);
         let begin = Clock::now();
-        while TcpStream::connect(self.address).is_err() {
+        while !self.answers() {
             if begin.elapsed() > PATIENCE {
                 return Err("redis-server does not start".into());
             }
             thread::sleep(Duration::from_millis(10));
         }
         Ok(())
+    }
+
+    /// Returns true if it has read its data.
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
+        let mut answer = [0; 5];
+        let asked = stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer));
+        asked.is_ok() && answer == *b"+PONG"
     }
 
     /// Removes its data, while it does not run.

@@ -64,7 +64,12 @@ enum State {
     /// Its record is fetched; until then.
     Loading(Instant),
     Connecting(HandshakeHandle),
-    Served { session: SessionHandle, how: How, answered: bool, ask: Instant },
+    Served {
+        session: SessionHandle,
+        how: How,
+        answered: bool,
+        ask: Instant,
+    },
 }
 
 /// A controller process.
@@ -214,9 +219,8 @@ impl Controller {
             }
             Answer::Claimed(claimed) => {
                 // The handshake does not wait any more if the answer took too long.
-                let _ = self.node.with(|manager, cx| {
-                    manager.records_mut().complete_claim(cx, claimed)
-                });
+                let _ =
+                    self.node.with(|manager, cx| manager.records_mut().complete_claim(cx, claimed));
             }
             Answer::Live(live) => {
                 if self.view.update(now, live.as_deref()) {
@@ -243,9 +247,7 @@ impl Controller {
                 }
             }
             Event::HandshakeFailed { handshake: Some(failed), .. } => {
-                let connecting = |device: &&mut Device| {
-                    matches!(device.state, State::Connecting(handshake) if handshake == failed)
-                };
+                let connecting = |device: &&mut Device| matches!(device.state, State::Connecting(handshake) if handshake == failed);
                 if let Some(device) = self.devices.values_mut().find(connecting) {
                     device.state = State::Absent(now + RETRY);
                 }
@@ -280,9 +282,7 @@ impl Controller {
     }
 
     fn absent(&mut self, closed: SessionHandle, now: Instant) {
-        let served = |device: &&mut Device| {
-            matches!(device.state, State::Served { session, .. } if session == closed)
-        };
+        let served = |device: &&mut Device| matches!(device.state, State::Served { session, .. } if session == closed);
         if let Some(device) = self.devices.values_mut().find(served) {
             device.state = State::Absent(now);
         }
@@ -299,9 +299,8 @@ impl Controller {
         while let Some(mut held) = self.lookups.overdue(now) {
             self.receive_one(&mut held.datagram, held.from);
         }
-        let under_way = |device: &&Device| {
-            matches!(device.state, State::Loading(_) | State::Connecting(_))
-        };
+        let under_way =
+            |device: &&Device| matches!(device.state, State::Loading(_) | State::Connecting(_));
         let mut under_way = self.devices.values().filter(under_way).count();
         let ids: Vec<_> = self.devices.keys().copied().collect();
         for id in ids {

@@ -2,8 +2,8 @@
 //!
 //! A thread talks to Redis. The manager's thread leaves orders and takes answers, and never waits.
 //! Every order that expects an answer gets one, also if Redis is gone, hangs or sends garbage: no
-//! record, or no claim. That costs a full handshake, as do orders that find the queue full. Only an
-//! answer can be late: those who wait for one need a deadline.
+//! record, or no claim. That costs a full handshake, as do orders that find the queue full. But an
+//! answer can be late, as a timeout counts from the last byte: those who wait need a deadline.
 
 mod database;
 mod scripts;
