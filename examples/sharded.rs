@@ -1,37 +1,45 @@
-//! Several managers behind one UDP socket: a thread that reads and routes, a thread for each
-//! shard, and one that makes load. Reports datagrams per second with one shard and with two.
+//! Several managers behind one UDP socket. One shard reads, handles and answers on one thread.
+//! Several have a thread each, and one more thread reads for them and routes. Another thread makes
+//! load. Reports datagrams per second with one shard and with two.
 //!
 //! ```text
 //! cargo run --release --example sharded
 //! ```
 //! The load shares the cores with the shards, so the figures say little about more of them.
+//! `udp/mod.rs` reads and sends many datagrams in one system call.
 
 mod ladder;
+#[path = "sharded/mailbox.rs"]
+mod mailbox;
+mod udp;
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use std::net::UdpSocket;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::Instant as Clock;
 
 use ladder::{Authority, Outcome, system_rng};
-use matter_session::context::Services;
+use mailbox::{Batch, Mailbox};
+use matter_session::context::{Context, Services};
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::Fabric;
 use matter_session::ids::{
     CaseAuthTags, FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId,
 };
 use matter_session::manager::{
-    Config, Event, HeapSessionManager, PeerAddress, Received, SessionHandle, Shards,
+    BatchMessage, Config, Datagram, Event, HeapSessionManager, Message, PeerAddress, Received,
+    SessionHandle, Shards,
 };
 use matter_session::rand_core::Rng;
 use matter_session::time::Instant;
+use mio::{Events, Poll, Token};
+use udp::{Inbox, Outbox, Socket};
 
-const PROTOCOL: ProtocolId = ProtocolId::INTERACTION_MODEL;
-const REQUEST: u8 = 0x02;
-const REPORT: u8 = 0x05;
+const REQUEST: MessageType = MessageType::new(ProtocolId::INTERACTION_MODEL, 0x02);
+const REPORT: MessageType = MessageType::new(ProtocolId::INTERACTION_MODEL, 0x05);
+const PAYLOAD: [u8; 64] = [7; 64];
 const NODE: NodeId = NodeId::new(0xDE);
 const PEER: NodeId = NodeId::new(0xC0);
 
@@ -59,70 +67,141 @@ fn measure(count: usize) -> Outcome<(u64, Vec<usize>)> {
     let mut key = [0; 16];
     rng.fill_bytes(&mut key);
     let shards = Shards::new(count, key).ok_or("too many shards")?;
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    socket.set_read_timeout(Some(TICK))?;
-    let address = socket.local_addr()?;
     let mut authority = Authority::found(FabricId::new(1).ok_or("zero")?, &mut rng)?;
-    let mut load = Node::new(Config::default(), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?);
-    load.join(&mut authority, PEER)?;
-
-    let (mut nodes, mut inboxes) = (Vec::<Node>::new(), Vec::new());
+    let mut nodes = Vec::<Node>::new();
     for shard in shards.iter() {
-        let mut node = Node::new(Config::default().with_shard(shard), socket.try_clone()?);
+        let mut node = Node::new(Config::default().with_shard(shard));
         match nodes.first() {
             None => node.join(&mut authority, NODE)?,
             Some(first) => node.join_like(first)?,
         }
         nodes.push(node);
-        inboxes.push(mpsc::channel());
     }
-    let (outboxes, inboxes): (Vec<_>, Vec<_>) = inboxes.into_iter().unzip();
+    let mut load = Node::new(Config::default());
+    load.join(&mut authority, PEER)?;
 
-    let (over, received) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (socket, mut port) = bind()?;
+    let address = socket.local_addr()?;
+    let state = State::default();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let outboxes = outboxes;
-            let mut buffer = [0; 1280];
-            while !over.load(Ordering::Relaxed) {
-                let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
-                received.fetch_add(1, Ordering::Relaxed);
-                let datagram = buffer.get(..len).unwrap_or_default();
-                if let Some(shard) = shards.of(datagram).and_then(|shard| outboxes.get(shard)) {
-                    // A shard that has ended takes nothing in.
-                    let _ = shard.send((datagram.to_vec(), from));
-                }
-            }
+        let serving = scope.spawn(|| {
+            let served = match nodes.as_mut_slice() {
+                [node] => serve_alone(node, &socket, &mut port, &state),
+                nodes => serve_together(nodes, shards, &socket, &mut port, &state),
+            };
+            served.map_err(|error| error.to_string())?;
+            Ok::<_, String>(nodes.iter().map(|node| node.manager.sessions().len()).collect())
         });
-        let serving: Vec<_> = nodes
-            .iter_mut()
-            .zip(inboxes)
-            .map(|(node, inbox)| {
-                let over = &over;
-                scope.spawn(move || node.serve(&inbox, over).map_err(|error| error.to_string()))
-            })
-            .collect();
-        let outcome = load.run(address, &received);
-        over.store(true, Ordering::Relaxed);
-        let mut sessions = Vec::new();
-        for shard in serving {
-            sessions.push(shard.join().map_err(|_| "a shard panicked")??);
-        }
+        let outcome = load.run(address, &state);
+        state.over.store(true, Ordering::Relaxed);
+        let sessions = serving.join().map_err(|_| "a shard panicked")??;
         Ok((outcome?, sessions))
     })
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether the load has ended.
+    over: AtomicBool,
+    /// How many datagrams the node has received.
+    received: AtomicU64,
+}
+
+impl State {
+    fn runs(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
+    }
+}
+
+/// One shard: it needs no other thread.
+fn serve_alone(node: &mut Node, socket: &Socket, port: &mut Port, state: &State) -> Outcome {
+    while state.runs() {
+        port.read(socket, node.patience())?;
+        let count = node.answer(port.inbox.datagrams());
+        state.received.fetch_add(count, Ordering::Relaxed);
+        node.turn(socket);
+    }
+    Ok(())
+}
+
+/// Several shards: each has a thread, and this one reads for them.
+fn serve_together(
+    nodes: &mut [Node],
+    shards: Shards,
+    socket: &Socket,
+    port: &mut Port,
+    state: &State,
+) -> Outcome {
+    let mailboxes: Vec<_> = shards.iter().map(|_| Mailbox::default()).collect();
+    let mut batches: Vec<_> = shards.iter().map(|_| Batch::default()).collect();
+    thread::scope(|scope| {
+        for (node, mailbox) in nodes.iter_mut().zip(&mailboxes) {
+            scope.spawn(move || {
+                let mut batch = Batch::default();
+                while state.runs() {
+                    mailbox.take(&mut batch, node.patience());
+                    node.answer(batch.datagrams());
+                    node.turn(socket);
+                }
+            });
+        }
+        while state.runs() {
+            port.read(socket, TICK)?;
+            for (from, datagram) in port.inbox.datagrams() {
+                state.received.fetch_add(1, Ordering::Relaxed);
+                if let Some(batch) = shards.of(datagram).and_then(|shard| batches.get_mut(shard)) {
+                    batch.push(from, datagram);
+                }
+            }
+            for (batch, mailbox) in batches.iter_mut().zip(&mailboxes) {
+                if !batch.is_empty() {
+                    mailbox.put(batch);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What a thread reads with: it waits for datagrams, and has buffers for them.
+struct Port {
+    poll: Poll,
+    events: Events,
+    inbox: Inbox,
+}
+
+fn bind() -> Outcome<(Socket, Port)> {
+    let poll = Poll::new()?;
+    let socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), &poll, Token(0))?;
+    let inbox = Inbox::new(&socket);
+    Ok((socket, Port { poll, events: Events::with_capacity(1), inbox }))
+}
+
+impl Port {
+    /// Reads what has arrived. If that is nothing, waits until something arrives.
+    fn read(&mut self, socket: &Socket, at_most: Duration) -> io::Result<()> {
+        if socket.read(&mut self.inbox)? || at_most.is_zero() {
+            return Ok(());
+        }
+        match self.poll.poll(&mut self.events, Some(at_most)) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A manager, and what it sends through.
 struct Node {
     manager: HeapSessionManager,
-    socket: UdpSocket,
     key: Option<SigningKey>,
     started: Clock,
+    outbox: Outbox,
 }
 
 impl Node {
-    fn new(config: Config, socket: UdpSocket) -> Self {
+    fn new(config: Config) -> Self {
         let manager = HeapSessionManager::new(config, RustCrypto, &mut system_rng());
-        Self { manager, socket, key: None, started: Clock::now() }
+        Self { manager, key: None, started: Clock::now(), outbox: Outbox::new() }
     }
 
     fn join(&mut self, authority: &mut Authority, node: NodeId) -> Outcome {
@@ -148,8 +227,14 @@ impl Node {
         Instant::from_millis(self.started.elapsed().as_millis().try_into().unwrap_or(u64::MAX))
     }
 
-    /// Sends what is to be sent and tells what happened.
-    fn turn(&mut self) -> Outcome<Vec<Event<()>>> {
+    /// How long the node may wait for datagrams. That is no time while a handshake computes.
+    fn patience(&self) -> Duration {
+        let due = self.manager.poll_timeout();
+        due.map_or(TICK, |due| due.saturating_since(self.now()).min(TICK))
+    }
+
+    /// Does what is due, sends what is to be sent, and tells what happened.
+    fn turn(&mut self, socket: &Socket) -> Vec<Event<()>> {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.now());
@@ -165,113 +250,106 @@ impl Node {
         }
         while let Some(transmit) = self.manager.poll_transmit(cx.now()) {
             if let PeerAddress::Udp(to) = transmit.to {
-                // A datagram that the socket refuses counts as lost: it is retransmitted.
-                let _ = self.socket.send_to(transmit.datagram, to);
+                self.outbox.push(socket, to, transmit.datagram);
             }
         }
-        Ok(events)
+        self.outbox.flush(socket);
+        events
     }
 
-    /// A shard: answers every request. Returns how many sessions it has in the end.
-    fn serve(
-        &mut self,
-        inbox: &Receiver<(Vec<u8>, SocketAddr)>,
-        over: &AtomicBool,
-    ) -> Outcome<usize> {
+    /// Handles what was read and answers every request. Returns how many datagrams there were.
+    fn answer<'b>(&mut self, read: impl Iterator<Item = (SocketAddr, &'b mut [u8])>) -> u64 {
         let mut rng = system_rng();
-        while !over.load(Ordering::Relaxed) {
-            let computes = self.manager.handshakes().is_computing();
-            match inbox.recv_timeout(if computes { Duration::ZERO } else { TICK }) {
-                Ok((mut datagram, from)) => {
-                    let mut services = Services::new(&mut rng);
-                    let mut cx = services.at(self.now());
-                    let received =
-                        self.manager.handle_datagram(&mut cx, from.into(), &mut datagram);
-                    if let Received::Message(message) = received {
-                        let (exchange, payload) = (message.exchange, message.payload);
-                        let report = MessageType::new(PROTOCOL, REPORT);
-                        // A peer that cannot be answered is no reason to end.
-                        let _ = self.manager.send(&mut cx, exchange, report, payload);
-                        self.manager.close_exchange(exchange);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            self.turn()?;
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
+        let mut datagrams = datagrams(read);
+        self.manager.handle_datagrams(&mut cx, &mut datagrams);
+        let mut answers: Vec<_> = messages(&mut datagrams)
+            .map(|request| BatchMessage::new(request.exchange, REPORT, request.payload))
+            .collect();
+        // A peer that cannot be answered is no reason to end.
+        self.manager.send_all(&mut cx, &mut answers);
+        for answer in &answers {
+            self.manager.close_exchange(answer.exchange());
         }
-        Ok(self.manager.sessions().len())
+        datagrams.len() as u64
+    }
+
+    /// The load: handles what was read, and asks again on every session that has an answer.
+    fn ask_again<'b>(&mut self, read: impl Iterator<Item = (SocketAddr, &'b mut [u8])>) -> Outcome {
+        let mut rng = system_rng();
+        let mut services = Services::new(&mut rng);
+        let mut cx = services.at(self.now());
+        let mut datagrams = datagrams(read);
+        self.manager.handle_datagrams(&mut cx, &mut datagrams);
+        let mut answered = Vec::new();
+        for answer in messages(&mut datagrams) {
+            self.manager.close_exchange(answer.exchange);
+            answered.push(answer.session);
+        }
+        self.ask(&mut cx, &answered)
+    }
+
+    fn ask(&mut self, cx: &mut Context<'_>, sessions: &[SessionHandle]) -> Outcome {
+        let mut requests = Vec::new();
+        for session in sessions {
+            let exchange = self.manager.open_exchange(cx, *session)?;
+            requests.push(BatchMessage::new(exchange, REQUEST, &PAYLOAD));
+        }
+        self.manager.send_all(cx, &mut requests);
+        Ok(())
     }
 
     /// The load: sessions with the node, and on each a request as soon as the last is answered.
     /// Returns how many datagrams the node has received meanwhile.
-    fn run(&mut self, node: SocketAddr, received: &AtomicU64) -> Outcome<u64> {
-        self.socket.set_read_timeout(Some(TICK))?;
+    fn run(&mut self, node: SocketAddr, state: &State) -> Outcome<u64> {
+        let (socket, mut port) = bind()?;
         let mut rng = system_rng();
+        let mut services = Services::new(&mut rng);
         let mut sessions = Vec::new();
         let begin = Clock::now();
         while sessions.len() < SESSIONS {
-            let mut services = Services::new(&mut rng);
-            let mut cx = services.at(self.now());
             // Full handshakes and resumed ones, as it happens.
             self.manager.connect_case(
-                &mut cx,
+                &mut services.at(self.now()),
                 PeerAddress::Udp(node),
                 Peer::new(FabricIndex::MIN, NODE),
             )?;
             let wanted = sessions.len() + 1;
             while sessions.len() < wanted {
-                for event in self.turn()? {
+                for event in self.turn(&socket) {
                     match event {
                         Event::Established { session, .. } => sessions.push(session),
                         Event::HandshakeFailed { error, .. } => return Err(error.into()),
                         _ => {}
                     }
                 }
-                if !self.manager.handshakes().is_computing() {
-                    self.hear()?;
-                }
+                port.read(&socket, self.patience())?;
+                self.ask_again(port.inbox.datagrams())?;
                 if begin.elapsed() > PATIENCE {
                     return Err("no session".into());
                 }
             }
         }
-        for session in sessions {
-            self.ask(session)?;
-        }
-        let (begin, before) = (Clock::now(), received.load(Ordering::Relaxed));
+        self.ask(&mut services.at(self.now()), &sessions)?;
+        let (begin, before) = (Clock::now(), state.received.load(Ordering::Relaxed));
         while begin.elapsed() < LOAD {
-            self.turn()?;
-            if let Some(session) = self.hear()? {
-                self.ask(session)?;
-            }
+            self.turn(&socket);
+            port.read(&socket, self.patience())?;
+            self.ask_again(port.inbox.datagrams())?;
         }
-        Ok(received.load(Ordering::Relaxed) - before)
+        Ok(state.received.load(Ordering::Relaxed) - before)
     }
+}
 
-    fn ask(&mut self, session: SessionHandle) -> Outcome {
-        let mut rng = system_rng();
-        let mut services = Services::new(&mut rng);
-        let mut cx = services.at(self.now());
-        let exchange = self.manager.open_exchange(&mut cx, session)?;
-        Ok(self.manager.send(&mut cx, exchange, MessageType::new(PROTOCOL, REQUEST), &[7; 64])?)
-    }
+fn datagrams<'b>(read: impl Iterator<Item = (SocketAddr, &'b mut [u8])>) -> Vec<Datagram<'b>> {
+    read.map(|(from, bytes)| Datagram::new(from.into(), bytes)).collect()
+}
 
-    /// Waits a moment for a datagram; the session of an answer.
-    fn hear(&mut self) -> Outcome<Option<SessionHandle>> {
-        let mut rng = system_rng();
-        let mut buffer = [0; 1280];
-        // An error is a timeout, or is caused by a peer: on some systems by a long datagram.
-        let Ok((len, from)) = self.socket.recv_from(&mut buffer) else { return Ok(None) };
-        let mut services = Services::new(&mut rng);
-        let mut cx = services.at(self.now());
-        let datagram = buffer.get_mut(..len).unwrap_or_default();
-        match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
-            Received::Message(message) => {
-                self.manager.close_exchange(message.exchange);
-                Ok(Some(message.session))
-            }
-            _ => Ok(None),
-        }
-    }
+/// The messages for the application among what was handled.
+fn messages<'b>(handled: &mut [Datagram<'b>]) -> impl Iterator<Item = Message<'b>> {
+    handled.iter_mut().filter_map(|datagram| match datagram.take() {
+        Some(Received::Message(message)) => Some(message),
+        _ => None,
+    })
 }

@@ -1,0 +1,74 @@
+//! How the thread that reads hands datagrams to the thread of a shard.
+
+use core::mem;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// How many bytes wait for a shard at most. What comes beyond that is lost, as when the buffer of a
+/// socket is full: other shards do not wait for this one.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Datagrams one behind the other in one buffer, which is used again and again.
+#[derive(Default)]
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    datagrams: Vec<(SocketAddr, usize)>,
+}
+
+impl Batch {
+    pub(crate) fn push(&mut self, from: SocketAddr, datagram: &[u8]) {
+        self.bytes.extend_from_slice(datagram);
+        self.datagrams.push((from, datagram.len()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+        let mut rest = self.bytes.as_mut_slice();
+        self.datagrams.iter().map_while(move |(from, len)| {
+            let (datagram, behind) = mem::take(&mut rest).split_at_mut_checked(*len)?;
+            rest = behind;
+            Some((*from, datagram))
+        })
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.datagrams.clear();
+    }
+}
+
+/// What waits for a shard.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    waiting: Mutex<Batch>,
+    arrived: Condvar,
+}
+
+impl Mailbox {
+    /// Leaves datagrams for the shard, and empties the batch.
+    pub(crate) fn put(&self, batch: &mut Batch) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_empty() {
+            mem::swap(&mut *waiting, batch);
+        } else if waiting.bytes.len() < MOST_BYTES {
+            waiting.bytes.append(&mut batch.bytes);
+            waiting.datagrams.append(&mut batch.datagrams);
+        }
+        drop(waiting);
+        batch.clear();
+        self.arrived.notify_one();
+    }
+
+    /// Waits for datagrams, and exchanges them for a batch that was handled.
+    pub(crate) fn take(&self, handled: &mut Batch, at_most: Duration) {
+        handled.clear();
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.arrived.wait_timeout_while(waiting, at_most, |batch| batch.is_empty());
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        mem::swap(&mut *waiting, handled);
+    }
+}
