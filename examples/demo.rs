@@ -21,8 +21,8 @@ use matter_session::ids::{
     CaseAuthTags, FabricId, FabricIndex, MessageType, NodeId, Peer, ProtocolId,
 };
 use matter_session::manager::{
-    CloseReason, Config, Event, ExchangeHandle, HeapSessionManager, PeerAddress, Received,
-    SessionHandle,
+    CloseReason, Config, Event, ExchangeHandle, Heap, PeerAddress, Received, SessionHandle,
+    SessionManager,
 };
 use matter_session::session::{SessionParameters, Transports};
 use matter_session::time::Instant;
@@ -95,10 +95,12 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// A node: a manager behind its sockets. What its application keeps for each session is the
-/// connection, if there is one.
+/// The application keeps the connection of each session with it, if there is one.
+type Manager = SessionManager<RustCrypto, Heap, Option<PeerAddress>>;
+
+/// A node: a manager behind its sockets.
 struct Node<'w> {
-    manager: HeapSessionManager<Option<PeerAddress>>,
+    manager: Manager,
     link: Box<dyn Link + 'w>,
     /// A connection that nothing runs over any more.
     unused: Option<PeerAddress>,
@@ -116,7 +118,7 @@ enum News {
 impl<'w> Node<'w> {
     fn new(link: Box<dyn Link + 'w>, parameters: SessionParameters, wire: &'w Wire) -> Self {
         let config = Config::default().with_parameters(parameters);
-        let manager = HeapSessionManager::new(config, RustCrypto, &mut system_rng());
+        let manager = Manager::new(config, RustCrypto, &mut system_rng());
         Self { manager, link, unused: None, key: None, wire }
     }
 
