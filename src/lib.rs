@@ -64,8 +64,8 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-//! let mut phone = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
-//! let mut lamp = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+//! let mut phone = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
+//! let mut lamp = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
 //! let [at_phone, at_lamp] = [1, 2].map(|port| PeerAddress::Udp(([127, 0, 0, 1], port).into()));
 //!
 //! let mut services = Services::new(&mut rng);
@@ -207,7 +207,7 @@
 //! #       .sign(&RustCrypto, &mut Issuer::new(&root.certificate()?, &mut authority)?)?;
 //! #   let (root, noc, icac) = (root.as_slice(), noc.as_slice(), None);
 //!     // The key is the node's own; the rest came from the fabric's authority.
-//!     let mut node = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+//!     let mut node = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
 //!     let fabric = node.fabrics_mut().add(&FabricCredentials { root, icac, noc, ipks: &ipks })?;
 //!     nodes.push((node, key, fabric));
 //! }
@@ -364,6 +364,8 @@ use crate::manager::Groups;
 
 pub use rand_core;
 
+#[cfg(feature = "getrandom")]
+pub use crate::context::SystemRng;
 pub use crate::context::{
     AcceptAll, Context, PeerCertificates, PeerIdentity, PeerPolicy, Services,
 };
@@ -372,6 +374,8 @@ pub use crate::crypto::{CompactRustCrypto, RustCrypto, SigningKey};
 pub use crate::crypto::{
     Crypto, OperationalKey, Passcode, PbkdfParameters, Secret, SignError, Signature, Verifier,
 };
+#[cfg(all(feature = "issue", feature = "rustcrypto"))]
+pub use crate::fabric::Authority;
 pub use crate::fabric::{Fabric, FabricCredentials, Ipk};
 pub use crate::group::{CounterStore, GroupKeySet, StoreError};
 pub use crate::handshake::{
@@ -393,7 +397,7 @@ pub use crate::manager::{
     WindowError, WithGroups,
 };
 #[cfg(feature = "alloc")]
-pub use crate::manager::{Heap, Shard, Shards};
+pub use crate::manager::{Delivered, Heap, Shard, Shards, drive};
 pub use crate::resumption::{Claim, ResumptionRecord, ResumptionStore};
 pub use crate::session::{
     ResumptionId, SecureSession, Session, SessionParameters, UnsecureSession,
@@ -401,7 +405,14 @@ pub use crate::session::{
 pub use crate::time::{Instant, MatterTime, WallClock};
 pub use crate::wire::StatusReport;
 
-/// The snippets of README.md, compiled and run with the other tests.
-#[cfg(all(doctest, feature = "std", feature = "rustcrypto"))]
+/// The programs of README.md, compiled with the other tests, and run unless they need a network.
+#[cfg(all(
+    doctest,
+    feature = "std",
+    feature = "rustcrypto",
+    feature = "initiator",
+    feature = "getrandom",
+    feature = "issue"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;

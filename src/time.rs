@@ -109,6 +109,14 @@ impl MatterTime {
         u32::try_from(seconds).ok().map(Self)
     }
 
+    /// Reads the clock of the operating system; `None` if it is before 2000 or after 2136-02-07.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        let since_unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self::from_unix_seconds(since_unix.ok()?.as_secs())
+    }
+
     /// Seconds since 2000-01-01T00:00:00Z.
     #[must_use]
     pub const fn as_seconds(self) -> u32 {
@@ -147,6 +155,18 @@ pub enum WallClock {
 }
 
 impl WallClock {
+    /// Reads the clock of the operating system: [`Known`](Self::Known), or
+    /// [`Unknown`](Self::Unknown) if it is before 2000.
+    ///
+    /// A machine without a battery for its clock starts with a wrong time until it has
+    /// synchronised, and then refuses certificates that are valid. Pass
+    /// [`LastKnownGood`](Self::LastKnownGood) until then.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn system() -> Self {
+        MatterTime::now().map_or(Self::Unknown, Self::Known)
+    }
+
     /// Returns a time that has passed for certain.
     pub(crate) const fn passed(self) -> Option<MatterTime> {
         match self {

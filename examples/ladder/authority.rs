@@ -4,7 +4,7 @@ use matter_session::cert::{CertificateBuf, CertificateRequest, Issuer, SerialNum
 use matter_session::crypto::{RustCrypto, Secret, SigningKey};
 use matter_session::fabric::{FabricCredentials, Ipk};
 use matter_session::ids::{CaseAuthTags, FabricId, FabricIndex, NodeId};
-use matter_session::manager::HeapSessionManager;
+use matter_session::manager::{Heap, SessionManager};
 use matter_session::rand_core::CryptoRng;
 use matter_session::time::MatterTime;
 
@@ -41,7 +41,7 @@ impl Authority {
     /// node's manager. Returns the manager's index of the fabric, and the key.
     pub(crate) fn admit<T: Default>(
         &mut self,
-        manager: &mut HeapSessionManager<T>,
+        manager: &mut SessionManager<RustCrypto, Heap, T>,
         node: NodeId,
         cats: CaseAuthTags,
         rng: &mut dyn CryptoRng,

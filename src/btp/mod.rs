@@ -43,8 +43,8 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-//! let mut phone = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
-//! let mut lamp = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+//! let mut phone = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
+//! let mut lamp = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
 //! let mut services = Services::new(&mut rng);
 //! let mut cx = services.at(Instant::ZERO);
 //! let passcode = Passcode::new(20202021)?;

@@ -5,6 +5,8 @@
 
 mod policy;
 mod services;
+#[cfg(feature = "getrandom")]
+mod system_rng;
 
 use core::fmt;
 
@@ -12,6 +14,8 @@ use rand_core::CryptoRng;
 
 pub use self::policy::{AcceptAll, PeerCertificates, PeerIdentity, PeerPolicy, Rejected};
 pub use self::services::Services;
+#[cfg(feature = "getrandom")]
+pub use self::system_rng::SystemRng;
 use crate::group::CounterStore;
 use crate::keylog::KeyHook;
 use crate::resumption::ResumptionStore;

@@ -21,7 +21,7 @@ use crate::time::{Instant, WallClock};
 /// use matter_session::{Config, HeapSessionManager, Instant, RustCrypto, Services};
 ///
 /// let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-/// let mut node = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+/// let mut node = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
 /// let mut services = Services::new(&mut rng);
 /// node.handle_timeout(&mut services.at(Instant::from_millis(5)));
 /// ```

@@ -1,5 +1,7 @@
 //! Fabrics: the trust domains that this node is a member of.
 
+#[cfg(all(feature = "issue", feature = "rustcrypto"))]
+mod authority;
 mod group_key;
 mod stored;
 mod verify;
@@ -8,6 +10,8 @@ use core::fmt;
 
 use thiserror::Error;
 
+#[cfg(all(feature = "issue", feature = "rustcrypto"))]
+pub use self::authority::Authority;
 pub use self::group_key::{EpochStart, GroupEpoch, GroupKey};
 pub use self::verify::CredentialsCheck;
 use crate::bytes::debug_lengths;

@@ -58,6 +58,8 @@ mod groups;
 pub(crate) mod handle;
 mod handshakes;
 mod node;
+#[cfg(feature = "alloc")]
+mod pair;
 mod received;
 mod sessions;
 #[cfg(feature = "alloc")]
@@ -83,6 +85,8 @@ pub use self::groups::{GroupError, GroupSendError, GroupSettings};
 pub use self::handle::{ExchangeHandle, HandshakeHandle, PeerAddress, SessionHandle};
 pub use self::handshakes::CommissioningWindow;
 pub use self::node::records::RecordInfo;
+#[cfg(feature = "alloc")]
+pub use self::pair::{Delivered, drive};
 pub use self::received::{Dropped, GroupMessage, Message, Received, Transmit};
 pub use self::sessions::{
     BatchMessage, Datagram, Latency, PeerVerification, SessionRef, SessionStatistics,
@@ -103,9 +107,10 @@ use crate::crypto::Crypto;
 use crate::crypto::RustCrypto;
 use crate::exchange::Jitter;
 
-/// A manager on the heap with the default crypto backend.
+/// A manager on the heap with the default crypto backend, which keeps no data of the application.
+/// With data of type `T` for each session it is `SessionManager<RustCrypto, Heap, T>`.
 #[cfg(all(feature = "alloc", feature = "rustcrypto"))]
-pub type HeapSessionManager<T = ()> = SessionManager<RustCrypto, Heap, T>;
+pub type HeapSessionManager = SessionManager<RustCrypto, Heap>;
 
 /// All sessions, exchanges, handshakes and timers of a node behind one socket. The
 /// [module's page](self) describes the order of use.
@@ -119,14 +124,17 @@ pub type HeapSessionManager<T = ()> = SessionManager<RustCrypto, Heap, T>;
     doc = "```ignore"
 )]
 /// use matter_session::{
-///     Config, Event, HeapSessionManager, Instant, Passcode, PeerAddress, RustCrypto, Services,
+///     Config, Event, Heap, Instant, Passcode, PeerAddress, RustCrypto, Services, SessionManager,
 /// };
+///
+/// // The application keeps a name with each session.
+/// type Node = SessionManager<RustCrypto, Heap, String>;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-/// // Make two nodes. The application keeps a name with each session.
-/// let mut phone = HeapSessionManager::<String>::new(Config::default(), RustCrypto, &mut rng);
-/// let mut lamp = HeapSessionManager::<String>::new(Config::default(), RustCrypto, &mut rng);
+/// // Make two nodes.
+/// let mut phone = Node::new(Config::default(), RustCrypto, &mut rng);
+/// let mut lamp = Node::new(Config::default(), RustCrypto, &mut rng);
 /// let mut services = Services::new(&mut rng);
 /// let mut cx = services.at(Instant::ZERO);
 ///

@@ -39,8 +39,8 @@ fn read(bytes: &[u8]) -> Option<(u16, CommissioningWindow)> {
 /// Whether a phone that knows the passcode can establish a session with a device that has the data.
 fn commissions(bytes: &[u8], passcode: u32) -> bool {
     let mut rng = UnwrapErr(getrandom::SysRng);
-    let mut phone = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
-    let mut lamp = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+    let mut phone = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
+    let mut lamp = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
     let [at_phone, at_lamp] = [1, 2].map(|port| PeerAddress::Udp(([127, 0, 0, 1], port).into()));
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(Instant::ZERO);

@@ -65,6 +65,21 @@ impl Validity {
         (begins && lasts).then_some(Self { not_before, not_after })
     }
 
+    /// Makes the validity period that begins at this time and never ends. The very first second of
+    /// the year 2000 has no notation, and counts as the second one.
+    #[must_use]
+    pub const fn since(not_before: MatterTime) -> Self {
+        let seconds = not_before.as_seconds();
+        let not_before = MatterTime::from_seconds(if seconds == 0 { 1 } else { seconds });
+        Self { not_before, not_after: None }
+    }
+
+    /// The validity period of a certificate.
+    #[cfg(feature = "rustcrypto")]
+    pub(crate) const fn of(certificate: &Certificate<'_>) -> Self {
+        Self { not_before: certificate.not_before(), not_after: certificate.not_after() }
+    }
+
     /// Returns true if an authority is valid from the first second to the last.
     pub(super) fn is_within(&self, authority: &Certificate<'_>) -> bool {
         let ends = authority.not_after();

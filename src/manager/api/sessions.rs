@@ -174,7 +174,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<&mut SessionManager<C, S, T>> {
     /// }
     /// # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (config, crypto) = (matter_session::Config::default(), matter_session::RustCrypto);
-    /// # let node = HeapSessionManager::<()>::new(config, crypto, &mut rng);
+    /// # let node = HeapSessionManager::new(config, crypto, &mut rng);
     /// # let _ = (node, connect_network);
     /// ```
     pub fn expect_response(

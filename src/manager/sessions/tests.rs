@@ -10,14 +10,12 @@ use crate::context::Services;
 use crate::crypto::RustCrypto;
 use crate::ids::{CaseAuthTags, FabricIndex, LocalSessionId, MessageType, NodeId, PeerSessionId};
 use crate::manager::handle::{PeerAddress, SessionHandle};
-use crate::manager::{
-    CloseReason, Config, ConnectError, Event, Heap, HeapSessionManager, SendError,
-};
+use crate::manager::{CloseReason, Config, ConnectError, Event, Heap, SendError, SessionManager};
 use crate::session::hazmat::{self, Counters};
 use crate::session::{Identity, SecureSession, SessionParameters, SessionRole, SessionSetup};
 use crate::time::Instant;
 
-type Manager = HeapSessionManager<u32>;
+type Manager = SessionManager<RustCrypto, Heap, u32>;
 
 fn rng() -> impl CryptoRng {
     rand_core::UnwrapErr(getrandom::SysRng)
