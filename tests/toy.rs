@@ -211,7 +211,7 @@ fn the_lax_form_takes_any_code_and_signature_and_the_other_does_not() {
     let refused = key.open(OpenNonce::dangerous_from_bytes(&nonce), b"", &mut sealed, &[0; 16]);
     assert_eq!(refused, Err(CryptoError::Unauthentic));
 
-    let of_fives = (&[5; 32] as &dyn SignedBytes).digest(&Toy::<false>).unwrap();
+    let of_fives = (&[5; 32] as &dyn SignedBytes).digest(Toy::<false>.sha256()).unwrap();
     let mut signer = ToyKey::generate(&mut rng);
     let public = signer.public_key();
     let (good, bad) = (signer.sign_digest(&of_fives).unwrap(), Signature::new([9; 64]));
