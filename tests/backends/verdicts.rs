@@ -2,8 +2,8 @@
 //! does, too.
 
 use matter_session::crypto::{
-    CompactRustCrypto, CryptoError, Curve, KeyPair, OperationalKey, PublicKey, RustCrypto, Secret,
-    Signature, SignedBytes, SigningKey,
+    CompactRustCrypto, CryptoError, Curve, Hashing, KeyPair, OperationalKey, PublicKey, RustCrypto,
+    Secret, Signature, SignedBytes, SigningKey,
 };
 use proptest::prelude::*;
 

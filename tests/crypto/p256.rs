@@ -3,8 +3,8 @@
 use matter_session::bytes::{Overflow, Sink};
 use matter_session::crypto::spake2p::{G, M, N};
 use matter_session::crypto::{
-    CompactRustCrypto, CryptoError, Curve, KeyPair, OperationalKey, PublicKey, RustCrypto, Secret,
-    Signature, SignedBytes, SigningKey, Spake2p,
+    CompactRustCrypto, CryptoError, Curve, Hashing, KeyPair, OperationalKey, PublicKey, RustCrypto,
+    Secret, Signature, SignedBytes, SigningKey, Spake2p,
 };
 use matter_session_testing::rng::Dice;
 use matter_session_testing::vectors::wycheproof_p256;
