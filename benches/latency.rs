@@ -326,6 +326,14 @@ impl<C: Crypto> World<C> {
                     let signed = request.sign_with(&mut self.members[dialer.member].key);
                     let _ = dialer.manager.complete_signature(&mut cx, signed);
                 }
+                // Its acknowledgement of the last message leaves a while later, and ends the
+                // handshake at the node.
+                Event::Established { .. } => {
+                    let later = at(self.now + Duration::from_secs(1));
+                    let mut services = Services::new(&mut self.rng);
+                    dialer.manager.handle_timeout(&mut services.at(later));
+                    break;
+                }
                 Event::HandshakeFailed { error, .. } => panic!("{error}"),
                 _ => {}
             }

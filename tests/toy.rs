@@ -2,8 +2,8 @@
 //! resumption between managers, and refusals where P-256 refuses.
 
 use matter_session::crypto::{
-    Aead, Cipher, CryptoError, Curve, KeyPair, OpenNonce, OperationalKey, PublicKey, SealNonce,
-    Secret, Signature, SignedBytes, Spake2p,
+    Aead, Cipher, CryptoError, Curve, Hashing, KeyPair, OpenNonce, OperationalKey, PublicKey,
+    SealNonce, Secret, Signature, SignedBytes, Spake2p,
 };
 use matter_session::manager::{Config, Event, PeerAddress, Received, SessionManager};
 use matter_session::{
@@ -211,12 +211,12 @@ fn the_lax_form_takes_any_code_and_signature_and_the_other_does_not() {
     let refused = key.open(OpenNonce::dangerous_from_bytes(&nonce), b"", &mut sealed, &[0; 16]);
     assert_eq!(refused, Err(CryptoError::Unauthentic));
 
-    let of_fives = (&[5; 32] as &dyn SignedBytes).digest(&Toy::<false>).unwrap();
+    let of_fives = (&[5_u8; 32] as &dyn SignedBytes).digest(Toy::<false>.sha256()).unwrap();
     let mut signer = ToyKey::generate(&mut rng);
     let public = signer.public_key();
     let (good, bad) = (signer.sign_digest(&of_fives).unwrap(), Signature::new([9; 64]));
-    assert_eq!(Toy::<false>.verify(&public, &[5; 32], &good), Ok(()));
-    assert_eq!(Toy::<false>.verify(&public, &[6; 32], &good), Err(CryptoError::Unauthentic));
-    assert_eq!(Toy::<false>.verify(&public, &[5; 32], &bad), Err(CryptoError::Unauthentic));
-    assert_eq!(Toy::<true>.verify(&public, &[5; 32], &bad), Ok(()));
+    assert_eq!(Toy::<false>.verify(&public, &[5_u8; 32], &good), Ok(()));
+    assert_eq!(Toy::<false>.verify(&public, &[6_u8; 32], &good), Err(CryptoError::Unauthentic));
+    assert_eq!(Toy::<false>.verify(&public, &[5_u8; 32], &bad), Err(CryptoError::Unauthentic));
+    assert_eq!(Toy::<true>.verify(&public, &[5_u8; 32], &bad), Ok(()));
 }

@@ -75,7 +75,7 @@ use super::{CryptoError, PublicKey, Secret, Signature, SignedBytes};
 ///
 ///     fn verify(&self, key: &PublicKey, signed: &dyn SignedBytes, signature: &Signature)
 ///     -> Result<(), CryptoError> {
-///         let digest = signed.digest(&CompactRustCrypto)?;
+///         let digest = signed.digest(CompactRustCrypto.sha256())?;
 ///         match pka::verify(on_curve(key.as_bytes())?, &digest, signature.as_bytes()) {
 ///             Ok(true) => Ok(()),
 ///             Ok(false) => Err(CryptoError::Unauthentic),

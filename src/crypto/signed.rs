@@ -1,6 +1,6 @@
 //! What a signature is over.
 
-use super::{CryptoError, HASH_LEN, HashSink, Hashing};
+use super::{CryptoError, HASH_LEN, HashSink, Sha256};
 use crate::bytes::{Overflow, Sink};
 
 /// The bytes that a signature is over.
@@ -18,14 +18,15 @@ pub trait SignedBytes {
 }
 
 impl dyn SignedBytes + '_ {
-    /// Returns the SHA-256 digest, for an accelerator that verifies signatures over digests.
+    /// Returns the digest by a SHA-256 that has begun, for an accelerator that verifies signatures
+    /// over digests.
     ///
     /// # Errors
     /// [`CryptoError::Unauthentic`] if there is nothing to write.
     // Not inlined: the hash leaves the stack before the curve is computed on.
     #[inline(never)]
-    pub fn digest<B: Hashing + ?Sized>(&self, backend: &B) -> Result<[u8; HASH_LEN], CryptoError> {
-        let mut sink = HashSink::new(backend.sha256());
+    pub fn digest<H: Sha256>(&self, hash: H) -> Result<[u8; HASH_LEN], CryptoError> {
+        let mut sink = HashSink::new(hash);
         self.write(&mut sink).map_err(|Overflow| CryptoError::Unauthentic)?;
         Ok(sink.finish())
     }

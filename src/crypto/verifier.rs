@@ -70,7 +70,7 @@ impl Verifier {
     /// verifier with the result. Use it if a device answers more than one handshake, or has time
     /// before the first.
     ///
-    /// With `RustCrypto` this takes half the time of a plain handshake, and 6 kB, which clones
+    /// With `RustCrypto` this takes as long as a plain handshake, and 6 kB, which clones
     /// share. Each handshake then takes three fifths of the time. Other backends may compute
     /// nothing ahead. The stored form and comparisons are the same as without it.
     ///

@@ -200,7 +200,7 @@ impl<const LAX: bool> Curve for Toy<LAX> {
             return Ok(());
         }
         Element::decode(key)?;
-        let ok = toy_signature(key, &signed.digest(self)?) == *signature;
+        let ok = toy_signature(key, &signed.digest(self.sha256())?) == *signature;
         if ok { Ok(()) } else { Err(CryptoError::Unauthentic) }
     }
 }

@@ -2,8 +2,8 @@
 //! does, too.
 
 use matter_session::crypto::{
-    CompactRustCrypto, CryptoError, Curve, KeyPair, OperationalKey, PublicKey, RustCrypto, Secret,
-    Signature, SignedBytes, SigningKey,
+    CompactRustCrypto, CryptoError, Curve, Hashing, KeyPair, OperationalKey, PublicKey, RustCrypto,
+    Secret, Signature, SignedBytes, SigningKey,
 };
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn key(seed: u64) -> SigningKey {
 
 /// A signature over the message.
 fn sign(key: &mut SigningKey) -> [u8; 64] {
-    let digest = (&MESSAGE as &dyn SignedBytes).digest(&RustCrypto).unwrap();
+    let digest = (&MESSAGE as &dyn SignedBytes).digest(RustCrypto.sha256()).unwrap();
     *key.sign_digest(&digest).unwrap().as_bytes()
 }
 

@@ -13,7 +13,7 @@ use core::hint::black_box;
 
 use mark::public;
 use matter_session::crypto::{
-    Aead, CompactRustCrypto, Crypto, Curve, KeyPair, OpenNonce, OperationalKey, Passcode,
+    Aead, CompactRustCrypto, Crypto, Curve, Hashing, KeyPair, OpenNonce, OperationalKey, Passcode,
     PbkdfParameters, PublicKey, RustCrypto, SealNonce, Secret, SignedBytes, SigningKey, Verifier,
 };
 use matter_session::rand_core::{TryCryptoRng, TryRng};
@@ -159,7 +159,7 @@ fn signing() {
         let mut key = SigningKey::from_bytes(&secret([9; 32])).unwrap();
         let mut public_key = key.public_key();
         public(&public_key);
-        let digest = (&[8_u8; 32] as &dyn SignedBytes).digest(&RustCrypto).unwrap();
+        let digest = (&[8_u8; 32] as &dyn SignedBytes).digest(RustCrypto.sha256()).unwrap();
         let signature = key.sign_digest(&digest).unwrap();
         public(&signature);
         public_key = PublicKey::new(public_key.as_bytes()).unwrap();

@@ -8,8 +8,9 @@ use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rand_core::CryptoRng;
 
 use super::engine::Engine;
+use super::hash::Sha256State;
 use super::point::{decode, draw, encode};
-use super::{CompactRustCrypto, spake};
+use super::spake;
 #[cfg(feature = "std")]
 use crate::crypto::SpakeVerifier;
 use crate::crypto::{
@@ -41,7 +42,7 @@ impl Curve for P256 {
         if let Some(verdict) = self.0.and_then(|engine| engine.verify(key, signed, signature)) {
             return verdict;
         }
-        let digest = signed.digest(&CompactRustCrypto)?;
+        let digest = signed.digest(Sha256State::default())?;
         let key = p256::ecdsa::VerifyingKey::from(decode(key)?);
         p256::ecdsa::Signature::from_slice(signature.as_bytes())
             .and_then(|signature| key.verify_prehash(&digest, &signature))

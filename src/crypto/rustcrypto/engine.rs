@@ -47,33 +47,18 @@ impl Engine {
         agree(&private(scalar)?, &public(peer.as_bytes())?)
     }
 
-    /// Computes `scalar * point`, in constant time for all scalars but one.
-    ///
-    /// The x coordinate of the product leaves two points, of which one plus `point` has the x
-    /// coordinate of `(scalar + 1) * point`.
+    /// Computes `scalar * point`, in constant time. `None` for the scalar -1, which is no secret.
     pub(super) fn point_mul(
         self,
         scalar: &Secret<32>,
         by: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-        let base = public(by)?;
-        let next = Zeroizing::new(*point::scalar(scalar)? + Scalar::ONE);
-        let next = Secret::new(next.to_bytes().into());
-        let Ok(next) = private(&next) else {
-            // The scalar is -1. That is no secret, and does not happen by chance.
-            return super::spake::point_mul(None, scalar, by);
+    ) -> Option<Result<Secret<PUBLIC_KEY_LEN>, CryptoError>> {
+        let next = match point::scalar(scalar) {
+            Ok(scalar) => Zeroizing::new(*scalar + Scalar::ONE),
+            Err(error) => return Some(Err(error)),
         };
-        let x = agree(&private(scalar)?, &base)?;
-        let next_x = agree(&next, &base)?;
-
-        let even = AffinePoint::decompress(x.as_bytes().into(), Choice::from(0)).into_option();
-        let even = Zeroizing::new(even.ok_or(CryptoError::Backend)?);
-        let odd = Zeroizing::new(-*even);
-        let by = point::decode(&PublicKey::checked(by))?.to_projective();
-        let sum = Zeroizing::new((ProjectivePoint::from(*even) + by).to_affine());
-        let is_even = Zeroizing::new(sum.x()).as_slice().ct_eq(next_x.as_bytes());
-        let product = Zeroizing::new(AffinePoint::conditional_select(&odd, &even, is_even));
-        Ok(Secret::from(point::encode(&product)?.as_bytes()))
+        let next = private(&Secret::new(next.to_bytes().into())).ok()?;
+        Some(private(scalar).and_then(|scalar| product(&scalar, &next, by)))
     }
 
     /// Signs a digest: RFC 6979, as the crate `p256` does it, with the multiple of the generator
@@ -125,6 +110,27 @@ fn private(scalar: &Secret<32>) -> Result<StaticPrivateKey, CryptoError> {
 
 fn public(point: &[u8; PUBLIC_KEY_LEN]) -> Result<graviola_p256::PublicKey, CryptoError> {
     graviola_p256::PublicKey::from_x962_uncompressed(point).map_err(|_| CryptoError::InvalidPoint)
+}
+
+/// Computes `scalar * by`, with `next = scalar + 1`.
+///
+/// The x coordinate of the product leaves two points. One of them plus `by` has the x coordinate of
+/// `next * by`.
+fn product(
+    scalar: &StaticPrivateKey,
+    next: &StaticPrivateKey,
+    by: &[u8; PUBLIC_KEY_LEN],
+) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+    let base = public(by)?;
+    let (x, next_x) = (agree(scalar, &base)?, agree(next, &base)?);
+    let even = AffinePoint::decompress(x.as_bytes().into(), Choice::from(0)).into_option();
+    let even = Zeroizing::new(even.ok_or(CryptoError::Backend)?);
+    let odd = Zeroizing::new(-*even);
+    let by = point::decode(&PublicKey::checked(by))?.to_projective();
+    let sum = Zeroizing::new((ProjectivePoint::from(*even) + by).to_affine());
+    let is_even = Zeroizing::new(sum.x()).as_slice().ct_eq(next_x.as_bytes());
+    let product = Zeroizing::new(AffinePoint::conditional_select(&odd, &even, is_even));
+    Ok(Secret::from(point::encode(&product)?.as_bytes()))
 }
 
 fn agree(

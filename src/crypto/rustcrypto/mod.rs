@@ -7,6 +7,7 @@ mod curve;
     path = "no_engine.rs"
 )]
 mod engine;
+mod hash;
 #[cfg(feature = "std")]
 mod multiples;
 mod pbkdf2;
@@ -23,12 +24,12 @@ use ::ccm::consts::{U13, U16};
 use ::hmac::{Hmac, KeyInit, Mac};
 use aes::Aes128Enc;
 use rand_core::CryptoRng;
-use sha2::Digest;
 
 pub use self::compact::CompactRustCrypto;
 pub use self::curve::EphemeralKey;
 use self::curve::P256;
 use self::engine::Engine;
+pub use self::hash::Sha256State;
 pub use self::signing::SigningKey;
 #[cfg(feature = "std")]
 use super::SpakeVerifier;
@@ -36,8 +37,8 @@ use super::ccm::{self, batch};
 use super::forward::{forward_curve, forward_spake2p};
 use super::{
     AesCcm, Blind, Cipher, CryptoError, Curve, HASH_LEN, Hashing, KEY_LEN, MIC_LEN, OpenJob,
-    OpenNonce, PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Sha256, Signature,
-    SignedBytes, Spake2p,
+    OpenNonce, PUBLIC_KEY_LEN, PublicKey, SealJob, SealNonce, Secret, Signature, SignedBytes,
+    Spake2p,
 };
 
 /// The default [`Crypto`](super::Crypto) backend: constant time, without a C compiler, AES and SHA
@@ -159,20 +160,6 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; HASH_LEN] {
         }
         // HMAC takes keys of any length: this does not occur.
         Err(_) => [0; HASH_LEN],
-    }
-}
-
-/// SHA-256; its state is wiped on drop.
-#[derive(Clone, Debug, Default)]
-pub struct Sha256State(sha2::Sha256);
-
-impl Sha256 for Sha256State {
-    fn update(&mut self, data: &[u8]) {
-        Digest::update(&mut self.0, data);
-    }
-
-    fn finish(self) -> [u8; HASH_LEN] {
-        self.0.finalize().into()
     }
 }
 

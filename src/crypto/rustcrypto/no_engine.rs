@@ -29,7 +29,7 @@ impl Engine {
         self,
         _: &Secret<32>,
         _: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
+    ) -> Option<Result<Secret<PUBLIC_KEY_LEN>, CryptoError>> {
         match self {}
     }
 

@@ -1,6 +1,8 @@
 //! Iterations of PBKDF2 on the compression function of SHA-256: the lengths are known, so nothing is
 //! buffered. It takes three quarters of the time.
 
+use core::slice;
+
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -43,10 +45,12 @@ pub(super) fn rounds(
     // A digest, which follows the key, and what SHA-256 appends to these 96 bytes.
     let mut block = Zeroizing::new(APPENDED);
     write(&mut *block, last.as_bytes());
+    // Not in the loop, which would wipe it each time.
+    let mut state = Zeroizing::new(INITIAL);
     for _ in 0..rounds {
         for keyed in &states {
-            let mut state = keyed.clone();
-            compress256(&mut state, &[*block]);
+            *state = **keyed;
+            compress256(&mut state, slice::from_ref(&*block));
             for (to, word) in block.as_chunks_mut::<4>().0.iter_mut().zip(state.iter()) {
                 *to = word.to_be_bytes();
             }
@@ -73,7 +77,7 @@ fn key(password: &[u8]) -> Block {
 fn padded(key: &Block, pad: u8) -> State {
     let mut state = Zeroizing::new(INITIAL);
     let block = Zeroizing::new(key.map(|byte| byte ^ pad));
-    compress256(&mut state, &[*block]);
+    compress256(&mut state, slice::from_ref(&*block));
     state
 }
 

@@ -117,7 +117,7 @@ pub fn signatures() -> Option<usize> {
 }
 
 fn digest(message: &[u8; 32]) -> Option<[u8; 32]> {
-    (message as &dyn SignedBytes).digest(&CompactRustCrypto).ok()
+    (message as &dyn SignedBytes).digest(CompactRustCrypto.sha256()).ok()
 }
 
 fn join(r: &[u8; 32], s: &[u8; 32]) -> [u8; 64] {

@@ -41,8 +41,8 @@ pub(super) fn point_mul(
     by: &Secret<32>,
     point: &[u8; PUBLIC_KEY_LEN],
 ) -> Result<Secret<PUBLIC_KEY_LEN>, CryptoError> {
-    if let Some(engine) = engine {
-        return engine.point_mul(by, point);
+    if let Some(product) = engine.and_then(|engine| engine.point_mul(by, point)) {
+        return product;
     }
     let by = scalar(by)?;
     let product = Zeroizing::new(read(point)? * *by);

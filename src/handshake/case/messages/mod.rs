@@ -360,7 +360,7 @@ impl TbsData<'_> {
     /// # Errors
     /// None: a hash takes any number of bytes.
     pub fn digest<C: Crypto>(&self, crypto: &C) -> Result<[u8; HASH_LEN], CryptoError> {
-        (self as &dyn SignedBytes).digest(crypto)
+        (self as &dyn SignedBytes).digest(crypto.sha256())
     }
 }
 
