@@ -1,10 +1,12 @@
 // matter.js as responder of PASE and CASE on the session layer alone; takes the options of our `device` example.
 //
 //   node responder.mjs --listen ADDR:PORT [--passcode N] [--fabric FILE] [--busy N] [--forget] [--bare-headers] [--tcp]
+//                     [--quiet]
 //
 // Prints READY, a SESSION line per session, and MESSAGE per request it serves:
 //   echo protocols      payload back with opcode + 1
 //   InteractionModel    ReadRequest -> empty ReportData, anything else -> StatusResponse(Success)
+// With --quiet it prints READY and SESSION alone, and matter.js logs nothing: for measuring.
 import { readFileSync } from "node:fs";
 import { Bytes, Millis } from "@matter/general";
 import { PaseServer, SecureChannelMessenger, SecureChannelProtocol } from "@matter/protocol";
@@ -59,7 +61,7 @@ export async function respond(args) {
             id: protocol,
             requiresSecureSession: true,
             async onNewExchange(exchange, { payload, payloadHeader }) {
-                sayMessage("MESSAGE", protocol, payloadHeader.messageType, payload);
+                if (!args.quiet) sayMessage("MESSAGE", protocol, payloadHeader.messageType, payload);
                 await exchange.nextMessage(); // take the request off the queue
                 await exchange.send(...answer(payloadHeader.messageType, payload));
                 await exchange.close();
@@ -79,7 +81,8 @@ export async function respond(args) {
 }
 
 if (isMain(import.meta)) {
-    logToStderr();
-    await respond(parseArgs());
+    const args = parseArgs();
+    logToStderr(args.quiet ? "fatal" : "debug");
+    await respond(args);
     process.on("SIGTERM", () => process.exit(0));
 }
