@@ -3,26 +3,35 @@
 //! ```text
 //! cargo run --release -p matter-fleet                     # 3 processes, 50 devices each
 //! cargo run --release -p matter-fleet -- --devices 1000
+//! cargo run --release -p matter-fleet -- --simulate 100000 --managers 8
 //! ```
 //! It starts a `redis-server`, which must be installed, and itself again for each process.
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::alloc::System;
 use std::io::{BufRead, Write, stdin, stdout};
 
 use fleet::assignment::Process;
 use fleet::controller::{Controller, Settings};
 use fleet::identity::Identity;
-use fleet::{Outcome, demonstration, store};
+use fleet::{Outcome, demonstration, simulation, store};
 use lexopt::prelude::*;
 use matter_session::ids::NodeId;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// The simulation counts with it.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> Outcome {
-    let mut devices = 50;
+    let (mut devices, mut simulated, mut managers) = (50, None, 8);
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
             Long("devices") => devices = args.value()?.parse()?,
+            Long("simulate") => simulated = Some(args.value()?.parse()?),
+            Long("managers") => managers = args.value()?.parse()?,
             Value(role) if role == "controller" => {
                 let process = args.value()?.parse()?;
                 return control(process, args.value()?.parse()?);
@@ -30,7 +39,10 @@ fn main() -> Outcome {
             _ => return Err(arg.unexpected().into()),
         }
     }
-    demonstration::run(devices)
+    match simulated {
+        Some(devices) => simulation::run(devices, managers),
+        None => demonstration::run(devices),
+    }
 }
 
 /// A controller process: its input has the devices, a line each, an empty line, and the identity.
