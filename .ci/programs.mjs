@@ -26,7 +26,7 @@ function codeOf(program) {
 }
 
 function countedLines(code) {
-  const text = code.replace(/^use [^;]*;\n/gm, "").replace(/^ *println!\([^;]*\);\n/gm, "");
+  const text = code.replace(/^use [^;]*;\n/gm, "").replace(/^ *(println|writeln)!\([^;]*\)\??;\n/gm, "");
   return text.split("\n").filter((line) => line.trim() && !line.trim().startsWith("//"));
 }
 

@@ -6,6 +6,7 @@
 //! cargo run --example case
 //! ```
 
+#[macro_use]
 mod wire;
 
 use matter_session::cert::{CertificateRequest, Issuer, NoCache, Profile, SerialNumber, Validity};
@@ -14,31 +15,31 @@ use matter_session::fabric::FabricBuf;
 use matter_session::handshake::MAX_MESSAGE_LEN;
 use matter_session::handshake::case::Presented;
 use matter_session::ids::FabricId;
-use matter_session::rand_core::{CryptoRng, UnwrapErr};
+use matter_session::rand_core::CryptoRng;
 use matter_session::session::ResumptionId;
 use matter_session::{
     CaseClient, CaseEnv, CaseServer, CaseStart, Claim, Context, FabricCredentials, FabricIndex,
     Incoming, Instant, Ipk, LocalSessionId, MatterTime, MessageType, NodeId, Peer, ProtocolId,
     ResumptionRecord, ResumptionStore, RustCrypto, SecureSession, Services, SessionParameters,
-    SigningKey, Step, UnsecureSession, WallClock,
+    SigningKey, Step, SystemRng, UnsecureSession, WallClock,
 };
 use wire::{Outcome, Wire};
 
 const NODES: [NodeId; 2] = [NodeId::new(0xC0), NodeId::new(0xDE)];
 
 fn main() -> Outcome {
-    let mut rng = UnwrapErr(getrandom::SysRng);
+    let mut rng = SystemRng;
     let mut wire = Wire::new(&mut rng);
     let today = MatterTime::from_seconds(800_000_000);
     let mut nodes = fabric(today, &mut rng)?;
     let mut services = Services::new(&mut rng).with_wall(WallClock::Known(today));
     let mut cx = services.at(Instant::ZERO);
     for (title, resumes) in [("in full", false), ("resumed", true), ("in full again", false)] {
-        println!("\nCASE {title}");
+        say!("\nCASE {title}");
         let ([mut controller, mut device], resumed) = handshake(&mut nodes, &mut cx, &mut wire)?;
         assert_eq!(resumed, resumes);
         assert_eq!(controller.attestation_challenge(), device.attestation_challenge());
-        println!("the controller has a {controller}, the device a {device}");
+        say!("the controller has a {controller}, the device a {device}");
         let received = wire.carry(
             0,
             [&mut controller, &mut device],

@@ -23,6 +23,7 @@
 //!
 //! `examples/device.rs` is its counterpart; `examples/support/node.rs` holds the loop.
 
+#[macro_use]
 mod support;
 
 use core::fmt;
@@ -62,7 +63,7 @@ controller group --fabric FILE [--peer ADDR:PORT] [--times N] [--privacy] [--no-
   --times      so many handshakes, one after the other; so many commands to each group
   --send       what to do with each session (default: echo)
   --requests   how many of them on each session (default: 1)
-  --echo-size  octets to be echoed (default: 32)
+  --echo-size  bytes to be echoed (default: 32)
   --tcp        speak TCP
   --announce-tcp  say in handshakes that this node speaks TCP as well, though it does not
   --drop       lose the N-th datagram received or sent, on purpose
@@ -187,7 +188,7 @@ fn parse() -> Result<Option<Args>> {
             Long("pcap") => args.pcap = Some(args::value(&mut parser)?),
             Long("keylog") => args.keylog = Some(args::value(&mut parser)?),
             Long("help") => {
-                println!("{USAGE}");
+                say!("{USAGE}");
                 return Ok(None);
             }
             other => return Err(other.unexpected().into()),
@@ -258,7 +259,7 @@ impl Controller {
                 match self.request(session, use_for) {
                     // An echo and a report change nothing, so that the peer may do them twice.
                     Err(error) if error.is::<ConnectionLost>() => {
-                        println!("LOST {error}");
+                        say!("LOST {error}");
                         session = self.establish()?;
                         self.request(session, use_for)?;
                     }
@@ -306,14 +307,14 @@ impl Controller {
                     return Ok(session);
                 }
                 Err(HandshakeError::Refused(Refusal::Busy { wait })) if tries < TRIES => {
-                    println!("BUSY wait={}", wait.as_millis());
+                    say!("BUSY wait={}", wait.as_millis());
                     let until = self.node.now() + self.spread(wait);
                     while self.node.now() < until {
                         self.node.turn(Some(until))?;
                     }
                 }
                 Err(error @ HandshakeError::Disconnected) if tries < TRIES => {
-                    println!("FAILED handshake: {error}");
+                    say!("FAILED handshake: {error}");
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -344,7 +345,7 @@ impl Controller {
                     session, handshake, resumed, ..
                 })) if handshake == Some(ours) => {
                     if let Some(line) = report::session_line(&self.node.manager, session, resumed) {
-                        println!("{line}");
+                        say!("{line}");
                     }
                     return Ok(Ok(session));
                 }
@@ -372,7 +373,7 @@ impl Controller {
     fn read(&mut self, session: SessionHandle) -> Result<()> {
         let protocol = ProtocolId::INTERACTION_MODEL;
         let answer = self.ask(session, protocol, READ_REQUEST, READ_VENDOR_NAME)?;
-        println!("REPORT {}", report::hex(&answer.payload));
+        say!("REPORT {}", report::hex(&answer.payload));
         if (answer.protocol, answer.opcode) != (protocol, REPORT_DATA) {
             return Err("not a report".into());
         }
@@ -397,7 +398,7 @@ impl Controller {
                 Some(Happening::Message(message)) => {
                     self.acknowledge(&message);
                     if message.exchange == exchange {
-                        println!("{}", report::message_line("ANSWER", &message));
+                        say!("{}", report::message_line("ANSWER", &message));
                         return Ok(message);
                     }
                 }
@@ -407,7 +408,7 @@ impl Controller {
                 Some(Happening::Event(Event::Closed { session: s, reason, .. }))
                     if s == session =>
                 {
-                    println!("CLOSED local={} {reason:?}", s.local_session_id().get());
+                    say!("CLOSED local={} {reason:?}", s.local_session_id().get());
                     return Err(match reason {
                         CloseReason::Disconnected => ConnectionLost.into(),
                         _ => "the session was closed before the answer came".into(),

@@ -1,13 +1,15 @@
-//! Two nodes on loopback sockets, each with a manager and a thread of its own: PASE, CASE, CASE
-//! resumed, and on each session an encrypted request and its response. All that is sent is drawn.
+//! Two nodes on loopback sockets, each with a manager and a thread of its own, establish three
+//! sessions: by passcode (PASE), by certificates (CASE), and by resuming the second. On each session
+//! the controller sends a request and the device answers. The program draws each message.
 //!
 //! ```text
 //! cargo run --release --example demo              # UDP, over a network that loses some datagrams
 //! cargo run --release --example demo -- --tcp     # TCP, a connection for each session
 //! ```
-//! Over UDP one sees what gets lost, and how it is sent again. Over TCP nothing is, nothing is
-//! acknowledged, and the requests are as long as the device says that it takes.
+//! Over UDP some messages are lost on purpose, and sent again. Over TCP no message is lost or
+//! acknowledged, and each request is as long as the device accepts.
 
+#[macro_use]
 mod ladder;
 
 use core::net::SocketAddr;
@@ -36,7 +38,7 @@ const INVOKE_REQUEST: u8 = 0x08;
 const INVOKE_RESPONSE: u8 = 0x09;
 const REQUEST: &[u8] = b"toggle the lamp";
 
-/// The longest message in octets that either node takes over TCP.
+/// The longest message in bytes that either node takes over TCP.
 const TCP_LIMIT: u32 = 20_000;
 
 /// The messages of which the first transmission gets lost.
@@ -81,7 +83,7 @@ fn main() -> Outcome {
     let mut cx = services.at(wire.now());
     device.manager.window().open_for(&mut cx, &passcode, None)?;
 
-    println!("           controller{:>52}", "device");
+    draw_legend(over_tcp);
     let summary = thread::scope(|scope| {
         let device = scope.spawn(|| device.serve(3).map_err(|error| error.to_string()));
         let summary = controller.visit(address, passcode, fabric);
@@ -89,10 +91,44 @@ fn main() -> Outcome {
         summary
     })?;
 
-    println!("\n{:60} {:>9} {:>9} {:>11}", "session", "handshake", "response", "sent again");
-    println!("{}", summary.join("\n"));
-    assert!(wire.has_lost_all(), "whatever got lost was sent again");
+    say!("\nSummary\n");
+    say!("{:60} {:>9} {:>9} {:>11}", "session", "handshake", "response", "sent again");
+    say!("{}", summary.join("\n"));
+    assert!(wire.has_lost_all(), "a message that should be lost was not sent");
+    say!("\nShown: a session by passcode, one by certificates, and the same one resumed. Each");
+    if over_tcp {
+        say!("request was answered. TCP lost nothing, so nothing was acknowledged or sent again.");
+    } else {
+        say!("request was answered. {} messages were lost, and sent again unchanged.", LOST.len());
+    }
     Ok(())
+}
+
+/// Says what the lines that follow mean.
+fn draw_legend(over_tcp: bool) {
+    say!("A controller and a device in one process, each with a socket and a thread of its own.");
+    say!("Each line is one message, at the time when it is sent.\n");
+    if !over_tcp {
+        say!("  lost               this network loses some messages on purpose");
+        say!("  again              a retransmission: the same bytes once more");
+    }
+    say!("  encrypted message  on an established session. In this order: the request, its");
+    if over_tcp {
+        say!(
+            "                     response, and a short one that closes the session (CloseSession)"
+        );
+    } else {
+        say!(
+            "                     response, and two short ones: the acknowledgement of the response,"
+        );
+        say!("                     and CloseSession, which closes the session");
+    }
+}
+
+/// Begins a part of the drawing.
+fn draw_part(title: &str) {
+    say!("\n{title}\n");
+    say!("           controller{:>52}", "device");
 }
 
 /// The application keeps the connection of each session with it, if there is one.
@@ -129,8 +165,8 @@ impl<'w> Node<'w> {
         Ok(fabric)
     }
 
-    /// One turn of the loop that every node runs: send what is to be sent, hear what happened,
-    /// else wait for a datagram or for the next timer, whichever comes first.
+    /// One round of the loop that every node runs: sends, handles an event, or waits for a datagram
+    /// or for the next timer, whichever comes first.
     fn turn(&mut self) -> Outcome<News> {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);
@@ -149,7 +185,7 @@ impl<'w> Node<'w> {
                 return Ok(News::Nothing);
             }
             (Some(event), _) => {
-                self.mind_connections(&event);
+                self.track_connections(&event);
                 return Ok(News::Event(event));
             }
             (None, _) => {}
@@ -167,7 +203,7 @@ impl<'w> Node<'w> {
                 if let Received::Message(message) = received {
                     return Ok(News::Message(message.exchange, message.payload.to_vec()));
                 }
-                // Dealt with, or dropped and counted: anybody can send anything to a socket.
+                // Handled, or dropped and counted: everybody can send to a socket.
             }
             Some(Arrival::Broken(connection, error)) => {
                 if let Some(report) = error.report() {
@@ -186,8 +222,8 @@ impl<'w> Node<'w> {
         Ok(News::Nothing)
     }
 
-    /// A connection goes with the last session over it, once the goodbye has left.
-    fn mind_connections(&mut self, event: &Event<Option<PeerAddress>>) {
+    /// Closes a connection with the last session over it, after CloseSession was sent.
+    fn track_connections(&mut self, event: &Event<Option<PeerAddress>>) {
         match event {
             Event::Established { session, .. } => {
                 let facts = self.manager.session(*session);
@@ -255,18 +291,21 @@ impl<'w> Node<'w> {
         fabric: FabricIndex,
     ) -> Outcome<Vec<String>> {
         let mut rng = system_rng();
+        draw_part("1. A session by passcode (PASE), as for commissioning");
         let device = self.link.reach(address)?;
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.wire.now());
         self.manager.connect_pase(&mut cx, device, passcode)?;
         let pase = self.use_session(cx.now(), false)?;
 
+        draw_part("2. A session by certificates (CASE), as members of one fabric");
         let device = self.link.reach(address)?;
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.wire.now());
         self.manager.connect_case(&mut cx, device, Peer::new(fabric, DEVICE_NODE))?;
         let case = self.use_session(cx.now(), false)?;
 
+        draw_part("3. The second session resumed: no certificates and no signatures");
         let device = self.link.reach(address)?;
         let mut services = Services::new(&mut rng);
         let mut cx = services.at(self.wire.now());
@@ -275,8 +314,9 @@ impl<'w> Node<'w> {
         Ok(vec![pase, case, resumed])
     }
 
-    /// Awaits the session that was dialled, has a request answered on it, and closes it.
-    fn use_session(&mut self, dialled: Instant, expect_resumed: bool) -> Outcome<String> {
+    /// Waits for the session that is being established, sends a request on it, waits for the
+    /// response, and closes the session.
+    fn use_session(&mut self, connected: Instant, expect_resumed: bool) -> Outcome<String> {
         let session = self.run_until(|_, news| match news {
             News::Event(Event::Established { session, resumed, .. }) => {
                 assert_eq!(resumed, expect_resumed);
@@ -316,7 +356,7 @@ impl<'w> Node<'w> {
         })?;
         Ok(format!(
             "{name:60} {:>6} ms {:>6} ms {:>11}",
-            established.saturating_since(dialled).as_millis(),
+            established.saturating_since(connected).as_millis(),
             answered.saturating_since(established).as_millis(),
             self.wire.take_repeated(),
         ))

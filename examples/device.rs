@@ -14,6 +14,7 @@
 //! `examples/controller.rs` is its counterpart; `examples/support/node.rs` holds the loop. With
 //! `--tcp` it accepts TCP connections instead of datagrams, and messages of up to 64,000 bytes.
 
+#[macro_use]
 mod support;
 
 use core::net::SocketAddr;
@@ -101,7 +102,7 @@ fn parse() -> Result<Option<Args>> {
             Long("pcap") => args.pcap = Some(args::value(&mut parser)?),
             Long("keylog") => args.keylog = Some(args::value(&mut parser)?),
             Long("help") => {
-                println!("{USAGE}");
+                say!("{USAGE}");
                 return Ok(None);
             }
             other => return Err(other.unexpected().into()),
@@ -129,7 +130,7 @@ fn run(args: Args) -> Result<()> {
     if args.busy > 0 {
         node.manager.handshakes().set_busy(Some(BUSY_WAIT));
     }
-    println!("READY {}", args.listen);
+    say!("READY {}", args.listen);
 
     let end = args.seconds.map(|seconds| node.now() + seconds);
     let mut device = Device { node, forget: args.forget, commissioner: None };
@@ -158,8 +159,8 @@ fn listen_to_groups(node: &Node, fabric: FabricIndex) {
             continue;
         };
         match node.listen_to(address) {
-            Ok(()) => println!("MEMBER group={group} address={address}"),
-            Err(error) => println!("MEMBER group={group} address={address} not joined: {error}"),
+            Ok(()) => say!("MEMBER group={group} address={address}"),
+            Err(error) => say!("MEMBER group={group} address={address} not joined: {error}"),
         }
     }
 }
@@ -194,7 +195,7 @@ impl Device {
         match event {
             Event::Established { session, resumed, .. } => {
                 if let Some(line) = report::session_line(&node.manager, session, resumed) {
-                    println!("{line}");
+                    say!("{line}");
                 }
                 let kind = node.manager.session(session).map(|session| session.session().kind());
                 if kind == Some(SessionKind::Pase) {
@@ -205,14 +206,14 @@ impl Device {
                 }
             }
             Event::HandshakeFailed { address: peer, error, .. } => {
-                println!("FAILED handshake of {peer}: {error}");
+                say!("FAILED handshake of {peer}: {error}");
             }
             Event::Closed { session, reason, .. } => {
-                println!("CLOSED local={} {reason:?}", session.local_session_id().get());
+                say!("CLOSED local={} {reason:?}", session.local_session_id().get());
                 self.commissioner.take_if(|(commissioner, _)| *commissioner == session);
             }
             Event::WindowClosed { reason, .. } => {
-                println!("WINDOW closed: {reason:?}; no further commissioner is served");
+                say!("WINDOW closed: {reason:?}; no further commissioner is served");
             }
             _ => {}
         }
@@ -220,7 +221,7 @@ impl Device {
 
     /// Answers a request, which acknowledges it; what gets no answer is acknowledged alone.
     fn on_message(&mut self, message: &Message) {
-        println!("{}", report::message_line("MESSAGE", message));
+        say!("{}", report::message_line("MESSAGE", message));
         let Message { exchange, protocol, .. } = *message;
         let answer = protocols::answer(protocol, message.opcode, &message.payload);
         let sent = self.node.with(|manager, cx| {
@@ -229,7 +230,7 @@ impl Device {
             })
         });
         if let Err(error) = sent {
-            println!("UNANSWERED {error}");
+            say!("UNANSWERED {error}");
         }
         self.node.manager.close_exchange(exchange);
     }
@@ -238,7 +239,7 @@ impl Device {
 /// A device would now do what is asked. It never answers a group.
 fn report_heard(heard: &Heard) {
     let Heard { group, key_set, source, opcode, counter, payload } = heard;
-    println!(
+    say!(
         "HEARD group={group} keys={key_set} source={:016x} counter={counter} opcode={opcode} \
          payload={}",
         source.get(),

@@ -7,6 +7,7 @@
 //! The messages are multicast where the machine has an interface for that; else each light is sent
 //! a copy.
 
+#[macro_use]
 mod ladder;
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -47,7 +48,7 @@ const RECEIVERS: [(&str, NodeId, SecurityPolicy); 3] = [
 
 fn main() -> Outcome {
     let mut house = House::build()?;
-    println!("{}\n", if house.multicast.is_some() { "multicast" } else { "a copy for each light" });
+    say!("{}\n", if house.multicast.is_some() { "multicast" } else { "a copy for each light" });
 
     let on = house.send(b"on")?;
     house.expect("all hear it, the door when it knows the counter", &["on"; 3])?;
@@ -141,7 +142,7 @@ impl Node {
             let datagram = buffer.get_mut(..len).unwrap_or_default();
             match self.manager.handle_datagram(&mut cx, from.into(), datagram) {
                 Received::Group(message) => self.heard.push(text(&message)),
-                Received::Dropped(reason) => println!("{:>10} {reason}", self.name),
+                Received::Dropped(reason) => say!("{:>10} {reason}", self.name),
                 _ => {}
             }
         }
@@ -154,8 +155,8 @@ impl Node {
         }
         while let Some(transmit) = self.manager.poll_transmit(now) {
             if let PeerAddress::Udp(to) = transmit.to {
-                println!(
-                    "{:>10} counter synchronisation, {} octets",
+                say!(
+                    "{:>10} counter synchronisation, {} bytes",
                     self.name,
                     transmit.datagram.len()
                 );
@@ -238,7 +239,7 @@ impl House {
             &mut buffer,
         )?;
         let datagram = sent.datagram.to_vec();
-        println!("{:>10} {:?} to {}", "switch", text_of(payload), sent.to);
+        say!("{:>10} {:?} to {}", "switch", text_of(payload), sent.to);
         self.replay(&datagram)?;
         Ok(datagram)
     }
@@ -277,11 +278,11 @@ impl House {
         for (light, expected) in self.lights.iter_mut().zip(heard) {
             let heard = core::mem::take(&mut light.heard).join(", ");
             if !heard.is_empty() {
-                println!("{:>10} hears {heard:?}", light.name);
+                say!("{:>10} hears {heard:?}", light.name);
             }
             assert_eq!(heard, *expected, "{}", light.name);
         }
-        println!("{:>10} {what}\n", "=>");
+        say!("{:>10} {what}\n", "=>");
         Ok(())
     }
 
@@ -289,7 +290,7 @@ impl House {
     fn restart(&mut self, name: &str) -> Outcome {
         let nodes = self.lights.iter_mut().chain([&mut self.switch]);
         for node in nodes.filter(|node| node.name == name) {
-            println!("{name:>10} restarts");
+            say!("{name:>10} restarts");
             node.manager = manager();
             node.join(&mut self.authority, &self.epoch_key)?;
         }

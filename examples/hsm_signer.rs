@@ -6,6 +6,7 @@
 //! cargo run --example hsm_signer
 //! ```
 
+#[macro_use]
 mod ladder;
 
 use core::time::Duration;
@@ -75,7 +76,7 @@ fn main() -> Outcome {
     let kinds: Vec<_> = pair.crossed.iter().take(3).map(|(direction, _)| *direction).collect();
     assert_eq!(kinds, [Direction::ToDevice, Direction::ToController, Direction::ToController]);
 
-    println!();
+    say!();
     let session = pair.controller.manager.session(ours).ok_or("the controller's is gone")?;
     draw_session("controller", session.session());
     let session = pair.device.manager.session(theirs).ok_or("the device's is gone")?;

@@ -5,25 +5,25 @@
 //! cargo run --example pase
 //! ```
 
+#[macro_use]
 mod wire;
 
 use matter_session::crypto::PbkdfParameters;
-use matter_session::rand_core::UnwrapErr;
 use matter_session::{
     Context, Incoming, Instant, LocalSessionId, MessageType, PaseClient, PaseServer, PaseStart,
-    Passcode, ProtocolId, RustCrypto, SecureSession, Services, SessionParameters, Step,
+    Passcode, ProtocolId, RustCrypto, SecureSession, Services, SessionParameters, Step, SystemRng,
     UnsecureSession, Verifier,
 };
 use wire::{Outcome, Wire};
 
 fn main() -> Outcome {
-    let mut rng = UnwrapErr(getrandom::SysRng);
+    let mut rng = SystemRng;
     let mut wire = Wire::new(&mut rng);
     let mut services = Services::new(&mut rng);
     let mut cx = services.at(Instant::ZERO);
     let [mut commissioner, mut device] = handshake(&mut cx, &mut wire)?;
     assert_eq!(commissioner.attestation_challenge(), device.attestation_challenge());
-    println!("the commissioner has a {commissioner}, the device a {device}");
+    say!("the commissioner has a {commissioner}, the device a {device}");
 
     let received = wire.carry(
         0,

@@ -8,6 +8,7 @@
 //! in turn, for ever. It kills that child without warning several times and looks at which
 //! sessions the next one resumes: all but the one that was being made at that moment, at most.
 
+#[macro_use]
 mod ladder;
 mod persistent {
     #[cfg(test)]
@@ -124,7 +125,7 @@ fn kill_again_and_again(file: &Path, devices: &[SocketAddr]) -> Outcome {
         child.wait()?;
         let _ = reader.join();
         let more = told.try_iter().count();
-        println!("life {life}: {}; {more} sessions more, then killed", first.join(", "));
+        say!("life {life}: {}; {more} sessions more, then killed", first.join(", "));
         let resumed = first.iter().filter(|line| line.ends_with("resumed")).count();
         assert_eq!(first.len(), devices.len(), "a session with each device");
         let expected = if life == 1 { 0 } else { devices.len() - 1 };
@@ -132,7 +133,7 @@ fn kill_again_and_again(file: &Path, devices: &[SocketAddr]) -> Outcome {
     }
     let records = Store::open(file)?.records()?.len();
     assert_eq!(records, devices.len());
-    println!("killed {LIVES} times, {records} records kept, the same node throughout");
+    say!("killed {LIVES} times, {records} records kept, the same node throughout");
     Ok(())
 }
 

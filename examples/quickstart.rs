@@ -27,10 +27,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let exchange = phone.open_exchange(&mut cx, session)?;
     phone.send(&mut cx, exchange, MessageType::READ_REQUEST, b"on or off?")?;
     let [_, at_lamp] = drive(&mut cx, &mut phone, &mut lamp);
-    println!("the lamp received: {}", at_lamp[0].payload.escape_ascii());
-
     lamp.send(&mut cx, at_lamp[0].exchange, MessageType::REPORT_DATA, b"on")?;
     let [at_phone, _] = drive(&mut cx, &mut phone, &mut lamp);
-    println!("the phone received: {}", at_phone[0].payload.escape_ascii());
+
+    let [request, response] = [&at_lamp[0], &at_phone[0]].map(|m| m.payload.escape_ascii());
+    println!("the phone asked \"{request}\", and the lamp answered \"{response}\"");
     Ok(())
 }

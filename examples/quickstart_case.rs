@@ -4,6 +4,8 @@
 //! cargo run --example quickstart_case --features issue
 //! ```
 
+use std::io::Write;
+
 use matter_session::cert::Validity;
 use matter_session::{
     Authority, Config, Event, HeapSessionManager, Instant, MatterTime, NodeId, Peer, PeerAddress,
@@ -36,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     if let Event::SignRequest(request) = event {
                         node.complete_signature(&mut cx, request.sign_with(key))?;
                     } else {
-                        println!("{event:?}");
+                        writeln!(std::io::stdout(), "{event:?}")?;
                     }
                 }
             }

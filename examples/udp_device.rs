@@ -5,6 +5,7 @@
 //! ```
 //! In another terminal, `cargo run --example udp_controller` asks it.
 
+use std::io::Write;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut services = Services::new(&mut rng).with_wall(WallClock::system());
     lamp.window().open_for(&mut services.at(now()), &Passcode::new(20202021)?, None)?;
 
+    let mut out = std::io::stdout();
     let mut datagram = [0; 1280];
     loop {
         // Let time pass, and handle what happened.
@@ -29,8 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         lamp.handle_timeout(&mut cx);
         while let Some(event) = lamp.poll_event() {
             match event {
-                Event::Established { session, .. } => println!("established: {session:?}"),
-                Event::HandshakeFailed { error, .. } => println!("handshake failed: {error}"),
+                Event::Established { session, .. } => writeln!(out, "established: {session:?}")?,
+                Event::HandshakeFailed { error, .. } => writeln!(out, "handshake failed: {error}")?,
                 _ => {}
             }
         }
@@ -47,13 +49,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut cx = services.at(now());
         match lamp.handle_datagram(&mut cx, from.into(), &mut datagram[..len]) {
             Received::Message(message) => {
-                println!("received: {}", message.payload.escape_ascii());
+                writeln!(out, "received: {}", message.payload.escape_ascii())?;
                 // The session may have ended, or the peer may close the exchange.
                 let _ = lamp.send(&mut cx, message.exchange, MessageType::REPORT_DATA, b"on");
                 lamp.close_exchange(message.exchange);
             }
             // Everybody can cause this: never end the loop because of it.
-            Received::Dropped(reason) => println!("dropped: {reason}"),
+            Received::Dropped(reason) => writeln!(out, "dropped: {reason}")?,
             _ => {}
         }
     }

@@ -19,8 +19,8 @@ pub(crate) enum Direction {
 
 /// Begins a ladder.
 pub(crate) fn draw_heading(title: &str) {
-    println!("\n{title}\n{}\n", "=".repeat(title.chars().count()));
-    println!("controller{:>width$}", "device", width = WIDTH + 3);
+    say!("\n{title}\n{}\n", "=".repeat(title.chars().count()));
+    say!("controller{:>width$}", "device", width = WIDTH + 3);
     rung("");
 }
 
@@ -29,10 +29,10 @@ pub(crate) fn draw_note(text: &str) {
     rung(&format!("{text:^WIDTH$}"));
 }
 
-/// An arrow with the message's name and length in octets above it, and its fields below.
+/// An arrow with the message's name and length in bytes above it, and its fields below.
 pub(crate) fn draw_datagram(now: Instant, direction: Direction, datagram: &[u8]) {
     let description = Description::of(datagram);
-    let label = format!(" {}, {} octets", description.name(), datagram.len());
+    let label = format!(" {}, {} bytes", description.name(), datagram.len());
     let time = format!("{now} ");
     rung(&format!("{label}{time:>rest$}", rest = WIDTH - label.chars().count()));
     let shaft = "─".repeat(WIDTH - 1);
@@ -50,7 +50,7 @@ pub(crate) fn draw_datagram(now: Instant, direction: Direction, datagram: &[u8])
 /// A datagram in one line; `lost` if it does not arrive.
 pub(crate) fn draw_line(now: Instant, direction: Direction, name: &str, len: usize, lost: bool) {
     const WIDTH: usize = 60;
-    let label = format!(" {name}, {len} octets ");
+    let label = format!(" {name}, {len} bytes ");
     let shaft = |reach: usize| format!("{label:─^reach$}");
     let (arrow, note) = match (direction, lost) {
         (Direction::ToDevice, false) => (format!("{}▶", shaft(WIDTH - 1)), ""),
@@ -60,7 +60,7 @@ pub(crate) fn draw_line(now: Instant, direction: Direction, name: &str, len: usi
             (format!("{:>WIDTH$}", format!("✗{}", shaft(WIDTH - 9))), "  lost")
         }
     };
-    println!("{:>6} ms │{arrow:<WIDTH$}│{note}", now.as_millis());
+    say!("{:>6} ms │{arrow:<WIDTH$}│{note}", now.as_millis());
 }
 
 /// A field of the datagram drawn last.
@@ -77,8 +77,8 @@ pub(crate) fn draw_gap() {
 pub(crate) fn draw_session<C: Crypto>(whose: &str, session: &SecureSession<C>) {
     let identity = session.identity();
     let parameters = session.peer_parameters();
-    println!("{whose}: {session}");
-    println!(
+    say!("{whose}: {session}");
+    say!(
         "   {:?}; receives on session id {}, sends on {}",
         session.role(),
         session.local_session_id(),
@@ -86,32 +86,33 @@ pub(crate) fn draw_session<C: Crypto>(whose: &str, session: &SecureSession<C>) {
     );
     if identity.kind() == SessionKind::Case {
         let tags: Vec<_> = identity.tags().iter().map(|tag| format!("{tag:?}")).collect();
-        println!("   own node id {}, peer's tags [{}]", identity.local_node(), tags.join(", "));
+        say!("   own node id {}, peer's tags [{}]", identity.local_node(), tags.join(", "));
     }
     if let Some(id) = session.resumption_id() {
-        println!("   can be resumed as {}", hex(id.as_bytes()));
+        say!("   can be resumed as {}", hex(id.as_bytes()));
     }
-    println!("   attestation challenge {}", hex(session.attestation_challenge()));
-    println!(
+    say!("   attestation challenge {}", hex(session.attestation_challenge()));
+    say!(
         "   the peer listens every {} ms when active, every {} ms when idle",
-        parameters.active_interval_ms, parameters.idle_interval_ms
+        parameters.active_interval_ms,
+        parameters.idle_interval_ms
     );
 }
 
-/// Octets in hexadecimal, cut short.
-pub(crate) fn hex(octets: &[u8]) -> String {
+/// Bytes in hexadecimal, cut short.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const MOST: usize = 16;
     let mut text = String::new();
-    for octet in octets.iter().take(MOST) {
+    for byte in bytes.iter().take(MOST) {
         // Writing to a string does not fail.
-        let _ = write!(text, "{octet:02x}");
+        let _ = write!(text, "{byte:02x}");
     }
-    if octets.len() > MOST {
+    if bytes.len() > MOST {
         text.push_str("..");
     }
     text
 }
 
 fn rung(text: &str) {
-    println!("     │{text:<WIDTH$}│");
+    say!("     │{text:<WIDTH$}│");
 }

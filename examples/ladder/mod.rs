@@ -3,6 +3,10 @@
 //! Shared by the examples; not an example itself.
 #![allow(dead_code, unused_imports, reason = "no example needs all of it")]
 
+#[macro_use]
+#[path = "../say/mod.rs"]
+mod say;
+
 mod authority;
 mod diagram;
 mod link;
@@ -21,13 +25,12 @@ pub(crate) use self::pair::{CONTROLLER, DEVICE, Delivered, Node, Pair};
 pub(crate) use self::tcp::Arrival;
 pub(crate) use self::wire::Wire;
 
-use getrandom::SysRng;
-use matter_session::rand_core::UnwrapErr;
+use matter_session::SystemRng;
 
 /// Examples fail with whatever error comes first.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn core::error::Error>>;
 
 /// The operating system's source of randomness.
-pub(crate) const fn system_rng() -> UnwrapErr<SysRng> {
-    UnwrapErr(SysRng)
+pub(crate) const fn system_rng() -> SystemRng {
+    SystemRng
 }

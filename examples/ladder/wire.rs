@@ -37,7 +37,7 @@ impl Wire {
     pub(crate) fn carry(&self, direction: Direction, datagram: &[u8]) -> bool {
         let mut state = self.state();
         let name = Description::of(datagram).name().to_string();
-        // A retransmission repeats the very octets.
+        // A retransmission repeats the very bytes.
         let again = !state.seen.insert(datagram.to_vec());
         state.repeated += usize::from(again);
         let loss = state.to_lose.iter().position(|loss| *loss == (direction, name.as_str()));

@@ -189,12 +189,12 @@ impl Store {
     ) -> Result<Option<ResumptionRecord>, Error> {
         self.or_default(Self::forget);
         let unforgotten = &self.unforgotten;
-        let (fabric, octets) = (of.get(), *id.as_bytes());
+        let (fabric, bytes) = (of.get(), *id.as_bytes());
         self.database.attempt(|database| {
             let read = database.begin_read()?;
             let (ids, records) = (read.open_table(IDS)?, read.open_table(RECORDS)?);
             let mut left = n;
-            for entry in ids.range((fabric, octets, 0)..=(fabric, octets, u64::MAX))? {
+            for entry in ids.range((fabric, bytes, 0)..=(fabric, bytes, u64::MAX))? {
                 let key = (fabric, entry?.0.value().2);
                 if unforgotten.contains(key) {
                     continue;

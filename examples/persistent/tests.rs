@@ -195,8 +195,8 @@ pub(super) struct Disk(Arc<Mutex<(Vec<u8>, Vec<Act>)>>);
 
 impl Disk {
     /// A disk with this content.
-    fn of(octets: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new((octets, Vec::new()))))
+    fn of(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new((bytes, Vec::new()))))
     }
 
     fn act(&self, act: Act) {
@@ -216,14 +216,14 @@ pub(super) fn open(disk: &(impl StorageBackend + Clone)) -> Store {
     Store::of(move || Ok(Database::builder().create_with_backend(disk.clone())?)).unwrap()
 }
 
-fn apply(octets: &mut Vec<u8>, act: &Act) {
+fn apply(bytes: &mut Vec<u8>, act: &Act) {
     match act {
         Act::Write(at, data) => {
             let at = usize::try_from(*at).unwrap();
-            octets.resize(octets.len().max(at + data.len()), 0);
-            octets[at..at + data.len()].copy_from_slice(data);
+            bytes.resize(bytes.len().max(at + data.len()), 0);
+            bytes[at..at + data.len()].copy_from_slice(data);
         }
-        Act::Resize(len) => octets.resize(usize::try_from(*len).unwrap(), 0),
+        Act::Resize(len) => bytes.resize(usize::try_from(*len).unwrap(), 0),
         Act::Sync => {}
     }
 }
@@ -236,8 +236,8 @@ impl StorageBackend for Disk {
     fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         let at = usize::try_from(at).unwrap();
         let disk = self.0.lock().unwrap();
-        let octets = disk.0.get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(octets);
+        let bytes = disk.0.get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
         Ok(())
     }
 

@@ -83,15 +83,15 @@ fn packet(from: SocketAddr, to: SocketAddr, datagram: &[u8]) -> io::Result<Vec<u
             packet.extend(to.octets());
         }
         (from, to) => {
-            let octets = |address| match address {
+            let bytes = |address| match address {
                 IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
                 IpAddr::V6(address) => address.octets(),
             };
             packet.extend([0x60, 0, 0, 0]);
             packet.extend(udp_len.to_be_bytes());
             packet.extend([UDP, HOPS]);
-            packet.extend(octets(from));
-            packet.extend(octets(to));
+            packet.extend(bytes(from));
+            packet.extend(bytes(to));
         }
     }
     packet.extend(from.port().to_be_bytes());

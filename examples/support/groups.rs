@@ -93,7 +93,7 @@ pub(crate) fn send_to_all(
             let payload = invoke_on_off(command);
             let to = Group::new(fabric, *group);
             let address = node.send_group(to, MessageType::INVOKE_REQUEST, &payload, instead)?;
-            println!("SENT group={group} address={address} payload={}", report::hex(&payload));
+            say!("SENT group={group} address={address} payload={}", report::hex(&payload));
         }
     }
     Ok(())

@@ -1,6 +1,10 @@
 //! What the examples share: a node behind its sockets, its fabric file, its command line.
 #![allow(dead_code, reason = "each example uses its part")]
 
+#[macro_use]
+#[path = "../say/mod.rs"]
+mod say;
+
 pub(crate) mod args;
 pub(crate) mod capture;
 pub(crate) mod counters;

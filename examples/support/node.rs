@@ -163,7 +163,7 @@ impl Node {
             // A datagram that the socket refuses counts as lost: it is retransmitted. Any peer can
             // cause this, for instance by an address that nothing can be sent to.
             if let Err(error) = self.link.send(transmit.to, transmit.datagram) {
-                println!("UNSENT to {}: {error}", transmit.to);
+                say!("UNSENT to {}: {error}", transmit.to);
                 continue;
             }
             if let (PeerAddress::Udp(to), Some(capture)) = (transmit.to, &mut self.capture) {
@@ -202,7 +202,7 @@ impl Node {
                 Ok(self.handle(from, &mut message))
             }
             Some(Arrival::Broken(connection, error)) => {
-                println!("BROKEN {connection}: {error}");
+                say!("BROKEN {connection}: {error}");
                 if let Some(report) = error.report() {
                     // A peer without a session gets no report.
                     let _ = self.with(|manager, cx| {
@@ -238,7 +238,7 @@ impl Node {
             })),
             Received::Group(message) => Some(Happening::Group(message.into())),
             Received::Dropped(reason) => {
-                println!("DROPPED a datagram of {from}: {reason}");
+                say!("DROPPED a datagram of {from}: {reason}");
                 None
             }
             _ => None,

@@ -2,6 +2,10 @@
 //!
 //! Shared by the examples; not an example itself.
 
+#[macro_use]
+#[path = "../say/mod.rs"]
+mod say;
+
 use matter_session::describe::MessageName;
 use matter_session::ids::{ExchangeId, MessageType};
 use matter_session::rand_core::CryptoRng;
@@ -55,5 +59,5 @@ fn print(from: usize, session: &dyn Session, header: &ProtocolHeader, datagram: 
     let seal = if session.is_secure() { "encrypted" } else { "in clear" };
     let first: String = datagram.iter().take(16).map(|byte| format!("{byte:02x} ")).collect();
     let arrow = if from == 0 { "──▶" } else { "◀──" };
-    println!("{arrow} {name:<20} {:>4} bytes {seal}: {first}..", datagram.len());
+    say!("{arrow} {name:<20} {:>4} bytes {seal}: {first}..", datagram.len());
 }
