@@ -53,46 +53,50 @@
 //!
 //! # A session in one process
 //!
-//! A phone commissions a lamp and sends it one encrypted message:
+//! A phone connects to a lamp by passcode, asks it a question, and gets the answer. `drive` takes
+//! the place of the network:
 //!
-#![cfg_attr(all(feature = "std", feature = "rustcrypto"), doc = "```")]
-#![cfg_attr(not(all(feature = "std", feature = "rustcrypto")), doc = "```ignore")]
+#![cfg_attr(
+    all(feature = "std", feature = "rustcrypto", feature = "initiator", feature = "getrandom"),
+    doc = "```"
+)]
+#![cfg_attr(
+    not(all(
+        feature = "std",
+        feature = "rustcrypto",
+        feature = "initiator",
+        feature = "getrandom"
+    )),
+    doc = "```ignore"
+)]
 //! use matter_session::{
-//!     Config, Event, HeapSessionManager, Instant, MessageType, Passcode, PeerAddress, Received,
-//!     RustCrypto, Services,
+//!     Config, HeapSessionManager, Instant, MessageType, Passcode,
+//!     PeerAddress, RustCrypto, Services, SystemRng, drive,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-//! let mut phone = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
-//! let mut lamp = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
-//! let [at_phone, at_lamp] = [1, 2].map(|port| PeerAddress::Udp(([127, 0, 0, 1], port).into()));
-//!
+//! let (config, mut rng) = (Config::default(), SystemRng);
+//! let mut phone = HeapSessionManager::new(config.clone(), RustCrypto, &mut rng);
+//! let mut lamp = HeapSessionManager::new(config, RustCrypto, &mut rng);
 //! let mut services = Services::new(&mut rng);
 //! let mut cx = services.at(Instant::ZERO);
+//!
 //! let passcode = Passcode::new(20202021)?;
 //! lamp.window().open_for(&mut cx, &passcode, None)?;
-//! phone.connect_pase(&mut cx, at_lamp, passcode)?;
+//! let address = PeerAddress::Udp(([127, 0, 0, 1], 5540).into());
+//! phone.connect_pase(&mut cx, address, passcode)?;
+//! drive(&mut cx, &mut phone, &mut lamp);
+//! let session = phone.sessions().pase().ok_or("no session")?;
 //!
-//! let mut received = None;
-//! while received.is_none() {
-//!     phone.handle_timeout(&mut cx);
-//!     lamp.handle_timeout(&mut cx);
-//!     while let Some(sent) = phone.poll_transmit(cx.now()) {
-//!         let mut datagram = sent.datagram.to_vec();
-//!         if let Received::Message(m) = lamp.handle_datagram(&mut cx, at_phone, &mut datagram) {
-//!             received = Some(m.payload.to_vec());
-//!         }
-//!     }
-//!     while let Some(sent) = lamp.poll_transmit(cx.now()) {
-//!         phone.handle_datagram(&mut cx, at_lamp, &mut sent.datagram.to_vec());
-//!     }
-//!     if let Some(Event::Established { session, .. }) = phone.poll_event() {
-//!         let exchange = phone.open_exchange(&mut cx, session)?;
-//!         phone.send(&mut cx, exchange, MessageType::READ_REQUEST, b"hello")?;
-//!     }
-//! }
-//! assert_eq!(received.as_deref(), Some(&b"hello"[..]));
+//! let exchange = phone.open_exchange(&mut cx, session)?;
+//! phone.send(&mut cx, exchange, MessageType::READ_REQUEST, b"on?")?;
+//! let [_, at_lamp] = drive(&mut cx, &mut phone, &mut lamp);
+//! assert_eq!(at_lamp[0].payload, b"on?");
+//!
+//! let exchange = at_lamp[0].exchange;
+//! lamp.send(&mut cx, exchange, MessageType::REPORT_DATA, b"yes")?;
+//! let [at_phone, _] = drive(&mut cx, &mut phone, &mut lamp);
+//! assert_eq!(at_phone[0].payload, b"yes");
 //! # Ok(())
 //! # }
 //! ```
@@ -175,78 +179,68 @@
 //! Answer it at once, later, or from another thread. If both nodes still hold a record of an
 //! earlier session, the handshake resumes it and nobody signs.
 //!
-//! Certificates come from the fabric's administrator. Feature `issue` makes them in [`cert`].
+//! Certificates come from the fabric's administrator. Feature `issue` has one,
+//! `fabric::Authority`, and makes other certificates in [`cert`].
 //!
-#![cfg_attr(all(feature = "std", feature = "rustcrypto", feature = "issue"), doc = "```")]
 #![cfg_attr(
-    not(all(feature = "std", feature = "rustcrypto", feature = "issue")),
+    all(feature = "std", feature = "rustcrypto", feature = "issue", feature = "getrandom"),
+    doc = "```"
+)]
+#![cfg_attr(
+    not(all(feature = "std", feature = "rustcrypto", feature = "issue", feature = "getrandom")),
     doc = "```ignore"
 )]
-//! # use matter_session::cert::{CertificateRequest, Issuer, SerialNumber, Validity};
-//! # use matter_session::crypto::Secret;
-//! # use matter_session::ids::FabricId;
+//! # use matter_session::{HeapSessionManager, RustCrypto};
+//! use matter_session::cert::Validity;
 //! use matter_session::{
-//!     Config, Event, FabricCredentials, HeapSessionManager, Instant, Ipk, MatterTime, NodeId,
-//!     Peer, PeerAddress, RustCrypto, Services, SigningKey, WallClock,
+//!     Authority, Config, Event, Instant, MatterTime, NodeId, Peer,
+//!     PeerAddress, Services, SystemRng, WallClock, drive,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let mut rng = matter_session::rand_core::UnwrapErr(getrandom::SysRng);
-//! # let today = MatterTime::from_seconds(800_000_000);
-//! # let validity = Validity::new(today, None).ok_or("empty validity")?;
-//! # let fabric_id = FabricId::new(1).ok_or("fabric id 0")?;
-//! # let mut authority = SigningKey::generate(&mut rng)?;
-//! # let serial = SerialNumber::random(&mut rng);
-//! # let root = CertificateRequest::rcac(1, authority.public_key(), serial, validity)
-//! #     .self_sign(&RustCrypto, &mut authority)?;
-//! # let ipks = [Ipk::EpochKey(Secret::new(*b"temporary ipk 01"))];
-//! let mut nodes = Vec::new();
-//! for id in [NodeId::new(0xC0), NodeId::new(0xDE)] {
-//! #   let (key, serial) = (SigningKey::generate(&mut rng)?, SerialNumber::random(&mut rng));
-//! #   let noc = CertificateRequest::noc(id, fabric_id, key.public_key(), serial, validity)
-//! #       .sign(&RustCrypto, &mut Issuer::new(&root.certificate()?, &mut authority)?)?;
-//! #   let (root, noc, icac) = (root.as_slice(), noc.as_slice(), None);
-//!     // The key is the node's own; the rest came from the fabric's authority.
-//!     let mut node = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
-//!     let fabric = node.fabrics_mut().add(&FabricCredentials { root, icac, noc, ipks: &ipks })?;
-//!     nodes.push((node, key, fabric));
-//! }
+//! # let mut rng = SystemRng;
+//! # let config = Config::default();
+//! # let mut controller = HeapSessionManager::new(config.clone(), RustCrypto, &mut rng);
+//! # let mut device = HeapSessionManager::new(config, RustCrypto, &mut rng);
+//! // A new fabric. Each node gets a key, a certificate for it, and the fabric.
+//! let now = MatterTime::now().ok_or("the clock is wrong")?;
+//! let validity = Validity::since(now);
+//! let mut authority = Authority::new(&RustCrypto, validity, &mut rng)?;
+//! let id = NodeId::new(1);
+//! let (mut key, noc) = authority.admit(&RustCrypto, id, &mut rng)?;
+//! let fabric = controller.fabrics_mut().add(&authority.credentials(&noc))?;
+//! let id = NodeId::new(2);
+//! let (mut device_key, noc) = authority.admit(&RustCrypto, id, &mut rng)?;
+//! device.fabrics_mut().add(&authority.credentials(&noc))?;
 //!
 //! // One connects to the other.
-//! let address = |n| PeerAddress::Udp(([127, 0, 0, 1], n).into());
-//! let mut services = Services::new(&mut rng).with_wall(WallClock::Known(today));
+//! let mut services = Services::new(&mut rng).with_wall(WallClock::system());
 //! let mut cx = services.at(Instant::ZERO);
-//! let (controller, _, fabric) = &mut nodes[0];
-//! controller.connect_case(&mut cx, address(1), Peer::new(*fabric, NodeId::new(0xDE)))?;
-//!
-//! let mut established = 0;
-//! while established < 2 {
-//!     for from in [0, 1] {
-//!         let (node, key, _) = &mut nodes[from];
-//!         // Computes the next part of a handshake, besides timers.
-//!         node.handle_timeout(&mut cx);
-//!         let mut datagrams = Vec::new();
+//! let address = PeerAddress::Udp(([127, 0, 0, 1], 5540).into());
+//! let peer = Peer::new(fabric, id);
+//! controller.connect_case(&mut cx, address, peer)?;
+//! while !controller.handshakes().is_empty() {
+//!     drive(&mut cx, &mut controller, &mut device);
+//!     for (node, key) in
+//!         [(&mut controller, &mut key), (&mut device, &mut device_key)]
+//!     {
 //!         while let Some(event) = node.poll_event() {
 //!             match event {
 //!                 Event::SignRequest(request) => {
-//!                     let _ = node.complete_signature(&mut cx, request.sign_with(key));
+//!                     let signed = request.sign_with(key);
+//!                     node.complete_signature(&mut cx, signed)?;
 //!                 }
 //!                 Event::Established { .. } => {
-//!                     assert!(node.handshakes().peer_certificates().is_some()); // lent until the next event
-//!                     established += 1;
+//!                     // Lent until the next event.
+//!                     let _ = node.handshakes().peer_certificates();
 //!                 }
-//!                 Event::HandshakeFailed { error, .. } => return Err(error.into()),
+//!                 Event::HandshakeFailed { error, .. } => Err(error)?,
 //!                 _ => {}
 //!             }
 //!         }
-//!         while let Some(sent) = node.poll_transmit(cx.now()) {
-//!             datagrams.push(sent.datagram.to_vec());
-//!         }
-//!         for mut datagram in datagrams {
-//!             nodes[1 - from].0.handle_datagram(&mut cx, address(from as u16), &mut datagram);
-//!         }
 //!     }
 //! }
+//! assert!(controller.session_with(peer).is_some());
 //! # Ok(())
 //! # }
 //! ```
@@ -266,6 +260,33 @@
 //!
 //! See `examples/group.rs`.
 //!
+//! # Examples
+//!
+//! `cargo run --example NAME` in the repository runs one.
+//!
+//! | to start with | |
+//! |---|---|
+//! | `quickstart` | two nodes in one process: PASE, a request and its answer |
+//! | `quickstart_case` | a new fabric, CASE, and CASE resumed |
+//! | `udp_device`, `udp_controller` | the same by PASE behind sockets |
+//! | `demo` | two nodes over a network that loses datagrams, drawn |
+//!
+//! | for a controller | |
+//! |---|---|
+//! | `persistent_controller` | a controller that is killed and comes back as the same node |
+//! | `group` | one message to three lights, and replays of it |
+//! | `hsm_signer` | an operational key outside of the process |
+//! | `sharded` | one socket, one thread for each shard of the sessions |
+//!
+//! | for a device | |
+//! |---|---|
+//! | `firmware/` | a complete device for a Cortex-M4F |
+//! | `pase`, `case` | the state machines of the handshakes alone, without a manager |
+//!
+//! | tools | |
+//! |---|---|
+//! | `device`, `controller` | the peers of the interoperability tests, for the command line |
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -273,6 +294,8 @@
 //! | `std` | yes | P-256 in assembler on x86_64 and aarch64; tables of multiples (50 kB of RAM for PASE, 25 kB more on other processors, built on first use); implies `alloc` |
 //! | `alloc` | by `std` | `Heap`: tables that grow (without it, tables are arrays: [`Fixed`]); `manager::Shards`: several managers behind one port |
 //! | `rustcrypto` | yes | `RustCrypto` and `CompactRustCrypto`, backends on the RustCrypto crates; `SigningKey` |
+//! | `getrandom` | yes | `SystemRng`, the random number generator of the operating system |
+//! | `p256-cm4` | no | `crypto::CortexM4Crypto`: P-256 in assembler for Cortex-M4, M7 and M33; implies `rustcrypto`, and adds nothing for other processors |
 //! | `initiator` | yes | `connect_pase` and `connect_case`; a device that only answers does without |
 //! | `issue` | no | issuing certificates, as a controller does; verifying requests for them; converting X.509 certificates |
 //! | `log` | no | records of what happens, for the `log` crate; without secrets |

@@ -65,7 +65,8 @@ impl Curve for CortexM4Crypto {
     ) -> Result<(), CryptoError> {
         // A key that is no point is refused as such, whatever the signature is.
         Point::decode(key.as_bytes())?;
-        verified(self, key, &signed.digest(self.sha256())?, signature).ok_or(CryptoError::Unauthentic)
+        verified(self, key, &signed.digest(self.sha256())?, signature)
+            .ok_or(CryptoError::Unauthentic)
     }
 }
 
