@@ -8,6 +8,7 @@
 //! The load shares the cores with the shards, so the figures say little about more of them.
 //! `udp/mod.rs` reads and sends many datagrams in one system call.
 
+#[macro_use]
 mod ladder;
 #[path = "sharded/mailbox.rs"]
 mod mailbox;
@@ -54,7 +55,7 @@ fn main() -> Outcome {
     for count in [1, 2] {
         let (datagrams, sessions) = measure(count)?;
         let rate = u128::from(datagrams) * 1000 / LOAD.as_millis();
-        println!("{count} shard(s): {rate} datagrams/s received, sessions per shard {sessions:?}");
+        say!("{count} shard(s): {rate} datagrams/s received, sessions per shard {sessions:?}");
         assert!(datagrams > 0);
         assert_eq!(sessions.iter().sum::<usize>(), SESSIONS);
     }

@@ -204,7 +204,7 @@ impl World {
             let key = identity.assume(&mut manager)?;
             managers.push(Node { manager, key });
         }
-        let compressed = *fabric.compressed_id();
+        let compressed = fabric.compressed_id();
         Ok(Self { managers, authority, compressed, membership, places, key })
     }
 

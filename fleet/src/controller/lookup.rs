@@ -58,7 +58,8 @@ impl Lookups {
 
     /// Returns one that was held for long enough.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<Held> {
-        self.0.pop_front_if(|held| held.until <= now)
+        let is_overdue = self.0.front().is_some_and(|held| held.until <= now);
+        if is_overdue { self.0.pop_front() } else { None }
     }
 }
 

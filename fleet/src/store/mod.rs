@@ -45,7 +45,6 @@ pub struct Settings {
 
 /// What is to be done.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a queue of some thousand, and saves are common")]
 pub enum Order {
     /// Fetches the record of a peer.
     Load(Peer),

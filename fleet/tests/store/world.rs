@@ -146,7 +146,9 @@ impl Node {
     }
 
     fn hand(&mut self, from: PeerAddress, mut datagram: Vec<u8>) {
-        self.with(|manager, cx| drop(manager.handle_datagram(cx, from, &mut datagram)));
+        self.with(|manager, cx| {
+            let _ = manager.handle_datagram(cx, from, &mut datagram);
+        });
     }
 
     fn sent(&mut self) -> Vec<Vec<u8>> {

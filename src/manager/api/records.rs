@@ -60,7 +60,8 @@ impl<C: Crypto, S: Storage, T: Default> Records<&mut SessionManager<C, S, T>> {
     /// Returns the record of a peer as bytes, to be stored when
     /// [`Event::RecordChanged`](crate::manager::Event::RecordChanged) says that it changed. `None`
     /// if there is no record, or none that may be stored: a peer resumes from it, or may soon.
-    /// Delete what was stored then.
+    /// Delete what was stored then. If several processes share the store, leave the row to expire
+    /// instead: another process may have written it since.
     ///
     /// A record that was exported serves handshakes that this node begins. For a peer that resumes
     /// from it, it serves only if [`Config::claim_wait`](crate::manager::Config::claim_wait) is set
