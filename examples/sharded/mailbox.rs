@@ -54,13 +54,13 @@ impl Mailbox {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.is_empty() {
             mem::swap(&mut *waiting, batch);
+            self.arrived.notify_one();
         } else if waiting.bytes.len() < MOST_BYTES {
+            // The shard was notified and has not taken the others yet.
             waiting.bytes.append(&mut batch.bytes);
             waiting.datagrams.append(&mut batch.datagrams);
         }
-        drop(waiting);
         batch.clear();
-        self.arrived.notify_one();
     }
 
     /// Waits for datagrams, and exchanges them for a batch that was handled.
