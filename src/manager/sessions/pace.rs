@@ -97,8 +97,9 @@ impl<C: Crypto, T> Entry<C, T> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
-    /// Returns true if a message on this exchange can be sealed at once.
-    pub(super) fn may_seal(&mut self, key: ExchangeKey) -> bool {
+    /// Returns true if a message on this exchange can be sealed at once. `laid_out`: the counter of
+    /// the oldest message of the session that is laid out and not in flight yet.
+    pub(super) fn may_seal(&mut self, key: ExchangeKey, laid_out: Option<MessageCounter>) -> bool {
         let Some(entry) = self.table.by_local_mut(key.session) else { return true };
         // A reliable transport repeats nothing.
         if entry.address.is_reliable() {
@@ -106,9 +107,15 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         // Messages that wait go first. Most often none does, and nothing in flight is old: the
         // exchanges need not be looked at.
-        entry.waiting == 0
-            && (entry.reaches(entry.oldest, self.exchanges.len().saturating_add(1))
-                || entry.may_seal(&self.exchanges.traffic(key.session), false))
+        if entry.waiting > 0 {
+            return false;
+        }
+        if entry.reaches(entry.oldest, self.exchanges.len().saturating_add(1)) {
+            return true;
+        }
+        let mut traffic = self.exchanges.traffic(key.session);
+        traffic.oldest = traffic.oldest.or(laid_out.map(MessageCounter::get));
+        entry.may_seal(&traffic, false)
     }
 
     /// Counts another message that waits to be sealed.

@@ -13,7 +13,7 @@ use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Held, Storage};
 use crate::manager::trace::{self, Way};
-use crate::session::{SHORTEST_TOGETHER, TOGETHER, Unsealed, seal_together};
+use crate::session::{TOGETHER, Unsealed, seal_together};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
@@ -51,11 +51,6 @@ impl<'p> BatchMessage<'p> {
     const fn content(&self) -> Content<'p> {
         Content { kind: self.kind, payload: self.payload }
     }
-
-    /// Returns true if sealing it along with others is faster.
-    const fn is_long(&self) -> bool {
-        self.sent.is_none() && self.payload.len() >= SHORTEST_TOGETHER
-    }
 }
 
 /// A message whose headers and payload are written, and that is not sealed yet.
@@ -89,7 +84,7 @@ impl<S: Storage> ExchangeEntry<S> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
-    /// Sends many messages reliably; those that are long enough are sealed together.
+    /// Sends many messages reliably. They are sealed together.
     pub(in crate::manager) fn send_all(
         &mut self,
         crypto: &C,
@@ -107,7 +102,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
     }
 
-    /// Sends the first few messages. Returns how many.
+    /// Sends the first few messages, in their order. Returns how many.
     #[inline(never)]
     fn send_together(
         &mut self,
@@ -117,20 +112,26 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> usize {
-        let long = messages.iter().take(TOGETHER).filter(|message| message.is_long());
-        let together = long.count() > 1;
+        let unsent = messages.iter().take(TOGETHER).filter(|message| message.sent.is_none());
+        let together = unsent.count() > 1;
         let mut laid_out: [Option<LaidOut<S>>; TOGETHER] = [const { None }; TOGETHER];
         let (mut len, mut count) = (0_usize, 0_usize);
         for (n, message) in messages.iter_mut().enumerate().take(TOGETHER) {
             if message.sent.is_none() {
-                let mut before = laid_out.iter().map_while(Option::as_ref);
-                if before.any(|other| other.exchange == message.exchange) {
+                let key = message.exchange.key;
+                let before = || laid_out.iter().map_while(Option::as_ref);
+                if before().any(|other| other.exchange == message.exchange) {
                     // Whether it may be sent depends on the result of the other.
                     break;
                 }
-                let key = message.exchange.key;
-                let tried = if together && message.is_long() && self.may_seal(key) {
+                let mut of_session =
+                    before().filter(|other| other.exchange.key.session == key.session);
+                let oldest = of_session.next().map(|other| other.message.counter());
+                let tried = if together && self.may_seal(key, oldest) {
                     self.lay_out(n, message, delivery, node).map(Some)
+                } else if count > 0 {
+                    // It is sent after the others.
+                    break;
                 } else {
                     let (exchange, content) = (message.exchange, message.content());
                     self.send(now, exchange, content, delivery, node).map(|()| None)

@@ -16,11 +16,11 @@ use super::sorted::Sorted;
 use super::tree::Tree;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
-    ByteStore, Empty, Full, GroupTables, KeyRef, Links, Owner, Present, Queue, Seat, Sender,
-    Storage,
+    ByteStore, Empty, Full, GroupTables, KeyRef, Links, Owner, Present, Queue, Seat, Sender, Slot,
+    SlotNumber, Slots, Storage,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, Peer};
-use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
+use crate::manager::handle::{ExchangeKey, HandshakeId};
 use crate::time::Instant;
 
 /// Tables that grow on demand, up to the limits of [`Config`](crate::manager::Config).
@@ -53,8 +53,7 @@ impl Storage for Heap {
     type RecordIds = RecordsById;
     type RecordOrder = RecordsByAge;
     type RecordUse = RecordsByUse;
-    type Deadlines = Tree<(Instant, Source), ()>;
-    type Ready = Tree<Source, ()>;
+    type Slots = SlotRow;
     type Events<V> = Ring<V>;
     type HandshakeEvents<V> = Ring<V>;
     type Outbox<V> = Ring<V>;
@@ -151,6 +150,39 @@ impl Links for LinkRow {
         }
         if self.0.len() < self.0.capacity() / 4 {
             self.0.shrink_to(self.0.len().saturating_mul(2));
+        }
+    }
+}
+
+/// Slots in one row, as long as the highest in use since there was none.
+#[derive(Debug)]
+pub struct SlotRow(Vec<Slot>);
+
+impl Slots for SlotRow {
+    const EMPTY: Self = Self(Vec::new());
+
+    #[inline]
+    fn get(&self, number: SlotNumber) -> Option<&Slot> {
+        self.0.get(number.index())
+    }
+
+    #[inline]
+    fn get_mut(&mut self, number: SlotNumber) -> Option<&mut Slot> {
+        self.0.get_mut(number.index())
+    }
+
+    fn add(&mut self, index: usize) -> Option<SlotNumber> {
+        let number = SlotNumber::at(index)?;
+        if self.0.len() <= index {
+            self.0.push(Slot::VACANT);
+        }
+        Some(number)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+        if self.0.capacity() > QUIET {
+            self.0.shrink_to(QUIET);
         }
     }
 }

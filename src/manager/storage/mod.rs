@@ -26,6 +26,7 @@ mod record_indices;
 pub mod sizes;
 #[cfg(feature = "alloc")]
 mod slab;
+mod slots;
 #[cfg(feature = "alloc")]
 mod sorted;
 #[cfg(feature = "alloc")]
@@ -40,6 +41,7 @@ pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Pres
 pub use self::heap::Heap;
 pub(super) use self::holders::{Holder, Holders};
 pub(super) use self::place::{Place, SecretPlace};
+pub(super) use self::slots::{Slot, SlotNumber, Slots};
 pub(super) use self::use_list::{Ends, FabricOrPase, Link, Rank, Seat};
 
 /// There is no room for another entry.
@@ -351,12 +353,9 @@ pub trait Storage: sealed::Sealed {
     /// Resumption records by fabric and use: an index.
     #[doc(hidden)]
     type RecordUse: RecordUse;
-    /// Deadlines of exchanges and handshakes.
+    /// What the schedule of exchanges and handshakes is kept in.
     #[doc(hidden)]
-    type Deadlines: Map<(Instant, Source), ()>;
-    /// Exchanges and handshakes that have something to send.
-    #[doc(hidden)]
-    type Ready: Map<Source, ()>;
+    type Slots: Slots;
     /// Events.
     #[doc(hidden)]
     type Events<V>: Queue<V>;
