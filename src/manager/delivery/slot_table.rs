@@ -12,8 +12,6 @@
 //! A deadline that is put off is not sorted anew before it would be the first. Most deadlines are
 //! put off, or met, long before that.
 
-use core::cmp::Ordering;
-
 use crate::manager::handle::Source;
 use crate::manager::storage::{Place, SlotNumber, Slots, Storage};
 use crate::time::Instant;
@@ -155,12 +153,11 @@ impl<S: Storage> SlotTable<S> {
         let (Some(one), Some(other)) = (self.slots.get(one), self.slots.get(other)) else {
             return false;
         };
-        match one.sorted_by.cmp(&other.sorted_by) {
-            Ordering::Equal => one.source.get() < other.source.get(),
-            unequal => unequal == Ordering::Less,
-        }
+        one.sorted_by < other.sorted_by
+            || one.sorted_by == other.sorted_by && one.source.get() < other.source.get()
     }
 
+    #[inline]
     fn place(&mut self, position: usize, number: SlotNumber) {
         let Some(position) = SlotNumber::at(position) else { return };
         if let Some(slot) = self.slots.get_mut(position) {
@@ -175,12 +172,10 @@ impl<S: Storage> SlotTable<S> {
     #[inline(never)]
     fn sift_up(&mut self, from: usize, number: SlotNumber) {
         let mut position = from;
-        while position > 0 {
-            let above = position.saturating_sub(1) / 2;
-            let Some(other) = self.sorted_at(above) else { break };
-            if !self.is_before(number, other) {
-                break;
-            }
+        while let Some(above) = position.checked_sub(1).map(|below| below / 2)
+            && let Some(other) = self.sorted_at(above)
+            && self.is_before(number, other)
+        {
             self.place(position, other);
             position = above;
         }

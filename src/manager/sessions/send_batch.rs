@@ -2,11 +2,11 @@
 
 use crate::bytes::{Cleartext, debug_lengths};
 use crate::crypto::Crypto;
-use crate::ids::MessageType;
+use crate::ids::{MessageCounter, MessageType};
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::error::SendError;
-use crate::manager::handle::ExchangeHandle;
+use crate::manager::handle::{ExchangeHandle, ExchangeKey};
 use crate::manager::node::Node;
 use crate::manager::sessions::exchanges::{Content, ExchangeEntry, Room, owner_of};
 use crate::manager::sessions::table::SessionTable;
@@ -115,18 +115,19 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let unsent = messages.iter().take(TOGETHER).filter(|message| message.sent.is_none());
         let together = unsent.count() > 1;
         let mut laid_out: [Option<LaidOut<S>>; TOGETHER] = [const { None }; TOGETHER];
+        // Their exchanges and counters, which are looked through for each message.
+        let mut counters: [Option<(ExchangeKey, MessageCounter)>; TOGETHER] = [None; TOGETHER];
         let (mut len, mut count) = (0_usize, 0_usize);
         for (n, message) in messages.iter_mut().enumerate().take(TOGETHER) {
             if message.sent.is_none() {
                 let key = message.exchange.key;
-                let before = || laid_out.iter().map_while(Option::as_ref);
-                if before().any(|other| other.exchange == message.exchange) {
+                let before = || counters.iter().map_while(|before| *before);
+                if before().any(|(other, _)| other == key) {
                     // Whether it may be sent depends on the result of the other.
                     break;
                 }
-                let mut of_session =
-                    before().filter(|other| other.exchange.key.session == key.session);
-                let oldest = of_session.next().map(|other| other.message.counter());
+                let oldest = || before().find(|(other, _)| other.session == key.session);
+                let oldest = || oldest().map(|(_, counter)| counter);
                 let tried = if together && self.may_seal(key, oldest) {
                     self.lay_out(n, message, delivery, node).map(Some)
                 } else if count > 0 {
@@ -142,7 +143,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                     Err(SendError::NoRoom) if count > 0 => break,
                     Err(error) => message.sent = Some(Err(error)),
                     Ok(message) => {
-                        if let Some(place) = laid_out.get_mut(count) {
+                        let counter = message.as_ref().map(|message| message.message.counter());
+                        let places = laid_out.get_mut(count).zip(counters.get_mut(count));
+                        if let Some((place, before)) = places {
+                            *before = counter.map(|counter| (key, counter));
                             *place = message;
                             count = count.saturating_add(1);
                         }

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::boxed::Boxed;
+use super::chained::Chained;
 use super::chains::KeptChains;
 use super::connections::Connected;
 use super::hashed::HashedPeers;
@@ -20,15 +21,15 @@ use super::{
     SlotNumber, Slots, Storage,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, Peer};
-use crate::manager::handle::{ExchangeKey, HandshakeId};
+use crate::manager::handle::HandshakeId;
 use crate::time::Instant;
 
 /// Tables that grow on demand, up to the limits of [`Config`](crate::manager::Config).
 ///
 /// A session is found by its id in two steps, and by its peer through a keyed hash, however many
-/// there are. The other tables are B-trees: peers choose some of the keys, and no choice of keys
-/// makes a B-tree slow. Values that hold secrets are in
-/// boxes of their own: they are wiped there, and never move.
+/// there are. An exchange is found among the few of its session. The other tables are B-trees: peers
+/// choose some of the keys, and no choice of keys makes a B-tree slow. Values that hold secrets are
+/// in boxes of their own: they are wiped there, and never move.
 #[derive(Clone, Copy, Debug)]
 pub struct Heap;
 
@@ -44,7 +45,7 @@ impl Storage for Heap {
     type Counts = Tree<FabricOrPase, u16>;
     type Connections = Connected;
     type Chains<K: Ord> = KeptChains<K>;
-    type Exchanges<V> = Tree<ExchangeKey, V>;
+    type Exchanges<V> = Chained<V>;
     type Holders = Counted;
     type Refused = Tree<(LocalSessionId, u32), Instant>;
     type Handshakes<V> = Boxed<HandshakeId, V>;

@@ -11,6 +11,8 @@ use crate::time::Instant;
 mod arena;
 #[cfg(feature = "alloc")]
 mod boxed;
+#[cfg(feature = "alloc")]
+mod chained;
 mod chains;
 mod connections;
 mod fixed;
@@ -20,6 +22,8 @@ mod hashed;
 #[cfg(feature = "alloc")]
 mod heap;
 mod holders;
+#[cfg(feature = "alloc")]
+mod pages;
 mod place;
 #[cfg(feature = "alloc")]
 mod record_indices;
@@ -97,11 +101,22 @@ pub trait Map<K: Copy + Ord, V> {
         V: 'a;
 }
 
-/// A map of values that may be moved out of it: they hold no secrets, since a move leaves a copy
-/// behind. All others are [discarded](Map::discard) in their place.
-pub trait Take<K: Copy + Ord, V>: Map<K, V> {
-    /// Takes a value out.
-    fn take(&mut self, key: &K) -> Option<V>;
+/// Exchanges of secure sessions.
+pub trait ExchangeTable<V>: Map<ExchangeKey, V> {
+    /// Takes an exchange out. A move leaves a copy behind, but an exchange holds no secrets. Values
+    /// that do are [discarded](Map::discard) in their place.
+    fn take(&mut self, key: &ExchangeKey) -> Option<V>;
+    /// The exchanges of a session in ascending order of keys.
+    fn of_session<'a>(
+        &'a self,
+        session: LocalSessionId,
+    ) -> impl Iterator<Item = (&'a ExchangeKey, &'a V)>
+    where
+        V: 'a,
+    {
+        let first = ExchangeKey::first_of(session);
+        self.from(first).take_while(move |(key, _)| key.session == session)
+    }
 }
 
 /// A queue with a capacity.
@@ -328,7 +343,7 @@ pub trait Storage: sealed::Sealed {
     type Chains<K: Ord>: Chains<K>;
     /// Exchanges of secure sessions.
     #[doc(hidden)]
-    type Exchanges<V>: Take<ExchangeKey, V>;
+    type Exchanges<V>: ExchangeTable<V>;
     /// How many of them each peer has begun.
     #[doc(hidden)]
     type Holders: Holders;
