@@ -165,9 +165,15 @@ impl<S: Storage> Exchanges<S> {
         session: LocalSessionId,
         delivery: &mut Delivery<S, T>,
     ) -> Option<ExchangeKey> {
-        (0..=u16::MAX).find_map(|_| {
+        let next = |delivery: &mut Delivery<S, T>| {
             let key = ExchangeKey { session, id: delivery.exchange_id(), initiator: true };
             self.get(&key).is_none().then_some(key)
+        };
+        // Most often the first is free.
+        next(delivery).or_else(|| {
+            let own = self.of_session(session).filter(|(key, _)| key.initiator).count();
+            let is_any_free = own <= u16::MAX.into();
+            (0..u16::MAX).filter(|_| is_any_free).find_map(|_| next(delivery))
         })
     }
 

@@ -65,6 +65,13 @@ impl<V> Chained<V> {
         if before.and_then(|last| self.at(last)).is_some_and(|last| last.key < *key) {
             return (before, None);
         }
+        // Where many are begun in a row, the former one is near.
+        let near = self.recent.filter(|recent| {
+            self.at(*recent).is_some_and(|recent| {
+                recent.value.is_some() && recent.key.session == key.session && recent.key < *key
+            })
+        });
+        before = near.or(before);
         while let Some(slot) = before.and_then(|before| self.at(before)?.next)
             && let Some(next) = self.at(slot)
         {
@@ -164,6 +171,7 @@ impl<V> Chained<V> {
         if is_last {
             self.last.set(key.session.get(), Some(slot));
         }
+        self.recent = Some(slot);
         self.len = self.len.saturating_add(1);
         Some(())
     }

@@ -13,11 +13,12 @@ use super::holders::Counted;
 use super::record_indices::{RecordsByAge, RecordsById, RecordsByUse};
 use super::sealed::Sealed;
 use super::slab::Slab;
+use super::slots::Slot;
 use super::sorted::Sorted;
 use super::tree::Tree;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
-    ByteStore, Empty, Full, GroupTables, KeyRef, Links, Owner, Present, Queue, Seat, Sender, Slot,
+    ByteStore, Empty, Full, GroupTables, KeyRef, Links, Owner, Present, Queue, Seat, Sender,
     SlotNumber, Slots, Storage,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, Peer};

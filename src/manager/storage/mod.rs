@@ -45,7 +45,7 @@ pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Pres
 pub use self::heap::Heap;
 pub(super) use self::holders::{Holder, Holders};
 pub(super) use self::place::{Place, SecretPlace};
-pub(super) use self::slots::{Slot, SlotNumber, Slots};
+pub(super) use self::slots::{SlotNumber, Slots};
 pub(super) use self::use_list::{Ends, FabricOrPase, Link, Rank, Seat};
 
 /// There is no room for another entry.
