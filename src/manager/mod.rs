@@ -217,9 +217,7 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
         }
         self.node.records.limit(config.max_records);
         let reserve = (self.event_reserve(), self.handshake_event_reserve());
-        let (exchanges, handshakes) =
-            (self.sessions.exchange_capacity(), self.handshakes.capacity());
-        self.delivery.limit(&config, exchanges.saturating_add(handshakes), reserve);
+        self.delivery.limit(&config, reserve);
         self.node.config = config;
     }
 

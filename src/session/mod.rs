@@ -59,10 +59,6 @@ pub const UNSECURED_SESSION_ID: u16 = 0;
 /// on the stack.
 pub(crate) const TOGETHER: usize = 16;
 
-/// Messages with fewer bytes of payload are through sooner one by one: what they gain is less than
-/// it takes to collect them.
-pub(crate) const SHORTEST_TOGETHER: usize = 256;
-
 /// Why a received message was dropped. It never causes a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -29,6 +29,11 @@ impl Unsealed {
         Self { session, counter, nonce: Some(nonce), layout, outcome }
     }
 
+    /// Returns the counter of the message.
+    pub(crate) const fn counter(&self) -> MessageCounter {
+        self.counter
+    }
+
     /// Returns where in its buffer the sealed datagram stands, and the counter of the message.
     pub(crate) fn finish(self) -> Result<(Range<usize>, MessageCounter), EncodeError> {
         self.outcome?;

@@ -1,16 +1,21 @@
-//! Encodes or decodes messages of a session, for `run.sh`, which counts the instructions.
+//! Encodes or decodes messages of a session, or sends or receives them through a manager, for
+//! `run.sh`, which counts the instructions.
 //!
 //! ```text
 //! matter-session-instructions WHAT OCTETS MESSAGES
 //! ```
-//! WHAT is `encode` or `decode`. However many messages are decoded, the same number is encoded
-//! beforehand, so two runs with other numbers differ by the decoding alone. Any allocation on the
-//! way is a failure.
+//! WHAT is `encode`, `decode`, `send` or `receive`. However many messages are decoded or received,
+//! the same number is encoded beforehand, and as many exchanges are opened however many messages are
+//! sent: two runs with other numbers differ by these calls alone. Any allocation of `encode` or
+//! `decode` is a failure.
+
+mod manager;
 
 use std::alloc::System;
 use std::hint::black_box;
 use std::process::ExitCode;
 
+use manager::World;
 use matter_session::crypto::RustCrypto;
 use matter_session::ids::{ExchangeId, LocalSessionId, PeerSessionId, ProtocolId};
 use matter_session::session::hazmat::{self, Counters};
@@ -68,6 +73,18 @@ fn run(what: &str, octets: usize, messages: usize) -> Result<(), String> {
     let mut buf = vec![0; HEADROOM + octets + TAILROOM];
     let region;
     match what {
+        "send" => {
+            let mut world = World::new();
+            let exchanges = world.exchanges();
+            world.send(&exchanges[..messages], &payload);
+            return Ok(());
+        }
+        "receive" => {
+            let mut world = World::new();
+            let mut datagrams = world.datagrams(&payload);
+            world.receive(&mut datagrams[..messages]);
+            return Ok(());
+        }
         "encode" => {
             region = Region::new(ALLOCATOR);
             for _ in 0..messages {
@@ -117,7 +134,10 @@ fn main() -> ExitCode {
             println!("{}", if has_aes() { "aes" } else { "soft" });
             Ok(())
         }
-        _ => Err("usage: matter-session-instructions encode|decode OCTETS MESSAGES".into()),
+        _ => {
+            Err("usage: matter-session-instructions encode|decode|send|receive OCTETS MESSAGES"
+                .into())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,9 +70,9 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
     }
 
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would. The result
-    /// of each is in [`BatchMessage::result`]. Messages of 256 bytes or more are encrypted together
-    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)), which takes less time. A
-    /// message that was sent before is not sent again.
+    /// of each is in [`BatchMessage::result`]. Messages are encrypted together
+    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)), which takes less time. A message
+    /// that was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]
     #[cfg_attr(not(all(feature = "alloc", feature = "rustcrypto")), doc = "```ignore")]

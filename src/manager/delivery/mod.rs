@@ -4,6 +4,7 @@ mod events;
 mod outbox;
 mod output;
 mod schedule;
+mod slot_table;
 
 use core::ops::Range;
 
@@ -67,10 +68,9 @@ impl<S: Storage, T> Delivery<S, T> {
         self.unsecured_counter = UnsecuredCounter::random(rng);
     }
 
-    /// Makes room for `sources` exchanges and handshakes, and for the events of the configuration
-    /// above the `reserve` (in all, and for handshakes) that is kept for what is under way.
-    pub(super) fn limit(&mut self, config: &Config, sources: usize, reserve: (usize, usize)) {
-        self.schedule.limit(sources);
+    /// Makes room for the events of the configuration above the `reserve` (in all, and for
+    /// handshakes) that is kept for what is under way.
+    pub(super) fn limit(&mut self, config: &Config, reserve: (usize, usize)) {
         self.outbox.limit(config);
         self.events.limit(config.max_events, reserve);
     }
@@ -114,7 +114,7 @@ impl<S: Storage, T> Delivery<S, T> {
 
     /// Forgets the timer and the message of an exchange or handshake that has ended.
     pub(super) fn forget(&mut self, source: Source, filed: Filed) {
-        self.schedule.forget(source, filed);
+        self.schedule.forget(filed);
         self.bytes.release(Owner::Message(source));
         if let Source::Handshake(id) = source {
             self.bytes.release(Owner::Certificates(id));

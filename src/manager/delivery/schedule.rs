@@ -2,81 +2,51 @@
 
 use core::fmt;
 
+use super::slot_table::SlotTable;
 use crate::manager::handle::Source;
-use crate::manager::storage::{Map, Place, Storage};
+use crate::manager::storage::{SlotNumber, Storage};
 use crate::time::Instant;
 
-/// What the schedule holds for an exchange or handshake. Each keeps its own copy, so that the
-/// schedule is searched only when something changes.
+/// Where the schedule holds what is filed for an exchange or handshake.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manager) struct Filed {
-    deadline: Option<Instant>,
-    ready: bool,
+    slot: Option<SlotNumber>,
     works: bool,
 }
 
 impl Filed {
     /// Nothing.
-    pub(in crate::manager) const NONE: Self = Self { deadline: None, ready: false, works: false };
+    pub(in crate::manager) const NONE: Self = Self { slot: None, works: false };
 
     /// Returns true if it is counted as one that has something to compute.
     pub(in crate::manager) const fn works(&self) -> bool {
         self.works
     }
-
-    /// Notes that the deadline has come, and is not filed any more.
-    pub(in crate::manager) const fn came_due(&mut self) {
-        self.deadline = None;
-    }
-
-    /// Notes that the readiness was taken back.
-    pub(in crate::manager) const fn idle(&mut self) {
-        self.ready = false;
-    }
 }
 
-/// Deadlines and readiness. Each source remembers what is filed for it.
+/// Deadlines and readiness. Each source keeps the number of its slot.
 pub(in crate::manager) struct Schedule<S: Storage> {
-    deadlines: S::Deadlines,
-    /// The first of them, as it is asked for after every call.
-    earliest: Option<Instant>,
-    ready: S::Ready,
+    slots: SlotTable<S>,
     /// How many handshakes have something to compute, which is due at once.
     working: usize,
     /// When one of them last began with that: a time that has come.
     work_since: Instant,
-    /// The source that had its turn last.
-    last: Place<Source>,
-    /// The last source of this round. One that comes after it has its turn in the next round: a
-    /// peer that begins new exchanges without end does not lengthen this one.
-    end: Place<Source>,
+    /// The one that had its turn last, while it is ready.
+    turn: Option<SlotNumber>,
 }
 
 impl<S: Storage> fmt::Debug for Schedule<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Schedule")
-            .field("deadlines", &self.deadlines.len())
-            .field("ready", &self.ready.len())
+            .field("deadlines", &self.slots.sorted())
+            .field("ready", &self.slots.ready())
             .finish()
     }
 }
 
 impl<S: Storage> Schedule<S> {
-    pub(in crate::manager) const EMPTY: Self = Self {
-        deadlines: Map::EMPTY,
-        earliest: None,
-        ready: Map::EMPTY,
-        working: 0,
-        work_since: Instant::ZERO,
-        last: Place::VACANT,
-        end: Place::VACANT,
-    };
-
-    /// Has room for so many exchanges and handshakes.
-    pub(in crate::manager) fn limit(&mut self, sources: usize) {
-        self.deadlines.limit(sources);
-        self.ready.limit(sources);
-    }
+    pub(in crate::manager) const EMPTY: Self =
+        Self { slots: SlotTable::EMPTY, working: 0, work_since: Instant::ZERO, turn: None };
 
     /// Files `deadline` for `source` in place of what is `filed`, and whether it has output.
     pub(in crate::manager) fn file(
@@ -86,30 +56,19 @@ impl<S: Storage> Schedule<S> {
         deadline: Option<Instant>,
         has_output: bool,
     ) {
-        if filed.deadline != deadline {
-            let old = core::mem::replace(&mut filed.deadline, deadline);
-            if let Some(old) = old {
-                self.deadlines.discard(&(old, source));
+        if filed.slot.is_none() {
+            if deadline.is_none() && !has_output {
+                return;
             }
-            if let Some(new) = deadline {
-                let inserted = self.deadlines.insert((new, source), ());
-                debug_assert!(inserted.is_ok(), "one deadline per source");
-            }
-            match (self.earliest, deadline) {
-                (Some(earliest), Some(new)) if new <= earliest => self.earliest = deadline,
-                (Some(_), _) if self.earliest == old => self.note_earliest(),
-                (Some(_), _) => {}
-                (None, _) => self.earliest = deadline,
-            }
+            filed.slot = self.slots.take(source);
+            debug_assert!(filed.slot.is_some(), "one slot per source");
         }
-        if filed.ready != has_output {
-            filed.ready = has_output;
-            if has_output {
-                let inserted = self.ready.insert(source, ());
-                debug_assert!(inserted.is_ok(), "one entry per source");
-            } else {
-                self.ready.discard(&source);
-            }
+        let Some(slot) = filed.slot else { return };
+        self.slots.set_due(slot, deadline);
+        match (self.slots.is_ready(slot), has_output) {
+            (false, true) => self.slots.link(slot),
+            (true, false) => self.unlink(slot),
+            _ => {}
         }
     }
 
@@ -131,62 +90,57 @@ impl<S: Storage> Schedule<S> {
     }
 
     /// Forgets a source that is gone.
-    pub(in crate::manager) fn forget(&mut self, source: Source, mut filed: Filed) {
+    pub(in crate::manager) fn forget(&mut self, mut filed: Filed) {
         self.file_work(&mut filed, None);
-        self.file(source, &mut filed, None, false);
+        if let Some(slot) = filed.slot {
+            self.unlink(slot);
+            self.slots.release(slot);
+        }
     }
 
-    /// Takes the readiness of a source back. The source must note that with [`Filed::idle`].
-    pub(in crate::manager) fn idle(&mut self, source: Source) {
-        self.ready.discard(&source);
+    /// Takes the readiness of the source back that had its turn last.
+    pub(in crate::manager) fn idle(&mut self) {
+        if let Some(slot) = self.turn {
+            self.unlink(slot);
+        }
+    }
+
+    fn unlink(&mut self, slot: SlotNumber) {
+        self.slots.unlink(slot);
+        self.turn = self.turn.filter(|turn| *turn != slot);
     }
 
     /// Returns the earliest deadline, or a time that has come if there is something to compute and
     /// that is done now.
     pub(in crate::manager) fn next(&self, computes: bool) -> Option<Instant> {
         let work = (computes && self.has_work()).then_some(self.work_since);
-        [self.earliest, work].into_iter().flatten().min()
+        let earliest = self.slots.first().map(|(due, _)| due);
+        [earliest, work].into_iter().flatten().min()
     }
 
-    fn note_earliest(&mut self) {
-        self.earliest = self.deadlines.first().map(|(due, _)| due);
-    }
-
-    /// Takes the earliest deadline if it has come. Its source must note that with
-    /// [`Filed::came_due`].
+    /// Takes the earliest deadline if it has come. Its source must file its next one, or be
+    /// forgotten.
     pub(in crate::manager) fn take_due(&mut self, now: Instant) -> Option<Source> {
-        if self.earliest? > now {
-            return None;
-        }
-        let (due, source) = self.deadlines.first()?;
-        self.deadlines.discard(&(due, source));
-        self.note_earliest();
-        Some(source)
+        self.slots.settle();
+        let (_, slot) = self.slots.first().filter(|(due, _)| *due <= now)?;
+        self.slots.met(slot);
+        self.slots.source(slot)
     }
 
     /// Returns a source with output. They take turns: each has one before another has two, so that
-    /// none waits for ever, even if only one datagram is sent for each that is received.
+    /// none waits for ever, even if only one datagram is sent for each that is received. One that
+    /// becomes ready has its turn after all others: a peer that begins new exchanges without end
+    /// takes no turn of another.
     pub(in crate::manager) fn next_ready(&mut self) -> Option<Source> {
-        let next = self.next_in_round().or_else(|| {
-            self.end =
-                self.ready.iter().last().map_or(Place::VACANT, |(end, ())| Place::Taken(*end));
-            self.ready.first()
-        })?;
-        self.last = Place::Taken(next);
-        Some(next)
-    }
-
-    fn next_in_round(&self) -> Option<Source> {
-        let (last, end) = (self.last.get()?, self.end.get()?);
-        let mut from_there = self.ready.from(*last).map(|(source, ())| *source);
-        from_there.find(|source| source != last).filter(|source| source <= end)
+        self.turn = self.slots.turn();
+        self.slots.source(self.turn?)
     }
 }
 
 #[cfg(all(test, feature = "alloc"))]
 #[allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "tests have std and panic")]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::vec::Vec;
 
     use proptest::prelude::*;
@@ -198,7 +152,6 @@ mod tests {
     #[test]
     fn new_sources_without_end_take_no_turn_of_another() {
         let mut schedule = Schedule::<Heap>::EMPTY;
-        schedule.limit(64);
         let mut filed = Filed::NONE;
         schedule.file(Source::Handshake(3), &mut filed, None, true);
         let mut turns = Vec::new();
@@ -208,7 +161,7 @@ mod tests {
             let next = schedule.next_ready().unwrap();
             turns.push(next);
             if next != Source::Handshake(3) {
-                schedule.idle(next);
+                schedule.idle();
             }
         }
         let own = turns.iter().filter(|turn| **turn == Source::Handshake(3)).count();
@@ -218,12 +171,49 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever deadlines are put off, brought forward, met or forgotten: the first is known,
+        /// and each comes due in its order.
+        #[test]
+        fn deadlines_come_due_in_their_order(
+            ops in prop::collection::vec((0..12_u64, 0..5_u8, 0..40_u64), 1..300),
+        ) {
+            let mut schedule = Schedule::<Heap>::EMPTY;
+            let mut filed = [Filed::NONE; 12];
+            let mut model = BTreeSet::<(u64, u64)>::new();
+            for (id, op, time) in ops {
+                let source = Source::Handshake(id);
+                let place = filed.get_mut(usize::try_from(id).unwrap()).unwrap();
+                let mut due = |schedule: &mut Schedule<Heap>, due: Option<u64>| {
+                    schedule.file(source, place, due.map(Instant::from_millis), false);
+                    model.retain(|(_, other)| *other != id);
+                    model.extend(due.map(|due| (due, id)));
+                };
+                match op {
+                    0..=2 => due(&mut schedule, Some(time)),
+                    3 if time % 4 == 0 => {
+                        schedule.forget(core::mem::replace(place, Filed::NONE));
+                        model.retain(|(_, other)| *other != id);
+                    }
+                    3 => due(&mut schedule, None),
+                    _ => {
+                        let now = Instant::from_millis(time);
+                        while let Some(taken) = schedule.take_due(now) {
+                            let first = model.pop_first();
+                            prop_assert!(first.is_some_and(|(due, _)| due <= time));
+                            prop_assert_eq!(Some(taken), first.map(|(_, id)| Source::Handshake(id)));
+                        }
+                    }
+                }
+                let first = model.first().map(|(due, _)| Instant::from_millis(*due));
+                prop_assert_eq!(schedule.next(false), first);
+            }
+        }
+
         /// Whatever becomes ready or idle meanwhile: a source that stays ready has its turn before
         /// any other has a third one.
         #[test]
         fn sources_with_output_take_turns(ops in prop::collection::vec((0..8_u64, 0..3_u8), 1..200)) {
             let mut schedule = Schedule::<Heap>::EMPTY;
-            schedule.limit(8);
             let mut filed = [Filed::NONE; 8];
             // For each source that is ready, which others had how many turns since its own.
             let mut waiting = BTreeMap::<u64, Vec<u64>>::new();

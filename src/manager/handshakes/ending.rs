@@ -234,7 +234,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         node: &mut Node<S>,
     ) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        slot.filed.came_due();
         #[cfg(feature = "initiator")]
         slot.advance_race(cx.now);
         let gave_up = slot.exchange.handle_timeout(cx.now);

@@ -58,7 +58,7 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
         let output = self.next_output(id, now, delivery, node);
         if output.is_none() {
             // There is nothing to send after all: it must not stay ready.
-            self.idle(id, delivery);
+            delivery.schedule.idle();
         }
         self.update(id, delivery);
         output
@@ -110,14 +110,6 @@ impl<C: Crypto, S: Storage> Handshakes<C, S> {
     ) -> Option<&'a [u8]> {
         let (held, datagram) = self.slots.get(&id)?.exchange.message()?;
         delivery.bytes.get(message_of(id), held).get(datagram)
-    }
-
-    /// Marks a handshake as having no output.
-    fn idle<T>(&mut self, id: HandshakeId, delivery: &mut Delivery<S, T>) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.filed.idle();
-        }
-        delivery.schedule.idle(Source::Handshake(id));
     }
 
     /// Files the deadline of a handshake and whether it has output. To be called after every

@@ -15,7 +15,9 @@ use crate::manager::handle::{ExchangeHandle, ExchangeKey, Source};
 use crate::manager::sessions::awaited::Awaited;
 use crate::manager::sessions::entry::Entry;
 use crate::manager::sessions::table::SessionTable;
-use crate::manager::storage::{ByteStore, Full, Held, Holder, Holders, Map, Owner, Storage, Take};
+use crate::manager::storage::{
+    ByteStore, ExchangeTable, Full, Held, Holder, Holders, Map, Owner, Storage,
+};
 use crate::manager::trace::{self, Way};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
@@ -142,10 +144,18 @@ impl<S: Storage> Exchanges<S> {
         self.entries.from(first)
     }
 
+    /// Returns the exchanges of a session in ascending order of keys.
+    pub(super) fn of_session(
+        &self,
+        session: LocalSessionId,
+    ) -> impl Iterator<Item = (&ExchangeKey, &ExchangeEntry<S>)> {
+        self.entries.of_session(session)
+    }
+
     /// Returns the first exchange of a session.
     pub(super) fn first_of(&self, session: LocalSessionId) -> Option<ExchangeKey> {
-        let first = self.entries.first_from(ExchangeKey::first_of(session));
-        first.filter(|key| key.session == session)
+        let first = self.of_session(session).next();
+        first.map(|(key, _)| *key)
     }
 
     /// Returns the key of a new exchange that this node begins on a session; `None` when every
@@ -155,9 +165,15 @@ impl<S: Storage> Exchanges<S> {
         session: LocalSessionId,
         delivery: &mut Delivery<S, T>,
     ) -> Option<ExchangeKey> {
-        (0..=u16::MAX).find_map(|_| {
+        let next = |delivery: &mut Delivery<S, T>| {
             let key = ExchangeKey { session, id: delivery.exchange_id(), initiator: true };
             self.get(&key).is_none().then_some(key)
+        };
+        // Most often the first is free.
+        next(delivery).or_else(|| {
+            let own = self.of_session(session).filter(|(key, _)| key.initiator).count();
+            let is_any_free = own <= u16::MAX.into();
+            (0..u16::MAX).filter(|_| is_any_free).find_map(|_| next(delivery))
         })
     }
 

@@ -61,10 +61,7 @@ impl<S: Storage> Exchanges<S> {
     pub(super) fn traffic(&self, session: LocalSessionId) -> Traffic {
         let mut traffic =
             Traffic { oldest: None, acks: 0, waiting: None, is_under_way: false, own: 0 };
-        let first = ExchangeKey::first_of(session);
-        for (key, ExchangeEntry { exchange, .. }) in
-            self.from(first).take_while(|(key, _)| key.session == session)
-        {
+        for (key, ExchangeEntry { exchange, .. }) in self.of_session(session) {
             let is_waiting = exchange.is_waiting();
             if is_waiting {
                 let since = (exchange.last_used(), *key);
@@ -97,8 +94,13 @@ impl<C: Crypto, T> Entry<C, T> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
-    /// Returns true if a message on this exchange can be sealed at once.
-    pub(super) fn may_seal(&mut self, key: ExchangeKey) -> bool {
+    /// Returns true if a message on this exchange can be sealed at once. `laid_out`: the counter of
+    /// the oldest message of the session that is laid out and not in flight yet.
+    pub(super) fn may_seal(
+        &mut self,
+        key: ExchangeKey,
+        laid_out: impl FnOnce() -> Option<MessageCounter>,
+    ) -> bool {
         let Some(entry) = self.table.by_local_mut(key.session) else { return true };
         // A reliable transport repeats nothing.
         if entry.address.is_reliable() {
@@ -106,9 +108,20 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
         // Messages that wait go first. Most often none does, and nothing in flight is old: the
         // exchanges need not be looked at.
-        entry.waiting == 0
-            && (entry.reaches(entry.oldest, self.exchanges.len().saturating_add(1))
-                || entry.may_seal(&self.exchanges.traffic(key.session), false))
+        if entry.waiting > 0 {
+            return false;
+        }
+        if entry.reaches(entry.oldest, self.exchanges.len().saturating_add(1)) {
+            return true;
+        }
+        // Nor if those of the session are few: each owes three at most, and answers one message.
+        let own = self.exchanges.of_session(key.session).count();
+        if entry.reaches(entry.oldest, own.saturating_mul(4).saturating_add(1)) {
+            return true;
+        }
+        let mut traffic = self.exchanges.traffic(key.session);
+        traffic.oldest = traffic.oldest.or_else(|| laid_out().map(MessageCounter::get));
+        entry.may_seal(&traffic, false)
     }
 
     /// Counts another message that waits to be sealed.

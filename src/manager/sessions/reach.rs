@@ -16,8 +16,7 @@ use crate::time::{Instant, as_millis};
 impl<S: Storage> Exchanges<S> {
     /// Returns the exchange of a session that follows this one.
     fn next_of(&self, key: ExchangeKey) -> Option<ExchangeKey> {
-        let next = self.from(key).map(|(next, _)| *next).find(|next| *next != key);
-        next.filter(|next| next.session == key.session)
+        self.of_session(key.session).map(|(next, _)| *next).find(|next| *next > key)
     }
 }
 

@@ -8,10 +8,8 @@ use crate::manager::received::Received;
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::Storage;
-use crate::session::{SHORTEST_TOGETHER, SecureSession, TOGETHER, Unopened, open_together};
-use crate::wire::{
-    MIN_MESSAGE_HEADER, MIN_PROTOCOL_HEADER, MessageHeader, Packet, SessionRoute, TAILROOM,
-};
+use crate::session::{SecureSession, TOGETHER, Unopened, open_together};
+use crate::wire::{MessageHeader, Packet, SessionRoute};
 
 /// One of many datagrams for
 /// [`SessionManager::handle_datagrams`](crate::SessionManager::handle_datagrams), and its result.
@@ -85,16 +83,13 @@ impl<'b> Datagram<'b> {
         }
     }
 
-    /// Returns the message and its session if opening it along with others is faster, and if the
-    /// session lives and may be used from this address. Any other datagram stays as it was read.
+    /// Returns the message and its session if the session lives and may be used from this address.
+    /// Any other datagram stays as it was read.
     fn opening<'m, C: Crypto, S: Storage, T: Default>(
         &'m mut self,
         sessions: &'m SessionTable<C, S, T>,
     ) -> Option<(&'m SecureSession<C>, &'m mut Unopened<'b>)> {
         let State::NotHandled(NotHandled::Read(bytes)) = &self.state else { return None };
-        if bytes.len() < SHORTEST {
-            return None;
-        }
         let (header, header_len) = MessageHeader::parse(bytes).ok()?;
         let SessionRoute::Unicast(local) = header.route else { return None };
         let entry = sessions.by_local(local)?;
@@ -112,9 +107,6 @@ impl<'b> Datagram<'b> {
         }
     }
 }
-
-/// Datagrams of fewer bytes are handled one by one.
-const SHORTEST: usize = MIN_MESSAGE_HEADER + MIN_PROTOCOL_HEADER + SHORTEST_TOGETHER + TAILROOM;
 
 impl fmt::Debug for Datagram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -67,7 +67,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         let backlogged = delivery.is_backlogged();
         let key = exchange.key;
         let most = self.room_for(key, &delivery.bytes);
-        let may_seal = self.may_seal(key);
+        let may_seal = self.may_seal(key, || None);
         let entry = self.exchanges.get_mut(&key).ok_or(SendError::Closed)?;
         entry.may_send(exchange, backlogged)?;
         let room = Room { bytes: &mut delivery.bytes, most, may_seal };
@@ -168,10 +168,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
             }
             None => {
                 // It has no output after all: it must not stay ready for ever.
-                if let Some(entry) = self.exchanges.get_mut(&key) {
-                    entry.filed.idle();
-                }
-                delivery.schedule.idle(Source::Exchange(key));
+                delivery.schedule.idle();
                 self.update(key, delivery, node);
             }
         }

@@ -2,18 +2,18 @@
 
 use crate::bytes::{Cleartext, debug_lengths};
 use crate::crypto::Crypto;
-use crate::ids::MessageType;
+use crate::ids::{MessageCounter, MessageType};
 use crate::manager::config::Config;
 use crate::manager::delivery::Delivery;
 use crate::manager::error::SendError;
-use crate::manager::handle::ExchangeHandle;
+use crate::manager::handle::{ExchangeHandle, ExchangeKey};
 use crate::manager::node::Node;
 use crate::manager::sessions::exchanges::{Content, ExchangeEntry, Room, owner_of};
 use crate::manager::sessions::table::SessionTable;
 use crate::manager::sessions::tables::Sessions;
 use crate::manager::storage::{ByteStore, Held, Storage};
 use crate::manager::trace::{self, Way};
-use crate::session::{SHORTEST_TOGETHER, TOGETHER, Unsealed, seal_together};
+use crate::session::{TOGETHER, Unsealed, seal_together};
 use crate::time::Instant;
 use crate::wire::{MessageBuf, ProtocolHeader};
 
@@ -51,11 +51,6 @@ impl<'p> BatchMessage<'p> {
     const fn content(&self) -> Content<'p> {
         Content { kind: self.kind, payload: self.payload }
     }
-
-    /// Returns true if sealing it along with others is faster.
-    const fn is_long(&self) -> bool {
-        self.sent.is_none() && self.payload.len() >= SHORTEST_TOGETHER
-    }
 }
 
 /// A message whose headers and payload are written, and that is not sealed yet.
@@ -89,7 +84,7 @@ impl<S: Storage> ExchangeEntry<S> {
 }
 
 impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
-    /// Sends many messages reliably; those that are long enough are sealed together.
+    /// Sends many messages reliably. They are sealed together.
     pub(in crate::manager) fn send_all(
         &mut self,
         crypto: &C,
@@ -107,7 +102,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         }
     }
 
-    /// Sends the first few messages. Returns how many.
+    /// Sends the first few messages, in their order. Returns how many.
     #[inline(never)]
     fn send_together(
         &mut self,
@@ -117,20 +112,27 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) -> usize {
-        let long = messages.iter().take(TOGETHER).filter(|message| message.is_long());
-        let together = long.count() > 1;
+        let unsent = messages.iter().take(TOGETHER).filter(|message| message.sent.is_none());
+        let together = unsent.count() > 1;
         let mut laid_out: [Option<LaidOut<S>>; TOGETHER] = [const { None }; TOGETHER];
+        // Their exchanges and counters, which are looked through for each message.
+        let mut counters: [Option<(ExchangeKey, MessageCounter)>; TOGETHER] = [None; TOGETHER];
         let (mut len, mut count) = (0_usize, 0_usize);
         for (n, message) in messages.iter_mut().enumerate().take(TOGETHER) {
             if message.sent.is_none() {
-                let mut before = laid_out.iter().map_while(Option::as_ref);
-                if before.any(|other| other.exchange == message.exchange) {
+                let key = message.exchange.key;
+                let before = || counters.iter().map_while(|before| *before);
+                if before().any(|(other, _)| other == key) {
                     // Whether it may be sent depends on the result of the other.
                     break;
                 }
-                let key = message.exchange.key;
-                let tried = if together && message.is_long() && self.may_seal(key) {
+                let oldest = || before().find(|(other, _)| other.session == key.session);
+                let oldest = || oldest().map(|(_, counter)| counter);
+                let tried = if together && self.may_seal(key, oldest) {
                     self.lay_out(n, message, delivery, node).map(Some)
+                } else if count > 0 {
+                    // It is sent after the others.
+                    break;
                 } else {
                     let (exchange, content) = (message.exchange, message.content());
                     self.send(now, exchange, content, delivery, node).map(|()| None)
@@ -141,7 +143,10 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                     Err(SendError::NoRoom) if count > 0 => break,
                     Err(error) => message.sent = Some(Err(error)),
                     Ok(message) => {
-                        if let Some(place) = laid_out.get_mut(count) {
+                        let counter = message.as_ref().map(|message| message.message.counter());
+                        let places = laid_out.get_mut(count).zip(counters.get_mut(count));
+                        if let Some((place, before)) = places {
+                            *before = counter.map(|counter| (key, counter));
                             *place = message;
                             count = count.saturating_add(1);
                         }

@@ -63,9 +63,7 @@ impl<S: Storage> Exchanges<S> {
         most_per_session: usize,
     ) -> Option<Place> {
         // Where there are fewer in all, they need not be counted.
-        if self.begun_by_peers() >= most_per_session
-            && self.of_session(session).count() >= most_per_session
-        {
+        if self.begun_by_peers() >= most_per_session && self.has_begun(session, most_per_session) {
             return None;
         }
         let for_peers = self.capacity().saturating_sub(self.kept());
@@ -73,6 +71,12 @@ impl<S: Storage> Exchanges<S> {
             return Some(Place::Free);
         }
         self.displaced_by(holder).map(Place::Of)
+    }
+
+    /// Returns true if the peer of a session has begun so many exchanges on it.
+    fn has_begun(&self, session: LocalSessionId, most: usize) -> bool {
+        let mut begun = self.of_session(session).filter(|(key, _)| !key.initiator);
+        most.checked_sub(1).is_none_or(|last| begun.nth(last).is_some())
     }
 
     /// Returns the peer that loses an exchange to a new one of this peer.
@@ -90,9 +94,8 @@ impl<S: Storage> Exchanges<S> {
     }
 
     /// Returns the exchanges that the peer of a session has begun.
-    fn of_session(&self, session: LocalSessionId) -> impl Iterator<Item = (ExchangeKey, Instant)> {
-        self.from(ExchangeKey::first_of(session))
-            .take_while(move |(key, _)| key.session == session)
+    fn begun_on(&self, session: LocalSessionId) -> impl Iterator<Item = (ExchangeKey, Instant)> {
+        self.of_session(session)
             .filter(|(key, _)| !key.initiator)
             .map(|(key, entry)| (*key, entry.exchange.last_used()))
     }
@@ -119,7 +122,7 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
         delivery: &mut Delivery<S, T>,
         node: &Node<S>,
     ) {
-        let of_peer = self.table.of_holder(holder).flat_map(|id| self.exchanges.of_session(id));
+        let of_peer = self.table.of_holder(holder).flat_map(|id| self.exchanges.begun_on(id));
         let Some((key, _)) = of_peer.min_by_key(|(_, used)| *used) else { return };
         let Some(mut entry) = self.exchanges.remove(&key) else { return };
         increment(&mut delivery.statistics.evicted.exchanges);

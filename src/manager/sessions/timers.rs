@@ -96,7 +96,6 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
     ) -> Option<(Peer, ResumptionId)> {
         let lifetime = node.config.exchange_lifetime;
         let entry = self.exchanges.get_mut(&key)?;
-        entry.filed.came_due();
         let Some(session) = self.table.by_local(key.session) else {
             self.update(key, delivery, node);
             return None;

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::boxed::Boxed;
+use super::chained::Chained;
 use super::chains::KeptChains;
 use super::connections::Connected;
 use super::hashed::HashedPeers;
@@ -12,23 +13,24 @@ use super::holders::Counted;
 use super::record_indices::{RecordsByAge, RecordsById, RecordsByUse};
 use super::sealed::Sealed;
 use super::slab::Slab;
+use super::slots::Slot;
 use super::sorted::Sorted;
 use super::tree::Tree;
 use super::use_list::{Ends, FabricOrPase, Link, Rank};
 use super::{
     ByteStore, Empty, Full, GroupTables, KeyRef, Links, Owner, Present, Queue, Seat, Sender,
-    Storage,
+    SlotNumber, Slots, Storage,
 };
 use crate::ids::{FabricIndex, GroupId, GroupKeySetId, LocalSessionId, Peer};
-use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
+use crate::manager::handle::HandshakeId;
 use crate::time::Instant;
 
 /// Tables that grow on demand, up to the limits of [`Config`](crate::manager::Config).
 ///
 /// A session is found by its id in two steps, and by its peer through a keyed hash, however many
-/// there are. The other tables are B-trees: peers choose some of the keys, and no choice of keys
-/// makes a B-tree slow. Values that hold secrets are in
-/// boxes of their own: they are wiped there, and never move.
+/// there are. An exchange is found among the few of its session. The other tables are B-trees: peers
+/// choose some of the keys, and no choice of keys makes a B-tree slow. Values that hold secrets are
+/// in boxes of their own: they are wiped there, and never move.
 #[derive(Clone, Copy, Debug)]
 pub struct Heap;
 
@@ -44,7 +46,7 @@ impl Storage for Heap {
     type Counts = Tree<FabricOrPase, u16>;
     type Connections = Connected;
     type Chains<K: Ord> = KeptChains<K>;
-    type Exchanges<V> = Tree<ExchangeKey, V>;
+    type Exchanges<V> = Chained<V>;
     type Holders = Counted;
     type Refused = Tree<(LocalSessionId, u32), Instant>;
     type Handshakes<V> = Boxed<HandshakeId, V>;
@@ -53,8 +55,7 @@ impl Storage for Heap {
     type RecordIds = RecordsById;
     type RecordOrder = RecordsByAge;
     type RecordUse = RecordsByUse;
-    type Deadlines = Tree<(Instant, Source), ()>;
-    type Ready = Tree<Source, ()>;
+    type Slots = SlotRow;
     type Events<V> = Ring<V>;
     type HandshakeEvents<V> = Ring<V>;
     type Outbox<V> = Ring<V>;
@@ -151,6 +152,39 @@ impl Links for LinkRow {
         }
         if self.0.len() < self.0.capacity() / 4 {
             self.0.shrink_to(self.0.len().saturating_mul(2));
+        }
+    }
+}
+
+/// Slots in one row, as long as the highest in use since there was none.
+#[derive(Debug)]
+pub struct SlotRow(Vec<Slot>);
+
+impl Slots for SlotRow {
+    const EMPTY: Self = Self(Vec::new());
+
+    #[inline]
+    fn get(&self, number: SlotNumber) -> Option<&Slot> {
+        self.0.get(number.index())
+    }
+
+    #[inline]
+    fn get_mut(&mut self, number: SlotNumber) -> Option<&mut Slot> {
+        self.0.get_mut(number.index())
+    }
+
+    fn add(&mut self, index: usize) -> Option<SlotNumber> {
+        let number = SlotNumber::at(index)?;
+        if self.0.len() <= index {
+            self.0.push(Slot::VACANT);
+        }
+        Some(number)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+        if self.0.capacity() > QUIET {
+            self.0.shrink_to(QUIET);
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::time::Instant;
 mod arena;
 #[cfg(feature = "alloc")]
 mod boxed;
+#[cfg(feature = "alloc")]
+mod chained;
 mod chains;
 mod connections;
 mod fixed;
@@ -20,12 +22,15 @@ mod hashed;
 #[cfg(feature = "alloc")]
 mod heap;
 mod holders;
+#[cfg(feature = "alloc")]
+mod pages;
 mod place;
 #[cfg(feature = "alloc")]
 mod record_indices;
 pub mod sizes;
 #[cfg(feature = "alloc")]
 mod slab;
+mod slots;
 #[cfg(feature = "alloc")]
 mod sorted;
 #[cfg(feature = "alloc")]
@@ -40,6 +45,7 @@ pub(super) use self::groups::{Absent, Empty, GroupTables, KeyRef, Optional, Pres
 pub use self::heap::Heap;
 pub(super) use self::holders::{Holder, Holders};
 pub(super) use self::place::{Place, SecretPlace};
+pub(super) use self::slots::{SlotNumber, Slots};
 pub(super) use self::use_list::{Ends, FabricOrPase, Link, Rank, Seat};
 
 /// There is no room for another entry.
@@ -95,11 +101,22 @@ pub trait Map<K: Copy + Ord, V> {
         V: 'a;
 }
 
-/// A map of values that may be moved out of it: they hold no secrets, since a move leaves a copy
-/// behind. All others are [discarded](Map::discard) in their place.
-pub trait Take<K: Copy + Ord, V>: Map<K, V> {
-    /// Takes a value out.
-    fn take(&mut self, key: &K) -> Option<V>;
+/// Exchanges of secure sessions.
+pub trait ExchangeTable<V>: Map<ExchangeKey, V> {
+    /// Takes an exchange out. A move leaves a copy behind, but an exchange holds no secrets. Values
+    /// that do are [discarded](Map::discard) in their place.
+    fn take(&mut self, key: &ExchangeKey) -> Option<V>;
+    /// The exchanges of a session in ascending order of keys.
+    fn of_session<'a>(
+        &'a self,
+        session: LocalSessionId,
+    ) -> impl Iterator<Item = (&'a ExchangeKey, &'a V)>
+    where
+        V: 'a,
+    {
+        let first = ExchangeKey::first_of(session);
+        self.from(first).take_while(move |(key, _)| key.session == session)
+    }
 }
 
 /// A queue with a capacity.
@@ -326,7 +343,7 @@ pub trait Storage: sealed::Sealed {
     type Chains<K: Ord>: Chains<K>;
     /// Exchanges of secure sessions.
     #[doc(hidden)]
-    type Exchanges<V>: Take<ExchangeKey, V>;
+    type Exchanges<V>: ExchangeTable<V>;
     /// How many of them each peer has begun.
     #[doc(hidden)]
     type Holders: Holders;
@@ -351,12 +368,9 @@ pub trait Storage: sealed::Sealed {
     /// Resumption records by fabric and use: an index.
     #[doc(hidden)]
     type RecordUse: RecordUse;
-    /// Deadlines of exchanges and handshakes.
+    /// What the schedule of exchanges and handshakes is kept in.
     #[doc(hidden)]
-    type Deadlines: Map<(Instant, Source), ()>;
-    /// Exchanges and handshakes that have something to send.
-    #[doc(hidden)]
-    type Ready: Map<Source, ()>;
+    type Slots: Slots;
     /// Events.
     #[doc(hidden)]
     type Events<V>: Queue<V>;

@@ -1,8 +1,8 @@
 //! Secure sessions on the heap: a place for each, found by its id in two steps.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::pages::Pages;
 use super::{Full, Seat, Seats, SecretPlace};
 use crate::ids::LocalSessionId;
 
@@ -10,19 +10,12 @@ use crate::ids::LocalSessionId;
 /// in pages.
 #[derive(Debug)]
 pub struct Slab<V> {
-    pages: Vec<Page>,
+    pages: Pages<Seat>,
     chunks: Vec<Chunk<V>>,
     /// No chunk before this one has room.
     vacant: usize,
     len: usize,
     limit: usize,
-}
-
-/// The places of 256 ids in a row.
-#[derive(Debug, Default)]
-struct Page {
-    seats: Option<Box<[Option<Seat>]>>,
-    taken: usize,
 }
 
 /// 64 places.
@@ -33,47 +26,13 @@ struct Chunk<V> {
     taken: u64,
 }
 
-/// What an id has of its page.
-const LOW: u16 = 0xFF;
-const PAGE: usize = LOW as usize + 1;
 const CHUNK: usize = 64;
-
-impl Page {
-    fn get(&self, low: usize) -> Option<Seat> {
-        *self.seats.as_ref()?.get(low)?
-    }
-
-    fn set(&mut self, low: usize, seat: Option<Seat>) {
-        let empty = || core::iter::repeat_n(None, PAGE).collect();
-        let seats = self.seats.get_or_insert_with(empty);
-        let Some(place) = seats.get_mut(low) else { return };
-        self.taken = self.taken - usize::from(place.is_some()) + usize::from(seat.is_some());
-        *place = seat;
-        if self.taken == 0 {
-            self.seats = None;
-        }
-    }
-}
 
 impl<V> Chunk<V> {
     const EMPTY: Self = Self { places: Vec::new(), taken: 0 };
 }
 
 impl<V> Slab<V> {
-    fn page(&self, id: u16) -> Option<&Page> {
-        self.pages.get(usize::from(id) / PAGE)
-    }
-
-    fn set(&mut self, id: LocalSessionId, seat: Option<Seat>) {
-        let (page, low) = (usize::from(id.get()) / PAGE, usize::from(id.get() & LOW));
-        if self.pages.len() <= page {
-            self.pages.resize_with(page.saturating_add(1), Page::default);
-        }
-        if let Some(page) = self.pages.get_mut(page) {
-            page.set(low, seat);
-        }
-    }
-
     /// A place that is free.
     fn vacancy(&mut self) -> usize {
         let full = self.chunks.iter().skip(self.vacant).take_while(|chunk| chunk.taken == u64::MAX);
@@ -87,7 +46,8 @@ impl<V> Slab<V> {
 }
 
 impl<V> Seats<V> for Slab<V> {
-    const EMPTY: Self = Self { pages: Vec::new(), chunks: Vec::new(), vacant: 0, len: 0, limit: 0 };
+    const EMPTY: Self =
+        Self { pages: Pages::EMPTY, chunks: Vec::new(), vacant: 0, len: 0, limit: 0 };
 
     fn limit(&mut self, limit: usize) {
         self.limit = limit.max(self.len);
@@ -103,7 +63,7 @@ impl<V> Seats<V> for Slab<V> {
 
     #[inline]
     fn find(&self, id: LocalSessionId) -> Option<Seat> {
-        self.page(id.get())?.get(usize::from(id.get() & LOW))
+        self.pages.get(id.get())
     }
 
     #[inline]
@@ -130,7 +90,7 @@ impl<V> Seats<V> for Slab<V> {
         }
         chunk.places.get_mut(n % CHUNK).ok_or(Full)?.set(value);
         chunk.taken |= 1 << (n % CHUNK);
-        self.set(id, Some(seat));
+        self.pages.set(id.get(), Some(seat));
         self.len = self.len.saturating_add(1);
         Ok(seat)
     }
@@ -138,7 +98,7 @@ impl<V> Seats<V> for Slab<V> {
     fn discard(&mut self, id: LocalSessionId) {
         let Some(seat) = self.find(id) else { return };
         let n = seat.index();
-        self.set(id, None);
+        self.pages.set(id.get(), None);
         self.len = self.len.saturating_sub(1);
         if let Some(chunk) = self.chunks.get_mut(n / CHUNK) {
             if let Some(place) = chunk.places.get_mut(n % CHUNK) {
@@ -151,41 +111,18 @@ impl<V> Seats<V> for Slab<V> {
         }
         self.vacant = self.vacant.min(n / CHUNK);
         if self.len == 0 {
-            (self.pages, self.chunks) = (Vec::new(), Vec::new());
+            (self.pages, self.chunks) = (Pages::EMPTY, Vec::new());
         }
     }
 
     fn next(&self, first: u16) -> Option<(LocalSessionId, Seat)> {
-        let mut id = first;
-        loop {
-            match self.page(id)? {
-                page if page.taken == 0 => id = next_page(id)?,
-                page => match page.get(usize::from(id & LOW)) {
-                    Some(seat) => return Some((LocalSessionId::new(id)?, seat)),
-                    None => id = id.checked_add(1)?,
-                },
-            }
-        }
+        let (id, seat) = self.pages.next(first)?;
+        Some((LocalSessionId::new(id)?, seat))
     }
 
     fn next_free(&self, first: u16, last: u16) -> Option<LocalSessionId> {
-        let mut id = first.max(1);
-        while id <= last {
-            match self.page(id) {
-                Some(page) if page.taken == PAGE => id = next_page(id)?,
-                Some(page) if page.get(usize::from(id & LOW)).is_some() => {
-                    id = id.checked_add(1)?;
-                }
-                _ => return LocalSessionId::new(id),
-            }
-        }
-        None
+        LocalSessionId::new(self.pages.next_free(first.max(1), last)?)
     }
-}
-
-/// The first id of the next page.
-fn next_page(id: u16) -> Option<u16> {
-    (id | LOW).checked_add(1)
 }
 
 #[cfg(test)]

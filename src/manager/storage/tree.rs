@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::{Full, Map, Take};
+use super::{Full, Map};
 
 /// A B-tree with a limit.
 #[derive(Debug)]
@@ -60,11 +60,5 @@ impl<K: Copy + Ord, V> Map<K, V> for Tree<K, V> {
         V: 'a,
     {
         self.entries.range(first..)
-    }
-}
-
-impl<K: Copy + Ord, V> Take<K, V> for Tree<K, V> {
-    fn take(&mut self, key: &K) -> Option<V> {
-        self.entries.remove(key)
     }
 }

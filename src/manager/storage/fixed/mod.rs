@@ -2,6 +2,7 @@
 
 mod group_arrays;
 mod ring;
+mod slots;
 mod table;
 mod unindexed;
 mod with_groups;
@@ -12,6 +13,7 @@ pub use self::with_groups::WithGroups;
 
 use self::group_arrays::GroupArrays;
 use self::ring::Ring;
+use self::slots::SlotRows;
 use self::table::{Places, SecretPlaces, Table};
 use self::unindexed::{Unhashed, Unindexed};
 use super::arena::{Arena, HEADER_LEN};
@@ -21,7 +23,7 @@ use super::holders::Uncounted;
 use super::sizes::{Exchanges, Fabrics, Handshakes, MessageBytes, Records, Sessions};
 use super::{Absent, Empty, Storage};
 use crate::ids::{FabricIndex, LocalSessionId, Peer};
-use crate::manager::handle::{ExchangeKey, HandshakeId, Source};
+use crate::manager::handle::{ExchangeKey, HandshakeId};
 use crate::manager::storage::sealed::Sealed;
 use crate::manager::storage::use_list::{Ends, FabricOrPase, Link, Rank};
 use crate::time::Instant;
@@ -145,13 +147,7 @@ impl<
     type RecordIds = Unindexed;
     type RecordOrder = Unindexed;
     type RecordUse = Unindexed;
-    type Deadlines = Table<
-        (Instant, Source),
-        (),
-        (Places<((Instant, Source), ()), EXCHANGES>, Places<((Instant, Source), ()), HANDSHAKES>),
-    >;
-    type Ready =
-        Table<Source, (), (Places<(Source, ()), EXCHANGES>, Places<(Source, ()), HANDSHAKES>)>;
+    type Slots = SlotRows<EXCHANGES, HANDSHAKES>;
     // Whatever lives can tell its end.
     type Events<V> = Ring<
         V,

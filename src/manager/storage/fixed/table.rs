@@ -4,7 +4,8 @@ use core::marker::PhantomData;
 use core::ops::Bound;
 
 use crate::ids::LocalSessionId;
-use crate::manager::storage::{Full, Map, Place, Seat, Seats, SecretPlace, Take};
+use crate::manager::handle::ExchangeKey;
+use crate::manager::storage::{ExchangeTable, Full, Map, Place, Seat, Seats, SecretPlace};
 
 /// Places for so many values.
 pub(super) type Places<V, const N: usize> = [Place<V>; N];
@@ -229,9 +230,9 @@ impl<K: Copy + Ord, V, R: Row<(K, V)>> Map<K, V> for Table<K, V, R> {
     }
 }
 
-impl<K: Copy + Ord, V, R: Row<(K, V)>> Take<K, V> for Table<K, V, R> {
+impl<V, R: Row<(ExchangeKey, V)>> ExchangeTable<V> for Table<ExchangeKey, V, R> {
     #[inline(never)]
-    fn take(&mut self, key: &K) -> Option<V> {
+    fn take(&mut self, key: &ExchangeKey) -> Option<V> {
         let n = self.position(key)?;
         let (_, value) = self.places.at_mut(n)?.take()?;
         self.len = self.len.saturating_sub(1);

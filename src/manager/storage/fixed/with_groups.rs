@@ -58,8 +58,7 @@ impl<S: Storage, const KEY_SETS: usize, const GROUPS: usize, const SENDERS: usiz
     type RecordIds = S::RecordIds;
     type RecordOrder = S::RecordOrder;
     type RecordUse = S::RecordUse;
-    type Deadlines = S::Deadlines;
-    type Ready = S::Ready;
+    type Slots = S::Slots;
     type Events<V> = S::Events<V>;
     type HandshakeEvents<V> = S::HandshakeEvents<V>;
     type Outbox<V> = S::Outbox<V>;
