@@ -72,3 +72,41 @@ impl Mailbox {
         mem::swap(&mut *waiting, handled);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_is_taken_out_once_and_in_order() {
+        let (mailbox, mut put, mut taken) =
+            (Mailbox::default(), Batch::default(), Batch::default());
+        let from = SocketAddr::from(([127, 0, 0, 1], 5540));
+        for round in 0..3 {
+            for batch in [&[&b"one"[..], b"two"][..], &[b"", b"three"]] {
+                batch.iter().for_each(|datagram| put.push(from, datagram));
+                mailbox.put(&mut put);
+                assert!(put.is_empty(), "round {round}");
+            }
+            mailbox.take(&mut taken, Duration::ZERO);
+            let datagrams: Vec<_> = taken.datagrams().collect();
+            let expected = [&b"one"[..], b"two", b"", b"three"];
+            assert!(datagrams.iter().map(|(_, bytes)| &bytes[..]).eq(expected), "round {round}");
+            mailbox.take(&mut taken, Duration::ZERO);
+            assert!(taken.is_empty(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_shard_that_is_behind_is_left_with_a_limit() {
+        let (mailbox, mut put, mut taken) =
+            (Mailbox::default(), Batch::default(), Batch::default());
+        for _ in 0..3000 {
+            put.push(([127, 0, 0, 1], 5540).into(), &[7; 1280]);
+            mailbox.put(&mut put);
+        }
+        mailbox.take(&mut taken, Duration::ZERO);
+        let bytes: usize = taken.datagrams().map(|(_, datagram)| datagram.len()).sum();
+        assert!((MOST_BYTES..MOST_BYTES + 1280).contains(&bytes), "{bytes}");
+    }
+}

@@ -148,3 +148,6 @@ impl Outbox {
         self.count = 0;
     }
 }
+
+#[cfg(test)]
+mod tests;
