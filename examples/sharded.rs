@@ -45,6 +45,10 @@ const NODE: NodeId = NodeId::new(0xDE);
 const PEER: NodeId = NodeId::new(0xC0);
 
 const SESSIONS: usize = 16;
+/// How many requests the load has out on each session.
+const REQUESTS: usize = 4;
+/// As many exchanges: those of the requests, and as many that have still to be acknowledged.
+const EXCHANGES: usize = 2 * REQUESTS;
 /// How long each measurement takes.
 const LOAD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(5);
@@ -71,14 +75,16 @@ fn measure(count: usize) -> Outcome<(u64, Vec<usize>)> {
     let mut authority = Authority::found(FabricId::new(1).ok_or("zero")?, &mut rng)?;
     let mut nodes = Vec::<Node>::new();
     for shard in shards.iter() {
-        let mut node = Node::new(Config::default().with_shard(shard));
+        let config = Config::default().with_shard(shard).with_exchanges_per_session(EXCHANGES);
+        let mut node = Node::new(config);
         match nodes.first() {
             None => node.join(&mut authority, NODE)?,
             Some(first) => node.join_like(first)?,
         }
         nodes.push(node);
     }
-    let mut load = Node::new(Config::default());
+    let config = Config::default().with_own_exchanges_per_session(EXCHANGES);
+    let mut load = Node::new(config);
     load.join(&mut authority, PEER)?;
 
     let (socket, mut port) = bind()?;
@@ -301,7 +307,7 @@ impl Node {
         Ok(())
     }
 
-    /// The load: sessions with the node, and on each a request as soon as the last is answered.
+    /// The load: sessions with the node, and on each a request as soon as one is answered.
     /// Returns how many datagrams the node has received meanwhile.
     fn run(&mut self, node: SocketAddr, state: &State) -> Outcome<u64> {
         let (socket, mut port) = bind()?;
@@ -332,7 +338,9 @@ impl Node {
                 }
             }
         }
-        self.ask(&mut services.at(self.now()), &sessions)?;
+        for _ in 0..REQUESTS {
+            self.ask(&mut services.at(self.now()), &sessions)?;
+        }
         let (begin, before) = (Clock::now(), state.received.load(Ordering::Relaxed));
         while begin.elapsed() < LOAD {
             self.turn(&socket);
