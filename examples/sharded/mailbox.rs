@@ -5,8 +5,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// The mailbox accepts batches while fewer bytes than this wait for the shard. Further datagrams are
-/// dropped, as when the buffer of a socket is full: other shards do not wait for this one.
+/// The mailbox accepts batches while fewer bytes than this wait for the shard. Further datagrams
+/// are dropped, as when the buffer of a socket is full: other shards do not wait for this one.
 const MOST_BYTES: usize = 1 << 20;
 
 /// Datagrams one behind the other in one buffer, which is reused.
