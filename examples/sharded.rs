@@ -1,12 +1,20 @@
-//! Several managers behind one UDP socket. One shard reads, handles and answers on one thread.
-//! Several have a thread each, and one more thread reads for them and routes. Another thread makes
-//! load. Reports datagrams per second with one shard and with two.
+//! Several managers (shards) behind one UDP socket. A single shard reads, handles and answers on
+//! one thread. Several shards have a thread each, and one more thread reads and routes for them.
+//! Another thread makes the load. Prints datagrams per second with one shard and with two.
 //!
 //! ```text
 //! cargo run --release --example sharded
 //! ```
-//! The load shares the cores with the shards, so the figures say little about more of them.
-//! `udp/mod.rs` reads and sends many datagrams in one system call.
+//! The load shares the cores with the shards, so the figures say little about more shards.
+//!
+//! To copy: `sharded/mailbox.rs` hands datagrams to the thread of a shard, and `udp/mod.rs` reads
+//! and sends many datagrams in one system call. A product also needs what this program leaves out:
+//!
+//! - the calendar time (`Services::with_wall`): without it, no certificate is refused for its
+//!   validity period;
+//! - its own handling of events: the shards here ignore all but requests for signatures;
+//! - a store that all shards share (`ResumptionStore`), if peers resume: each shard here resumes
+//!   only from the records of its own handshakes.
 
 #[macro_use]
 mod ladder;
@@ -66,7 +74,7 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// Datagrams received in the time of the load, and the sessions that each shard has in the end.
+/// Returns the datagrams that were received under load, and the sessions of each shard at the end.
 fn measure(count: usize) -> Outcome<(u64, Vec<usize>)> {
     let mut rng = system_rng();
     let mut key = [0; 16];
@@ -170,7 +178,7 @@ fn serve_together(
     })
 }
 
-/// What a thread reads with: it waits for datagrams, and has buffers for them.
+/// The reading side of a socket: waits for datagrams, and has buffers for them.
 struct Port {
     poll: Poll,
     events: Events,
@@ -234,13 +242,13 @@ impl Node {
         Instant::from_millis(self.started.elapsed().as_millis().try_into().unwrap_or(u64::MAX))
     }
 
-    /// How long the node may wait for datagrams. That is no time while a handshake computes.
+    /// How long the node may wait for datagrams: zero while a handshake has a part to compute.
     fn patience(&self) -> Duration {
         let due = self.manager.poll_timeout();
         due.map_or(TICK, |due| due.saturating_since(self.now()).min(TICK))
     }
 
-    /// Does what is due, sends what is to be sent, and tells what happened.
+    /// Handles timeouts and signatures, sends, and returns the other events.
     fn turn(&mut self, socket: &Socket) -> Vec<Event<()>> {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);
@@ -264,7 +272,7 @@ impl Node {
         events
     }
 
-    /// Handles what was read and answers every request. Returns how many datagrams there were.
+    /// Handles the datagrams and answers every request. Returns the number of datagrams.
     fn answer<'b>(&mut self, read: impl Iterator<Item = (SocketAddr, &'b mut [u8])>) -> u64 {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);

@@ -5,11 +5,11 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// How many bytes wait for a shard at most. What comes beyond that is lost, as when the buffer of a
-/// socket is full: other shards do not wait for this one.
+/// The mailbox accepts batches while fewer bytes than this wait for the shard. Further datagrams
+/// are dropped, as when the buffer of a socket is full: other shards do not wait for this one.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Datagrams one behind the other in one buffer, which is used again and again.
+/// Datagrams one behind the other in one buffer, which is reused.
 #[derive(Default)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
@@ -41,7 +41,7 @@ impl Batch {
     }
 }
 
-/// What waits for a shard.
+/// The datagrams that wait for a shard.
 #[derive(Default)]
 pub(crate) struct Mailbox {
     waiting: Mutex<Batch>,
@@ -49,7 +49,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Leaves datagrams for the shard, and empties the batch.
+    /// Passes datagrams to the shard, and empties the batch.
     pub(crate) fn put(&self, batch: &mut Batch) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.is_empty() {
@@ -63,7 +63,7 @@ impl Mailbox {
         batch.clear();
     }
 
-    /// Waits for datagrams, and exchanges them for a batch that was handled.
+    /// Waits for datagrams at most so long, and exchanges them for the batch that was handled.
     pub(crate) fn take(&self, handled: &mut Batch, at_most: Duration) {
         handled.clear();
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
