@@ -21,6 +21,9 @@ mod ladder;
 #[path = "sharded/mailbox.rs"]
 mod mailbox;
 mod udp;
+#[cfg(test)]
+#[path = "udp/tests.rs"]
+mod udp_tests;
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};

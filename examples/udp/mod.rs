@@ -149,6 +149,3 @@ impl Outbox {
         self.count = 0;
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,9 +2,9 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::net::UdpSocket;
 
-use mio::Events;
+use mio::{Events, Poll, Token};
 
-use super::*;
+use crate::udp::*;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
