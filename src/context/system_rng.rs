@@ -8,7 +8,7 @@ use rand_core::{TryCryptoRng, TryRng, UnwrapErr};
 /// The random number generator of the operating system.
 ///
 /// For everything in this library that takes a `&mut dyn CryptoRng`. A program with a generator of
-/// its own implements the traits of [`rand_core`](crate::rand_core) instead.
+/// its own implements the traits of [`rand_core`] instead.
 ///
 /// # Panics
 /// A call panics if the operating system returns an error. No supported system does after its
