@@ -9,13 +9,13 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use matter_session::context::Context;
 use matter_session::crypto::RustCrypto;
 use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer};
 use matter_session::manager::{
     Config, Event, HandshakeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
 };
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
 use matter_session::time::Instant;
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -82,6 +82,8 @@ pub struct Controller {
     lookups: Lookups,
     fabric: FabricIndex,
     devices: BTreeMap<NodeId, Device>,
+    /// The id of the last record of each peer that came from the store, or went there.
+    stored: BTreeMap<Peer, ResumptionId>,
     interval: Duration,
     handshakes: usize,
     beats: Duration,
@@ -129,6 +131,7 @@ impl Controller {
             lookups: Lookups::default(),
             fabric,
             devices: devices.into_iter().map(|(id, address)| (id, absent(address))).collect(),
+            stored: BTreeMap::new(),
             interval,
             handshakes,
             beats,
@@ -207,13 +210,13 @@ impl Controller {
                 let state = self.devices.get(&peer.node).map(|device| device.state);
                 // One that comes too late is of no use, and may be older than what is here now.
                 if let Some(State::Loading(_)) = state {
-                    self.node.with(|manager, cx| restore(manager, cx, record));
+                    self.restore(record);
                     self.connect(peer.node, now);
                 }
             }
             Answer::Found(id, record) => {
                 if let Some(mut held) = self.lookups.take(&id) {
-                    self.node.with(|manager, cx| restore(manager, cx, record));
+                    self.restore(record);
                     self.receive_one(&mut held.datagram, held.from);
                 }
             }
@@ -268,15 +271,29 @@ impl Controller {
         }
     }
 
-    /// Saves the record of a peer.
+    /// Restores a record that the store had. One that the manager refuses costs a full handshake.
+    fn restore(&mut self, record: Option<Box<ResumptionRecord>>) {
+        let Some(record) = record else { return };
+        let (peer, id) = (Peer::new(record.fabric, record.peer), record.id);
+        if self.node.with(|manager, cx| manager.records_mut().restore(cx, *record)).is_ok() {
+            self.stored.insert(peer, id);
+        }
+    }
+
+    /// Saves the record of a peer, once. It may have come from the store after the event was queued.
+    /// Another process may have claimed and replaced it there meanwhile. Written back, it could be
+    /// claimed a second time.
     ///
     /// A record that is gone here is not removed from the store. Another process may have saved a
     /// newer one meanwhile, and rows expire by themselves; those that were claimed stay claimed. A
     /// peer that is not trusted any more is another matter: [`Order::Remove`].
     fn save(&mut self, peer: Peer, now: Instant) {
-        let mut records = self.node.manager.records_mut();
-        let Some(record) = records.export(peer) else { return };
         let Some(info) = self.node.manager.records().get(peer) else { return };
+        if self.stored.get(&peer) == Some(&info.id) {
+            return;
+        }
+        let Some(record) = self.node.manager.records_mut().export(peer) else { return };
+        self.stored.insert(peer, info.id);
         let expires_in = info.expires.saturating_since(now);
         self.store.order(Order::Save { peer, id: info.id, record, expires_in });
     }
@@ -347,13 +364,96 @@ impl Controller {
     }
 }
 
-/// Restores a record that the store had. One that the manager refuses costs a full handshake.
-fn restore(
-    manager: &mut HeapSessionManager,
-    cx: &mut Context<'_>,
-    record: Option<Box<ResumptionRecord>>,
-) {
-    if let Some(record) = record {
-        let _ = manager.records_mut().restore(cx, *record);
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+    use std::sync::mpsc::Receiver;
+
+    use matter_session::crypto::Secret;
+    use matter_session::ids::{CaseAuthTags, FabricId};
+    use matter_session::session::SessionParameters;
+
+    use super::*;
+    use crate::RowKey;
+    use crate::authority::Authority;
+
+    const DEVICE: NodeId = NodeId::new(0xD1);
+
+    /// A controller of one device, and the orders that it leaves.
+    fn controller() -> (Controller, Receiver<Order>) {
+        let mut rng = system_rng();
+        let mut authority = Authority::found(FabricId::new(1).unwrap(), &mut rng).unwrap();
+        let mut manager = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
+        let (_, key) =
+            authority.admit(&mut manager, NodeId::new(0xC0), CaseAuthTags::NONE, &mut rng).unwrap();
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let rows = RowKey::new(Secret::new([7; 32]));
+        let identity = Identity::of(&manager, &key, rows.clone()).unwrap();
+        let store = store::Settings {
+            address: nowhere,
+            timeout: Duration::from_secs(1),
+            lease: Duration::from_secs(1),
+            process: 0,
+            key: rows,
+        };
+        let devices = vec![(DEVICE, nowhere)];
+        let settings = Settings { store, devices, interval: Duration::from_secs(1), handshakes: 1 };
+        let mut controller = Controller::start(&identity, settings).unwrap();
+        let (store, orders) = Store::unattended();
+        controller.store = store;
+        (controller, orders)
+    }
+
+    fn record(controller: &Controller, id: u8) -> ResumptionRecord {
+        let fabric = controller.node.manager.fabrics().iter().next().unwrap();
+        ResumptionRecord {
+            id: ResumptionId::new([id; 16]),
+            fabric: fabric.index(),
+            compressed_fabric: fabric.compressed_id(),
+            peer: DEVICE,
+            cats: CaseAuthTags::NONE,
+            shared_secret: Secret::new([id; 32]),
+            valid_until: None,
+            authenticated: None,
+            parameters: SessionParameters::default(),
+            age_seconds: 0,
+        }
+    }
+
+    /// The ids of the records that it saves.
+    fn saved(orders: &Receiver<Order>) -> Vec<ResumptionId> {
+        let orders = orders.try_iter();
+        orders
+            .filter_map(|order| if let Order::Save { id, .. } = order { Some(id) } else { None })
+            .collect()
+    }
+
+    /// An answer of the store can come between a record that was made here and its event: the event
+    /// then finds the former record, which another process may have claimed and replaced meanwhile.
+    #[test]
+    fn a_record_that_came_from_the_store_is_not_written_back() {
+        let (mut controller, orders) = controller();
+        let former = record(&controller, 1);
+        let (peer, now) = (Peer::new(former.fabric, DEVICE), controller.uptime.now());
+        controller.devices.get_mut(&DEVICE).unwrap().state = State::Loading(now + RECORD_WAIT);
+        controller.take(Answer::Loaded(peer, Some(Box::new(former.clone()))));
+        assert_eq!(controller.node.manager.records().get(peer).unwrap().id, former.id);
+        controller.save(peer, now);
+        assert_eq!(saved(&orders), []);
+    }
+
+    #[test]
+    fn a_record_is_saved_once() {
+        let (mut controller, orders) = controller();
+        let now = controller.uptime.now();
+        for id in 1..=3 {
+            let own = record(&controller, id);
+            let (peer, id) = (Peer::new(own.fabric, DEVICE), own.id);
+            // As if a session had made it.
+            controller.node.with(|manager, cx| manager.records_mut().restore(cx, own).unwrap());
+            controller.save(peer, now);
+            controller.save(peer, now);
+            assert_eq!(saved(&orders), [id]);
+        }
     }
 }
