@@ -1,18 +1,29 @@
-//! Several managers behind one UDP socket. One shard reads, handles and answers on one thread.
-//! Several have a thread each, and one more thread reads for them and routes. Another thread makes
-//! load. Reports datagrams per second with one shard and with two.
+//! Several managers (shards) behind one UDP socket. A single shard reads, handles and answers on
+//! one thread. Several shards have a thread each, and one more thread reads and routes for them.
+//! Another thread makes the load. Prints datagrams per second with one shard and with two.
 //!
 //! ```text
 //! cargo run --release --example sharded
 //! ```
-//! The load shares the cores with the shards, so the figures say little about more of them.
-//! `udp/mod.rs` reads and sends many datagrams in one system call.
+//! The load shares the cores with the shards, so the figures say little about more shards.
+//!
+//! To copy: `sharded/mailbox.rs` hands datagrams to the thread of a shard, and `udp/mod.rs` reads
+//! and sends many datagrams in one system call. A product also needs what this program leaves out:
+//!
+//! - the calendar time (`Services::with_wall`): without it, no certificate is refused for its
+//!   validity period;
+//! - its own handling of events: the shards here ignore all but requests for signatures;
+//! - a store that all shards share (`ResumptionStore`), if peers resume: each shard here resumes
+//!   only from the records of its own handshakes.
 
 #[macro_use]
 mod ladder;
 #[path = "sharded/mailbox.rs"]
 mod mailbox;
 mod udp;
+#[cfg(test)]
+#[path = "udp/tests.rs"]
+mod udp_tests;
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,6 +56,10 @@ const NODE: NodeId = NodeId::new(0xDE);
 const PEER: NodeId = NodeId::new(0xC0);
 
 const SESSIONS: usize = 16;
+/// How many requests the load has out on each session.
+const REQUESTS: usize = 4;
+/// As many exchanges: those of the requests, and as many that have still to be acknowledged.
+const EXCHANGES: usize = 2 * REQUESTS;
 /// How long each measurement takes.
 const LOAD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(5);
@@ -62,7 +77,7 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// Datagrams received in the time of the load, and the sessions that each shard has in the end.
+/// Returns the datagrams that were received under load, and the sessions of each shard at the end.
 fn measure(count: usize) -> Outcome<(u64, Vec<usize>)> {
     let mut rng = system_rng();
     let mut key = [0; 16];
@@ -71,14 +86,16 @@ fn measure(count: usize) -> Outcome<(u64, Vec<usize>)> {
     let mut authority = Authority::found(FabricId::new(1).ok_or("zero")?, &mut rng)?;
     let mut nodes = Vec::<Node>::new();
     for shard in shards.iter() {
-        let mut node = Node::new(Config::default().with_shard(shard));
+        let config = Config::default().with_shard(shard).with_exchanges_per_session(EXCHANGES);
+        let mut node = Node::new(config);
         match nodes.first() {
             None => node.join(&mut authority, NODE)?,
             Some(first) => node.join_like(first)?,
         }
         nodes.push(node);
     }
-    let mut load = Node::new(Config::default());
+    let config = Config::default().with_own_exchanges_per_session(EXCHANGES);
+    let mut load = Node::new(config);
     load.join(&mut authority, PEER)?;
 
     let (socket, mut port) = bind()?;
@@ -164,7 +181,7 @@ fn serve_together(
     })
 }
 
-/// What a thread reads with: it waits for datagrams, and has buffers for them.
+/// The reading side of a socket: waits for datagrams, and has buffers for them.
 struct Port {
     poll: Poll,
     events: Events,
@@ -228,13 +245,13 @@ impl Node {
         Instant::from_millis(self.started.elapsed().as_millis().try_into().unwrap_or(u64::MAX))
     }
 
-    /// How long the node may wait for datagrams. That is no time while a handshake computes.
+    /// How long the node may wait for datagrams: zero while a handshake has a part to compute.
     fn patience(&self) -> Duration {
         let due = self.manager.poll_timeout();
         due.map_or(TICK, |due| due.saturating_since(self.now()).min(TICK))
     }
 
-    /// Does what is due, sends what is to be sent, and tells what happened.
+    /// Handles timeouts and signatures, sends, and returns the other events.
     fn turn(&mut self, socket: &Socket) -> Vec<Event<()>> {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);
@@ -258,7 +275,7 @@ impl Node {
         events
     }
 
-    /// Handles what was read and answers every request. Returns how many datagrams there were.
+    /// Handles the datagrams and answers every request. Returns the number of datagrams.
     fn answer<'b>(&mut self, read: impl Iterator<Item = (SocketAddr, &'b mut [u8])>) -> u64 {
         let mut rng = system_rng();
         let mut services = Services::new(&mut rng);
@@ -301,7 +318,7 @@ impl Node {
         Ok(())
     }
 
-    /// The load: sessions with the node, and on each a request as soon as the last is answered.
+    /// The load: sessions with the node, and on each a request as soon as one is answered.
     /// Returns how many datagrams the node has received meanwhile.
     fn run(&mut self, node: SocketAddr, state: &State) -> Outcome<u64> {
         let (socket, mut port) = bind()?;
@@ -332,7 +349,9 @@ impl Node {
                 }
             }
         }
-        self.ask(&mut services.at(self.now()), &sessions)?;
+        for _ in 0..REQUESTS {
+            self.ask(&mut services.at(self.now()), &sessions)?;
+        }
         let (begin, before) = (Clock::now(), state.received.load(Ordering::Relaxed));
         while begin.elapsed() < LOAD {
             self.turn(&socket);

@@ -15,7 +15,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 
 /// The longest datagram that is read whole. A longer one is cut, and then is not authentic.
 const LONGEST: usize = 1280;
-/// How much the system is asked to keep of what was not read yet. It may keep less.
+/// Bytes of unread datagrams that the system is asked to keep. It may keep fewer.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A socket that never blocks.
@@ -25,8 +25,8 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Binds a socket. `poll` reports under `token` when there is something to read. It reports
-    /// once: read until there is nothing more before you wait again.
+    /// Binds a socket. `poll` reports under `token` when there is something to read. It does so
+    /// once: call [`read`](Self::read) until it returns false before you wait again.
     pub(crate) fn bind(address: SocketAddr, poll: &Poll, token: Token) -> io::Result<Self> {
         let mut io = mio::net::UdpSocket::bind(address)?;
         let state = UdpSocketState::new(UdpSockRef::from(&io))?;
@@ -97,7 +97,7 @@ pub(crate) struct Outbox {
     count: usize,
 }
 
-/// What one call will send. It is free while it is empty.
+/// The datagrams of one call. A share is free while it is empty.
 struct Share {
     to: SocketAddr,
     length: usize,
@@ -105,8 +105,9 @@ struct Share {
 }
 
 impl Outbox {
-    /// So many datagrams at most are not sent at once, so so many overtake an earlier one of another
-    /// length at most. Every receiver allows for that: a replay window has 32 places.
+    /// Maximum number of datagrams that wait here. A datagram can overtake earlier ones of another
+    /// length, but no more than these. Receivers allow for that: a replay window has at least 32
+    /// places.
     const MOST: usize = 32;
 
     pub(crate) fn new() -> Self {
@@ -137,7 +138,7 @@ impl Outbox {
         for share in self.shares.iter_mut().take_while(|share| !share.bytes.is_empty()) {
             let several = share.bytes.len() > share.length;
             let sent = socket.send(share.to, &share.bytes, share.length);
-            // `quinn-udp` notes if the network can't divide what it is given.
+            // `quinn-udp` sets the maximum to 1 if the network cannot divide what it is given.
             if sent.is_err() && several && socket.state.max_gso_segments() == 1 {
                 for datagram in share.bytes.chunks(share.length) {
                     let _ = socket.send(share.to, datagram, datagram.len());

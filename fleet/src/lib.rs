@@ -1,6 +1,7 @@
 //! Several controller processes that are one node of a fabric: they share its certificates, its
 //! operational key and, in Redis, its resumption records. Any of them may be killed; the others
-//! take over its devices. The documentation page `several-processes` says what must not be shared.
+//! take over its devices. `docs/several-processes.md` says what must not be shared, which file to
+//! read first, and what to change in a copy.
 
 pub mod assignment;
 #[path = "../../examples/ladder/authority.rs"]

@@ -32,7 +32,7 @@ impl Node {
         Ok(Self { manager, socket, key, uptime })
     }
 
-    /// Calls the manager with what it needs.
+    /// Calls the manager with randomness, the calendar time and the time of the process.
     pub fn with<R>(
         &mut self,
         act: impl FnOnce(&mut HeapSessionManager, &mut Context<'_>) -> R,
@@ -51,14 +51,15 @@ impl Node {
             match self.socket.recv_from(buffer) {
                 Ok((len, from)) => return Some((buffer.get_mut(..len)?, from)),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
-                // What an address of a peer that was killed causes on some systems.
+                // Some systems report here that a datagram did not reach a peer that was killed. A
+                // product returns errors that stay: this loop would not end.
                 Err(_) => {}
             }
         }
     }
 
-    /// Does what is due, once: a handshake computes one part at a time, so datagrams of others are
-    /// handled in between. Returns what happened.
+    /// Handles timeouts once, and signatures. Returns the other events. A handshake computes one
+    /// part in each call, so the caller can handle datagrams in between.
     pub fn advance(&mut self) -> Vec<Event<()>> {
         self.with(|manager, cx| manager.handle_timeout(cx));
         let mut events = Vec::new();
@@ -75,7 +76,7 @@ impl Node {
         events
     }
 
-    /// Sends what is to be sent.
+    /// Sends all datagrams that the manager has queued.
     pub fn transmit(&mut self) {
         let now = self.uptime.now();
         while let Some(transmit) = self.manager.poll_transmit(now) {

@@ -180,7 +180,7 @@ impl World {
         let (_, key) = authority.admit(&mut first, CONTROLLER, none, &mut rng)?;
         let identity = Identity::of(&first, &key, RowKey::new(Secret::zero()))?;
 
-        let mut template = HeapSessionManager::<()>::new(Config::default(), RustCrypto, &mut rng);
+        let mut template = HeapSessionManager::new(Config::default(), RustCrypto, &mut rng);
         let id = NodeId::new(FIRST);
         let (index, key) = authority.admit(&mut template, id, none, &mut rng)?;
         let mut bytes = [0; Fabric::ENCODED_MAX_LEN];

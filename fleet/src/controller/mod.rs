@@ -1,5 +1,5 @@
 //! A controller process: serves the devices that are assigned to it, and takes over those of a
-//! process that died.
+//! process that died. [`Controller::turn`] is the loop.
 
 mod lookup;
 mod report;
@@ -27,13 +27,13 @@ use crate::node::{MAX_DATAGRAM, Node};
 use crate::store::{self, Answer, Order, Store};
 use crate::{Outcome, Uptime, system_rng};
 
-/// How often it looks for what is to be done.
+/// How often it looks at all devices. A process with thousands of them needs a queue by time.
 const TICK: Duration = Duration::from_millis(10);
 /// How long it waits for a record before it connects without one.
 const RECORD_WAIT: Duration = Duration::from_millis(500);
 /// How long a claim may take. The peer retransmits after 300 ms.
 const CLAIM_WAIT: Duration = Duration::from_millis(250);
-/// How long it waits after a failed handshake.
+/// How long it waits after a failed handshake before it connects again.
 const RETRY: Duration = Duration::from_secs(1);
 
 const SOCKET: Token = Token(0);
@@ -59,9 +59,9 @@ struct Device {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// No session, and nothing is done about it until then.
+    /// No session. It connects at this time or later.
     Absent(Instant),
-    /// Its record is fetched; until then.
+    /// Its record is being fetched. It connects without one at this time.
     Loading(Instant),
     Connecting(HandshakeHandle),
     Served {
@@ -208,7 +208,7 @@ impl Controller {
         match answer {
             Answer::Loaded(peer, record) => {
                 let state = self.devices.get(&peer.node).map(|device| device.state);
-                // One that comes too late is of no use, and may be older than what is here now.
+                // A late record is of no use, and may be older than the one that is here now.
                 if let Some(State::Loading(_)) = state {
                     self.restore(record);
                     self.connect(peer.node, now);

@@ -41,7 +41,7 @@ struct Chain<V> {
 }
 
 /// How many slots an empty table keeps.
-const QUIET: usize = 64;
+const QUIET: usize = 8;
 
 impl<V> Chained<V> {
     #[inline]

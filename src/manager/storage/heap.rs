@@ -160,6 +160,9 @@ impl Links for LinkRow {
 #[derive(Debug)]
 pub struct SlotRow(Vec<Slot>);
 
+/// How many slots an empty row keeps.
+const FEW: usize = 16;
+
 impl Slots for SlotRow {
     const EMPTY: Self = Self(Vec::new());
 
@@ -183,8 +186,8 @@ impl Slots for SlotRow {
 
     fn clear(&mut self) {
         self.0.clear();
-        if self.0.capacity() > QUIET {
-            self.0.shrink_to(QUIET);
+        if self.0.capacity() > FEW {
+            self.0.shrink_to(FEW);
         }
     }
 }
