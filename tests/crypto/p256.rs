@@ -9,7 +9,6 @@ use matter_session::crypto::{
 use matter_session_testing::rng::Dice;
 use matter_session_testing::vectors::wycheproof_p256;
 use matter_session_testing::{BACKEND, Script, hex, list};
-use p256::elliptic_curve::ff::Field;
 use p256::elliptic_curve::ops::Reduce;
 use p256::elliptic_curve::point::AffineCoordinates;
 use p256::{FieldBytes, ProjectivePoint, Scalar};
