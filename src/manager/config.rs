@@ -46,6 +46,8 @@ pub struct Config {
     pub max_exchanges: usize,
     /// Maximum number of exchanges that the peer of one session may begin: 64 by default. Nodes
     /// should not have more than five at a time, but some have 40.
+    /// On the heap, a message can take a look at each exchange of its session, whose ids the peer
+    /// chooses: keep this to some hundreds.
     pub max_exchanges_per_session: usize,
     /// Maximum number of exchanges that this node may have begun on one session: 5 by default, as
     /// the specification advises; 0 counts as 1. One more is refused

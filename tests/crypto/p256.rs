@@ -9,6 +9,9 @@ use matter_session::crypto::{
 use matter_session_testing::rng::Dice;
 use matter_session_testing::vectors::wycheproof_p256;
 use matter_session_testing::{BACKEND, Script, hex, list};
+use p256::elliptic_curve::ops::Reduce;
+use p256::elliptic_curve::point::AffineCoordinates;
+use p256::{FieldBytes, ProjectivePoint, Scalar};
 use serde_json::Value;
 
 /// The order of the group.
@@ -172,4 +175,29 @@ fn what_cannot_be_written_does_not_verify() {
     assert_eq!(BACKEND.verify(&key.public_key(), b"", &signature), Ok(()));
     let refused = BACKEND.verify(&key.public_key(), &Nothing, &signature);
     assert_eq!(refused, Err(CryptoError::Unauthentic));
+}
+
+/// Signatures whose two summands of the verification are the same point, or opposite ones.
+#[test]
+fn signatures_whose_sum_is_a_doubling_or_nothing_have_one_verdict() {
+    let message = b"any";
+    let digest = (message as &dyn SignedBytes).digest(BACKEND.sha256()).unwrap();
+    let z = Scalar::reduce(&FieldBytes::from(digest));
+    for t in 1..40_u64 {
+        let t = Scalar::from(t);
+        // u1 = t, and the key is such that u2 * key = t * G: the sum is 2t * G.
+        let sum = (ProjectivePoint::GENERATOR * (t + t)).to_affine();
+        let r = Scalar::reduce(&sum.x());
+        let s = z * t.invert().unwrap();
+        let key = ProjectivePoint::GENERATOR * (z * r.invert().unwrap());
+        for (key, verdict) in [(key, Ok(())), (-key, Err(CryptoError::Unauthentic))] {
+            let key = key.to_affine();
+            let octets = [&[4][..], &key.x(), &key.y()].concat();
+            let key = PublicKey::new(&octets).unwrap();
+            let halves = [r.to_bytes(), s.to_bytes()].concat();
+            let signature = Signature::new(halves.try_into().unwrap());
+            assert_eq!(RustCrypto.verify(&key, message, &signature), verdict);
+            assert_eq!(CompactRustCrypto.verify(&key, message, &signature), verdict);
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use matter_session::group::SecurityPolicy;
 use matter_session::ids::{Group, GroupId, MessageType, NodeId, Peer};
-use matter_session::manager::{CloseReason, Event, GroupSendError, SendError, SessionHandle};
+use matter_session::manager::{
+    BatchMessage, CloseReason, Event, GroupSendError, SendError, SessionHandle,
+};
 use proptest::prelude::*;
 
 use crate::net::{Authority, IM, Net, index, udp};
@@ -142,6 +144,40 @@ fn a_session_whose_counter_ends_is_offered_no_more_and_closes_with_its_peer_told
         let read = twin.read_all(&net, 0);
         assert_eq!(read.iter().filter(|read| read.is_close_session()).count(), 1);
         net.assert_clean();
+    }
+}
+
+/// Messages that are sent together end a session as single ones do: while nothing is in flight, or when
+/// that has arrived.
+#[test]
+fn messages_sent_together_close_a_session_whose_counter_ends() {
+    for in_flight in [false, true] {
+        let (mut net, session, mut twin) = session_at(u32::MAX - KEPT - 1);
+        let [first, second] =
+            [(); 2].map(|()| net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap());
+        let kind = MessageType::new(IM, 2);
+        let mut together = |net: &mut Net| {
+            let mut batch = [first, second].map(|exchange| BatchMessage::new(exchange, kind, b"x"));
+            net.call(0, |m, cx| m.send_all(cx, &mut batch));
+            batch.map(|message| message.result().unwrap())
+        };
+        if in_flight {
+            assert_eq!(together(&mut net), [Ok(()), Err(SendError::CounterExhausted)]);
+            net.pump();
+            assert!(net.node(0).closed().is_empty());
+            let request = twin.read_all(&net, 0)[0].counter;
+            let ack = bare(answer(first.id().get(), false, Some(request)));
+            net.hand(0, udp(7), &twin.seal(&ack).0).unwrap();
+        } else {
+            let mut buf = [0; 128];
+            let last =
+                net.call(0, |m, cx| m.send_unreliable(cx, first, kind, b"x", &mut buf).map(|_| ()));
+            assert_eq!(last, Ok(()));
+            let refused = [Err(SendError::CounterExhausted), Err(SendError::Closed)];
+            assert_eq!(together(&mut net), refused);
+        }
+        net.pump();
+        assert_eq!(net.node(0).closed(), [(session, 0, CloseReason::CounterExhausted)]);
     }
 }
 

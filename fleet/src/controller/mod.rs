@@ -3,19 +3,21 @@
 
 mod lookup;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use matter_session::context::Context;
 use matter_session::crypto::RustCrypto;
 use matter_session::ids::{FabricIndex, MessageType, NodeId, Peer};
 use matter_session::manager::{
     Config, Event, HandshakeHandle, HeapSessionManager, PeerAddress, Received, SessionHandle,
 };
 use matter_session::resumption::ResumptionRecord;
+use matter_session::session::ResumptionId;
 use matter_session::time::Instant;
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -82,6 +84,8 @@ pub struct Controller {
     lookups: Lookups,
     fabric: FabricIndex,
     devices: BTreeMap<NodeId, Device>,
+    /// The id of the last record of each peer that came from the store, or went there.
+    stored: BTreeMap<Peer, ResumptionId>,
     interval: Duration,
     handshakes: usize,
     beats: Duration,
@@ -129,6 +133,7 @@ impl Controller {
             lookups: Lookups::default(),
             fabric,
             devices: devices.into_iter().map(|(id, address)| (id, absent(address))).collect(),
+            stored: BTreeMap::new(),
             interval,
             handshakes,
             beats,
@@ -207,13 +212,13 @@ impl Controller {
                 let state = self.devices.get(&peer.node).map(|device| device.state);
                 // A late record is of no use, and may be older than the one that is here now.
                 if let Some(State::Loading(_)) = state {
-                    self.node.with(|manager, cx| restore(manager, cx, record));
+                    self.restore(record);
                     self.connect(peer.node, now);
                 }
             }
             Answer::Found(id, record) => {
                 if let Some(mut held) = self.lookups.take(&id) {
-                    self.node.with(|manager, cx| restore(manager, cx, record));
+                    self.restore(record);
                     self.receive_one(&mut held.datagram, held.from);
                 }
             }
@@ -268,15 +273,29 @@ impl Controller {
         }
     }
 
-    /// Saves the record of a peer.
+    /// Restores a record that the store had. One that the manager refuses costs a full handshake.
+    fn restore(&mut self, record: Option<Box<ResumptionRecord>>) {
+        let Some(record) = record else { return };
+        let (peer, id) = (Peer::new(record.fabric, record.peer), record.id);
+        if self.node.with(|manager, cx| manager.records_mut().restore(cx, *record)).is_ok() {
+            self.stored.insert(peer, id);
+        }
+    }
+
+    /// Saves the record of a peer, once. It may have come from the store after the event was queued.
+    /// Another process may have claimed and replaced it there meanwhile. Written back, it could be
+    /// claimed a second time.
     ///
     /// A record that is gone here is not removed from the store. Another process may have saved a
     /// newer one meanwhile, and rows expire by themselves; those that were claimed stay claimed. A
     /// peer that is not trusted any more is another matter: [`Order::Remove`].
     fn save(&mut self, peer: Peer, now: Instant) {
-        let mut records = self.node.manager.records_mut();
-        let Some(record) = records.export(peer) else { return };
         let Some(info) = self.node.manager.records().get(peer) else { return };
+        if self.stored.get(&peer) == Some(&info.id) {
+            return;
+        }
+        let Some(record) = self.node.manager.records_mut().export(peer) else { return };
+        self.stored.insert(peer, info.id);
         let expires_in = info.expires.saturating_since(now);
         self.store.order(Order::Save { peer, id: info.id, record, expires_in });
     }
@@ -344,16 +363,5 @@ impl Controller {
         if let Some(Device { state: State::Served { ask, .. }, .. }) = self.devices.get_mut(&id) {
             *ask = now + wait;
         }
-    }
-}
-
-/// Restores a record that the store had. One that the manager refuses costs a full handshake.
-fn restore(
-    manager: &mut HeapSessionManager,
-    cx: &mut Context<'_>,
-    record: Option<Box<ResumptionRecord>>,
-) {
-    if let Some(record) = record {
-        let _ = manager.records_mut().restore(cx, *record);
     }
 }

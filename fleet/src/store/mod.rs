@@ -127,6 +127,14 @@ impl Store {
         Self { orders, answers, failed: VecDeque::new() }
     }
 
+    /// A store without a thread, and the orders that are left.
+    #[cfg(test)]
+    pub(crate) fn unattended() -> (Self, Receiver<Order>) {
+        let (orders, ordered) = mpsc::sync_channel(QUEUE);
+        let (_, answers) = mpsc::channel();
+        (Self { orders, answers, failed: VecDeque::new() }, ordered)
+    }
+
     /// Leaves an order; it is executed after those that were left before.
     pub fn order(&mut self, order: Order) {
         if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =

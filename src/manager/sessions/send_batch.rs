@@ -139,9 +139,15 @@ impl<C: Crypto, S: Storage, T: Default> Sessions<C, S, T> {
                 };
                 match tried {
                     Ok(None) => message.sent = Some(Ok(())),
-                    // One of the others may yet give its room back.
-                    Err(SendError::NoRoom) if count > 0 => break,
-                    Err(error) => message.sent = Some(Err(error)),
+                    // One of the others may yet give its room back, and a session whose counter is used
+                    // up ends when none of them is in flight.
+                    Err(SendError::NoRoom | SendError::CounterExhausted) if count > 0 => break,
+                    Err(error) => {
+                        message.sent = Some(Err(error));
+                        if error == SendError::CounterExhausted {
+                            self.end_if_exhausted(key.session, now, delivery);
+                        }
+                    }
                     Ok(message) => {
                         let counter = message.as_ref().map(|message| message.message.counter());
                         let places = laid_out.get_mut(count).zip(counters.get_mut(count));
