@@ -103,6 +103,45 @@ fn products_of_points_are_those_of_the_portable_backend() {
     }
 }
 
+/// `2^bit + by`, or the order less that; none if it is no scalar.
+fn near_power(bit: usize, by: i16, negated: bool) -> Option<[u8; 32]> {
+    let mut number = [0; 32];
+    number[31 - bit / 8] = 1 << (bit % 8);
+    let mut carry = by;
+    for byte in number.iter_mut().rev() {
+        let next = i16::from(*byte) + carry;
+        carry = next.div_euclid(256);
+        *byte = u8::try_from(next.rem_euclid(256)).unwrap();
+    }
+    if number == [0; 32] || number >= ORDER {
+        return None;
+    }
+    if negated {
+        let mut borrow = 0;
+        for (byte, order) in number.iter_mut().zip(ORDER).rev() {
+            let next = i16::from(order) - i16::from(*byte) - borrow;
+            borrow = i16::from(next < 0);
+            *byte = u8::try_from(next.rem_euclid(256)).unwrap();
+        }
+    }
+    Some(number)
+}
+
+/// The engine reads scalars in windows of some bits: each of their borders is met.
+#[test]
+fn products_near_each_power_of_two_are_those_of_the_portable_backend() {
+    let every = if cfg!(debug_assertions) { 5 } else { 1 };
+    for bit in (0..256).step_by(every) {
+        for (by, negated) in (-2..=2).flat_map(|by| [(by, false), (by, true)]) {
+            let Some(by) = near_power(bit, by, negated) else { continue };
+            let ours = RustCrypto.point_mul(&scalar(by), M.as_bytes());
+            let portable = CompactRustCrypto.point_mul(&scalar(by), M.as_bytes());
+            assert!(ours == portable, "{by:02x?}");
+            assert_eq!(RustCrypto.spake_l(&scalar(by)), CompactRustCrypto.spake_l(&scalar(by)));
+        }
+    }
+}
+
 #[test]
 fn scalars_and_points_that_are_none_are_refused_by_both_backends() {
     let mut next = ORDER;
