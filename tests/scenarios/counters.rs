@@ -156,7 +156,7 @@ fn messages_sent_together_close_a_session_whose_counter_ends() {
         let [first, second] =
             [(); 2].map(|()| net.call(0, |m, cx| m.open_exchange(cx, session)).unwrap());
         let kind = MessageType::new(IM, 2);
-        let mut together = |net: &mut Net| {
+        let together = |net: &mut Net| {
             let mut batch = [first, second].map(|exchange| BatchMessage::new(exchange, kind, b"x"));
             net.call(0, |m, cx| m.send_all(cx, &mut batch));
             batch.map(|message| message.result().unwrap())
