@@ -40,13 +40,15 @@ pub struct View {
     live: BTreeMap<Process, Instant>,
     /// Since when the store has answered without a pause.
     answers_since: Option<Instant>,
+    /// Whether it has seen long enough who else lives.
+    serves: bool,
 }
 
 impl View {
     /// A view of a process that has seen no other yet.
     #[must_use]
     pub const fn new(own: Process, lease: Duration) -> Self {
-        Self { own, lease, live: BTreeMap::new(), answers_since: None }
+        Self { own, lease, live: BTreeMap::new(), answers_since: None, serves: false }
     }
 
     /// Takes what the store says: the processes with a lease, or that it does not answer. Returns
@@ -62,17 +64,19 @@ impl View {
         let since = *self.answers_since.get_or_insert(now);
         let before: Vec<_> = self.live.keys().copied().collect();
         self.live.extend(live.iter().map(|process| (*process, now)));
+        self.serves |= now.saturating_since(since) >= self.lease / 2;
         if now.saturating_since(since) >= self.lease {
             self.live.retain(|process, seen| *process == self.own || *seen == now);
         }
         !self.live.keys().eq(before.iter())
     }
 
-    /// Returns true if this process serves a device. Before it has heard from the store, it serves
-    /// none.
+    /// Returns true if this process serves a device. It serves none before the store has answered for
+    /// half a lease: processes that start together have seen each other then, and do not all connect
+    /// to the same devices.
     #[must_use]
     pub fn is_mine(&self, device: NodeId) -> bool {
-        owner(device, self.live.keys().copied()) == Some(self.own)
+        self.serves && owner(device, self.live.keys().copied()) == Some(self.own)
     }
 
     /// Returns how many processes live.
@@ -143,10 +147,13 @@ mod tests {
     fn a_process_serves_nothing_before_it_has_seen_the_others_and_keeps_itself() {
         let mut view = View::new(2, LEASE);
         assert!(devices().all(|device| !view.is_mine(device)));
-        assert!(view.update(at(0), Some(&[1, 2])));
+        assert!(view.update(at(0), Some(&[2])));
+        assert!(view.update(at(200), Some(&[1, 2])));
+        assert!(devices().all(|device| !view.is_mine(device)));
+        assert!(!view.update(at(500), Some(&[1, 2])));
         let mine = devices().filter(|device| view.is_mine(*device)).count();
         assert!((1300..=1700).contains(&mine), "{mine}");
-        assert!(!view.update(at(500), None));
+        assert!(!view.update(at(700), None));
         assert!(view.update(at(3000), Some(&[2])) || view.update(at(4000), Some(&[2])));
         assert!(devices().all(|device| view.is_mine(device)));
         assert!(!view.update(at(4100), Some(&[])), "its own lease has ended: it serves on");

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command as Program, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -43,8 +43,9 @@ struct Fleet {
     addresses: BTreeMap<Process, SocketAddr>,
     reporter: Sender<(Process, Report)>,
     reports: Receiver<(Process, Report)>,
-    /// Who had the last first answer of each device, and on which session.
-    serving: BTreeMap<NodeId, (Process, How)>,
+    /// Who has had an answer of which device, and on which session. While processes start, one that
+    /// has not seen the others yet may have one of a device that is not its own.
+    answers: BTreeMap<(NodeId, Process), How>,
     /// The devices that have connected by themselves.
     came: Vec<(NodeId, Process, How)>,
     /// How many requests each process has had answered, and not.
@@ -120,7 +121,7 @@ impl Fleet {
             addresses: BTreeMap::new(),
             reporter,
             reports,
-            serving: BTreeMap::new(),
+            answers: BTreeMap::new(),
             came: Vec::new(),
             served: BTreeMap::new(),
             patience: Duration::from_secs(30) + each * count,
@@ -175,7 +176,7 @@ impl Fleet {
             match report {
                 Report::Listening(address) => drop(self.addresses.insert(process, address)),
                 Report::Answered(device, how) => {
-                    self.serving.insert(device, (process, how));
+                    self.answers.insert((device, process), how);
                 }
                 Report::Came(device, how) => self.came.push((device, process, how)),
                 Report::Live(_) => {}
@@ -197,27 +198,35 @@ impl Fleet {
 
     /// Waits until each device has answered the process that it is assigned to.
     fn settle(&mut self, what: &str) -> Outcome {
-        let live: Vec<_> = self.running.keys().copied().collect();
         self.wait(what, |fleet| {
-            fleet.devices.iter().all(|(device, _)| {
-                let serving = fleet.serving.get(device).map(|(process, _)| *process);
-                serving.is_some() && serving == owner(*device, live.iter().copied())
-            })
+            fleet.devices.iter().all(|(device, _)| fleet.serving(*device).is_some())
         })
+    }
+
+    /// Returns the process that a device is assigned to, and its session, if the device has answered.
+    fn serving(&self, device: NodeId) -> Option<(Process, How)> {
+        let process = owner(device, self.running.keys().copied())?;
+        self.answers.get(&(device, process)).map(|how| (process, *how))
+    }
+
+    /// Returns the devices that a process serves.
+    fn served_by(&self, process: Process) -> impl Iterator<Item = NodeId> {
+        let devices = self.devices.iter().map(|(device, _)| *device);
+        devices.filter(move |device| self.serving(*device).is_some_and(|(by, _)| by == process))
     }
 
     /// Kills a process, waits until all its devices answer others, and starts it again.
     fn take_over(&mut self, what: &str, expected: How) -> Outcome {
-        let served = self.serving.iter().filter(|(_, (process, _))| *process == VICTIM);
-        let lost: Vec<_> = served.map(|(device, _)| *device).collect();
+        let lost: BTreeSet<_> = self.served_by(VICTIM).collect();
         check(!lost.is_empty(), "the process that is killed serves devices")?;
         let begin = Clock::now();
         self.kill(VICTIM)?;
+        // What counts is what they answer from now on.
+        self.answers.retain(|(device, process), _| *process != VICTIM && !lost.contains(device));
         self.settle("the devices of a process that was killed answer others")?;
         let time = seconds(begin);
-        let resumed = |device: &&NodeId| {
-            self.serving.get(device).is_some_and(|(_, how)| *how == How::Resumed)
-        };
+        let resumed =
+            |device: &&NodeId| self.serving(**device).is_some_and(|(_, how)| how == How::Resumed);
         let resumed = lost.iter().filter(resumed).count();
         let in_full = lost.len() - resumed;
         println!(
@@ -241,8 +250,7 @@ impl Fleet {
         self.came.clear();
         let mut wanted = Vec::new();
         for process in PROCESSES {
-            let served = self.serving.iter().filter(|(_, (serving, _))| *serving == process);
-            let served = served.map(|(device, _)| *device).take(COMERS);
+            let served = self.served_by(process).take(COMERS);
             wanted.extend(served.zip(PROCESSES.into_iter().cycle()));
         }
         for (device, process) in &wanted {
