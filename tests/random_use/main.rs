@@ -140,11 +140,17 @@ fn managers_that_live_on_keep_no_memory() {
         if std::env::var_os("RANDOM_TRACE").is_some() {
             println!("seed {seed}: bytes after each round {kept:?}");
         }
-        let most = |rounds: &[isize]| rounds.iter().copied().max().expect("some");
+        // A table keeps the room of its fullest moment, which can come late. What leaks grows in
+        // every round.
         let (first, last) = kept.split_at(ROUNDS / 2);
-        let (first, last) = (most(first), most(last));
-        // A table may double late, once: that of handshakes from four to eight slots takes 8 kB more.
-        assert!(last <= first + first / 3, "seed {seed}: {first} bytes, then {last}");
+        let before = *first.iter().max().expect("some");
+        let (mut most, mut grown) = (before, 0);
+        for bytes in last {
+            grown += usize::from(*bytes > most);
+            most = most.max(*bytes);
+        }
+        assert!(grown <= last.len() / 10, "seed {seed}: grown in {grown} of {} rounds", last.len());
+        assert!(most <= 2 * before, "seed {seed}: {before} bytes, then {most}");
         drop((world, kept));
         assert_eq!(in_use(&region), 0, "seed {seed}: bytes that nobody holds");
     }
