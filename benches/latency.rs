@@ -39,7 +39,7 @@ const ON_THE_WAY: Duration = Duration::from_millis(1);
 /// How many nodes connect, by turns.
 const NODES: usize = 16;
 
-/// What the loop of the node does when handshakes have something to compute.
+/// How the loop of the node computes the parts of handshakes.
 #[derive(Clone, Copy)]
 enum Order {
     /// Reads all datagrams that are there, then computes one part: as the examples do.

@@ -2,7 +2,7 @@
 //! `run.sh`, which counts the instructions.
 //!
 //! ```text
-//! matter-session-instructions WHAT OCTETS MESSAGES
+//! matter-session-instructions WHAT BYTES MESSAGES
 //! ```
 //! WHAT is `encode`, `decode`, `send` or `receive`. However many messages are decoded or received,
 //! the same number is encoded beforehand, and as many exchanges are opened however many messages are
@@ -67,10 +67,10 @@ fn decode(session: &mut SecureSession<RustCrypto>, datagram: &mut [u8]) {
     black_box(session.decode(packet, NOW).expect("opens").payload.len());
 }
 
-fn run(what: &str, octets: usize, messages: usize) -> Result<(), String> {
+fn run(what: &str, bytes: usize, messages: usize) -> Result<(), String> {
     let mut sender = session(SessionRole::Initiator);
-    let payload = vec![0x5A; octets];
-    let mut buf = vec![0; HEADROOM + octets + TAILROOM];
+    let payload = vec![0x5A; bytes];
+    let mut buf = vec![0; HEADROOM + bytes + TAILROOM];
     let region;
     match what {
         "send" => {
@@ -126,8 +126,8 @@ fn has_aes() -> bool {
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().collect();
     let outcome = match &args[..] {
-        [_, what, octets, messages] => match (octets.parse(), messages.parse()) {
-            (Ok(octets), Ok(messages)) if messages <= MESSAGES => run(what, octets, messages),
+        [_, what, bytes, messages] => match (bytes.parse(), messages.parse()) {
+            (Ok(bytes), Ok(messages)) if messages <= MESSAGES => run(what, bytes, messages),
             _ => Err(format!("two numbers are wanted, the second {MESSAGES} at the most")),
         },
         [_, what] if what == "path" => {
@@ -135,7 +135,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         _ => {
-            Err("usage: matter-session-instructions encode|decode|send|receive OCTETS MESSAGES"
+            Err("usage: matter-session-instructions encode|decode|send|receive BYTES MESSAGES"
                 .into())
         }
     };

@@ -141,8 +141,8 @@ impl TryRng for Same {
     }
 
     fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
-        for octet in dst {
-            *octet = self.try_next_u32()? as u8;
+        for byte in dst {
+            *byte = self.try_next_u32()? as u8;
         }
         Ok(())
     }

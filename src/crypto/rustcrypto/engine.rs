@@ -70,8 +70,8 @@ impl Engine {
     ) -> Result<p256::ecdsa::Signature, SignError> {
         let private = key.as_nonzero_scalar();
         let (order, z) = (NistP256::ORDER, Scalar::reduce(&FieldBytes::from(*digest)));
-        let octets = Zeroizing::new(private.to_bytes());
-        let mut nonces = KGenerator::<sha2::Sha256, U256>::new(&octets, digest, &[], &order);
+        let key = Zeroizing::new(private.to_bytes());
+        let mut nonces = KGenerator::<sha2::Sha256, U256>::new(&key, digest, &[], &order);
         let mut nonce = Secret::<32>::zero();
         nonces.fill_next_k(nonce.as_mut_bytes());
         let (k, share) = (point::scalar(&nonce), self.generator_mul(&nonce));

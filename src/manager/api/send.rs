@@ -71,7 +71,8 @@ impl<C: Crypto, S: Storage, T: Default> SessionManager<C, S, T> {
 
     /// Sends many messages reliably, as [`send`](Self::send) one after the other would. The result
     /// of each is in [`BatchMessage::result`]. Messages are encrypted together
-    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)), which takes less time. A message
+    /// ([`Cipher::seal_batch`](crate::crypto::Cipher::seal_batch)). With payloads of some hundred
+    /// bytes or more this takes less time than single calls, with short ones it takes more. A message
     /// that was sent before is not sent again.
     ///
     #[cfg_attr(all(feature = "alloc", feature = "rustcrypto"), doc = "```")]

@@ -169,11 +169,13 @@ impl<S: Storage> Exchanges<S> {
             let key = ExchangeKey { session, id: delivery.exchange_id(), initiator: true };
             self.get(&key).is_none().then_some(key)
         };
-        // Most often the first is free.
+        // Most often the first is free. If all are used, none is looked for.
         next(delivery).or_else(|| {
             let own = self.of_session(session).filter(|(key, _)| key.initiator).count();
-            let is_any_free = own <= u16::MAX.into();
-            (0..u16::MAX).filter(|_| is_any_free).find_map(|_| next(delivery))
+            if own > u16::MAX.into() {
+                return None;
+            }
+            (0..u16::MAX).find_map(|_| next(delivery))
         })
     }
 

@@ -56,7 +56,8 @@ impl<P: Copy> Pages<P> {
         let empty = || spare.take().unwrap_or_else(|| core::iter::repeat_n(None, PAGE).collect());
         let places = page.places.get_or_insert_with(empty);
         let Some(old) = places.get_mut(usize::from(id & LOW)) else { return };
-        page.taken = page.taken - usize::from(old.is_some()) + usize::from(place.is_some());
+        page.taken = page.taken.saturating_sub(old.is_some().into());
+        page.taken = page.taken.saturating_add(place.is_some().into());
         *old = place;
         if page.taken == 0 {
             self.spare = page.places.take();

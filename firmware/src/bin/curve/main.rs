@@ -7,15 +7,19 @@
 #![no_main]
 
 mod beside;
+#[path = "../selftest/end.rs"]
+mod end;
 mod order;
 #[path = "../selftest/script.rs"]
 mod script;
 mod wycheproof;
 
 use cortex_m_rt::entry;
-use cortex_m_semihosting::{debug, hprintln};
+use cortex_m_semihosting::hprintln;
 // The board's interrupt vectors.
 use firmware as _;
+
+use self::end::exit;
 
 /// Returns how many cases were right, or nothing if one was wrong.
 type Step = fn() -> Option<usize>;
@@ -39,17 +43,4 @@ fn main() -> ! {
     }
     hprintln!("{}", if all { "ALL OK" } else { "FAILED" });
     exit(all)
-}
-
-fn exit(ok: bool) -> ! {
-    debug::exit(if ok { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
-    loop {
-        cortex_m::asm::wfi();
-    }
-}
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    hprintln!("{}", info);
-    exit(false)
 }

@@ -8,6 +8,7 @@
 #![no_main]
 
 mod answers;
+mod end;
 mod live;
 mod message;
 mod meter;
@@ -18,9 +19,10 @@ mod secrets;
 mod vectors;
 
 use cortex_m_rt::entry;
-use cortex_m_semihosting::{debug, hprintln};
+use cortex_m_semihosting::hprintln;
 use firmware::tables::{Idle, Suite};
 
+use self::end::exit;
 use self::live::{Live, Meters, Places};
 use self::meter::Meter;
 use self::ram::Post;
@@ -121,17 +123,4 @@ fn main() -> ! {
 fn report(name: &str, ok: bool, meter: &Meter) {
     let verdict = if ok { "OK" } else { "FAILED" };
     hprintln!("STEP {:<26} {:<6} {:>6} {:>10}", name, verdict, meter.stack, meter.instructions);
-}
-
-fn exit(ok: bool) -> ! {
-    debug::exit(if ok { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
-    loop {
-        cortex_m::asm::wfi();
-    }
-}
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    hprintln!("{}", info);
-    exit(false)
 }
